@@ -1,0 +1,47 @@
+# Every target does its own set-up in .venv, and does it again only when pyproject.toml changes.
+# PYTHON names the interpreter that makes the environment; without it the first suitable one is taken.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench compare clean
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+demo: $(VENV)/installed ## make a small CT study and take it through the whole round trip (about a minute)
+	$(BIN)/dicomarray demo demo-output --overwrite
+
+test: $(VENV)/installed-test ## the whole test suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/installed-lint ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-test ## time the main paths against SimpleITK and a plain pydicom loop
+	$(BIN)/python benchmarks/bench.py
+
+compare: $(VENV)/installed-compare ## read the same series with other readers too; writes docs/comparison.md
+	$(BIN)/python benchmarks/compare.py
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "dicomarray needs Python 3.11 or later on the PATH, or make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/installed-%: pyproject.toml | $(VENV)/installed
+	$(INSTALL) -e '.[$*]'
+	@touch $@
+
+clean: ## remove the environment and all that was made
+	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,54 @@
+"""DICOM series in, NumPy arrays out, and back into DICOM that a PACS accepts."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dicomarray.errors import DicomArrayError
+from dicomarray.version import __version__
+
+if TYPE_CHECKING:
+    from dicomarray.conversion import dicom_filter, load, to_dicom, to_numpy
+    from dicomarray.pipeline import run
+    from dicomarray.reading.catalog import Catalog, scan
+    from dicomarray.reading.series import Series
+    from dicomarray.volume import Volume
+
+__all__ = [
+    "Catalog",
+    "DicomArrayError",
+    "Series",
+    "Volume",
+    "__version__",
+    "dicom_filter",
+    "load",
+    "run",
+    "scan",
+    "to_dicom",
+    "to_numpy",
+]
+
+# Where each public name lives.  They are imported when first used, so that `import dicomarray` and the
+# command line's --help cost neither NumPy nor pydicom.
+_HOMES = {
+    "Catalog": "dicomarray.reading.catalog",
+    "Series": "dicomarray.reading.series",
+    "Volume": "dicomarray.volume",
+    "dicom_filter": "dicomarray.conversion",
+    "load": "dicomarray.conversion",
+    "run": "dicomarray.pipeline",
+    "scan": "dicomarray.reading.catalog",
+    "to_dicom": "dicomarray.conversion",
+    "to_numpy": "dicomarray.conversion",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""The command line: arguments, exit codes, progress and the rendering of reports; no imaging code."""

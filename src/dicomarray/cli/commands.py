@@ -1,0 +1,160 @@
+"""The commands: each calls one use case and renders what it returns."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import dicomarray
+from dicomarray.cli import rendering
+from dicomarray.cli.main import DONE, SOME_FAILED
+from dicomarray.cli.progress import Counter
+from dicomarray.cli.where import with_conditions
+from dicomarray.conversion.choosing import filter_catalog
+from dicomarray.errors import InputError, OutputError
+from dicomarray.pipeline import RunEntry
+from dicomarray.reading.config import load_config
+
+
+def to_numpy(options: argparse.Namespace) -> int:
+    """A DICOM series to an array and its metadata."""
+    counter = Counter("files scanned")
+    try:
+        report = dicomarray.to_numpy(
+            options.input_dicom,
+            options.output_npy,
+            options.output_json,
+            units=options.units,
+            normalize=options.normalize,
+            missing=options.missing,
+            series=options.series,
+            volume=options.volume,
+            config=options.config,
+            overwrite=options.overwrite,
+            progress=counter,
+        )
+    finally:
+        counter.close()
+    for (npy, json), shown in zip(report.files, report.volumes, strict=True):
+        print(f"{npy} {json} {shown}")
+    _warn(report.warnings)
+    _warn((f"{failure.series}: {failure.reason}" for failure in report.failures), "failed")
+    return SOME_FAILED if report.failures else DONE
+
+
+def to_dicom(options: argparse.Namespace) -> int:
+    """An array to a new DICOM series."""
+    beside = Path(options.input_npy).with_suffix(".json")
+    if options.input_json is None and beside.is_file():
+        _warn([f"{beside} is not used; with --input-json a normalization is undone, the geometry checked"])
+    counter = Counter("files scanned")
+    try:
+        report = dicomarray.to_dicom(
+            options.input_npy,
+            options.input_dicom,
+            options.output_dicom,
+            input_json=options.input_json,
+            values=options.values,
+            fill=options.fill,
+            series=options.series,
+            volume=options.volume,
+            verify=options.verify,
+            overwrite=options.overwrite,
+            progress=counter,
+        )
+    finally:
+        counter.close()
+    print("\n".join(rendering.write_lines(report)))
+    _warn(report.warnings)
+    return DONE
+
+
+def filter(options: argparse.Namespace) -> int:
+    """The series that match."""
+    config = {} if options.config is None else load_config(Path(options.config))
+    counter = Counter("files scanned")
+    try:
+        found, catalog = filter_catalog(options.input_dicom, with_conditions(config, options.where), counter)
+    finally:
+        counter.close()
+    if found or options.format != "files":
+        print(rendering.series_list(found, options.format))
+    _note([*rendering.skipped_lines(catalog.skipped), f"{len(found)} of {len(catalog)} series match"])
+    return DONE
+
+
+def run(options: argparse.Namespace) -> int:
+    """A function over every matching series."""
+    done = 0
+
+    def finished(entry: RunEntry, total: int) -> None:
+        nonlocal done
+        done += 1
+        line = f"[{done}/{total}] {rendering.run_line(entry)}"
+        print(line, file=sys.stderr if entry.status == "failed" else sys.stdout, flush=True)
+        if entry.traceback:
+            _note(entry.traceback.rstrip().splitlines())
+        _warn(f"{entry.title}: {warning}" for warning in entry.warnings)
+
+    counter = Counter("files scanned")
+    try:
+        report = dicomarray.run(
+            options.input_dicom,
+            options.output_dicom,
+            options.function,
+            options.config,
+            workers=options.workers,
+            values=options.values,
+            fill=options.fill,
+            missing=options.missing,
+            verify=options.verify,
+            overwrite=options.overwrite,
+            progress=counter,
+            finished=finished,
+        )
+    finally:
+        counter.close()
+    if not report.entries:
+        raise InputError(f"{options.input_dicom}: no series with images matches")
+    _note([f"{len(report.written)} of {len(report.entries)} series written, {len(report.failed)} failed"])
+    return SOME_FAILED if report.failed else DONE
+
+
+def view(options: argparse.Namespace) -> int:
+    """A picture of three planes."""
+    from dicomarray.conversion.saved import load_saved
+    from dicomarray.outputs.pictures import draw, save_png
+
+    output = Path(options.output)
+    if output.suffix.lower() != ".png":
+        raise OutputError(f"{output}: only .png pictures are made so far")
+    if options.input_npy is not None:
+        volume = load_saved(options.input_npy, options.input_json)
+    else:
+        volume = dicomarray.load(
+            options.input_dicom, series=options.series, volume=options.volume, missing=options.missing
+        )
+    save_png(draw(volume), output, overwrite=options.overwrite)
+    print(output)
+    _warn(volume.warnings)
+    return DONE
+
+
+def demo(options: argparse.Namespace) -> int:
+    """The whole round trip on a study that is made for it."""
+    from dicomarray.demo.tour import tour
+
+    for line in tour(Path(options.folder), options.overwrite):
+        print(line, flush=True)
+    return DONE
+
+
+def _warn(lines: Iterable[str], kind: str = "warning") -> None:
+    _note(f"dicomarray: {kind}: {line}" for line in lines)
+
+
+def _note(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)

@@ -1,0 +1,215 @@
+"""Arguments -> a command -> an exit code.
+
+Nothing heavy is imported here: ``--help`` answers before NumPy or pydicom would have loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dicomarray.errors import DicomArrayError, UsageError
+from dicomarray.version import __version__
+
+DONE, NOT_CONVERTED, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+EPILOG = """\
+exit codes: 0 all done; 1 the data could not be converted; 2 wrong use (flags, config);
+3 a batch in which some series failed; 130 interrupted.
+
+Results go to standard output, progress, warnings and errors to standard error.
+Nothing is overwritten without --overwrite, and nothing is ever written into an input folder.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the process's exit code."""
+    options = parser().parse_args(arguments)
+    command = importlib.import_module("dicomarray.cli.commands")
+    try:
+        return int(getattr(command, options.run)(options))
+    except UsageError as error:
+        return _complain(error, WRONG_USE)
+    except DicomArrayError as error:
+        return _complain(error, NOT_CONVERTED)
+    except BrokenPipeError:
+        # whoever read our output has enough; Python would complain once more when it closes the stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        return _complain(error, NOT_CONVERTED)
+    except KeyboardInterrupt:
+        print("dicomarray: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"dicomarray: error: {error}", file=sys.stderr)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="dicomarray",
+        description="DICOM series in, NumPy arrays out, and back into DICOM that a PACS accepts.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"dicomarray {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _to_numpy(commands)
+    _to_dicom(commands)
+    _filter(commands)
+    _run(commands)
+    _view(commands)
+    _demo(commands)
+    return top
+
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command.set_defaults(run=name.replace("-", "_"))
+    return command
+
+
+def _to_numpy(commands: Commands) -> None:
+    c = _command(commands, "to-numpy", "a DICOM series -> an array (.npy) and its metadata (.json)")
+    c.add_argument("-i", "--input-dicom", metavar="DIR", required=True, help="folder with DICOM files")
+    c.add_argument(
+        "-n",
+        "--output-npy",
+        metavar="FILE",
+        required=True,
+        help="the array; a folder (with -j): all volumes of all series",
+    )
+    c.add_argument("-j", "--output-json", metavar="FILE", help="the metadata; default: beside the array")
+    c.add_argument(
+        "--units",
+        default="modality",
+        metavar="modality|stored",
+        help="modality values (HU for CT; the default) or stored values",
+    )
+    c.add_argument(
+        "--normalize",
+        nargs=2,
+        type=float,
+        metavar=("LOWER", "UPPER"),
+        help="map LOWER..UPPER to 0..1, clipped, float32",
+    )
+    _choice(c)
+    c.add_argument("-c", "--config", metavar="FILE", help="filter config that tells which series")
+    _missing(c)
+    _overwrite(c)
+
+
+def _to_dicom(commands: Commands) -> None:
+    c = _command(commands, "to-dicom", "an array -> a new DICOM series derived from a template series")
+    c.add_argument("-n", "--input-npy", metavar="FILE", required=True, help="the array")
+    c.add_argument("-d", "--input-dicom", metavar="TEMPLATE_DIR", required=True, help="the template series")
+    c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
+    c.add_argument(
+        "-j",
+        "--input-json",
+        metavar="FILE",
+        help="the array's metadata: undoes a normalization and checks the geometry",
+    )
+    _values(c)
+    _choice(c)
+    _overwrite(c)
+
+
+def _filter(commands: Commands) -> None:
+    c = _command(commands, "filter", "list the series below a folder that match")
+    c.add_argument("-i", "--input-dicom", metavar="DIR", required=True, help="folder with DICOM files")
+    c.add_argument("-c", "--config", metavar="FILE", help="filter config: JSON, YAML or TOML")
+    c.add_argument(
+        "-w",
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="a condition: 'Modality=MR', 'SliceThickness<=3'; repeatable, all must hold",
+    )
+    c.add_argument(
+        "--format", default="table", choices=("table", "json", "csv", "files"), help="default: table"
+    )
+
+
+def _run(commands: Commands) -> None:
+    c = _command(commands, "run", "a function over every matching series, results written as DICOM")
+    c.add_argument("-i", "--input-dicom", metavar="DIR", required=True, help="folder with DICOM files")
+    c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
+    c.add_argument(
+        "-f",
+        "--function",
+        metavar="module:function",
+        required=True,
+        help="takes a Volume, returns an array or a Volume",
+    )
+    c.add_argument("-c", "--config", metavar="FILE", help="filter config; default: every series with images")
+    c.add_argument("--workers", type=int, default=1, metavar="N", help="processes side by side; default: 1")
+    _values(c)
+    _missing(c)
+    _overwrite(c)
+
+
+def _view(commands: Commands) -> None:
+    c = _command(commands, "view", "a picture of three planes through a volume")
+    source = c.add_mutually_exclusive_group(required=True)
+    source.add_argument("-i", "--input-dicom", metavar="DIR", help="folder with DICOM files")
+    source.add_argument("-n", "--input-npy", metavar="FILE", help="an array that to-numpy wrote")
+    c.add_argument(
+        "-j", "--input-json", metavar="FILE", help="the array's metadata; default: beside the array"
+    )
+    c.add_argument("-o", "--output", metavar="FILE.png", required=True, help="the picture")
+    _choice(c)
+    _missing(c)
+    _overwrite(c)
+
+
+def _demo(commands: Commands) -> None:
+    c = _command(commands, "demo", "make a small CT study and take it through the whole round trip")
+    c.add_argument("folder", metavar="DIR", nargs="?", default="dicomarray-demo", help="default: %(default)s")
+    _overwrite(c)
+
+
+def _choice(c: argparse.ArgumentParser) -> None:
+    c.add_argument("--series", metavar="UID", help="which series, where there are several")
+    c.add_argument(
+        "--volume", type=int, metavar="N", help="which volume of the series, where there are several"
+    )
+
+
+def _values(c: argparse.ArgumentParser) -> None:
+    c.add_argument(
+        "--values",
+        default="auto",
+        choices=("auto", "stored", "full-range"),
+        help="how values are stored; default: auto, exact where the template allows it",
+    )
+    c.add_argument("--fill", type=float, metavar="VALUE", help="write NaN and infinity as this value")
+    c.add_argument(
+        "--no-verify", dest="verify", action="store_false", help="do not read back what is written"
+    )
+
+
+def _missing(c: argparse.ArgumentParser) -> None:
+    c.add_argument(
+        "--missing",
+        default="error",
+        metavar="error|keep",
+        help="where slices are missing: refuse (default), or keep the others at their places",
+    )
+
+
+def _overwrite(c: argparse.ArgumentParser) -> None:
+    c.add_argument("--overwrite", action="store_true", help="replace an existing result")

@@ -1,0 +1,187 @@
+"""NumPy to DICOM: an array as a new series derived from a template series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dicomarray import sidecar
+from dicomarray.atomic import refuse_inside
+from dicomarray.conversion.choosing import Inputs, choose_series, roots_of
+from dicomarray.conversion.saved import load_array
+from dicomarray.conversion.verifying import verify_series
+from dicomarray.errors import GeometryError, TemplateError, UsageError
+from dicomarray.geometry import StackGeometry
+from dicomarray.reading.catalog import Progress
+from dicomarray.reading.files import PathLike
+from dicomarray.reading.series import Series
+from dicomarray.sidecar import Sidecar
+from dicomarray.values import Array
+from dicomarray.volume import Volume
+from dicomarray.writing.dicom import WriteReport, write_series
+from dicomarray.writing.encode import MODES, Mode
+
+# An affine in a sidecar and one read again from the same headers agree to rounding; mm at the far corner.
+SAME_GRID_MM = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """The options of `to_dicom` that say how to write, by the same names."""
+
+    values: str = "auto"
+    fill: float | None = None
+    volume: int | None = None
+    verify: bool = True
+    overwrite: bool = False
+
+
+def to_dicom(  # noqa: PLR0913 - the options of the command, by the same names
+    array_or_npy: Array | Volume | PathLike,
+    template_dicom: Inputs,
+    output_dicom: PathLike,
+    *,
+    input_json: PathLike | None = None,
+    values: str = "auto",
+    fill: float | None = None,
+    series: str | None = None,
+    volume: int | None = None,
+    verify: bool = True,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> WriteReport:
+    """Write an array as a new series derived from a template series.
+
+    Parameters
+    ----------
+    array_or_npy
+        Shape ``(slices, rows, columns)`` on the template's grid, or the path of such a ``.npy``, or a
+        `Volume`.
+    input_json
+        The array's sidecar: with it a normalization is undone and the geometry compared.
+    values
+        ``"auto"``: modality values, kept bit for bit where the template's slope and type hold them, else
+        rescaled to its range; ``"stored"``: stored values; ``"full-range"``: always stretched.
+    fill
+        What NaN and infinity become; without it they are an error.
+    series, volume
+        Which series (UID) and volume (index) of the template folder, where there are several.
+    verify
+        Read the files back before they are put in place, and compare values and geometry.
+
+    Raises
+    ------
+    TemplateError
+        Where the template cannot carry the array: another shape, a class that takes no derived image.
+    ValuesError
+        Where values do not fit, or are not finite.
+    VerificationError
+        Where what was written does not read back as asked; nothing is left behind.
+    OutputError
+        Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
+    """
+    check_mode(values)
+    output = Path(output_dicom)
+    template_dicom = roots_of(template_dicom)
+    for root in template_dicom:
+        refuse_inside(output, root)
+    array, notes = _array_and_sidecar(array_or_npy, input_json)
+    uid = series or (notes.series.get("SeriesInstanceUID") if notes is not None else None)
+    template = choose_series(template_dicom, uid, progress=progress)
+    options = WriteOptions(values=values, fill=fill, volume=volume, verify=verify, overwrite=overwrite)
+    return write_like(array, notes, template, output, options)
+
+
+def write_like(
+    array: Array, notes: Sidecar | None, template: Series, output: Path, options: WriteOptions
+) -> WriteReport:
+    """`to_dicom` with a template that is found already, and an array that a sidecar may describe."""
+    stack = template.stack("keep", options.volume)
+    if any(frame.of_multiframe for frame in stack.frames):
+        raise TemplateError(
+            f"series {template.title} is enhanced multi-frame; such templates are not written yet. "
+            "Use the classic form of the series as template"
+        )
+    if stack.axis is not None:
+        raise TemplateError(
+            f"series {template.title} is 4-D ({stack.label}); such templates are not written yet"
+        )
+    mode = check_mode(options.values)
+    if notes is not None:
+        _compare_grid(notes, stack.geometry, template)
+        array, mode = _undo(array, notes, mode)
+
+    def check(files: Sequence[Path], report: WriteReport) -> None:
+        verify_series(files, array, stack, report, stored=mode == "stored")
+
+    return write_series(
+        array,
+        [frame.header.path for frame in stack.frames],
+        output,
+        values=mode,
+        fill=options.fill,
+        overwrite=options.overwrite,
+        check=check if options.verify else None,
+    )
+
+
+def check_mode(values: str) -> Mode:
+    """Refuse a mode that does not exist, before anything is read."""
+    for mode in MODES:
+        if values == mode:
+            return mode
+    raise UsageError(f'values="{values}" is no mode; there are: {", ".join(MODES)}')
+
+
+def _array_and_sidecar(
+    source: Array | Volume | PathLike, input_json: PathLike | None
+) -> tuple[Array, Sidecar | None]:
+    notes = None if input_json is None else sidecar.read(Path(input_json))
+    if isinstance(source, Volume):
+        return source.array, notes or sidecar.parse(source.metadata)
+    if isinstance(source, np.ndarray):
+        return source, notes
+    return load_array(Path(source)), notes
+
+
+def _compare_grid(notes: Sidecar, geometry: StackGeometry | None, template: Series) -> None:
+    if (notes.geometry is None) != (geometry is None):
+        raise GeometryError(
+            f"the sidecar and series {template.title} differ: only one of them has a patient geometry"
+        )
+    if notes.geometry is None or geometry is None:
+        return
+    if not _same_grid(notes.geometry, geometry, notes.shape):
+        raise GeometryError(
+            f"the array's sidecar places it on another grid than series {template.title}; writing on "
+            "another grid is not available yet. Use the series that the array was made from as template"
+        )
+
+
+def _same_grid(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> bool:
+    """Whether no voxel's centre is moved by more than rounding."""
+    if one.slice_positions.shape != other.slice_positions.shape:
+        return False
+    far_corner = np.array([0, *shape[-2:]], float)
+    shift = np.abs(one.slice_positions - other.slice_positions).max()
+    turn = np.abs((one.affine - other.affine)[:3, :3] @ far_corner).max()
+    return bool(shift + turn <= SAME_GRID_MM)
+
+
+def _undo(array: Array, notes: Sidecar, mode: Mode) -> tuple[Array, Mode]:
+    """Modality values (or stored ones, and the mode for them) of an array that a sidecar describes."""
+    if array.shape != notes.shape:
+        raise UsageError(
+            f"the array has shape {array.shape}, its sidecar says {notes.shape}: they do not belong together"
+        )
+    if notes.normalization is not None:
+        array = notes.normalization.undo(array)
+    if notes.value_units == "stored":
+        if mode == "full-range":
+            raise UsageError('the array holds stored values: values="full-range" needs modality values')
+        # undone, stored values are whole numbers again but for the rounding of the normalization
+        return array if notes.normalization is None else np.rint(array), "stored"
+    return array, mode

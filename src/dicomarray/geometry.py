@@ -1,0 +1,268 @@
+"""Slice and stack geometry in DICOM patient coordinates (LPS, millimetres, float64); pure NumPy.
+
+The standard gives every image the centre of its first voxel (Image Position), the direction in which
+the column index grows and the one in which the row index grows (Image Orientation) and the distances
+between rows and between columns (Pixel Spacing): PS3.3 C.7.6.2.1.1, equation C.7.6.2.1-1.  Everything
+here follows from those numbers.  Index order is always ``(slice, row, column)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomarray.errors import GeometryError
+
+Vector = tuple[float, float, float]
+Matrix = NDArray[np.float64]
+
+# Cosines are written with six digits or fewer; anything further from unit length or a right angle than
+# this is no rounding but a broken header.
+COSINE_TOLERANCE = 1e-2
+# Scanners repeat one orientation with differences in the sixth digit; scouts differ by whole degrees.
+# Greatest difference of a cosine inside one stack: 1e-3 moves the far corner of a 500 mm image by 0.5 mm.
+ORIENTATION_TOLERANCE = 1e-3
+# Two images less than this far apart along the normal, in mm, lie at the same place.
+SAME_POSITION_MM = 0.01
+# How far, in mm, a slice may lie from its place on an even grid: positions are often rounded to 0.01 mm.
+EVEN_FLOOR_MM = 0.01
+# ... or this part of the spacing, but never more than EVEN_CEILING_MM, where an overlay starts to be off.
+EVEN_RELATIVE = 0.01
+EVEN_CEILING_MM = 0.05
+# A shear that moves no slice of the stack by more than this, in mm, is rounding and not a tilted gantry.
+TILT_DRIFT_MM = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Where one 2-D image lies in the patient.
+
+    ``position`` is the centre of voxel (row 0, column 0); ``row_direction`` points along a row (the
+    column index grows), ``column_direction`` along a column (the row index grows); both have unit
+    length.  ``pixel_spacing`` is (between rows, between columns).  LPS, mm.  PS3.3 C.7.6.2.1.1.
+    """
+
+    position: Vector
+    row_direction: Vector
+    column_direction: Vector
+    pixel_spacing: tuple[float, float]
+
+    @classmethod
+    def from_attributes(
+        cls, position: Sequence[float], orientation: Sequence[float], pixel_spacing: Sequence[float]
+    ) -> Plane:
+        """Make a plane of Image Position (3), Image Orientation (6) and Pixel Spacing (2).
+
+        Raises
+        ------
+        GeometryError
+            When the numbers are no geometry: the message says which and why, the caller adds the file.
+        """
+        if not all(np.isfinite(v) for v in (*position, *orientation, *pixel_spacing)):
+            raise GeometryError("the image's position, orientation or spacing is not a finite number")
+        if min(pixel_spacing) <= 0:
+            raise GeometryError(f"PixelSpacing {list(pixel_spacing)} is not positive")
+        row, column = np.array(orientation[:3], float), np.array(orientation[3:], float)
+        lengths = np.array([np.linalg.norm(row), np.linalg.norm(column)])
+        if np.any(np.abs(lengths - 1) > COSINE_TOLERANCE):
+            raise GeometryError(
+                f"ImageOrientationPatient {list(orientation)}: the directions have lengths "
+                f"{lengths[0]:.4g} and {lengths[1]:.4g} instead of 1"
+            )
+        row, column = row / lengths[0], column / lengths[1]
+        if abs(row @ column) > COSINE_TOLERANCE:
+            raise GeometryError(
+                f"ImageOrientationPatient {list(orientation)}: the directions are not at a right angle"
+            )
+        return cls(_vector(position), _vector(row), _vector(column), (pixel_spacing[0], pixel_spacing[1]))
+
+    @property
+    def orientation(self) -> tuple[float, ...]:
+        """The six cosines, as Image Orientation has them."""
+        return (*self.row_direction, *self.column_direction)
+
+    @property
+    def normal(self) -> Matrix:
+        """Unit vector, shape (3,): row direction x column direction; slices are counted along it."""
+        normal = np.cross(self.row_direction, self.column_direction)
+        return np.asarray(normal / np.linalg.norm(normal))
+
+    def parallel_to(self, other: Plane) -> bool:
+        """Whether both have the same orientation, but for rounding."""
+        return max(abs(a - b) for a, b in zip(self.orientation, other.orientation, strict=True)) <= (
+            ORIENTATION_TOLERANCE
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class StackGeometry:
+    """Where every voxel of a volume lies.
+
+    Parameters
+    ----------
+    row_direction, column_direction
+        Unit vectors, shape (3,): along which the column index and the row index grow.
+    pixel_spacing
+        mm between (rows, columns).
+    slice_positions
+        Shape (slices, 3): the centre of voxel (0, 0) of each slice, ascending along the normal.
+    thickness
+        The step in mm along the normal of a stack of one slice, which has no neighbour to tell it.
+    frame_of_reference_uid
+        Volumes with the same UID share one coordinate system (PS3.3 C.7.4.1).
+    """
+
+    row_direction: Matrix
+    column_direction: Matrix
+    pixel_spacing: tuple[float, float]
+    slice_positions: Matrix
+    thickness: float = 1.0
+    frame_of_reference_uid: str | None = None
+
+    @classmethod
+    def from_planes(
+        cls, planes: Sequence[Plane], thickness: float, frame_of_reference_uid: str | None = None
+    ) -> StackGeometry:
+        """The geometry of parallel planes that are already in ascending order."""
+        first = planes[0]
+        return cls(
+            np.array(first.row_direction),
+            np.array(first.column_direction),
+            first.pixel_spacing,
+            np.array([plane.position for plane in planes], float),
+            thickness,
+            frame_of_reference_uid,
+        )
+
+    @cached_property
+    def normal(self) -> Matrix:
+        """Unit vector, shape (3,): row direction x column direction."""
+        normal = np.cross(self.row_direction, self.column_direction)
+        return np.asarray(normal / np.linalg.norm(normal))
+
+    @cached_property
+    def distances(self) -> Matrix:
+        """Where each slice lies along the normal, in mm, shape (slices,)."""
+        return np.asarray(self.slice_positions @ self.normal)
+
+    @cached_property
+    def step(self) -> Matrix:
+        """From one slice to the next, in mm, shape (3,); with the median spacing where it varies."""
+        if len(self.slice_positions) == 1:
+            return np.asarray(self.normal * self.thickness)
+        span = self.slice_positions[-1] - self.slice_positions[0]
+        if self.uniform:
+            return np.asarray(span / (len(self.slice_positions) - 1))
+        return np.asarray(span / (span @ self.normal) * np.median(np.diff(self.distances)))
+
+    @cached_property
+    def uniform(self) -> bool:
+        """Whether one affine places every slice to within the tolerances of this module."""
+        return is_even(self.slice_positions)
+
+    @cached_property
+    def affine(self) -> Matrix:
+        """4x4, from the index (slice, row, column) of a voxel's centre to LPS mm.
+
+        Exact, shear included, where `uniform`; else that of the first slice with the median spacing.
+        """
+        affine = np.eye(4)
+        affine[:3, 0] = self.step
+        affine[:3, 1] = self.column_direction * self.pixel_spacing[0]
+        affine[:3, 2] = self.row_direction * self.pixel_spacing[1]
+        affine[:3, 3] = self.slice_positions[0]
+        return affine
+
+    @property
+    def spacing(self) -> Vector:
+        """mm between neighbours along (slice, row, column): the lengths of the affine's columns."""
+        return _vector(np.linalg.norm(self.affine[:3, :3], axis=0))
+
+    @property
+    def direction(self) -> Matrix:
+        """3x3, unit vectors of (slice, row, column) as columns: affine = direction @ diag(spacing)."""
+        return np.asarray(self.affine[:3, :3] / np.array(self.spacing))
+
+    @cached_property
+    def tilt_degrees(self) -> float:
+        """Angle between the way from slice to slice and the normal; 0 where it moves no slice visibly."""
+        along = float(self.step @ self.normal)
+        drift = self.step - along * self.normal
+        if np.linalg.norm(drift) * (len(self.slice_positions) - 1) <= TILT_DRIFT_MM:
+            return 0.0
+        return float(np.degrees(np.arctan2(np.linalg.norm(drift), along)))
+
+    def as_json(self) -> dict[str, Any]:
+        """The sidecar's ``geometry`` object."""
+        return {
+            "affine": self.affine.tolist(),
+            "spacing_mm": list(self.spacing),
+            "origin_mm": self.slice_positions[0].tolist(),
+            "direction": self.direction.tolist(),
+            "slice_positions_mm": self.slice_positions.tolist(),
+            "uniform": self.uniform,
+            "gantry_tilt_deg": self.tilt_degrees,
+            "frame_of_reference_uid": self.frame_of_reference_uid,
+        }
+
+
+def is_even(positions: Matrix) -> bool:
+    """Whether positions, shape (n, 3), lie evenly on a straight line."""
+    if len(positions) < 3:
+        return True
+    span = positions[-1] - positions[0]
+    ideal = positions[0] + np.linspace(0, 1, len(positions))[:, None] * span
+    spacing = float(np.linalg.norm(span)) / (len(positions) - 1)
+    return bool(np.linalg.norm(positions - ideal, axis=1).max() <= even_tolerance(spacing))
+
+
+def even_tolerance(spacing: float) -> float:
+    """How far a slice may lie from an even grid of that spacing, in mm."""
+    return min(max(EVEN_FLOOR_MM, EVEN_RELATIVE * abs(spacing)), EVEN_CEILING_MM)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Slices missing between two neighbours: ``after`` is the index of the slice below the gap."""
+
+    after: int
+    missing: int
+    width_mm: float = field(default=0.0)
+
+
+def missing_slices(distances: Matrix) -> list[Gap]:
+    """The gaps in otherwise evenly spaced slices; empty where spacing is even, or simply uneven.
+
+    ``distances``, shape (slices,), ascending, mm along the normal.  Slices are missing where every gap is
+    a whole multiple of the median one; other variation is a scan that was planned that way.
+    """
+    gaps = np.diff(distances)
+    if len(gaps) < 2:
+        return []
+    usual = float(np.median(gaps))
+    multiples = np.round(gaps / usual)
+    if np.any(multiples < 1) or np.any(
+        np.abs(gaps - multiples * usual) > 2 * even_tolerance(usual) * multiples
+    ):
+        return []
+    return [Gap(int(i), int(multiples[i]) - 1, float(gaps[i])) for i in np.flatnonzero(multiples > 1)]
+
+
+def letters(direction: Sequence[float] | Matrix) -> tuple[str, str]:
+    """The patient's side (towards, away from) that a direction in LPS points to, by its greatest part.
+
+    ``letters((1, 0, 0)) == ("L", "R")``: left/right, posterior/anterior, head (superior)/feet (inferior);
+    PS3.3 C.7.6.1.1.1.
+    """
+    axis = int(np.argmax(np.abs(np.asarray(direction, float))))
+    pair = (("L", "R"), ("P", "A"), ("S", "I"))[axis]
+    return pair if direction[axis] > 0 else (pair[1], pair[0])
+
+
+def _vector(values: Sequence[float] | Matrix) -> Vector:
+    return (float(values[0]), float(values[1]), float(values[2]))

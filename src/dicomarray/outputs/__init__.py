@@ -1,0 +1,9 @@
+"""What is made of volumes besides DICOM: pictures.
+
+    sheet     what a picture consists of, before it is drawn
+    greys     which grey or colour a value is drawn in
+    canvas    the drawing, with Pillow
+    pictures  a volume's planes and caption; comparisons; PNG files
+
+Array and sidecar are written by `Volume.save` itself.
+"""

@@ -1,0 +1,1 @@
+"""From files to volumes: headers, series, selection, stacks, pixels."""

@@ -1,0 +1,193 @@
+"""Several images at every position -> repetitions of one measurement, and the name of their axis.
+
+Which repetition an image belongs to is told by the attributes that vary in the same way at every position
+(time point, b-value, gradient direction, ...); what they leave open, by the order of acquisition.  An image
+whose repetition cannot be told with certainty is an error, never a guess.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dicomarray.errors import GeometryError
+from dicomarray.reading.frames import Frame
+
+# b-value where the standard attribute is missing: Siemens, GE and Philips classic images.
+VENDOR_B_VALUES = (
+    "(0019,SIEMENS MR HEADER,0C)",
+    "(0043,GEMS_PARM_01,39)",
+    "(2001,Philips Imaging DD 001,03)",
+)
+# Attributes that tell repetitions apart, and the axis that each makes; the first that varies names it.
+DIFFUSION = ("DiffusionBValue", "DiffusionGradientOrientation", *VENDOR_B_VALUES)
+_AXES: dict[str, tuple[str, ...]] = {
+    "diffusion": DIFFUSION,
+    "inversion_time": ("InversionTime", "InversionTimes"),
+    "flip_angle": ("FlipAngle",),
+    "time": (
+        "TemporalPositionIdentifier",
+        "TemporalPositionIndex",
+        "TriggerTime",
+        "NominalCardiacTriggerDelayTime",
+        "TemporalPositionTimeOffset",
+        "AcquisitionNumber",
+    ),
+}
+ATTRIBUTES = tuple(keyword for keywords in _AXES.values() for keyword in keywords)
+# Numbers a time point outright; where they exist, repetitions are in their order.
+_TIME_INDEX = ("TemporalPositionIdentifier", "TemporalPositionIndex")
+
+
+@dataclass(frozen=True, eq=False)
+class Repetitions:
+    """Frames by repetition and position.
+
+    ``grid[repetition][position]``; ``leftover`` holds the frames of repetitions that are not complete.
+    ``axis`` is None where there is one repetition only; ``coordinates`` has, by attribute, its value in
+    each repetition.
+    """
+
+    grid: list[list[Frame]]
+    axis: str | None = None
+    coordinates: dict[str, list[Any]] = field(default_factory=dict)
+    leftover: list[Frame] = field(default_factory=list)
+
+
+Positions = Sequence[Sequence[Frame]]
+
+
+def arrange(positions: Positions) -> Repetitions:
+    """Sort the frames at each position into repetitions.
+
+    Parameters
+    ----------
+    positions
+        The frames at each position, positions ascending.
+
+    Raises
+    ------
+    GeometryError
+        Where positions hold different numbers of frames and nothing tells which is missing.
+    """
+    ordered = [sorted(frames, key=lambda frame: frame.order) for frames in positions]
+    if all(len(frames) == 1 for frames in ordered):
+        return Repetitions([[frames[0] for frames in ordered]])
+    if len({len(frames) for frames in ordered}) == 1:
+        groups, leftover = _groups(ordered, _consistent(ordered)), list[Frame]()
+    else:
+        groups, leftover = _incomplete(ordered)
+    groups.sort(key=_acquisition_order)
+    axis, coordinates = _axis(groups)
+    return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover)
+
+
+def _value(frame: Frame, keyword: str) -> Hashable:
+    value = frame.attributes.get(keyword)
+    return value if isinstance(value, Hashable) else repr(value)
+
+
+def _consistent(positions: Positions) -> list[str]:
+    """The attributes whose values, taken together, occur equally often at every position."""
+
+    def same_everywhere(keywords: list[str]) -> bool:
+        counts = [
+            Counter(tuple(_value(frame, keyword) for keyword in keywords) for frame in frames)
+            for frames in positions
+        ]
+        return all(count == counts[0] for count in counts)
+
+    chosen: list[str] = []
+    for keyword in ATTRIBUTES:
+        varies = len({_value(frame, keyword) for frames in positions for frame in frames}) > 1
+        if varies and same_everywhere([*chosen, keyword]):
+            chosen.append(keyword)
+    return chosen
+
+
+def _groups(positions: Positions, keywords: Sequence[str]) -> list[list[Frame]]:
+    """Repetitions: frames with equal values, and among equal ones the first, second, ... at each position."""
+    groups: dict[Hashable, list[Frame]] = defaultdict(list)
+    for frames in positions:
+        occurrences: Counter[Hashable] = Counter()
+        for frame in frames:
+            key = tuple(_value(frame, keyword) for keyword in keywords)
+            groups[key, occurrences[key]].append(frame)
+            occurrences[key] += 1
+    return list(groups.values())
+
+
+def _incomplete(positions: Positions) -> tuple[list[list[Frame]], list[Frame]]:
+    """Complete repetitions, and the frames of those that are not.
+
+    An attribute that numbers the repetitions tells them apart.  Without one, images are missing where
+    the acquisition was stopped: at its end, after every image of the complete repetitions.
+    """
+    everything = [frame for frames in positions for frame in frames]
+    for keyword in _AXES["time"]:
+        groups = _groups(positions, [keyword])
+        complete = [group for group in groups if len(group) == len(positions)]
+        known = all(frame.attributes.get(keyword) is not None for frame in everything)
+        if known and complete and len(groups) > 1 and _one_each(positions, keyword):
+            return complete, _rest(groups, complete)
+    groups = _groups(positions, [])
+    complete = [group for group in groups if len(group) == len(positions)]
+    if len(complete) > 1 and _in_sequence(groups):
+        return complete, _rest(groups, complete)
+    raise _uneven(positions)
+
+
+def _one_each(positions: Positions, keyword: str) -> bool:
+    return all(len({_value(frame, keyword) for frame in frames}) == len(frames) for frames in positions)
+
+
+def _rest(groups: list[list[Frame]], complete: list[list[Frame]]) -> list[Frame]:
+    kept = {id(group) for group in complete}
+    return [frame for group in groups if id(group) not in kept for frame in group]
+
+
+def _in_sequence(groups: list[list[Frame]]) -> bool:
+    """Whether every repetition was acquired after the one before, by instance number."""
+    if any(frame.header.instance_number is None for group in groups for frame in group):
+        return False
+    ends = [(min(f.order for f in group), max(f.order for f in group)) for group in groups]
+    return all(before[1] < after[0] for before, after in itertools.pairwise(ends))
+
+
+def _uneven(positions: Positions) -> GeometryError:
+    usual, _ = Counter(len(frames) for frames in positions).most_common(1)[0]
+    odd = next(frames for frames in positions if len(frames) != usual)
+    names = ", ".join(str(frame.header.path) for frame in odd[:4])
+    return GeometryError(
+        f"{len(odd)} images lie at one position where {usual} is usual, and nothing tells which of them "
+        f"belongs to the volume: {names}. Remove the one that is too many, or select by a filter config"
+    )
+
+
+def _acquisition_order(group: Sequence[Frame]) -> tuple[Any, ...]:
+    index = next((v for k in _TIME_INDEX if isinstance(v := group[0].attributes.get(k), int)), 0)
+    constant = all(_value(frame, k) == _value(group[0], k) for frame in group for k in _TIME_INDEX)
+    return (index if constant else 0, min(_sequence(frame) for frame in group))
+
+
+def _sequence(frame: Frame) -> tuple[Any, ...]:
+    number, index, path = frame.order
+    dimensions = frame.attributes.get("DimensionIndexValues") or ()
+    values = dimensions if isinstance(dimensions, tuple) else (dimensions,)
+    return (number, tuple(v for v in values if isinstance(v, int)), index, path)
+
+
+def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:
+    """The axis's name, by the first attribute that is one value in a repetition and varies between them."""
+    coordinates: dict[str, list[Any]] = {}
+    name = ""
+    for axis, keywords in _AXES.items():
+        for keyword in keywords:
+            values = [{_value(frame, keyword) for frame in group} for group in groups]
+            if all(len(value) == 1 for value in values) and len(set().union(*values)) > 1:
+                coordinates[keyword] = [next(iter(value)) for value in values]
+                name = name or axis
+    return name or "time", coordinates

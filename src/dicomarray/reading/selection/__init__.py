@@ -1,0 +1,71 @@
+"""Which series are wanted: filter configs, parsed once and asked of every series.
+
+A config is a predicate on one instance, and a series is accepted where it is true for every instance, so
+that nothing depends on which file comes first.  `parse` finds all mistakes before any file is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dicomarray.errors import UsageError
+from dicomarray.reading.selection.decision import Decision, Failure, Seen, judge
+from dicomarray.reading.selection.instance import Evaluation, Instance, Value
+from dicomarray.reading.selection.nodes import Node
+from dicomarray.reading.selection.parser import Parser
+
+__all__ = ["Decision", "Failure", "Instance", "Seen", "Selection", "Value", "parse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A config without mistakes; ``warnings`` tell what is legal but odd in it, such as a retired keyword."""
+
+    root: Node
+    warnings: tuple[str, ...]
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The attributes to be read: keywords, or tags "(gggg,eeee)", "(gggg,CREATOR,ee)" in lower-case hex.
+
+        Tags that have a keyword stand under it, however the config names them; attributes inside sequences
+        under the name of the outermost sequence.
+        """
+        return frozenset(leaf.field.steps[0].key for leaf in self.root.leaves())
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The places of the top level's entries; a `Failure` names the one that it belongs to."""
+        return tuple(entry.path for entry in self.root.entries)
+
+    def decide(self, instances: Sequence[Instance]) -> Decision:
+        """Judge a series by all its instances (of an enhanced object: its frames).
+
+        An instance maps the names of `attributes` to raw values: None where the attribute is empty, a tuple
+        where it has several values, a tuple of mappings for a sequence; an absent attribute has no key.
+
+        Raises
+        ------
+        UsageError
+            Where there are no instances.
+        ConfigError
+            Where a regular expression takes too long on a value.
+        """
+        if not instances:
+            raise UsageError("a series without instances can be neither accepted nor rejected")
+        return judge(self.root, Evaluation(instances))
+
+
+def parse(config: Mapping[str, Any]) -> Selection:
+    """Read a filter config; no file is opened.
+
+    Raises
+    ------
+    ConfigError
+        With every mistake of the config, its place (``$.Modalty``) and what was probably meant.
+    """
+    parser = Parser()
+    root = parser.root(config)
+    return Selection(root, tuple(parser.warnings))

@@ -1,0 +1,157 @@
+"""One series: its instances, what they have in common, and the volumes they form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
+from dicomarray.reading.assemble import assemble, check_units
+from dicomarray.reading.frames import frames_of
+from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, Value, check_name, read_header
+from dicomarray.reading.stacking import Missing, Stack, check_policy, some, stack_frames
+from dicomarray.volume import Volume
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """All instances with one Series Instance UID.
+
+    ``uid`` is empty for a file that has none: such a file is a series of its own.
+    """
+
+    uid: str
+    instances: tuple[Header, ...]
+
+    def __repr__(self) -> str:
+        return f"<Series {self.title}, {len(self.instances)} instances>"
+
+    @property
+    def title(self) -> str:
+        """Modality, number and UID: enough to tell series apart without naming anybody."""
+        modality, number = self.attributes.get("Modality"), self.attributes.get("SeriesNumber")
+        return f"{modality or '?'} {'-' if number is None else number} {self.uid or '(no UID)'}"
+
+    @property
+    def is_image(self) -> bool:
+        """Whether any instance has pixels: reports, plans and presentation states have none."""
+        return any(header.is_image for header in self.instances)
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Value]:
+        """What equals in all instances, by DICOM keyword.
+
+        A keyword that was not read with the scan is read when it is asked for.
+        """
+        return _CommonAttributes(self.instances)
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file, in the order of the volumes where the series forms some, else as acquired."""
+        try:
+            frames = [frame for stack in self.stacks("keep") for frame in stack.frames]
+            ordered = [frame.header.path for frame in frames]
+        except DataError:
+            ordered = []
+        rest = sorted(
+            self.instances, key=lambda h: (h.instance_number is None, h.instance_number or 0, h.path)
+        )
+        return list(dict.fromkeys([*ordered, *(header.path for header in rest)]))
+
+    def stacks(self, missing: Missing = "error") -> list[Stack]:
+        """Which frames form which volume, before any pixel is read."""
+        images = [header for header in self.instances if header.is_image]
+        if not images:
+            raise GeometryError(f"series {self.title} has no images: nothing to make a volume of")
+        others = sorted(header.path.name for header in self.instances if not header.is_image)
+        note = f"{len(others)} instances without pixels left out: {some(others)}"
+        frames = [frame for header in images for frame in frames_of(header)]
+        return stack_frames(frames, missing, (note,) if others else ())
+
+    def volumes(self, units: str = "modality", missing: str = "error") -> list[Volume]:
+        """All volumes of the series.
+
+        Parameters
+        ----------
+        units
+            ``"modality"`` (HU for CT) or ``"stored"``.
+        missing
+            Where slices are missing: ``"error"``, or ``"keep"`` the rest at its real positions.
+
+        Raises
+        ------
+        UsageError
+            For an unknown option.
+        DataError
+            Where the images form no regular volume, or their pixels cannot be read.
+        """
+        checked_units, policy = check_units(units), check_policy(missing)
+        return [assemble(stack, checked_units) for stack in self.stacks(policy)]
+
+    def volume(self, units: str = "modality", missing: str = "error", index: int | None = None) -> Volume:
+        """The only volume of the series, or the one with that ``index`` in `volumes`.
+
+        Raises
+        ------
+        ChoiceError
+            Where there are several and no index; the message lists them.
+        """
+        checked_units, policy = check_units(units), check_policy(missing)
+        return assemble(self.stack(policy, index), checked_units)
+
+    def stack(self, missing: Missing = "error", index: int | None = None) -> Stack:
+        """The only stack, or the one with that index; ChoiceError lists them where there are several."""
+        stacks = self.stacks(missing)
+        if index is None and len(stacks) > 1:
+            raise ChoiceError(
+                f"series {self.title} holds {len(stacks)} volumes; choose one by its index "
+                "(volume=N, --volume N), or take all:\n" + "\n".join(volume_lines(stacks))
+            )
+        if index is not None and not 0 <= index < len(stacks):
+            raise UsageError(f"series {self.title} has the volumes 0 to {len(stacks) - 1}, not {index}")
+        return stacks[index or 0]
+
+
+def volume_lines(stacks: Sequence[Stack]) -> list[str]:
+    """A list of choices, a line each."""
+    return [f"  {index}: {stack.label}" for index, stack in enumerate(stacks)]
+
+
+class _CommonAttributes(Mapping[str, Value]):
+    """What equals in all instances; keywords beyond those of the scan are read on demand, once."""
+
+    def __init__(self, instances: Sequence[Header]) -> None:
+        self._instances = instances
+        self._read: dict[str, list[Mapping[str, Value]]] = {}
+
+    def __getitem__(self, keyword: str) -> Value:
+        records = self._records(keyword)
+        first = records[0].get(keyword) if keyword in records[0] else _absent(keyword)
+        if any(keyword not in record or record[keyword] != first for record in records):
+            raise KeyError(f"{keyword} differs between the instances of the series")
+        return first
+
+    def _records(self, keyword: str) -> list[Mapping[str, Value]]:
+        if keyword in DEFAULT_KEYWORDS:
+            return [header.attributes for header in self._instances]
+        if keyword not in self._read:
+            try:
+                check_name(keyword)
+            except DataError as error:
+                raise KeyError(str(error)) from error
+            self._read[keyword] = [read_header(h.path, [keyword]).attributes for h in self._instances]
+        return self._read[keyword]
+
+    def __iter__(self) -> Iterator[str]:
+        for keyword in sorted(self._instances[0].attributes):
+            if keyword in self:
+                yield keyword
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _absent(keyword: str) -> Value:
+    raise KeyError(keyword)

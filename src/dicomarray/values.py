@@ -1,0 +1,150 @@
+"""Stored, modality and normalized values, and the types that hold them; pure NumPy.
+
+Stored values are the numbers in Pixel Data; ``modality = stored * slope + intercept`` per slice
+(PS3.3 C.11.1.1.2).  HU for CT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomarray.errors import UsageError, ValuesError
+
+Array = NDArray[Any]
+
+# A float32 has 24 bits of mantissa.  It carries modality values only where its rounding stays under this
+# part of a stored step, so that every stored value can be found again.
+FLOAT32_STEP_FRACTION = 0.25
+FLOAT32_EPSILON = 2.0**-24
+
+
+@dataclass(frozen=True, slots=True)
+class StoredType:
+    """The pixel description of PS3.3 C.7.6.3.1: what a stored value can be."""
+
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
+    floating: bool = False
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy type of a stored value, native byte order."""
+        if self.floating:
+            return np.dtype(f"f{self.bits_allocated // 8}")
+        bytes_ = max(1, self.bits_allocated // 8)
+        return np.dtype(f"{'i' if self.signed else 'u'}{bytes_}")
+
+    @property
+    def minimum(self) -> int:
+        """Least integer that the stored bits can hold."""
+        return -(1 << (self.bits_stored - 1)) if self.signed else 0
+
+    @property
+    def maximum(self) -> int:
+        """Greatest integer that the stored bits can hold."""
+        return (1 << (self.bits_stored - int(self.signed))) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rescale:
+    """Rescale Slope and Intercept of one slice."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    @property
+    def identity(self) -> bool:
+        return self.slope == 1 and self.intercept == 0
+
+    @property
+    def integral(self) -> bool:
+        return float(self.slope).is_integer() and float(self.intercept).is_integer()
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """``(x - lower) / (upper - lower)``, clipped to [0, 1]; ``units`` are those of x."""
+
+    lower: float
+    upper: float
+    clip: bool = True
+    units: str = "modality"
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.lower) and np.isfinite(self.upper) and self.lower < self.upper):
+            raise UsageError(
+                f"normalize: the bounds must be finite and lower < upper, not {self.lower} and {self.upper}"
+            )
+
+    def apply(self, array: Array) -> NDArray[np.float32]:
+        """Values in [0, 1], float32, any shape."""
+        scaled = (array.astype(np.float64) - self.lower) / (self.upper - self.lower)
+        return np.clip(scaled, 0.0, 1.0).astype(np.float32)
+
+    def undo(self, array: Array) -> NDArray[np.float64]:
+        """The values before, float64; what was clipped stays at the bound."""
+        return np.asarray(array.astype(np.float64) * (self.upper - self.lower) + self.lower)
+
+
+def modality_dtype(slices: Iterable[tuple[StoredType, Rescale]]) -> np.dtype[Any]:
+    """The type that holds the modality values of all slices.
+
+    Integer where every slope and intercept is a whole number: the stored type itself where nothing is
+    rescaled, else the smallest of int16, int32, int64 that the whole range of the stored bits fits.
+    Otherwise float32, or float64 where float32 would round away differences between stored values.
+    It depends on headers alone, never on the pixels: the same scanner gives the same type.
+    """
+    distinct = list(dict.fromkeys(slices))
+    if all(rescale.identity for _, rescale in distinct):
+        return np.result_type(*(stored.dtype for stored, _ in distinct))
+    if any(stored.floating for stored, _ in distinct):
+        return np.result_type(np.float32, *(stored.dtype for stored, _ in distinct if stored.floating))
+    ends = [
+        value * rescale.slope + rescale.intercept
+        for stored, rescale in distinct
+        for value in (stored.minimum, stored.maximum)
+    ]
+    if all(rescale.integral for _, rescale in distinct):
+        for candidate in (np.int16, np.int32, np.int64):
+            limits = np.iinfo(candidate)
+            if limits.min <= min(ends) and max(ends) <= limits.max:
+                return np.dtype(candidate)
+    smallest_step = min((abs(rescale.slope) for _, rescale in distinct if rescale.slope), default=0.0)
+    rounding = max(abs(end) for end in ends) * FLOAT32_EPSILON
+    return np.dtype(np.float32 if rounding <= FLOAT32_STEP_FRACTION * smallest_step else np.float64)
+
+
+def to_modality(stored: Array, rescale: Rescale, dtype: np.dtype[Any]) -> Array:
+    """``stored * slope + intercept`` as ``dtype`` (from `modality_dtype`), any shape."""
+    if rescale.identity:
+        return stored.astype(dtype, copy=False)
+    if dtype.kind in "iu":
+        wide = stored.astype(np.int64)
+        return np.asarray((wide * int(rescale.slope) + int(rescale.intercept)).astype(dtype))
+    return np.asarray((stored.astype(np.float64) * rescale.slope + rescale.intercept).astype(dtype))
+
+
+def finite_range(array: Array) -> tuple[float, float]:
+    """Least and greatest value.
+
+    Raises
+    ------
+    ValuesError
+        Where there is none: an empty array, NaN or infinity.
+    """
+    if array.size == 0:
+        raise ValuesError(f"the array of shape {array.shape} is empty")
+    lowest, highest = array.min(), array.max()
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        count = int(array.size - np.isfinite(array).sum())
+        raise ValuesError(
+            f"{count} of {array.size} values are NaN or infinite, which no stored integer can say; "
+            "replace them first (numpy.nan_to_num)"
+        )
+    return float(lowest), float(highest)

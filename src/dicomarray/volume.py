@@ -1,0 +1,138 @@
+"""A volume: an array that knows where its voxels lie, what its numbers mean and where they came from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomarray import sidecar
+from dicomarray.atomic import new_files
+from dicomarray.errors import OutputError, UsageError
+from dicomarray.geometry import StackGeometry, Vector
+from dicomarray.values import Array, Normalization, Rescale
+
+NORMALIZED = "normalized"
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """One regular volume of a series.
+
+    Attributes
+    ----------
+    array
+        Axes as `axes` says: ``(slice, row, column)``, a repetition axis first where there is one, colour
+        samples last.
+    geometry
+        LPS, mm; None where the images have no place in the patient (a CR, an ultrasound loop).
+    axes
+        ``("slice", "row", "column")`` with what stands before and after; ``"frame"`` instead of
+        ``"slice"`` where there is no geometry.
+    units
+        ``"HU"``, ``"stored"``, ``"normalized"``, another rescale type, or ``"modality"`` where the file
+        does not say what its modality values are.
+    rescales
+        Slope and intercept of each slice (in the order of `slices`), or one for all.
+    coordinates
+        By DICOM keyword, the value at each step of the repetition axis: ``{"DiffusionBValue": (0, 1000)}``.
+    series
+        What equals in all images of the volume, by DICOM keyword; nothing that names the patient.
+    slices
+        One record an image: where it came from.  In the order of the array (first axis slowest).
+    warnings
+        What a user should know before trusting the numbers.
+    """
+
+    array: Array
+    geometry: StackGeometry | None
+    axes: tuple[str, ...]
+    units: str
+    rescales: tuple[Rescale, ...] = (Rescale(),)
+    normalization: Normalization | None = None
+    coordinates: Mapping[str, Sequence[Any]] = field(default_factory=lambda: MappingProxyType({}))
+    series: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    slices: tuple[Mapping[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Volume {'x'.join(map(str, self.array.shape))} {self.array.dtype} {self.units}>"
+
+    @property
+    def affine(self) -> NDArray[np.float64] | None:
+        """4x4 from the index (slice, row, column) to LPS mm, or None without geometry."""
+        return None if self.geometry is None else self.geometry.affine
+
+    @property
+    def spacing(self) -> Vector | None:
+        """mm between neighbours along (slice, row, column), or None without geometry."""
+        return None if self.geometry is None else self.geometry.spacing
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the JSON sidecar holds."""
+        return sidecar.describe(
+            array=self.array,
+            axes=self.axes,
+            units=self.units,
+            geometry=self.geometry,
+            rescales=self.rescales,
+            normalization=self.normalization,
+            coordinates=self.coordinates,
+            series=self.series,
+            slices=self.slices,
+            warnings=self.warnings,
+        )
+
+    def normalize(self, lower: float, upper: float) -> Volume:
+        """A new volume with ``(x - lower) / (upper - lower)``, clipped to [0, 1], float32.
+
+        Raises
+        ------
+        UsageError
+            Unless both bounds are finite and lower < upper, or the volume is normalized already.
+        """
+        if self.normalization is not None:
+            raise UsageError("the volume is normalized already; normalize the one it was made from")
+        normalization = Normalization(float(lower), float(upper), units=self.units)
+        return dataclasses.replace(
+            self, array=normalization.apply(self.array), units=NORMALIZED, normalization=normalization
+        )
+
+    def with_array(self, array: Array) -> Volume:
+        """A new volume of the same place and units with other values; the shape must be the same."""
+        if array.shape != self.array.shape:
+            raise UsageError(f"an array of shape {array.shape} does not fit a volume of {self.array.shape}")
+        return dataclasses.replace(self, array=array)
+
+    def save(
+        self,
+        npy: str | PathLike[str],
+        json: str | PathLike[str] | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        """Write the array as ``.npy`` and its metadata as JSON; both appear whole, or neither does.
+
+        Without ``json`` the sidecar lies beside the array: ``ct.npy``, ``ct.json``.
+
+        Raises
+        ------
+        OutputError
+            Where a file exists and ``overwrite`` is not set.
+        """
+        array_path = Path(npy)
+        json_path = array_path.with_suffix(".json") if json is None else Path(json)
+        if array_path == json_path:
+            raise OutputError(f"{array_path}: the array and its sidecar need two names")
+        with new_files([array_path, json_path], overwrite) as (array_file, json_file):
+            with array_file.open("wb") as stream:
+                np.save(stream, self.array, allow_pickle=False)
+            sidecar.write(json_file, self.metadata)

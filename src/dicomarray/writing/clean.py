@@ -1,0 +1,79 @@
+"""What does not survive into a derived image: whatever describes the old pixels, or vouches for them."""
+
+from __future__ import annotations
+
+from pydicom.datadict import dictionary_VR, keyword_dict
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+# Dropped at every depth, beside private elements and overlays.
+_NOWHERE = {
+    Tag(keyword_dict[keyword])
+    for keyword in (
+        "IconImageSequence", "DigitalSignaturesSequence", "MACParametersSequence",
+        "EncryptedAttributesSequence", "DataSetTrailingPadding",
+    )
+}  # fmt: skip
+# Dropped from the image itself.
+_TOP_LEVEL = (
+    # they belong to the old instance, its encoding and its work list entry
+    "InstanceCreatorUID", "ReferencedPerformedProcedureStepSequence", "StorageMediaFileSetUID",
+    "StorageMediaFileSetID", "SOPInstanceStatus", "SOPAuthorizationDateTime", "SOPAuthorizationComment",
+    "AuthorizationEquipmentCertificationNumber", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+    "EncapsulatedPixelDataValueTotalLength", "ConcatenationUID", "InConcatenationNumber",
+    "InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber", "SOPInstanceUIDOfConcatenationSource",
+    # they describe the old values
+    "SmallestPixelValueInSeries", "LargestPixelValueInSeries", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "DerivationCodeSequence", "VOILUTSequence",
+    "FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit", "DoubleFloatPixelPaddingValue",
+    "DoubleFloatPixelPaddingRangeLimit",
+)  # fmt: skip
+_OVERLAYS = range(0x6000, 0x6020)
+# Bytes a word of the binary types, which pydicom hands through as they are in the file.
+_WORDS = {"OW": 2, "OL": 4, "OF": 4, "OV": 8, "OD": 8}
+
+
+def strip(header: Dataset) -> None:
+    """Drop, in place, what must not stand in a derived image.  Elements that stay are not even parsed."""
+    for keyword in _TOP_LEVEL:
+        if keyword in header:
+            del header[keyword]
+    _strip_everywhere(header)
+
+
+def _strip_everywhere(data_set: Dataset) -> None:
+    for tag in list(data_set.keys()):
+        if tag.is_private or tag.group in _OVERLAYS or tag in _NOWHERE or tag.group < 0x0008:
+            del data_set[tag]
+        elif _is_sequence(data_set, tag):
+            for item in data_set[tag].value or ():
+                _strip_everywhere(item)
+
+
+def _is_sequence(data_set: Dataset, tag: BaseTag) -> bool:
+    """By its own VR, or, where the file has none (implicit VR, UN), by the standard's."""
+    vr = data_set.get_item(tag).VR
+    if vr not in (None, "UN"):
+        return bool(vr == "SQ")
+    try:
+        return dictionary_VR(tag) == "SQ"
+    except KeyError:
+        return False
+
+
+def swap_words(data_set: Dataset) -> None:
+    """Big-endian binary words to little-endian ones, in place, at every depth (PS3.5 7.3)."""
+    for element in data_set:
+        if element.VR == "SQ":
+            for item in element.value or ():
+                swap_words(item)
+        elif element.VR in _WORDS and isinstance(element.value, bytes):
+            element.value = _swapped(element.value, _WORDS[element.VR])
+
+
+def _swapped(value: bytes, size: int) -> bytes:
+    whole = len(value) - len(value) % size
+    reversed_words = bytearray(value[:whole])
+    for offset in range(size):
+        reversed_words[offset::size] = value[size - 1 - offset : whole : size]
+    return bytes(reversed_words) + value[whole:]

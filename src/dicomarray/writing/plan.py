@@ -1,0 +1,174 @@
+"""What the images of a derived series share, and what tells them apart: identity, time, names, range."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from pydicom.charset import convert_encodings
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from dicomarray.errors import UsageError
+from dicomarray.values import Rescale
+from dicomarray.version import __version__
+from dicomarray.writing.derive import SeriesPlan, SliceOutput
+from dicomarray.writing.encode import Encoding, Mode
+from dicomarray.writing.template import Template, text, values
+
+# Made once (PS3.5 B.2): the namespace of the UIDs that are made from a key.
+UID_NAMESPACE = uuid.UUID("077b29b4-eafb-4540-a5fd-a9ae6108af3a")
+# Longest Series Description, in characters (VR LO), and what is added to the template's.
+_LONGEST_DESCRIPTION = 64
+_DESCRIPTION_SUFFIX = " (dicomarray)"
+# Added to the template's Series Number: worklists sort by it, and scanners count from 1.
+SERIES_NUMBER_STEP = 1000
+_GREATEST_NUMBER = 2**31 - 1  # VR IS
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may say about the derived series; see `write_series`."""
+
+    values: Mode
+    description: str | None
+    number: int | None
+    units: str | None
+    uid_key: str | None
+    keep_equipment: bool
+
+
+def make_plan(template: Template, encoding: Encoding, options: Options) -> SeriesPlan:
+    """Everything that is one for the whole series.
+
+    Raises
+    ------
+    UsageError
+        Where a description or number cannot be written.
+    """
+    first = template.headers[0]
+    low, high = _ends(
+        (float(value), rescale)
+        for part, rescale in zip(encoding.stored, encoding.rescales, strict=True)
+        for value in (part.min(), part.max())
+    )
+    return SeriesPlan(
+        kind=template.kind,
+        series_uid=_uid(options, "series", *_fingerprint(template, encoding)),
+        series_number=_series_number(first, options.number),
+        description=_description(template, options.description),
+        derivation=f"Pixel values computed from the source images; written by dicomarray {__version__}",
+        units=options.units,
+        now=None if options.uid_key is not None else _now(first),
+        slope=encoding.slope,
+        intercept=encoding.intercept,
+        low=low,
+        high=high,
+        representable=_ends(
+            (float(value), rescale)
+            for rescale, stored in zip(template.rescales, template.stored, strict=True)
+            for value in (stored.minimum, stored.maximum)
+        ),
+        stored_values_given=options.values == "stored",
+        keep_equipment=options.keep_equipment,
+    )
+
+
+def make_images(
+    template: Template, encoding: Encoding, plan: SeriesPlan, options: Options
+) -> list[SliceOutput]:
+    """The images in slice order, each with a new SOP Instance UID."""
+    numbers = _instance_numbers([values(header, "InstanceNumber") for header in template.headers])
+    return [
+        SliceOutput(
+            stored=encoding.stored[index],
+            stored_type=template.stored[index],
+            rescale=encoding.rescales[index],
+            sop_uid=_uid(options, plan.series_uid, text(header, "SOPInstanceUID"), str(index)),
+            instance_number=numbers[index],
+        )
+        for index, header in enumerate(template.headers)
+    ]
+
+
+def _instance_numbers(found: list[list[Any]]) -> list[int | None]:
+    """None where each image keeps its Instance Number, because all have one of their own; else 1..N."""
+    known = {str(number[0]) for number in found if number}
+    kept = len(known) == len(found)
+    return [None] * len(found) if kept else list(range(1, len(found) + 1))
+
+
+def _ends(pairs: Iterable[tuple[float, Rescale]]) -> tuple[float, float]:
+    decoded = [value * rescale.slope + rescale.intercept for value, rescale in pairs]
+    return min(decoded), max(decoded)
+
+
+def _fingerprint(template: Template, encoding: Encoding) -> tuple[str, ...]:
+    sources = (text(header, "SOPInstanceUID") for header in template.headers)
+    return (
+        hashlib.sha256(encoding.stored.data).hexdigest(),
+        repr(encoding.rescales),
+        *sources,
+    )
+
+
+def _uid(options: Options, *parts: str) -> str:
+    """Random, or, with a key, the same for the same parts (PS3.5 B.2)."""
+    if options.uid_key is None:
+        return str(generate_uid(prefix=None))
+    name = "\0".join((__version__, repr(options), *parts))
+    return f"2.25.{uuid.uuid5(UID_NAMESPACE, name).int}"
+
+
+def _series_number(first: Dataset, chosen: int | None) -> int:
+    if chosen is not None:
+        if not 0 <= chosen <= _GREATEST_NUMBER:
+            raise UsageError(f"series_number={chosen} is outside of 0 to {_GREATEST_NUMBER} (VR IS)")
+        return chosen
+    digits = text(first, "SeriesNumber")
+    number = (int(digits) if digits.lstrip("+-").isdecimal() else 0) + SERIES_NUMBER_STEP
+    return number if 0 <= number <= _GREATEST_NUMBER else SERIES_NUMBER_STEP
+
+
+def _description(template: Template, chosen: str | None) -> str:
+    if chosen is None:
+        original = " ".join(str(part) for part in values(template.headers[0], "SeriesDescription"))
+        original = "".join(letter for letter in original if letter.isprintable()).strip()
+        room = _LONGEST_DESCRIPTION - len(_DESCRIPTION_SUFFIX)
+        return (original[:room].rstrip() + _DESCRIPTION_SUFFIX).strip()
+    if len(chosen) > _LONGEST_DESCRIPTION or "\\" in chosen or not chosen.isprintable():
+        raise UsageError(
+            f"series_description={chosen!r}: at most {_LONGEST_DESCRIPTION} printable characters without "
+            "backslash can be written (VR LO)"
+        )
+    for terms in {tuple(values(header, "SpecificCharacterSet")) for header in template.headers}:
+        if not chosen.isascii() and not _encodable(chosen, list(terms)):
+            raise UsageError(
+                f"series_description={chosen!r} cannot be written in the template's SpecificCharacterSet "
+                f"{list(terms) or '(none: ASCII)'}; use ASCII letters"
+            )
+    return chosen
+
+
+def _encodable(words: str, terms: list[str]) -> bool:
+    for encoding in convert_encodings(terms) if terms else []:
+        try:
+            words.encode(encoding)
+        except UnicodeEncodeError:
+            continue
+        return True
+    return False
+
+
+def _now(first: Dataset) -> datetime:
+    """The time of the run, in the time zone that the template counts in (PS3.3 C.12.1.1.8)."""
+    offset = text(first, "TimezoneOffsetFromUTC")
+    if len(offset) == 5 and offset[0] in "+-" and offset[1:].isdecimal():
+        minutes = int(offset[1:3]) * 60 + int(offset[3:])
+        if minutes < 24 * 60:
+            return datetime.now(timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
+    return datetime.now()  # without an offset, times in DICOM are local

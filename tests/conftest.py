@@ -1,0 +1,76 @@
+"""Fixtures that every part of the suite shares: where real files are, and small series made in code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import data_store
+import pydicom.data
+import pytest
+from hypothesis import settings
+from numpy.typing import NDArray
+
+import synthetic
+
+# A machine under load is slow, not wrong: no time limit on a single example.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+REAL_DATA = Path(os.environ.get("DICOMARRAY_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real series, a folder for each; the test is skipped, and says so, without it."""
+    folder = REAL_DATA / "series"
+    if not folder.is_dir():
+        pytest.skip(f"no real series in {folder}: set DICOMARRAY_TEST_DATA to the folder that holds series/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pydicom_data() -> Path:
+    """pydicom's own data: ``test_files`` and ``charset_files``."""
+    return Path(pydicom.data.__file__).parent
+
+
+@pytest.fixture(scope="session")
+def pydicom_more_data() -> Path:
+    """The files of the package pydicom-data, ``*.dcm`` in one folder."""
+    return Path(data_store.__file__).parent / "data"
+
+
+@pytest.fixture
+def ct(tmp_path: Path) -> Path:
+    """A plain CT series in a folder of its own; its stored values are `synthetic.stored_values()`."""
+    synthetic.write_series(tmp_path / "ct", synthetic.stored_values(), bits_stored=12)
+    return tmp_path / "ct"
+
+
+@pytest.fixture
+def make_series(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a series with `synthetic.write_series` into a new folder, and returns the folder."""
+
+    def make(array: NDArray[Any] | None = None, name: str = "series", **options: Any) -> Path:
+        values = synthetic.stored_values() if array is None else array
+        synthetic.write_series(tmp_path / name, values, **options)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def contents() -> Callable[[Path], dict[str, bytes]]:
+    """Every file below a folder with its bytes, folders with none: to see that nothing changed."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+            for path in sorted(folder.rglob("*"))
+        }
+
+    return read

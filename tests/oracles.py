@@ -1,0 +1,78 @@
+"""What other people's tools read in a folder of DICOM files, in the terms of this project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+import SimpleITK as sitk  # noqa: N813
+from numpy.typing import NDArray
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """``array`` (slices, rows, columns) in modality values; ``affine`` from that index to LPS mm."""
+
+    array: NDArray[np.float64]
+    affine: NDArray[np.float64]
+
+
+def simpleitk(files: Sequence[Path]) -> Read:
+    """The series as SimpleITK reads the files in this order."""
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames([str(file) for file in files])
+    image = reader.Execute()
+    affine = np.eye(4)
+    affine[:3, :3] = (np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing())[:, ::-1]
+    affine[:3, 3] = image.GetOrigin()
+    return Read(sitk.GetArrayFromImage(image).astype(np.float64), affine)
+
+
+def dcm2niix(files: Sequence[Path], scratch: Path) -> Read:
+    """The one volume that dcm2niix makes of exactly these files."""
+    source, output = scratch / "dcm2niix-in", scratch / "dcm2niix-out"
+    source.mkdir()
+    output.mkdir()
+    for index, file in enumerate(files):
+        (source / f"{index:05d}.dcm").symlink_to(file.resolve())
+    command = [
+        Path(sys.executable).parent / "dcm2niix",
+        "-m",
+        "2",
+        "-x",
+        "i",
+        "-b",
+        "n",
+        "-z",
+        "n",
+        "-l",
+        "o",
+    ]
+    subprocess.run([*command, "-f", "v", "-o", output, source], check=True, capture_output=True)
+    names = [path for path in output.glob("*.nii") if "_Tilt" not in path.name and "_Eq" not in path.name]
+    assert len(names) == 1, names
+    image = nibabel.load(names[0])
+    # NIfTI is (column, row upwards, slice), RAS
+    array = np.asarray(image.dataobj, np.float64).transpose(2, 1, 0)[:, ::-1]
+    affine = (LPS_TO_RAS @ image.affine)[:, [2, 1, 0, 3]]
+    affine[:3, 3] += affine[:3, 1] * (array.shape[1] - 1)
+    affine[:3, 1] *= -1
+    along = np.cross(affine[:3, 2], affine[:3, 1]) @ affine[:3, 0]
+    if along < 0:
+        affine[:3, 3] += affine[:3, 0] * (array.shape[0] - 1)
+        affine[:3, 0] *= -1
+        array = array[::-1]
+    return Read(array, affine)
+
+
+def stored_values(files: Sequence[Path]) -> NDArray[np.int64]:
+    """(slices, rows, columns) as pydicom reads them, in the order of the files."""
+    return np.stack([pydicom.dcmread(file).pixel_array for file in files]).astype(np.int64)

@@ -1,0 +1,238 @@
+"""What was written is compared with what was asked for: each difference is seen, none is invented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from pydicom.uid import generate_uid
+
+import synthetic
+from dicomarray import scan
+from dicomarray.conversion.verifying import verify_series
+from dicomarray.errors import VerificationError
+from dicomarray.reading.stacking import Stack
+from dicomarray.writing.dicom import WriteReport
+
+
+def report(files: list[Path], max_error: float = 0.0) -> WriteReport:
+    return WriteReport(
+        files=tuple(files),
+        series_uid="1.2.3",
+        sop_uids=tuple(f"1.2.{n}" for n in range(len(files))),
+        max_error=max_error,
+        mean_error=0.0,
+        clipped=0,
+        slope=None,
+        intercept=None,
+    )
+
+
+class Written:
+    """A written series beside its template, alike until a test changes one of the two."""
+
+    def __init__(self, folder: Path, stored: NDArray[Any], **options: Any) -> None:
+        synthetic.write_series(folder / "template", stored, **options)
+        self.template: Stack = scan(folder / "template")[0].stack()
+        self.files = synthetic.write_series(folder / "written", stored, **options)
+        intercept = 0 if options.get("modality") == "MR" else -1024
+        self.array = stored.astype(np.int32) + intercept
+
+    def verify(self, max_error: float = 0.0, stored: bool = False) -> None:
+        verify_series(self.files, self.array, self.template, report(self.files, max_error), stored)
+
+    def change(self, index: int, change: Callable[[pydicom.Dataset], None]) -> None:
+        data_set = pydicom.dcmread(self.files[index])
+        change(data_set)
+        data_set.save_as(self.files[index])
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    """A CT, unsigned, 12 bits."""
+    return Written(tmp_path, synthetic.stored_values(), bits_stored=12)
+
+
+def test_what_reads_back_as_asked_passes(written: Written) -> None:
+    """Modality values, in the files' order or another."""
+    written.verify()
+    written.files.reverse()
+    written.verify()
+
+
+def test_stored_values_are_compared_as_stored(written: Written) -> None:
+    """With stored=True the slope and intercept play no part."""
+    written.array = synthetic.stored_values()
+    written.verify(stored=True)
+    with pytest.raises(VerificationError):
+        written.verify(stored=False)
+
+
+@pytest.mark.parametrize("voxel", [(0, 0, 0), (3, 5, 7), (5, 11, 15)])
+def test_one_wrong_voxel_is_seen(written: Written, voxel: tuple[int, int, int]) -> None:
+    """By one step, anywhere; the message says which slice and how far."""
+    written.array[voxel] += 1
+    with pytest.raises(VerificationError, match=f"slice {voxel[0]} .*error of 1"):
+        written.verify()
+
+
+def test_reported_error_is_allowed_and_no_more(written: Written) -> None:
+    """max_error is the limit."""
+    written.array = written.array.astype(np.float64)
+    written.array[2, 3, 4] += 0.4
+    written.verify(max_error=0.4)
+    with pytest.raises(VerificationError):
+        written.verify(max_error=0.3)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_mirrored_values_are_seen(written: Written, axis: int) -> None:
+    """An array flipped along any axis is not what was asked for."""
+    written.array = np.flip(written.array, axis)
+    with pytest.raises(VerificationError):
+        written.verify()
+
+
+def test_transposed_values_are_seen(tmp_path: Path) -> None:
+    """Rows and columns exchanged in a square image, which the shape does not show."""
+    square = Written(tmp_path, synthetic.stored_values((3, 8, 8)), bits_stored=12)
+    square.verify()
+    square.array = square.array.swapaxes(1, 2)
+    with pytest.raises(VerificationError):
+        square.verify()
+
+
+def test_another_shape_is_seen(written: Written) -> None:
+    """With both shapes in the message."""
+    written.array = written.array[:, :, :8]
+    with pytest.raises(VerificationError, match=r"\(6, 12, 16\), not \(6, 12, 8\)"):
+        written.verify()
+
+
+def test_values_that_were_filled_are_not_compared(written: Written) -> None:
+    """NaN and infinity were asked for, something finite was written: the rest of the slice still counts."""
+    written.array = written.array.astype(np.float64)
+    written.array[1, 2, 3], written.array[1, 2, 4] = np.nan, np.inf
+    written.verify()
+    written.array[1, 5, 5] += 1
+    with pytest.raises(VerificationError):
+        written.verify()
+
+
+@pytest.mark.parametrize("value", [-32768, 32767, 0, -1])
+def test_constant_slices_are_compared_rightly(tmp_path: Path, value: int) -> None:
+    """Also at the ends of int16, where the absolute value of the least number wraps to itself."""
+    constant = Written(tmp_path, np.full((3, 4, 5), value, np.int16), modality="MR")
+    constant.verify()
+    constant.array[1, 1, 1] += 1 if value < 0 else -1
+    with pytest.raises(VerificationError):
+        constant.verify()
+
+
+def test_float_values_may_round(tmp_path: Path) -> None:
+    """Values read as float32 differ from a float64 array by its rounding, which is no error."""
+    stored = synthetic.stored_values(signed=True, bits_stored=16)
+    folder = Written(tmp_path, stored, modality="PT", common={"RescaleSlope": "0.0123456789"})
+    folder.array = stored * 0.0123456789
+    folder.verify()
+    folder.array[0, 0, 1] += 0.0123456789
+    with pytest.raises(VerificationError):
+        folder.verify()
+
+
+# --- place ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("PixelSpacing", [0.75, 0.5]),
+        ("PixelSpacing", [0.5, 0.7501]),
+        ("ImageOrientationPatient", [-1, 0, 0, 0, -1, 0]),
+        ("ImageOrientationPatient", [0, 1, 0, 1, 0, 0]),
+    ],
+)
+def test_another_geometry_is_seen(written: Written, attribute: str, value: list[float]) -> None:
+    """Swapped spacing, a tenth of a micron, a turned image: in all slices alike."""
+    for index in range(6):
+        written.change(index, lambda data_set: setattr(data_set, attribute, value))
+    with pytest.raises(VerificationError):
+        written.verify()
+
+
+def test_shifted_slices_are_seen(written: Written) -> None:
+    """All slices moved by 0.1 mm."""
+
+    def shift(data_set: pydicom.Dataset) -> None:
+        x, y, z = data_set.ImagePositionPatient
+        data_set.ImagePositionPatient = [x, y, z + 0.1]
+
+    for index in range(6):
+        written.change(index, shift)
+    with pytest.raises(VerificationError, match="geometry"):
+        written.verify()
+
+
+def test_lost_geometry_is_seen(written: Written) -> None:
+    """No position in what was written, one in the template."""
+
+    def lose(data_set: pydicom.Dataset) -> None:
+        del data_set.ImagePositionPatient
+
+    for index in range(6):
+        written.change(index, lose)
+    with pytest.raises(VerificationError, match="geometry"):
+        written.verify()
+
+
+# --- identity -------------------------------------------------------------------------------------------
+
+
+def test_two_series_are_seen(written: Written) -> None:
+    """One slice with another Series Instance UID."""
+    written.change(3, lambda data_set: setattr(data_set, "SeriesInstanceUID", generate_uid(prefix=None)))
+    with pytest.raises(VerificationError, match="2 series"):
+        written.verify()
+
+
+def test_one_uid_for_two_files_is_seen(written: Written) -> None:
+    """A SOP Instance UID written twice."""
+    uid = pydicom.dcmread(written.files[0]).SOPInstanceUID
+    written.change(1, lambda data_set: setattr(data_set, "SOPInstanceUID", uid))
+    with pytest.raises(VerificationError, match="5 SOP Instance UIDs"):
+        written.verify()
+
+
+def test_file_that_cannot_be_read_is_seen(written: Written) -> None:
+    """One of the files is no DICOM."""
+    written.files[2].write_bytes(b"no DICOM")
+    with pytest.raises(VerificationError):
+        written.verify()
+
+
+def test_damaged_pixels_are_a_verification_error(written: Written) -> None:
+    """A file cut short on a full disk does not read back: that is said as the failed check that it is."""
+    content = written.files[2].read_bytes()
+    written.files[2].write_bytes(content[:-100])
+    with pytest.raises(VerificationError):
+        written.verify()
+
+
+def test_two_volumes_are_seen(written: Written) -> None:
+    """A slice that fell out of the stack, by its orientation."""
+    turned = [1, 0, 0, 0, 0, -1]
+    written.change(5, lambda data_set: setattr(data_set, "ImageOrientationPatient", turned))
+    with pytest.raises(VerificationError, match="2 volumes"):
+        written.verify()
+
+
+def test_missing_file_is_seen(written: Written) -> None:
+    """Five of six."""
+    written.files.pop()
+    with pytest.raises(VerificationError):
+        written.verify()

@@ -1,0 +1,278 @@
+"""Outputs appear whole or not at all, with the usual permissions, and never over somebody's data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dicomarray.atomic import new_files, new_folder, refuse_existing, refuse_inside
+from dicomarray.errors import OutputError
+
+
+class InMiddleError(Exception):
+    """What a user's own code may raise in the middle."""
+
+
+@pytest.fixture(params=[0o022, 0o077, 0o002])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A umask in force during the test."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def names(folder: Path) -> list[str]:
+    """Everything below a folder, hidden files too."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def is_result(path: Path) -> bool:
+    return path.suffix == ".dcm"
+
+
+# --- files ----------------------------------------------------------------------------------------------
+
+
+def test_files_appear_together_at_the_end(tmp_path: Path) -> None:
+    """Nothing has its final name until the block ends; then both have."""
+    wanted = [tmp_path / "a.npy", tmp_path / "deep" / "er" / "a.json"]
+    with new_files(wanted) as made:
+        for number, path in enumerate(made):
+            path.write_text(str(number))
+        assert not any(path.exists() for path in wanted)
+    assert [path.read_text() for path in wanted] == ["0", "1"]
+    assert names(tmp_path) == ["a.npy", "deep", "deep/er", "deep/er/a.json"]
+
+
+@pytest.mark.parametrize("error", [InMiddleError, KeyboardInterrupt])
+def test_interrupted_files_leave_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    """An exception in the middle removes the temporary files, half written as they are."""
+    with pytest.raises(error), new_files([tmp_path / "a", tmp_path / "b"]) as made:
+        made[0].write_text("half")
+        raise error
+    assert names(tmp_path) == []
+
+
+def test_interrupted_overwriting_keeps_the_old_file(tmp_path: Path) -> None:
+    """Until all is done the old result stays."""
+    old = tmp_path / "a"
+    old.write_text("old")
+    with pytest.raises(InMiddleError), new_files([old, tmp_path / "b"], overwrite=True) as made:
+        made[0].write_text("new")
+        raise InMiddleError
+    assert old.read_text() == "old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_no_file_is_made_where_one_of_them_exists(tmp_path: Path) -> None:
+    """One place taken, none is written: the block is not even entered."""
+    (tmp_path / "b").write_text("mine")
+    with pytest.raises(OutputError, match="overwrite"), new_files([tmp_path / "a", tmp_path / "b"]):
+        pytest.fail("entered")
+    assert names(tmp_path) == ["b"]
+    assert (tmp_path / "b").read_text() == "mine"
+
+
+def test_file_that_came_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    """Another process may have written there while this one was busy."""
+    with pytest.raises(OutputError), new_files([tmp_path / "a", tmp_path / "b"]) as made:
+        for path in made:
+            path.write_text("ours")
+        (tmp_path / "b").write_text("theirs")
+    assert (tmp_path / "b").read_text() == "theirs"
+    assert names(tmp_path) == ["b"]
+
+
+def test_overwrite_replaces_files(tmp_path: Path) -> None:
+    """With overwrite the new content is there, and nothing else."""
+    (tmp_path / "a").write_text("old")
+    with new_files([tmp_path / "a"], overwrite=True) as made:
+        made[0].write_text("new")
+    assert (tmp_path / "a").read_text() == "new"
+    assert names(tmp_path) == ["a"]
+
+
+def test_file_over_a_folder_is_refused_even_with_overwrite(tmp_path: Path) -> None:
+    """A folder is never taken for a file."""
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OutputError, match="folder"):
+        refuse_existing(tmp_path / "a", overwrite=True)
+
+
+def test_files_have_the_permissions_of_usual_files(tmp_path: Path, umask: int) -> None:
+    """As the umask says, not the private ones of a temporary file."""
+    with new_files([tmp_path / "a"]) as made:
+        made[0].write_text("x")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert os.umask(umask) == umask
+
+
+def test_parent_that_is_a_file_is_told_as_our_error(tmp_path: Path) -> None:
+    """A place that cannot be made is an OutputError that names it, no bare OSError."""
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OutputError, match="taken"), new_files([tmp_path / "taken" / "a.npy"]):
+        pytest.fail("entered")
+
+
+# --- folders --------------------------------------------------------------------------------------------
+
+
+def test_folder_appears_at_the_end(tmp_path: Path) -> None:
+    """It has its name only when the block has ended; parents are made."""
+    target = tmp_path / "deep" / "out"
+    with new_folder(target) as made:
+        (made / "1.dcm").write_text("1")
+        assert not target.exists()
+        assert made.parent == target.parent  # the same file system: renaming is atomic
+    assert names(tmp_path) == ["deep", "deep/out", "deep/out/1.dcm"]
+
+
+@pytest.mark.parametrize("error", [InMiddleError, KeyboardInterrupt])
+def test_interrupted_folder_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    """The half-filled folder vanishes."""
+    with pytest.raises(error), new_folder(tmp_path / "out") as made:
+        (made / "1.dcm").write_text("1")
+        raise error
+    assert names(tmp_path) == []
+
+
+def test_empty_folder_may_be_taken(tmp_path: Path) -> None:
+    """A folder that the user made beforehand is filled."""
+    (tmp_path / "out").mkdir()
+    with new_folder(tmp_path / "out") as made:
+        (made / "1.dcm").write_text("1")
+    assert names(tmp_path) == ["out", "out/1.dcm"]
+
+
+def test_full_folder_is_refused(tmp_path: Path) -> None:
+    """Results are not mixed with what is there."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "1.dcm").write_text("old")
+    with pytest.raises(OutputError, match="not empty"), new_folder(tmp_path / "out", replaceable=is_result):
+        pytest.fail("entered")
+    assert (tmp_path / "out" / "1.dcm").read_text() == "old"
+
+
+def test_overwrite_replaces_the_whole_folder(tmp_path: Path) -> None:
+    """Old results do not stay among the new ones."""
+    (tmp_path / "out").mkdir()
+    for name in ("1.dcm", "2.dcm"):
+        (tmp_path / "out" / name).write_text("old")
+    with new_folder(tmp_path / "out", overwrite=True, replaceable=is_result) as made:
+        (made / "1.dcm").write_text("new")
+    assert names(tmp_path) == ["out", "out/1.dcm"]
+    assert (tmp_path / "out" / "1.dcm").read_text() == "new"
+
+
+def test_overwrite_spares_what_is_no_result(tmp_path: Path) -> None:
+    """--overwrite with a wrong path must not delete somebody's thesis."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "1.dcm").write_text("old")
+    (tmp_path / "home" / "thesis.tex").write_text("years")
+    with (
+        pytest.raises(OutputError, match=r"thesis\.tex"),
+        new_folder(tmp_path / "home", overwrite=True, replaceable=is_result),
+    ):
+        pytest.fail("entered")
+    assert names(tmp_path) == ["home", "home/1.dcm", "home/thesis.tex"]
+
+
+def test_overwrite_takes_nothing_by_default(tmp_path: Path) -> None:
+    """Without a rule of what may be replaced, nothing may."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "1.dcm").write_text("old")
+    with pytest.raises(OutputError), new_folder(tmp_path / "out", overwrite=True):
+        pytest.fail("entered")
+
+
+def test_interrupted_folder_overwriting_keeps_the_old_one(tmp_path: Path) -> None:
+    """The old results are there until the new ones are complete."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "1.dcm").write_text("old")
+    with (
+        pytest.raises(InMiddleError),
+        new_folder(tmp_path / "out", overwrite=True, replaceable=is_result) as made,
+    ):
+        (made / "1.dcm").write_text("new")
+        raise InMiddleError
+    assert names(tmp_path) == ["out", "out/1.dcm"]
+    assert (tmp_path / "out" / "1.dcm").read_text() == "old"
+
+
+def test_foreign_file_that_came_meanwhile_is_spared(tmp_path: Path) -> None:
+    """The folder is looked at again before it is replaced."""
+    target = tmp_path / "out"
+    with pytest.raises(OutputError), new_folder(target, overwrite=True, replaceable=is_result) as made:
+        (made / "1.dcm").write_text("new")
+        target.mkdir()
+        (target / "notes.txt").write_text("theirs")
+    assert names(tmp_path) == ["out", "out/notes.txt"]
+
+
+@pytest.mark.parametrize("kind", ["file", "link to a folder", "link to nothing"])
+def test_folder_over_something_else_is_refused(tmp_path: Path, kind: str) -> None:
+    """A file or a link is not replaced by a folder."""
+    target = tmp_path / "out"
+    if kind == "file":
+        target.write_text("mine")
+    else:
+        if kind == "link to a folder":
+            (tmp_path / "elsewhere").mkdir()
+        target.symlink_to(tmp_path / "elsewhere")
+    before = names(tmp_path)
+    with pytest.raises(OutputError, match="no folder"), new_folder(target, overwrite=True):
+        pytest.fail("entered")
+    assert names(tmp_path) == before
+
+
+def test_folders_have_the_permissions_of_usual_folders(tmp_path: Path, umask: int) -> None:
+    """As the umask says, not the private ones of a temporary folder."""
+    with new_folder(tmp_path / "out") as made:
+        (made / "1.dcm").write_text("1")
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o777 & ~umask
+    assert (tmp_path / "out" / "1.dcm").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+# --- inputs ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["in", "in/out", "in/deep/er/out.npy", "in/../in/out", "link/out"])
+def test_output_inside_the_input_is_refused(tmp_path: Path, output: str) -> None:
+    """The folder itself, anything below it, and the ways round by ".." and a link."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    with pytest.raises(OutputError, match="inside the input"):
+        refuse_inside(tmp_path / output, tmp_path / "in")
+
+
+def test_output_in_a_linked_input_is_refused(tmp_path: Path) -> None:
+    """The input named by a link is the same folder."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    with pytest.raises(OutputError, match="inside the input"):
+        refuse_inside(tmp_path / "in" / "out", tmp_path / "link")
+
+
+@pytest.mark.parametrize("output", ["out", "input", "in.npy", "in2/out"])
+def test_output_beside_the_input_is_taken(tmp_path: Path, output: str) -> None:
+    """A name that only begins alike is another place."""
+    (tmp_path / "in").mkdir()
+    refuse_inside(tmp_path / output, tmp_path / "in")
+
+
+def test_relative_output_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare name means the working folder, which may be the input."""
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    with pytest.raises(OutputError, match="inside the input"):
+        refuse_inside(Path("out.npy"), tmp_path / "in")
+
+
+def test_input_file_is_not_the_output(tmp_path: Path) -> None:
+    """Where the input is one file, the output is not that file: overwriting would destroy it."""
+    (tmp_path / "in.dcm").write_text("image")
+    with pytest.raises(OutputError):
+        refuse_inside(tmp_path / "in.dcm", tmp_path / "in.dcm")

@@ -1,0 +1,174 @@
+"""A volume: what it tells of itself, new ones made of it, and its two files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dicomarray import Volume, sidecar
+from dicomarray.errors import OutputError, UsageError
+from dicomarray.geometry import Plane, StackGeometry
+from dicomarray.values import Normalization, Rescale
+
+
+@pytest.fixture
+def volume() -> Volume:
+    """3 slices of 4 x 5, HU from -1000 up, spacing all different."""
+    planes = [Plane.from_attributes((0, 0, 3.0 * z), (1, 0, 0, 0, 1, 0), (0.5, 0.75)) for z in range(3)]
+    return Volume(
+        array=(np.arange(60, dtype=np.int16) * 40 - 1000).reshape(3, 4, 5),
+        geometry=StackGeometry.from_planes(planes, 3.0, "1.2.3"),
+        axes=("slice", "row", "column"),
+        units="HU",
+        rescales=(Rescale(1, -1024),) * 3,
+        series={"Modality": "CT", "SeriesInstanceUID": "1.2.3.4"},
+        slices=tuple({"SOPInstanceUID": f"1.2.{n}", "frame": 0} for n in range(3)),
+        warnings=("a warning",),
+    )
+
+
+def test_it_is_shown_by_shape_type_and_units(volume: Volume) -> None:
+    """No values, no names."""
+    assert repr(volume) == "<Volume 3x4x5 int16 HU>"
+
+
+def test_it_cannot_be_changed(volume: Volume) -> None:
+    """Volumes are frozen: a new array makes a new volume."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        volume.units = "stored"  # type: ignore[misc]
+
+
+def test_affine_and_spacing_are_the_geometrys(volume: Volume) -> None:
+    """(slice, row, column); None where there is no geometry."""
+    assert volume.spacing == (3.0, 0.5, 0.75)
+    assert volume.geometry is not None
+    assert volume.affine is volume.geometry.affine
+    placeless = dataclasses.replace(volume, geometry=None)
+    assert placeless.affine is None
+    assert placeless.spacing is None
+    assert placeless.metadata["geometry"] is None
+
+
+def test_metadata_is_what_the_sidecar_holds(volume: Volume, tmp_path: Path) -> None:
+    """The dict is the JSON file's content, number for number."""
+    volume.save(tmp_path / "v.npy")
+    assert json.loads((tmp_path / "v.json").read_text("utf-8")) == volume.metadata
+    assert volume.metadata["values"]["modality"] == [{"slope": 1, "intercept": -1024}]
+    assert volume.metadata["warnings"] == ["a warning"]
+
+
+# --- normalized -----------------------------------------------------------------------------------------
+
+
+def test_normalize_makes_a_new_volume(volume: Volume) -> None:
+    """float32 in [0, 1], the bounds recorded, the rest as it was, the old one untouched."""
+    before = volume.array.copy()
+    made = volume.normalize(-1000, 1000)
+    assert made.array.dtype == np.float32
+    assert made.array.min() == 0
+    assert made.array.max() == 1
+    assert made.array[0, 0, 1] == np.float32(0.02)
+    assert made.units == "normalized"
+    assert made.normalization == Normalization(-1000.0, 1000.0, units="HU")
+    assert made.metadata["values"]["normalization"] == {"lower": -1000, "upper": 1000, "clip": True}
+    assert made.geometry is volume.geometry
+    assert made.slices == volume.slices
+    assert volume.units == "HU"
+    assert volume.array.tolist() == before.tolist()
+
+
+def test_normalize_twice_is_refused(volume: Volume) -> None:
+    """The second could not be undone."""
+    with pytest.raises(UsageError, match="already"):
+        volume.normalize(0, 1).normalize(0, 1)
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(5, 5), (5, 4), (float("nan"), 5)])
+def test_normalize_needs_bounds(volume: Volume, lower: float, upper: float) -> None:
+    """lower < upper, both finite."""
+    with pytest.raises(UsageError):
+        volume.normalize(lower, upper)
+
+
+def test_with_array_keeps_place_and_units(volume: Volume) -> None:
+    """Other values on the same grid."""
+    made = volume.with_array(volume.array * 2)
+    assert made.array[0, 0, 0] == -2000
+    assert made.geometry is volume.geometry
+    assert made.units == "HU"
+
+
+def test_with_array_of_another_shape_is_refused(volume: Volume) -> None:
+    """A transposed or cropped array is not on the same grid."""
+    with pytest.raises(UsageError, match=r"\(5, 4, 3\)"):
+        volume.with_array(volume.array.T)
+
+
+# --- saved ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "float32", "float64", ">i2"])
+def test_saved_array_is_the_same(volume: Volume, tmp_path: Path, dtype: str) -> None:
+    """Values, shape and type come back from the file."""
+    made = dataclasses.replace(volume, array=volume.array.astype(dtype))
+    made.save(tmp_path / "v.npy", tmp_path / "v.json")
+    read = np.load(tmp_path / "v.npy", allow_pickle=False)
+    assert read.dtype == made.array.dtype
+    assert np.array_equal(read, made.array)
+
+
+def test_transposed_view_is_saved_in_its_order(volume: Volume, tmp_path: Path) -> None:
+    """An array that is not contiguous in memory keeps its axis order in the file."""
+    view = np.asfortranarray(volume.array)
+    volume.with_array(view).save(tmp_path / "v.npy")
+    assert np.array_equal(np.load(tmp_path / "v.npy"), volume.array)
+
+
+def test_sidecar_lies_beside_the_array_by_default(volume: Volume, tmp_path: Path) -> None:
+    """ct.npy, ct.json; a name given is taken; nothing else is left in the folder."""
+    volume.save(str(tmp_path / "a.npy"))
+    volume.save(tmp_path / "b.npy", tmp_path / "notes" / "c.json")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        "a.json", "a.npy", "b.npy", "c.json", "notes",
+    ]  # fmt: skip
+
+
+def test_saved_under_exactly_the_name_given(volume: Volume, tmp_path: Path) -> None:
+    """np.save's habit of adding .npy does not move the file."""
+    volume.save(tmp_path / "array.bin", tmp_path / "array.txt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["array.bin", "array.txt"]
+
+
+@pytest.mark.parametrize("existing", ["v.npy", "v.json"])
+def test_nothing_is_overwritten_unasked(volume: Volume, tmp_path: Path, existing: str) -> None:
+    """Where one of the two exists neither is written."""
+    (tmp_path / existing).write_text("mine")
+    with pytest.raises(OutputError, match=existing):
+        volume.save(tmp_path / "v.npy")
+    assert [path.name for path in tmp_path.iterdir()] == [existing]
+    assert (tmp_path / existing).read_text() == "mine"
+    volume.save(tmp_path / "v.npy", overwrite=True)
+    assert sidecar.read(tmp_path / "v.json").shape == (3, 4, 5)
+
+
+def test_array_and_sidecar_need_two_names(volume: Volume, tmp_path: Path) -> None:
+    """One would replace the other."""
+    with pytest.raises(OutputError, match="two names"):
+        volume.save(tmp_path / "v.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", ["objects", "sidecar"])
+def test_failed_save_leaves_nothing(volume: Volume, tmp_path: Path, fault: str) -> None:
+    """When the array, or the sidecar after it, cannot be written, neither file is there."""
+    if fault == "objects":
+        broken = dataclasses.replace(volume, array=np.array([[[object()]]]))
+    else:
+        broken = dataclasses.replace(volume, rescales=(Rescale(float("nan"), 0.0),))
+    with pytest.raises(ValueError):
+        broken.save(tmp_path / "v.npy")
+    assert list(tmp_path.iterdir()) == []
