@@ -253,6 +253,24 @@ def colour_slices(folder: Path) -> None:
     synthetic.write_series(folder, array, modality="MR")
 
 
+def float_pixels(folder: Path) -> None:
+    """Float Pixel Data (PS3.3 C.7.6.24), which parametric maps have."""
+    array = synthetic.stored_values().astype(np.float32) / 7
+    each = [{"RescaleSlope": ..., "RescaleIntercept": ..., "RescaleType": ...} for _ in array]
+    synthetic.write_series(folder, array, each=each)
+
+
+def no_place(folder: Path) -> None:
+    """Secondary captures: images without a position."""
+    synthetic.write_series(folder, synthetic.stored_values(bits_stored=8), modality="SC")
+
+
+def pixel_spacing_changes(folder: Path) -> None:
+    """Two fields of view in one stack: each slice has the place that its own Pixel Spacing gives it."""
+    each = [{"PixelSpacing": [0.5, 0.75] if index < 3 else [0.6, 0.9]} for index in range(6)]
+    synthetic.write_series(folder, synthetic.stored_values(), each=each)
+
+
 def two_sizes(folder: Path) -> None:
     one_series(folder, [{}, {"ImagePositionPatient": [-20.0, -30.0, 300.0]}], columns=(16, 14))
 
@@ -289,6 +307,8 @@ HAND_MADE: tuple[tuple[str, Make], ...] = (
     ("oblique", oblique),
     ("orientation differs in the sixth digit", jittering_orientation),
     ("colour", colour_slices),
+    ("no place in the patient", no_place),
+    ("Float Pixel Data", float_pixels),
     ("MONOCHROME1: inverted on display only", monochrome1),
     ("numbered from head to feet", head_to_feet),
     ("numbered as acquired, interleaved", interleaved),
@@ -311,6 +331,7 @@ HAND_MADE: tuple[tuple[str, Make], ...] = (
     ("two echoes", two_echoes),
     ("magnitude and phase", magnitude_and_phase),
     ("three orientations", three_orientations),
+    ("Pixel Spacing changes halfway", pixel_spacing_changes),
     ("two image sizes", two_sizes),
     ("a localizer appended", synthetic.appended_localizer),
     ("enhanced CT, frames out of order", enhanced_ct),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from comparison.judging import (
+    GEOMETRY,
     LOSSY_STEPS,
     PLACE_TOLERANCE_MM,
     REFERENCE_TOLERANCE_MM,
@@ -39,6 +41,8 @@ class Part:
     left_out: tuple[str, ...] = ()
 
 
+TRUTH_BY = ("pydicom", "imagecodecs", "dcm2niix", "nibabel")
+
 INTRODUCTION = """# Comparison with other readers
 
 Made by `make compare`; do not edit. Each reader is given the same files, and what it returns is
@@ -48,8 +52,6 @@ compared with what the files hold.
 - **wrong**: something else was returned as if it were the series.
 - **refused**: an error was raised. That is better than a wrong volume: nobody computes with an error.
   Some refusals are meant, others are a plain Python error on the way; both count alike.
-
-[How this was judged](#how-this-was-judged) is below.
 """
 JUDGED = f"""## How this was judged
 
@@ -100,6 +102,8 @@ def page(parts: Sequence[Part]) -> str:
 
 def _readers() -> str:
     rows = [f"| {reader.name} | {reader.versions} | {reader.how} |" for reader in READERS]
+    tools = ", ".join(f"{package} {version(package)}" for package in TRUTH_BY)
+    rows.append(f"| *the truth* | {tools} | see [below](#how-this-was-judged) |")
     return "\n".join(["| reader | versions | used as |", "|---|---|---|", *rows, ""])
 
 
@@ -139,10 +143,14 @@ def _cell(verdict: Verdict, numbers: dict[str, int]) -> str:
     if verdict.outcome == REFUSED:
         return f"refused{note}"
     ways = ", ".join(
-        f"{way} {verdict.farthest_mm:.3g} mm" if way == "geometry" and verdict.farthest_mm else way
+        f"{way} {_short(verdict.farthest_mm)} mm" if way == GEOMETRY and verdict.farthest_mm else way
         for way in verdict.ways
     )
     return f"**wrong**: {ways}{note}"
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0")
 
 
 def _escaped(text: str) -> str:
