@@ -15,7 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
@@ -26,8 +26,8 @@ from dicomarray.conversion.to_series import WriteOptions, check_mode, write_like
 from dicomarray.errors import DicomArrayError, FunctionError, OutputError, UsageError
 from dicomarray.reading.catalog import Progress
 from dicomarray.reading.files import PathLike
+from dicomarray.reading.options import ReadKeywords, read_options
 from dicomarray.reading.series import Series
-from dicomarray.reading.stacking import check_policy
 from dicomarray.volume import Volume
 from dicomarray.writing.dicom import WriteReport
 
@@ -76,7 +76,7 @@ class _Job:
     series: Series
     function: Function | str
     output: Path
-    missing: str
+    reading: ReadKeywords
     options: WriteOptions
 
 
@@ -89,11 +89,11 @@ def run(  # noqa: PLR0913 - the options of the command, by the same names
     workers: int = 1,
     values: str = "auto",
     fill: float | None = None,
-    missing: str = "error",
     verify: bool = True,
     overwrite: bool = False,
     progress: Progress | None = None,
     finished: Callable[[RunEntry, int], None] | None = None,
+    **reading: Unpack[ReadKeywords],
 ) -> RunReport:
     """Run a function over every matching series; each result becomes a folder of DICOM files.
 
@@ -110,8 +110,10 @@ def run(  # noqa: PLR0913 - the options of the command, by the same names
         A filter config, or the path of one; None takes every series with images.
     workers
         Processes that work side by side.
-    values, fill, missing, verify, overwrite
-        As in `to_dicom` and `load`.
+    values, fill, verify, overwrite
+        As in `to_dicom`.
+    reading
+        As in `load`: ``missing`` and the others of `ReadOptions`.
     finished
         Called after each series with its entry and the number of series in all.
 
@@ -120,7 +122,7 @@ def run(  # noqa: PLR0913 - the options of the command, by the same names
     UsageError
         For options that cannot work or a function that cannot be imported; nothing is read then.
     """
-    check_policy(missing)
+    read_options(reading)
     check_mode(values)
     if workers < 1:
         raise UsageError(f"workers must be 1 or more, not {workers}")
@@ -134,7 +136,7 @@ def run(  # noqa: PLR0913 - the options of the command, by the same names
     matching, _ = filter_catalog(input_dicom, config, progress)
     options = WriteOptions(values=values, fill=fill, verify=verify, overwrite=overwrite)
     jobs = [
-        _Job(series, function, output / file_stem(series), missing, options)
+        _Job(series, function, output / file_stem(series), reading, options)
         for series in matching
         if series.is_image
     ]
@@ -216,7 +218,7 @@ def process(job: _Job) -> RunEntry:
     start = time.perf_counter()
     try:
         function = resolve(job.function)
-        volume = job.series.volume(missing=job.missing)
+        volume = job.series.volume(**job.reading)
         result = _call(function, volume)
         report = write_like(result.array, sidecar.parse(result.metadata), job.series, job.output, job.options)
     except DicomArrayError as error:

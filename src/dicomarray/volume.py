@@ -17,7 +17,7 @@ from dicomarray import sidecar
 from dicomarray.atomic import new_files
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.geometry import StackGeometry, Vector
-from dicomarray.values import Array, Normalization, Rescale
+from dicomarray.values import Array, Normalization, Rescale, Statistics, finite_statistics
 
 NORMALIZED = "normalized"
 
@@ -41,6 +41,8 @@ class Volume:
         does not say what its modality values are.
     rescales
         Slope and intercept of each slice (in the order of `slices`), or one for all.
+    padding
+        The array's shape, True where a voxel is padding and no image; None where that was not asked for.
     coordinates
         By DICOM keyword, the value at each step of the repetition axis: ``{"DiffusionBValue": (0, 1000)}``.
     series
@@ -57,6 +59,7 @@ class Volume:
     units: str
     rescales: tuple[Rescale, ...] = (Rescale(),)
     normalization: Normalization | None = None
+    padding: NDArray[np.bool_] | None = None
     coordinates: Mapping[str, Sequence[Any]] = field(default_factory=lambda: MappingProxyType({}))
     series: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     slices: tuple[Mapping[str, Any], ...] = ()
@@ -92,7 +95,7 @@ class Volume:
         )
 
     def normalize(self, lower: float, upper: float) -> Volume:
-        """A new volume with ``(x - lower) / (upper - lower)``, clipped to [0, 1], float32.
+        """A new volume with ``(x - lower) / (upper - lower)``, clipped to [0, 1], float32; padding is 0.
 
         Raises
         ------
@@ -102,9 +105,14 @@ class Volume:
         if self.normalization is not None:
             raise UsageError("the volume is normalized already; normalize the one it was made from")
         normalization = Normalization(float(lower), float(upper), units=self.units)
-        return dataclasses.replace(
-            self, array=normalization.apply(self.array), units=NORMALIZED, normalization=normalization
-        )
+        array = normalization.apply(self.array)
+        if self.padding is not None:
+            array[self.padding] = 0
+        return dataclasses.replace(self, array=array, units=NORMALIZED, normalization=normalization)
+
+    def statistics(self) -> Statistics:
+        """Count, least, greatest, mean and standard deviation of the finite values that are no padding."""
+        return finite_statistics(self.array, self.padding)
 
     def with_array(self, array: Array) -> Volume:
         """A new volume of the same place and units with other values; the shape must be the same."""

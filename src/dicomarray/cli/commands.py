@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import dicomarray
 from dicomarray.cli import rendering
@@ -16,6 +17,7 @@ from dicomarray.conversion.choosing import filter_catalog
 from dicomarray.errors import InputError, OutputError
 from dicomarray.pipeline import RunEntry
 from dicomarray.reading.config import load_config
+from dicomarray.reading.options import NAMES, ReadKeywords
 
 
 def to_numpy(options: argparse.Namespace) -> int:
@@ -26,14 +28,13 @@ def to_numpy(options: argparse.Namespace) -> int:
             options.input_dicom,
             options.output_npy,
             options.output_json,
-            units=options.units,
             normalize=options.normalize,
-            missing=options.missing,
             series=options.series,
             volume=options.volume,
             config=options.config,
             overwrite=options.overwrite,
             progress=counter,
+            **_reading(options),
         )
     finally:
         counter.close()
@@ -108,11 +109,11 @@ def run(options: argparse.Namespace) -> int:
             workers=options.workers,
             values=options.values,
             fill=options.fill,
-            missing=options.missing,
             verify=options.verify,
             overwrite=options.overwrite,
             progress=counter,
             finished=finished,
+            **_reading(options),
         )
     finally:
         counter.close()
@@ -134,7 +135,7 @@ def view(options: argparse.Namespace) -> int:
         volume = load_saved(options.input_npy, options.input_json)
     else:
         volume = dicomarray.load(
-            options.input_dicom, series=options.series, volume=options.volume, missing=options.missing
+            options.input_dicom, series=options.series, volume=options.volume, **_reading(options)
         )
     save_png(draw(volume), output, overwrite=options.overwrite)
     print(output)
@@ -149,6 +150,12 @@ def demo(options: argparse.Namespace) -> int:
     for line in tour(Path(options.folder), options.overwrite):
         print(line, flush=True)
     return DONE
+
+
+def _reading(options: argparse.Namespace) -> ReadKeywords:
+    """The options of reading that were given; the defaults have one home, and it is not here."""
+    given = {name: value for name in NAMES if (value := getattr(options, name, None)) is not None}
+    return cast(ReadKeywords, given)
 
 
 def _warn(lines: Iterable[str], kind: str = "warning") -> None:

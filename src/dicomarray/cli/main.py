@@ -93,12 +93,6 @@ def _to_numpy(commands: Commands) -> None:
     )
     c.add_argument("-j", "--output-json", metavar="FILE", help="the metadata; default: beside the array")
     c.add_argument(
-        "--units",
-        default="modality",
-        metavar="modality|stored",
-        help="modality values (HU for CT; the default) or stored values",
-    )
-    c.add_argument(
         "--normalize",
         nargs=2,
         type=float,
@@ -107,7 +101,10 @@ def _to_numpy(commands: Commands) -> None:
     )
     _choice(c)
     c.add_argument("-c", "--config", metavar="FILE", help="filter config that tells which series")
-    _missing(c)
+    _reading(c, units=True)
+    c.add_argument(
+        "--exclude-padding", action="store_true", default=None, help="padding becomes 0 in normalization"
+    )
     _overwrite(c)
 
 
@@ -158,7 +155,7 @@ def _run(commands: Commands) -> None:
     c.add_argument("-c", "--config", metavar="FILE", help="filter config; default: every series with images")
     c.add_argument("--workers", type=int, default=1, metavar="N", help="processes side by side; default: 1")
     _values(c)
-    _missing(c)
+    _reading(c)
     _overwrite(c)
 
 
@@ -172,7 +169,7 @@ def _view(commands: Commands) -> None:
     )
     c.add_argument("-o", "--output", metavar="FILE.png", required=True, help="the picture")
     _choice(c)
-    _missing(c)
+    _reading(c)
     _overwrite(c)
 
 
@@ -202,12 +199,26 @@ def _values(c: argparse.ArgumentParser) -> None:
     )
 
 
-def _missing(c: argparse.ArgumentParser) -> None:
+def _reading(c: argparse.ArgumentParser, units: bool = False) -> None:
+    """The options of reading, by their names in Python (`dicomarray.reading.options`)."""
+    if units:
+        c.add_argument(
+            "--units",
+            metavar="modality|stored|suv",
+            help="modality values (HU for CT; the default), stored values, or SUV by body weight",
+        )
+    choices = {
+        "missing": ("error|keep|fill|resample", "where slices are missing; default: error"),
+        "uneven": ("keep|resample", "where slices are planned unevenly; default: keep their places"),
+        "tilt": ("keep|upright", "a tilted gantry; default: keep the slices and a sheared affine"),
+        "duplicates": ("error|split", "different images at one place; default: error"),
+        "incomplete": ("keep|drop", "a repetition cut short; default: keep it as a volume of its own"),
+        "philips-scaling": ("display|precise", "values of Philips MR; default: display"),
+    }
+    for name, (metavar, text) in choices.items():
+        c.add_argument(f"--{name}", metavar=metavar, help=text)
     c.add_argument(
-        "--missing",
-        default="error",
-        metavar="error|keep",
-        help="where slices are missing: refuse (default), or keep the others at their places",
+        "--background", type=float, metavar="VALUE", help="value of filled voxels; -1024 for HU, else 0"
     )
 
 

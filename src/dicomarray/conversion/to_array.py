@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from dicomarray.atomic import refuse_existing, refuse_inside
 from dicomarray.conversion.choosing import (
@@ -18,11 +19,12 @@ from dicomarray.conversion.choosing import (
     shown,
 )
 from dicomarray.errors import DataError, InputError, UsageError
-from dicomarray.reading.assemble import assemble, check_units
+from dicomarray.reading.assemble import assemble
 from dicomarray.reading.catalog import Progress
 from dicomarray.reading.files import PathLike
+from dicomarray.reading.options import ReadKeywords, read_options
 from dicomarray.reading.series import Series
-from dicomarray.reading.stacking import Stack, check_policy
+from dicomarray.reading.stacking import Stack
 from dicomarray.values import Normalization
 from dicomarray.volume import Volume
 
@@ -48,11 +50,10 @@ class NumpyReport:
 def load(
     path: Inputs,
     *,
-    units: str = "modality",
-    missing: str = "error",
     series: str | None = None,
     volume: int | None = None,
     config: Config = None,
+    **options: Unpack[ReadKeywords],
 ) -> Volume:
     """The one volume under a path.
 
@@ -60,12 +61,12 @@ def load(
     ----------
     path
         A folder, a file, or several.
-    units, missing
-        As `Series.volume` has them.
     series, config
         Which series, where there are several: its UID, or a filter config.
     volume
         Which volume of the series, where it holds several: its index in `Series.volumes`.
+    options
+        How to read: ``units``, ``missing`` and the others of `ReadOptions`.
 
     Raises
     ------
@@ -74,9 +75,8 @@ def load(
     DataError
         Where the images form no regular volume or cannot be read.
     """
-    check_units(units)
-    check_policy(missing)
-    return choose_series(path, series, config).volume(units, missing, volume)
+    checked = read_options(options)
+    return assemble(choose_series(path, series, config).stack(checked, volume), checked)
 
 
 def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
@@ -84,14 +84,13 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     output_npy: PathLike,
     output_json: PathLike | None = None,
     *,
-    units: str = "modality",
     normalize: tuple[float, float] | None = None,
-    missing: str = "error",
     series: str | None = None,
     volume: int | None = None,
     config: Config = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    **options: Unpack[ReadKeywords],
 ) -> NumpyReport:
     """Write a volume as ``.npy`` and its metadata as JSON.
 
@@ -102,7 +101,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     ----------
     normalize
         Bounds ``(lower, upper)``: values become ``(x - lower) / (upper - lower)``, clipped to [0, 1].
-    units, missing, series, volume, config
+    series, volume, config, options
         As in `load`.
 
     Raises
@@ -114,8 +113,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     DataError
         As in `load`, where single files are asked for.
     """
-    check_units(units)
-    check_policy(missing)
+    checked = read_options(options)
     bounds = None if normalize is None else Normalization(float(normalize[0]), float(normalize[1]))
     npy, json = _outputs(output_npy, output_json)
     input_dicom = roots_of(input_dicom)
@@ -124,7 +122,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
             refuse_inside(output, root)
 
     def converted(stack: Stack) -> Volume:
-        made = assemble(stack, check_units(units))
+        made = assemble(stack, checked)
         return made if bounds is None else made.normalize(bounds.lower, bounds.upper)
 
     if names_folder(output_npy):
@@ -134,14 +132,12 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
             raise InputError(f"{shown(input_dicom)}: no series with images matches")
 
         def stacks(series: Series) -> list[Stack]:
-            policy = check_policy(missing)
-            return series.stacks(policy) if volume is None else [series.stack(policy, volume)]
+            return series.stacks(checked) if volume is None else [series.stack(checked, volume)]
 
         return _save_all(batch, npy, json, stacks, converted, overwrite)
     for output in (npy, json):
         refuse_existing(output, overwrite)
-    chosen = choose_series(input_dicom, series, config, progress)
-    made = converted(chosen.stack(check_policy(missing), volume))
+    made = converted(choose_series(input_dicom, series, config, progress).stack(checked, volume))
     made.save(npy, json, overwrite=overwrite)
     return NumpyReport(((npy, json),), (repr(made),), (), made.warnings)
 

@@ -17,7 +17,7 @@ from dicomarray.errors import GeometryError, TemplateError, UsageError
 from dicomarray.geometry import StackGeometry
 from dicomarray.reading.catalog import Progress
 from dicomarray.reading.files import PathLike
-from dicomarray.reading.series import Series
+from dicomarray.reading.series import KEEP, Series
 from dicomarray.sidecar import Sidecar
 from dicomarray.values import Array
 from dicomarray.volume import Volume
@@ -99,7 +99,7 @@ def write_like(
     array: Array, notes: Sidecar | None, template: Series, output: Path, options: WriteOptions
 ) -> WriteReport:
     """`to_dicom` with a template that is found already, and an array that a sidecar may describe."""
-    stack = template.stack("keep", options.volume)
+    stack = template.stack(KEEP, options.volume)
     if any(frame.of_multiframe for frame in stack.frames):
         raise TemplateError(
             f"series {template.title} is enhanced multi-frame; such templates are not written yet. "

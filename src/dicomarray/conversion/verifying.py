@@ -11,7 +11,8 @@ from dicomarray.errors import GeometryError, HeaderError, InputError, PixelError
 from dicomarray.geometry import StackGeometry
 from dicomarray.reading.assemble import assemble
 from dicomarray.reading.catalog import scan
-from dicomarray.reading.series import volume_lines
+from dicomarray.reading.options import ReadOptions
+from dicomarray.reading.series import KEEP, volume_lines
 from dicomarray.reading.stacking import Stack
 from dicomarray.values import Array
 from dicomarray.writing.dicom import WriteReport
@@ -40,12 +41,12 @@ def _verify(files: Sequence[Path], array: Array, template: Stack, report: WriteR
     uids = {header.text("SOPInstanceUID") for header in catalog[0].instances}
     if len(uids) != len(files):
         raise VerificationError(f"{len(files)} files were written with {len(uids)} SOP Instance UIDs")
-    stacks = catalog[0].stacks("keep")
+    stacks = catalog[0].stacks(KEEP)
     if len(stacks) != 1:
         raise VerificationError(
             f"the written series reads back as {len(stacks)} volumes:\n" + "\n".join(volume_lines(stacks))
         )
-    read = assemble(stacks[0], "stored" if stored else "modality")
+    read = assemble(stacks[0], ReadOptions(units="stored") if stored else ReadOptions())
     _compare_geometry(read.geometry, template.geometry)
     _compare_values(read.array, array, report)
 

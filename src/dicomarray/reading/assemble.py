@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dicomarray.errors import HeaderError, PixelError, UsageError
+from dicomarray.errors import HeaderError, PixelError, ValuesError
 from dicomarray.reading.frames import Frame, read_images
 from dicomarray.reading.headers import ACQUISITION, IDENTITY, Header, Value
-from dicomarray.reading.stacking import Stack
-from dicomarray.values import Array, StoredType, modality_dtype, to_modality
+from dicomarray.reading.options import ReadOptions
+from dicomarray.reading.regrid import regrid
+from dicomarray.reading.scaling import (
+    apply_modality_lut,
+    padding_mask,
+    philips_rescales,
+    read_modality_lut,
+    suv_rescale,
+    suv_scales,
+)
+from dicomarray.reading.stacking import DEFAULTS, Stack
+from dicomarray.suv import SUV_UNITS
+from dicomarray.values import Array, Rescale, StoredType, modality_dtype, to_modality
 from dicomarray.volume import Volume
-
-Units = Literal["modality", "stored"]
 
 # What the sidecar tells of a series where it equals in all images.  Nothing here names the patient.
 SERIES_KEYWORDS = (
@@ -32,17 +43,18 @@ SLICE_KEYWORDS = (
 )  # fmt: skip
 
 
-def check_units(units: str) -> Units:
-    """Refuse units that do not exist, before anything is read."""
-    for known in get_args(Units):
-        if units == known:
-            return known  # type: ignore[no-any-return]
-    if units == "suv":
-        raise UsageError('units="suv" is not available yet; take units="modality" and scale it yourself')
-    raise UsageError(f'units="{units}" is unknown; there are: {", ".join(get_args(Units))}')
+@dataclass(frozen=True, eq=False)
+class _Values:
+    """How the frames of a stack become values: one function a frame, and the type that holds them all."""
+
+    convert: Callable[[Array, int], Array]
+    dtype: np.dtype[Any]
+    rescales: tuple[Rescale, ...]
+    units: str
+    warnings: tuple[str, ...] = ()
 
 
-def assemble(stack: Stack, units: Units = "modality") -> Volume:
+def assemble(stack: Stack, options: ReadOptions = DEFAULTS) -> Volume:
     """Read the pixels of a stack into one array.
 
     Returns a volume with axes ``(slice, row, column)``, or ``(frame, row, column)`` without geometry; a
@@ -52,50 +64,101 @@ def assemble(stack: Stack, units: Units = "modality") -> Volume:
     ------
     PixelError
         Where pixel data is missing, truncated or damaged; names the file and frame.
+    HeaderError, ValuesError
+        Where the file does not say what is needed for its values: a slope, what SUV needs.
     """
-    types = [stored_type(frame.header) for frame in stack.frames]
-    rescales = tuple(frame.rescale for frame in stack.frames)
-    if units == "stored":
-        dtype = np.result_type(*(stored.dtype for stored in set(types)))
-        array = _read(stack, lambda image, _: image.astype(dtype, copy=False), dtype)
-    else:
-        dtype = modality_dtype(zip(types, rescales, strict=True))
-        array = _read(stack, lambda image, index: to_modality(image, rescales[index], dtype), dtype)
+    values = _values(stack, options)
+    array, padding = _read(stack, values, options.exclude_padding)
     repetitions = () if stack.axis is None else (stack.axis,)
     axes = (*repetitions, "frame" if stack.geometry is None else "slice", "row", "column")
-    array = array.reshape(*stack.shape, *array.shape[1:])
-    return Volume(
-        array=array,
+    shape = (*stack.shape, *array.shape[1:])
+    volume = Volume(
+        array=array.reshape(shape),
         geometry=stack.geometry,
-        axes=axes + ("sample",) * (array.ndim - len(axes)),
-        units="stored" if units == "stored" else modality_units(stack.frames),
-        rescales=rescales,
-        coordinates=MappingProxyType({name: tuple(values) for name, values in stack.coordinates.items()}),
+        axes=axes + ("sample",) * (len(shape) - len(axes)),
+        units=values.units,
+        rescales=values.rescales,
+        padding=None if padding is None else padding.reshape(shape),
+        coordinates=MappingProxyType({name: tuple(steps) for name, steps in stack.coordinates.items()}),
         series=MappingProxyType(common_attributes([frame.attributes for frame in stack.frames])),
         slices=tuple(_slice_record(frame) for frame in stack.frames),
-        warnings=stack.warnings + _value_warnings(stack.frames),
+        warnings=stack.warnings + values.warnings + _value_warnings(stack.frames),
+    )
+    return regrid(volume, options)
+
+
+def _values(stack: Stack, options: ReadOptions) -> _Values:
+    types = [stored_type(frame.header) for frame in stack.frames]
+    rescales = tuple(frame.rescale for frame in stack.frames)
+    if options.units == "stored":
+        dtype = np.result_type(*(stored.dtype for stored in set(types)))
+        return _Values(lambda image, _: image.astype(dtype, copy=False), dtype, rescales, "stored")
+    if any(frame.header.attributes.get("ModalityLUTSequence") for frame in stack.frames):
+        return _looked_up(stack, options)
+    units, warnings = modality_units(stack.frames), tuple[str, ...]()
+    if options.units == "suv":
+        scales = suv_scales(stack.frames)
+        rescales = tuple(suv_rescale(r, s) for r, s in zip(rescales, scales, strict=True))
+        units, warnings = SUV_UNITS, tuple(dict.fromkeys(scale.basis for scale in scales))
+    elif options.philips_scaling == "precise":
+        rescales, units = tuple(philips_rescales(stack.frames)), "modality"
+    dtype = modality_dtype(zip(types, rescales, strict=True))
+    return _Values(
+        lambda image, index: to_modality(image, rescales[index], dtype), dtype, rescales, units, warnings
     )
 
 
-def _read(stack: Stack, convert: Callable[[Array, int], Array], dtype: np.dtype[Any]) -> Array:
-    """All frames converted into one array, a file at a time.
+def _looked_up(stack: Stack, options: ReadOptions) -> _Values:
+    """Modality values by a Modality LUT in each file (PS3.3 C.11.1)."""
+    if options.units == "suv":
+        raise ValuesError(f"{stack.frames[0].header.path}: a Modality LUT gives no activity, so no SUV")
+    luts = {}
+    for path in dict.fromkeys(frame.header.path for frame in stack.frames):
+        lut = luts[path] = read_modality_lut(path)
+        if lut is None:
+            raise HeaderError(f"{path}: no ModalityLUTSequence, where other slices of the volume have one")
+    tables = [luts[frame.header.path] for frame in stack.frames]
+    dtype = np.result_type(*(table.entries.dtype for table in tables if table is not None))
+
+    def convert(image: Array, index: int) -> Array:
+        table = tables[index]
+        assert table is not None  # the loop above has seen to it
+        return apply_modality_lut(image, table).astype(dtype, copy=False)
+
+    kinds = {table.type for table in tables if table is not None}
+    units = next(iter(kinds)) if len(kinds) == 1 else None
+    note = "values come from a Modality LUT: the sidecar's slope and intercept do not lead back"
+    return _Values(convert, dtype, (Rescale(),), units or "modality", (note,))
+
+
+def _read(stack: Stack, values: _Values, with_padding: bool) -> tuple[Array, NDArray[np.bool_] | None]:
+    """All frames converted into one array, a file at a time; where asked for, a mask of their padding.
 
     The array is made when the first file has shown that it really holds what its header claims.
     """
     volume: Array | None = None
+    padding: NDArray[np.bool_] | None = None
     for members in _by_file(stack.frames):
         header = stack.frames[members[0]].header
         images = read_images([stack.frames[i] for i in members])
         if volume is None:
-            volume = np.empty((len(stack.frames), *images.shape[1:]), dtype)
+            volume = np.empty((len(stack.frames), *images.shape[1:]), values.dtype)
+            padding = np.zeros(volume.shape, np.bool_) if with_padding else None
         if images.shape[1:] != volume.shape[1:]:
             raise PixelError(
                 f"{header.path}: an image of {images.shape[1:]} among images of {volume.shape[1:]}"
             )
         for image, index in zip(images, members, strict=True):
-            volume[index] = convert(image, index)
+            volume[index] = values.convert(image, index)
+            if padding is not None:
+                padding[index] = _padding(image, stack.frames[index])
     assert volume is not None  # a stack has a frame
-    return volume
+    return volume, padding
+
+
+def _padding(image: Array, frame: Frame) -> NDArray[np.bool_]:
+    value, limit = frame.number("PixelPaddingValue"), frame.number("PixelPaddingRangeLimit")
+    return padding_mask(image, value, limit, stored_type(frame.header).signed)
 
 
 def _by_file(frames: Sequence[Frame]) -> list[list[int]]:
@@ -139,7 +202,7 @@ def modality_units(frames: Sequence[Frame]) -> str:
         and "LOCALIZER" not in str(first.get("ImageType"))
     ):
         return "HU"
-    return str(first.get("Units") or "modality")
+    return str(first.get("Units") or first.get("DoseUnits") or "modality")
 
 
 def common_attributes(

@@ -15,12 +15,12 @@ import numpy as np
 
 from dicomarray.errors import GeometryError, HeaderError
 from dicomarray.geometry import Plane
-from dicomarray.reading.headers import Header, Value, numbers_of, read_header
+from dicomarray.reading.headers import Header, Value, numbers_of
 from dicomarray.reading.mosaics import Picture, Tile, is_mosaic, tiles_of
+from dicomarray.reading.multiframe import frame_attributes
 from dicomarray.reading.pixels import read_frames
 from dicomarray.values import Array, Rescale
 
-FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 # No scanner writes more frames in one object; a larger number is damage.
 MOST_FRAMES = 1_000_000
 
@@ -59,9 +59,14 @@ class Frame:
 
     @property
     def order(self) -> tuple[int, int, str]:
-        """Sorts as acquired: Instance Number, then frame number; files without a number last, by name."""
+        """Sorts as acquired: Instance Number, then frame number; files without a number last, by name.
+
+        The parts of a concatenation count their frames on (PS3.3 C.7.6.16.2.2.4).
+        """
         number = self.header.instance_number
-        return (1 << 62 if number is None else number, self.index, str(self.header.path))
+        offset = self.attributes.get("ConcatenationFrameOffsetNumber")
+        index = self.index + (offset if isinstance(offset, int) else 0)
+        return (1 << 62 if number is None else number, index, str(self.header.path))
 
 
 def frames_of(header: Header) -> list[Frame]:
@@ -77,10 +82,13 @@ def frames_of(header: Header) -> list[Frame]:
     if is_mosaic(header):
         return _tile_frames(header)
     count = _frame_count(header)
-    groups = _functional_groups(header, count) if "NumberOfFrames" in header.attributes else None
+    if count == 1 and header.attributes.get("ImagePositionPatient") is not None:
+        return [_frame(header, 0, header.attributes, multiframe="NumberOfFrames" in header.attributes)]
+    groups = frame_attributes(header, count)
     if groups is None:
-        return [_frame(header, index, header.attributes, count) for index in range(count)]
-    return [_frame(header, index, ChainMap(group, dict(header.attributes)), count) for index, group in groups]
+        return [_frame(header, index, header.attributes, count > 1) for index in range(count)]
+    common = dict(header.attributes)
+    return [_frame(header, index, ChainMap(group, common), True) for index, group in enumerate(groups)]
 
 
 def read_images(frames: Sequence[Frame]) -> Array:
@@ -99,7 +107,7 @@ def read_images(frames: Sequence[Frame]) -> Array:
 
 
 def _tile_frames(header: Header) -> list[Frame]:
-    whole = _frame(header, 0, header.attributes, 1)
+    whole = _frame(header, 0, header.attributes, multiframe=False)
     common = dict(header.attributes)
     return [
         replace(
@@ -124,38 +132,7 @@ def _frame_count(header: Header) -> int:
     return count
 
 
-def _functional_groups(header: Header, count: int) -> list[tuple[int, dict[str, Value]]] | None:
-    groups = read_header(header.path, FUNCTIONAL_GROUPS).attributes
-    shared = groups.get("SharedFunctionalGroupsSequence") or ()
-    per_frame = groups.get("PerFrameFunctionalGroupsSequence") or ()
-    if not shared and not per_frame:
-        return None
-    if per_frame and len(per_frame) != count:
-        raise HeaderError(
-            f"{header.path}: NumberOfFrames is {count}, but PerFrameFunctionalGroupsSequence has "
-            f"{len(per_frame)} items; the file is damaged"
-        )
-    common = flatten(shared[0]) if shared else {}
-    return [(index, common | (flatten(per_frame[index]) if per_frame else {})) for index in range(count)]
-
-
-def flatten(group: Mapping[str, Value]) -> dict[str, Value]:
-    """All standard attributes inside a functional group's macros by keyword: each macro has one item.
-
-    Vendors put whole classic data sets into private sequences here, with another idea of the position.
-    """
-    flat: dict[str, Value] = {}
-    for keyword, value in group.items():
-        if keyword.startswith("("):
-            continue
-        if isinstance(value, tuple) and value and isinstance(value[0], Mapping):
-            flat |= flatten(value[0])
-        else:
-            flat[keyword] = value
-    return flat
-
-
-def _frame(header: Header, index: int, attributes: Mapping[str, Value], count: int) -> Frame:
+def _frame(header: Header, index: int, attributes: Mapping[str, Value], multiframe: bool) -> Frame:
     def numbers(keyword: str, size: int) -> tuple[float, ...] | None:
         return numbers_of(attributes.get(keyword), keyword, size, header.path)
 
@@ -172,7 +149,7 @@ def _frame(header: Header, index: int, attributes: Mapping[str, Value], count: i
         columns=int(columns[0]),
         rescale=Rescale(1.0 if slope is None else slope[0], 0.0 if intercept is None else intercept[0]),
         attributes=attributes,
-        of_multiframe="NumberOfFrames" in attributes and (count > 1 or isinstance(attributes, ChainMap)),
+        of_multiframe=multiframe,
     )  # fmt: skip
 
 

@@ -52,6 +52,7 @@ PYDICOM_FAILURES = (
 
 PIXEL_REPRESENTATION = Tag(0x0028, 0x0103)
 ESCAPE = b"\x1b"  # begins a change of character set (ISO 2022), in bytes that are all ASCII
+LONGEST_LIST = 1024  # binary numbers of one element; what is longer is a table, which others read
 GREATEST_NUMBER = 1e300  # beyond it calculations overflow; no attribute means such a number
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
@@ -65,12 +66,15 @@ IDENTITY = (
 )  # fmt: skip
 GEOMETRY = (
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
-    "SpacingBetweenSlices", "SliceLocation", "GantryDetectorTilt",
+    "SpacingBetweenSlices", "SliceLocation", "GantryDetectorTilt", "GridFrameOffsetVector",
+    "ConcatenationUID", "InConcatenationNumber", "InConcatenationTotalNumber",
+    "ConcatenationFrameOffsetNumber",
 )  # fmt: skip
 PIXELS = (
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated",
-    "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "RescaleSlope",
-    "RescaleIntercept", "RescaleType", "Units", "LossyImageCompression",
+    "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "RescaleSlope", "RescaleIntercept", "RescaleType", "Units", "DoseGridScaling", "DoseUnits",
+    "ModalityLUTSequence", "LossyImageCompression",
 )  # fmt: skip
 ACQUISITION = (
     "TemporalPositionIdentifier", "NumberOfTemporalPositions", "TriggerTime", "EchoTime", "EchoNumbers",
@@ -309,6 +313,8 @@ def plain_value(element: DataElement) -> Value:
         )
     value = element.value
     if isinstance(value, MultiValue | list | tuple):
+        if element.VR in _BINARY_NUMBERS and len(value) > LONGEST_LIST:
+            return f"<{len(value)} numbers>"
         return _one_or_many(tuple(_plain_scalar(v) for v in value))
     return _plain_scalar(value)
 

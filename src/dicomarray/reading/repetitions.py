@@ -60,18 +60,22 @@ class Repetitions:
 Positions = Sequence[Sequence[Frame]]
 
 
-def arrange(positions: Positions) -> Repetitions:
+def arrange(positions: Positions, split: bool = False) -> Repetitions:
     """Sort the frames at each position into repetitions.
 
     Parameters
     ----------
     positions
         The frames at each position, positions ascending.
+    split
+        Where nothing tells which repetition an image belongs to: take the first acquired ones at all
+        positions, and leave the others over.
 
     Raises
     ------
     GeometryError
-        Where positions hold different numbers of frames and nothing tells which is missing.
+        Where positions hold different numbers of frames and nothing tells which is missing, unless
+        ``split`` is set.
     """
     ordered = [sorted(frames, key=lambda frame: frame.order) for frames in positions]
     if all(len(frames) == 1 for frames in ordered):
@@ -79,7 +83,7 @@ def arrange(positions: Positions) -> Repetitions:
     if len({len(frames) for frames in ordered}) == 1:
         groups, leftover = _groups(ordered, _consistent(ordered)), list[Frame]()
     else:
-        groups, leftover = _incomplete(ordered)
+        groups, leftover = _incomplete(ordered, split)
     groups.sort(key=_acquisition_order)
     axis, coordinates = _axis(groups)
     return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover)
@@ -120,7 +124,7 @@ def _groups(positions: Positions, keywords: Sequence[str]) -> list[list[Frame]]:
     return list(groups.values())
 
 
-def _incomplete(positions: Positions) -> tuple[list[list[Frame]], list[Frame]]:
+def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], list[Frame]]:
     """Complete repetitions, and the frames of those that are not.
 
     An attribute that numbers the repetitions tells them apart.  Without one, images are missing where
@@ -135,7 +139,7 @@ def _incomplete(positions: Positions) -> tuple[list[list[Frame]], list[Frame]]:
             return complete, _rest(groups, complete)
     groups = _groups(positions, [])
     complete = [group for group in groups if len(group) == len(positions)]
-    if len(complete) > 1 and _in_sequence(groups):
+    if split or (len(complete) > 1 and _in_sequence(groups)):
         return complete, _rest(groups, complete)
     raise _uneven(positions)
 
@@ -163,7 +167,8 @@ def _uneven(positions: Positions) -> GeometryError:
     names = ", ".join(str(frame.header.path) for frame in odd[:4])
     return GeometryError(
         f"{len(odd)} images lie at one position where {usual} is usual, and nothing tells which of them "
-        f"belongs to the volume: {names}. Remove the one that is too many, or select by a filter config"
+        f"belongs to the volume: {names}. Remove the one that is too many, or take the first acquired ones "
+        'with duplicates="split" (--duplicates split)'
     )
 
 

@@ -335,37 +335,3 @@ def padding_mask(
         is_signed = stored.dtype.kind == "i" if signed is None else signed
         ends = tuple(_sixteen_bits(int(end), is_signed) for end in ends)
     return np.asarray((stored >= min(ends)) & (stored <= max(ends)))
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Of the values that count: how many, and in float64 what they are like."""
-
-    count: int
-    minimum: float
-    maximum: float
-    mean: float
-    standard_deviation: float
-
-
-def finite_statistics(values: Array, padding: NDArray[np.bool_] | None = None) -> Statistics:
-    """Statistics of the finite values that are no padding; ``padding`` is True where a value is, same shape.
-
-    Raises
-    ------
-    ValuesError
-        Where nothing is left.
-    """
-    counted = np.isfinite(values) if padding is None else np.isfinite(values) & ~padding
-    chosen = values[counted].astype(np.float64)
-    if not chosen.size:
-        raise ValuesError(
-            f"all {values.size} values are padding, NaN or infinite; there is nothing to measure"
-        )
-    return Statistics(
-        count=int(chosen.size),
-        minimum=float(chosen.min()),
-        maximum=float(chosen.max()),
-        mean=float(chosen.mean()),
-        standard_deviation=float(chosen.std()),
-    )

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Unpack
 
 from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
-from dicomarray.reading.assemble import assemble, check_units
+from dicomarray.reading.assemble import assemble
 from dicomarray.reading.frames import frames_of
 from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, Value, check_name, read_header
-from dicomarray.reading.stacking import Missing, Stack, check_policy, some, stack_frames
+from dicomarray.reading.options import ReadKeywords, ReadOptions, read_options
+from dicomarray.reading.stacking import DEFAULTS, Stack, some, stack_frames
 from dicomarray.volume import Volume
+
+# What is at hand, whatever is missing: for order, and for a template.
+KEEP = ReadOptions(missing="keep", duplicates="split")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +56,7 @@ class Series:
     def files(self) -> list[Path]:
         """Every file, in the order of the volumes where the series forms some, else as acquired."""
         try:
-            frames = [frame for stack in self.stacks("keep") for frame in stack.frames]
+            frames = [frame for stack in self.stacks(KEEP) for frame in stack.frames]
             ordered = [frame.header.path for frame in frames]
         except DataError:
             ordered = []
@@ -60,7 +65,7 @@ class Series:
         )
         return list(dict.fromkeys([*ordered, *(header.path for header in rest)]))
 
-    def stacks(self, missing: Missing = "error") -> list[Stack]:
+    def stacks(self, options: ReadOptions = DEFAULTS) -> list[Stack]:
         """Which frames form which volume, before any pixel is read."""
         images = [header for header in self.instances if header.is_image]
         if not images:
@@ -68,17 +73,10 @@ class Series:
         others = sorted(header.path.name for header in self.instances if not header.is_image)
         note = f"{len(others)} instances without pixels left out: {some(others)}"
         frames = [frame for header in images for frame in frames_of(header)]
-        return stack_frames(frames, missing, (note,) if others else ())
+        return stack_frames(frames, options, (note,) if others else ())
 
-    def volumes(self, units: str = "modality", missing: str = "error") -> list[Volume]:
-        """All volumes of the series.
-
-        Parameters
-        ----------
-        units
-            ``"modality"`` (HU for CT) or ``"stored"``.
-        missing
-            Where slices are missing: ``"error"``, or ``"keep"`` the rest at its real positions.
+    def volumes(self, **options: Unpack[ReadKeywords]) -> list[Volume]:
+        """All volumes of the series; for the options see `ReadOptions`.
 
         Raises
         ------
@@ -87,10 +85,10 @@ class Series:
         DataError
             Where the images form no regular volume, or their pixels cannot be read.
         """
-        checked_units, policy = check_units(units), check_policy(missing)
-        return [assemble(stack, checked_units) for stack in self.stacks(policy)]
+        checked = read_options(options)
+        return [assemble(stack, checked) for stack in self.stacks(checked)]
 
-    def volume(self, units: str = "modality", missing: str = "error", index: int | None = None) -> Volume:
+    def volume(self, *, index: int | None = None, **options: Unpack[ReadKeywords]) -> Volume:
         """The only volume of the series, or the one with that ``index`` in `volumes`.
 
         Raises
@@ -98,12 +96,12 @@ class Series:
         ChoiceError
             Where there are several and no index; the message lists them.
         """
-        checked_units, policy = check_units(units), check_policy(missing)
-        return assemble(self.stack(policy, index), checked_units)
+        checked = read_options(options)
+        return assemble(self.stack(checked, index), checked)
 
-    def stack(self, missing: Missing = "error", index: int | None = None) -> Stack:
+    def stack(self, options: ReadOptions = DEFAULTS, index: int | None = None) -> Stack:
         """The only stack, or the one with that index; ChoiceError lists them where there are several."""
-        stacks = self.stacks(missing)
+        stacks = self.stacks(options)
         if index is None and len(stacks) > 1:
             raise ChoiceError(
                 f"series {self.title} holds {len(stacks)} volumes; choose one by its index "

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dicomarray.errors import GeometryError, UsageError
+from dicomarray.errors import GeometryError
 from dicomarray.geometry import SAME_POSITION_MM, Matrix, Plane, StackGeometry, missing_slices
 from dicomarray.reading.frames import Frame, read_images
 from dicomarray.reading.headers import Value, read_header
 from dicomarray.reading.kinds import Kind, split_by_kind
+from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.repetitions import VENDOR_B_VALUES, Repetitions, arrange
 
-Missing = Literal["error", "keep"]
+DEFAULTS = ReadOptions()
 # Without a neighbour and without Slice Thickness nothing tells how thick a lone slice is, in mm.
 UNKNOWN_THICKNESS_MM = 1.0
 
@@ -68,16 +68,8 @@ def plane_name(geometry: StackGeometry) -> str:
     return ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(geometry.normal)))]
 
 
-def check_policy(missing: str) -> Missing:
-    """Refuse a policy that does not exist, before anything is read."""
-    for policy in get_args(Missing):
-        if missing == policy:
-            return policy  # type: ignore[no-any-return]
-    raise UsageError(f'missing="{missing}" is no policy; there are: {", ".join(get_args(Missing))}')
-
-
 def stack_frames(
-    frames: Sequence[Frame], missing: Missing = "error", notes: tuple[str, ...] = ()
+    frames: Sequence[Frame], options: ReadOptions = DEFAULTS, notes: tuple[str, ...] = ()
 ) -> list[Stack]:
     """All volumes of one series, in the order in which they were acquired; ``notes`` become warnings.
 
@@ -90,7 +82,7 @@ def stack_frames(
     warnings = notes + warnings
     stacks: list[Stack] = []
     for kind, members in split_by_kind(ordered):
-        stacks += _stacks(kind, members, missing, warnings)
+        stacks += _stacks(kind, members, options, warnings)
     return stacks
 
 
@@ -126,7 +118,7 @@ def _digest(frame: Frame) -> bytes:
         return hashlib.file_digest(stream, "sha256").digest()
 
 
-def _stacks(kind: Kind, frames: list[Frame], missing: Missing, warnings: tuple[str, ...]) -> list[Stack]:
+def _stacks(kind: Kind, frames: list[Frame], options: ReadOptions, warnings: tuple[str, ...]) -> list[Stack]:
     """The volume that frames of one kind form; a second one of the repetition that is not complete."""
     if not kind.placed:
         note = "no patient geometry: frames are in the order of acquisition"
@@ -138,15 +130,19 @@ def _stacks(kind: Kind, frames: list[Frame], missing: Missing, warnings: tuple[s
         if len(set(map(len, positions))) > 1:
             positions, notes = _drop_identical(positions)
             warnings += notes
-    repetitions = arrange(positions)
+    repetitions = arrange(positions, split=options.duplicates == "split")
     leftover = repetitions.leftover
     if leftover:
+        dropped = options.incomplete == "drop"
         warnings += (
-            f"{len(leftover)} images of a repetition that is not complete are a volume of their own, "
-            f"among them {leftover[0].header.path.name}",
+            f"{len(leftover)} images that complete no repetition are "
+            f"{'left out' if dropped else 'a volume of their own'}: "
+            + some([frame.header.path.name for frame in leftover]),
         )
-    stacks = [_stack(kind, repetitions, missing, warnings)]
-    return stacks + (_stacks(kind, leftover, "keep", warnings) if leftover else [])
+        leftover = [] if dropped else leftover
+    stacks = [_stack(kind, repetitions, options, warnings)]
+    keep = replace(options, missing="keep")
+    return stacks + (_stacks(kind, leftover, keep, warnings) if leftover else [])
 
 
 def _positions(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -190,11 +186,11 @@ def _image_digest(frame: Frame) -> Hashable:
     return (hashlib.sha256(pixels.tobytes()).digest(), frame.rescale)
 
 
-def _stack(kind: Kind, repetitions: Repetitions, missing: Missing, warnings: tuple[str, ...]) -> Stack:
+def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings: tuple[str, ...]) -> Stack:
     first = repetitions.grid[0]
     planes = [plane for frame in first if (plane := frame.plane) is not None]
     geometry, notes = _geometry(first, planes)
-    if missing == "error":
+    if options.missing == "error":
         _refuse_gaps(first, geometry.distances)
     return Stack(
         tuple(frame for members in repetitions.grid for frame in members),
@@ -203,7 +199,7 @@ def _stack(kind: Kind, repetitions: Repetitions, missing: Missing, warnings: tup
         len(repetitions.grid),
         repetitions.axis,
         repetitions.coordinates,
-        warnings + notes + _spacing_warnings(geometry),
+        warnings + notes,
     )
 
 
@@ -231,11 +227,13 @@ def _refuse_gaps(frames: Sequence[Frame], distances: Matrix) -> None:
     raise GeometryError(
         f"{'1 slice is' if count == 1 else f'{count} slices are'} missing: {first.width_mm:.4g} mm between "
         f"{below} and {above}, where {first.width_mm / (first.missing + 1):.4g} mm is usual. Find the "
-        'missing files, or take the slices at their real positions with missing="keep" (--missing keep)'
+        'missing files; or take the slices at their real positions with missing="keep" (--missing keep), '
+        'fill the gap with "fill", or interpolate across it with "resample"'
     )
 
 
-def _spacing_warnings(geometry: StackGeometry) -> tuple[str, ...]:
+def spacing_warnings(geometry: StackGeometry) -> tuple[str, ...]:
+    """What a user must know of where the slices lie."""
     warnings = []
     if geometry.tilt_degrees:
         warnings.append(

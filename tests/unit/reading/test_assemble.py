@@ -17,7 +17,7 @@ import synthetic
 from dicomarray import load, scan
 from dicomarray.errors import DicomArrayError, HeaderError, PixelError, UsageError
 from dicomarray.geometry import StackGeometry
-from dicomarray.reading.assemble import check_units, common_attributes, stored_type
+from dicomarray.reading.assemble import common_attributes, stored_type
 from dicomarray.reading.headers import Header
 
 MakeSeries = Callable[..., Path]
@@ -213,13 +213,10 @@ def test_units_are_what_the_file_says(
     assert load(folder).units == units
 
 
-def test_units_that_do_not_exist_are_refused() -> None:
+def test_units_that_do_not_exist_are_refused(ct: Path) -> None:
     """Those that do are in the message."""
-    assert check_units("stored") == "stored"
-    with pytest.raises(UsageError, match="modality, stored"):
-        check_units("HU")
-    with pytest.raises(UsageError, match="suv"):
-        check_units("suv")
+    with pytest.raises(UsageError, match="modality, stored, suv"):
+        load(ct, units="HU")
 
 
 # --- axes -----------------------------------------------------------------------------------------------

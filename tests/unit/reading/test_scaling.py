@@ -26,7 +26,6 @@ from dicomarray.reading.scaling import (
     PHILIPS_SCALE_SLOPE,
     ModalityLut,
     apply_modality_lut,
-    finite_statistics,
     modality_lut,
     padding_mask,
     philips_rescale,
@@ -37,7 +36,7 @@ from dicomarray.reading.scaling import (
     suv_scales,
 )
 from dicomarray.suv import SuvScale
-from dicomarray.values import Rescale
+from dicomarray.values import Rescale, finite_statistics
 
 SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 

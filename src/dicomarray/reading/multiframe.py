@@ -1,0 +1,88 @@
+"""What each frame of a multi-frame instance says of itself, laid over the attributes of the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dicomarray.errors import HeaderError
+from dicomarray.geometry import Plane
+from dicomarray.reading.headers import Header, Value, read_header
+
+FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+
+
+def frame_attributes(header: Header, count: int) -> list[dict[str, Value]] | None:
+    """By keyword, what differs from the data set in each frame; None where frames say nothing of their own.
+
+    Raises
+    ------
+    HeaderError
+        Where the number of frames and what describes them do not fit.
+    """
+    groups = read_header(header.path, FUNCTIONAL_GROUPS).attributes
+    shared = groups.get("SharedFunctionalGroupsSequence") or ()
+    per_frame = groups.get("PerFrameFunctionalGroupsSequence") or ()
+    if shared or per_frame:
+        return _functional_groups(header, count, shared, per_frame)
+    if header.attributes.get("Modality") == "RTDOSE":
+        return _dose_planes(header, count)
+    if count > 1:
+        # one position for all frames is none: a cine loop, or views of a rotating camera
+        return [{"ImagePositionPatient": None} for _ in range(count)]
+    return None
+
+
+def _functional_groups(
+    header: Header, count: int, shared: tuple[Value, ...], per_frame: tuple[Value, ...]
+) -> list[dict[str, Value]]:
+    """Enhanced objects: shared functional groups, and each frame's own over them (PS3.3 C.7.6.16)."""
+    if per_frame and len(per_frame) != count:
+        raise HeaderError(
+            f"{header.path}: NumberOfFrames is {count}, but PerFrameFunctionalGroupsSequence has "
+            f"{len(per_frame)} items; the file is damaged"
+        )
+    common = flatten(shared[0]) if shared else {}
+    return [common | (flatten(per_frame[index]) if per_frame else {}) for index in range(count)]
+
+
+def flatten(group: Mapping[str, Value]) -> dict[str, Value]:
+    """All standard attributes inside a functional group's macros by keyword: each macro has one item.
+
+    Vendors put whole classic data sets into private sequences here, with another idea of the position.
+    """
+    flat: dict[str, Value] = {}
+    for keyword, value in group.items():
+        if keyword.startswith("("):
+            continue
+        if isinstance(value, tuple) and value and isinstance(value[0], Mapping):
+            flat |= flatten(value[0])
+        else:
+            flat[keyword] = value
+    return flat
+
+
+def _dose_planes(header: Header, count: int) -> list[dict[str, Value]]:
+    """RT Dose: planes along the normal, stored values times Dose Grid Scaling (PS3.3 C.8.8.3)."""
+    scaling = header.number("DoseGridScaling")
+    common: dict[str, Value] = {} if scaling is None else {"RescaleSlope": scaling, "RescaleIntercept": 0.0}
+    if count == 1:
+        return [common]
+    offsets = header.numbers("GridFrameOffsetVector", count)
+    position, orientation = (
+        header.numbers("ImagePositionPatient", 3),
+        header.numbers("ImageOrientationPatient", 6),
+    )
+    spacing = header.numbers("PixelSpacing", 2)
+    if offsets is None or position is None or orientation is None or spacing is None:
+        return [common | {"ImagePositionPatient": None} for _ in range(count)]
+    normal = Plane.from_attributes(position, orientation, spacing).normal
+    # relative to the first plane, or coordinates that begin with the first plane's: differences either way
+    return [
+        common
+        | {
+            "ImagePositionPatient": tuple(
+                p + (offset - offsets[0]) * n for p, n in zip(position, normal.tolist(), strict=True)
+            )
+        }
+        for offset in offsets
+    ]

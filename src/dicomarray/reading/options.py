@@ -1,0 +1,115 @@
+"""How a series is read: the options of `Series.volumes`, by the same names on the command line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal, TypedDict, get_args
+
+from dicomarray.errors import UsageError
+
+Units = Literal["modality", "stored", "suv"]
+Missing = Literal["error", "keep", "fill", "resample"]
+Uneven = Literal["keep", "resample"]
+Tilt = Literal["keep", "upright"]
+Duplicates = Literal["error", "split"]
+Incomplete = Literal["keep", "drop"]
+PhilipsScaling = Literal["display", "precise"]
+
+
+class ReadKeywords(TypedDict, total=False):
+    """The keyword arguments of everything that reads volumes; see `ReadOptions`."""
+
+    units: str
+    missing: str
+    uneven: str
+    tilt: str
+    duplicates: str
+    incomplete: str
+    background: float | None
+    philips_scaling: str
+    exclude_padding: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What to do where there is a choice; the defaults change no voxel and move no slice.
+
+    Attributes
+    ----------
+    units
+        ``"modality"`` (HU for CT), ``"stored"``, or ``"suv"`` (body weight; PET only).
+    missing
+        Where slices are missing on an otherwise even grid: ``"error"``; ``"keep"`` the others at their
+        real positions; ``"fill"`` the gap with ``background``; ``"resample"`` between the neighbours.
+    uneven
+        Where slices are planned unevenly: ``"keep"`` their positions, or ``"resample"`` to even spacing.
+    tilt
+        A tilted gantry: ``"keep"`` the slices and their exact, sheared affine; or resample ``"upright"``.
+    duplicates
+        Where some positions hold several different images and nothing tells which repetition they are:
+        ``"error"``, or ``"split"``: the first acquired form the volume, the others one of their own.
+    incomplete
+        A repetition that was not finished: ``"keep"`` it as a volume of its own, or ``"drop"`` it with a
+        warning.
+    background
+        In the units of the array, for ``missing="fill"`` and outside of the images for
+        ``tilt="upright"``; None: -1024 for HU, 0 otherwise.
+    philips_scaling
+        Values of Philips MR: ``"display"`` ones, by Rescale Slope as for any vendor, or ``"precise"`` ones,
+        by the private scale slope.
+    exclude_padding
+        Mark padding (Pixel Padding Value): statistics leave it out, normalization makes it 0.
+    """
+
+    units: Units = "modality"
+    missing: Missing = "error"
+    uneven: Uneven = "keep"
+    tilt: Tilt = "keep"
+    duplicates: Duplicates = "error"
+    incomplete: Incomplete = "keep"
+    background: float | None = None
+    philips_scaling: PhilipsScaling = "display"
+    exclude_padding: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no option, before anything is read."""
+        for name, kind in CHOICES.items():
+            value = getattr(self, name)
+            if value not in get_args(kind):
+                raise UsageError(f'{name}="{value}" is unknown; there are: {", ".join(get_args(kind))}')
+        if self.background is not None and not math.isfinite(self.background):
+            raise UsageError(f"background must be a finite number, not {self.background}")
+        resamples = (
+            self.missing in ("fill", "resample") or self.uneven == "resample" or self.tilt == "upright"
+        )
+        if self.exclude_padding and resamples:
+            raise UsageError("exclude_padding is not available together with a resampled or filled grid")
+        if self.units == "suv" and self.philips_scaling == "precise":
+            raise UsageError('units="suv" and philips_scaling="precise" exclude each other')
+
+
+CHOICES: dict[str, object] = {
+    "units": Units,
+    "missing": Missing,
+    "uneven": Uneven,
+    "tilt": Tilt,
+    "duplicates": Duplicates,
+    "incomplete": Incomplete,
+    "philips_scaling": PhilipsScaling,
+}
+NAMES = tuple(field.name for field in fields(ReadOptions))
+
+
+def read_options(keywords: ReadKeywords) -> ReadOptions:
+    """The options, checked.
+
+    Raises
+    ------
+    UsageError
+        For an unknown option or value; the message lists those that exist.
+    """
+    unknown = [name for name in keywords if name not in NAMES]
+    if unknown:
+        raise UsageError(f'there is no option "{unknown[0]}"; there are: {", ".join(NAMES)}')
+    return ReadOptions(**keywords)  # type: ignore[arg-type]  # plain text until __post_init__ has checked it
