@@ -186,6 +186,40 @@ def write_series(
     return files
 
 
+def write_repetitions(
+    folder: Path,
+    array: NDArray[Any],
+    steps: Sequence[Mapping[str, Any]],
+    *,
+    order: str = "volume",
+    without: Sequence[tuple[int, int]] = (),
+    numbers: Sequence[int] | None = None,
+    modality: str = "MR",
+    common: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Write (repetitions, slices, rows, columns) as one series; returns the files as acquired.
+
+    ``steps`` are the attributes of each repetition.  ``order`` "volume" acquires one repetition after the
+    other, "slice" all repetitions of a slice before the next.  ``without`` are (repetition, slice) that are
+    not there.  InstanceNumber counts as planned, or is ``numbers``, one for each image of the plan.
+    """
+    repetitions, slices = array.shape[:2]
+    plan = [(r, s) for r in range(repetitions) for s in range(slices)]
+    if order == "slice":
+        plan.sort(key=lambda pair: (pair[1], pair[0]))
+    there = [(index, *pair) for index, pair in enumerate(plan) if pair not in without]
+    each = [
+        {
+            "InstanceNumber": index + 1 if numbers is None else numbers[index],
+            "ImagePositionPatient": _at(s * SPACING_MM),
+            **steps[r],
+        }
+        for index, r, s in there
+    ]
+    pixels = np.stack([array[r, s] for _, r, s in there])
+    return write_series(folder, pixels, modality=modality, common=common, each=each)
+
+
 def _shared(array: NDArray[Any], modality: str, bits_stored: int | None) -> dict[str, Any]:
     sop_class, own = CLASSES[modality]
     bits = array.dtype.itemsize * 8

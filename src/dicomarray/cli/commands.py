@@ -10,7 +10,7 @@ from typing import cast
 
 import dicomarray
 from dicomarray.cli import rendering
-from dicomarray.cli.main import DONE, SOME_FAILED
+from dicomarray.cli.exit_codes import DONE, SOME_FAILED
 from dicomarray.cli.progress import Counter
 from dicomarray.cli.where import with_conditions
 from dicomarray.conversion.choosing import filter_catalog

@@ -12,10 +12,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dicomarray.cli.exit_codes import DONE, INTERRUPTED, NOT_CONVERTED, WRONG_USE
 from dicomarray.errors import DicomArrayError, UsageError
 from dicomarray.version import __version__
-
-DONE, NOT_CONVERTED, WRONG_USE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 EPILOG = """\
 exit codes: 0 all done; 1 the data could not be converted; 2 wrong use (flags, config);

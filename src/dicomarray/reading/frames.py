@@ -13,16 +13,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dicomarray.errors import GeometryError, HeaderError
+from dicomarray.errors import GeometryError, HeaderError, InputError
 from dicomarray.geometry import Plane
 from dicomarray.reading.headers import Header, Value, numbers_of
 from dicomarray.reading.mosaics import Picture, Tile, is_mosaic, tiles_of
 from dicomarray.reading.multiframe import frame_attributes
+from dicomarray.reading.native import NATIVE_SYNTAXES
+from dicomarray.reading.pixel_source import DEFLATED
 from dicomarray.reading.pixels import read_frames
 from dicomarray.values import Array, Rescale
 
 # No scanner writes more frames in one object; a larger number is damage.
 MOST_FRAMES = 1_000_000
+# A compressed frame has a fragment: tag and length of the item, and an even number of bytes (PS3.5 A.4).
+LEAST_FRAGMENT_BYTES = 10
+# To how many bytes one deflated byte can inflate (zlib's "technical details").
+GREATEST_DEFLATION = 1032
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +135,32 @@ def _frame_count(header: Header) -> int:
     count = 1 if value is None else value
     if not isinstance(count, int) or not 1 <= count <= MOST_FRAMES:
         raise HeaderError(f"{header.path}: NumberOfFrames is {value!r} where a positive number is expected")
+    if count > 1:
+        _check_room(header, count)
     return count
+
+
+def _check_room(header: Header, count: int) -> None:
+    """So many frames need a file of some size: a false number must not cost memory."""
+    try:
+        size = header.path.stat().st_size
+    except OSError as error:
+        raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
+    needed = int(count * _least_frame_bytes(header))
+    if needed > size:
+        raise HeaderError(
+            f"{header.path}: NumberOfFrames is {count}, which needs {needed} bytes or more, but the file has "
+            f"{size}; it is truncated, or the number is wrong"
+        )
+
+
+def _least_frame_bytes(header: Header) -> float:
+    """What a frame takes in the file at least."""
+    if header.transfer_syntax not in (None, *NATIVE_SYNTAXES):
+        return LEAST_FRAGMENT_BYTES
+    pixels = (header.number("Rows") or 0) * (header.number("Columns") or 0)
+    bits = header.number("BitsAllocated") or 1  # where it is missing the pixels say so when they are read
+    return pixels * bits / 8 / (GREATEST_DEFLATION if header.transfer_syntax == DEFLATED else 1)
 
 
 def _frame(header: Header, index: int, attributes: Mapping[str, Value], multiframe: bool) -> Frame:
