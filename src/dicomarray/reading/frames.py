@@ -15,7 +15,8 @@ import numpy as np
 
 from dicomarray.errors import GeometryError, HeaderError, InputError
 from dicomarray.geometry import Plane
-from dicomarray.reading.headers import Header, Value, numbers_of
+from dicomarray.reading.element_values import Value
+from dicomarray.reading.headers import Header, numbers_of
 from dicomarray.reading.mosaics import Picture, Tile, is_mosaic, tiles_of
 from dicomarray.reading.multiframe import frame_attributes
 from dicomarray.reading.native import NATIVE_SYNTAXES

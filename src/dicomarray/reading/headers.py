@@ -1,59 +1,41 @@
 """Candidate file -> `Header`: the attributes that are asked for, as plain Python values, no pixels.
 
-pydicom finds the elements; their bytes are turned into values here, so that one odd value costs neither
-a warning nor the file: a number that is none stays the text it is, and whoever needs it says so.
+A reader of our own walks the usual files (`part10`); pydicom reads the others.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 import warnings
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import pydicom
-from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.errors import HeaderError, InputError
+from dicomarray.reading.element_values import (
+    LATIN_1,
+    PYDICOM_FAILURES,
+    Value,
+    decode,
+    encodings_of,
+    plain_value,
+    value_representation,
+)
 from dicomarray.reading.files import FIRST_BYTES, looks_like_dicom
+from dicomarray.reading.part10 import read_part10
 from dicomarray.reading.pixel_source import TOO_FAR, inflates_beyond_limit
 
-Value = Any  # None | str | int | float | tuple of those | for a sequence a tuple of mappings
-
-# What pydicom raises on damaged files; anything else is a mistake of ours and must be seen.
-PYDICOM_FAILURES = (
-    BytesLengthException,
-    InvalidDicomError,
-    EOFError,
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    IndexError,
-    struct.error,
-    zlib.error,
-    MemoryError,
-    OverflowError,
-    RecursionError,
-)
-
-PIXEL_REPRESENTATION = Tag(0x0028, 0x0103)
-ESCAPE = b"\x1b"  # begins a change of character set (ISO 2022), in bytes that are all ASCII
-LONGEST_LIST = 1024  # binary numbers of one element; what is longer is a table, which others read
-GREATEST_NUMBER = 1e300  # beyond it calculations overflow; no attribute means such a number
+PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET = 0x00280103, 0x00080005
+# Beyond the first squares overflow, below the second they vanish: no attribute means such a number, and what
+# is so small is 0, a rounding error or damage.
+GREATEST_NUMBER, LEAST_NUMBER = 1e100, 1e-100
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 # What every series needs: to be told apart, described, stacked and scaled.
@@ -83,22 +65,6 @@ ACQUISITION = (
 )  # fmt: skip
 PRIVATE_NAME = re.compile(r"\(([0-9A-Fa-f]{4}),([^,]+),([0-9A-Fa-f]{2})\)")
 DEFAULT_KEYWORDS = frozenset(IDENTITY + GEOMETRY + PIXELS + ACQUISITION)
-
-_TEXT_WITH_CHARACTER_SET = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
-_OPAQUE = frozenset(("OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"))
-_SINGLE_VALUED = frozenset(("LT", "ST", "UT", "UR"))
-_DECIMAL_TEXT = frozenset(("DS",))
-_INTEGER_TEXT = frozenset(("IS",))
-_BINARY_NUMBERS = {
-    "US": "u2",
-    "SS": "i2",
-    "UL": "u4",
-    "SL": "i4",
-    "UV": "u8",
-    "SV": "i8",
-    "FL": "f4",
-    "FD": "f8",
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,41 +124,90 @@ def numbers_of(value: Value, keyword: str, count: int, path: Path) -> tuple[floa
     if len(values) != count or not numeric:
         expected = "one finite number" if count == 1 else f"{count} finite numbers"
         raise HeaderError(f"{path}: {keyword} is {value!r} where the standard has {expected}")
-    return tuple(float(v) for v in values)
+    return tuple(float(v) if abs(v) >= LEAST_NUMBER else 0.0 for v in values)
 
 
 def read_header(path: Path, names: Iterable[str] = DEFAULT_KEYWORDS) -> Header:
-    """Read the named attributes: keywords, or ``"(gggg,eeee)"``.
+    """Read the named attributes: keywords, ``"(gggg,eeee)"``, or ``"(gggg,CREATOR,ee)"``.
 
     Raises
     ------
     InputError
         Where the file is not DICOM or is damaged; the message says why, without the path.
     """
-    names = tuple(names)
-    for name in names:
-        check_name(name)
+    request = _request(names if isinstance(names, frozenset) else frozenset(names))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters of it comes back as an error of ours
-            return _header(path, names)
+        return _by_walking(path, request) or _by_pydicom(path, request)
     except PYDICOM_FAILURES as error:
         raise InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip()) from error
 
 
-def _header(path: Path, names: tuple[str, ...]) -> Header:
-    private = [name for name in names if PRIVATE_NAME.fullmatch(name)]
-    wanted = [(name, tag_of(name)) for name in names if name not in private]
-    # where the block of a private creator lies is known only once the creators are read: then read all
-    dataset = _read_dataset(path, None if private else [PIXEL_REPRESENTATION, *(tag for _, tag in wanted)])
-    meta = getattr(dataset, "file_meta", None)
-    if meta is not None and meta.get("MediaStorageSOPClassUID") == MEDIA_STORAGE_DIRECTORY:
-        raise InputError("a DICOMDIR, which lists files and holds no image")
-    wanted += [(name, tag) for name in private if (tag := _private_tag(dataset, name)) is not None]
-    encodings = _encodings(dataset)
-    attributes = {name: _element_value(dataset, tag, encodings) for name, tag in wanted if tag in dataset}
-    syntax = None if meta is None else meta.get("TransferSyntaxUID")
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The names that are asked for: with their tags, and those whose tag depends on the file."""
+
+    tags: tuple[tuple[str, int], ...]
+    private: tuple[str, ...]
+    read: frozenset[int]
+
+
+@lru_cache(maxsize=64)
+def _request(names: frozenset[str]) -> _Request:
+    private = tuple(sorted(name for name in names if PRIVATE_NAME.fullmatch(name)))
+    tags = tuple((name, int(tag_of(name))) for name in sorted(names) if name not in private)
+    # both say how the other elements are to be read
+    read = frozenset((PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, *(tag for _, tag in tags)))
+    return _Request(tags, private, read)
+
+
+def _by_walking(path: Path, request: _Request) -> Header | None:
+    """By our own reader; None where pydicom has to read the file."""
+    if request.private:
+        return None
+    with path.open("rb") as stream:
+        part10 = read_part10(stream, request.read)
+    if part10 is None or part10.media_storage_class == MEDIA_STORAGE_DIRECTORY:
+        return None
+    elements = part10.elements
+    signed = False
+    if (representation := elements.get(PIXEL_REPRESENTATION)) is not None:
+        signed = decode("US", representation.value, True, ()) == 1
+    encodings: tuple[str, ...] = (LATIN_1,)
+    if (declared := elements.get(SPECIFIC_CHARACTER_SET)) is not None:
+        encodings = encodings_of(_texts(decode("CS", declared.value, True, ())))
+    attributes: dict[str, Value] = {}
+    for name, tag in request.tags:
+        if (element := elements.get(tag)) is not None:
+            vr = value_representation(element.vr, tag, signed)
+            if vr in ("SQ", "UN"):
+                return None
+            attributes[name] = decode(vr, element.value, True, encodings)
+    return Header(path, part10.transfer_syntax, attributes)
+
+
+def _by_pydicom(path: Path, request: _Request) -> Header:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what matters of it comes back as an error of ours
+        # where the block of a private creator lies is known only once the creators are read: then read all
+        dataset = _read_dataset(path, None if request.private else [Tag(tag) for tag in request.read])
+        meta = getattr(dataset, "file_meta", None)
+        if meta is not None and meta.get("MediaStorageSOPClassUID") == MEDIA_STORAGE_DIRECTORY:
+            raise InputError("a DICOMDIR, which lists files and holds no image")
+        wanted = [(name, Tag(tag)) for name, tag in request.tags]
+        wanted += [(n, tag) for n in request.private if (tag := _private_tag(dataset, n)) is not None]
+        encodings = encodings_of(_texts(_known(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
+        attributes = {name: _element_value(dataset, tag, encodings) for name, tag in wanted if tag in dataset}
+        syntax = None if meta is None else meta.get("TransferSyntaxUID")
     return Header(path, None if syntax is None else str(syntax), attributes)
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple("" if item is None else str(item) for item in values)
+
+
+def _known(dataset: pydicom.Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:
+    return _element_value(dataset, tag, encodings) if tag in dataset else None
 
 
 def check_name(name: str) -> None:
@@ -248,114 +263,15 @@ def _read_dataset(path: Path, tags: list[BaseTag] | None) -> pydicom.Dataset:
         return pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
 
 
-def _encodings(dataset: pydicom.Dataset) -> list[str]:
-    declared = dataset.get("SpecificCharacterSet")
-    try:
-        return convert_encodings(declared if declared else "")
-    except (LookupError, ValueError, TypeError, AttributeError):
-        return ["iso8859"]
-
-
-def _element_value(dataset: pydicom.Dataset, tag: BaseTag, encodings: list[str]) -> Value:
+def _element_value(dataset: pydicom.Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:
     # raw, not as pydicom would decode it; its stub forgets the raw ones
     element = cast("DataElement | RawDataElement", dataset.get_item(tag, keep_deferred=True))
     if isinstance(element, RawDataElement):
-        vr = _value_representation(element.VR, tag, tag != PIXEL_REPRESENTATION and _signed(dataset))
+        signed = tag != PIXEL_REPRESENTATION and _known(dataset, Tag(PIXEL_REPRESENTATION), ()) == 1
+        vr = value_representation(element.VR, int(tag), signed)
         if vr not in ("SQ", "UN"):
             return decode(vr, element.value or b"", element.is_little_endian, encodings)
     try:
         return plain_value(dataset[tag])
     except PYDICOM_FAILURES:
         return "<unreadable>"  # present, but nobody can say what it is; whoever needs it gets a HeaderError
-
-
-def _signed(dataset: pydicom.Dataset) -> bool:
-    return PIXEL_REPRESENTATION in dataset and _element_value(dataset, PIXEL_REPRESENTATION, []) == 1
-
-
-@lru_cache(maxsize=4096)
-def _value_representation(declared: str | None, tag: BaseTag, signed: bool) -> str:
-    """The element's own VR, or the dictionary's; "US or SS" goes by Pixel Representation (PS3.5 A.1)."""
-    if declared not in (None, "UN"):
-        return str(declared)
-    try:
-        known = dictionary_VR(tag)
-    except KeyError:
-        return "UN"
-    return "SS" if signed and known.startswith("US or SS") else known.split(" ")[0]
-
-
-def decode(vr: str, raw: bytes, little_endian: bool, encodings: list[str]) -> Value:
-    """The plain value of an element's bytes (PS3.5 6.2); text that is no number stays text."""
-    if vr in _BINARY_NUMBERS:
-        kind = np.dtype(("<" if little_endian else ">") + _BINARY_NUMBERS[vr])
-        if len(raw) % kind.itemsize:
-            return f"<{len(raw)} bytes>"
-        return _one_or_many(tuple(np.frombuffer(raw, kind).tolist()))
-    if vr in _OPAQUE:
-        return f"<{len(raw)} bytes>" if raw else None
-    text = _decode_text(raw, encodings if vr in _TEXT_WITH_CHARACTER_SET else ["iso8859"])
-    text = text.rstrip(" \0")
-    if vr in _SINGLE_VALUED:
-        return text or None
-    parts = tuple(part.strip(" \0") for part in text.split("\\"))
-    if vr in _DECIMAL_TEXT or vr in _INTEGER_TEXT:
-        return _one_or_many(tuple(_number(part, vr in _INTEGER_TEXT) for part in parts))
-    return _one_or_many(tuple(part or None for part in parts))
-
-
-def plain_value(element: DataElement) -> Value:
-    """pydicom's value of an element as plain Python; sequences as tuples of mappings by keyword."""
-    if element.VR == "SQ":
-        return tuple(
-            {keyword_for_tag(e.tag) or str(e.tag).replace(" ", ""): plain_value(e) for e in item}
-            for item in element.value or ()
-        )
-    value = element.value
-    if isinstance(value, MultiValue | list | tuple):
-        if element.VR in _BINARY_NUMBERS and len(value) > LONGEST_LIST:
-            return f"<{len(value)} numbers>"
-        return _one_or_many(tuple(_plain_scalar(v) for v in value))
-    return _plain_scalar(value)
-
-
-def _plain_scalar(value: Any) -> Value:
-    if value is None or value == "":
-        return None
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, bool | int):
-        return int(value)
-    # float() takes DSfloat and DSdecimal as well
-    return float(value) if isinstance(value, float) or hasattr(value, "as_tuple") else str(value)
-
-
-def _decode_text(raw: bytes, encodings: list[str]) -> str:
-    if raw.isascii() and ESCAPE not in raw:
-        return raw.decode("ascii")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return decode_bytes(raw, encodings, set())
-        except (LookupError, ValueError):
-            return raw.decode("latin-1")
-
-
-def _number(text: str, integer: bool) -> Value:
-    if not text:
-        return None
-    if "_" in text:  # Python would take 1_000 for a number
-        return text
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    if integer and number.is_integer():
-        return int(number)
-    return number
-
-
-def _one_or_many(values: tuple[Value, ...]) -> Value:
-    if not values:
-        return None
-    return values[0] if len(values) == 1 else values

@@ -18,7 +18,8 @@ from pydicom.dataset import Dataset
 from dicomarray.errors import GeometryError, HeaderError, InputError
 from dicomarray.geometry import COSINE_TOLERANCE, Matrix, Plane
 from dicomarray.reading.csa import MAGIC, ProtocolSlices, parse_csa, parse_protocol
-from dicomarray.reading.headers import Header, Value, numbers_of
+from dicomarray.reading.element_values import Value
+from dicomarray.reading.headers import Header, numbers_of
 from dicomarray.reading.pixel_source import read_header
 from dicomarray.reading.private_elements import (
     PrivateElement,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from dicomarray.errors import HeaderError
 from dicomarray.geometry import Plane
-from dicomarray.reading.headers import Header, Value, read_header
+from dicomarray.reading.element_values import Value
+from dicomarray.reading.headers import Header, read_header
 
 FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
@@ -20,8 +21,7 @@ def frame_attributes(header: Header, count: int) -> list[dict[str, Value]] | Non
         Where the number of frames and what describes them do not fit.
     """
     groups = read_header(header.path, FUNCTIONAL_GROUPS).attributes
-    shared = groups.get("SharedFunctionalGroupsSequence") or ()
-    per_frame = groups.get("PerFrameFunctionalGroupsSequence") or ()
+    shared, per_frame = (_items(header, keyword, groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
     if shared or per_frame:
         return _functional_groups(header, count, shared, per_frame)
     if header.attributes.get("Modality") == "RTDOSE":
@@ -32,8 +32,18 @@ def frame_attributes(header: Header, count: int) -> list[dict[str, Value]] | Non
     return None
 
 
+def _items(header: Header, keyword: str, value: Value) -> tuple[Mapping[str, Value], ...]:
+    items = value or ()
+    if not (isinstance(items, tuple) and all(isinstance(item, Mapping) for item in items)):
+        raise HeaderError(f"{header.path}: {keyword} is {str(value)[:40]!r} where a sequence is expected")
+    return items
+
+
 def _functional_groups(
-    header: Header, count: int, shared: tuple[Value, ...], per_frame: tuple[Value, ...]
+    header: Header,
+    count: int,
+    shared: tuple[Mapping[str, Value], ...],
+    per_frame: tuple[Mapping[str, Value], ...],
 ) -> list[dict[str, Value]]:
     """Enhanced objects: shared functional groups, and each frame's own over them (PS3.3 C.7.6.16)."""
     if per_frame and len(per_frame) != count:

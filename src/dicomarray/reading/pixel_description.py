@@ -5,6 +5,8 @@ PS3.3 C.7.6.3.  Everything that reads pixel data relies on the checks made here.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -32,6 +34,11 @@ PHOTOMETRIC_SAMPLES = {
     "YBR_RCT": 3,
     "YBR_ICT": 3,
 }
+# What `PixelDescription.from_values` asks for.
+KEYWORDS = (
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows",
+    "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+)  # fmt: skip
 INTEGER_BITS_ALLOCATED = (1, 8, 16, 32)
 # What pydicom raises where the bytes of an element do not make a value.
 UNREADABLE_VALUE = (
@@ -90,10 +97,23 @@ class PixelDescription:
         HeaderError
             Where an attribute is missing, unreadable or breaks PS3.3 C.7.6.3; the message names it.
         """
-        header = _Header(dataset, str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pydicom; what is wrong with a value is said here
+            header = _Header(dataset.get, str(path))
+            return cls._checked(header, keyword or pixel_keyword(dataset), _transfer_syntax(dataset, path))
+
+    @classmethod
+    def from_values(
+        cls, values: Mapping[str, Any], transfer_syntax: str, path: str, keyword: str
+    ) -> PixelDescription:
+        """The same of plain values by keyword (`KEYWORDS`), in a file of a known transfer syntax."""
+        return cls._checked(_Header(values.get, path), keyword, transfer_syntax)
+
+    @classmethod
+    def _checked(cls, header: _Header, keyword: str | None, transfer_syntax: str) -> PixelDescription:
         samples = header.number("SamplesPerPixel", 1)
         photometric = _photometric(header, samples)
-        stored, high_bit = _stored_type(header, keyword or pixel_keyword(dataset))
+        stored, high_bit = _stored_type(header, keyword)
         if stored.bits_allocated == 1 and samples != 1:
             raise header.broken("BitsAllocated", 1, "packed bits are for one sample a pixel (PS3.5 8.1.1)")
         return cls(
@@ -105,7 +125,7 @@ class PixelDescription:
             planar=samples > 1 and header.number("PlanarConfiguration", 0, 1, missing=0) == 1,
             stored=stored,
             high_bit=high_bit,
-            transfer_syntax=_transfer_syntax(header),
+            transfer_syntax=transfer_syntax,
             path=header.path,
         )
 
@@ -140,13 +160,13 @@ def pixel_keyword(dataset: Dataset) -> str | None:
 class _Header:
     """Attributes of one file, each checked as it is taken."""
 
-    dataset: Dataset
+    get: Callable[[str], Any]
     path: str
 
     def value(self, keyword: str) -> Any:
         """The attribute's value; None where it is absent or empty."""
         try:
-            found = self.dataset.get(keyword)
+            found = self.get(keyword)
         except UNREADABLE_VALUE as error:
             raise HeaderError(f"{self.path}: {keyword} cannot be read: {error}; repair the file") from error
         return None if found in (None, "") else found
@@ -212,15 +232,15 @@ def _floating_type(allocated: int, expected: int, path: str) -> tuple[StoredType
     return StoredType(expected, expected, signed=True, floating=True), expected - 1
 
 
-def _transfer_syntax(header: _Header) -> str:
+def _transfer_syntax(dataset: Dataset, path: str | PathLike[str]) -> str:
     """The transfer syntax; where the file has no meta group, the one that its encoding shows (PS3.5 10.1)."""
-    meta = getattr(header.dataset, "file_meta", None)
+    meta = getattr(dataset, "file_meta", None)
     stated = None if meta is None else meta.get("TransferSyntaxUID")
     if stated:
         return str(stated)
-    implicit, little_endian = header.dataset.original_encoding
+    implicit, little_endian = dataset.original_encoding
     if implicit is None or little_endian is None:
-        raise HeaderError(f"{header.path}: TransferSyntaxUID is missing (PS3.10 7.1); set it in file_meta")
+        raise HeaderError(f"{path}: TransferSyntaxUID is missing (PS3.10 7.1); set it in file_meta")
     if implicit:
         return str(ImplicitVRLittleEndian)
     return str(ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian)

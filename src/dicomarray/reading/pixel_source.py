@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -101,7 +102,9 @@ def read_whole(stream: BinaryIO, path: str) -> Dataset:
 
 def _dcmread(stream: BinaryIO, path: str, stop_before_pixels: bool) -> Dataset:
     try:
-        return pydicom.dcmread(stream, stop_before_pixels=stop_before_pixels, force=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote bytes that may name a patient; errors are ours
+            return pydicom.dcmread(stream, stop_before_pixels=stop_before_pixels, force=True)
     except UNREADABLE_FILE as error:
         raise InputError(f"{path} cannot be read as DICOM: {type(error).__name__} {error}") from error
     except OSError as error:

@@ -6,6 +6,7 @@ as indices.  Only colour is converted: always RGB.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +15,18 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from pydicom.config import IGNORE
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from dicomarray.errors import InputError, UsageError
 from dicomarray.reading.codecs import COMPRESSIONS, decode_frame, decodes_to_rgb
+from dicomarray.reading.element_values import decode, value_representation
 from dicomarray.reading.fragments import EncapsulationError, Fragment, frame_fragments, read_fragments
 from dicomarray.reading.native import NATIVE_SYNTAXES, check_native, native_frame, ybr_to_rgb
-from dicomarray.reading.pixel_description import PixelDescription
+from dicomarray.reading.part10 import read_part10
+from dicomarray.reading.pixel_description import KEYWORDS, PixelDescription
 from dicomarray.reading.pixel_source import (
     DEFLATED,
     PixelSource,
@@ -33,6 +38,13 @@ from dicomarray.reading.pixel_source import (
 from dicomarray.values import Array
 
 __all__ = ["OpenPixels", "PixelDescription", "PixelSource", "open_pixels", "read_frames", "read_source"]
+
+
+# What our own reader has to find in a header for the pixel data to be read.
+WALKED_TAGS = {name: int(tag) for name in KEYWORDS if (tag := tag_for_keyword(name)) is not None}
+EXTENDED_OFFSETS = 0x7FE00001  # Extended Offset Table, PS3.3 C.7.6.3.1.8
+WALKED = frozenset((EXTENDED_OFFSETS, *WALKED_TAGS.values()))
+WALKED_VRS = (None, "OB", "OW", "OF", "OD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +126,46 @@ def read_frames(dataset_or_path: Dataset | str | PathLike[str], frames: Sequence
         return read_source(
             source, PixelDescription.from_dataset(dataset_or_path, name, source.keyword), frames
         )
+    known = _read_by_walking(Path(dataset_or_path), frames)
+    if known is not None:
+        return known
     with open_pixels(dataset_or_path) as pixels:
         return pixels.read(frames)
+
+
+def _read_by_walking(path: Path, frames: Sequence[int] | None) -> Array | None:
+    """The frames of a file that our own reader understands; None where pydicom has to read the header."""
+    try:
+        with path.open("rb") as stream:
+            part10 = read_part10(stream, WALKED)
+            place = None if part10 is None else part10.pixels
+            if part10 is None or place is None or place.vr not in WALKED_VRS:
+                return None
+            keyword = keyword_for_tag(place.tag)
+            table = part10.elements.get(EXTENDED_OFFSETS)
+            offsets = b"" if table is None else table.value
+            if len(offsets) % 8:
+                return None
+            values = {
+                name: decode(value_representation(element.vr, tag, False), element.value, True, ())
+                for name, tag in WALKED_TAGS.items()
+                if (element := part10.elements.get(tag)) is not None
+            }
+            description = PixelDescription.from_values(values, part10.transfer_syntax, str(path), keyword)
+            source = PixelSource(
+                stream=stream,
+                start=place.start,
+                length=place.length,
+                available=path.stat().st_size - place.start,
+                keyword=keyword,
+                vr=place.vr or "OW",
+                extended_offsets=()
+                if table is None
+                else struct.unpack(f"<{len(table.value) // 8}Q", table.value),
+            )
+            return read_source(source, description, frames)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def read_source(
@@ -157,7 +207,7 @@ def _frame_reader(source: PixelSource, description: PixelDescription) -> Callabl
         return lambda frame: native_frame(source, description, frame)
     if syntax not in COMPRESSIONS:
         raise description.trouble(
-            f"pixel data of transfer syntax {UID(syntax).name} ({syntax}) is not read; "
+            f"pixel data of transfer syntax {UID(syntax, IGNORE).name} ({syntax}) is not read; "
             "convert the file to another one"
         )
     if description.stored.floating:

@@ -15,7 +15,7 @@ from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.errors import HeaderError
-from dicomarray.reading.headers import PYDICOM_FAILURES, Value, decode, plain_value
+from dicomarray.reading.element_values import LATIN_1, PYDICOM_FAILURES, Value, decode, plain_value
 
 # The first block of private elements begins here; below lie the creators of the blocks.
 _FIRST_ELEMENT = 0x1000
@@ -81,7 +81,7 @@ def private_numbers(
             continue  # a sequence
         known = element.VR not in (None, "UN", "OB")
         vr = cast(str, element.VR) if known else wanted.value_representation
-        value = decode(vr, element.value or b"", element.is_little_endian, ["iso8859"])
+        value = decode(vr, element.value or b"", element.is_little_endian, (LATIN_1,))
         numbers = finite_numbers(value if isinstance(value, tuple) else (value,), count)
         if numbers is not None:
             return numbers

@@ -18,8 +18,9 @@ import pydicom
 from numpy.typing import NDArray
 
 from dicomarray.errors import HeaderError, InputError, ValuesError
+from dicomarray.reading.element_values import PYDICOM_FAILURES, Value
 from dicomarray.reading.frames import Frame
-from dicomarray.reading.headers import PYDICOM_FAILURES, Value, read_header
+from dicomarray.reading.headers import read_header
 from dicomarray.suv import KEYWORDS, SuvScale, earliest_acquisition_of, suv_scale
 from dicomarray.values import Array, Rescale
 
@@ -288,6 +289,10 @@ def _philips_attributes(path: Path) -> Sequence[Mapping[str, Value]]:
     groups = attributes.get(sequence)
     if not groups:
         return [attributes]
+    if not isinstance(groups, tuple) or not all(isinstance(group, Mapping) for group in groups):
+        raise HeaderError(
+            f"{path}: {sequence} is {str(groups)[:40]!r} where a sequence is expected; the file is damaged"
+        )
     return [_philips_frame(group) for group in groups]
 
 

@@ -10,8 +10,9 @@ from typing import Unpack
 
 from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
 from dicomarray.reading.assemble import assemble
+from dicomarray.reading.element_values import Value
 from dicomarray.reading.frames import frames_of
-from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, Value, check_name, read_header
+from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, check_name, read_header
 from dicomarray.reading.options import ReadKeywords, ReadOptions, read_options
 from dicomarray.reading.stacking import DEFAULTS, Stack, some, stack_frames
 from dicomarray.volume import Volume
@@ -105,7 +106,8 @@ class Series:
         if index is None and len(stacks) > 1:
             raise ChoiceError(
                 f"series {self.title} holds {len(stacks)} volumes; choose one by its index "
-                "(volume=N, --volume N), or take all:\n" + "\n".join(volume_lines(stacks))
+                "(series.volume(index=N); volume=N, --volume N), or take all:\n"
+                + "\n".join(volume_lines(stacks))
             )
         if index is not None and not 0 <= index < len(stacks):
             raise UsageError(f"series {self.title} has the volumes 0 to {len(stacks) - 1}, not {index}")

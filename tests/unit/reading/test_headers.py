@@ -18,15 +18,8 @@ from pydicom.valuerep import PersonName
 
 import synthetic
 from dicomarray.errors import HeaderError, InputError
-from dicomarray.reading.headers import (
-    DEFAULT_KEYWORDS,
-    Header,
-    Value,
-    decode,
-    numbers_of,
-    read_header,
-    tag_of,
-)
+from dicomarray.reading.element_values import Value, decode
+from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, numbers_of, read_header, tag_of
 
 LATIN = ["iso8859"]
 # Text in many character sets, beside what every scan reads.
@@ -410,12 +403,18 @@ def test_absent_or_empty_numbers_are_none() -> None:
     assert numbers_of((1, 2.5), "PixelSpacing", 2, Path("x")) == (1.0, 2.5)
 
 
-def test_number_beyond_any_machine_type_is_refused() -> None:
-    """An IS of 1e300 is a Python integer that NumPy does not take: told like any other odd value."""
+def test_number_beyond_any_calculation_is_refused() -> None:
+    """An IS of 1e300 is a Python integer that NumPy does not take, and its square no float at all."""
     value = decode("IS", b"1e300", True, LATIN)
     with pytest.raises(HeaderError, match="EchoTrainLength"):
-        numbers_of((value, "x"), "EchoTrainLength", 1, Path("x.dcm"))
-    assert numbers_of(value, "EchoTrainLength", 1, Path("x.dcm")) == (1e300,)
+        numbers_of(value, "EchoTrainLength", 1, Path("x.dcm"))
+    value = decode("IS", b"1e99", True, LATIN)
+    assert numbers_of(value, "EchoTrainLength", 1, Path("x.dcm")) == (1e99,)
+
+
+def test_number_next_to_nothing_is_nothing() -> None:
+    """1e-300 is a rounding error or damage, and its square 0: as 0 it is checked wherever 0 is."""
+    assert numbers_of((1e-300, -1e-300, 1e-99), "PixelSpacing", 3, Path("x.dcm")) == (0.0, 0.0, 1e-99)
 
 
 def test_text_of_several_values_is_joined_as_dicom_does() -> None:
