@@ -1,26 +1,49 @@
-"""Every code block of the README and of docs/ does what it says."""
+"""Every code block of the README and of docs/ does what it says, and the reference leaves nothing out."""
 
+import argparse
+import dataclasses
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydicom import Dataset
 
+from dicomarray.cli.main import parser
 from dicomarray.demo.phantom import write_study
+from dicomarray.reading.options import CHOICES, NAMES
+from dicomarray.reading.selection import parse
+from dicomarray.reading.selection.words import MODIFIERS, NODE_WORDS, OPERATORS
+from dicomarray.version import __version__
+from dicomarray.writing.dicom import WriteReport
+from synthetic import stored_values, two_time_points, write_series
 
 ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+LINK = re.compile(r"\]\((?P<page>[^)#:\s]*)(?P<anchor>#[^)\s]*)?\)")
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 # Blocks in other languages are examples of output or of files, which other tests make.
 EXECUTED = ("python", "sh")
 MAKE = re.compile(r"make (\w+)")
 
 
+def shown(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def all_blocks(page: Path) -> list[tuple[str, str]]:
+    return [(m["language"], m["code"]) for m in BLOCK.finditer(page.read_text(encoding="utf-8"))]
+
+
 def blocks(page: Path) -> list[tuple[str, str]]:
-    found = [(m["language"], m["code"]) for m in BLOCK.finditer(page.read_text(encoding="utf-8"))]
-    return [(language, code) for language, code in found if language in EXECUTED]
+    return [(language, code) for language, code in all_blocks(page) if language in EXECUTED]
 
 
 def commands(code: str) -> list[str]:
@@ -32,20 +55,38 @@ def sets_up(code: str) -> bool:
     return all(line.split()[0] in ("make", "git", "cd", "pip") for line in commands(code))
 
 
-def demo_study(folder: Path) -> None:
-    """What `make demo` has left behind for a reader of the README."""
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader has: the study that `make demo` left behind, and two folders of his own."""
+    folder = tmp_path_factory.mktemp("stage")
     write_study(folder / "demo-output" / "study")
+    two_time_points(folder / "perfusion")
+    dose = Dataset()
+    dose.RadionuclideTotalDose, dose.RadionuclideHalfLife = 370e6, 6586.2
+    dose.RadiopharmaceuticalStartTime = "110000"
+    header = {"PatientWeight": 70, "RadiopharmaceuticalInformationSequence": [dose]}
+    write_series(folder / "pet", stored_values(signed=True, bits_stored=16), modality="PT", common=header)
+    return folder
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page run in order, in one folder and one namespace, without an error."""
+@pytest.fixture
+def folder(stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder with a copy of the stage, whose modules can be imported and are forgotten again."""
+    shutil.copytree(stage, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def run_blocks(page: Path) -> dict[str, Any]:
+    """Execute a page's blocks in order; the namespace of its Python blocks."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    demo_study(tmp_path)
-    namespace: dict[str, object] = {"__name__": "page"}
+    namespace: dict[str, Any] = {"__name__": "page"}
     for language, code in blocks(page):
         if language == "python":
             exec(compile(code, f"{page.name}", "exec"), namespace)
@@ -55,10 +96,120 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             command = ["bash", "-euo", "pipefail", "-c", code]
             done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, f"{code}\n{done.stdout}{done.stderr}"
+    return namespace
 
 
-def test_pages_have_blocks() -> None:
-    """The README and the tutorial show code; an empty list would make the test above pass for nothing."""
-    for name in ("README.md", "tutorial.md"):
-        page = next(p for p in PAGES if p.name == name)
-        assert len(blocks(page)) >= 3
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=shown)
+def test_page(page: Path) -> None:
+    """The blocks of a page run in order, in one folder and one namespace, without an error."""
+    run_blocks(page)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("README.md", 3),
+        ("docs/tutorial.md", 3),
+        ("docs/how-to.md", 10),
+        ("docs/reference/reading.md", 5),
+        ("docs/reference/sidecar.md", 1),
+        ("docs/reference/filter.md", 3),
+        ("docs/reference/writing.md", 2),
+        ("docs/reference/command-line.md", 2),
+    ],
+)
+def test_page_has_blocks(name: str, least: int) -> None:
+    """A page shows code; an empty list would make the test above pass for nothing."""
+    assert len(blocks(ROOT / name)) >= least
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as Markdown renderers make them."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_links(page: Path) -> None:
+    """Every link leads to a page that exists, and to a heading of it."""
+    for match in LINK.finditer(BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        target = (page.parent / match["page"]).resolve() if match["page"] else page
+        assert target.exists(), match[0]
+        assert match["anchor"] is None or match["anchor"] in anchors(target), match[0]
+
+
+def test_index_leads_to_every_page() -> None:
+    """No page of docs/ is out of reach from its index."""
+    index = ROOT / "docs" / "index.md"
+    linked = {(index.parent / m["page"]).resolve() for m in LINK.finditer(index.read_text(encoding="utf-8"))}
+    assert {page for page in PAGES if "docs" in page.parts} - {index} <= linked
+
+
+def flags() -> dict[str, list[str]]:
+    """The long flags and positional arguments of each command."""
+    action = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return {
+        name: [
+            option.option_strings[-1] if option.option_strings else str(option.metavar)
+            for option in command._actions
+            if not isinstance(option, argparse._HelpAction)
+        ]
+        for name, command in action.choices.items()
+    }
+
+
+@pytest.mark.parametrize("command", flags())
+def test_every_flag_is_described(command: str) -> None:
+    """The section of a command names each of its flags, or says that it shares those of reading."""
+    page = (REFERENCE / "command-line.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {command}\n(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL)
+    assert section is not None
+    shared = "the options of reading" in section[1]
+    missing = [flag for flag in flags()[command] if flag not in section[1]]
+    assert [flag for flag in missing if not (shared and flag[2:].replace("-", "_") in NAMES)] == []
+
+
+def test_every_option_of_reading_is_described() -> None:
+    """The table of options has each option and each of its values."""
+    page = (REFERENCE / "reading.md").read_text(encoding="utf-8")
+    values = [value for choices in CHOICES.values() for value in choices.__args__]  # type: ignore[attr-defined]
+    words = [f"`{name}`" for name in NAMES] + [f'`"{value}"`' for value in values]
+    assert [word for word in words if word not in page] == []
+
+
+def test_every_word_of_the_filter_is_described() -> None:
+    """The page names each operator, modifier and word of the grammar."""
+    page = (REFERENCE / "filter.md").read_text(encoding="utf-8")
+    assert [word for word in OPERATORS if f"`{word}`" not in page] == []
+    assert [word for word in (*NODE_WORDS, *MODIFIERS) if not re.search(rf'["\s]{word}["\s:]', page)] == []
+
+
+def test_every_field_of_the_report_is_described() -> None:
+    """The table of the report has each of its fields."""
+    page = (REFERENCE / "writing.md").read_text(encoding="utf-8")
+    assert [f.name for f in dataclasses.fields(WriteReport) if f"`{f.name}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [code for language, code in all_blocks(REFERENCE / "filter.md") if language == "json"],
+    ids=lambda code: " ".join(code.split())[:40],
+)
+def test_filter_example(code: str) -> None:
+    """Every config that the page shows is one without mistakes and without warnings."""
+    assert parse(json.loads(code)).warnings == ()
+
+
+@pytest.mark.usefixtures("folder")
+def test_sidecar_example() -> None:
+    """The JSON on the page is what its own code makes, and its table has every key."""
+    page = REFERENCE / "sidecar.md"
+    made = run_blocks(page)["sidecar"]
+    (example,) = (json.loads(code) for language, code in all_blocks(page) if language == "json")
+    example["series"]["SoftwareVersions"] = __version__  # the phantom's scanner has the package's version
+    assert example == made
+    keys = [*made, *made["array"], *made["geometry"], *made["values"], *made["values"]["normalization"]]
+    table = page.read_text(encoding="utf-8").partition("## Keys")[2]
+    assert [key for key in keys if f"`{key}`" not in table] == []
