@@ -25,10 +25,12 @@ Matrix = NDArray[np.float64]
 # this is no rounding but a broken header.
 COSINE_TOLERANCE = 1e-2
 # Scanners repeat one orientation with differences in the sixth digit; scouts differ by whole degrees.
-# Greatest difference of a cosine inside one stack: 1e-3 moves the far corner of a 500 mm image by 0.5 mm.
-ORIENTATION_TOLERANCE = 1e-3
+# Greatest difference of a cosine inside one stack: 1e-4 moves the far corner of a 500 mm image by 0.05 mm.
+ORIENTATION_TOLERANCE = 1e-4
 # Two images less than this far apart along the normal, in mm, lie at the same place.
 SAME_POSITION_MM = 0.01
+# No scanner is a kilometre long; a larger number is damage, and would swallow the digits of the others.
+FARTHEST_MM = 1e6
 # How far, in mm, a slice may lie from its place on an even grid: positions are often rounded to 0.01 mm.
 EVEN_FLOOR_MM = 0.01
 # ... or this part of the spacing, but never more than EVEN_CEILING_MM, where an overlay starts to be off.
@@ -65,6 +67,11 @@ class Plane:
         """
         if not all(np.isfinite(v) for v in (*position, *orientation, *pixel_spacing)):
             raise GeometryError("the image's position, orientation or spacing is not a finite number")
+        if max(map(abs, (*position, *pixel_spacing))) > FARTHEST_MM:
+            raise GeometryError(
+                f"ImagePositionPatient {list(position)} and PixelSpacing {list(pixel_spacing)} reach beyond "
+                f"{FARTHEST_MM:g} mm, where no patient is"
+            )
         if min(pixel_spacing) <= 0:
             raise GeometryError(f"PixelSpacing {list(pixel_spacing)} is not positive")
         row, column = np.array(orientation[:3], float), np.array(orientation[3:], float)

@@ -89,6 +89,7 @@ def run(  # noqa: PLR0913 - the options of the command, by the same names
     workers: int = 1,
     values: str = "auto",
     fill: float | None = None,
+    clip: bool = False,
     verify: bool = True,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -110,7 +111,7 @@ def run(  # noqa: PLR0913 - the options of the command, by the same names
         A filter config, or the path of one; None takes every series with images.
     workers
         Processes that work side by side.
-    values, fill, verify, overwrite
+    values, fill, clip, verify, overwrite
         As in `to_dicom`.
     reading
         As in `load`: ``missing`` and the others of `ReadOptions`.
@@ -133,8 +134,8 @@ def run(  # noqa: PLR0913 - the options of the command, by the same names
         refuse_inside(output, root)
     if output.exists() and not output.is_dir():
         raise OutputError(f"{output} exists and is no folder")
-    matching, _ = filter_catalog(input_dicom, config, progress)
-    options = WriteOptions(values=values, fill=fill, verify=verify, overwrite=overwrite)
+    matching = filter_catalog(input_dicom, config, progress).series
+    options = WriteOptions(values=values, fill=fill, clip=clip, verify=verify, overwrite=overwrite)
     jobs = [
         _Job(series, function, output / file_stem(series), reading, options)
         for series in matching

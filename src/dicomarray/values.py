@@ -117,7 +117,10 @@ def modality_dtype(slices: Iterable[tuple[StoredType, Rescale]]) -> np.dtype[Any
                 return np.dtype(candidate)
     smallest_step = min((abs(rescale.slope) for _, rescale in distinct if rescale.slope), default=0.0)
     rounding = max(abs(end) for end in ends) * FLOAT32_EPSILON
-    return np.dtype(np.float32 if rounding <= FLOAT32_STEP_FRACTION * smallest_step else np.float64)
+    single = np.finfo(np.float32)
+    exact = rounding <= FLOAT32_STEP_FRACTION * smallest_step
+    in_range = max(map(abs, ends)) <= single.max and smallest_step >= single.tiny
+    return np.dtype(np.float32 if exact and in_range else np.float64)
 
 
 def to_modality(stored: Array, rescale: Rescale, dtype: np.dtype[Any]) -> Array:

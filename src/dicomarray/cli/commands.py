@@ -59,6 +59,7 @@ def to_dicom(options: argparse.Namespace) -> int:
             input_json=options.input_json,
             values=options.values,
             fill=options.fill,
+            clip=options.clip,
             series=options.series,
             volume=options.volume,
             verify=options.verify,
@@ -77,12 +78,14 @@ def filter(options: argparse.Namespace) -> int:
     config = {} if options.config is None else load_config(Path(options.config))
     counter = Counter("files scanned")
     try:
-        found, catalog = filter_catalog(options.input_dicom, with_conditions(config, options.where), counter)
+        found = filter_catalog(options.input_dicom, with_conditions(config, options.where), counter)
     finally:
         counter.close()
-    if found or options.format != "files":
-        print(rendering.series_list(found, options.format))
-    _note([*rendering.skipped_lines(catalog.skipped), f"{len(found)} of {len(catalog)} series match"])
+    if found.series or options.format != "files":
+        print(rendering.series_list(found.series, options.format))
+    _warn(found.warnings)
+    _note(rendering.skipped_lines(found.catalog.skipped))
+    _note([f"{len(found.series)} of {len(found.catalog)} series match"])
     return DONE
 
 
@@ -109,6 +112,7 @@ def run(options: argparse.Namespace) -> int:
             workers=options.workers,
             values=options.values,
             fill=options.fill,
+            clip=options.clip,
             verify=options.verify,
             overwrite=options.overwrite,
             progress=counter,

@@ -88,7 +88,7 @@ def _to_numpy(commands: Commands) -> None:
         "--output-npy",
         metavar="FILE",
         required=True,
-        help="the array; a folder (with -j): all volumes of all series",
+        help="the array; a folder (its name ends with /): all volumes of all series",
     )
     c.add_argument("-j", "--output-json", metavar="FILE", help="the metadata; default: beside the array")
     c.add_argument(
@@ -193,6 +193,7 @@ def _values(c: argparse.ArgumentParser) -> None:
         help="how values are stored; default: auto, exact where the template allows it",
     )
     c.add_argument("--fill", type=float, metavar="VALUE", help="write NaN and infinity as this value")
+    c.add_argument("--clip", action="store_true", help="clip values that cannot be stored, and say how many")
     c.add_argument(
         "--no-verify", dest="verify", action="store_false", help="do not read back what is written"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,29 @@ def dicom_filter(input_dir: Inputs, config: Config = None, progress: Progress | 
     InputError
         Where the folder does not exist.
     """
-    return filter_catalog(input_dir, config, progress)[0]
+    return filter_catalog(input_dir, config, progress).series
 
 
-def filter_catalog(
-    input_dir: Inputs, config: Config = None, progress: Progress | None = None
-) -> tuple[list[Series], Catalog]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The series that match, all that was scanned for them, and what is odd in the config or the files."""
+
+    series: list[Series]
+    catalog: Catalog
+    warnings: tuple[str, ...]
+
+
+def filter_catalog(input_dir: Inputs, config: Config = None, progress: Progress | None = None) -> Found:
     """As `dicom_filter`, with all that was found, to tell what was skipped."""
     selection = selection_of(config)
     catalog = scan(roots_of(input_dir), selection.attributes, progress)
-    return [series for series in catalog if matches(selection, series)], catalog
+    decisions = [selection.decide([header.attributes for header in series.instances]) for series in catalog]
+    odd = dict.fromkeys(warning for decision in decisions for warning in decision.warnings)
+    return Found(
+        [series for series, decision in zip(catalog, decisions, strict=True) if decision.accepted],
+        catalog,
+        (*selection.warnings, *odd),
+    )
 
 
 def selection_of(config: Config) -> Selection:
@@ -54,11 +68,6 @@ def selection_of(config: Config) -> Selection:
     if config is None:
         return parse({})
     return parse(config if isinstance(config, Mapping) else load_config(Path(config)))
-
-
-def matches(selection: Selection, series: Series) -> bool:
-    """Whether the config holds for every instance of the series."""
-    return selection.decide([header.attributes for header in series.instances]).accepted
 
 
 def choose_series(
@@ -74,16 +83,16 @@ def choose_series(
         Where there are several; the message lists them.
     """
     path = roots_of(path)  # an iterator can be read once only
-    matching, catalog = filter_catalog(path, config, progress)
-    images = [series for series in matching if series.is_image and uid in (None, series.uid)]
+    found = filter_catalog(path, config, progress)
+    images = [series for series in found.series if series.is_image and uid in (None, series.uid)]
     if len(images) == 1:
         return images[0]
     if images and uid is None:
         raise ChoiceError(
-            f"{shown(path)} holds {len(images)} series; choose one by its UID (series=UID, --series UID) or "
-            "a filter config (config=, --config FILE):\n" + "\n".join(f"  {series_line(s)}" for s in images)
+            f"{shown(path)} holds {len(images)} series; choose one by its UID (series=UID, --series UID), or "
+            "list them with: dicomarray filter\n" + "\n".join(f"  {series_line(s)}" for s in images)
         )
-    raise InputError(_nothing_found(path, uid, catalog))
+    raise InputError(_nothing_found(path, uid, found.catalog))
 
 
 def series_line(series: Series) -> str:

@@ -126,7 +126,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         return made if bounds is None else made.normalize(bounds.lower, bounds.upper)
 
     if names_folder(output_npy):
-        selected, _ = filter_catalog(input_dicom, config, progress)
+        selected = filter_catalog(input_dicom, config, progress).series
         batch = [s for s in selected if s.is_image and series in (None, s.uid)]
         if not batch:
             raise InputError(f"{shown(input_dicom)}: no series with images matches")

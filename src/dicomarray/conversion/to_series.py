@@ -15,9 +15,11 @@ from dicomarray.conversion.saved import load_array
 from dicomarray.conversion.verifying import verify_series
 from dicomarray.errors import GeometryError, TemplateError, UsageError
 from dicomarray.geometry import StackGeometry
+from dicomarray.reading.assemble import modality_units
 from dicomarray.reading.catalog import Progress
 from dicomarray.reading.files import PathLike
 from dicomarray.reading.series import KEEP, Series
+from dicomarray.reading.stacking import Stack
 from dicomarray.sidecar import Sidecar
 from dicomarray.values import Array
 from dicomarray.volume import Volume
@@ -34,6 +36,7 @@ class WriteOptions:
 
     values: str = "auto"
     fill: float | None = None
+    clip: bool = False
     volume: int | None = None
     verify: bool = True
     overwrite: bool = False
@@ -47,6 +50,7 @@ def to_dicom(  # noqa: PLR0913 - the options of the command, by the same names
     input_json: PathLike | None = None,
     values: str = "auto",
     fill: float | None = None,
+    clip: bool = False,
     series: str | None = None,
     volume: int | None = None,
     verify: bool = True,
@@ -67,6 +71,9 @@ def to_dicom(  # noqa: PLR0913 - the options of the command, by the same names
         rescaled to its range; ``"stored"``: stored values; ``"full-range"``: always stretched.
     fill
         What NaN and infinity become; without it they are an error.
+    clip
+        Move values that cannot be stored to the end of the range, and report how many; without it they
+        are an error.
     series, volume
         Which series (UID) and volume (index) of the template folder, where there are several.
     verify
@@ -91,7 +98,9 @@ def to_dicom(  # noqa: PLR0913 - the options of the command, by the same names
     array, notes = _array_and_sidecar(array_or_npy, input_json)
     uid = series or (notes.series.get("SeriesInstanceUID") if notes is not None else None)
     template = choose_series(template_dicom, uid, progress=progress)
-    options = WriteOptions(values=values, fill=fill, volume=volume, verify=verify, overwrite=overwrite)
+    options = WriteOptions(
+        values=values, fill=fill, clip=clip, volume=volume, verify=verify, overwrite=overwrite
+    )
     return write_like(array, notes, template, output, options)
 
 
@@ -112,6 +121,7 @@ def write_like(
     mode = check_mode(options.values)
     if notes is not None:
         _compare_grid(notes, stack.geometry, template)
+        _compare_units(notes, stack, template)
         array, mode = _undo(array, notes, mode)
 
     def check(files: Sequence[Path], report: WriteReport) -> None:
@@ -123,6 +133,7 @@ def write_like(
         output,
         values=mode,
         fill=options.fill,
+        clip=options.clip,
         overwrite=options.overwrite,
         check=check if options.verify else None,
     )
@@ -158,6 +169,15 @@ def _compare_grid(notes: Sidecar, geometry: StackGeometry | None, template: Seri
         raise GeometryError(
             f"the array's sidecar places it on another grid than series {template.title}; writing on "
             "another grid is not available yet. Use the series that the array was made from as template"
+        )
+
+
+def _compare_units(notes: Sidecar, stack: Stack, template: Series) -> None:
+    units = modality_units(stack.frames)
+    if notes.value_units not in ("stored", units):
+        raise UsageError(
+            f"the array is in {notes.value_units}, series {template.title} in {units}: written as they are, "
+            "the numbers would mean something else. Convert them back first, and leave the sidecar out"
         )
 
 

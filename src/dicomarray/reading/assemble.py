@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.errors import HeaderError, PixelError, ValuesError
+from dicomarray.reading.element_values import Value
 from dicomarray.reading.frames import Frame, read_images
-from dicomarray.reading.headers import ACQUISITION, IDENTITY, Header, Value
+from dicomarray.reading.headers import ACQUISITION, IDENTITY, Header
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.regrid import regrid
 from dicomarray.reading.scaling import (
@@ -28,6 +29,8 @@ from dicomarray.suv import SUV_UNITS
 from dicomarray.values import Array, Rescale, StoredType, modality_dtype, to_modality
 from dicomarray.volume import Volume
 
+# Units of its own: precise values must not be taken for the template's display values.
+PHILIPS_PRECISE = "Philips precise"
 # What the sidecar tells of a series where it equals in all images.  Nothing here names the patient.
 SERIES_KEYWORDS = (
     *(keyword for keyword in IDENTITY if keyword not in ("SOPInstanceUID", "InstanceNumber")),
@@ -101,7 +104,7 @@ def _values(stack: Stack, options: ReadOptions) -> _Values:
         rescales = tuple(suv_rescale(r, s) for r, s in zip(rescales, scales, strict=True))
         units, warnings = SUV_UNITS, tuple(dict.fromkeys(scale.basis for scale in scales))
     elif options.philips_scaling == "precise":
-        rescales, units = tuple(philips_rescales(stack.frames)), "modality"
+        rescales, units = tuple(philips_rescales(stack.frames)), PHILIPS_PRECISE
     dtype = modality_dtype(zip(types, rescales, strict=True))
     return _Values(
         lambda image, index: to_modality(image, rescales[index], dtype), dtype, rescales, units, warnings
@@ -227,6 +230,15 @@ def _slice_record(frame: Frame) -> dict[str, Value]:
 
 
 def _value_warnings(frames: Sequence[Frame]) -> tuple[str, ...]:
+    warnings: tuple[str, ...] = ()
+    flat = sum(frame.rescale.slope == 0 for frame in frames)
+    if flat:
+        warnings = (f"RescaleSlope is 0 in {flat} images: all their voxels have the value of the intercept",)
     if any(frame.attributes.get("LossyImageCompression") == "01" for frame in frames):
-        return ("the images were compressed with loss at some time: values differ from those acquired",)
-    return ()
+        warnings += ("the images were compressed with loss at some time: values differ from those acquired",)
+    photometric = frames[0].attributes.get("PhotometricInterpretation")
+    if photometric == "PALETTE COLOR":
+        warnings += ("values are indices into a palette of colours, which is not applied",)
+    if photometric == "MONOCHROME1":
+        warnings += ("MONOCHROME1: a viewer shows the least value white; values are as stored, not inverted",)
+    return warnings

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from dicomarray.errors import GeometryError
 from dicomarray.reading.frames import Frame
 
 # Echo times, in ms, that differ by less are one echo: scanners round them.
 ECHO_TIME_TOLERANCE_MS = 0.005
 # Pixel spacings, in mm, that differ by less are one grid.
 PIXEL_SPACING_TOLERANCE_MM = 1e-4
+# Positions, in mm, are one place where they round to the same multiple of this: scanners repeat their digits.
+PLACE_TOLERANCE_MM = 0.01
+# Images shifted in their plane by more than this part of their extent are no repetitions of each other; less
+# is a scan that follows the patient's motion.
+SIDE_BY_SIDE = 0.1
 
 # Image Type value 3 and later, and Complex Image Component: what a pixel is (PS3.3 C.8.13.3.1.1; vendors
 # write the letter alone, or the sequence's name behind it).
@@ -49,6 +57,7 @@ class Kind:
     echo_number: object
     echo_time: int | None
     protocol: object
+    segment: object
     series_number: object
     modality: object
 
@@ -75,12 +84,13 @@ def kind_of(frame: Frame) -> Kind:
             round(spacing[0] / PIXEL_SPACING_TOLERANCE_MM),
             round(spacing[1] / PIXEL_SPACING_TOLERANCE_MM),
         ),
-        derived=image_type[:1] == ["DERIVED"],
+        derived="DERIVED" in image_type,
         localizer="LOCALIZER" in image_type,
         component=component_of(frame),
         echo_number=get("EchoNumbers"),
         echo_time=None if echo_time is None else round(echo_time / ECHO_TIME_TOLERANCE_MS),
         protocol=get("ProtocolName"),
+        segment=get("ReferencedSegmentNumber"),
         series_number=get("SeriesNumber"),
         modality=get("Modality"),
     )
@@ -119,7 +129,60 @@ def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:
             members = [frame]
             same_kind.append(members)
             groups.append((kind, members))
-    return groups
+    return [(kind, stack) for kind, members in groups for stack in _split_by_stack(members)]
+
+
+def _split_by_stack(frames: list[Frame]) -> list[list[Frame]]:
+    """Parallel frames by their Stack ID (PS3.3 C.7.6.16.2.2), where stacks lie at different places.
+
+    Stacks at the same places are repetitions, and an ID for each place is no stack.
+    """
+    stacks: dict[object, list[Frame]] = {}
+    for frame in frames:
+        stacks.setdefault(frame.attributes.get("StackID"), []).append(frame)
+    places = [
+        {tuple(round(v / PLACE_TOLERANCE_MM) for v in frame.plane.position) for frame in stack if frame.plane}
+        for stack in stacks.values()
+    ]
+    apart = any(place != places[0] for place in places) and max(map(len, places)) > 1
+    return list(stacks.values()) if apart else [frames]
+
+
+def split_side_by_side(positions: Sequence[Sequence[Frame]]) -> list[list[Frame]]:
+    """Frames at each place along the normal -> those that lie on top of each other.
+
+    Parallel stacks beside each other (two shoulders, two breasts) share their heights and no voxel.
+
+    Raises
+    ------
+    GeometryError
+        Where images lie side by side, and slices drift so that their stacks cannot be told apart.
+    """
+    frames = sorted((frame for members in positions for frame in members), key=lambda frame: frame.order)
+    plane = frames[0].plane
+    if plane is None:
+        return [frames]
+    in_plane = np.array([plane.column_direction, plane.row_direction]).T
+    reach = SIDE_BY_SIDE * np.array([frames[0].rows, frames[0].columns]) * plane.pixel_spacing
+    offsets = {id(frame): np.array(frame.plane.position) @ in_plane for frame in frames if frame.plane}
+    spread = [np.ptp([offsets[id(frame)] for frame in members], axis=0) for members in positions]
+    if np.all(np.array(spread) <= reach):
+        return [frames]
+    stacks: list[list[Frame]] = []
+    for frame in frames:
+        for members in stacks:
+            if np.all(np.abs(offsets[id(frame)] - offsets[id(members[0])]) <= reach):
+                members.append(frame)
+                break
+        else:
+            stacks.append([frame])
+    if len(stacks) > max(map(len, positions)):
+        worst = positions[int(np.argmax(np.max(np.array(spread) / reach, axis=1)))]
+        raise GeometryError(
+            f"{worst[0].header.path} and {worst[-1].header.path} lie side by side in one plane, and slices "
+            "drift: which of them form a volume cannot be told; convert them from separate folders"
+        )
+    return stacks
 
 
 def _same_orientation(frame: Frame, other: Frame) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Literal, TypedDict, get_args
 
 from dicomarray.errors import UsageError
@@ -78,8 +79,10 @@ class ReadOptions:
             value = getattr(self, name)
             if value not in get_args(kind):
                 raise UsageError(f'{name}="{value}" is unknown; there are: {", ".join(get_args(kind))}')
-        if self.background is not None and not math.isfinite(self.background):
-            raise UsageError(f"background must be a finite number, not {self.background}")
+        if not (self.background is None or _is_finite_number(self.background)):
+            raise UsageError(f"background must be a finite number, not {self.background!r}")
+        if not isinstance(self.exclude_padding, bool):
+            raise UsageError(f"exclude_padding is True or False, not {self.exclude_padding!r}")
         resamples = (
             self.missing in ("fill", "resample") or self.uneven == "resample" or self.tilt == "upright"
         )
@@ -87,6 +90,12 @@ class ReadOptions:
             raise UsageError("exclude_padding is not available together with a resampled or filled grid")
         if self.units == "suv" and self.philips_scaling == "precise":
             raise UsageError('units="suv" and philips_scaling="precise" exclude each other')
+
+
+def _is_finite_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return math.isfinite(value)
 
 
 CHOICES: dict[str, object] = {

@@ -46,7 +46,7 @@ _TIME_INDEX = ("TemporalPositionIdentifier", "TemporalPositionIndex")
 class Repetitions:
     """Frames by repetition and position.
 
-    ``grid[repetition][position]``; ``leftover`` holds the frames of repetitions that are not complete.
+    ``grid[repetition][position]``; ``leftover`` holds the repetitions that are not complete, each by itself.
     ``axis`` is None where there is one repetition only; ``coordinates`` has, by attribute, its value in
     each repetition.
     """
@@ -54,7 +54,7 @@ class Repetitions:
     grid: list[list[Frame]]
     axis: str | None = None
     coordinates: dict[str, list[Any]] = field(default_factory=dict)
-    leftover: list[Frame] = field(default_factory=list)
+    leftover: list[list[Frame]] = field(default_factory=list)
 
 
 Positions = Sequence[Sequence[Frame]]
@@ -74,19 +74,29 @@ def arrange(positions: Positions, split: bool = False) -> Repetitions:
     Raises
     ------
     GeometryError
-        Where positions hold different numbers of frames and nothing tells which is missing, unless
-        ``split`` is set.
+        Where positions hold different numbers of frames, or different time points, and nothing tells which
+        is missing, unless ``split`` is set.
     """
     ordered = [sorted(frames, key=lambda frame: frame.order) for frames in positions]
     if all(len(frames) == 1 for frames in ordered):
         return Repetitions([[frames[0] for frames in ordered]])
-    if len({len(frames) for frames in ordered}) == 1:
-        groups, leftover = _groups(ordered, _consistent(ordered)), list[Frame]()
+    if len({len(frames) for frames in ordered}) == 1 and _uneven_time_index(ordered) is None:
+        groups, leftover = _groups(ordered, _consistent(ordered)), list[list[Frame]]()
     else:
         groups, leftover = _incomplete(ordered, split)
     groups.sort(key=_acquisition_order)
     axis, coordinates = _axis(groups)
     return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover)
+
+
+def time_index(frame: Frame) -> int | None:
+    """The number of the frame's time point, where the frame says it."""
+    return next((v for k in _TIME_INDEX if isinstance(v := frame.attributes.get(k), int)), None)
+
+
+def repetition_values(frame: Frame) -> tuple[Hashable, ...]:
+    """What the frame says of the repetition that it belongs to."""
+    return tuple(_value(frame, keyword) for keyword in ATTRIBUTES)
 
 
 def _value(frame: Frame, keyword: str) -> Hashable:
@@ -124,8 +134,19 @@ def _groups(positions: Positions, keywords: Sequence[str]) -> list[list[Frame]]:
     return list(groups.values())
 
 
-def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], list[Frame]]:
-    """Complete repetitions, and the frames of those that are not.
+def _uneven_time_index(positions: Positions) -> str | None:
+    """The attribute that numbers time points, each once at a position, but not the same ones everywhere."""
+    for keyword in _TIME_INDEX:
+        at_each = [{_value(frame, keyword) for frame in frames} for frames in positions]
+        if None in set().union(*at_each) or not _one_each(positions, keyword):
+            continue
+        if any(values != at_each[0] for values in at_each):
+            return keyword
+    return None
+
+
+def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], list[list[Frame]]]:
+    """Complete repetitions, and those that are not.
 
     An attribute that numbers the repetitions tells them apart.  Without one, images are missing where
     the acquisition was stopped: at its end, after every image of the complete repetitions.
@@ -139,41 +160,66 @@ def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], l
             return complete, _rest(groups, complete)
     groups = _groups(positions, [])
     complete = [group for group in groups if len(group) == len(positions)]
-    if split or (len(complete) > 1 and _in_sequence(groups)):
+    if split or (len(complete) > 1 and _in_sequence(positions, groups)):
         return complete, _rest(groups, complete)
-    raise _uneven(positions)
+    raise _undecided(positions)
 
 
 def _one_each(positions: Positions, keyword: str) -> bool:
     return all(len({_value(frame, keyword) for frame in frames}) == len(frames) for frames in positions)
 
 
-def _rest(groups: list[list[Frame]], complete: list[list[Frame]]) -> list[Frame]:
+def _rest(groups: list[list[Frame]], complete: list[list[Frame]]) -> list[list[Frame]]:
     kept = {id(group) for group in complete}
-    return [frame for group in groups if id(group) not in kept for frame in group]
+    return [group for group in groups if id(group) not in kept]
 
 
-def _in_sequence(groups: list[list[Frame]]) -> bool:
-    """Whether every repetition was acquired after the one before, by instance number."""
+def _in_sequence(positions: Positions, groups: list[list[Frame]]) -> bool:
+    """Whether repetitions were acquired one after the other, each in the same order of positions.
+
+    By instance number, from the first one on: where the first image is missing, the next position would be
+    taken for the one that each repetition begins with.  An unfinished repetition ends before the others.
+    """
     if any(frame.header.instance_number is None for group in groups for frame in group):
         return False
-    ends = [(min(f.order for f in group), max(f.order for f in group)) for group in groups]
-    return all(before[1] < after[0] for before, after in itertools.pairwise(ends))
+    place = {id(frame): index for index, frames in enumerate(positions) for frame in frames}
+    acquired = [sorted(group, key=lambda frame: frame.order) for group in groups]
+    first = acquired[0][0]
+    if (first.order[1] if first.of_multiframe else first.order[0]) > 1:
+        return False
+    usual = [place[id(frame)] for frame in acquired[0]]
+    return all([place[id(frame)] for frame in group] == usual[: len(group)] for group in acquired) and all(
+        before[-1].order < after[0].order for before, after in itertools.pairwise(acquired)
+    )
 
 
-def _uneven(positions: Positions) -> GeometryError:
-    usual, _ = Counter(len(frames) for frames in positions).most_common(1)[0]
-    odd = next(frames for frames in positions if len(frames) != usual)
-    names = ", ".join(str(frame.header.path) for frame in odd[:4])
+def _undecided(positions: Positions) -> GeometryError:
+    """Why it cannot be told which image belongs where."""
+    advice = (
+        'Remove the one that is too many, or take the first acquired ones with duplicates="split" '
+        "(--duplicates split)"
+    )
+    counts = Counter(len(frames) for frames in positions)
+    if len(counts) == 1:
+        keyword = _uneven_time_index(positions)
+        values = [sorted(str(_value(frame, str(keyword))) for frame in frames) for frames in positions]
+        odd = next(index for index, found in enumerate(values) if found != values[0])
+        return GeometryError(
+            f"{keyword} is {', '.join(values[0])} at the position of {positions[0][0].header.path}, but "
+            f"{', '.join(values[odd])} at that of {positions[odd][0].header.path}: images of some time "
+            f"points are missing, and no time point is complete. Find them. {advice}"
+        )
+    usual, _ = counts.most_common(1)[0]
+    frames = next(frames for frames in positions if len(frames) != usual)
+    names = ", ".join(str(frame.header.path) for frame in frames[:4])
     return GeometryError(
-        f"{len(odd)} images lie at one position where {usual} is usual, and nothing tells which of them "
-        f"belongs to the volume: {names}. Remove the one that is too many, or take the first acquired ones "
-        'with duplicates="split" (--duplicates split)'
+        f"{len(frames)} images lie at one position where {usual} is usual, and nothing tells which of them "
+        f"belongs to the volume: {names}. {advice}"
     )
 
 
 def _acquisition_order(group: Sequence[Frame]) -> tuple[Any, ...]:
-    index = next((v for k in _TIME_INDEX if isinstance(v := group[0].attributes.get(k), int)), 0)
+    index = time_index(group[0]) or 0
     constant = all(_value(frame, k) == _value(group[0], k) for frame in group for k in _TIME_INDEX)
     return (index if constant else 0, min(_sequence(frame) for frame in group))
 

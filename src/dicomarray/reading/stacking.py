@@ -8,22 +8,39 @@ refused with the reason otherwise.  Nothing is dropped without a word.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dicomarray.errors import GeometryError
-from dicomarray.geometry import SAME_POSITION_MM, Matrix, Plane, StackGeometry, missing_slices
+from dicomarray.geometry import (
+    SAME_POSITION_MM,
+    Matrix,
+    Plane,
+    StackGeometry,
+    missing_slices,
+)
+from dicomarray.reading.element_values import Value
 from dicomarray.reading.frames import Frame, read_images
-from dicomarray.reading.headers import Value, read_header
-from dicomarray.reading.kinds import Kind, split_by_kind
+from dicomarray.reading.headers import read_header
+from dicomarray.reading.kinds import GE_IMAGE_COMPONENT, Kind, split_by_kind, split_side_by_side
+from dicomarray.reading.motion import moved_note, split_by_motion, split_by_place
 from dicomarray.reading.options import ReadOptions
-from dicomarray.reading.repetitions import VENDOR_B_VALUES, Repetitions, arrange
+from dicomarray.reading.repetitions import (
+    VENDOR_B_VALUES,
+    Repetitions,
+    arrange,
+    repetition_values,
+    time_index,
+)
 
 DEFAULTS = ReadOptions()
 # Without a neighbour and without Slice Thickness nothing tells how thick a lone slice is, in mm.
 UNKNOWN_THICKNESS_MM = 1.0
+# A slice that moves with the patient stays nearer to its place than this part of the way to its neighbour.
+MOTION_PART = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +96,7 @@ def stack_frames(
         Where frames that belong together do not form a regular volume; names the files.
     """
     ordered, warnings = drop_copies(sorted(frames, key=lambda frame: frame.order))
-    warnings = notes + warnings
+    warnings = notes + warnings + missing_parts(ordered, options)
     stacks: list[Stack] = []
     for kind, members in split_by_kind(ordered):
         stacks += _stacks(kind, members, options, warnings)
@@ -89,13 +106,11 @@ def stack_frames(
 def drop_copies(frames: Sequence[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
     """Without second copies of the same instance: same SOP Instance UID, same bytes.
 
-    Raises
-    ------
-    GeometryError
-        Where two different files claim the same SOP Instance UID: one of them would be lost.
+    Different files that claim one UID (careless de-identification) are all kept: their places tell
+    them apart, or the policy for duplicates applies.
     """
     first: dict[Hashable, Frame] = {}
-    kept, dropped = [], []
+    kept, dropped, shared = [], [], []
     for frame in frames:
         uid = frame.header.text("SOPInstanceUID")
         known = first.setdefault((uid, frame.index), frame) if uid else frame
@@ -104,13 +119,44 @@ def drop_copies(frames: Sequence[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
         elif _digest(known) == _digest(frame):
             dropped.append(frame.header.path.name)
         else:
+            kept.append(frame)
+            shared.append(frame.header.path.name)
+    warnings = []
+    if dropped:
+        warnings.append(f"{len(dropped)} identical copies left out: {some(sorted(set(dropped)))}")
+    if shared:
+        warnings.append(f"SOPInstanceUID is not unique: other files have that of {some(sorted(set(shared)))}")
+    return kept, tuple(warnings)
+
+
+def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> tuple[str, ...]:
+    """What is missing of concatenations: one object in several files (PS3.3 C.7.6.16).
+
+    Raises
+    ------
+    GeometryError
+        Where a part is missing, unless ``missing`` says what to do then: it is a warning then.
+    """
+    parts: dict[str, dict[Value, Frame]] = {}
+    for frame in frames:
+        if uid := frame.header.text("ConcatenationUID"):
+            parts.setdefault(uid, {}).setdefault(frame.attributes.get("InConcatenationNumber"), frame)
+    warnings = []
+    for uid, members in parts.items():
+        first = next(iter(members.values()))
+        numbers = [number for number in members if isinstance(number, int)]
+        total = int(first.number("InConcatenationTotalNumber") or max(numbers, default=len(members)))
+        if len(members) >= total:
+            continue
+        there = some([f"{frame.header.path} (part {number})" for number, frame in members.items()])
+        lost = total - len(members)
+        told = f"{lost} of the {total} parts of concatenation {uid} are missing; there is {there}"
+        if options.missing == "error":
             raise GeometryError(
-                f"{known.header.path} and {frame.header.path} have the same SOPInstanceUID {uid}, "
-                "but differ; convert them from separate folders"
+                f'{told}. Find the missing files, or take what is there with missing="keep" (--missing keep)'
             )
-    if not dropped:
-        return kept, ()
-    return kept, (f"{len(dropped)} identical copies left out: {some(sorted(set(dropped)))}",)
+        warnings.append(told)
+    return tuple(warnings)
 
 
 def _digest(frame: Frame) -> bytes:
@@ -119,30 +165,64 @@ def _digest(frame: Frame) -> bytes:
 
 
 def _stacks(kind: Kind, frames: list[Frame], options: ReadOptions, warnings: tuple[str, ...]) -> list[Stack]:
-    """The volume that frames of one kind form; a second one of the repetition that is not complete."""
+    """The volume that frames of one kind form; more of them for repetitions that are not complete."""
     if not kind.placed:
-        note = "no patient geometry: frames are in the order of acquisition"
-        warnings = (*warnings, note) if len(frames) > 1 else warnings
-        return [Stack(tuple(frames), None, kind, warnings=warnings)]
+        return [_without_place(kind, loop, warnings) for loop in _loops(frames)]
+    moved = split_by_motion(frames)
+    if len(moved) > 1:
+        warnings += (moved_note(len(moved)),)
+        return [stack for members in moved for stack in _stacks(kind, members, options, warnings)]
     positions = _positions(frames)
     if max(map(len, positions)) > 1:
-        positions = [[_with_diffusion(frame) for frame in members] for members in positions]
-        if len(set(map(len, positions))) > 1:
-            positions, notes = _drop_identical(positions)
-            warnings += notes
+        frames = [_with_private(frame) for frame in frames]
+        parts = [
+            (part, members)
+            for part, same in split_by_kind(frames)
+            for members in split_side_by_side(_positions(same))
+        ]
+        if len(parts) > 1:
+            return [stack for part in parts for stack in _stacks(*part, options, warnings)]
+        positions, notes = _drop_identical(_positions(frames))
+        warnings += notes
     repetitions = arrange(positions, split=options.duplicates == "split")
-    leftover = repetitions.leftover
-    if leftover:
-        dropped = options.incomplete == "drop"
-        warnings += (
-            f"{len(leftover)} images that complete no repetition are "
-            f"{'left out' if dropped else 'a volume of their own'}: "
-            + some([frame.header.path.name for frame in leftover]),
-        )
-        leftover = [] if dropped else leftover
-    stacks = [_stack(kind, repetitions, options, warnings)]
+    warnings += _unfinished(repetitions.leftover, options)
+    by_place = split_by_place(repetitions)
+    if len(by_place) > 1:
+        warnings += (moved_note(len(by_place)),)
+    stacks = [_stack(kind, there, options, warnings) for there in by_place]
     keep = replace(options, missing="keep")
-    return stacks + (_stacks(kind, leftover, keep, warnings) if leftover else [])
+    unfinished = [] if options.incomplete == "drop" else repetitions.leftover
+    return stacks + [stack for group in unfinished for stack in _stacks(kind, group, keep, warnings)]
+
+
+def _loops(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Frames without a place: those of each multi-frame object by themselves, single images together."""
+    several = Counter(frame.header.path for frame in frames)
+    loops: dict[Hashable, list[Frame]] = {}
+    for frame in frames:
+        path = frame.header.path
+        loop = frame.header.text("ConcatenationUID") or (path if several[path] > 1 else None)
+        loops.setdefault(loop, []).append(frame)
+    return list(loops.values())
+
+
+def _without_place(kind: Kind, frames: Sequence[Frame], warnings: tuple[str, ...]) -> Stack:
+    note = "no patient geometry: frames are in the order of acquisition"
+    warnings = (*warnings, note) if len(frames) > 1 else warnings
+    return Stack(tuple(frames), None, kind, warnings=warnings)
+
+
+def _unfinished(leftover: Sequence[Sequence[Frame]], options: ReadOptions) -> tuple[str, ...]:
+    """What becomes of repetitions that are not complete, in words."""
+    frames = [frame for group in leftover for frame in group]
+    if not frames:
+        return ()
+    fate = "a volume of their own" if len(leftover) == 1 else f"{len(leftover)} volumes of their own"
+    return (
+        f"{len(frames)} images that complete no repetition are "
+        f"{'left out' if options.incomplete == 'drop' else fate}: "
+        + some([frame.header.path.name for frame in frames]),
+    )
 
 
 def _positions(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -151,34 +231,69 @@ def _positions(frames: Sequence[Frame]) -> list[list[Frame]]:
     distances = np.array([plane.position for plane in planes]) @ planes[0].normal
     order = np.argsort(distances, kind="stable")
     starts = np.flatnonzero(np.diff(distances[order]) > SAME_POSITION_MM) + 1
-    return [[frames[i] for i in members] for members in np.split(order, starts)]
+    positions = [[frames[i] for i in members] for members in np.split(order, starts)]
+    return _following_motion([frames[i] for i in order], np.sort(distances), len(positions)) or positions
 
 
-def _with_diffusion(frame: Frame) -> Frame:
-    """A frame that knows its b-value, also where only a vendor's private attribute has it."""
-    if (
-        frame.of_multiframe
-        or "DiffusionBValue" in frame.attributes
-        or frame.attributes.get("Modality") != "MR"
-    ):
+def _following_motion(frames: Sequence[Frame], distances: Matrix, places: int) -> list[list[Frame]] | None:
+    """The frames at each slice of a scan that follows the patient's motion from time point to time point.
+
+    Its time points, as the attribute that numbers them says, have as many slices each, at not quite the same
+    places.  None where this is no such scan; ``frames`` and ``distances`` ascend.
+    """
+    by_time: dict[Hashable, list[int]] = {}
+    for index, frame in enumerate(frames):
+        by_time.setdefault(time_index(frame), []).append(index)
+    slices = len(frames) // len(by_time)
+    if None in by_time or slices in (1, places) or any(len(group) != slices for group in by_time.values()):
+        return None
+    table = np.array(list(by_time.values()))
+    at_each = distances[table]
+    step = np.diff(at_each, axis=1).min()
+    if step <= SAME_POSITION_MM or np.ptp(at_each, axis=0).max() > MOTION_PART * step:
+        return None
+    return [[frames[i] for i in members] for members in table.T]
+
+
+def _with_private(frame: Frame) -> Frame:
+    """A frame that knows its b-value and image component, also where only a private attribute has them."""
+    known = frame.attributes
+    if frame.of_multiframe or known.get("Modality") != "MR":
         return frame
-    return frame.with_attributes(read_header(frame.header.path, VENDOR_B_VALUES).attributes)
+    names: tuple[str, ...] = () if "DiffusionBValue" in known else VENDOR_B_VALUES
+    if str(known.get("Manufacturer")).upper().startswith("GE"):
+        names = (*names, GE_IMAGE_COMPONENT)
+    names = tuple(name for name in names if name not in known)
+    return frame.with_attributes(read_header(frame.header.path, names).attributes) if names else frame
 
 
 def _drop_identical(positions: list[list[Frame]]) -> tuple[list[list[Frame]], tuple[str, ...]]:
-    """Without images that are the same, voxel by voxel, as another one at their position."""
-    dropped: list[str] = []
-    kept = []
-    for frames in positions:
-        images: dict[Hashable, Frame] = {}
-        for frame in frames:
-            known = images.setdefault(_image_digest(frame) if len(frames) > 1 else None, frame)
-            if known is not frame:
-                dropped.append(frame.header.path.name)
-        kept.append(list(images.values()))
+    """Without images that are the same, voxel by voxel, as another one at their position.
+
+    Where there are as many at every position, they are no copies unless all of them are: an empty slice is
+    alike at every time.
+    """
+    uneven = len(set(map(len, positions))) > 1
+    if not uneven and len(_different(positions[0])) == len(positions[0]):
+        return positions, ()
+    kept = [_different(frames) for frames in positions]
+    if not uneven and len(set(map(len, kept))) > 1:
+        return positions, ()
+    there = {id(frame) for frames in kept for frame in frames}
+    dropped = [frame.header.path.name for frames in positions for frame in frames if id(frame) not in there]
     if not dropped:
         return positions, ()
     return kept, (f"{len(dropped)} images that repeat another one exactly left out: {some(dropped)}",)
+
+
+def _different(frames: Sequence[Frame]) -> list[Frame]:
+    """The first of each set of equal images; pixels are read where nothing else tells images apart."""
+    told = [repetition_values(frame) for frame in frames]
+    alike = {values for values, count in Counter(told).items() if count > 1}
+    images: dict[Hashable, Frame] = {}
+    for values, frame in zip(told, frames, strict=True):
+        images.setdefault((values, _image_digest(frame) if values in alike else None), frame)
+    return list(images.values())
 
 
 def _image_digest(frame: Frame) -> Hashable:

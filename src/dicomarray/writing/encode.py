@@ -298,5 +298,5 @@ def _refused(task: _Task, count: int, fault: str, rescale: Rescale) -> ValuesErr
         f"the template stores {stored.bits_stored} bits, {kind}, which hold {ends[0]:.10g} to {ends[1]:.10g} "
         f"({task.why}); the array reaches from {task.numbers.min()} to {task.numbers.max()}, and at least "
         f"{count} of {task.numbers.size} values {fault}; change them first, or have values outside clipped "
-        "(clip=True)"
+        "(clip=True, --clip)"
     )

@@ -82,7 +82,8 @@ def test_missing_folder_is_told(tmp_path: Path) -> None:
 
 def test_filtered_catalog_tells_what_was_skipped(archive: Path) -> None:
     """The series that match, and all that was found."""
-    matching, catalog = filter_catalog(archive, {"Modality": "MR"})
+    found = filter_catalog(archive, {"Modality": "MR"})
+    matching, catalog = found.series, found.catalog
     assert (len(matching), len(catalog), len(catalog.skipped)) == (1, 3, 1)
 
 
