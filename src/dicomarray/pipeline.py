@@ -15,21 +15,24 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, cast
 
 import numpy as np
 
 from dicomarray import sidecar
 from dicomarray.atomic import refuse_inside
 from dicomarray.conversion.choosing import Config, Inputs, file_stem, filter_catalog, roots_of
-from dicomarray.conversion.to_series import WriteOptions, check_mode, write_like
+from dicomarray.conversion.to_series import write_like
 from dicomarray.errors import DicomArrayError, FunctionError, OutputError, UsageError
+from dicomarray.keywords import check_names
+from dicomarray.reading.assemble import assemble
 from dicomarray.reading.catalog import Progress
 from dicomarray.reading.files import PathLike
-from dicomarray.reading.options import ReadKeywords, read_options
+from dicomarray.reading.options import READ_NAMES, ReadKeywords, ReadOptions, read_options
 from dicomarray.reading.series import Series
 from dicomarray.volume import Volume
 from dicomarray.writing.dicom import WriteReport
+from dicomarray.writing.options import WRITE_NAMES, WriteKeywords, WriteOptions, write_options
 
 Function = Callable[[Volume], Any]
 Status = Literal["written", "failed"]
@@ -60,6 +63,12 @@ class RunReport:
 
     entries: tuple[RunEntry, ...]
 
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[RunEntry]:
+        return iter(self.entries)
+
     @property
     def failed(self) -> tuple[RunEntry, ...]:
         return tuple(entry for entry in self.entries if entry.status == "failed")
@@ -76,25 +85,24 @@ class _Job:
     series: Series
     function: Function | str
     output: Path
-    reading: ReadKeywords
-    options: WriteOptions
+    reading: ReadOptions
+    writing: WriteOptions
 
 
-def run(  # noqa: PLR0913 - the options of the command, by the same names
+class RunKeywords(ReadKeywords, WriteKeywords, total=False):
+    """The options of reading and of writing."""
+
+
+def run(
     input_dicom: Inputs,
     output_dicom: PathLike,
     function: Function | str,
     config: Config = None,
     *,
     workers: int = 1,
-    values: str = "auto",
-    fill: float | None = None,
-    clip: bool = False,
-    verify: bool = True,
-    overwrite: bool = False,
     progress: Progress | None = None,
     finished: Callable[[RunEntry, int], None] | None = None,
-    **reading: Unpack[ReadKeywords],
+    **options: Unpack[RunKeywords],
 ) -> RunReport:
     """Run a function over every matching series; each result becomes a folder of DICOM files.
 
@@ -111,10 +119,8 @@ def run(  # noqa: PLR0913 - the options of the command, by the same names
         A filter config, or the path of one; None takes every series with images.
     workers
         Processes that work side by side.
-    values, fill, clip, verify, overwrite
-        As in `to_dicom`.
-    reading
-        As in `load`: ``missing`` and the others of `ReadOptions`.
+    options
+        How to read and to write: ``missing``, ``values`` and the others of `ReadOptions`, `WriteOptions`.
     finished
         Called after each series with its entry and the number of series in all.
 
@@ -123,8 +129,9 @@ def run(  # noqa: PLR0913 - the options of the command, by the same names
     UsageError
         For options that cannot work or a function that cannot be imported; nothing is read then.
     """
-    read_options(reading)
-    check_mode(values)
+    check_names(options, (*READ_NAMES, *WRITE_NAMES))
+    reading = read_options(cast(ReadKeywords, {k: v for k, v in options.items() if k in READ_NAMES}))
+    writing = write_options(cast(WriteKeywords, {k: v for k, v in options.items() if k in WRITE_NAMES}))
     if workers < 1:
         raise UsageError(f"workers must be 1 or more, not {workers}")
     resolve(function)
@@ -135,9 +142,8 @@ def run(  # noqa: PLR0913 - the options of the command, by the same names
     if output.exists() and not output.is_dir():
         raise OutputError(f"{output} exists and is no folder")
     matching = filter_catalog(input_dicom, config, progress).series
-    options = WriteOptions(values=values, fill=fill, clip=clip, verify=verify, overwrite=overwrite)
     jobs = [
-        _Job(series, function, output / file_stem(series), reading, options)
+        _Job(series, function, output / file_stem(series), reading, writing)
         for series in matching
         if series.is_image
     ]
@@ -219,9 +225,10 @@ def process(job: _Job) -> RunEntry:
     start = time.perf_counter()
     try:
         function = resolve(job.function)
-        volume = job.series.volume(**job.reading)
+        stack = job.series.stack(job.reading)
+        volume = assemble(stack, job.reading)
         result = _call(function, volume)
-        report = write_like(result.array, sidecar.parse(result.metadata), job.series, job.output, job.options)
+        report = write_like(result.array, sidecar.parse(result.metadata), stack, job.output, job.writing)
     except DicomArrayError as error:
         cause = error.__cause__
         trace = (

@@ -17,7 +17,7 @@ from pydicom import Dataset
 
 from dicomarray.cli.main import parser
 from dicomarray.demo.phantom import write_study
-from dicomarray.reading.options import CHOICES, NAMES
+from dicomarray.reading.options import CHOICES, READ_NAMES
 from dicomarray.reading.selection import parse
 from dicomarray.reading.selection.words import MODIFIERS, NODE_WORDS, OPERATORS
 from dicomarray.version import __version__
@@ -168,14 +168,14 @@ def test_every_flag_is_described(command: str) -> None:
     assert section is not None
     shared = "the options of reading" in section[1]
     missing = [flag for flag in flags()[command] if flag not in section[1]]
-    assert [flag for flag in missing if not (shared and flag[2:].replace("-", "_") in NAMES)] == []
+    assert [flag for flag in missing if not (shared and flag[2:].replace("-", "_") in READ_NAMES)] == []
 
 
 def test_every_option_of_reading_is_described() -> None:
     """The table of options has each option and each of its values."""
     page = (REFERENCE / "reading.md").read_text(encoding="utf-8")
     values = [value for choices in CHOICES.values() for value in choices.__args__]  # type: ignore[attr-defined]
-    words = [f"`{name}`" for name in NAMES] + [f'`"{value}"`' for value in values]
+    words = [f"`{name}`" for name in READ_NAMES] + [f'`"{value}"`' for value in values]
     assert [word for word in words if word not in page] == []
 
 

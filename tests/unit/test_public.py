@@ -11,6 +11,7 @@ import pytest
 import dicomarray
 from dicomarray import errors
 from dicomarray.reading.options import ReadKeywords
+from dicomarray.writing.options import WriteKeywords
 
 NAMES = {"scan", "dicom_filter", "load", "to_numpy", "to_dicom", "run", "Catalog", "Series", "Volume"}
 
@@ -80,7 +81,8 @@ def test_options_have_their_fixed_names(function: str, options: list[str]) -> No
     """Scripts pass these by name."""
     parameters = set(inspect.signature(getattr(dicomarray, function)).parameters)
     if "options" in parameters:
-        parameters |= set(ReadKeywords.__annotations__)
+        keywords = WriteKeywords if function == "to_dicom" else ReadKeywords
+        parameters |= set(keywords.__annotations__)
     assert set(options) <= parameters
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import dicomarray
 from dicomarray.cli import rendering
@@ -17,13 +17,13 @@ from dicomarray.conversion.choosing import filter_catalog
 from dicomarray.errors import InputError, OutputError
 from dicomarray.pipeline import RunEntry
 from dicomarray.reading.config import load_config
-from dicomarray.reading.options import NAMES, ReadKeywords
+from dicomarray.reading.options import READ_NAMES
+from dicomarray.writing.options import WRITE_NAMES
 
 
 def to_numpy(options: argparse.Namespace) -> int:
     """A DICOM series to an array and its metadata."""
-    counter = Counter("files scanned")
-    try:
+    with Counter("files scanned") as counter:
         report = dicomarray.to_numpy(
             options.input_dicom,
             options.output_npy,
@@ -34,10 +34,8 @@ def to_numpy(options: argparse.Namespace) -> int:
             config=options.config,
             overwrite=options.overwrite,
             progress=counter,
-            **_reading(options),
+            **_given(options, READ_NAMES),
         )
-    finally:
-        counter.close()
     for (npy, json), shown in zip(report.files, report.volumes, strict=True):
         print(f"{npy} {json} {shown}")
     _warn(report.warnings)
@@ -50,24 +48,17 @@ def to_dicom(options: argparse.Namespace) -> int:
     beside = Path(options.input_npy).with_suffix(".json")
     if options.input_json is None and beside.is_file():
         _warn([f"{beside} is not used; with --input-json a normalization is undone, the geometry checked"])
-    counter = Counter("files scanned")
-    try:
+    with Counter("files scanned") as counter:
         report = dicomarray.to_dicom(
             options.input_npy,
             options.input_dicom,
             options.output_dicom,
             input_json=options.input_json,
-            values=options.values,
-            fill=options.fill,
-            clip=options.clip,
             series=options.series,
             volume=options.volume,
-            verify=options.verify,
-            overwrite=options.overwrite,
             progress=counter,
+            **_given(options, WRITE_NAMES),
         )
-    finally:
-        counter.close()
     print("\n".join(rendering.write_lines(report)))
     _warn(report.warnings)
     return DONE
@@ -76,11 +67,8 @@ def to_dicom(options: argparse.Namespace) -> int:
 def filter(options: argparse.Namespace) -> int:
     """The series that match."""
     config = {} if options.config is None else load_config(Path(options.config))
-    counter = Counter("files scanned")
-    try:
+    with Counter("files scanned") as counter:
         found = filter_catalog(options.input_dicom, with_conditions(config, options.where), counter)
-    finally:
-        counter.close()
     if found.series or options.format != "files":
         print(rendering.series_list(found.series, options.format))
     _warn(found.warnings)
@@ -102,25 +90,17 @@ def run(options: argparse.Namespace) -> int:
             _note(entry.traceback.rstrip().splitlines())
         _warn(f"{entry.title}: {warning}" for warning in entry.warnings)
 
-    counter = Counter("files scanned")
-    try:
+    with Counter("files scanned") as counter:
         report = dicomarray.run(
             options.input_dicom,
             options.output_dicom,
             options.function,
             options.config,
             workers=options.workers,
-            values=options.values,
-            fill=options.fill,
-            clip=options.clip,
-            verify=options.verify,
-            overwrite=options.overwrite,
             progress=counter,
             finished=finished,
-            **_reading(options),
+            **_given(options, (*READ_NAMES, *WRITE_NAMES)),
         )
-    finally:
-        counter.close()
     if not report.entries:
         raise InputError(f"{options.input_dicom}: no series with images matches")
     _note([f"{len(report.written)} of {len(report.entries)} series written, {len(report.failed)} failed"])
@@ -139,7 +119,7 @@ def view(options: argparse.Namespace) -> int:
         volume = load_saved(options.input_npy, options.input_json)
     else:
         volume = dicomarray.load(
-            options.input_dicom, series=options.series, volume=options.volume, **_reading(options)
+            options.input_dicom, series=options.series, volume=options.volume, **_given(options, READ_NAMES)
         )
     save_png(draw(volume), output, overwrite=options.overwrite)
     print(output)
@@ -156,10 +136,9 @@ def demo(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _reading(options: argparse.Namespace) -> ReadKeywords:
-    """The options of reading that were given; the defaults have one home, and it is not here."""
-    given = {name: value for name in NAMES if (value := getattr(options, name, None)) is not None}
-    return cast(ReadKeywords, given)
+def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """The options that were given; the defaults have one home, and it is not here."""
+    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
 
 
 def _warn(lines: Iterable[str], kind: str = "warning") -> None:

@@ -118,7 +118,7 @@ def _to_dicom(commands: Commands) -> None:
         metavar="FILE",
         help="the array's metadata: undoes a normalization and checks the geometry",
     )
-    _values(c)
+    _writing(c)
     _choice(c)
     _overwrite(c)
 
@@ -153,7 +153,7 @@ def _run(commands: Commands) -> None:
     )
     c.add_argument("-c", "--config", metavar="FILE", help="filter config; default: every series with images")
     c.add_argument("--workers", type=int, default=1, metavar="N", help="processes side by side; default: 1")
-    _values(c)
+    _writing(c)
     _reading(c)
     _overwrite(c)
 
@@ -185,17 +185,31 @@ def _choice(c: argparse.ArgumentParser) -> None:
     )
 
 
-def _values(c: argparse.ArgumentParser) -> None:
+def _writing(c: argparse.ArgumentParser) -> None:
+    """The options of writing, by their names in Python (`dicomarray.writing.options`)."""
     c.add_argument(
         "--values",
-        default="auto",
-        choices=("auto", "stored", "full-range"),
-        help="how values are stored; default: auto, exact where the template allows it",
+        metavar="auto|stored|full-range",
+        help="how values are stored; default: auto, exact where the template allows",
     )
     c.add_argument("--fill", type=float, metavar="VALUE", help="write NaN and infinity as this value")
-    c.add_argument("--clip", action="store_true", help="clip values that cannot be stored, and say how many")
     c.add_argument(
-        "--no-verify", dest="verify", action="store_false", help="do not read back what is written"
+        "--clip", action="store_true", default=None, help="clip values that cannot be stored, and count them"
+    )
+    c.add_argument(
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        default=None,
+        help="do not read back what was written",
+    )
+    c.add_argument("--uid-key", metavar="TEXT", help="the same UIDs again for the same input")
+    c.add_argument("--series-description", metavar="TEXT", help="default: the template's, (dicomarray) added")
+    c.add_argument("--series-number", type=int, metavar="N", help="default: the template's plus 1000")
+    c.add_argument(
+        "--equipment",
+        metavar="own|keep",
+        help="who made the images: dicomarray, or the template's scanner",
     )
 
 

@@ -12,7 +12,7 @@ REDRAW_SECONDS = 0.1
 
 
 class Counter:
-    """Shows ``text`` with a count and a rate; call it with the count, then `close` it."""
+    """Shows ``text`` with a count and a rate while its block runs; call it with the count."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -28,7 +28,10 @@ class Counter:
         sys.stderr.write(f"\r{self._text}: {count} ({count / (now - self._start):.0f}/s)\x1b[K")
         sys.stderr.flush()
 
-    def close(self) -> None:
+    def __enter__(self) -> Counter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Take the line away."""
         if self._shown:
             sys.stderr.write("\r\x1b[K")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -18,44 +18,29 @@ from dicomarray.geometry import StackGeometry
 from dicomarray.reading.assemble import modality_units
 from dicomarray.reading.catalog import Progress
 from dicomarray.reading.files import PathLike
-from dicomarray.reading.series import KEEP, Series
+from dicomarray.reading.series import KEEP
 from dicomarray.reading.stacking import Stack
 from dicomarray.sidecar import Sidecar
 from dicomarray.values import Array
 from dicomarray.volume import Volume
 from dicomarray.writing.dicom import WriteReport, write_series
-from dicomarray.writing.encode import MODES, Mode
+from dicomarray.writing.encode import Mode
+from dicomarray.writing.options import WriteKeywords, WriteOptions, write_options
 
 # An affine in a sidecar and one read again from the same headers agree to rounding; mm at the far corner.
 SAME_GRID_MM = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
-    """The options of `to_dicom` that say how to write, by the same names."""
-
-    values: str = "auto"
-    fill: float | None = None
-    clip: bool = False
-    volume: int | None = None
-    verify: bool = True
-    overwrite: bool = False
-
-
-def to_dicom(  # noqa: PLR0913 - the options of the command, by the same names
+def to_dicom(
     array_or_npy: Array | Volume | PathLike,
     template_dicom: Inputs,
     output_dicom: PathLike,
     *,
     input_json: PathLike | None = None,
-    values: str = "auto",
-    fill: float | None = None,
-    clip: bool = False,
     series: str | None = None,
     volume: int | None = None,
-    verify: bool = True,
-    overwrite: bool = False,
     progress: Progress | None = None,
+    **options: Unpack[WriteKeywords],
 ) -> WriteReport:
     """Write an array as a new series derived from a template series.
 
@@ -66,18 +51,10 @@ def to_dicom(  # noqa: PLR0913 - the options of the command, by the same names
         `Volume`.
     input_json
         The array's sidecar: with it a normalization is undone and the geometry compared.
-    values
-        ``"auto"``: modality values, kept bit for bit where the template's slope and type hold them, else
-        rescaled to its range; ``"stored"``: stored values; ``"full-range"``: always stretched.
-    fill
-        What NaN and infinity become; without it they are an error.
-    clip
-        Move values that cannot be stored to the end of the range, and report how many; without it they
-        are an error.
     series, volume
         Which series (UID) and volume (index) of the template folder, where there are several.
-    verify
-        Read the files back before they are put in place, and compare values and geometry.
+    options
+        How to write: ``values``, ``verify``, ``overwrite`` and the others of `WriteOptions`.
 
     Raises
     ------
@@ -90,7 +67,7 @@ def to_dicom(  # noqa: PLR0913 - the options of the command, by the same names
     OutputError
         Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
     """
-    check_mode(values)
+    checked = write_options(options)
     output = Path(output_dicom)
     template_dicom = roots_of(template_dicom)
     for root in template_dicom:
@@ -98,30 +75,26 @@ def to_dicom(  # noqa: PLR0913 - the options of the command, by the same names
     array, notes = _array_and_sidecar(array_or_npy, input_json)
     uid = series or (notes.series.get("SeriesInstanceUID") if notes is not None else None)
     template = choose_series(template_dicom, uid, progress=progress)
-    options = WriteOptions(
-        values=values, fill=fill, clip=clip, volume=volume, verify=verify, overwrite=overwrite
-    )
-    return write_like(array, notes, template, output, options)
+    return write_like(array, notes, template.stack(KEEP, volume), output, checked)
 
 
 def write_like(
-    array: Array, notes: Sidecar | None, template: Series, output: Path, options: WriteOptions
+    array: Array, notes: Sidecar | None, stack: Stack, output: Path, options: WriteOptions
 ) -> WriteReport:
     """`to_dicom` with a template that is found already, and an array that a sidecar may describe."""
-    stack = template.stack(KEEP, options.volume)
     if any(frame.of_multiframe for frame in stack.frames):
         raise TemplateError(
-            f"series {template.title} is enhanced multi-frame; such templates are not written yet. "
+            f"{template_name(stack)} is enhanced multi-frame; such templates are not written yet. "
             "Use the classic form of the series as template"
         )
     if stack.axis is not None:
         raise TemplateError(
-            f"series {template.title} is 4-D ({stack.label}); such templates are not written yet"
+            f"{template_name(stack)} is 4-D ({stack.label}); such templates are not written yet"
         )
-    mode = check_mode(options.values)
+    mode = options.values
     if notes is not None:
-        _compare_grid(notes, stack.geometry, template)
-        _compare_units(notes, stack, template)
+        _compare_grid(notes, stack)
+        _compare_units(notes, stack)
         array, mode = _undo(array, notes, mode)
 
     def check(files: Sequence[Path], report: WriteReport) -> None:
@@ -135,16 +108,17 @@ def write_like(
         fill=options.fill,
         clip=options.clip,
         overwrite=options.overwrite,
+        series_description=options.series_description,
+        series_number=options.series_number,
+        uid_key=options.uid_key,
+        keep_equipment=options.equipment == "keep",
         check=check if options.verify else None,
     )
 
 
-def check_mode(values: str) -> Mode:
-    """Refuse a mode that does not exist, before anything is read."""
-    for mode in MODES:
-        if values == mode:
-            return mode
-    raise UsageError(f'values="{values}" is no mode; there are: {", ".join(MODES)}')
+def template_name(stack: Stack) -> str:
+    """The template in a message."""
+    return f"template series {stack.frames[0].header.text('SeriesInstanceUID')}"
 
 
 def _array_and_sidecar(
@@ -158,25 +132,26 @@ def _array_and_sidecar(
     return load_array(Path(source)), notes
 
 
-def _compare_grid(notes: Sidecar, geometry: StackGeometry | None, template: Series) -> None:
+def _compare_grid(notes: Sidecar, stack: Stack) -> None:
+    geometry = stack.geometry
     if (notes.geometry is None) != (geometry is None):
         raise GeometryError(
-            f"the sidecar and series {template.title} differ: only one of them has a patient geometry"
+            f"the sidecar and {template_name(stack)} differ: only one of them has a patient geometry"
         )
     if notes.geometry is None or geometry is None:
         return
     if not _same_grid(notes.geometry, geometry, notes.shape):
         raise GeometryError(
-            f"the array's sidecar places it on another grid than series {template.title}; writing on "
+            f"the array's sidecar places it on another grid than {template_name(stack)}; writing on "
             "another grid is not available yet. Use the series that the array was made from as template"
         )
 
 
-def _compare_units(notes: Sidecar, stack: Stack, template: Series) -> None:
+def _compare_units(notes: Sidecar, stack: Stack) -> None:
     units = modality_units(stack.frames)
     if notes.value_units not in ("stored", units):
         raise UsageError(
-            f"the array is in {notes.value_units}, series {template.title} in {units}: written as they are, "
+            f"the array is in {notes.value_units}, {template_name(stack)} in {units}: written as they are, "
             "the numbers would mean something else. Convert them back first, and leave the sidecar out"
         )
 

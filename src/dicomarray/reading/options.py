@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from numbers import Real
-from typing import Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict
 
 from dicomarray.errors import UsageError
+from dicomarray.keywords import check_choices, check_names
 
 Units = Literal["modality", "stored", "suv"]
 Missing = Literal["error", "keep", "fill", "resample"]
@@ -75,10 +76,7 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         """Refuse what is no option, before anything is read."""
-        for name, kind in CHOICES.items():
-            value = getattr(self, name)
-            if value not in get_args(kind):
-                raise UsageError(f'{name}="{value}" is unknown; there are: {", ".join(get_args(kind))}')
+        check_choices(self, CHOICES)
         if not (self.background is None or _is_finite_number(self.background)):
             raise UsageError(f"background must be a finite number, not {self.background!r}")
         if not isinstance(self.exclude_padding, bool):
@@ -98,7 +96,7 @@ def _is_finite_number(value: object) -> bool:
     return math.isfinite(value)
 
 
-CHOICES: dict[str, object] = {
+CHOICES: dict[str, Any] = {
     "units": Units,
     "missing": Missing,
     "uneven": Uneven,
@@ -107,7 +105,7 @@ CHOICES: dict[str, object] = {
     "incomplete": Incomplete,
     "philips_scaling": PhilipsScaling,
 }
-NAMES = tuple(field.name for field in fields(ReadOptions))
+READ_NAMES = tuple(field.name for field in fields(ReadOptions))
 
 
 def read_options(keywords: ReadKeywords) -> ReadOptions:
@@ -118,7 +116,5 @@ def read_options(keywords: ReadKeywords) -> ReadOptions:
     UsageError
         For an unknown option or value; the message lists those that exist.
     """
-    unknown = [name for name in keywords if name not in NAMES]
-    if unknown:
-        raise UsageError(f'there is no option "{unknown[0]}"; there are: {", ".join(NAMES)}')
+    check_names(keywords, READ_NAMES)
     return ReadOptions(**keywords)  # type: ignore[arg-type]  # plain text until __post_init__ has checked it

@@ -11,7 +11,7 @@ import pytest
 
 import dicomarray
 from dicomarray.errors import UsageError
-from dicomarray.reading.options import CHOICES, NAMES, ReadKeywords, ReadOptions, read_options
+from dicomarray.reading.options import CHOICES, READ_NAMES, ReadKeywords, ReadOptions, read_options
 
 
 def test_defaults_change_nothing() -> None:
@@ -31,7 +31,7 @@ def test_defaults_change_nothing() -> None:
 
 def test_keywords_are_the_options() -> None:
     """What may be typed is what there is."""
-    assert tuple(ReadKeywords.__annotations__) == NAMES
+    assert tuple(ReadKeywords.__annotations__) == READ_NAMES
 
 
 @pytest.mark.parametrize("name", sorted(CHOICES))
@@ -63,7 +63,7 @@ def test_unknown_option_lists_those_that_exist(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_options({name: "modality"})  # type: ignore[misc]
     assert f'"{name}"' in str(caught.value)
-    assert all(known in str(caught.value) for known in NAMES)
+    assert all(known in str(caught.value) for known in READ_NAMES)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -122,4 +122,4 @@ def test_everything_that_reads_refuses_them_before_it_looks(tmp_path: Path, opti
 def test_every_option_is_documented() -> None:
     """Each has its entry in the docstring."""
     text = inspect.getdoc(ReadOptions) or ""
-    assert all(f"\n{name}\n" in text for name in NAMES)
+    assert all(f"\n{name}\n" in text for name in READ_NAMES)
