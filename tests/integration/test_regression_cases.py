@@ -70,10 +70,16 @@ def test_gap(tmp_path: Path) -> None:
 
 
 def test_duplicate_position(tmp_path: Path) -> None:
-    """Two different images at one place are an error that names the files; nothing is dropped."""
+    """Two different images at one place: "the" volume is an error; both are there, and told, in volumes."""
     case = synthetic.duplicate_position(tmp_path)
-    with pytest.raises(GeometryError, match="one position"):
+    with pytest.raises(ChoiceError, match="holds 2 volumes"):
         dicomarray.load(case.folder)
+    whole, other = dicomarray.scan(case.folder)[0].volumes()
+    assert (len(whole.array), len(other.array)) == (5, 1)
+    assert sorted(map(str, dicomarray.scan(case.folder)[0].files)) == sorted(map(str, case.files))
+    assert all("volume of their own" in " ".join(volume.warnings) for volume in (whole, other))
+    with pytest.raises(GeometryError, match="one position"):
+        dicomarray.load(case.folder, duplicates="error")
 
 
 def test_identical_duplicate(tmp_path: Path) -> None:

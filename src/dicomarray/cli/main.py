@@ -225,7 +225,7 @@ def _reading(c: argparse.ArgumentParser, units: bool = False) -> None:
         "missing": ("error|keep|fill|resample", "where slices are missing; default: error"),
         "uneven": ("keep|resample", "where slices are planned unevenly; default: keep their places"),
         "tilt": ("keep|upright", "a tilted gantry; default: keep the slices and a sheared affine"),
-        "duplicates": ("error|split", "different images at one place; default: error"),
+        "duplicates": ("auto|error|split", "different images at one place; default: split a few, else error"),
         "incomplete": ("keep|drop", "a repetition cut short; default: keep it as a volume of its own"),
         "philips-scaling": ("display|precise", "values of Philips MR; default: display"),
     }

@@ -14,7 +14,7 @@ Units = Literal["modality", "stored", "suv"]
 Missing = Literal["error", "keep", "fill", "resample"]
 Uneven = Literal["keep", "resample"]
 Tilt = Literal["keep", "upright"]
-Duplicates = Literal["error", "split"]
+Duplicates = Literal["auto", "error", "split"]
 Incomplete = Literal["keep", "drop"]
 PhilipsScaling = Literal["display", "precise"]
 
@@ -50,7 +50,9 @@ class ReadOptions:
         A tilted gantry: ``"keep"`` the slices and their exact, sheared affine; or resample ``"upright"``.
     duplicates
         Where some positions hold several different images and nothing tells which repetition they are:
-        ``"error"``, or ``"split"``: the first acquired form the volume, the others one of their own.
+        ``"split"``: the first acquired form the volume, the others one of their own; ``"error"``; or
+        ``"auto"``: split where most positions hold one image, so that a few were simply repeated, else an
+        error, because a lost image would mix time points.
     incomplete
         A repetition that was not finished: ``"keep"`` it as a volume of its own, or ``"drop"`` it with a
         warning.
@@ -68,7 +70,7 @@ class ReadOptions:
     missing: Missing = "error"
     uneven: Uneven = "keep"
     tilt: Tilt = "keep"
-    duplicates: Duplicates = "error"
+    duplicates: Duplicates = "auto"
     incomplete: Incomplete = "keep"
     background: float | None = None
     philips_scaling: PhilipsScaling = "display"

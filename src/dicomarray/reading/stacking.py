@@ -184,7 +184,7 @@ def _stacks(kind: Kind, frames: list[Frame], options: ReadOptions, warnings: tup
             return [stack for part in parts for stack in _stacks(*part, options, warnings)]
         positions, notes = _drop_identical(_positions(frames))
         warnings += notes
-    repetitions = arrange(positions, split=options.duplicates == "split")
+    repetitions = arrange(positions, split=_may_split(positions, options))
     warnings += _unfinished(repetitions.leftover, options)
     by_place = split_by_place(repetitions)
     if len(by_place) > 1:
@@ -193,6 +193,12 @@ def _stacks(kind: Kind, frames: list[Frame], options: ReadOptions, warnings: tup
     keep = replace(options, missing="keep")
     unfinished = [] if options.incomplete == "drop" else repetitions.leftover
     return stacks + [stack for group in unfinished for stack in _stacks(kind, group, keep, warnings)]
+
+
+def _may_split(positions: Sequence[Sequence[Frame]], options: ReadOptions) -> bool:
+    """Whether images that nothing tells apart may be taken in the order of acquisition."""
+    usual, _ = Counter(map(len, positions)).most_common(1)[0]
+    return options.duplicates == "split" or (options.duplicates == "auto" and usual == 1)
 
 
 def _loops(frames: Sequence[Frame]) -> list[list[Frame]]:

@@ -21,7 +21,7 @@ def test_defaults_change_nothing() -> None:
         "missing": "error",
         "uneven": "keep",
         "tilt": "keep",
-        "duplicates": "error",
+        "duplicates": "auto",
         "incomplete": "keep",
         "background": None,
         "philips_scaling": "display",

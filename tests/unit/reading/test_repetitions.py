@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import synthetic
 from dicomarray import Volume, load, scan
-from dicomarray.errors import GeometryError
+from dicomarray.errors import ChoiceError, GeometryError
 from synthetic import SPACING_MM, write_repetitions
 
 SHAPE = (3, 4, 5, 6)  # repetitions, slices, rows, columns
@@ -352,13 +352,13 @@ def test_everything_doubled_is_one_volume(ct: Path, numbers: str) -> None:
 
 
 def test_different_images_at_one_position_are_an_error_or_split(tmp_path: Path) -> None:
-    """By default refused with the files; split, the first acquired make the volume."""
+    """A few: the first acquired make the volume, the others one of their own; refused on request."""
     faulty = synthetic.duplicate_position(tmp_path / "s")
     with pytest.raises(GeometryError) as caught:
-        volumes(faulty.folder)
+        volumes(faulty.folder, duplicates="error")
     assert str(faulty.files[2]) in str(caught.value)
     assert str(faulty.files[3]) in str(caught.value)
-    whole, rest = volumes(faulty.folder, duplicates="split")
+    whole, rest = volumes(faulty.folder)
     assert np.array_equal(whole.array, faulty.expected[[0, 1, 2, 4, 5]])
     assert np.array_equal(rest.array, faulty.expected[[3]])
     assert any(faulty.files[3].name in warning for warning in whole.warnings)
@@ -387,7 +387,7 @@ def test_copies_of_one_instance_are_read_once(ct: Path, tmp_path: Path) -> None:
     content = bytearray(second.read_bytes())
     content[-1] ^= 1
     second.write_bytes(content)
-    with pytest.raises(GeometryError, match="one position"):
+    with pytest.raises(ChoiceError, match="holds 2 volumes"):
         load([ct, tmp_path / "more"])
 
 
