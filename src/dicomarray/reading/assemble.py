@@ -27,7 +27,7 @@ from dicomarray.reading.scaling import (
 from dicomarray.reading.stacking import DEFAULTS, Stack
 from dicomarray.suv import SUV_UNITS
 from dicomarray.values import Array, Rescale, StoredType, modality_dtype, to_modality
-from dicomarray.volume import Volume
+from dicomarray.volume import NORMALIZED, Volume
 
 # Units of its own: precise values must not be taken for the template's display values.
 PHILIPS_PRECISE = "Philips precise"
@@ -197,7 +197,8 @@ def modality_units(frames: Sequence[Frame]) -> str:
     """HU for CT unless the file says otherwise, the Rescale Type or Units of the file, or "modality"."""
     first = frames[0].attributes
     rescale_type = first.get("RescaleType")
-    if rescale_type not in (None, "US"):  # US: unspecified, PS3.3 C.11.1.1.2
+    # US: unspecified, PS3.3 C.11.1.1.2; "normalized" is Philips' word for it, and here means something else
+    if rescale_type not in (None, "US", NORMALIZED):
         return str(rescale_type)
     if (
         first.get("Modality") == "CT"

@@ -376,3 +376,18 @@ def test_header_that_claims_a_huge_image_takes_no_memory(ct: Path) -> None:
         data_set.save_as(file)
     with pytest.raises(PixelError):
         load(ct)
+
+
+@pytest.mark.parametrize(
+    ("rescale_type", "units"),
+    [("HU", "HU"), ("US", "modality"), ("normalized", "modality"), ("mrad", "mrad")],
+)
+def test_units_are_the_rescale_type(
+    make_series: MakeSeries, tmp_path: Path, rescale_type: str, units: str
+) -> None:
+    """As the file says; Philips' "normalized" is not our word for values from 0 to 1."""
+    volume = load(make_series(common={"RescaleType": rescale_type}))
+    assert volume.units == units
+    assert volume.normalize(0, 100).units == "normalized"
+    volume.normalize(0, 100).save(tmp_path / "v.npy")
+    assert json.loads((tmp_path / "v.json").read_text())["values"]["units"] == units
