@@ -38,6 +38,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     ),
 }
 ATTRIBUTES = tuple(keyword for keywords in _AXES.values() for keyword in keywords)
+# When an image was acquired: TM and DT, which sort as text within a day.
+_ACQUIRED = ("AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime")
 # Numbers a time point outright; where they exist, repetitions are in their order.
 _TIME_INDEX = ("TemporalPositionIdentifier", "TemporalPositionIndex")
 
@@ -241,4 +243,16 @@ def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:
             if all(len(value) == 1 for value in values) and len(set().union(*values)) > 1:
                 coordinates[keyword] = [next(iter(value)) for value in values]
                 name = name or axis
-    return name or "time", coordinates
+    return name or "time", coordinates | _starts(groups)
+
+
+def _starts(groups: list[list[Frame]]) -> dict[str, list[Any]]:
+    """When each repetition began, as its earliest image says: every slice has a time of its own."""
+    found: dict[str, list[Any]] = {}
+    for keyword in _ACQUIRED:
+        times = [[frame.attributes.get(keyword) for frame in group] for group in groups]
+        if all(isinstance(time, str) for group in times for time in group):
+            starts = [min(map(str, group)) for group in times]
+            if len(set(starts)) > 1:
+                found[keyword] = starts
+    return found

@@ -405,3 +405,25 @@ def test_more_than_nine_steps_are_in_numeric_order(tmp_path: Path, keyword: str)
         assert np.array_equal(np.stack([volume.array for volume in made]), array)
     else:
         assert np.array_equal(made[0].array, array)
+
+
+def test_start_of_each_repetition_is_a_coordinate(tmp_path: Path) -> None:
+    """The earliest Acquisition Time of each time point, in the volume and in its sidecar."""
+    array = synthetic.stored_values((4, 5, 6))
+    files = synthetic.write_series(
+        tmp_path / "s",
+        array,
+        modality="MR",
+        each=[
+            {
+                "ImagePositionPatient": [0, 0, 5.0 * (index % 2)],
+                "InstanceNumber": index + 1,
+                "AcquisitionTime": f"10000{index}.5",
+            }
+            for index in range(4)
+        ],
+    )
+    volume = load(files)
+    assert volume.axes[0] == "time"
+    assert tuple(volume.coordinates["AcquisitionTime"]) == ("100000.5", "100002.5")
+    assert volume.metadata["array"]["coordinates"]["AcquisitionTime"] == ["100000.5", "100002.5"]
