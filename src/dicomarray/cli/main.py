@@ -227,6 +227,7 @@ def _reading(c: argparse.ArgumentParser, units: bool = False) -> None:
         "tilt": ("keep|upright", "a tilted gantry; default: keep the slices and a sheared affine"),
         "duplicates": ("auto|error|split", "different images at one place; default: split a few, else error"),
         "incomplete": ("keep|drop", "a repetition cut short; default: keep it as a volume of its own"),
+        "palette": ("indices|rgb", "palette images: indices as stored (default), or their colours"),
         "philips-scaling": ("display|precise", "values of Philips MR; default: display"),
     }
     for name, (metavar, text) in choices.items():

@@ -19,6 +19,7 @@ from dicomarray.reading.regrid import regrid
 from dicomarray.reading.scaling import (
     apply_modality_lut,
     padding_mask,
+    palette_colours,
     philips_rescales,
     read_modality_lut,
     suv_rescale,
@@ -31,6 +32,7 @@ from dicomarray.volume import NORMALIZED, Volume
 
 # Units of its own: precise values must not be taken for the template's display values.
 PHILIPS_PRECISE = "Philips precise"
+RGB = "RGB"
 # What the sidecar tells of a series where it equals in all images.  Nothing here names the patient.
 SERIES_KEYWORDS = (
     *(keyword for keyword in IDENTITY if keyword not in ("SOPInstanceUID", "InstanceNumber")),
@@ -85,7 +87,7 @@ def assemble(stack: Stack, options: ReadOptions = DEFAULTS) -> Volume:
         coordinates=MappingProxyType({name: tuple(steps) for name, steps in stack.coordinates.items()}),
         series=MappingProxyType(common_attributes([frame.attributes for frame in stack.frames])),
         slices=tuple(_slice_record(frame) for frame in stack.frames),
-        warnings=stack.warnings + values.warnings + _value_warnings(stack.frames),
+        warnings=stack.warnings + values.warnings + _value_warnings(stack.frames, values.units),
     )
     return regrid(volume, options)
 
@@ -96,6 +98,8 @@ def _values(stack: Stack, options: ReadOptions) -> _Values:
     if options.units == "stored":
         dtype = np.result_type(*(stored.dtype for stored in set(types)))
         return _Values(lambda image, _: image.astype(dtype, copy=False), dtype, rescales, "stored")
+    if options.palette == "rgb" and _is_palette(stack.frames):
+        return _coloured(stack)
     if any(frame.header.attributes.get("ModalityLUTSequence") for frame in stack.frames):
         return _looked_up(stack, options)
     units, warnings = modality_units(stack.frames), tuple[str, ...]()
@@ -109,6 +113,18 @@ def _values(stack: Stack, options: ReadOptions) -> _Values:
     return _Values(
         lambda image, index: to_modality(image, rescales[index], dtype), dtype, rescales, units, warnings
     )
+
+
+def _is_palette(frames: Sequence[Frame]) -> bool:
+    return all(frame.attributes.get("PhotometricInterpretation") == "PALETTE COLOR" for frame in frames)
+
+
+def _coloured(stack: Stack) -> _Values:
+    """The colours that each file's own palette gives to its indices."""
+    palettes = {path: palette_colours(path) for path in {frame.header.path for frame in stack.frames}}
+    of_frame = [palettes[frame.header.path] for frame in stack.frames]
+    dtype = of_frame[0](np.zeros((1, 1), stored_type(stack.frames[0].header).dtype)).dtype
+    return _Values(lambda image, index: of_frame[index](image), dtype, (Rescale(),), RGB)
 
 
 def _looked_up(stack: Stack, options: ReadOptions) -> _Values:
@@ -144,15 +160,17 @@ def _read(stack: Stack, values: _Values, with_padding: bool) -> tuple[Array, NDA
     for members in _by_file(stack.frames):
         header = stack.frames[members[0]].header
         images = read_images([stack.frames[i] for i in members])
-        if volume is None:
-            volume = np.empty((len(stack.frames), *images.shape[1:]), values.dtype)
-            padding = np.zeros(volume.shape, np.bool_) if with_padding else None
-        if images.shape[1:] != volume.shape[1:]:
-            raise PixelError(
-                f"{header.path}: an image of {images.shape[1:]} among images of {volume.shape[1:]}"
-            )
         for image, index in zip(images, members, strict=True):
-            volume[index] = values.convert(image, index)
+            converted = values.convert(image, index)
+            if volume is None:
+                volume = np.empty((len(stack.frames), *converted.shape), values.dtype)
+                padding = np.zeros((len(stack.frames), *image.shape), np.bool_) if with_padding else None
+            if converted.shape != volume.shape[1:] or converted.dtype != values.dtype:
+                raise PixelError(
+                    f"{header.path}: an image of {converted.shape}, {converted.dtype}, among images of "
+                    f"{volume.shape[1:]}, {values.dtype}"
+                )
+            volume[index] = converted
             if padding is not None:
                 padding[index] = _padding(image, stack.frames[index])
     assert volume is not None  # a stack has a frame
@@ -230,7 +248,7 @@ def _slice_record(frame: Frame) -> dict[str, Value]:
     return record
 
 
-def _value_warnings(frames: Sequence[Frame]) -> tuple[str, ...]:
+def _value_warnings(frames: Sequence[Frame], units: str) -> tuple[str, ...]:
     warnings: tuple[str, ...] = ()
     flat = sum(frame.rescale.slope == 0 for frame in frames)
     if flat:
@@ -238,8 +256,8 @@ def _value_warnings(frames: Sequence[Frame]) -> tuple[str, ...]:
     if any(frame.attributes.get("LossyImageCompression") == "01" for frame in frames):
         warnings += ("the images were compressed with loss at some time: values differ from those acquired",)
     photometric = frames[0].attributes.get("PhotometricInterpretation")
-    if photometric == "PALETTE COLOR":
-        warnings += ("values are indices into a palette of colours, which is not applied",)
+    if photometric == "PALETTE COLOR" and units != RGB:
+        warnings += ('values are indices into a palette of colours; palette="rgb" applies it',)
     if photometric == "MONOCHROME1":
         warnings += ("MONOCHROME1: a viewer shows the least value white; values are as stored, not inverted",)
     return warnings

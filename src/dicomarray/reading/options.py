@@ -17,6 +17,7 @@ Tilt = Literal["keep", "upright"]
 Duplicates = Literal["auto", "error", "split"]
 Incomplete = Literal["keep", "drop"]
 PhilipsScaling = Literal["display", "precise"]
+Palette = Literal["indices", "rgb"]
 
 
 class ReadKeywords(TypedDict, total=False):
@@ -30,6 +31,7 @@ class ReadKeywords(TypedDict, total=False):
     incomplete: str
     background: float | None
     philips_scaling: str
+    palette: str
     exclude_padding: bool
 
 
@@ -62,6 +64,8 @@ class ReadOptions:
     philips_scaling
         Values of Philips MR: ``"display"`` ones, by Rescale Slope as for any vendor, or ``"precise"`` ones,
         by the private scale slope.
+    palette
+        PALETTE COLOR images: the ``"indices"`` as stored, or the colours they stand for, ``"rgb"``.
     exclude_padding
         Mark padding (Pixel Padding Value): statistics leave it out, normalization makes it 0.
     """
@@ -74,6 +78,7 @@ class ReadOptions:
     incomplete: Incomplete = "keep"
     background: float | None = None
     philips_scaling: PhilipsScaling = "display"
+    palette: Palette = "indices"
     exclude_padding: bool = False
 
     def __post_init__(self) -> None:
@@ -106,6 +111,7 @@ CHOICES: dict[str, Any] = {
     "duplicates": Duplicates,
     "incomplete": Incomplete,
     "philips_scaling": PhilipsScaling,
+    "palette": Palette,
 }
 READ_NAMES = tuple(field.name for field in fields(ReadOptions))
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.pixels.processing import apply_color_lut
 
 from dicomarray.errors import HeaderError, InputError, ValuesError
 from dicomarray.reading.element_values import PYDICOM_FAILURES, Value
@@ -161,6 +162,40 @@ def _sixteen_bits(value: int, signed: bool) -> int:
     """A US or SS value as Pixel Representation wants it read: files mix the two up."""
     unsigned = value & 0xFFFF
     return unsigned - 0x10000 if signed and unsigned > 0x7FFF else unsigned
+
+
+# --- palette --------------------------------------------------------------------------------------------
+
+
+def palette_colours(path: Path) -> Callable[[Array], Array]:
+    """What turns the indices of a PALETTE COLOR image into RGB (PS3.3 C.7.6.3.1.5, C.7.9).
+
+    The function takes (rows, columns) and returns (rows, columns, 3), uint8 or uint16 as the tables have it.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read.
+    HeaderError
+        Where its tables are missing or broken.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    except PYDICOM_FAILURES as error:
+        raise InputError(f"{path} cannot be read: {type(error).__name__} {error}") from error
+
+    def colours(indices: Array) -> Array:
+        try:
+            return np.asarray(apply_color_lut(indices, dataset))
+        except PYDICOM_FAILURES as error:
+            raise HeaderError(
+                f"{path}: its Palette Color Lookup Tables cannot be applied: {error}; take the indices "
+                '(palette="indices")'
+            ) from error
+
+    return colours
 
 
 # --- SUV --------------------------------------------------------------------------------------------------

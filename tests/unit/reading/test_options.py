@@ -25,6 +25,7 @@ def test_defaults_change_nothing() -> None:
         "incomplete": "keep",
         "background": None,
         "philips_scaling": "display",
+        "palette": "indices",
         "exclude_padding": False,
     }
 
