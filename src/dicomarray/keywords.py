@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from dataclasses import fields
+from typing import Any, TypeVar, get_args
 
 from dicomarray.errors import UsageError
+
+Options = TypeVar("Options")
+
+
+def names_of(options: type[Any]) -> tuple[str, ...]:
+    """The names of a dataclass of options."""
+    return tuple(field.name for field in fields(options))
+
+
+def made_of(options: type[Options], given: Mapping[str, Any]) -> Options:
+    """The dataclass of options that the keywords make; its own checks see to their values.
+
+    Raises
+    ------
+    UsageError
+        For a name that is no option; the message lists those that exist.
+    """
+    check_names(given, names_of(options))
+    return options(**given)
 
 
 def check_names(given: Iterable[str], known: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,7 @@ from dicomarray.reading.headers import ACQUISITION, IDENTITY, Header
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.regrid import regrid
 from dicomarray.reading.scaling import (
+    ModalityLut,
     apply_modality_lut,
     padding_mask,
     palette_colours,
@@ -131,23 +133,26 @@ def _looked_up(stack: Stack, options: ReadOptions) -> _Values:
     """Modality values by a Modality LUT in each file (PS3.3 C.11.1)."""
     if options.units == "suv":
         raise ValuesError(f"{stack.frames[0].header.path}: a Modality LUT gives no activity, so no SUV")
-    luts = {}
-    for path in dict.fromkeys(frame.header.path for frame in stack.frames):
-        lut = luts[path] = read_modality_lut(path)
-        if lut is None:
-            raise HeaderError(f"{path}: no ModalityLUTSequence, where other slices of the volume have one")
-    tables = [luts[frame.header.path] for frame in stack.frames]
-    dtype = np.result_type(*(table.entries.dtype for table in tables if table is not None))
-
-    def convert(image: Array, index: int) -> Array:
-        table = tables[index]
-        assert table is not None  # the loop above has seen to it
-        return apply_modality_lut(image, table).astype(dtype, copy=False)
-
-    kinds = {table.type for table in tables if table is not None}
+    by_path = {path: _modality_lut(path) for path in dict.fromkeys(f.header.path for f in stack.frames)}
+    tables = [by_path[frame.header.path] for frame in stack.frames]
+    dtype = np.result_type(*(table.entries.dtype for table in tables))
+    kinds = {table.type for table in tables}
     units = next(iter(kinds)) if len(kinds) == 1 else None
     note = "values come from a Modality LUT: the sidecar's slope and intercept do not lead back"
-    return _Values(convert, dtype, (Rescale(),), units or "modality", (note,))
+    return _Values(
+        lambda image, index: apply_modality_lut(image, tables[index]).astype(dtype, copy=False),
+        dtype,
+        (Rescale(),),
+        units or "modality",
+        (note,),
+    )
+
+
+def _modality_lut(path: Path) -> ModalityLut:
+    lut = read_modality_lut(path)
+    if lut is None:
+        raise HeaderError(f"{path}: no ModalityLUTSequence, where other slices of the volume have one")
+    return lut
 
 
 def _read(stack: Stack, values: _Values, with_padding: bool) -> tuple[Array, NDArray[np.bool_] | None]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from dicomarray.errors import GeometryError
+from dicomarray.geometry import SAME_POSITION_MM
 from dicomarray.reading.frames import Frame
+from dicomarray.reading.grouping import first_fit
 
 # Echo times, in ms, that differ by less are one echo: scanners round them.
 ECHO_TIME_TOLERANCE_MS = 0.005
 # Pixel spacings, in mm, that differ by less are one grid.
 PIXEL_SPACING_TOLERANCE_MM = 1e-4
-# Positions, in mm, are one place where they round to the same multiple of this: scanners repeat their digits.
-PLACE_TOLERANCE_MM = 0.01
 # Images shifted in their plane by more than this part of their extent are no repetitions of each other; less
 # is a scan that follows the patient's motion.
 SIDE_BY_SIDE = 0.1
@@ -141,7 +141,7 @@ def _split_by_stack(frames: list[Frame]) -> list[list[Frame]]:
     for frame in frames:
         stacks.setdefault(frame.attributes.get("StackID"), []).append(frame)
     places = [
-        {tuple(round(v / PLACE_TOLERANCE_MM) for v in frame.plane.position) for frame in stack if frame.plane}
+        {tuple(round(v / SAME_POSITION_MM) for v in frame.plane.position) for frame in stack if frame.plane}
         for stack in stacks.values()
     ]
     apart = any(place != places[0] for place in places) and max(map(len, places)) > 1
@@ -168,14 +168,11 @@ def split_side_by_side(positions: Sequence[Sequence[Frame]]) -> list[list[Frame]
     spread = [np.ptp([offsets[id(frame)] for frame in members], axis=0) for members in positions]
     if np.all(np.array(spread) <= reach):
         return [frames]
-    stacks: list[list[Frame]] = []
-    for frame in frames:
-        for members in stacks:
-            if np.all(np.abs(offsets[id(frame)] - offsets[id(members[0])]) <= reach):
-                members.append(frame)
-                break
-        else:
-            stacks.append([frame])
+
+    def on_top(frame: Frame, other: Frame) -> bool:
+        return bool(np.all(np.abs(offsets[id(frame)] - offsets[id(other)]) <= reach))
+
+    stacks = first_fit(frames, on_top)
     if len(stacks) > max(map(len, positions)):
         worst = positions[int(np.argmax(np.max(np.array(spread) / reach, axis=1)))]
         raise GeometryError(

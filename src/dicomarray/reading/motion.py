@@ -13,6 +13,7 @@ import numpy as np
 
 from dicomarray.geometry import EVEN_CEILING_MM, SAME_POSITION_MM, Matrix
 from dicomarray.reading.frames import Frame
+from dicomarray.reading.grouping import first_fit
 from dicomarray.reading.repetitions import Repetitions
 
 # Files whose slices lie further apart than this part of the stack are slabs beside each other, no motion.
@@ -37,15 +38,12 @@ def split_by_motion(frames: Sequence[Frame]) -> list[list[Frame]]:
     shifts = [float(np.abs(place - places[0]).max()) for place in places]
     if not all(_is_stack(place, normal) for place in places) or max(shifts) > GREATEST_MOTION * extent:
         return [list(frames)]
-    groups: list[tuple[Matrix, list[Frame]]] = []
-    for place, volume in zip(places, volumes, strict=True):
-        for known, members in groups:
-            if np.abs(place - known).max() <= SAME_POSITION_MM:
-                members.extend(volume)
-                break
-        else:
-            groups.append((place, list(volume)))
-    return [members for _, members in groups]
+    return [[frame for i in group for frame in volumes[i]] for group in _together(places, SAME_POSITION_MM)]
+
+
+def _together(places: Sequence[Matrix], tolerance: float) -> list[list[int]]:
+    """Indices of the places that agree to so many mm in every coordinate."""
+    return first_fit(range(len(places)), lambda i, j: bool(np.abs(places[i] - places[j]).max() <= tolerance))
 
 
 def _places(volume: Sequence[Frame], normal: Matrix) -> Matrix:
@@ -60,18 +58,12 @@ def _is_stack(places: Matrix, normal: Matrix) -> bool:
 
 def split_by_place(repetitions: Repetitions) -> list[Repetitions]:
     """Repetitions that one affine places, together: as they are where nothing moved."""
-    groups: list[tuple[Matrix, list[int]]] = []
-    for index, members in enumerate(repetitions.grid):
-        place = np.array([frame.plane.position for frame in members if frame.plane], float)
-        for known, indices in groups:
-            if np.abs(place - known).max() <= EVEN_CEILING_MM:
-                indices.append(index)
-                break
-        else:
-            groups.append((place, [index]))
-    if len(groups) == 1:
-        return [repetitions]
-    return [_only(repetitions, indices) for _, indices in groups]
+    places = [
+        np.array([frame.plane.position for frame in members if frame.plane], float)
+        for members in repetitions.grid
+    ]
+    groups = _together(places, EVEN_CEILING_MM)
+    return [repetitions] if len(groups) == 1 else [_only(repetitions, indices) for indices in groups]
 
 
 def _only(repetitions: Repetitions, indices: Sequence[int]) -> Repetitions:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, TypedDict
 
 from dicomarray.errors import UsageError
-from dicomarray.keywords import check_choices, check_names
+from dicomarray.keywords import check_choices, made_of, names_of
 
 Units = Literal["modality", "stored", "suv"]
 Missing = Literal["error", "keep", "fill", "resample"]
@@ -113,7 +113,7 @@ CHOICES: dict[str, Any] = {
     "philips_scaling": PhilipsScaling,
     "palette": Palette,
 }
-READ_NAMES = tuple(field.name for field in fields(ReadOptions))
+READ_NAMES = names_of(ReadOptions)
 
 
 def read_options(keywords: ReadKeywords) -> ReadOptions:
@@ -124,5 +124,4 @@ def read_options(keywords: ReadKeywords) -> ReadOptions:
     UsageError
         For an unknown option or value; the message lists those that exist.
     """
-    check_names(keywords, READ_NAMES)
-    return ReadOptions(**keywords)  # type: ignore[arg-type]  # plain text until __post_init__ has checked it
+    return made_of(ReadOptions, keywords)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import BinaryIO
 
-PREAMBLE = 128
+from dicomarray.reading.files import PREAMBLE
+
 # Most headers fit: one read of the file is enough for them.  Bytes.
 FIRST_READ = 16 * 1024
 NEXT_READ = 64 * 1024
@@ -58,12 +59,13 @@ class PixelPlace:
 
 @dataclass(frozen=True, slots=True)
 class Part10:
-    """What was asked for of a file, and where its pixel data lies."""
+    """What was asked for of a file, where its pixel data lies, and how many bytes it has."""
 
     transfer_syntax: str
     media_storage_class: str | None
     elements: dict[int, Element]
     pixels: PixelPlace | None
+    size: int
 
 
 class _DoubtError(Exception):
@@ -164,7 +166,7 @@ def _read(walker: _Walker, wanted: frozenset[int]) -> Part10:
         last = tag
         if tag in PIXEL_DATA:
             where = PixelPlace(tag, place, None if length == _UNDEFINED else length, _text(vr))
-            return Part10(syntax, media_storage_class, elements, where)
+            return Part10(syntax, media_storage_class, elements, where, walker.size)
         if length == _UNDEFINED:
             if tag in wanted or vr not in (b"SQ", None):
                 raise _DoubtError
@@ -175,7 +177,7 @@ def _read(walker: _Walker, wanted: frozenset[int]) -> Part10:
         place += length
     if place != walker.size:
         raise _DoubtError
-    return Part10(syntax, media_storage_class, elements, None)
+    return Part10(syntax, media_storage_class, elements, None, walker.size)
 
 
 def _file_meta(walker: _Walker, place: int) -> tuple[str, str | None, int]:

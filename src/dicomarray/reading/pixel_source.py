@@ -238,6 +238,17 @@ def _extended_offsets(dataset: Dataset, path: str) -> tuple[int, ...]:
         raise PixelError(f"{path}: ExtendedOffsetTable cannot be read: {error}") from error
     if not table:
         return ()
+    return unpack_offsets(table, path)
+
+
+def unpack_offsets(table: object, path: str) -> tuple[int, ...]:
+    """The numbers of an Extended Offset Table.
+
+    Raises
+    ------
+    PixelError
+        Where it holds none.
+    """
     if not isinstance(table, bytes) or len(table) % 8:
         raise PixelError(f"{path}: ExtendedOffsetTable is no list of 64-bit numbers (PS3.3 C.7.6.3.1.8)")
     return struct.unpack(f"<{len(table) // 8}Q", table)

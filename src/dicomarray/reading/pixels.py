@@ -6,7 +6,6 @@ as indices.  Only colour is converted: always RGB.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from dicomarray.reading.pixel_source import (
     read_whole,
     source_in_file,
     source_in_memory,
+    unpack_offsets,
 )
 from dicomarray.values import Array
 
@@ -143,9 +143,6 @@ def _read_by_walking(path: Path, frames: Sequence[int] | None) -> Array | None:
                 return None
             keyword = keyword_for_tag(place.tag)
             table = part10.elements.get(EXTENDED_OFFSETS)
-            offsets = b"" if table is None else table.value
-            if len(offsets) % 8:
-                return None
             values = {
                 name: decode(value_representation(element.vr, tag, False), element.value, True, ())
                 for name, tag in WALKED_TAGS.items()
@@ -156,12 +153,10 @@ def _read_by_walking(path: Path, frames: Sequence[int] | None) -> Array | None:
                 stream=stream,
                 start=place.start,
                 length=place.length,
-                available=path.stat().st_size - place.start,
+                available=part10.size - place.start,
                 keyword=keyword,
                 vr=place.vr or "OW",
-                extended_offsets=()
-                if table is None
-                else struct.unpack(f"<{len(table.value) // 8}Q", table.value),
+                extended_offsets=() if table is None else unpack_offsets(table.value, str(path)),
             )
             return read_source(source, description, frames)
     except OSError as error:

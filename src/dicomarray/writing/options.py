@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from dicomarray.errors import UsageError
-from dicomarray.keywords import check_choices, check_names
+from dicomarray.keywords import check_choices, made_of, names_of
 from dicomarray.writing.encode import Mode
 
 Equipment = Literal["own", "keep"]
@@ -73,7 +73,7 @@ class WriteOptions:
             raise UsageError(f"fill must be a finite number, not {self.fill}")
 
 
-WRITE_NAMES = tuple(field.name for field in fields(WriteOptions))
+WRITE_NAMES = names_of(WriteOptions)
 
 
 def write_options(keywords: WriteKeywords) -> WriteOptions:
@@ -84,5 +84,4 @@ def write_options(keywords: WriteKeywords) -> WriteOptions:
     UsageError
         For an unknown option or value; the message lists those that exist.
     """
-    check_names(keywords, WRITE_NAMES)
-    return WriteOptions(**keywords)  # type: ignore[arg-type]  # plain text until __post_init__ has checked it
+    return made_of(WriteOptions, keywords)
