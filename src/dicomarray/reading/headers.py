@@ -5,6 +5,7 @@ A reader of our own walks the usual files (`part10`); pydicom reads the others.
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping
@@ -29,7 +30,7 @@ from dicomarray.reading.element_values import (
     value_representation,
 )
 from dicomarray.reading.files import FIRST_BYTES, looks_like_dicom
-from dicomarray.reading.part10 import read_part10
+from dicomarray.reading.part10 import PixelPlace, read_part10
 from dicomarray.reading.pixel_source import TOO_FAR, inflates_beyond_limit
 
 PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET = 0x00280103, 0x00080005
@@ -53,10 +54,10 @@ GEOMETRY = (
     "ConcatenationFrameOffsetNumber",
 )  # fmt: skip
 PIXELS = (
-    "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated",
-    "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
-    "RescaleSlope", "RescaleIntercept", "RescaleType", "Units", "DoseGridScaling", "DoseUnits",
-    "ModalityLUTSequence", "LossyImageCompression",
+    "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
+    "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "RescaleType",
+    "Units", "DoseGridScaling", "DoseUnits", "ModalityLUTSequence", "LossyImageCompression",
 )  # fmt: skip
 ACQUISITION = (
     "TemporalPositionIdentifier", "NumberOfTemporalPositions", "TriggerTime", "EchoTime", "EchoNumbers",
@@ -67,6 +68,14 @@ PRIVATE_NAME = re.compile(r"\(([0-9A-Fa-f]{4}),([^,]+),([0-9A-Fa-f]{2})\)")
 DEFAULT_KEYWORDS = frozenset(IDENTITY + GEOMETRY + PIXELS + ACQUISITION)
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Size in bytes and time of the last change in nanoseconds: another stamp means another content."""
+
+    size: int
+    modified: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Header:
     """The attributes of one instance that were asked for.
@@ -74,11 +83,16 @@ class Header:
     ``attributes`` holds, by DICOM keyword (or ``"(gggg,eeee)"``): None for an attribute that is present
     and empty, a str, int or float, a tuple where there are several values, and a tuple of mappings for
     a sequence.  An absent attribute is no key.
+
+    Where our own reader understood the file, ``pixels`` is where its pixel data lies and ``stamp`` the state
+    of the file in which that is true; both are None where pydicom had to read it.
     """
 
     path: Path
     transfer_syntax: str | None
     attributes: Mapping[str, Value]
+    pixels: PixelPlace | None = None
+    stamp: Stamp | None = None
 
     def text(self, keyword: str) -> str | None:
         """One value as text; several joined as DICOM joins them; None where there is none."""
@@ -166,6 +180,7 @@ def _by_walking(path: Path, request: _Request) -> Header | None:
         return None
     with path.open("rb") as stream:
         part10 = read_part10(stream, request.read)
+        status = os.fstat(stream.fileno())
     if part10 is None or part10.media_storage_class == MEDIA_STORAGE_DIRECTORY:
         return None
     elements = part10.elements
@@ -182,7 +197,8 @@ def _by_walking(path: Path, request: _Request) -> Header | None:
             if vr in ("SQ", "UN"):
                 return None
             attributes[name] = decode(vr, element.value, True, encodings)
-    return Header(path, part10.transfer_syntax, attributes)
+    stamp = Stamp(status.st_size, status.st_mtime_ns)
+    return Header(path, part10.transfer_syntax, attributes, part10.pixels, stamp)
 
 
 def _by_pydicom(path: Path, request: _Request) -> Header:
