@@ -36,6 +36,8 @@ DIFFERENCE_PERCENTILE = 99.9
 SAME_PLACE_MM = 0.1
 # Between numbers of voxels or mm.
 TIMES = " x "
+# The longest side of a thumbnail, in pixels.
+THUMBNAIL_PIXELS = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,29 @@ def draw_comparison(before: Volume, after: Volume, titles: tuple[str, str] = ("b
     if obstacle is not None:
         notes[f"No difference is shown: {obstacle}."] = None
     return _render(Sheet(tuple(strips), tuple(captions), tuple(notes)))
+
+
+def draw_thumbnails(before: Volume, after: Volume) -> tuple[Image, Image]:
+    """One plane of each, small, in one window where their numbers mean the same; for lists of results.
+
+    Raises
+    ------
+    ValuesError
+        For an empty array, or colour of other than three samples.
+    """
+    planes, planes_after = _planes(before)[:1], _planes(after)[:1]
+    window, window_after = _shared_windows(before, after, planes, planes_after)
+    return _thumbnail(planes[0], before, window), _thumbnail(planes_after[0], after, window_after)
+
+
+def _thumbnail(plane: _Plane, volume: Volume, window: Window | None) -> Image:
+    from PIL import Image
+
+    pixels = colour(plane.values, volume.units) if window is None else grey(plane.values, window)
+    scale = THUMBNAIL_PIXELS / max(plane.size)
+    height, width = (max(1, round(length * scale)) for length in plane.size)
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    return picture.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def save_png(image: Image, path: str | PathLike[str], overwrite: bool = False) -> None:
