@@ -6,7 +6,6 @@ nothing that names a patient is in a row unless the caller puts it there.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,10 +13,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dicomarray.atomic import new_files
+from dicomarray.outputs.html import head, picture
 from dicomarray.version import __version__
 
-# The page refuses to fetch anything: pictures are in it, and a name in a file cannot become a script.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark; --ground: #fbfbfa; --card: #fff; --text: #1c1f24; --quiet: #667080;
   --line: #e2e5ea; --good: #1a7f4b; --bad: #b42318; --kept: #5b6472; --note: #9a5b00; }
@@ -126,9 +124,7 @@ def _head(summary: Summary) -> str:
         for status, label in choices
     )
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(summary.heading)}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
+        f"{head(summary.heading, _STYLE)}"
         f'<body><header><h1>{escape(summary.heading)}</h1><p class="facts">{facts}</p></header>'
         f'<main><div class="bar">{buttons}'
         '<input type="search" placeholder="Find in titles, reasons, warnings" aria-label="Find"></div>\n'
@@ -154,8 +150,7 @@ def _article(row: Row) -> str:
 
 def _pictures(pictures: Sequence[tuple[str, bytes]]) -> str:
     figures = "".join(
-        f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f"<figure>{picture(png, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
         for caption, png in pictures
     )
     return f'<div class="pictures">{figures}</div>' if figures else ""

@@ -16,6 +16,7 @@ from dicomarray.errors import OutputError, ValuesError
 from dicomarray.geometry import StackGeometry
 from dicomarray.outputs import canvas, greys, pictures
 from dicomarray.outputs.pictures import draw, draw_comparison, save_png
+from dicomarray.outputs.planes import planes_of
 from dicomarray.volume import Volume
 
 AXES = ("slice", "row", "column")
@@ -67,7 +68,7 @@ def test_planes_lie_as_simpleitk_reorients_them(row: Any, column: Any) -> None:
     lps = SimpleITK.GetArrayFromImage(SimpleITK.DICOMOrient(image, "LPS"))
     z, y, x = (count // 2 for count in lps.shape)
 
-    axial, coronal, sagittal = pictures._planes(_volume(array, _geometry(5, row, column)))
+    axial, coronal, sagittal = planes_of(_volume(array, _geometry(5, row, column)))
 
     np.testing.assert_array_equal(axial.values, lps[z])
     np.testing.assert_array_equal(coronal.values, lps[::-1, y])
@@ -85,7 +86,7 @@ def test_oblique_stack_takes_the_nearest_axes() -> None:
     turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]]) @ np.array(
         [[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]]
     )
-    planes = pictures._planes(_volume(np.zeros((5, 7, 9), np.int16), _geometry(5, turn[:, 0], turn[:, 1])))
+    planes = planes_of(_volume(np.zeros((5, 7, 9), np.int16), _geometry(5, turn[:, 0], turn[:, 1])))
     assert [plane.title.split(" ·")[0] for plane in planes] == ["Axial", "Coronal", "Sagittal"]
     assert len({plane.title.split()[2] for plane in planes}) == 3
 
@@ -111,7 +112,7 @@ def test_proportions_are_those_in_mm() -> None:
 def test_tilted_stack_is_as_high_as_along_its_normal() -> None:
     """A tilted gantry changes neither the height of the stack nor hides itself: a note names it."""
     volume = _volume(np.zeros((6, 8, 8), np.int16), _geometry(6, spacing=2.0, drift=(0.0, 0.7, 0.0)))
-    planes = pictures._planes(volume)
+    planes = planes_of(volume)
     assert planes[1].size == pytest.approx((12.0, 8.0))
     assert any("tilted by 19.29 degrees" in note for note in pictures._notes(volume, planes))
 
@@ -162,7 +163,7 @@ def test_nan_is_told_and_changes_no_grey() -> None:
     spoiled = array.copy()
     spoiled[0, 0, 0] = np.nan
     volume = _volume(spoiled)
-    planes = pictures._planes(volume)
+    planes = planes_of(volume)
     assert pictures._notes(volume, planes) == ("1 values in these planes are NaN or infinite.",)
     window = greys.window_of([array[0]])
     assert window is not None
@@ -186,7 +187,7 @@ def test_first_repetition_is_drawn_and_said() -> None:
     other[1:] = 9999
     first, second = (_volume(a, _geometry(4), axes=("time", *AXES)) for a in (array, other))
     np.testing.assert_array_equal(_pixels(draw(first)), _pixels(draw(second)))
-    assert "Of 3 along the axis time the first is shown." in pictures._notes(first, pictures._planes(first))
+    assert "Of 3 along the axis time the first is shown." in pictures._notes(first, planes_of(first))
 
 
 def test_colour_is_drawn_as_it_is() -> None:
@@ -252,7 +253,7 @@ def test_comparison_uses_one_window() -> None:
     """A brighter second volume is drawn brighter, not normalized by itself."""
     array = np.random.default_rng(7).normal(0, 100, (1, 40, 40)).astype(np.float32)
     before, after = _volume(array), _volume(array + 500)
-    planes, planes_after = pictures._planes(before), pictures._planes(after)
+    planes, planes_after = planes_of(before), planes_of(after)
     window, window_after = pictures._shared_windows(before, after, planes, planes_after)
     assert window == window_after is not None
     assert (greys.grey(planes_after[0].values, window_after) == 255).mean() > 0.9
