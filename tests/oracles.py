@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import pydicom
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from comparison.truth import LPS_TO_RAS, niftis_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,32 +34,15 @@ def simpleitk(files: Sequence[Path]) -> Read:
     return Read(sitk.GetArrayFromImage(image).astype(np.float64), affine)
 
 
-def dcm2niix(files: Sequence[Path], scratch: Path) -> Read:
+def dcm2niix(files: Sequence[Path]) -> Read:
     """The one volume that dcm2niix makes of exactly these files."""
-    source, output = scratch / "dcm2niix-in", scratch / "dcm2niix-out"
-    source.mkdir()
-    output.mkdir()
-    for index, file in enumerate(files):
-        (source / f"{index:05d}.dcm").symlink_to(file.resolve())
-    command = [
-        Path(sys.executable).parent / "dcm2niix",
-        "-m",
-        "2",
-        "-x",
-        "i",
-        "-b",
-        "n",
-        "-z",
-        "n",
-        "-l",
-        "o",
-    ]
-    subprocess.run([*command, "-f", "v", "-o", output, source], check=True, capture_output=True)
-    names = [path for path in output.glob("*.nii") if "_Tilt" not in path.name and "_Eq" not in path.name]
-    assert len(names) == 1, names
-    image = nibabel.load(names[0])
+    with niftis_of(files, "-m", "2") as made:
+        names = [path for path in made if "_Tilt" not in path.name and "_Eq" not in path.name]
+        assert len(names) == 1, names
+        image = nibabel.load(names[0])
+        stored = np.asarray(image.dataobj, np.float64)
     # NIfTI is (column, row upwards, slice), RAS
-    array = np.asarray(image.dataobj, np.float64).transpose(2, 1, 0)[:, ::-1]
+    array = stored.transpose(2, 1, 0)[:, ::-1]
     affine = (LPS_TO_RAS @ image.affine)[:, [2, 1, 0, 3]]
     affine[:3, 3] += affine[:3, 1] * (array.shape[1] - 1)
     affine[:3, 1] *= -1

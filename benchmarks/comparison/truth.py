@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -197,8 +198,9 @@ def _ranked(frames: Sequence[Frame]) -> tuple[Frame, ...]:
     )
 
 
-def _dcm2niix_frames(files: Sequence[Path]) -> tuple[Frame, ...]:
-    """Every slice of every volume that dcm2niix makes of exactly these files."""
+@contextmanager
+def niftis_of(files: Sequence[Path], *flags: str) -> Iterator[list[Path]]:
+    """The files that dcm2niix makes of exactly these DICOM files; they are there inside the context."""
     with TemporaryDirectory() as scratch:
         source, output = Path(scratch, "in"), Path(scratch, "out")
         source.mkdir()
@@ -206,8 +208,13 @@ def _dcm2niix_frames(files: Sequence[Path]) -> tuple[Frame, ...]:
         for index, file in enumerate(files):
             (source / f"{index:05d}.dcm").symlink_to(file.resolve())
         program = Path(sys.executable).parent / "dcm2niix"
-        subprocess.run([program, *DCM2NIIX, "-o", output, source], check=True, capture_output=True)
-        names = sorted(output.glob("*.nii"))
+        subprocess.run([program, *DCM2NIIX, *flags, "-o", output, source], check=True, capture_output=True)
+        yield sorted(output.glob("*.nii"))
+
+
+def _dcm2niix_frames(files: Sequence[Path]) -> tuple[Frame, ...]:
+    """Every slice of every volume that dcm2niix makes of exactly these files."""
+    with niftis_of(files) as names:
         if not names:
             raise NoTruthError("dcm2niix made nothing of it")
         return tuple(frame for name in names for frame in _nifti_frames(name))

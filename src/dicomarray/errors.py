@@ -13,6 +13,7 @@
         |-- ValuesError    values that do not fit where they are to be written
         |-- TemplateError  a template series that cannot carry the array
         |-- VerificationError  what was written does not read back as asked
+        |-- StorageError   a store that a URL names fails, or does not let us in
         `-- FunctionError  the user's function failed or returned something unusable
 
 A message names the file or UID, the attribute, the value found, the rule broken and what to do.
@@ -70,6 +71,10 @@ class TemplateError(DataError):
 
 class VerificationError(DataError):
     """What was written does not read back as asked; nothing of it is left behind."""
+
+
+class StorageError(DataError):
+    """What a URL names cannot be reached, read or written."""
 
 
 class FunctionError(DataError):

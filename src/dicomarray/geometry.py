@@ -101,6 +101,8 @@ class Plane:
 
     def parallel_to(self, other: Plane) -> bool:
         """Whether both have the same orientation, but for rounding."""
+        if self.row_direction == other.row_direction and self.column_direction == other.column_direction:
+            return True
         return max(abs(a - b) for a, b in zip(self.orientation, other.orientation, strict=True)) <= (
             ORIENTATION_TOLERANCE
         )
@@ -146,6 +148,24 @@ class StackGeometry:
             frame_of_reference_uid,
         )
 
+    @classmethod
+    def from_affine(
+        cls, affine: Matrix, slices: int, frame_of_reference_uid: str | None = None
+    ) -> StackGeometry:
+        """So many slices of a 4x4 from index (slice, row, column) to LPS mm, in its order.
+
+        The order may be against the normal; whoever relies on ascending slices has to turn them.
+        """
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        return cls(
+            row_direction=affine[:3, 2] / lengths[2],
+            column_direction=affine[:3, 1] / lengths[1],
+            pixel_spacing=(float(lengths[1]), float(lengths[2])),
+            slice_positions=affine[:3, 3] + np.arange(slices)[:, None] * affine[:3, 0],
+            thickness=float(lengths[0]),
+            frame_of_reference_uid=frame_of_reference_uid,
+        )
+
     @cached_property
     def normal(self) -> Matrix:
         """Unit vector, shape (3,): row direction x column direction."""
@@ -165,7 +185,7 @@ class StackGeometry:
         span = self.slice_positions[-1] - self.slice_positions[0]
         if self.uniform:
             return np.asarray(span / (len(self.slice_positions) - 1))
-        return np.asarray(span / (span @ self.normal) * np.median(np.diff(self.distances)))
+        return np.asarray(span / (span @ self.normal) * median(np.diff(self.distances)))
 
     @cached_property
     def uniform(self) -> bool:
@@ -242,6 +262,13 @@ class Gap:
     width_mm: float = field(default=0.0)
 
 
+def median(values: NDArray[np.float64]) -> float:
+    """As `numpy.median` of finite numbers, which would import `numpy.ma` for it."""
+    ordered = np.sort(values, axis=None)
+    middle = len(ordered) // 2
+    return float(ordered[middle - 1 + len(ordered) % 2 : middle + 1].mean())
+
+
 def missing_slices(distances: Matrix) -> list[Gap]:
     """The gaps in otherwise evenly spaced slices; empty where spacing is even, or simply uneven.
 
@@ -251,7 +278,7 @@ def missing_slices(distances: Matrix) -> list[Gap]:
     gaps = np.diff(distances)
     if len(gaps) < 2:
         return []
-    usual = float(np.median(gaps))
+    usual = median(gaps)
     multiples = np.round(gaps / usual)
     if np.any(multiples < 1) or np.any(
         np.abs(gaps - multiples * usual) > 2 * even_tolerance(usual) * multiples

@@ -6,7 +6,7 @@ Stored values are the numbers in Pixel Data; ``modality = stored * slope + inter
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,9 @@ Array = NDArray[Any]
 # part of a stored step, so that every stored value can be found again.
 FLOAT32_STEP_FRACTION = 0.25
 FLOAT32_EPSILON = 2.0**-24
+# Values that are worked on at a time in float64, so that they stay in the cache and a volume needs no second
+# one of eight bytes a voxel.
+PIECE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,14 @@ class Normalization:
                 f"normalize: the bounds must be finite and lower < upper, not {self.lower} and {self.upper}"
             )
 
-    def apply(self, array: Array) -> NDArray[np.float32]:
-        """Values in [0, 1], float32, any shape."""
-        scaled = (array.astype(np.float64) - self.lower) / (self.upper - self.lower)
-        return np.clip(scaled, 0.0, 1.0).astype(np.float32)
+    def apply(self, array: Array, out: Array | None = None) -> NDArray[np.float32]:
+        """Values in [0, 1], float32, any shape; ``out``, C-contiguous, takes them where it is given."""
+        result = np.empty(array.shape, np.float32) if out is None else out
+        for values, place, wide in _pieces(array, result):
+            np.subtract(values, self.lower, out=wide, dtype=np.float64)
+            np.divide(wide, self.upper - self.lower, out=wide)
+            place[...] = np.clip(wide, 0.0, 1.0, out=wide)
+        return result
 
     def undo(self, array: Array) -> NDArray[np.float64]:
         """The values before, float64; what was clipped stays at the bound."""
@@ -123,14 +130,55 @@ def modality_dtype(slices: Iterable[tuple[StoredType, Rescale]]) -> np.dtype[Any
     return np.dtype(np.float32 if exact and in_range else np.float64)
 
 
-def to_modality(stored: Array, rescale: Rescale, dtype: np.dtype[Any]) -> Array:
-    """``stored * slope + intercept`` as ``dtype`` (from `modality_dtype`), any shape."""
+def to_modality(stored: Array, rescale: Rescale, dtype: np.dtype[Any], out: Array | None = None) -> Array:
+    """``stored * slope + intercept`` as ``dtype`` (from `modality_dtype`), any shape.
+
+    ``out``, C-contiguous and of that shape and type, takes the values where it is given; it may be the memory
+    of ``stored`` itself, voxel for voxel.
+    """
     if rescale.identity:
-        return stored.astype(dtype, copy=False)
+        return _copied(stored, dtype, out)
+    result = np.empty(stored.shape, dtype) if out is None else out
     if dtype.kind in "iu":
-        wide = stored.astype(np.int64)
-        return np.asarray((wide * int(rescale.slope) + int(rescale.intercept)).astype(dtype))
-    return np.asarray((stored.astype(np.float64) * rescale.slope + rescale.intercept).astype(dtype))
+        return _whole_numbers(stored, rescale, result)
+    for values, place, wide in _pieces(stored, result):
+        np.multiply(values, rescale.slope, out=wide, dtype=np.float64)
+        np.add(wide, rescale.intercept, out=wide)
+        place[...] = wide
+    return result
+
+
+def _copied(stored: Array, dtype: np.dtype[Any], out: Array | None) -> Array:
+    if out is None:
+        return stored.astype(dtype, copy=False)
+    if stored is not out:
+        out[...] = stored
+    return out
+
+
+def _whole_numbers(stored: Array, rescale: Rescale, result: Array) -> Array:
+    """In the type of the result, whose range the values fit: what wraps on the way comes back."""
+    bits = 8 * result.dtype.itemsize
+    slope, intercept = (
+        np.uint64(int(number) % (1 << bits)).astype(result.dtype)
+        for number in (rescale.slope, rescale.intercept)
+    )
+    if stored.dtype.itemsize == result.dtype.itemsize:
+        stored = stored.view(result.dtype)
+    if rescale.slope != 1:
+        stored = np.multiply(stored, slope, out=result, dtype=result.dtype, casting="unsafe")
+    if rescale.intercept or stored is not result:
+        np.add(stored, intercept, out=result, dtype=result.dtype, casting="unsafe")
+    return result
+
+
+def _pieces(values: Array, result: Array) -> Iterator[tuple[Array, Array, NDArray[np.float64]]]:
+    """Parts of the values, where their results go, and room for as many in float64; all 1-D."""
+    flat, places = values.reshape(-1), result.reshape(-1)
+    wide = np.empty(min(PIECE, flat.size), np.float64)
+    for start in range(0, flat.size, PIECE):
+        place = places[start : start + PIECE]
+        yield flat[start : start + PIECE], place, wide[: place.size]
 
 
 def finite_range(array: Array) -> tuple[float, float]:

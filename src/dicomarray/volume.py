@@ -17,6 +17,7 @@ from dicomarray import sidecar
 from dicomarray.atomic import new_files
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.geometry import StackGeometry, Vector
+from dicomarray.npy import save
 from dicomarray.values import Array, Normalization, Rescale, Statistics, finite_statistics
 
 NORMALIZED = "normalized"
@@ -120,6 +121,38 @@ class Volume:
             raise UsageError(f"an array of shape {array.shape} does not fit a volume of {self.array.shape}")
         return dataclasses.replace(self, array=array)
 
+    def on_grid(self, array: Array, affine: NDArray[np.float64]) -> Volume:
+        """A new volume with other values on another grid: resampled, cropped, turned.
+
+        Parameters
+        ----------
+        array
+            Axes as this volume's; the repetition axis, where there is one, as long.
+        affine
+            4x4, from the index (slice, row, column) of a voxel's centre to LPS mm.
+
+        Raises
+        ------
+        UsageError
+            Where the axes are others, the affine is none, or this volume has no geometry to leave.
+        """
+        before_slices = self.axes.index("row") - 1
+        affine = np.array(affine, float)
+        if self.geometry is None:
+            raise UsageError("the volume has no patient geometry, so no other grid can be told")
+        if array.ndim != self.array.ndim or array.shape[:before_slices] != self.array.shape[:before_slices]:
+            raise UsageError(
+                f"an array of shape {array.shape} has not the axes {self.axes} of {self.array.shape}"
+            )
+        if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.matrix_rank(affine) < 4:
+            raise UsageError(f"the affine is no 4x4 matrix that spans a volume: {affine.tolist()}")
+        geometry = StackGeometry.from_affine(
+            affine, array.shape[before_slices], self.geometry.frame_of_reference_uid
+        )
+        return dataclasses.replace(
+            self, array=array, geometry=geometry, padding=None, slices=(), rescales=(Rescale(),)
+        )
+
     def save(
         self,
         npy: str | PathLike[str],
@@ -134,13 +167,23 @@ class Volume:
         Raises
         ------
         OutputError
-            Where a file exists and ``overwrite`` is not set.
+            Where a file exists and ``overwrite`` is not set, or cannot be written.
         """
-        array_path = Path(npy)
-        json_path = array_path.with_suffix(".json") if json is None else Path(json)
-        if array_path == json_path:
-            raise OutputError(f"{array_path}: the array and its sidecar need two names")
-        with new_files([array_path, json_path], overwrite) as (array_file, json_file):
-            with array_file.open("wb") as stream:
-                np.save(stream, self.array, allow_pickle=False)
+        with new_files(array_and_sidecar(npy, json), overwrite) as (array_file, json_file):
+            save(array_file, self.array)
             sidecar.write(json_file, self.metadata)
+
+
+def array_and_sidecar(npy: str | PathLike[str], json: str | PathLike[str] | None = None) -> tuple[Path, Path]:
+    """The paths of an array and its sidecar, which lies beside it unless it is named.
+
+    Raises
+    ------
+    OutputError
+        Where both have one name.
+    """
+    array_path = Path(npy)
+    json_path = array_path.with_suffix(".json") if json is None else Path(json)
+    if array_path == json_path:
+        raise OutputError(f"{array_path}: the array and its sidecar need two names")
+    return array_path, json_path

@@ -409,16 +409,24 @@ def test_values_of_a_table_come_back_through_dicom(make_series: MakeSeries, tmp_
 # --- templates that are refused ---------------------------------------------------------------------------
 
 
-def test_enhanced_time_series_and_dose_are_no_templates_yet(tmp_path: Path) -> None:
-    """Said so, with nothing written."""
+def test_time_series_and_enhanced_are_templates(tmp_path: Path) -> None:
+    """Both come back as they were, the enhanced object as one file."""
     array = synthetic.stored_values((2, 3, 5, 6))
     steps = [{"TemporalPositionIdentifier": t} for t in (1, 2)]
     write_repetitions(tmp_path / "time", array, steps)
-    write_dose(tmp_path / "dose" / "d.dcm", array[0], (0.0, 2.5, 5.0))
     write_enhanced(tmp_path / "enhanced" / "e.dcm", array[0])
-    for name in ("time", "dose", "enhanced"):
-        with pytest.raises(TemplateError):
-            to_dicom(load(tmp_path / name), tmp_path / name, tmp_path / "out")
+    for name, files in (("time", 6), ("enhanced", 1)):
+        volume = load(tmp_path / name)
+        report = to_dicom(volume, tmp_path / name, tmp_path / "out" / name)
+        assert (len(report.files), report.max_error) == (files, 0)
+        assert np.array_equal(load(tmp_path / "out" / name).array, volume.array)
+
+
+def test_dose_is_no_template(tmp_path: Path) -> None:
+    """A dose distribution carries no derived image: said so, with nothing written."""
+    write_dose(tmp_path / "dose" / "d.dcm", synthetic.stored_values((3, 5, 6)), (0.0, 2.5, 5.0))
+    with pytest.raises(TemplateError, match="cannot carry a derived"):
+        to_dicom(load(tmp_path / "dose"), tmp_path / "dose", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

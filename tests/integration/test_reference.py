@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,8 +16,9 @@ from numpy.typing import NDArray
 import dicomarray
 from comparison import cases
 from comparison.judging import RIGHT, Floats, Loaded, corners_of, judge
-from comparison.truth import DCM2NIIX, LPS_TO_RAS, know
+from comparison.truth import LPS_TO_RAS, know, niftis_of
 from dicomarray import Volume
+from real_series import FOLDERS
 
 # dcm2niix computes what we compute; its affine is float32.
 CORNER_TOLERANCE_MM = 1e-3
@@ -30,24 +28,6 @@ VALUE_TOLERANCE = 1e-6
 # Of Philips images, as Rescale Slope gives them: not what its private scaling gives, which is its default.
 DISPLAY_VALUES = ("-p", "n")
 
-# Every folder of the real data, and how many series of images are in it.
-FOLDERS = {
-    "ct-ge-tilted-uneven": 1,
-    "ct-philips-5mm": 1,
-    "ct-philips-tilted": 1,
-    "mr-canon-dti": 1,
-    "mr-enhanced-agfa": 1,
-    "mr-enhanced-philips-siemens": 2,
-    "mr-enhanced-siemens": 1,
-    "mr-ge-axial": 1,
-    "mr-ge-fmri": 1,
-    "mr-ge-localizer": 1,
-    "mr-philips-dual-echo": 1,
-    "mr-siemens-mosaic": 2,
-    "mr-siemens-sagittal": 2,
-    "mr-siemens-transfer-syntaxes": 1,
-    "mr-siemens-xa30": 6,
-}
 # Where one affine cannot tell the whole truth dcm2niix's volume does not, either: the frames decide alone.
 TILTED = ("ct-ge-tilted-uneven", "ct-philips-tilted")
 
@@ -140,17 +120,8 @@ def are_same(ours: Grid, theirs: Grid) -> bool:
 
 def dcm2niix(files: Sequence[Path]) -> list[Grid]:
     """All volumes that dcm2niix makes of exactly these files, turned to our order of axes."""
-    with tempfile.TemporaryDirectory() as scratch:
-        source, output = Path(scratch, "in"), Path(scratch, "out")
-        source.mkdir()
-        output.mkdir()
-        for index, file in enumerate(files):
-            (source / f"{index:05d}.dcm").symlink_to(file.resolve())
-        program = Path(sys.executable).parent / "dcm2niix"
-        subprocess.run(
-            [program, *DCM2NIIX, *DISPLAY_VALUES, "-o", output, source], check=True, capture_output=True
-        )
-        return [as_read(path) for path in sorted(output.glob("*.nii"))]
+    with niftis_of(files, *DISPLAY_VALUES) as niftis:
+        return [as_read(path) for path in niftis]
 
 
 def as_read(path: Path) -> Grid:

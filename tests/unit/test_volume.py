@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import dicomarray
 from dicomarray import Volume, sidecar
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.geometry import Plane, StackGeometry
@@ -172,3 +174,29 @@ def test_failed_save_leaves_nothing(volume: Volume, tmp_path: Path, fault: str) 
     with pytest.raises(ValueError):
         broken.save(tmp_path / "v.npy")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_grid(ct: Path) -> None:
+    """Another array with its affine: the geometry is that affine's, what belonged to slices is gone."""
+    volume = dicomarray.load(ct)
+    affine = volume.affine @ np.diag([2.0, 1.0, 0.5, 1.0])
+    other = volume.on_grid(np.zeros((3, 12, 32), np.float32), affine)
+    np.testing.assert_allclose(other.affine, affine)
+    assert other.metadata["array"]["shape"] == [3, 12, 32]
+    assert other.geometry.frame_of_reference_uid == volume.geometry.frame_of_reference_uid
+    assert (other.slices, other.units) == ((), "HU")
+
+
+@pytest.mark.parametrize(
+    ("shape", "affine", "words"),
+    [
+        ((6, 12), np.eye(4), "has not the axes"),
+        ((6, 12, 16), np.zeros((4, 4)), "spans a volume"),
+        ((6, 12, 16), np.full((4, 4), np.nan), "spans a volume"),
+        ((6, 12, 16), np.eye(3), "spans a volume"),
+    ],
+)
+def test_no_grid(ct: Path, shape: tuple[int, ...], affine: Any, words: str) -> None:
+    """What places no volume is refused."""
+    with pytest.raises(UsageError, match=words):
+        dicomarray.load(ct).on_grid(np.zeros(shape), affine)

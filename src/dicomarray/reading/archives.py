@@ -120,6 +120,11 @@ def _kind_from(start: bytes) -> Kind | None:
     return "tar" if _is_tar_header(start[:TAR_BLOCK]) else None
 
 
+def is_archive(start: bytes) -> bool:
+    """Whether a file with these first bytes (`TAR_BLOCK` of them, where it has so many) is an archive."""
+    return _kind_from(start) is not None
+
+
 def _is_tar_header(block: bytes) -> bool:
     """The checksum tells, also for tar files older than the mark "ustar"."""
     try:
@@ -304,6 +309,21 @@ class _Store:
 def _cache_key(archive: Path) -> _Key:
     status = archive.stat()
     return os.path.abspath(archive), status.st_ino, status.st_size, status.st_mtime_ns  # noqa: PTH100
+
+
+def new_temporary_folder(name: str) -> Path:
+    """An empty folder of (nearly) this name, which is removed when the process ends."""
+    return _store.new_folder(Path(name))
+
+
+def unpacked_members() -> dict[Path, Path]:
+    """What to call the files that were unpacked in this process: the archive's path with the member's name."""
+    return {
+        result.path: result.shown
+        for results in _store.unpacked.values()
+        for result in results
+        if isinstance(result, Unpacked)
+    }
 
 
 def remove_unpacked() -> None:

@@ -6,6 +6,7 @@ What a stream says about itself is compared with the header before a decoder tak
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from dicomarray.reading.codestreams import Codestream, CodestreamError, parse_jpeg, parse_jpeg_2000
+from dicomarray.reading.native import stored_bits
 from dicomarray.reading.pixel_description import PixelDescription
 from dicomarray.values import Array
 
@@ -112,21 +114,6 @@ def decodes_to_rgb(stream: bytes, description: PixelDescription) -> bool:
     if compression.family == JPEG:
         return compression.lossy or _names_rgb(parse_jpeg(stream))
     return compression.family == JPEG_LS and _names_rgb(parse_jpeg(stream))
-
-
-def stored_bits(words: Array, description: PixelDescription) -> Array:
-    """Stored values from whole allocated words: the bits up to High Bit, sign extended (PS3.5 8.1.1).
-
-    What stands above High Bit, such as overlays of old files, is cut off.  Any shape.
-    """
-    stored, dtype = description.stored, description.array_dtype
-    words = words.astype(np.dtype(f"u{dtype.itemsize}"), copy=False)
-    if stored.bits_stored == 8 * dtype.itemsize:
-        return words.view(dtype)
-    if not stored.signed:
-        return np.asarray((words >> description.low_bit) & stored.maximum, dtype)
-    above = 8 * dtype.itemsize - 1 - description.high_bit
-    return np.asarray((words << above).view(dtype) >> (above + description.low_bit), dtype)
 
 
 def _compare(codestream: Codestream, description: PixelDescription, length: int, frame: int) -> None:
@@ -281,8 +268,10 @@ def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> Arr
         if len(plane) < pixels:
             raise description.trouble(f"RLE segment {number} has {len(plane)} of {pixels} bytes", frame)
         sample, byte = divmod(number, width)
+        if sys.byteorder == "little":
+            byte = width - 1 - byte
         planes[sample, :, byte] = np.frombuffer(plane, np.uint8, pixels)
-    words = planes.view(np.dtype(f">u{width}"))
+    words = planes.view(np.dtype(f"u{width}"))
     by_plane = words.reshape(description.samples, description.rows, description.columns)
     return by_plane[0] if description.samples == 1 else np.moveaxis(by_plane, 0, -1)
 

@@ -9,12 +9,17 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dicomarray.errors import ConfigError
+from dicomarray.reading.files import PathLike
+from dicomarray.reading.selection import Selection, parse
+
+# What users write: a mapping, or the file that holds one; None matches all.
+Config = Mapping[str, Any] | PathLike | None
 
 # Bytes; 200,000 UIDs are 13 MB of JSON.
 LARGEST_BYTES = 1 << 26
@@ -63,6 +68,19 @@ def load_config(path: Path) -> dict[str, Any]:
             f"{path}, line 1: a config is a mapping, and this is {kind}; {{}} matches all series"
         )
     return content
+
+
+def selection_of(config: Config) -> Selection:
+    """A config, or the file that holds one, checked.
+
+    Raises
+    ------
+    ConfigError
+        With all its mistakes.
+    """
+    if config is None:
+        return parse({})
+    return parse(config if isinstance(config, Mapping) else load_config(Path(config)))
 
 
 def _read_text(path: Path) -> str:

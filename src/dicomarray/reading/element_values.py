@@ -12,19 +12,12 @@ import zlib
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.datadict import dictionary_VR, keyword_for_tag
-from pydicom.dataelem import DataElement
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.multival import MultiValue
+from dicomarray.reading.dictionary import vr_for_tag
 
 Value = Any  # None | str | int | float | tuple of those | for a sequence a tuple of mappings
 
-# What pydicom raises on damaged files; anything else is a mistake of ours and must be seen.
-PYDICOM_FAILURES = (
-    BytesLengthException,
-    InvalidDicomError,
+# What a file that is damaged, or cannot be read, raises; anything else is a mistake of ours and must be seen.
+FAILURES = (
     EOFError,
     OSError,
     ValueError,
@@ -45,17 +38,32 @@ _OPAQUE = frozenset(("OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"))
 _SINGLE_VALUED = frozenset(("LT", "ST", "UT", "UR"))
 _DECIMAL_TEXT = frozenset(("DS",))
 _INTEGER_TEXT = frozenset(("IS",))
-_BINARY_NUMBERS = {
-    "US": "u2",
-    "SS": "i2",
-    "UL": "u4",
-    "SL": "i4",
-    "UV": "u8",
-    "SV": "i8",
-    "FL": "f4",
-    "FD": "f8",
+# for `struct`, and how many bytes each has
+BINARY_NUMBERS = {
+    "US": ("H", 2),
+    "SS": ("h", 2),
+    "UL": ("L", 4),
+    "SL": ("l", 4),
+    "UV": ("Q", 8),
+    "SV": ("q", 8),
+    "FL": ("f", 4),
+    "FD": ("d", 8),
 }
 LATIN_1 = "iso8859"
+# PS3.3 C.12.1.1.2, Specific Character Set without code extensions; pydicom knows the others.
+ENCODINGS = {
+    "": LATIN_1,
+    "ISO_IR 6": LATIN_1,
+    "ISO_IR 13": "shift_jis",
+    "ISO_IR 100": "latin_1",
+    "ISO_IR 101": "iso8859_2",
+    "ISO_IR 109": "iso8859_3",
+    "ISO_IR 110": "iso8859_4",
+    "ISO_IR 144": "iso_ir_144",
+    "ISO_IR 192": "UTF8",
+    "GB18030": "GB18030",
+    "GBK": "GBK",
+}
 ESCAPE = b"\x1b"  # begins a change of character set (ISO 2022), in bytes that are all ASCII
 LONGEST_LIST = 1024  # binary numbers of one element; what is longer is a table, which others read
 
@@ -66,7 +74,7 @@ def value_representation(declared: str | None, tag: int, signed: bool) -> str:
     if declared not in (None, "UN"):
         return str(declared)
     try:
-        known = dictionary_VR(tag)
+        known = vr_for_tag(tag)
     except KeyError:
         return "UN"
     return "SS" if signed and known.startswith("US or SS") else known.split(" ")[0]
@@ -75,6 +83,10 @@ def value_representation(declared: str | None, tag: int, signed: bool) -> str:
 @lru_cache(maxsize=256)
 def encodings_of(character_sets: tuple[str, ...]) -> tuple[str, ...]:
     """Python's names of the values of Specific Character Set, PS3.3 C.12.1.1.2; Latin-1 for unknown ones."""
+    if len(character_sets) == 1 and character_sets[0] in ENCODINGS:
+        return (ENCODINGS[character_sets[0]],)
+    from pydicom.charset import convert_encodings
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -85,11 +97,12 @@ def encodings_of(character_sets: tuple[str, ...]) -> tuple[str, ...]:
 
 def decode(vr: str, raw: bytes, little_endian: bool, encodings: tuple[str, ...]) -> Value:
     """The plain value of an element's bytes (PS3.5 6.2); text that is no number stays text."""
-    if vr in _BINARY_NUMBERS:
-        kind = np.dtype(("<" if little_endian else ">") + _BINARY_NUMBERS[vr])
-        if len(raw) % kind.itemsize:
+    if vr in BINARY_NUMBERS:
+        letter, size = BINARY_NUMBERS[vr]
+        count, rest = divmod(len(raw), size)
+        if rest:
             return f"<{len(raw)} bytes>"
-        return _one_or_many(tuple(np.frombuffer(raw, kind).tolist()))
+        return one_or_many(struct.unpack(f"{'<' if little_endian else '>'}{count}{letter}", raw))
     if vr in _OPAQUE:
         return f"<{len(raw)} bytes>" if raw else None
     text = _decode_text(raw, encodings if vr in _TEXT_WITH_CHARACTER_SET else (LATIN_1,))
@@ -98,39 +111,26 @@ def decode(vr: str, raw: bytes, little_endian: bool, encodings: tuple[str, ...])
         return text or None
     parts = tuple(part.strip(" \0") for part in text.split("\\"))
     if vr in _DECIMAL_TEXT or vr in _INTEGER_TEXT:
-        return _one_or_many(tuple(_number(part, vr in _INTEGER_TEXT) for part in parts))
-    return _one_or_many(tuple(part or None for part in parts))
+        return one_or_many(tuple(_number(part, vr in _INTEGER_TEXT) for part in parts))
+    return one_or_many(tuple(part or None for part in parts))
 
 
-def plain_value(element: DataElement) -> Value:
-    """pydicom's value of an element as plain Python; sequences as tuples of mappings by keyword."""
-    if element.VR == "SQ":
-        return tuple(
-            {keyword_for_tag(e.tag) or str(e.tag).replace(" ", ""): plain_value(e) for e in item}
-            for item in element.value or ()
-        )
-    value = element.value
-    if isinstance(value, MultiValue | list | tuple):
-        if element.VR in _BINARY_NUMBERS and len(value) > LONGEST_LIST:
-            return f"<{len(value)} numbers>"
-        return _one_or_many(tuple(_plain_scalar(v) for v in value))
-    return _plain_scalar(value)
-
-
-def _plain_scalar(value: Any) -> Value:
-    if value is None or value == "":
-        return None
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, bool | int):
-        return int(value)
-    # float() takes DSfloat and DSdecimal as well
-    return float(value) if isinstance(value, float) or hasattr(value, "as_tuple") else str(value)
+def texts(value: Value) -> tuple[str, ...]:
+    """A value as so many texts as it has parts, empty ones too."""
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple("" if item is None else str(item) for item in values)
 
 
 def _decode_text(raw: bytes, encodings: tuple[str, ...]) -> str:
     if raw.isascii() and ESCAPE not in raw:
         return raw.decode("ascii")
+    if encodings and ESCAPE not in raw:
+        try:
+            return raw.decode(encodings[0])
+        except (LookupError, UnicodeError):
+            pass
+    from pydicom.charset import decode_bytes
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -153,7 +153,7 @@ def _number(text: str, integer: bool) -> Value:
     return number
 
 
-def _one_or_many(values: tuple[Value, ...]) -> Value:
+def one_or_many(values: tuple[Value, ...]) -> Value:
     if not values:
         return None
     return values[0] if len(values) == 1 else values

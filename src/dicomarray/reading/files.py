@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
-
 from dicomarray.errors import InputError
+from dicomarray.reading.dictionary import vr_for_tag
+from dicomarray.storage import Place
 
 PathLike = str | os.PathLike[str]
 
@@ -43,10 +43,11 @@ _Identity = tuple[int, int]  # device and inode of a folder
 class Skipped:
     """A file that is no part of any series, and why.
 
-    For a member of an archive the path is that of the archive with the member's name behind it.
+    For a member of an archive the path is that of the archive with the member's name behind it; for a file in
+    a store it is a `Url`.
     """
 
-    path: Path
+    path: Place
     reason: str
 
 
@@ -74,6 +75,12 @@ def find_files(roots: PathLike | Iterable[PathLike]) -> Iterator[Path | Skipped]
     InputError
         Where a root does not exist.
     """
+    for found in find_names(roots):
+        yield Path(found) if isinstance(found, str) else found
+
+
+def find_names(roots: PathLike | Iterable[PathLike]) -> Iterator[str | Skipped]:
+    """As `find_files`, with names for paths: making a path costs as much as finding the file."""
     several = [roots] if isinstance(roots, str | os.PathLike) else list(roots)
     seen = _Seen()
     for root in map(Path, several):
@@ -83,7 +90,7 @@ def find_files(roots: PathLike | Iterable[PathLike]) -> Iterator[Path | Skipped]
         elif not stat.S_ISREG(mode):
             yield Skipped(root, _no_file(mode))
         elif _is_new(root, seen):
-            yield root
+            yield str(root)
 
 
 def _root_mode(root: Path) -> int:
@@ -113,9 +120,9 @@ def _identity(folder: Path) -> _Identity:
     return status.st_dev, status.st_ino
 
 
-def _walk(root: Path, seen: _Seen) -> Iterator[Path | Skipped]:
+def _walk(root: Path, seen: _Seen) -> Iterator[str | Skipped]:
     """Depth first, by names; with a stack of its own, since folders can lie deeper than functions."""
-    waiting: list[_Folder | Path | Skipped] = [_Folder(root)]
+    waiting: list[_Folder | str | Skipped] = [_Folder(root)]
     while waiting:
         item = waiting.pop()
         if isinstance(item, _Folder):
@@ -124,7 +131,7 @@ def _walk(root: Path, seen: _Seen) -> Iterator[Path | Skipped]:
             yield item
 
 
-def _inside(folder: Path, seen: _Seen) -> list[_Folder | Path | Skipped]:
+def _inside(folder: Path, seen: _Seen) -> list[_Folder | str | Skipped]:
     try:
         identity = _identity(folder)
         if identity in seen.folders:
@@ -137,21 +144,30 @@ def _inside(folder: Path, seen: _Seen) -> list[_Folder | Path | Skipped]:
     return [_classified(entry) for entry in inside if (identity, entry.name) not in seen.files]
 
 
-def _classified(entry: os.DirEntry[str]) -> _Folder | Path | Skipped:
-    path = Path(entry.path)
+def _classified(entry: os.DirEntry[str]) -> _Folder | str | Skipped:
     try:
         if entry.is_dir():
-            return _Folder(path)
+            return _Folder(Path(entry.path))
         if entry.is_file():
-            return path
-        return Skipped(path, _no_file(entry.stat().st_mode))
+            return entry.path
+        return Skipped(Path(entry.path), _no_file(entry.stat().st_mode))
     except OSError as error:
         reason = "a link to nothing" if entry.is_symlink() else "cannot be opened"
-        return Skipped(path, f"{reason}: {error.strerror}")
+        return Skipped(Path(entry.path), f"{reason}: {error.strerror}")
 
 
 def _no_file(mode: int) -> str:
     return f"{_KINDS.get(stat.S_IFMT(mode), 'something else')}, no regular file; it is not opened"
+
+
+def require_dicom(path: Path) -> None:
+    """Raise InputError where a file cannot be DICOM; the message is without the path."""
+    with path.open("rb") as stream:
+        start = stream.read(FIRST_BYTES)
+    if not start:
+        raise InputError("an empty file")
+    if not looks_like_dicom(start):
+        raise InputError("not DICOM")
 
 
 def looks_like_dicom(start: bytes) -> bool:
@@ -172,10 +188,12 @@ def _is_first_element(start: bytes, order: Literal["little", "big"]) -> bool:
     if len(start) < 8:
         return False
     group, element = int.from_bytes(start[:2], order), int.from_bytes(start[2:4], order)
-    tag = group << 16 | element
-    if element > _LAST_FIRST_ELEMENT.get(group, -1) or not (element == 0 or dictionary_has_tag(tag)):
+    if element > _LAST_FIRST_ELEMENT.get(group, -1):
         return False
-    vr = dictionary_VR(tag) if element else "UL"  # a group length (PS3.5 7.2)
+    try:
+        vr = vr_for_tag(group << 16 | element) if element else "UL"  # a group length (PS3.5 7.2)
+    except KeyError:
+        return False
     explicit = start[4:6] in (vr.encode(), b"UN")
     if order == "big" and (not explicit or group == _FILE_META_GROUP):
         return False  # there is no implicit VR big endian, and file meta information is little endian

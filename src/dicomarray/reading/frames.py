@@ -8,21 +8,28 @@ stand for those of the data set.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dicomarray.errors import GeometryError, HeaderError, InputError
-from dicomarray.geometry import Plane
+from dicomarray.geometry import FARTHEST_MM, Plane
 from dicomarray.reading.element_values import Value
 from dicomarray.reading.headers import Header, numbers_of
-from dicomarray.reading.mosaics import Picture, Tile, is_mosaic, tiles_of
+from dicomarray.reading.mosaic_words import is_mosaic
 from dicomarray.reading.multiframe import frame_attributes
 from dicomarray.reading.native import NATIVE_SYNTAXES
 from dicomarray.reading.pixel_source import DEFLATED
 from dicomarray.reading.pixels import read_frames
+from dicomarray.reading.remote import size_of, whole
 from dicomarray.values import Array, Rescale
+
+if TYPE_CHECKING:
+    from dicomarray.reading.mosaics import Tile
 
 # No scanner writes more frames in one object; a larger number is damage.
 MOST_FRAMES = 1_000_000
@@ -30,6 +37,31 @@ MOST_FRAMES = 1_000_000
 LEAST_FRAGMENT_BYTES = 10
 # To how many bytes one deflated byte can inflate (zlib's "technical details").
 GREATEST_DEFLATION = 1032
+
+
+class FrameAttributes(Mapping[str, Value]):
+    """The attributes of a frame over those of its instance: a `ChainMap` of two, and several times faster."""
+
+    __slots__ = ("_common", "_own")
+
+    def __init__(self, own: Mapping[str, Value], common: Mapping[str, Value]) -> None:
+        self._own, self._common = own, common
+
+    def __getitem__(self, name: str) -> Value:
+        return self._own[name] if name in self._own else self._common[name]
+
+    def get(self, name: str, default: Value = None) -> Value:
+        """The value, or the default for an absent attribute."""
+        return self._own[name] if name in self._own else self._common.get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._common
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._common, **self._own})
+
+    def __len__(self) -> int:
+        return len({**self._common, **self._own})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +127,7 @@ def frames_of(header: Header) -> list[Frame]:
     if groups is None:
         return [_frame(header, index, header.attributes, count > 1) for index in range(count)]
     common = dict(header.attributes)
-    return [_frame(header, index, ChainMap(group, common), True) for index, group in enumerate(groups)]
+    return [_frame(header, index, FrameAttributes(group, common), True) for index, group in enumerate(groups)]
 
 
 def read_images(frames: Sequence[Frame]) -> Array:
@@ -107,13 +139,16 @@ def read_images(frames: Sequence[Frame]) -> Array:
         Where pixel data is missing, truncated or damaged; and what else `read_frames` raises.
     """
     path = frames[0].header.path
-    if frames[0].tile is None:
-        return read_frames(path, [frame.index for frame in frames])
-    picture = read_frames(path, [0])[0]
+    with whole([frames[0].header]):
+        if frames[0].tile is None:
+            return read_frames(path, [frame.index for frame in frames])
+        picture = read_frames(path, [0])[0]
     return np.stack([frame.tile.cut(picture) for frame in frames if frame.tile is not None])
 
 
 def _tile_frames(header: Header) -> list[Frame]:
+    from dicomarray.reading.mosaics import Picture, tiles_of
+
     whole = _frame(header, 0, header.attributes, multiframe=False)
     common = dict(header.attributes)
     return [
@@ -144,7 +179,7 @@ def _frame_count(header: Header) -> int:
 def _check_room(header: Header, count: int) -> None:
     """So many frames need a file of some size: a false number must not cost memory."""
     try:
-        size = header.path.stat().st_size
+        size = size_of(header.path)
     except OSError as error:
         raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
     needed = int(count * _least_frame_bytes(header))
@@ -166,7 +201,8 @@ def _least_frame_bytes(header: Header) -> float:
 
 def _frame(header: Header, index: int, attributes: Mapping[str, Value], multiframe: bool) -> Frame:
     def numbers(keyword: str, size: int) -> tuple[float, ...] | None:
-        return numbers_of(attributes.get(keyword), keyword, size, header.path)
+        value = attributes.get(keyword)
+        return None if value is None else _known_numbers(value, keyword, size, header)
 
     rows, columns = numbers("Rows", 1), numbers("Columns", 1)
     if rows is None or columns is None or min(*rows, *columns) < 1:
@@ -175,14 +211,40 @@ def _frame(header: Header, index: int, attributes: Mapping[str, Value], multifra
     return Frame(
         header=header,
         index=index,
-        plane=_plane(header, numbers("ImagePositionPatient", 3), numbers("ImageOrientationPatient", 6),
-                     numbers("PixelSpacing", 2)),
+        plane=_plane(
+            header,
+            numbers_of(attributes.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.path),
+            numbers("ImageOrientationPatient", 6),
+            numbers("PixelSpacing", 2),
+        ),
         rows=int(rows[0]),
         columns=int(columns[0]),
-        rescale=Rescale(1.0 if slope is None else slope[0], 0.0 if intercept is None else intercept[0]),
+        rescale=_rescale(1.0 if slope is None else slope[0], 0.0 if intercept is None else intercept[0]),
         attributes=attributes,
         of_multiframe=multiframe,
-    )  # fmt: skip
+    )
+
+
+def _known_numbers(value: Value, keyword: str, size: int, header: Header) -> tuple[float, ...] | None:
+    """As `numbers_of`; thousands of frames have the same few values."""
+    try:
+        known = _finite_numbers(value, size)
+    except TypeError:  # something that has no hash is no number
+        known = None
+    return numbers_of(value, keyword, size, header.path) if known is None else known
+
+
+@lru_cache(maxsize=1024)
+def _finite_numbers(value: Value, size: int) -> tuple[float, ...] | None:
+    try:
+        return numbers_of(value, "", size, Path())
+    except HeaderError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _rescale(slope: float, intercept: float) -> Rescale:
+    return Rescale(slope, intercept)
 
 
 def _plane(
@@ -195,6 +257,16 @@ def _plane(
     if position is None or orientation is None or spacing is None or not any(orientation):
         return None
     try:
-        return Plane.from_attributes(position, orientation, spacing)
+        if max(map(abs, (*position, *spacing))) > FARTHEST_MM:
+            return Plane.from_attributes(position, orientation, spacing)  # it says what is wrong
+        at_origin = _plane_at_origin(orientation, spacing)
     except GeometryError as error:
         raise GeometryError(f"{header.path}: {error}") from error
+    x, y, z = position
+    return Plane((x, y, z), at_origin.row_direction, at_origin.column_direction, at_origin.pixel_spacing)
+
+
+@lru_cache(maxsize=1024)
+def _plane_at_origin(orientation: tuple[float, ...], spacing: tuple[float, ...]) -> Plane:
+    """What the slices of a stack share, checked once."""
+    return Plane.from_attributes((0.0, 0.0, 0.0), orientation, spacing)

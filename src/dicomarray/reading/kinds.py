@@ -6,8 +6,9 @@ originals and copies of a scan in another form are volumes of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -108,10 +109,14 @@ def component_of(frame: Frame) -> str:
     return next((_COMPONENTS[word] for word in words if word in _COMPONENTS), "")
 
 
-def _image_type(frame: Frame) -> list[str]:
+def _image_type(frame: Frame) -> tuple[str, ...]:
     value = frame.attributes.get("FrameType") or frame.attributes.get("ImageType") or ()
-    values = value if isinstance(value, tuple) else (value,)
-    return [str(v or "").upper() for v in values]
+    return _upper_words(value if isinstance(value, tuple) else (value,))
+
+
+@lru_cache(maxsize=256)
+def _upper_words(values: tuple[Hashable, ...]) -> tuple[str, ...]:
+    return tuple(str(value or "").upper() for value in values)
 
 
 def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:

@@ -18,9 +18,10 @@ from pydicom.dataset import Dataset
 from dicomarray.errors import GeometryError, HeaderError, InputError
 from dicomarray.geometry import COSINE_TOLERANCE, Matrix, Plane
 from dicomarray.reading.csa import MAGIC, ProtocolSlices, parse_csa, parse_protocol
+from dicomarray.reading.data_sets import read_header
 from dicomarray.reading.element_values import Value
 from dicomarray.reading.headers import Header, numbers_of
-from dicomarray.reading.pixel_source import read_header
+from dicomarray.reading.mosaic_words import UIH_GRID
 from dicomarray.reading.private_elements import (
     PrivateElement,
     all_private_tags,
@@ -32,10 +33,6 @@ from dicomarray.reading.private_elements import (
 )
 from dicomarray.values import Array
 
-# Words of Image Type.
-SIEMENS_MOSAIC, UIH_GRID = "MOSAIC", "VFRAME"
-# Enhanced MR objects have a frame for each slice, also where the scanner left the word MOSAIC in them.
-ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4."
 # Least cosine between the slice normal of the private header and the image's own.  Of the private one only
 # the sign is needed; where it points somewhere else altogether, one of both is wrong.
 NORMAL_AGREEMENT = 0.9
@@ -74,6 +71,10 @@ class Tile:
         """The slice, shape (rows, columns) or (rows, columns, 3), of the whole picture; no copy."""
         return picture[self.row : self.row + self.rows, self.column : self.column + self.columns]
 
+    def place(self, picture: Array, image: Array) -> None:
+        """The reverse of `cut`: the slice, (rows, columns), into its place in the whole picture."""
+        self.cut(picture)[...] = image
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -86,17 +87,6 @@ class Picture:
 
     def error(self, problem: str) -> GeometryError:
         return GeometryError(f"{self.header.path}: a mosaic, all slices tiled into one image, but {problem}")
-
-
-def is_mosaic(header: Header) -> bool:
-    """Whether the file's one image is made of several slices: by Image Type, which is all there is."""
-    words = (header.text("ImageType") or "").upper().split("\\")
-    return (
-        header.text("Modality") == "MR"
-        and (SIEMENS_MOSAIC in words or UIH_GRID in words)
-        and not (header.text("SOPClassUID") or "").startswith(ENHANCED_MR)
-        and header.attributes.get("NumberOfFrames") in (None, 1)
-    )
 
 
 def tiles_of(picture: Picture) -> list[Tile]:

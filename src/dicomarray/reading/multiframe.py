@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dicomarray.errors import HeaderError
 from dicomarray.geometry import Plane
 from dicomarray.reading.element_values import Value
-from dicomarray.reading.headers import Header, read_header
+from dicomarray.reading.headers import Header
 
 FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
@@ -20,7 +20,7 @@ def frame_attributes(header: Header, count: int) -> list[dict[str, Value]] | Non
     HeaderError
         Where the number of frames and what describes them do not fit.
     """
-    groups = read_header(header.path, FUNCTIONAL_GROUPS).attributes
+    groups = header.further(FUNCTIONAL_GROUPS)
     shared, per_frame = (_items(header, keyword, groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
     if shared or per_frame:
         return _functional_groups(header, count, shared, per_frame)
@@ -52,22 +52,30 @@ def _functional_groups(
             f"{len(per_frame)} items; the file is damaged"
         )
     common = flatten(shared[0]) if shared else {}
-    return [common | (flatten(per_frame[index]) if per_frame else {}) for index in range(count)]
+    known: dict[int, dict[str, Value]] = {}
+    return [common | (flatten(per_frame[index], known) if per_frame else {}) for index in range(count)]
 
 
-def flatten(group: Mapping[str, Value]) -> dict[str, Value]:
+def flatten(group: Mapping[str, Value], known: dict[int, dict[str, Value]] | None = None) -> dict[str, Value]:
     """All standard attributes inside a functional group's macros by keyword: each macro has one item.
 
     Vendors put whole classic data sets into private sequences here, with another idea of the position.
+    ``known`` keeps what was made of an item, by its `id`, for other frames that share it.
     """
     flat: dict[str, Value] = {}
     for keyword, value in group.items():
-        if keyword.startswith("("):
+        if keyword[0] == "(":
             continue
-        if isinstance(value, tuple) and value and isinstance(value[0], Mapping):
-            flat |= flatten(value[0])
+        if type(value) is tuple and value and (type(value[0]) is dict or isinstance(value[0], Mapping)):
+            flat |= _of_macro(value[0], {} if known is None else known)
         else:
             flat[keyword] = value
+    return flat
+
+
+def _of_macro(item: Mapping[str, Value], known: dict[int, dict[str, Value]]) -> dict[str, Value]:
+    if (flat := known.get(id(item))) is None:
+        flat = known[id(item)] = flatten(item, known)
     return flat
 
 

@@ -6,9 +6,7 @@ Nothing but the bytes of the frame is read, so that one frame of a large file co
 from __future__ import annotations
 
 import numpy as np
-from pydicom.pixels.processing import convert_color_space
 
-from dicomarray.reading.codecs import stored_bits
 from dicomarray.reading.pixel_description import PixelDescription
 from dicomarray.reading.pixel_source import DEFLATED, PixelSource
 from dicomarray.values import Array, StoredType
@@ -60,31 +58,74 @@ def check_native(source: PixelSource, description: PixelDescription) -> None:
         )
 
 
-def native_frame(source: PixelSource, description: PixelDescription, frame: int) -> Array:
-    """One frame of native pixel data, read from its place (PS3.5 8.1, PS3.3 C.7.6.3.1)."""
-    dtype = description.array_dtype
-    first_bit = frame * _native_bits(description)
-    end_bit = first_bit + _native_bits(description)
-    first, end = first_bit // 8, -(-end_bit // 8)
-    big_endian = description.transfer_syntax == BIG_ENDIAN
+def native_frames(
+    source: PixelSource, description: PixelDescription, first: int, count: int = 1, out: Array | None = None
+) -> Array:
+    """Native frames, read from their place (PS3.5 8.1, PS3.3 C.7.6.3.1), shape (count, *frame_shape).
+
+    They are read into ``out``, of that shape, `array_dtype` and C-contiguous, where it is given and they lie
+    in the file as they lie in an array: then it is what is returned.
+    """
     if description.stored.bits_allocated == 1:
-        bits = np.unpackbits(
-            np.frombuffer(_read(source, description, first, end), np.uint8), bitorder="little"
-        )
-        start = first_bit - 8 * first
-        return bits[start : start + end_bit - first_bit].reshape(description.frame_shape)
-    if big_endian and source.vr == "OW" and dtype.itemsize == 1:
-        data = _read_swapped(source, description, first, end)
+        return _native_bitmaps(source, description, first, count)
+    frame_bytes = _native_bits(description) // 8
+    big_endian = description.transfer_syntax == BIG_ENDIAN
+    if big_endian and source.vr == "OW" and description.array_dtype.itemsize == 1:
+        data = _read_swapped(source, description, first * frame_bytes, (first + count) * frame_bytes)
+        words = np.frombuffer(data, np.uint8)
     else:
-        data = _read(source, description, first, end)
-    kind = "f" if description.stored.floating else "u"
-    words = np.frombuffer(data, np.dtype(f"{'>' if big_endian else '<'}{kind}{dtype.itemsize}"))
-    if description.stored.floating:
-        return words.reshape(description.frame_shape)
-    values = stored_bits(words, description)
-    if description.samples == 1:
-        return values.reshape(description.frame_shape)
-    return _native_colour(values, description)
+        words = _room(description, count, out)
+        _read_into(source, description, first * frame_bytes, words)
+        if big_endian:
+            words.byteswap(inplace=True)
+    shape = (count, *description.frame_shape)
+    values = words if description.stored.floating else stored_bits(words, description)
+    if description.stored.floating or description.samples == 1 or _is_interleaved_rgb(description):
+        return values if values.shape == shape else values.reshape(shape)
+    return np.stack([_native_colour(frame, description) for frame in values.reshape(count, -1)])
+
+
+def stored_bits(words: Array, description: PixelDescription) -> Array:
+    """Stored values from whole allocated words: the bits up to High Bit, sign extended (PS3.5 8.1.1).
+
+    What stands above High Bit, such as overlays of old files, is cut off.  Any shape; the words, in native
+    byte order and of the size of the stored type, become the values in place where they can be written to.
+    """
+    stored, dtype = description.stored, description.array_dtype
+    values = words if words.dtype == dtype else words.view(dtype)
+    if stored.bits_stored == 8 * dtype.itemsize:
+        return values
+    unsigned = words.view(np.dtype(f"u{dtype.itemsize}"))
+    room = values if words.flags.writeable else np.empty(words.shape, dtype)
+    if not stored.signed:
+        shifted = np.right_shift(unsigned, description.low_bit, out=room) if description.low_bit else unsigned
+        return np.asarray(np.bitwise_and(shifted, stored.maximum, out=room))
+    above = 8 * dtype.itemsize - 1 - description.high_bit
+    if above:
+        unsigned = np.left_shift(unsigned, above, out=room.view(unsigned.dtype))
+    return np.asarray(np.right_shift(unsigned.view(dtype), above + description.low_bit, out=room))
+
+
+def _is_interleaved_rgb(description: PixelDescription) -> bool:
+    return description.photometric == "RGB" and not description.planar
+
+
+def _room(description: PixelDescription, count: int, out: Array | None) -> Array:
+    """Memory for the allocated words of so many frames; its file holds as many, which was checked."""
+    if out is not None and description.photometric != "YBR_FULL_422":
+        return out
+    dtype = description.array_dtype
+    return np.empty(count * _native_bits(description) // (8 * dtype.itemsize), dtype)
+
+
+def _native_bitmaps(source: PixelSource, description: PixelDescription, first: int, count: int) -> Array:
+    first_bit = first * _native_bits(description)
+    end_bit = first_bit + count * _native_bits(description)
+    packed = np.empty(-(-end_bit // 8) - first_bit // 8, np.uint8)
+    _read_into(source, description, first_bit // 8, packed)
+    start = first_bit % 8
+    bits = np.unpackbits(packed, bitorder="little")[start : start + end_bit - first_bit]
+    return bits.reshape(count, *description.frame_shape)
 
 
 def _native_colour(values: Array, description: PixelDescription) -> Array:
@@ -110,21 +151,25 @@ def ybr_to_rgb(colour: Array, description: PixelDescription) -> Array:
             f"PixelRepresentation {int(description.stored.signed)}; "
             "the standard defines it for 8 unsigned bits (PS3.3 C.7.6.3.1.2)"
         )
+    from pydicom.pixels.processing import convert_color_space
+
     return np.asarray(convert_color_space(colour, "YBR_FULL", "RGB"))
 
 
-def _read(source: PixelSource, description: PixelDescription, first: int, end: int) -> bytes:
-    """Bytes ``first`` to ``end`` of the value."""
+def _read_into(source: PixelSource, description: PixelDescription, first: int, room: Array) -> None:
+    """The bytes from ``first`` of the value on, as many as there is room for."""
     source.stream.seek(source.start + first)
-    data = source.stream.read(end - first)
-    if len(data) != end - first:
-        raise description.trouble("the file became shorter while it was read")
-    return data
+    rest = room.data.cast("B")
+    while rest:  # an unbuffered stream may give less than it is asked for
+        read = source.stream.readinto(rest)  # type: ignore[attr-defined]  # BinaryIO's stub forgets it
+        if not read:
+            raise description.trouble("the file became shorter while it was read")
+        rest = rest[read:]
 
 
 def _read_swapped(source: PixelSource, description: PixelDescription, first: int, end: int) -> bytes:
-    """The same of 8-bit samples that were stored in big endian words, two in each (PS3.5 7.3, 8.1.2)."""
+    """8-bit samples that were stored in big endian words, two in each (PS3.5 7.3, 8.1.2)."""
     start = first - first % 2
-    data = _read(source, description, start, min(end + end % 2, source.size))
-    data += b"\0" * (len(data) % 2)
-    return np.frombuffer(data, np.uint16).byteswap().tobytes()[first - start : end - start]
+    data = np.zeros(end + end % 2 - start, np.uint8)
+    _read_into(source, description, start, data[: min(len(data), source.size - start)])
+    return data.view(np.uint16).byteswap().tobytes()[first - start : end - start]

@@ -1,22 +1,23 @@
 """A reader of its own for the hot path: it walks a Part 10 file's elements and takes what is asked for.
 
-It reads explicit and implicit little endian, encapsulated or not, and says None to anything that it does
-not understand with certainty: another byte order, a deflated data set, no preamble, an unknown VR, tags out
+It reads explicit and implicit little endian, encapsulated or not, and doubts anything that it does not
+understand with certainty: another byte order, a deflated data set, no preamble, an unknown VR, tags out
 of order, a length that leaves the file.  Then pydicom reads the file; a test holds the two side by side.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from struct import Struct
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from dicomarray.reading.files import PREAMBLE
 
 # Most headers fit: one read of the file is enough for them.  Bytes.
 FIRST_READ = 16 * 1024
-NEXT_READ = 64 * 1024
+NEXT_READ = 16 * 1024
 # Sequences of undefined length hold items that hold sequences; real ones are a few levels deep.
 DEEPEST = 16
 
@@ -24,16 +25,20 @@ IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _OTHERS = frozenset(("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"))  # big endian, deflated
 _DICOM_UIDS = "1.2.840.10008."
 # (0002,0002) Media Storage SOP Class UID, (0002,0010) Transfer Syntax UID
-_MEDIA_STORAGE_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
+MEDIA_STORAGE_CLASS, TRANSFER_SYNTAX = 0x00020002, 0x00020010
 # (7FE0,0008) Float, (7FE0,0009) Double Float, (7FE0,0010) Pixel Data
 PIXEL_DATA = (0x7FE00008, 0x7FE00009, 0x7FE00010)
-_META_GROUP = b"\x02\x00"
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_UNDEFINED = 0xFFFFFFFF
+META_GROUP = b"\x02\x00"
+# Where the file meta information begins, in bytes (PS3.10 7.1).
+META_START = PREAMBLE + 4
+ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+UNDEFINED = 0xFFFFFFFF
 
 # PS3.5 7.1.2: VRs with 16 and with 32 bits of length.
-_SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+# bytes from the tag to the value, by VR
+_HEAD_BYTES = dict.fromkeys(SHORT_VRS, 8) | dict.fromkeys(LONG_VRS, 12)
 _TAG_AND_LENGTH = Struct("<HHL").unpack_from
 _EXPLICIT = Struct("<HH2sH").unpack_from
 _LENGTH = Struct("<L").unpack_from
@@ -41,14 +46,20 @@ _LENGTH = Struct("<L").unpack_from
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """The VR as the file says it (None in implicit VR) and the value's bytes."""
+    """The VR as the file says it (None in implicit VR) and the value's bytes.
+
+    ``value`` is None where the value is longer than was asked for; ``length`` tells how many bytes it has in
+    either case.  Where the file leaves the length of a sequence ``undefined``, the value is its items and
+    delimiters as they stand in the file, the Sequence Delimitation Item included (PS3.5 7.5).
+    """
 
     vr: str | None
-    value: bytes
+    value: bytes | None
+    length: int
+    undefined: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PixelPlace:
+class PixelPlace(NamedTuple):
     """Where the value of the pixel data lies: bytes from the file's start; length None where undefined."""
 
     tag: int
@@ -67,132 +78,206 @@ class Part10:
     pixels: PixelPlace | None
     size: int
 
+    @property
+    def explicit(self) -> bool:
+        """Whether the elements carry their VR (PS3.5 7.1)."""
+        return self.transfer_syntax != IMPLICIT_LITTLE_ENDIAN
 
-class _DoubtError(Exception):
+
+class DoubtError(Exception):
     """Something that this reader does not understand with certainty."""
 
 
-class _Walker:
-    """The bytes of a file around a place, and the elements from there on."""
+# One element in its file: tag, VR, where its value starts, how many bytes that has, and whether the file
+# leaves that open (then items and delimiters are counted).  A plain tuple: a class costs as much as parsing.
+Place = tuple[int, bytes | None, int, int, bool]
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
-        self.size = os.fstat(stream.fileno()).st_size
+
+class Window:
+    """The bytes of a file from ``base`` on, as far as they were read; it moves along."""
+
+    __slots__ = ("_read_at", "base", "data", "end", "size")
+
+    def __init__(self, read_at: Callable[[int, int], bytes], size: int) -> None:
+        self._read_at = read_at
+        self.size = size
         self.base = 0
-        self.data = stream.read(FIRST_READ)
-        self.explicit = True
+        self.data = read_at(0, FIRST_READ)
+        self.end = len(self.data)
 
-    def at(self, place: int, count: int) -> int:
-        """Where in ``data`` the ``count`` bytes from ``place`` on begin; they are read where needed."""
+    def hold(self, place: int, count: int) -> None:
+        """Have the ``count`` bytes from a place on in ``data``; DoubtError where the file ends before."""
+        if place >= self.base and place + count <= self.end:
+            return
         if place + count > self.size:
-            raise _DoubtError
-        if place < self.base or place + count > self.base + len(self.data):
-            self.stream.seek(place)
-            self.data, self.base = self.stream.read(max(count, NEXT_READ)), place
-            if len(self.data) < count:
-                raise _DoubtError
-        return place - self.base
+            raise DoubtError
+        self.data, self.base = self._read_at(place, max(count, NEXT_READ)), place
+        self.end = place + len(self.data)
+        if len(self.data) < count:
+            raise DoubtError
 
-    def element(self, place: int) -> tuple[int, bytes | None, int, int]:
-        """Tag, VR, place and length of the value of the element at a place."""
-        offset = self.at(place, 8)
-        if not self.explicit:
-            group, number, length = _TAG_AND_LENGTH(self.data, offset)
-            return group << 16 | number, None, place + 8, length
-        group, number, vr, length = _EXPLICIT(self.data, offset)
-        if vr in _SHORT:
-            return group << 16 | number, vr, place + 8, length
-        if vr not in _LONG:
-            raise _DoubtError
-        (length,) = _LENGTH(self.data, self.at(place + 8, 4))
-        return group << 16 | number, vr, place + 12, length
-
-    def value(self, place: int, length: int) -> bytes:
-        offset = self.at(place, length)
-        return self.data[offset : offset + length]
-
-    def after_sequence(self, place: int, depth: int = 0) -> int:
-        """The place behind a sequence of undefined length whose items begin at a place."""
-        if depth > DEEPEST:
-            raise _DoubtError
-        while True:
-            group, number, length = _TAG_AND_LENGTH(self.data, self.at(place, 8))
-            tag, place = group << 16 | number, place + 8
-            if tag == _SEQUENCE_END:
-                return place
-            if tag != _ITEM:
-                raise _DoubtError
-            place = self._after_item(place, depth) if length == _UNDEFINED else place + length
-
-    def _after_item(self, place: int, depth: int) -> int:
-        while True:
-            group, number, _ = _TAG_AND_LENGTH(self.data, self.at(place, 8))
-            if group << 16 | number == _ITEM_END:
-                return place + 8
-            _, vr, place, length = self.element(place)
-            if length != _UNDEFINED:
-                place += length
-            elif vr in (b"SQ", None):
-                place = self.after_sequence(place, depth + 1)
-            else:
-                raise _DoubtError
+    def bytes_at(self, place: int, count: int) -> bytes:
+        """A copy of the ``count`` bytes from a place on."""
+        self.hold(place, count)
+        return self.data[place - self.base : place - self.base + count]
 
 
-def read_part10(stream: BinaryIO, wanted: frozenset[int]) -> Part10 | None:
+def window_of(stream: BinaryIO) -> Window:
+    """A window onto a real file that is open as a stream."""
+
+    def read_at(place: int, count: int) -> bytes:
+        stream.seek(place)
+        return stream.read(count)
+
+    return Window(read_at, os.fstat(stream.fileno()).st_size)
+
+
+def element_at(window: Window, place: int, explicit: bool, depth: int = 0) -> Place:
+    """The element that starts at a place; of pixel data the length is what the file says.
+
+    Raises
+    ------
+    DoubtError
+        For an unknown VR, an undefined length of anything but a sequence, and where the file ends.
+    """
+    if place < window.base or place + 12 > window.end:
+        window.hold(place, min(12, max(8, window.size - place)))  # 8 bytes can be the last of a file
+    if explicit:
+        group, number, vr, length = _EXPLICIT(window.data, place - window.base)
+        head = _HEAD_BYTES.get(vr)
+        if head == 12:
+            window.hold(place, 12)
+            (length,) = _LENGTH(window.data, place - window.base + 8)
+        elif head is None:
+            raise DoubtError
+    else:
+        group, number, length = _TAG_AND_LENGTH(window.data, place - window.base)
+        vr, head = None, 8
+    tag, value = group << 16 | number, place + head
+    if length != UNDEFINED or (tag in PIXEL_DATA and depth == 0):
+        return tag, vr, value, length, length == UNDEFINED
+    if vr not in (b"SQ", None):
+        raise DoubtError
+    return tag, vr, value, _after_sequence(window, value, explicit, depth) - value, True
+
+
+def _after_sequence(window: Window, place: int, explicit: bool, depth: int) -> int:
+    """The place behind a sequence of undefined length whose items begin at a place (PS3.5 7.5)."""
+    if depth > DEEPEST:
+        raise DoubtError
+    while True:
+        window.hold(place, 8)
+        group, number, length = _TAG_AND_LENGTH(window.data, place - window.base)
+        tag, place = group << 16 | number, place + 8
+        if tag == _SEQUENCE_END:
+            return place
+        if tag != ITEM:
+            raise DoubtError
+        place = _after_item(window, place, explicit, depth) if length == UNDEFINED else place + length
+
+
+def _after_item(window: Window, place: int, explicit: bool, depth: int) -> int:
+    while True:
+        window.hold(place, 8)
+        group, number, _ = _TAG_AND_LENGTH(window.data, place - window.base)
+        if group << 16 | number == _ITEM_END:
+            return place + 8
+        _, _, value, length, _ = element_at(window, place, explicit, depth + 1)
+        place = value + length
+
+
+@dataclass(frozen=True, slots=True)
+class FileMeta:
+    """What the file meta information says, and where the data set behind it starts (PS3.10 7.1)."""
+
+    transfer_syntax: str
+    media_storage_class: str | None
+    end: int
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the elements of the data set carry their VR (PS3.5 7.1)."""
+        return self.transfer_syntax != IMPLICIT_LITTLE_ENDIAN
+
+
+def read_file_meta(window: Window) -> FileMeta:
+    """The file meta information; DoubtError where it is missing, or the data set is not read here."""
+    if window.bytes_at(PREAMBLE, 4) != b"DICM":
+        raise DoubtError
+    found: dict[int, str] = {}
+    place = META_START
+    while window.bytes_at(place, 2) == META_GROUP:
+        tag, _, value, length, _ = element_at(window, place, True)
+        if tag in (MEDIA_STORAGE_CLASS, TRANSFER_SYNTAX):
+            found[tag] = window.bytes_at(value, length).rstrip(b" \0").decode("latin-1")
+        place = value + length
+    syntax = found.get(TRANSFER_SYNTAX, "")
+    if not syntax.startswith(_DICOM_UIDS) or syntax in _OTHERS:
+        raise DoubtError
+    if syntax == IMPLICIT_LITTLE_ENDIAN and window.bytes_at(place + 4, 2) in _HEAD_BYTES:
+        raise DoubtError  # it says implicit, and looks explicit
+    return FileMeta(syntax, found.get(MEDIA_STORAGE_CLASS), place)
+
+
+def walk(window: Window, place: int, explicit: bool) -> Iterator[Place]:
+    """The elements of the data set from a place on, up to and with the pixel data or to the file's end.
+
+    Raises
+    ------
+    DoubtError
+        Where something is not understood with certainty: what was told before it must not be used.
+    """
+    last, size = 0, window.size
+    while place < size:
+        element = element_at(window, place, explicit)
+        tag = element[0]
+        if tag <= last or tag >= ITEM:
+            raise DoubtError
+        yield element
+        if tag in PIXEL_DATA:
+            return
+        last, place = tag, element[2] + element[3]
+    if place != size:
+        raise DoubtError
+
+
+def pixel_place(element: Place) -> PixelPlace:
+    """The place of pixel data from its element."""
+    tag, vr, value, length, undefined = element
+    return PixelPlace(tag, value, None if undefined else length, vr_text(vr))
+
+
+def read_part10(
+    stream: BinaryIO,
+    wanted: frozenset[int] | Callable[[int], bool] | None,
+    *,
+    longest: int | None = None,
+) -> Part10 | None:
     """The wanted elements of a file, by tag; None where pydicom had better read it.
 
-    ``stream`` is a real file at its start.  Values are copied bytes; nothing is read behind the tag of the
-    pixel data, and no memory is taken on a length that the file does not hold.
+    ``stream`` is a real file at its start; ``wanted`` are tags, or what tells of a tag whether it is wanted;
+    None means every element before the pixel data, sequences and private ones too.  Values are copied bytes,
+    those of more than ``longest`` bytes are left out; nothing is read behind the tag of the pixel data, and
+    no memory is taken on a length that the file does not hold.
     """
+    window = window_of(stream)
+    wants = wanted.__contains__ if isinstance(wanted, frozenset) else wanted
     try:
-        return _read(_Walker(stream), wanted)
-    except _DoubtError:
+        meta = read_file_meta(window)
+        elements: dict[int, Element] = {}
+        pixels = None
+        for element in walk(window, meta.end, meta.explicit):
+            tag, vr, value, length, undefined = element
+            if tag in PIXEL_DATA:
+                pixels = pixel_place(element)
+            elif wants is None or wants(tag):
+                content = window.bytes_at(value, length) if longest is None or length <= longest else None
+                elements[tag] = Element(vr_text(vr), content, length, undefined)
+    except DoubtError:
         return None
+    return Part10(meta.transfer_syntax, meta.media_storage_class, elements, pixels, window.size)
 
 
-def _read(walker: _Walker, wanted: frozenset[int]) -> Part10:
-    if walker.data[PREAMBLE : PREAMBLE + 4] != b"DICM":
-        raise _DoubtError
-    syntax, media_storage_class, place = _file_meta(walker, PREAMBLE + 4)
-    walker.explicit = syntax != IMPLICIT_LITTLE_ENDIAN
-    if not walker.explicit and walker.value(place + 4, 2) in _SHORT | _LONG:
-        raise _DoubtError  # it says implicit, and looks explicit
-    elements: dict[int, Element] = {}
-    last = 0
-    while place < walker.size:
-        tag, vr, place, length = walker.element(place)
-        if tag <= last or tag >= _ITEM:
-            raise _DoubtError
-        last = tag
-        if tag in PIXEL_DATA:
-            where = PixelPlace(tag, place, None if length == _UNDEFINED else length, _text(vr))
-            return Part10(syntax, media_storage_class, elements, where, walker.size)
-        if length == _UNDEFINED:
-            if tag in wanted or vr not in (b"SQ", None):
-                raise _DoubtError
-            place = walker.after_sequence(place)
-            continue
-        if tag in wanted:
-            elements[tag] = Element(_text(vr), walker.value(place, length))
-        place += length
-    if place != walker.size:
-        raise _DoubtError
-    return Part10(syntax, media_storage_class, elements, None, walker.size)
-
-
-def _file_meta(walker: _Walker, place: int) -> tuple[str, str | None, int]:
-    """Transfer syntax, class, and where the data set begins (PS3.10 7.1)."""
-    found: dict[int, str] = {}
-    while walker.value(place, 2) == _META_GROUP:
-        tag, _, start, length = walker.element(place)
-        if tag in (_MEDIA_STORAGE_CLASS, _TRANSFER_SYNTAX):
-            found[tag] = walker.value(start, length).rstrip(b" \0").decode("latin-1")
-        place = start + length
-    syntax = found.get(_TRANSFER_SYNTAX, "")
-    if not syntax.startswith(_DICOM_UIDS) or syntax in _OTHERS:
-        raise _DoubtError
-    return syntax, found.get(_MEDIA_STORAGE_CLASS), place
-
-
-def _text(vr: bytes | None) -> str | None:
+def vr_text(vr: bytes | None) -> str | None:
+    """The VR of an element as text; None in implicit VR."""
     return None if vr is None else vr.decode("ascii")

@@ -9,15 +9,15 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomarray.errors import HeaderError, PixelError
 from dicomarray.values import StoredType
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA = "PixelData", "FloatPixelData", "DoubleFloatPixelData"
 PIXEL_KEYWORDS = (PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA)
@@ -40,15 +40,11 @@ KEYWORDS = (
     "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
 )  # fmt: skip
 INTEGER_BITS_ALLOCATED = (1, 8, 16, 32)
-# What pydicom raises where the bytes of an element do not make a value.
-UNREADABLE_VALUE = (
-    ValueError,
-    TypeError,
-    KeyError,
-    OverflowError,
-    NotImplementedError,
-    BytesLengthException,
-)
+# PS3.5 A.1, A.2, A.3.
+IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+# What is raised where the bytes of an element do not make a value; pydicom has an error of its own beside.
+UNREADABLE = (ValueError, TypeError, KeyError, OverflowError, NotImplementedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +93,17 @@ class PixelDescription:
         HeaderError
             Where an attribute is missing, unreadable or breaks PS3.3 C.7.6.3; the message names it.
         """
+        from pydicom.errors import BytesLengthException
+
+        def get(keyword: str) -> Any:
+            try:
+                return dataset.get(keyword)
+            except BytesLengthException as error:
+                raise ValueError(str(error)) from error
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pydicom; what is wrong with a value is said here
-            header = _Header(dataset.get, str(path))
+            header = _Header(get, str(path))
             return cls._checked(header, keyword or pixel_keyword(dataset), _transfer_syntax(dataset, path))
 
     @classmethod
@@ -141,6 +145,11 @@ class PixelDescription:
         return plane if self.samples == 1 else (*plane, self.samples)
 
     @property
+    def frame_bytes(self) -> int:
+        """What the stored values of one frame take in an array."""
+        return self.rows * self.columns * self.samples * self.array_dtype.itemsize
+
+    @property
     def low_bit(self) -> int:
         """Position of the least significant stored bit in the allocated word."""
         return self.high_bit + 1 - self.stored.bits_stored
@@ -167,7 +176,7 @@ class _Header:
         """The attribute's value; None where it is absent or empty."""
         try:
             found = self.get(keyword)
-        except UNREADABLE_VALUE as error:
+        except UNREADABLE as error:
             raise HeaderError(f"{self.path}: {keyword} cannot be read: {error}; repair the file") from error
         return None if found in (None, "") else found
 
@@ -242,5 +251,5 @@ def _transfer_syntax(dataset: Dataset, path: str | PathLike[str]) -> str:
     if implicit is None or little_endian is None:
         raise HeaderError(f"{path}: TransferSyntaxUID is missing (PS3.10 7.1); set it in file_meta")
     if implicit:
-        return str(ImplicitVRLittleEndian)
-    return str(ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian)
+        return IMPLICIT_LITTLE_ENDIAN
+    return EXPLICIT_LITTLE_ENDIAN if little_endian else EXPLICIT_BIG_ENDIAN

@@ -6,42 +6,43 @@ as indices.  Only colour is converted: always RGB.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from pydicom.config import IGNORE
-from pydicom.datadict import keyword_for_tag, tag_for_keyword
-from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from dicomarray.errors import InputError, UsageError
-from dicomarray.reading.codecs import COMPRESSIONS, decode_frame, decodes_to_rgb
+from dicomarray.reading.dictionary import USUAL
 from dicomarray.reading.element_values import decode, value_representation
-from dicomarray.reading.fragments import EncapsulationError, Fragment, frame_fragments, read_fragments
-from dicomarray.reading.native import NATIVE_SYNTAXES, check_native, native_frame, ybr_to_rgb
+from dicomarray.reading.native import NATIVE_SYNTAXES, check_native, native_frames, ybr_to_rgb
 from dicomarray.reading.part10 import read_part10
 from dicomarray.reading.pixel_description import KEYWORDS, PixelDescription
-from dicomarray.reading.pixel_source import (
-    DEFLATED,
-    PixelSource,
-    read_header,
-    read_whole,
-    source_in_file,
-    source_in_memory,
-    unpack_offsets,
-)
+from dicomarray.reading.pixel_source import DEFLATED, PIXEL_TAGS, PixelSource, source_at, unpack_offsets
 from dicomarray.values import Array
 
-__all__ = ["OpenPixels", "PixelDescription", "PixelSource", "open_pixels", "read_frames", "read_source"]
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from dicomarray.reading.fragments import Fragment
+
+__all__ = [
+    "FrameReader",
+    "OpenPixels",
+    "PixelDescription",
+    "PixelSource",
+    "open_frames",
+    "open_pixels",
+    "read_frames",
+    "read_source",
+]
 
 
 # What our own reader has to find in a header for the pixel data to be read.
-WALKED_TAGS = {name: int(tag) for name in KEYWORDS if (tag := tag_for_keyword(name)) is not None}
+WALKED_TAGS = {name: USUAL[name][0] for name in KEYWORDS}
 EXTENDED_OFFSETS = 0x7FE00001  # Extended Offset Table, PS3.3 C.7.6.3.1.8
 WALKED = frozenset((EXTENDED_OFFSETS, *WALKED_TAGS.values()))
 WALKED_VRS = (None, "OB", "OW", "OF", "OD")
@@ -76,12 +77,10 @@ def open_pixels(path: str | PathLike[str]) -> Iterator[OpenPixels]:
     PixelError
         Where there is no pixel data, or a kind that is not read.
     """
+    from dicomarray.reading.data_sets import read_header, read_whole, source_in_file, source_in_memory
+
     name = str(path)
-    try:
-        stream = Path(path).open("rb")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror}") from error
-    with stream:
+    with opened(Path(path)) as stream:
         dataset = read_header(stream, name)
         meta = getattr(dataset, "file_meta", None)
         if meta is not None and meta.get("TransferSyntaxUID") == DEFLATED:
@@ -120,89 +119,160 @@ def read_frames(dataset_or_path: Dataset | str | PathLike[str], frames: Sequence
     UsageError
         Where a frame is asked for that the file does not have.
     """
-    if isinstance(dataset_or_path, Dataset):
-        name = str(getattr(dataset_or_path, "filename", None) or "data set")
-        source = source_in_memory(dataset_or_path, name)
-        return read_source(
-            source, PixelDescription.from_dataset(dataset_or_path, name, source.keyword), frames
-        )
-    known = _read_by_walking(Path(dataset_or_path), frames)
-    if known is not None:
-        return known
-    with open_pixels(dataset_or_path) as pixels:
-        return pixels.read(frames)
+    if isinstance(dataset_or_path, str | PathLike):
+        with open_frames(Path(dataset_or_path)) as reader:
+            return reader.read_all(frames)
+    from dicomarray.reading.data_sets import source_in_memory
+
+    name = str(getattr(dataset_or_path, "filename", None) or "data set")
+    source = source_in_memory(dataset_or_path, name)
+    return read_source(source, PixelDescription.from_dataset(dataset_or_path, name, source.keyword), frames)
 
 
-def _read_by_walking(path: Path, frames: Sequence[int] | None) -> Array | None:
-    """The frames of a file that our own reader understands; None where pydicom has to read the header."""
+@contextmanager
+def open_frames(path: Path) -> Iterator[FrameReader]:
+    """The reader of a file's frames, by our own header reader or, where that is in doubt, by pydicom."""
+    with opened(path) as stream:
+        reader = _by_walking(stream, path)
+        if reader is not None:
+            yield reader
+            return
+    with open_pixels(path) as pixels:
+        yield frame_reader(pixels.source, pixels.description)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, open for reading.
+
+    Raises
+    ------
+    InputError
+        Where it cannot be opened.
+    """
     try:
-        with path.open("rb") as stream:
-            part10 = read_part10(stream, WALKED)
-            place = None if part10 is None else part10.pixels
-            if part10 is None or place is None or place.vr not in WALKED_VRS:
-                return None
-            keyword = keyword_for_tag(place.tag)
-            table = part10.elements.get(EXTENDED_OFFSETS)
-            values = {
-                name: decode(value_representation(element.vr, tag, False), element.value, True, ())
-                for name, tag in WALKED_TAGS.items()
-                if (element := part10.elements.get(tag)) is not None
-            }
-            description = PixelDescription.from_values(values, part10.transfer_syntax, str(path), keyword)
-            source = PixelSource(
-                stream=stream,
-                start=place.start,
-                length=place.length,
-                available=part10.size - place.start,
-                keyword=keyword,
-                vr=place.vr or "OW",
-                extended_offsets=() if table is None else unpack_offsets(table.value, str(path)),
-            )
-            return read_source(source, description, frames)
+        stream = path.open("rb")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    with stream:
+        yield stream
+
+
+def _by_walking(stream: BinaryIO, path: Path) -> FrameReader | None:
+    """Of a file that our own reader understands; None where pydicom has to read the header."""
+    try:
+        part10 = read_part10(stream, WALKED)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    place = None if part10 is None else part10.pixels
+    if part10 is None or place is None or place.vr not in WALKED_VRS:
+        return None
+    table = part10.elements.get(EXTENDED_OFFSETS)
+    values = {
+        name: decode(value_representation(element.vr, tag, False), element.value or b"", True, ())
+        for name, tag in WALKED_TAGS.items()
+        if (element := part10.elements.get(tag)) is not None
+    }
+    offsets = () if table is None else unpack_offsets(table.value, str(path))
+    keyword = PIXEL_TAGS[place.tag]
+    description = PixelDescription.from_values(values, part10.transfer_syntax, str(path), keyword)
+    return frame_reader(source_at(stream, place, part10.size, keyword, offsets), description)
 
 
 def read_source(
     source: PixelSource, description: PixelDescription, frames: Sequence[int] | None = None
 ) -> Array:
     """The stored values of ``frames`` from pixel data whose place is known; see `read_frames`."""
-    wanted = _wanted_frames(description, frames)
-    shape = (len(wanted), *description.frame_shape)
-    try:
-        read_one = _frame_reader(source, description)
-        first = [read_one(frame) for frame in wanted[:1]]  # it shows whether the header's sizes are true
-        result = np.empty(shape, description.array_dtype)
-        for place, values in enumerate(chain(first, map(read_one, wanted[1:]))):
-            result[place] = values
-    except MemoryError as error:
-        raise description.trouble(f"there is no memory for an array of shape {shape}") from error
-    except OSError as error:
-        raise description.trouble(f"the pixel data cannot be read: {error.strerror}") from error
-    return result
+    return frame_reader(source, description).read_all(frames)
 
 
-def _wanted_frames(description: PixelDescription, frames: Sequence[int] | None) -> Sequence[int]:
-    if frames is None:
-        return range(description.frames)
-    for frame in frames:
-        if not 0 <= frame < description.frames:
-            raise UsageError(
-                f"{description.path}: frame {frame} was asked for, but NumberOfFrames is "
-                f"{description.frames} (counted from 0)"
-            )
-    return frames
+@dataclass(frozen=True, slots=True)
+class FrameReader:
+    """Reads any frame of one open file; what can be checked without reading one was checked.
+
+    ``fragments`` has those of each frame where the pixel data is compressed, and is None where it is native.
+    """
+
+    source: PixelSource
+    description: PixelDescription
+    fragments: Sequence[Sequence[Fragment]] | None = None
+
+    def on(self, stream: BinaryIO) -> FrameReader:
+        """The same for another stream of the same file: a thread needs one of its own."""
+        return replace(self, source=replace(self.source, stream=stream))
+
+    def read(self, first: int, out: Array | None = None, count: int = 1) -> Array:
+        """Stored values of ``count`` frames from ``first`` on; `array_dtype`, (count, *frame_shape).
+
+        ``out``, of this shape and type and C-contiguous, is memory that may be used for them: the result may
+        be another array, and what ``out`` holds then is no image.
+        """
+        if not 0 <= first <= self.description.frames - count:
+            frames = self.description.frames
+            raise self.description.trouble(f"there are {frames} frames, and the one asked for is none", first)
+        try:
+            if self.fragments is None:
+                return native_frames(self.source, self.description, first, count, out)
+            decoded = [self._decoded(frame) for frame in range(first, first + count)]
+            return decoded[0][np.newaxis] if count == 1 else np.stack(decoded)
+        except MemoryError as error:
+            shape = (count, *self.description.frame_shape)
+            raise self.description.trouble(f"there is no memory for an array of shape {shape}") from error
+        except OSError as error:
+            raise self.description.trouble(f"the pixel data cannot be read: {error.strerror}") from error
+
+    def read_all(self, frames: Sequence[int] | None = None) -> Array:
+        """The frames asked for, or all; see `read_frames`."""
+        wanted = _wanted_frames(self.description, frames)
+        shape = (len(wanted), *self.description.frame_shape)
+        first = [self.read(frame) for frame in wanted[:1]]  # it shows whether the header's sizes are true
+        try:
+            result = np.empty(shape, self.description.array_dtype)
+        except MemoryError as error:
+            raise self.description.trouble(f"there is no memory for an array of shape {shape}") from error
+        for place, frame in enumerate(wanted):
+            room = result[place : place + 1]
+            values = self.read(frame, room) if place else first[0]
+            if values is not room:
+                room[...] = values
+        return result
+
+    def _decoded(self, frame: int) -> Array:
+        from dicomarray.reading.codecs import decode_frame, decodes_to_rgb
+        from dicomarray.reading.fragments import read_fragments
+
+        assert self.fragments is not None  # compressed, as `read` knows
+        description = self.description
+        stream = read_fragments(self.source.stream, self.fragments[frame])
+        decoded = decode_frame(stream, description, frame)
+        if description.samples == 1 or decodes_to_rgb(stream, description):
+            return decoded
+        return ybr_to_rgb(decoded, description)
 
 
-def _frame_reader(source: PixelSource, description: PixelDescription) -> Callable[[int], Array]:
-    """The function that reads one frame; all that can be checked without reading one is checked here."""
+def frame_reader(source: PixelSource, description: PixelDescription) -> FrameReader:
+    """The reader of the frames at a place; all that can be checked without reading one is checked here.
+
+    Raises
+    ------
+    PixelError
+        Where the pixel data cannot be what the description says, or is of a kind that is not read.
+    """
     syntax = description.transfer_syntax
     if syntax in NATIVE_SYNTAXES:
         check_native(source, description)
-        return lambda frame: native_frame(source, description, frame)
+        return FrameReader(source, description)
+    return _compressed_reader(source, description)
+
+
+def _compressed_reader(source: PixelSource, description: PixelDescription) -> FrameReader:
+    from dicomarray.reading.codecs import COMPRESSIONS
+    from dicomarray.reading.fragments import EncapsulationError, frame_fragments
+
+    syntax = description.transfer_syntax
     if syntax not in COMPRESSIONS:
         raise description.trouble(
-            f"pixel data of transfer syntax {UID(syntax, IGNORE).name} ({syntax}) is not read; "
+            f"pixel data of transfer syntax {_name_of(syntax)} ({syntax}) is not read; "
             "convert the file to another one"
         )
     if description.stored.floating:
@@ -215,16 +285,27 @@ def _frame_reader(source: PixelSource, description: PixelDescription) -> Callabl
             description.frames,
             source.extended_offsets,
         )
+        return FrameReader(source, description, fragments)
     except EncapsulationError as error:
         raise description.trouble(str(error)) from error
-    return lambda frame: _compressed_frame(source, fragments[frame], description, frame)
+    except OSError as error:
+        raise description.trouble(f"the pixel data cannot be read: {error.strerror}") from error
 
 
-def _compressed_frame(
-    source: PixelSource, fragments: Sequence[Fragment], description: PixelDescription, frame: int
-) -> Array:
-    stream = read_fragments(source.stream, fragments)
-    decoded = decode_frame(stream, description, frame)
-    if description.samples == 1 or decodes_to_rgb(stream, description):
-        return decoded
-    return ybr_to_rgb(decoded, description)
+def _name_of(syntax: str) -> str:
+    from pydicom.config import IGNORE
+    from pydicom.uid import UID
+
+    return str(UID(syntax, IGNORE).name)
+
+
+def _wanted_frames(description: PixelDescription, frames: Sequence[int] | None) -> Sequence[int]:
+    if frames is None:
+        return range(description.frames)
+    for frame in frames:
+        if not 0 <= frame < description.frames:
+            raise UsageError(
+                f"{description.path}: frame {frame} was asked for, but NumberOfFrames is "
+                f"{description.frames} (counted from 0)"
+            )
+    return frames

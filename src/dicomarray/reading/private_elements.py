@@ -15,7 +15,8 @@ from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.errors import HeaderError
-from dicomarray.reading.element_values import LATIN_1, PYDICOM_FAILURES, Value, decode, plain_value
+from dicomarray.reading.by_pydicom import PYDICOM_FAILURES, plain_value
+from dicomarray.reading.element_values import LATIN_1, Value, decode
 
 # The first block of private elements begins here; below lie the creators of the blocks.
 _FIRST_ELEMENT = 0x1000

@@ -12,7 +12,6 @@ from dicomarray.errors import GeometryError
 from dicomarray.geometry import StackGeometry, missing_slices
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.stacking import spacing_warnings
-from dicomarray.resampling import fill_missing, resample_even, upright
 from dicomarray.values import Rescale
 from dicomarray.volume import Volume
 
@@ -44,6 +43,18 @@ def regrid(volume: Volume, options: ReadOptions) -> Volume:
     return dataclasses.replace(volume, warnings=volume.warnings + spacing_warnings(volume.geometry))
 
 
+def changes_grid(geometry: StackGeometry | None, options: ReadOptions) -> bool:
+    """Whether `regrid` makes other voxels for a volume of this geometry, and needs all of it for that."""
+    if geometry is None:
+        return False
+    gaps = missing_slices(geometry.distances)
+    return (
+        bool(gaps and options.missing in ("fill", "resample"))
+        or (not gaps and not geometry.uniform and options.uneven == "resample")
+        or bool(options.tilt == "upright" and geometry.tilt_degrees)
+    )
+
+
 def _even(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Volume:
     gaps = missing_slices(geometry.distances)
     if gaps and options.missing == "fill":
@@ -51,6 +62,8 @@ def _even(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Volu
     if (gaps and options.missing == "resample") or (
         not gaps and not geometry.uniform and options.uneven == "resample"
     ):
+        from dicomarray.resampling import resample_even
+
         array, even = resample_even(volume.array, geometry, slice_axis=_slice_axis(volume))
         note = (
             f"resampled from {len(geometry.slice_positions)} slices to {len(even.slice_positions)}, "
@@ -61,6 +74,8 @@ def _even(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Volu
 
 
 def _filled(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Volume:
+    from dicomarray.resampling import fill_missing
+
     value = _fill_value(volume, options)
     array, whole, filled = fill_missing(volume.array, geometry, value, _slice_axis(volume))
     count = len(whole.slice_positions)
@@ -86,6 +101,8 @@ def _spread(items: Sequence[Any], count: int, filled: Sequence[int], made: Any) 
 
 
 def _upright(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Volume:
+    from dicomarray.resampling import upright
+
     array, grid = upright(volume.array, geometry, _fill_value(volume, options), _slice_axis(volume))
     note = f"resampled from a tilt of {geometry.tilt_degrees:.2f} degrees to an upright grid"
     return _resampled(volume, array, grid, note)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from dicomarray.errors import GeometryError
 from dicomarray.reading.frames import Frame
@@ -103,7 +103,18 @@ def repetition_values(frame: Frame) -> tuple[Hashable, ...]:
 
 def _value(frame: Frame, keyword: str) -> Hashable:
     value = frame.attributes.get(keyword)
+    if value is None or type(value) in (int, float, str):  # asked very often, and this is fast
+        return cast("Hashable", value)
     return value if isinstance(value, Hashable) else repr(value)
+
+
+def _distinct(frames: Iterable[Frame], keyword: str) -> set[Hashable]:
+    """The values of an attribute in some frames."""
+    values = [frame.attributes.get(keyword) for frame in frames]
+    try:
+        return set(values)
+    except TypeError:
+        return {value if isinstance(value, Hashable) else repr(value) for value in values}
 
 
 def _consistent(positions: Positions) -> list[str]:
@@ -118,7 +129,7 @@ def _consistent(positions: Positions) -> list[str]:
 
     chosen: list[str] = []
     for keyword in ATTRIBUTES:
-        varies = len({_value(frame, keyword) for frames in positions for frame in frames}) > 1
+        varies = len(_distinct(itertools.chain.from_iterable(positions), keyword)) > 1
         if varies and same_everywhere([*chosen, keyword]):
             chosen.append(keyword)
     return chosen
@@ -139,7 +150,7 @@ def _groups(positions: Positions, keywords: Sequence[str]) -> list[list[Frame]]:
 def _uneven_time_index(positions: Positions) -> str | None:
     """The attribute that numbers time points, each once at a position, but not the same ones everywhere."""
     for keyword in _TIME_INDEX:
-        at_each = [{_value(frame, keyword) for frame in frames} for frames in positions]
+        at_each = [_distinct(frames, keyword) for frames in positions]
         if None in set().union(*at_each) or not _one_each(positions, keyword):
             continue
         if any(values != at_each[0] for values in at_each):
@@ -168,7 +179,7 @@ def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], l
 
 
 def _one_each(positions: Positions, keyword: str) -> bool:
-    return all(len({_value(frame, keyword) for frame in frames}) == len(frames) for frames in positions)
+    return all(len(_distinct(frames, keyword)) == len(frames) for frames in positions)
 
 
 def _rest(groups: list[list[Frame]], complete: list[list[Frame]]) -> list[list[Frame]]:
@@ -222,7 +233,7 @@ def _undecided(positions: Positions) -> GeometryError:
 
 def _acquisition_order(group: Sequence[Frame]) -> tuple[Any, ...]:
     index = time_index(group[0]) or 0
-    constant = all(_value(frame, k) == _value(group[0], k) for frame in group for k in _TIME_INDEX)
+    constant = all(len(_distinct(group, keyword)) == 1 for keyword in _TIME_INDEX)
     return (index if constant else 0, min(_sequence(frame) for frame in group))
 
 
@@ -239,7 +250,7 @@ def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:
     name = ""
     for axis, keywords in _AXES.items():
         for keyword in keywords:
-            values = [{_value(frame, keyword) for frame in group} for group in groups]
+            values = [_distinct(group, keyword) for group in groups]
             if all(len(value) == 1 for value in values) and len(set().union(*values)) > 1:
                 coordinates[keyword] = [next(iter(value)) for value in values]
                 name = name or axis

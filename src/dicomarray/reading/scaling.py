@@ -11,19 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
-from pydicom.pixels.processing import apply_color_lut
 
 from dicomarray.errors import HeaderError, InputError, ValuesError
-from dicomarray.reading.element_values import PYDICOM_FAILURES, Value
+from dicomarray.reading.element_values import Value
 from dicomarray.reading.frames import Frame
 from dicomarray.reading.headers import read_header
 from dicomarray.suv import KEYWORDS, SuvScale, earliest_acquisition_of, suv_scale
 from dicomarray.values import Array, Rescale
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 # --- Modality LUT -----------------------------------------------------------------------------------------
 
@@ -56,6 +57,10 @@ def read_modality_lut(path: Path) -> ModalityLut | None:
         Where the table breaks the standard, or stands beside Rescale Slope and Intercept that differ from 1
         and 0: which of them holds is then not said.
     """
+    import pydicom
+
+    from dicomarray.reading.by_pydicom import PYDICOM_FAILURES
+
     tags = ["ModalityLUTSequence", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"]
     try:
         with warnings.catch_warnings():
@@ -83,7 +88,7 @@ def read_modality_lut(path: Path) -> ModalityLut | None:
     return _in_file(path, modality_lut, descriptor, data, signed, little_endian, kind)
 
 
-def _require_no_rescale(path: Path, dataset: pydicom.Dataset) -> None:
+def _require_no_rescale(path: Path, dataset: Dataset) -> None:
     slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
     if slope not in (None, "", 1) or intercept not in (None, "", 0):
         raise HeaderError(
@@ -179,6 +184,11 @@ def palette_colours(path: Path) -> Callable[[Array], Array]:
     HeaderError
         Where its tables are missing or broken.
     """
+    import pydicom
+    from pydicom.pixels.processing import apply_color_lut
+
+    from dicomarray.reading.by_pydicom import PYDICOM_FAILURES
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

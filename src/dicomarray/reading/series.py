@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Unpack
 
 from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
 from dicomarray.reading.assemble import assemble
 from dicomarray.reading.element_values import Value
+from dicomarray.reading.filling import PixelProgress
 from dicomarray.reading.frames import frames_of
-from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, check_name, read_header
+from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header
+from dicomarray.reading.names import check_name
 from dicomarray.reading.options import ReadKeywords, ReadOptions, read_options
+from dicomarray.reading.remote import shown_path
 from dicomarray.reading.stacking import DEFAULTS, Stack, some, stack_frames
+from dicomarray.reading.threads import thread_count
+from dicomarray.storage import Place
 from dicomarray.volume import Volume
 
 # What is at hand, whatever is missing: for order, and for a template.
@@ -29,7 +33,7 @@ class Series:
     """
 
     uid: str
-    instances: tuple[Header, ...]
+    instances: Sequence[Header]
 
     def __repr__(self) -> str:
         return f"<Series {self.title}, {len(self.instances)} instances>"
@@ -54,8 +58,11 @@ class Series:
         return _CommonAttributes(self.instances)
 
     @property
-    def files(self) -> list[Path]:
-        """Every file, in the order of the volumes where the series forms some, else as acquired."""
+    def files(self) -> Sequence[Place]:
+        """Every file, in the order of the volumes where the series forms some, else as acquired.
+
+        Those in a store are `Url`: ``str`` of one names it.
+        """
         try:
             frames = [frame for stack in self.stacks(KEEP) for frame in stack.frames]
             ordered = [frame.header.path for frame in frames]
@@ -64,7 +71,8 @@ class Series:
         rest = sorted(
             self.instances, key=lambda h: (h.instance_number is None, h.instance_number or 0, h.path)
         )
-        return list(dict.fromkeys([*ordered, *(header.path for header in rest)]))
+        paths = dict.fromkeys([*ordered, *(header.path for header in rest)])
+        return [shown_path(path) for path in paths]
 
     def stacks(self, options: ReadOptions = DEFAULTS) -> list[Stack]:
         """Which frames form which volume, before any pixel is read."""
@@ -76,8 +84,24 @@ class Series:
         frames = [frame for header in images for frame in frames_of(header)]
         return stack_frames(frames, options, (note,) if others else ())
 
-    def volumes(self, **options: Unpack[ReadKeywords]) -> list[Volume]:
-        """All volumes of the series; for the options see `ReadOptions`.
+    def volumes(
+        self,
+        *,
+        workers: int | None = None,
+        pixel_progress: PixelProgress | None = None,
+        **options: Unpack[ReadKeywords],
+    ) -> list[Volume]:
+        """All volumes of the series.
+
+        Parameters
+        ----------
+        workers
+            Threads that read and decode; by default as many as there are processors that may be used.
+        pixel_progress
+            Called with the number of images of a volume that are read and that of all, one volume after the
+            other.
+        options
+            How to read: ``units``, ``missing`` and the others of `ReadOptions`.
 
         Raises
         ------
@@ -87,10 +111,18 @@ class Series:
             Where the images form no regular volume, or their pixels cannot be read.
         """
         checked = read_options(options)
-        return [assemble(stack, checked) for stack in self.stacks(checked)]
+        thread_count(workers)
+        return [assemble(stack, checked, workers, pixel_progress) for stack in self.stacks(checked)]
 
-    def volume(self, *, index: int | None = None, **options: Unpack[ReadKeywords]) -> Volume:
-        """The only volume of the series, or the one with that ``index`` in `volumes`.
+    def volume(
+        self,
+        *,
+        index: int | None = None,
+        workers: int | None = None,
+        pixel_progress: PixelProgress | None = None,
+        **options: Unpack[ReadKeywords],
+    ) -> Volume:
+        """The only volume of the series, or the one with that ``index`` in `volumes`, which has the options.
 
         Raises
         ------
@@ -98,7 +130,8 @@ class Series:
             Where there are several and no index; the message lists them.
         """
         checked = read_options(options)
-        return assemble(self.stack(checked, index), checked)
+        thread_count(workers)
+        return assemble(self.stack(checked, index), checked, workers, pixel_progress)
 
     def stack(self, options: ReadOptions = DEFAULTS, index: int | None = None) -> Stack:
         """The only stack, or the one with that index; ChoiceError lists them where there are several."""
@@ -141,7 +174,7 @@ class _CommonAttributes(Mapping[str, Value]):
                 check_name(keyword)
             except DataError as error:
                 raise KeyError(str(error)) from error
-            self._read[keyword] = [read_header(h.path, [keyword]).attributes for h in self._instances]
+            self._read[keyword] = [h.further([keyword]) for h in self._instances]
         return self._read[keyword]
 
     def __iter__(self) -> Iterator[str]:

@@ -7,7 +7,6 @@ refused with the reason otherwise.  Nothing is dropped without a word.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,10 +23,10 @@ from dicomarray.geometry import (
 )
 from dicomarray.reading.element_values import Value
 from dicomarray.reading.frames import Frame, read_images
-from dicomarray.reading.headers import read_header
 from dicomarray.reading.kinds import GE_IMAGE_COMPONENT, Kind, split_by_kind, split_side_by_side
 from dicomarray.reading.motion import moved_note, split_by_motion, split_by_place
 from dicomarray.reading.options import ReadOptions
+from dicomarray.reading.remote import whole
 from dicomarray.reading.repetitions import (
     VENDOR_B_VALUES,
     Repetitions,
@@ -99,7 +98,7 @@ def stack_frames(
     warnings = notes + warnings + missing_parts(ordered, options)
     stacks: list[Stack] = []
     for kind, members in split_by_kind(ordered):
-        stacks += _stacks(kind, members, options, warnings)
+        stacks += _stacks(kind, members, options, warnings, told_apart=True)
     return stacks
 
 
@@ -160,29 +159,44 @@ def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> tuple[str, .
 
 
 def _digest(frame: Frame) -> bytes:
-    with frame.header.path.open("rb") as stream:
+    import hashlib
+
+    with whole([frame.header]), frame.header.path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").digest()
 
 
-def _stacks(kind: Kind, frames: list[Frame], options: ReadOptions, warnings: tuple[str, ...]) -> list[Stack]:
-    """The volume that frames of one kind form; more of them for repetitions that are not complete."""
+def _stacks(
+    kind: Kind,
+    frames: list[Frame],
+    options: ReadOptions,
+    warnings: tuple[str, ...],
+    told_apart: bool = False,
+) -> list[Stack]:
+    """The volume that frames of one kind form; more of them for repetitions that are not complete.
+
+    ``told_apart`` are frames that `split_by_kind` left together: without new attributes it would again.
+    """
     if not kind.placed:
-        return [_without_place(kind, loop, warnings) for loop in _loops(frames)]
+        return [_without_place(kind, loop, warnings) for loop in loops_of(frames)]
     moved = split_by_motion(frames)
     if len(moved) > 1:
         warnings += (moved_note(len(moved)),)
         return [stack for members in moved for stack in _stacks(kind, members, options, warnings)]
-    positions = _positions(frames)
+    positions = by_position(frames)
     if max(map(len, positions)) > 1:
-        frames = [_with_private(frame) for frame in frames]
+        known = {id(frame): _with_private(frame) for frame in frames}
+        told_apart = told_apart and all(known[id(frame)] is frame for frame in frames)
+        frames = [known[id(frame)] for frame in frames]
+        positions = [[known[id(frame)] for frame in members] for members in positions]
+        kinds = [(kind, frames)] if told_apart else split_by_kind(frames)
         parts = [
             (part, members)
-            for part, same in split_by_kind(frames)
-            for members in split_side_by_side(_positions(same))
+            for part, same in kinds
+            for members in split_side_by_side(positions if len(kinds) == 1 else by_position(same))
         ]
         if len(parts) > 1:
             return [stack for part in parts for stack in _stacks(*part, options, warnings)]
-        positions, notes = _drop_identical(_positions(frames))
+        positions, notes = _drop_identical(positions)
         warnings += notes
     repetitions = arrange(positions, split=_may_split(positions, options))
     warnings += _unfinished(repetitions.leftover, options)
@@ -201,7 +215,7 @@ def _may_split(positions: Sequence[Sequence[Frame]], options: ReadOptions) -> bo
     return options.duplicates == "split" or (options.duplicates == "auto" and usual == 1)
 
 
-def _loops(frames: Sequence[Frame]) -> list[list[Frame]]:
+def loops_of(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Frames without a place: those of each multi-frame object by themselves, single images together."""
     several = Counter(frame.header.path for frame in frames)
     loops: dict[Hashable, list[Frame]] = {}
@@ -231,7 +245,7 @@ def _unfinished(leftover: Sequence[Sequence[Frame]], options: ReadOptions) -> tu
     )
 
 
-def _positions(frames: Sequence[Frame]) -> list[list[Frame]]:
+def by_position(frames: Sequence[Frame]) -> list[list[Frame]]:
     """The frames at each place along the normal of the first one, ascending."""
     planes = [plane for frame in frames if (plane := frame.plane) is not None]
     distances = np.array([plane.position for plane in planes]) @ planes[0].normal
@@ -270,7 +284,7 @@ def _with_private(frame: Frame) -> Frame:
     if str(known.get("Manufacturer")).upper().startswith("GE"):
         names = (*names, GE_IMAGE_COMPONENT)
     names = tuple(name for name in names if name not in known)
-    return frame.with_attributes(read_header(frame.header.path, names).attributes) if names else frame
+    return frame.with_attributes(frame.header.further(names)) if names else frame
 
 
 def _drop_identical(positions: list[list[Frame]]) -> tuple[list[list[Frame]], tuple[str, ...]]:
@@ -303,6 +317,8 @@ def _different(frames: Sequence[Frame]) -> list[Frame]:
 
 
 def _image_digest(frame: Frame) -> Hashable:
+    import hashlib
+
     pixels = np.ascontiguousarray(read_images([frame]))
     return (hashlib.sha256(pixels.tobytes()).digest(), frame.rescale)
 

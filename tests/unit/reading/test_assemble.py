@@ -17,8 +17,9 @@ import synthetic
 from dicomarray import load, scan
 from dicomarray.errors import DicomArrayError, HeaderError, PixelError, UsageError
 from dicomarray.geometry import StackGeometry
-from dicomarray.reading.assemble import common_attributes, stored_type
+from dicomarray.reading.assemble import common_attributes
 from dicomarray.reading.headers import Header
+from dicomarray.reading.modality import stored_type
 
 MakeSeries = Callable[..., Path]
 

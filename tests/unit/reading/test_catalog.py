@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 import synthetic
 from dicomarray import Catalog, Series, scan
 from dicomarray.errors import HeaderError, InputError
-from dicomarray.reading.catalog import Progress
 
 MakeSeries = Callable[..., Path]
 
@@ -162,12 +161,17 @@ def test_misspelt_attribute_is_an_error(tmp_path: Path, ct: Path, empty: bool) -
 
 
 def test_progress_counts_every_file(ct: Path) -> None:
-    """Read or skipped."""
+    """Read or skipped; the bytes are those of the instances, and how many files there are is known."""
+    instances = sum(path.stat().st_size for path in ct.iterdir())
     (ct / "notes.txt").write_text("x")
-    counts: list[int] = []
-    progress: Progress = counts.append
+    told: list[tuple[int, int, int | None]] = []
+
+    def progress(files: int, size: int = 0, total: int | None = None, /) -> None:
+        told.append((files, size, total))
+
     scan(ct, progress=progress)
-    assert counts == list(range(1, 8))
+    assert [files for files, _, _ in told] == list(range(1, 8))
+    assert told[-1] == (7, instances, 7)
 
 
 def test_scan_reads_no_pixels_and_changes_nothing(ct: Path, contents: Callable[[Path], object]) -> None:

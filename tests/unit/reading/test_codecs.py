@@ -134,6 +134,7 @@ def test_rle_round_trip(dtype, rows, columns, frames, colour, seed):
             pixel_representation=native.PixelRepresentation,
             photometric_interpretation=native.PhotometricInterpretation,
             planar_configuration=0,
+            encoding_plugin="pydicom",  # where GDCM is installed its encoder would be taken, and may abort
         )
         for frame in values
     ]

@@ -19,7 +19,8 @@ from pydicom.valuerep import PersonName
 import synthetic
 from dicomarray.errors import HeaderError, InputError
 from dicomarray.reading.element_values import Value, decode
-from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, numbers_of, read_header, tag_of
+from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, numbers_of, read_header
+from dicomarray.reading.names import tag_of
 
 LATIN = ["iso8859"]
 # Text in many character sets, beside what every scan reads.
@@ -497,7 +498,7 @@ def test_damaged_meta_header_is_read_or_refused(tmp_path: Path, element: str) ->
     (file,) = synthetic.write_series(tmp_path, synthetic.stored_values((1, 2, 2)))
     tag = tag_of(element)
     content = bytearray(file.read_bytes())
-    place = content.index(struct.pack("<HH", tag.group, tag.element) + b"UI") + 5
+    place = content.index(struct.pack("<HH", tag >> 16, tag & 0xFFFF) + b"UI") + 5
     content[place] = 0
     file.write_bytes(content)
     with pytest.raises(InputError):

@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -26,7 +27,7 @@ import dicomarray
 import synthetic
 from dicomarray.errors import InputError, PixelError
 from dicomarray.reading import catalog as catalog_module
-from dicomarray.reading import pixel_source
+from dicomarray.reading import data_sets
 from dicomarray.reading.catalog import Catalog, scan
 from dicomarray.reading.files import FIRST_BYTES, find_files, looks_like_dicom
 from dicomarray.reading.headers import read_header
@@ -262,14 +263,17 @@ def test_files_that_vanish_are_skipped(ct: Path, monkeypatch: pytest.MonkeyPatch
 def test_closed_files_are_skipped(ct: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operating system's refusal becomes the reason."""
     closed = sorted(ct.iterdir())[2]
-    path_open = Path.open
 
-    def refusing(self: Path, *args: object, **options: object) -> object:
-        if self.name == closed.name:
-            raise PermissionError(13, "Permission denied", str(self))
-        return path_open(self, *args, **options)  # type: ignore[arg-type]
+    def refusing(really_open: Callable[..., Any]) -> Callable[..., Any]:
+        def opened(path: Path, *args: Any, **options: Any) -> Any:
+            if Path(path).name == closed.name:
+                raise PermissionError(13, "Permission denied", str(path))
+            return really_open(path, *args, **options)
 
-    monkeypatch.setattr(Path, "open", refusing)
+        return opened
+
+    monkeypatch.setattr(os, "open", refusing(os.open))
+    monkeypatch.setattr(Path, "open", refusing(Path.open))
     assert reasons(scan(ct)) == {closed.name: "cannot be read: Permission denied"}
 
 
@@ -398,12 +402,12 @@ def test_deflated_bomb_is_refused(
     path = tmp_path / "x.dcm"
     path.write_bytes(deflated_bomb(8 << 20, **options))  # type: ignore[arg-type]
     assert read_header(path).attributes["Modality"] == "CT"
-    monkeypatch.setattr(pixel_source, "LARGEST_INFLATED_BYTES", 4 << 20)
+    monkeypatch.setattr(data_sets, "LARGEST_INFLATED_BYTES", 4 << 20)
     monkeypatch.setattr(pydicom, "dcmread", None)  # it must not come so far
     with pytest.raises(InputError, match="deflated"):
         read_header(path)
     with path.open("rb") as stream, pytest.raises(PixelError, match="deflated"):
-        pixel_source.read_header(stream, "x.dcm")
+        data_sets.read_header(stream, "x.dcm")
 
 
 def test_damaged_deflated_file_is_skipped(tmp_path: Path) -> None:
@@ -420,7 +424,7 @@ def test_guard_does_not_move_the_stream(tmp_path: Path) -> None:
     for name in ("image_dfl.dcm", "CT_small.dcm", "ExplVR_BigEndNoMeta.dcm", "no_meta_group_length.dcm"):
         with Path(str(get_testdata_file(name, download=False))).open("rb") as stream:
             stream.read(7)
-            assert not pixel_source.inflates_beyond_limit(stream)
+            assert not data_sets.inflates_beyond_limit(stream)
             assert stream.tell() == 0
 
 

@@ -26,7 +26,7 @@ from pydicom.uid import (
 )
 
 from dicomarray.errors import DicomArrayError, HeaderError, InputError, PixelError, UsageError
-from dicomarray.reading import pixel_source
+from dicomarray.reading import data_sets
 from dicomarray.reading.pixels import PixelDescription, open_pixels, read_frames
 
 REPOSITORY = Path(__file__).parents[3]
@@ -376,7 +376,7 @@ def test_deflated_file_that_inflates_without_end(tmp_path, monkeypatch):
     path = saved(dataset, tmp_path / "deflated.dcm")
     assert path.stat().st_size < 20_000
     assert not read_frames(path).any()
-    monkeypatch.setattr(pixel_source, "LARGEST_INFLATED_BYTES", 3 << 20)
+    monkeypatch.setattr(data_sets, "LARGEST_INFLATED_BYTES", 3 << 20)
     with pytest.raises(PixelError, match="deflated"):
         read_frames(path)
 

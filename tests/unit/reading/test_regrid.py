@@ -280,17 +280,21 @@ def test_upright_after_even(tmp_path: Path, places: list[float], options: dict[s
         ([0.0, 2.5, 5.0, 7.5], 20.0, {"tilt": "upright"}),
     ],
 )
-def test_another_grid_is_not_written_into_the_template(
+def test_another_grid_is_written_where_it_lies(
     tmp_path: Path, places: list[float], degrees: float, options: dict[str, str]
 ) -> None:
-    """to_dicom compares the places, as a volume and through .npy and sidecar; nothing is left behind."""
+    """to_dicom writes a resampled volume at its own place, as a volume and through .npy and sidecar."""
     write_at(tmp_path / "s", places, degrees)
-    with pytest.raises(GeometryError, match="grid"):
-        to_dicom(load(tmp_path / "s", **options), tmp_path / "s", tmp_path / "out")
+    volume = load(tmp_path / "s", **options)
+    written = [to_dicom(volume, tmp_path / "s", tmp_path / "out")]
     to_numpy(tmp_path / "s", tmp_path / "v.npy", **options)
-    with pytest.raises(GeometryError, match="grid"):
-        to_dicom(tmp_path / "v.npy", tmp_path / "s", tmp_path / "out", input_json=tmp_path / "v.json")
-    assert not (tmp_path / "out").exists()
+    written.append(
+        to_dicom(tmp_path / "v.npy", tmp_path / "s", tmp_path / "out2", input_json=tmp_path / "v.json")
+    )
+    for report in written:
+        again = load(report.files[0].parent)
+        np.testing.assert_allclose(again.affine, volume.affine, atol=1e-5)
+        assert np.abs(again.array - volume.array).max() <= report.max_error * 1.01
 
 
 def test_kept_gap_is_written_back(tmp_path: Path) -> None:

@@ -303,8 +303,8 @@ MISTAKES = [
     ({"not": {}}, "$.not:", "empty mapping"),
     ({"all": ["MR"]}, "$.all[0]:", "a mapping"),
     ({5: "MR"}, "$.5:", "quotes"),
-    ({"limit": 1}, "$.limit:", "not available yet"),
-    ({"num_slices": {"gt": 20}}, "$.num_slices:", "not available yet"),
+    ({"not": {"limit": 1}}, "$.not.limit:", "at the top"),
+    ({"num_slices": {"gt": "many"}}, "$.num_slices.gt:", "not a number"),
     ([], "$:", "a mapping"),
 ]
 

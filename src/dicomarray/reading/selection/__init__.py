@@ -7,16 +7,19 @@ that nothing depends on which file comes first.  `parse` finds all mistakes befo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dicomarray.errors import UsageError
+from dicomarray.reading.rows import ListRows, Rows
 from dicomarray.reading.selection.decision import Decision, Failure, Seen, judge
+from dicomarray.reading.selection.facts import FACTS
 from dicomarray.reading.selection.instance import Evaluation, Instance, Value
-from dicomarray.reading.selection.nodes import Node
+from dicomarray.reading.selection.nodes import FactEntry, Leaf, Node
 from dicomarray.reading.selection.parser import Parser
+from dicomarray.reading.selection.ranking import FactKey, NodeKey, Ranked, Ranking
 
-__all__ = ["Decision", "Failure", "Instance", "Seen", "Selection", "Value", "parse"]
+__all__ = ["Decision", "Failure", "Instance", "Ranked", "Seen", "Selection", "Value", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +27,45 @@ class Selection:
     """A config without mistakes; ``warnings`` tell what is legal but odd in it, such as a retired keyword."""
 
     root: Node
+    ranking: Ranking
     warnings: tuple[str, ...]
+    config: Mapping[str, Any] = field(repr=False)
 
     @property
     def attributes(self) -> frozenset[str]:
         """The attributes to be read: keywords, or tags "(gggg,eeee)", "(gggg,CREATOR,ee)" in lower-case hex.
 
         Tags that have a keyword stand under it, however the config names them; attributes inside sequences
-        under the name of the outermost sequence.
+        under the name of the outermost sequence.  Those that facts and ranking need are among them.
         """
-        return frozenset(leaf.field.steps[0].key for leaf in self.root.leaves())
+        return self.ranking.attributes.union(*(leaf.attributes for leaf in self.root.leaves()))
+
+    @property
+    def needs_places(self) -> bool:
+        """Whether a fact asks where slices lie, so that mosaics and dose grids have to be taken apart."""
+        nodes = [key.key.node for key in self.ranking.keys if isinstance(key.key, NodeKey)]
+        leaves: list[Leaf] = [leaf for node in (self.root, *nodes) for leaf in node.leaves()]
+        facts = {leaf.fact for leaf in leaves if isinstance(leaf, FactEntry)}
+        facts |= {key.key.fact for key in self.ranking.keys if isinstance(key.key, FactKey)}
+        return any(FACTS[fact].places for fact in facts)
+
+    @property
+    def identifying(self) -> frozenset[str]:
+        """The fields asked for whose values name the patient."""
+        return frozenset(leaf.name for leaf in self.root.leaves() if leaf.identifying)
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """The places of the top level's entries; a `Failure` names the one that it belongs to."""
         return tuple(entry.path for entry in self.root.entries)
 
-    def decide(self, instances: Sequence[Instance]) -> Decision:
+    def decide(self, instances: Sequence[Instance] | Rows) -> Decision:
         """Judge a series by all its instances (of an enhanced object: its frames).
 
-        An instance maps the names of `attributes` to raw values: None where the attribute is empty, a tuple
-        where it has several values, a tuple of mappings for a sequence; an absent attribute has no key.
+        They come as a table (`reading.rows`: columns, which cost nothing where all instances have the same
+        value), or as mappings of the names of `attributes` to raw values: None where the attribute is
+        empty, a tuple where it has several values, a tuple of mappings for a sequence; an absent attribute
+        has no key.
 
         Raises
         ------
@@ -53,9 +74,16 @@ class Selection:
         ConfigError
             Where a regular expression takes too long on a value.
         """
-        if not instances:
+        rows = ListRows(instances) if isinstance(instances, Sequence) else instances
+        if not rows.size:
             raise UsageError("a series without instances can be neither accepted nor rejected")
-        return judge(self.root, Evaluation(instances))
+        return judge(self.root, self.ranking, Evaluation(rows, dict.fromkeys(rows.warnings)))
+
+    def rank(self, accepted: Sequence[Decision]) -> Ranked:
+        """Which of the accepted series are taken, by their numbers in the list, and in which order."""
+        if not self.ranking.asked:
+            return Ranked(tuple(range(len(accepted))), {})
+        return self.ranking.rank([decision.place for decision in accepted])
 
 
 def parse(config: Mapping[str, Any]) -> Selection:
@@ -67,5 +95,5 @@ def parse(config: Mapping[str, Any]) -> Selection:
         With every mistake of the config, its place (``$.Modalty``) and what was probably meant.
     """
     parser = Parser()
-    root = parser.root(config)
-    return Selection(root, tuple(parser.warnings))
+    root, ranking = parser.whole(config)
+    return Selection(root, ranking, tuple(parser.warnings), config)

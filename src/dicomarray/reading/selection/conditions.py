@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dicomarray.reading.selection.fields import Field
-from dicomarray.reading.selection.instance import Evaluation, Found, Instance, Value
+from dicomarray.reading.selection.instance import Evaluation, Found, Value
 from dicomarray.reading.selection.kinds import Kind, Test
 
 
@@ -24,10 +24,10 @@ class Condition(Protocol):
 
 
 class Predicate(Protocol):
-    """Anything that can be asked of an instance, or of an item of a sequence: a node."""
+    """Anything that can be asked of an item of a sequence: a node."""
 
-    def holds(self, instance: Instance, evaluation: Evaluation) -> bool:
-        """Whether the instance satisfies it."""
+    def passing(self, evaluation: Evaluation) -> int:
+        """The rows that satisfy it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,11 @@ class Items:
     node: Predicate
 
     def holds(self, found: Found, evaluation: Evaluation) -> bool:
-        return any(isinstance(item, Mapping) and self.node.holds(item, evaluation) for item in found.elements)
+        return any(
+            self.node.passing(evaluation.of_item(item)) != 0
+            for item in found.elements
+            if isinstance(item, Mapping)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
-from dicomarray.reading.selection.instance import Evaluation, Instance, elements_of, is_blank
-from dicomarray.reading.selection.nodes import Combined, Entry, FieldEntry, Node, NoneOf
+from dicomarray.reading.selection.instance import Evaluation
+from dicomarray.reading.selection.nodes import Combined, Entry, Leaf, Node, NoneOf, Shown
+from dicomarray.reading.selection.ranking import Place, Ranking
 
 # More of the values seen tell nothing: every instance has a UID of its own.
 MOST_COMMON = 20
@@ -47,73 +48,75 @@ class Failure:
         return 0 < self.passed < self.total
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decision:
     """Whether a series is accepted; where it is not, the failures, one or more for each failing condition."""
 
     accepted: bool
     total: int
-    failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
+    root: Node = field(repr=False)
+    ranking: Ranking = field(repr=False)
+    evaluation: Evaluation = field(repr=False)
 
-
-def judge(root: Node, evaluation: Evaluation) -> Decision:
-    """Ask every instance, and only where one fails look for the reasons."""
-    accepted = all(root.holds(instance, evaluation) for instance in evaluation.instances)
-    failures: tuple[Failure, ...] = ()
-    if not accepted:
-        failures = tuple(
-            failure for entry in root.entries for failure in _blame(entry, entry.path, evaluation)
+    @cached_property
+    def failures(self) -> tuple[Failure, ...]:
+        """Looked for when they are asked for."""
+        if self.accepted:
+            return ()
+        return tuple(
+            failure for entry in self.root.entries for failure in _blame(entry, entry.path, self.evaluation)
         )
-    return Decision(accepted, len(evaluation.instances), failures, tuple(evaluation.warnings))
+
+    @cached_property
+    def place(self) -> Place:
+        """Where the ranking puts the series among others."""
+        return self.ranking.place(self.evaluation)
+
+    def seen(self, condition: str) -> dict[str, Counter[Shown]]:
+        """The values of each field and fact that a condition of the top level asks."""
+        return {
+            leaf.name: leaf.seen(self.evaluation)
+            for entry in self.root.entries
+            if entry.path == condition
+            for leaf in entry.leaves()
+        }
+
+
+def judge(root: Node, ranking: Ranking, evaluation: Evaluation) -> Decision:
+    """Ask every instance, until one fails."""
+    accepted = all(entry.passing(evaluation) == evaluation.everyone for entry in root.entries)
+    return Decision(accepted, evaluation.rows.size, tuple(evaluation.warnings), root, ranking, evaluation)
 
 
 def _blame(entry: Entry, condition: str, evaluation: Evaluation) -> Iterator[Failure]:
     """The failures of an entry, as deep inside as they can be told apart."""
-    total = len(evaluation.instances)
-    passed = sum(entry.holds(instance, evaluation) for instance in evaluation.instances)
-    if passed == total:
+    passed = entry.passing(evaluation)
+    if passed == evaluation.everyone:
         return
-    make = partial(_failure, condition=condition, passed=passed, evaluation=evaluation)
-    if isinstance(entry, FieldEntry):
-        yield make(entry.path, leaf=entry)
+    make = partial(_failure, condition=condition, passed=passed.bit_count(), evaluation=evaluation)
+    if isinstance(entry, Leaf):
+        yield make(entry)
     elif isinstance(entry, NoneOf):
         # What is inside does hold, which is the trouble; the counts are those of the negation.
-        yield from (make(leaf.path, leaf=leaf) for leaf in entry.leaves())
+        yield from (make(leaf) for leaf in entry.leaves())
     elif isinstance(entry, Combined):
         for node in entry.nodes:
             for inner in node.entries:
                 yield from _blame(inner, condition, evaluation)
 
 
-def _failure(path: str, leaf: FieldEntry, condition: str, passed: int, evaluation: Evaluation) -> Failure:
-    counts = Counter(_shown(leaf, instance) for instance in evaluation.instances)
+def _failure(leaf: Leaf, condition: str, passed: int, evaluation: Evaluation) -> Failure:
+    counts = leaf.seen(evaluation)
     return Failure(
-        path=path,
+        path=leaf.path,
         condition=condition,
-        field=leaf.field.name,
+        field=leaf.name,
         passed=passed,
-        total=len(evaluation.instances),
+        total=evaluation.rows.size,
         seen=tuple(
             Seen(value, present, count) for (value, present), count in counts.most_common(MOST_COMMON)
         ),
         distinct=len(counts),
-        identifying=leaf.field.identifying,
+        identifying=leaf.identifying,
     )
-
-
-def _shown(leaf: FieldEntry, instance: Instance) -> tuple[str | None, bool]:
-    """All values of a field as DICOM writes them, and whether the attribute is present."""
-    key = leaf.field.plain_key
-    if key is not None and key in instance:
-        elements = elements_of(instance[key])  # with the blank ones, so that each stands in its place
-        if all(is_blank(element) for element in elements):
-            return None, True
-    else:
-        found = leaf.field.find(instance)
-        elements = found.elements
-        if not elements:
-            return None, found.present
-    if any(isinstance(element, Mapping) for element in elements):
-        return f"{len(elements)} item" + ("s" if len(elements) > 1 else ""), True
-    return "\\".join("" if element is None else str(element).strip() for element in elements), True

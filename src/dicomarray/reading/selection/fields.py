@@ -14,7 +14,8 @@ from pydicom.datadict import (
     tag_for_keyword,
 )
 
-from dicomarray.reading.selection.instance import Found, Instance, Value, elements_of, is_blank
+from dicomarray.reading.rows import ABSENT
+from dicomarray.reading.selection.instance import Cell, Found, Instance, Value, elements_of, is_blank
 from dicomarray.reading.selection.words import MistakeError, did_you_mean, suggest_keyword
 
 # Attributes whose values name the patient (PS3.3 C.7.1.1): a message never shows what is in them.
@@ -66,19 +67,25 @@ class Field:
         return self.steps[-1].vr
 
     @property
-    def plain_key(self) -> str | None:
-        """The key of an attribute that is no sequence and needs no walking; None for others."""
-        step = self.steps[0]
-        return step.key if len(self.steps) == 1 and step.index is None and step.vr != "SQ" else None
+    def key(self) -> str:
+        """The attribute of the data set that it is, or that it lies in."""
+        return self.steps[0].key
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an attribute of the data set with all its values."""
+        return len(self.steps) == 1 and self.steps[0].index is None
 
     @property
     def identifying(self) -> bool:
         """Whether its values name the patient."""
         return any(step.key in IDENTIFYING for step in self.steps)
 
-    def find(self, instance: Instance) -> Found:
-        """All values of the field in an instance, of all items where it lies inside a sequence."""
-        holders = [instance]
+    def find(self, cell: Cell) -> Found:
+        """All values of the field where its `key` has this cell, of all items of sequences on the way."""
+        if cell is ABSENT:
+            return Found(False, ())
+        holders: list[Instance] = [{self.key: cell}]
         for step in self.steps[:-1]:
             holders = [item for holder in holders for item in _items(step, holder)]
         last = self.steps[-1]

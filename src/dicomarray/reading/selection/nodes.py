@@ -1,14 +1,23 @@
-"""Nodes: what is asked of a whole instance.  A node holds where all its entries do."""
+"""Nodes: what is asked of every instance.  A node holds where all its entries do.
+
+`passing` gives the rows for which something holds, as `Evaluation` represents them.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from dicomarray.reading.rows import ABSENT
 from dicomarray.reading.selection.conditions import Condition
+from dicomarray.reading.selection.facts import FACTS
 from dicomarray.reading.selection.fields import Field
-from dicomarray.reading.selection.instance import Evaluation, Found, Instance, Value, elements_of, is_blank
+from dicomarray.reading.selection.instance import Cell, Evaluation, Found, elements_of, is_blank
+
+# A value as text, values joined by backslashes, None where there is none; and whether it is present.
+Shown = tuple[str | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +27,12 @@ class Entry(ABC):
     path: str
 
     @abstractmethod
-    def holds(self, instance: Instance, evaluation: Evaluation) -> bool:
-        """Whether the instance satisfies it."""
+    def passing(self, evaluation: Evaluation) -> int:
+        """The rows that satisfy it."""
 
     @abstractmethod
-    def leaves(self) -> Iterator[FieldEntry]:
-        """The conditions on fields that it consists of."""
+    def leaves(self) -> Iterator[Leaf]:
+        """The conditions that it consists of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +41,128 @@ class Node:
 
     entries: tuple[Entry, ...]
 
-    def holds(self, instance: Instance, evaluation: Evaluation) -> bool:
-        """Whether the instance satisfies all entries."""
-        return all(entry.holds(instance, evaluation) for entry in self.entries)
+    def passing(self, evaluation: Evaluation) -> int:
+        """The rows that satisfy all entries."""
+        passing = evaluation.everyone
+        for entry in self.entries:
+            passing &= entry.passing(evaluation)
+            if not passing:
+                break
+        return passing
 
-    def leaves(self) -> Iterator[FieldEntry]:
-        """The conditions on fields that it consists of."""
+    def leaves(self) -> Iterator[Leaf]:
+        """The conditions that it consists of."""
         for entry in self.entries:
             yield from entry.leaves()
 
 
 @dataclass(frozen=True, slots=True)
-class FieldEntry(Entry):
+class Leaf(Entry):
+    """A condition on a field or a fact."""
+
+    condition: Condition
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it asks, as the config has it."""
+
+    @property
+    @abstractmethod
+    def attributes(self) -> frozenset[str]:
+        """The attributes that it needs."""
+
+    @property
+    @abstractmethod
+    def identifying(self) -> bool:
+        """Whether the values name the patient."""
+
+    @abstractmethod
+    def seen(self, evaluation: Evaluation) -> Counter[Shown]:
+        """The values that it was asked of, and how many rows have each."""
+
+    def leaves(self) -> Iterator[Leaf]:
+        yield self
+
+
+@dataclass(frozen=True, slots=True)
+class FieldEntry(Leaf):
     """A condition on the values of one field."""
 
     field: Field
-    condition: Condition
 
-    def holds(self, instance: Instance, evaluation: Evaluation) -> bool:
-        key = self.field.plain_key
-        if key is None:
-            return self.condition.holds(self.field.find(instance), evaluation)
-        if key not in instance:
-            return self.condition.holds(Found(False, ()), evaluation)
-        value = instance[key]
-        if not _can_be_remembered(value):
-            return self.condition.holds(_all_of(value), evaluation)
-        answers = evaluation.answers.setdefault(id(self), {})
-        if value not in answers:
-            answers[value] = self.condition.holds(_all_of(value), evaluation)
-        return answers[value]
+    @property
+    def name(self) -> str:
+        return self.field.name
 
-    def leaves(self) -> Iterator[FieldEntry]:
-        yield self
+    @property
+    def attributes(self) -> frozenset[str]:
+        return frozenset({self.field.key})
+
+    @property
+    def identifying(self) -> bool:
+        return self.field.identifying
+
+    def passing(self, evaluation: Evaluation) -> int:
+        column = evaluation.column(self.field.key)
+        answers = [self.condition.holds(self.field.find(cell), evaluation) for cell in column.cells]
+        return evaluation.chosen(column, answers)
+
+    def seen(self, evaluation: Evaluation) -> Counter[Shown]:
+        column = evaluation.column(self.field.key)
+        seen: Counter[Shown] = Counter()
+        for cell, count in zip(column.cells, column.counts(evaluation.rows.size), strict=True):
+            seen[self._shown(cell)] += count
+        return seen
+
+    def _shown(self, cell: Cell) -> Shown:
+        if self.field.is_plain and cell is not ABSENT:
+            present, elements = True, elements_of(cell)  # with the blank ones, each in its place
+            if all(is_blank(element) for element in elements):
+                return None, True
+        else:
+            found = self.field.find(cell)
+            present, elements = found.present, found.elements
+            if not elements:
+                return None, present
+        if any(isinstance(element, Mapping) for element in elements):
+            return f"{len(elements)} item" + ("s" if len(elements) > 1 else ""), True
+        return "\\".join("" if element is None else str(element).strip() for element in elements), True
+
+
+@dataclass(frozen=True, slots=True)
+class FactEntry(Leaf):
+    """A condition on a fact of the series, the same for all its rows."""
+
+    fact: str
+
+    @property
+    def name(self) -> str:
+        return self.fact
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        return FACTS[self.fact].attributes
+
+    @property
+    def identifying(self) -> bool:
+        return False
+
+    def passing(self, evaluation: Evaluation) -> int:
+        value = evaluation.fact(self.fact)
+        found = Found(False, ()) if value is None else Found(True, (value,))
+        return evaluation.everyone if self.condition.holds(found, evaluation) else 0
+
+    def seen(self, evaluation: Evaluation) -> Counter[Shown]:
+        value = evaluation.fact(self.fact)
+        return Counter({(shown_fact(value), value is not None): evaluation.rows.size})
+
+
+def shown_fact(value: object) -> str | None:
+    """A fact as configs write it; None where it is unknown."""
+    if value is None or isinstance(value, bool):
+        return None if value is None else str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +171,7 @@ class Combined(Entry):
 
     nodes: tuple[Node, ...]
 
-    def leaves(self) -> Iterator[FieldEntry]:
+    def leaves(self) -> Iterator[Leaf]:
         for node in self.nodes:
             yield from node.leaves()
 
@@ -82,61 +180,52 @@ class Combined(Entry):
 class All(Combined):
     """Every node holds."""
 
-    def holds(self, instance: Instance, evaluation: Evaluation) -> bool:
-        return all(node.holds(instance, evaluation) for node in self.nodes)
+    def passing(self, evaluation: Evaluation) -> int:
+        passing = evaluation.everyone
+        for node in self.nodes:
+            passing &= node.passing(evaluation)
+            if not passing:
+                break
+        return passing
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf(Combined):
     """At least one node holds."""
 
-    def holds(self, instance: Instance, evaluation: Evaluation) -> bool:
-        return any(node.holds(instance, evaluation) for node in self.nodes)
+    def passing(self, evaluation: Evaluation) -> int:
+        return _any(self.nodes, evaluation)
 
 
 @dataclass(frozen=True, slots=True)
 class NoneOf(Combined):
     """No node holds."""
 
-    def holds(self, instance: Instance, evaluation: Evaluation) -> bool:
-        return not any(node.holds(instance, evaluation) for node in self.nodes)
+    def passing(self, evaluation: Evaluation) -> int:
+        return evaluation.everyone ^ _any(self.nodes, evaluation)
 
 
 @dataclass(frozen=True, slots=True)
-class Quantified(Combined):
-    """A question about the whole series: the same answer for each of its instances, found once."""
+class Some(Combined):
+    """The node holds for at least one instance of the series: the same answer for all of them."""
 
-    def holds(self, instance: Instance, evaluation: Evaluation) -> bool:  # noqa: ARG002 - asks all instances
-        known = evaluation.quantified.get(id(self))
-        if known is None:
-            known = evaluation.quantified[id(self)] = self.ask(evaluation)
-        return known
-
-    @abstractmethod
-    def ask(self, evaluation: Evaluation) -> bool:
-        """The answer for the series."""
+    def passing(self, evaluation: Evaluation) -> int:
+        return evaluation.everyone if self.nodes[0].passing(evaluation) else 0
 
 
 @dataclass(frozen=True, slots=True)
-class Some(Quantified):
-    """The node holds for at least one instance of the series."""
+class Every(Combined):
+    """The node holds for every instance of the series: the same answer for all of them."""
 
-    def ask(self, evaluation: Evaluation) -> bool:
-        return any(self.nodes[0].holds(instance, evaluation) for instance in evaluation.instances)
-
-
-@dataclass(frozen=True, slots=True)
-class Every(Quantified):
-    """The node holds for every instance of the series."""
-
-    def ask(self, evaluation: Evaluation) -> bool:
-        return all(self.nodes[0].holds(instance, evaluation) for instance in evaluation.instances)
+    def passing(self, evaluation: Evaluation) -> int:
+        everyone = evaluation.everyone
+        return everyone if self.nodes[0].passing(evaluation) == everyone else 0
 
 
-def _can_be_remembered(value: Value) -> bool:
-    """Whether a value can be a key: a broken file has items where its VR says text."""
-    return not any(isinstance(element, Mapping) for element in elements_of(value))
-
-
-def _all_of(value: Value) -> Found:
-    return Found(True, tuple(element for element in elements_of(value) if not is_blank(element)))
+def _any(nodes: tuple[Node, ...], evaluation: Evaluation) -> int:
+    passing = 0
+    for node in nodes:
+        passing |= node.passing(evaluation)
+        if passing == evaluation.everyone:
+            break
+    return passing

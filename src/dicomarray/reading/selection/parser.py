@@ -11,22 +11,34 @@ from pydicom.datadict import tag_for_keyword
 
 from dicomarray.reading.selection import conditions
 from dicomarray.reading.selection.conditions import Comparable, Condition
+from dicomarray.reading.selection.fact_kinds import fact_kind
+from dicomarray.reading.selection.facts import FACTS
 from dicomarray.reading.selection.fields import Field, Step, parse_field
 from dicomarray.reading.selection.kinds import Kind, Test, describe
 from dicomarray.reading.selection.mistakes import Mistakes, StoppedError
-from dicomarray.reading.selection.nodes import All, AnyOf, Entry, Every, FieldEntry, Node, NoneOf, Some
+from dicomarray.reading.selection.nodes import (
+    All,
+    AnyOf,
+    Entry,
+    Every,
+    FactEntry,
+    FieldEntry,
+    Node,
+    NoneOf,
+    Some,
+)
 from dicomarray.reading.selection.operators import ELEMENT_OPERATORS, element_test, kind_of
+from dicomarray.reading.selection.ranking import Ranking
+from dicomarray.reading.selection.ranking_parser import parse_ranking, unknown_name
 from dicomarray.reading.selection.wildcard import has_wildcard
 from dicomarray.reading.selection.words import (
     MODIFIERS,
     NODE_WORDS,
     OPERATORS,
     PRESENCE,
-    RESERVED,
+    TOP_WORDS,
     MistakeError,
     did_you_mean,
-    suggest_keyword,
-    suggest_node_word,
     suggest_operator,
 )
 
@@ -45,9 +57,12 @@ class Target:
     field: Field
     vr: str | None
     case: bool | None = None
+    fact: str | None = None
 
     def kind(self) -> Kind:
         """How the values are compared; MistakeError where the VR is not known."""
+        if self.fact is not None:
+            return fact_kind(self.fact)
         if self.vr is None:
             raise MistakeError(
                 f'the VR of {self.field.name} is not known; add it, as in {{"eq": 3, "vr": "IS"}}'
@@ -65,13 +80,21 @@ class Parser:
     mistakes: Mistakes = field(default_factory=Mistakes)
     warnings: dict[str, None] = field(default_factory=dict)
 
-    def root(self, config: Any) -> Node:
+    def whole(self, config: Any) -> tuple[Node, Ranking]:
         """The whole config; ConfigError with all its mistakes."""
-        root = _NOTHING
+        root, ranking = _NOTHING, Ranking()
         with suppress(StoppedError):  # its reason is among the mistakes
+            top: dict[str, Any] = {}
+            if isinstance(config, Mapping):
+                top = {key: value for key, value in config.items() if key in TOP_WORDS}
+                config = {key: value for key, value in config.items() if key not in TOP_WORDS}
             root = self._node(config, "$", depth=1, in_item=False)
+            ranking = parse_ranking(top, self.mistakes, self._ranking_node)
         self.mistakes.raise_if_any()
-        return root
+        return root, ranking
+
+    def _ranking_node(self, raw: Any, path: str) -> Node:
+        return self._node(raw, path, depth=2, in_item=False)
 
     # Nodes ---------------------------------------------------------------------------------------
 
@@ -93,8 +116,10 @@ class Parser:
             self.mistakes.add(path, "a name was expected; put it in quotes")
         elif key in NODE_WORDS:
             return self._combined(key, raw, path, depth, in_item)
-        elif key in RESERVED:
-            self.mistakes.add(path, f'"{key}" ({RESERVED[key]}) is not available yet')
+        elif key in TOP_WORDS:
+            self.mistakes.add(path, f'"{key}" belongs to the whole config: write it at the top')
+        elif key in FACTS:
+            return self._fact_entry(key, raw, path, depth, in_item)
         elif key in OPERATORS or key in MODIFIERS:
             self.mistakes.add(path, f'"{key}" belongs inside the condition of one attribute')
         else:
@@ -106,12 +131,20 @@ class Parser:
         try:
             found = parse_field(key)
         except MistakeError as mistake:
-            self.mistakes.add(path, _unknown_name(key, mistake))
+            self.mistakes.add(path, unknown_name(key, mistake))
             return None
         for step in found.steps:
             if step.retired:
                 self.warnings[f"{path}: {step.key} is retired from the standard; newer files lack it"] = None
-        return FieldEntry(path, found, self._condition(raw, Target(found, found.vr), path, depth))
+        condition = self._condition(raw, Target(found, found.vr), path, depth)
+        return FieldEntry(path, condition, found)
+
+    def _fact_entry(self, name: str, raw: Any, path: str, depth: int, in_item: bool) -> Entry:
+        self.mistakes.count_node(path)
+        if in_item:
+            self.mistakes.add(path, f'"{name}" is a fact of the series, and an item of a sequence has none')
+        target = Target(Field(name, (Step(name, None),)), None, fact=name)
+        return FactEntry(path, self._condition(raw, target, path, depth), name)
 
     def _combined(self, word: str, raw: Any, path: str, depth: int, in_item: bool) -> Entry:
         if word in ("some", "every"):
@@ -177,6 +210,13 @@ class Parser:
 
     def _modified(self, raw: Mapping[Any, Any], target: Target, path: str) -> Target:
         """The target as the modifiers ``vr`` and ``case`` say."""
+        if target.fact is not None:
+            for name in MODIFIERS:
+                if name in raw:
+                    self.mistakes.add(
+                        f"{path}.{name}", f"{target.fact} is a fact, for which it has no meaning"
+                    )
+            return target
         if "case" in raw:
             if not isinstance(raw["case"], bool):
                 self.mistakes.add(f"{path}.case", f"true or false was expected, not {describe(raw['case'])}")
@@ -193,7 +233,7 @@ class Parser:
 
     def _operators(self, raw: Mapping[Any, Any], target: Target, path: str, depth: int) -> Condition:
         """All operators of a mapping; those that ask single values must hold of the same value."""
-        asks_presence_only = target.vr is None and raw.keys() <= PRESENCE
+        asks_presence_only = target.vr is None and target.fact is None and raw.keys() <= PRESENCE
         kind = kind_of("UN") if asks_presence_only else target.kind()
         tests: list[Test] = []
         whole: list[Condition] = []
@@ -245,14 +285,6 @@ def _check_operator(name: Any, target: Target, kind: Kind) -> None:
     if name not in kind.operators:
         offered = ", ".join(sorted(kind.operators))
         raise MistakeError(f"{name} does not apply to {target.field.name} ({kind.vr}); it has {offered}")
-
-
-def _unknown_name(key: str, mistake: MistakeError) -> str:
-    """For a name of another query language, or one in lower case, it is the grammar that was meant."""
-    word = suggest_node_word(key)
-    if word is None or (not key.startswith("$") and suggest_keyword(key) is not None):
-        return str(mistake)
-    return f"{key!r} is no DICOM keyword and no word of the grammar{did_you_mean(word)}"
 
 
 def _masked(mistake: MistakeError, raw: Any, target: Target) -> str:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pydicom.datadict import keyword_dict
 
 from dicomarray.errors import ConfigError
+from dicomarray.reading.selection.facts import FACTS
 
 NODE_WORDS = ("all", "any", "not", "some", "every")
 MODIFIERS = ("case", "vr")
@@ -18,24 +19,8 @@ ORDER = frozenset({"gt", "gte", "lt", "lte", "between"})
 TEXT = frozenset({"like", "regex"})
 OPERATORS = MATCHING | ORDER | TEXT | {"near"}
 
-_FACT = "a fact of the series"
-_RANKING = "part of ranking"
-# Words that the grammar has set aside: no attribute will ever be called so, but nothing answers to them yet.
-RESERVED = {
-    "num_instances": _FACT,
-    "num_frames": _FACT,
-    "num_slices": _FACT,
-    "num_volumes": _FACT,
-    "slice_spacing": _FACT,
-    "plane": _FACT,
-    "is_regular": _FACT,
-    "has_localizer": _FACT,
-    "duration_s": _FACT,
-    "sort": _RANKING,
-    "limit": _RANKING,
-    "per": _RANKING,
-    "version": "the version of the grammar",
-}
+# Of the whole config, not of a node.
+TOP_WORDS = ("sort", "limit", "per", "version")
 
 # Words of other query languages, without their "$".
 _FOREIGN_NODE_WORDS = {
@@ -46,6 +31,19 @@ _FOREIGN_NODE_WORDS = {
     "must": "all",
     "should": "any",
     "must_not": "not",
+    "order_by": "sort",
+    "orderby": "sort",
+    "sort_by": "sort",
+    "max_results": "limit",
+    "top": "limit",
+    "group_by": "per",
+    "n_slices": "num_slices",
+    "slices": "num_slices",
+    "n_instances": "num_instances",
+    "num_images": "num_instances",
+    "n_frames": "num_frames",
+    "spacing": "slice_spacing",
+    "orientation": "plane",
 }
 _FOREIGN_OPERATORS = {
     "=": "eq",
@@ -133,7 +131,12 @@ def suggest_node_word(name: str) -> str | None:
     bare = name.removeprefix("$").lower()
     if bare in NODE_WORDS:
         return bare
-    return _FOREIGN_NODE_WORDS.get(bare) or suggest(bare, (*NODE_WORDS, *RESERVED))
+    return _FOREIGN_NODE_WORDS.get(bare) or suggest(bare, (*NODE_WORDS, *TOP_WORDS, *FACTS))
+
+
+def is_foreign(name: str) -> bool:
+    """Whether another query language, or habit, calls a word of the grammar so."""
+    return name.removeprefix("$").lower() in _FOREIGN_NODE_WORDS
 
 
 def suggest_operator(name: str) -> str | None:

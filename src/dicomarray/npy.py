@@ -1,0 +1,95 @@
+"""The ``.npy`` file: a whole array, or one that is written image by image and never is in memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from dicomarray.errors import OutputError
+from dicomarray.values import Array
+
+
+def save(path: Path, array: Array) -> None:
+    """Write a whole array.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written: the disk is full.
+    """
+    with _written(path), path.open("wb") as stream:
+        np.save(stream, array, allow_pickle=False)
+
+
+class NpyFile:
+    """An array on disk, the same bytes that `numpy.save` writes; its images may come in any order.
+
+    It is written with plain writes and not mapped: where the disk is full a mapped file ends the process.
+    Several threads may write at a time.
+
+    Parameters
+    ----------
+    leading, image_shape
+        The shape of the array, of which ``image_shape`` is that of one image.
+    """
+
+    def __init__(
+        self, path: Path, leading: tuple[int, ...], image_shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._image_bytes = dtype.itemsize * math.prod(image_shape)
+        header = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": (*leading, *image_shape),
+        }
+        with _written(path):
+            self._stream = path.open("wb", buffering=0)
+            np.lib.format.write_array_header_1_0(self._stream, header)
+            self._start = self._stream.tell()
+
+    def write(self, index: int, images: Array) -> None:
+        """Write images, C-contiguous: the ``index``-th and those that follow it, first axis slowest.
+
+        Raises
+        ------
+        OutputError
+            Where the file cannot be written: the disk is full.
+        """
+        rest = images.data.cast("B")
+        place = self._start + index * self._image_bytes
+        with _written(self._path):
+            while rest:  # a write may take less than it is given
+                count = self._write_at(rest, place)
+                rest, place = rest[count:], place + count
+
+    def _write_at(self, content: memoryview, place: int) -> int:
+        """Write what can be written at once; how many bytes that is."""
+        if hasattr(os, "pwrite"):
+            return os.pwrite(self._stream.fileno(), content, place)
+        with self._lock:
+            self._stream.seek(place)
+            return self._stream.write(content) or 0
+
+    def close(self) -> None:
+        """Close the file."""
+        with _written(self._path):
+            self._stream.close()
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path.parent}: the array cannot be written there: {error.strerror or error}"
+        ) from error

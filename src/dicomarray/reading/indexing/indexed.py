@@ -1,0 +1,252 @@
+"""The instances of an indexed series: headers and columns that come from the index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+from dicomarray.errors import HeaderError, InputError
+from dicomarray.reading.archives import Unpacked, kind_of, unpack
+from dicomarray.reading.element_values import Value
+from dicomarray.reading.headers import Header, Stamp
+from dicomarray.reading.indexing.columns import SeriesColumns
+from dicomarray.reading.indexing.elements import canonical_name
+from dicomarray.reading.indexing.gathering import FRAME_PLACES, PIXEL_NAMES, TRANSFER_SYNTAX
+from dicomarray.reading.indexing.storing import as_path
+from dicomarray.reading.mosaic_words import SIEMENS_MOSAIC, UIH_GRID
+from dicomarray.reading.names import tag_of
+from dicomarray.reading.part10 import PixelPlace
+from dicomarray.reading.rows import ABSENT, Rows, frame_places, rows_of
+
+
+class IndexedAttributes(Mapping[str, Value]):
+    """The attributes that a scan would have read of one instance."""
+
+    __slots__ = ("_columns", "_place")
+
+    def __init__(self, columns: SeriesColumns, place: int) -> None:
+        self._columns = columns
+        self._place = place
+
+    def __getitem__(self, name: str) -> Value:
+        columns = self._columns
+        value = columns.cell(columns.source.shown[name], self._place)
+        if value is ABSENT:
+            raise KeyError(name)
+        return value
+
+    def get(self, name: str, default: Value = None) -> Value:
+        """The value, or the default for an absent attribute."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __contains__(self, name: object) -> bool:
+        known = self._columns.source.shown.get(name)  # type: ignore[call-overload]
+        return known is not None and self._columns.cell(known, self._place) is not ABSENT
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._columns.source.shown if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class FileOfInstance:
+    """Where an instance was when it was indexed."""
+
+    path: str
+    member: str | None
+    number: int | None
+    stamp: Stamp
+
+
+class IndexedHeader(Header):
+    """A header that takes what it is asked for from the index."""
+
+    __slots__ = ("_instances", "_place")
+    _instances: IndexedInstances
+    _place: int
+
+    def __init__(self, instances: IndexedInstances, place: int) -> None:
+        object.__setattr__(self, "_instances", instances)
+        object.__setattr__(self, "_place", place)
+
+    @property
+    def path(self) -> Path:
+        """The file; of an archive's member, the file that it is unpacked to now."""
+        return _unpacked(self._file) if self._file.member is not None else Path(self._file.path)
+
+    @property
+    def transfer_syntax(self) -> str | None:
+        """Transfer Syntax UID."""
+        return self._instances.columns.cell(TRANSFER_SYNTAX, self._place)  # type: ignore[no-any-return]
+
+    @property
+    def attributes(self) -> Mapping[str, Value]:
+        """What a scan would have read."""
+        return IndexedAttributes(self._instances.columns, self._place)
+
+    @property
+    def pixels(self) -> PixelPlace | None:
+        """Where the pixel data was when the file was indexed."""
+        tag, start, length, vr = (self._instances.columns.cell(name, self._place) for name in PIXEL_NAMES)
+        return None if tag is None or tag is ABSENT else PixelPlace(tag, start, length, vr)
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """The state of the file when it was indexed; an archive is compared when it is unpacked."""
+        if self._file.member is None:
+            return self._file.stamp
+        status = self.path.stat()
+        return Stamp(status.st_size, status.st_mtime_ns)
+
+    @property
+    def _file(self) -> FileOfInstance:
+        return self._instances.files[self._place]
+
+    def further(self, names: Iterable[str]) -> Mapping[str, Value]:
+        """Any attributes, from the index."""
+        found = {name: self._further(name) for name in names}
+        return {name: value for name, value in found.items() if value is not ABSENT}
+
+    def frame_places(self) -> Sequence[Mapping[str, Value]]:
+        """As `rows.frame_places`, from the index."""
+        places = self._instances.columns.cell(FRAME_PLACES, self._place)
+        if isinstance(places, str):
+            raise HeaderError(places)
+        return frame_places(self) if places is ABSENT else places
+
+    def _further(self, name: str) -> Value:
+        columns = self._instances.columns
+        known = canonical_name(name)
+        tag = int(tag_of(name)) if known.endswith(")") and known.count(",") == 1 else 0
+        if tag >> 16 & 1 and tag & 0xFFFF > 0xFF:  # private, asked for by its tag in this file
+            creator = columns.cell(f"({tag >> 16:04x},{tag >> 8 & 0xFF:04x})", self._place)
+            if isinstance(creator, str):
+                value = columns.cell(f"({tag >> 16:04x},{creator.strip()},{tag & 0xFF:02x})", self._place)
+                return columns.cell(known, self._place) if value is ABSENT else value
+        return columns.cell(known, self._place)
+
+    def __reduce__(self) -> tuple[type[Header], tuple[Any, ...]]:
+        return Header, (self.path, self.transfer_syntax, dict(self.attributes), self.pixels, self.stamp)
+
+
+class IndexedInstances(Sequence[Header]):
+    """The headers of a series, made when they are asked for; ``places`` are those that are meant."""
+
+    def __init__(self, columns: SeriesColumns, places: Sequence[int]) -> None:
+        self.columns = columns
+        self.places = places
+
+    @overload
+    def __getitem__(self, index: int) -> Header: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Header]: ...
+    def __getitem__(self, index: int | slice) -> Header | Sequence[Header]:
+        return self._headers[index]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Header]:
+        return iter(self._headers)
+
+    def __reduce__(self) -> tuple[type[tuple[Header, ...]], tuple[list[Header]]]:
+        return tuple, (list(self),)
+
+    @cached_property
+    def _headers(self) -> tuple[Header, ...]:
+        return tuple(IndexedHeader(self, place) for place in self.places)
+
+    @cached_property
+    def files(self) -> list[FileOfInstance]:
+        """By place."""
+        query = (
+            "SELECT folders.path, name, member, number, size, modified_ns FROM instances "
+            "JOIN files ON files.id = file JOIN folders ON folders.id = folder "
+            "WHERE series = ? ORDER BY place"
+        )
+        return [
+            FileOfInstance(
+                os.path.join(as_path(folder), as_path(name)),  # noqa: PTH118 - Path costs more than the rest
+                None if member is None else as_path(member),
+                number,
+                Stamp(size, modified),
+            )
+            for folder, name, member, number, size, modified in self.columns.source.query(
+                query, (self.columns.series,)
+            )
+        ]
+
+    def rows(self, attributes: Iterable[str] | None, places: bool) -> Rows:
+        """The table that a filter asks; see `rows_of`."""
+        several_frames = any(cell is not ABSENT for cell in self.columns.cells("NumberOfFrames"))
+        if several_frames or (places and self._may_be_mosaics()):
+            columns = self.columns.showing(attributes or ())
+            return rows_of(list(IndexedInstances(columns, self.places)), attributes, places)
+        return IndexedRows(self)
+
+    def _may_be_mosaics(self) -> bool:
+        words = {
+            str(w).upper()
+            for cell in self.columns.cells("ImageType")
+            if isinstance(cell, tuple)
+            for w in cell
+        }
+        return bool(words & {SIEMENS_MOSAIC, UIH_GRID})
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedRows:
+    """The table of a series whose instances have one frame each."""
+
+    instances: IndexedInstances
+    owners: None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.instances)
+
+    def column(self, name: str) -> Sequence[Value]:
+        """The cells of an attribute, or a single one where all are the same."""
+        columns = self.instances.columns
+        cells = columns.cells(canonical_name(name))
+        if len(cells) == 1 or self.size == columns.count:
+            return cells
+        chosen = [cells[place] for place in self.instances.places]
+        return chosen[:1] if chosen.count(chosen[0]) == len(chosen) else chosen
+
+
+def _unpacked(file: FileOfInstance) -> Path:
+    """The member of an archive as a file.
+
+    Raises
+    ------
+    InputError
+        Where the archive is gone or changed.
+    """
+    archive = Path(file.path)
+    try:
+        status = archive.stat()
+        kind = kind_of(archive)
+    except OSError as error:
+        raise InputError(f"{archive} cannot be read: {error.strerror}") from error
+    if Stamp(status.st_size, status.st_mtime_ns) != file.stamp or kind is None:
+        raise InputError(f"{archive} has changed since it was indexed; index it again (dicomarray index)")
+    try:
+        member = unpack(archive, kind)[file.number or 0]
+    except InputError as error:
+        raise InputError(f"{archive}: {error}") from error
+    assert isinstance(member, Unpacked)  # as it was when it was indexed, and the archive is the same
+    return member.path

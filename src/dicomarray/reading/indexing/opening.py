@@ -1,0 +1,198 @@
+"""The index -> the catalog that a scan would give; nothing but the index is read until pixels are."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dicomarray.errors import InputError
+from dicomarray.reading.catalog import NO_NUMBER, Catalog, in_catalog_order
+from dicomarray.reading.files import PathLike, Skipped
+from dicomarray.reading.headers import DEFAULT_KEYWORDS
+from dicomarray.reading.indexing.columns import Kept, SeriesColumns, Source
+from dicomarray.reading.indexing.elements import canonical_name
+from dicomarray.reading.indexing.indexed import IndexedInstances
+from dicomarray.reading.indexing.scanning import absolute_roots
+from dicomarray.reading.indexing.schema import connect_to_read, unusable
+from dicomarray.reading.indexing.storing import as_path, lies_below
+from dicomarray.reading.series import Series
+
+# What a catalog says of a folder that was not read to the end, in `skipped`.
+UNFINISHED = "its indexing has not finished (it still runs, or was interrupted): files may be missing"
+
+
+def open_index(
+    index_file: PathLike,
+    path: PathLike | Iterable[PathLike] | None = None,
+    attributes: Iterable[str] = (),
+) -> Catalog:
+    """The catalog in an index file, as it is at this moment, without a look at the indexed files.
+
+    It is what `scan` would give if no file changed since it was indexed.  Where one did, reading its pixels
+    raises InputError.
+
+    Parameters
+    ----------
+    index_file
+        What `index` made.
+    path
+        A folder or file, or several: only what lies at or below them; None takes everything.
+    attributes
+        As in `scan`: keywords, or tags such as ``"(0018,0050)"``, that are to be in the headers beside
+        the usual ones.  Any other is to be had from the `Series` all the same.
+
+    Raises
+    ------
+    InputError
+        Where there is no such index, it is of another version, or it does not cover ``path``.
+    HeaderError
+        Where a name in ``attributes`` is none.
+    """
+    file = Path(index_file)
+    asked = [canonical_name(name) for name in attributes]
+    shown = {name: canonical_name(name) for name in sorted(DEFAULT_KEYWORDS.union(attributes))}
+    roots = None if path is None else absolute_roots(path)
+    database = Database(file)
+    known = database.roots()
+    for root in roots or ():
+        if not any(lies_below(root, [other]) or lies_below(other, [root]) for other in known):
+            raise InputError(
+                f"the index {file} does not cover {root}; add it: dicomarray index -i {root} --index {file}"
+            )
+    source = Source(database.rows, database.names(), shown)
+    series = _series(database, source, asked, roots)
+    return Catalog(tuple(series), tuple(_skipped(database, known, roots)))
+
+
+def _series(
+    database: Database, source: Source, asked: Sequence[str], roots: Sequence[str] | None
+) -> list[Series]:
+    """Every series, in the catalog's order, with the columns that are asked for at hand."""
+    at_hand = ["SeriesNumber", "NumberOfFrames", "ImageType", *asked]
+    columns = database.columns([source.numbers[name] for name in at_hand if name in source.numbers])
+    keywords = {number: name for name, number in source.numbers.items()}
+    places = None if roots is None else database.places_below(roots)
+    found = []
+    for number, uid, count in database.rows("SELECT id, uid, num_instances FROM series"):
+        chosen: Sequence[int] = range(count) if places is None else places.get(number, ())
+        if chosen:
+            kept = SeriesColumns(source, number, count)
+            kept.preload(at_hand, {keywords[name]: value for name, value in columns.get(number, {}).items()})
+            found.append(Series(uid, IndexedInstances(kept, chosen)))
+    return sorted(found, key=_in_catalog_order)
+
+
+def _in_catalog_order(series: Series) -> tuple[int, str, str]:
+    """As `in_catalog_order` sorts; a path, which costs most, is looked up only where it decides."""
+    if not series.uid or not isinstance(series.instances, IndexedInstances):
+        return in_catalog_order(series)
+    number = series.instances.columns.cell("SeriesNumber", series.instances.places[0])
+    return number if isinstance(number, int) else NO_NUMBER, series.uid, ""
+
+
+def _skipped(database: Database, known: Mapping[str, bool], roots: Sequence[str] | None) -> Iterator[Skipped]:
+    """What was skipped, and what is not finished."""
+    for root, finished in known.items():
+        asked = roots is None or lies_below(root, roots) or any(lies_below(other, [root]) for other in roots)
+        if asked and not finished:
+            yield Skipped(Path(root), UNFINISHED)
+    for path, reason in database.rows("SELECT path, reason FROM skipped ORDER BY id"):
+        if roots is None or lies_below(as_path(path), roots):
+            yield Skipped(Path(as_path(path)), reason)
+
+
+def indexed_roots(index_file: PathLike) -> list[Path]:
+    """What was indexed.
+
+    Raises
+    ------
+    InputError
+        Where there is no such index.
+    """
+    return [Path(root) for root in Database(Path(index_file)).roots()]
+
+
+def check_finished(catalog: Catalog) -> None:
+    """Raise InputError for a catalog from an index of which a part is not read to the end."""
+    for item in catalog.skipped:
+        if item.reason == UNFINISHED:
+            raise InputError(f"{item.path}: {UNFINISHED}; index it again (dicomarray index)")
+
+
+@dataclass(slots=True)
+class Database:
+    """The index, open for reading: one state of it, whoever writes meanwhile."""
+
+    path: Path
+    _connection: sqlite3.Connection = field(init=False)
+    _owner: int = field(init=False)
+    _state: int = field(init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._connect()
+
+    def _connect(self) -> None:
+        self._connection, self._owner = connect_to_read(self.path), os.getpid()
+        self._connection.execute("BEGIN")
+        self._state = self._generation()
+
+    def _generation(self) -> int:
+        (number,) = self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+        return int(number)
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query.
+
+        Raises
+        ------
+        InputError
+            In a forked process, where the index has changed since: it sees the state of now.
+        """
+        with self._lock:
+            if self._owner != os.getpid():
+                before = self._state
+                self._connect()  # a connection must not be used on both sides of a fork
+                if self._state != before:
+                    raise InputError(f"the index {self.path} has changed since it was opened; open it again")
+            try:
+                return self._connection.execute(query, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise unusable(self.path, error) from error
+
+    def roots(self) -> dict[str, bool]:
+        """What was indexed, and whether to the end."""
+        rows = self.rows("SELECT path, coalesce(finished >= started, 0) FROM roots")
+        return {as_path(path): bool(finished) for path, finished in rows}
+
+    def names(self) -> dict[str, int]:
+        """The numbers of the attributes' names."""
+        return dict(self.rows("SELECT keyword, id FROM names"))
+
+    def columns(self, names: Sequence[int]) -> dict[int, dict[int, Kept]]:
+        """Some columns of all series, by series and name."""
+        found: dict[int, dict[int, Kept]] = {}
+        for name in names:
+            for series, kind, value in self.rows(
+                "SELECT series, kind, value FROM stored_values WHERE name = ?", (name,)
+            ):
+                found.setdefault(series, {})[name] = kind, value
+        return found
+
+    def places_below(self, roots: Sequence[str]) -> dict[int, list[int]]:
+        """By series, the places of the instances whose files lie at or below the roots."""
+        query = (
+            "SELECT series, place, folders.path, name FROM instances "
+            "JOIN files ON files.id = file JOIN folders ON folders.id = folder ORDER BY series, place"
+        )
+        whole = {path: lies_below(as_path(path), roots) for (path,) in self.rows("SELECT path FROM folders")}
+        places: dict[int, list[int]] = {}
+        for series, place, folder, name in self.rows(query):
+            if whole[folder] or lies_below(os.path.join(as_path(folder), as_path(name)), roots):  # noqa: PTH118
+                places.setdefault(series, []).append(place)
+        return places

@@ -1,0 +1,102 @@
+"""Tasks done by several threads: reading and decoding let Python go on with others meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from threading import Condition, Thread
+from typing import Generic, TypeVar
+
+from dicomarray.errors import UsageError
+
+Task = TypeVar("Task")
+
+
+def thread_count(workers: int | None) -> int:
+    """How many threads are asked for; by default as many as there are processors that may be used.
+
+    Raises
+    ------
+    UsageError
+        Where it is no whole number of at least one.
+    """
+    if workers is None:
+        # where a container or batch system gives a part of the machine, only Linux tells
+        usable = getattr(os, "sched_getaffinity", None)
+        return len(usable(0)) if usable else os.cpu_count() or 1
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise UsageError(f"workers must be a whole number of at least 1, not {workers!r}")
+    return workers
+
+
+def do_all(
+    work: Callable[[Task], None],
+    tasks: Sequence[Task],
+    workers: int,
+    done: Callable[[Task], None] = lambda _: None,
+) -> None:
+    """Do every task; ``done`` is told of each in their order, in the thread of the caller.
+
+    Where several fail the error is that of the first one in their order, whatever the threads were at; no
+    thread is left behind, and no task is begun after that.
+    """
+    if min(workers, len(tasks)) < 2:
+        for task in tasks:
+            work(task)
+            done(task)
+        return
+    crew = _Crew(work, tasks)
+    threads = [Thread(target=crew.serve) for _ in range(min(workers, len(tasks)))]
+    try:
+        for thread in threads:
+            thread.start()
+        for index, task in enumerate(tasks):
+            crew.wait_for(index)
+            done(task)
+    finally:
+        crew.stop()
+        for thread in threads:
+            if thread.ident is not None:  # it was started
+                thread.join()
+
+
+class _Crew(Generic[Task]):
+    """What several threads do of a list of tasks.
+
+    A pool of `concurrent.futures` does the same; to import it takes as long as reading a small series.
+    """
+
+    def __init__(self, work: Callable[[Task], None], tasks: Sequence[Task]) -> None:
+        self._work = work
+        self._waiting = list(reversed(list(enumerate(tasks))))
+        self._outcomes: dict[int, BaseException | None] = {}
+        self._changed = Condition()
+
+    def serve(self) -> None:
+        """Do one task after the other, until there is none left."""
+        while True:
+            with self._changed:
+                if not self._waiting:
+                    return
+                index, task = self._waiting.pop()
+            outcome: BaseException | None = None
+            try:
+                self._work(task)
+            except BaseException as error:  # noqa: BLE001 - `wait_for` raises it, in the thread of the caller
+                outcome = error
+            with self._changed:
+                self._outcomes[index] = outcome
+                self._changed.notify()
+
+    def wait_for(self, index: int) -> None:
+        """Until a task is done; raises what it raised."""
+        with self._changed:
+            self._changed.wait_for(lambda: index in self._outcomes)
+        error = self._outcomes.pop(index)
+        if error is not None:
+            raise error
+
+    def stop(self) -> None:
+        """Begin no other task."""
+        with self._changed:
+            self._waiting.clear()

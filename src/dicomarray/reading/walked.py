@@ -1,0 +1,97 @@
+"""The elements that our own reader found -> values.
+
+Sequences and elements of unknown VR are read by pydicom, from just their bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from dicomarray.reading.element_values import (
+    LATIN_1,
+    Value,
+    decode,
+    encodings_of,
+    texts,
+    value_representation,
+)
+from dicomarray.reading.names import (
+    FIRST_BLOCK,
+    LAST_BLOCK,
+    PIXEL_REPRESENTATION,
+    SPECIFIC_CHARACTER_SET,
+    PrivateName,
+    Request,
+)
+from dicomarray.reading.part10 import DoubtError, Element
+from dicomarray.reading.sequences import items_of
+
+READ_BY_PYDICOM = ("SQ", "UN")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a data set says of how its elements are read: those elements themselves, and what they mean."""
+
+    elements: Mapping[int, Element]
+    explicit: bool
+    signed: bool
+    encodings: tuple[str, ...]
+
+    def representation(self, tag: int, element: Element) -> str:
+        """The VR by which an element is read."""
+        return value_representation(element.vr, tag, self.signed)
+
+    def value(self, tag: int, element: Element) -> Value:
+        """The plain value of an element; DoubtError where it needs more of the file to be read."""
+        vr = self.representation(tag, element)
+        if vr not in READ_BY_PYDICOM and element.value is not None:
+            return decode(vr, element.value, True, self.encodings)
+        if vr == "SQ" and element.value is not None:
+            with suppress(DoubtError):
+                return items_of(element.value, element.undefined, self.explicit)
+        from dicomarray.reading.by_pydicom import value_among
+
+        return value_among({**self.elements, tag: element}, tag, self.explicit, self.encodings)
+
+    def private_tag(self, name: PrivateName) -> int | None:
+        """Where a private attribute lies in this data set (PS3.5 7.8.1); None where its creator is absent."""
+        for block in range(FIRST_BLOCK, LAST_BLOCK + 1):
+            creator = name.group << 16 | block
+            if (element := self.elements.get(creator)) is not None:
+                text = decode("LO", element.value or b"", True, self.encodings)
+                if isinstance(text, str) and text.strip() == name.creator:
+                    return name.tag_in(block)
+        return None
+
+
+def context_of(elements: Mapping[int, Element], request: Request, explicit: bool) -> Context:
+    """How the elements of a data set are to be read."""
+    signed = False
+    encodings: tuple[str, ...] = (LATIN_1,)
+    if (representation := elements.get(PIXEL_REPRESENTATION)) is not None:
+        signed = decode("US", representation.value or b"", True, ()) == 1
+    if (declared := elements.get(SPECIFIC_CHARACTER_SET)) is not None:
+        encodings = encodings_of(texts(decode("CS", declared.value or b"", True, ())))
+    explaining = {tag: element for tag, element in elements.items() if request.explains(tag)}
+    return Context(explaining, explicit, signed, encodings)
+
+
+def names_in(context: Context, request: Request) -> list[tuple[str, int]]:
+    """The names that are asked for with their tags in this data set."""
+    if not request.private:
+        return list(request.tags)
+    private = [(name.name, context.private_tag(name)) for name in request.private]
+    return sorted([*request.tags, *((name, tag) for name, tag in private if tag is not None)])
+
+
+def values_of(elements: Mapping[int, Element], request: Request, explicit: bool) -> dict[str, Value]:
+    """The values that are asked for, by name; DoubtError where pydicom had better read the file."""
+    context = context_of(elements, request, explicit)
+    return {
+        name: context.value(tag, element)
+        for name, tag in names_in(context, request)
+        if (element := elements.get(tag)) is not None
+    }
