@@ -7,6 +7,7 @@ from html import escape
 
 # Pages refuse to fetch anything, so that they can be read, and passed on, without a network.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+_PNG = b"\x89PNG"
 
 
 def head(title: str, style: str) -> str:
@@ -19,6 +20,7 @@ def head(title: str, style: str) -> str:
     )
 
 
-def picture(png: bytes, text: str) -> str:
-    """An image that is in the page itself; ``text`` stands for it where it cannot be seen."""
-    return f'<img alt="{escape(text)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+def picture(image: bytes, text: str) -> str:
+    """A PNG or JPEG that is in the page itself; ``text`` stands for it where it cannot be seen."""
+    kind = "png" if image.startswith(_PNG) else "jpeg"
+    return f'<img alt="{escape(text)}" src="data:image/{kind};base64,{base64.b64encode(image).decode()}">'

@@ -35,7 +35,8 @@ header { padding-top: 32px; } h1 { font-size: 24px; margin: 0 0 4px; }
 .bar button[aria-pressed=true] { border-color: currentColor; font-weight: 600; }
 .bar input { font: inherit; flex: 1 1 200px; padding: 5px 12px; border-radius: 999px; color: inherit;
   border: 1px solid var(--line); background: var(--card); }
-article { display: grid; grid-template-columns: 1fr auto; gap: 4px 24px; background: var(--card);
+article { display: grid; grid-template-columns: minmax(320px, 1fr) fit-content(600px);
+  gap: 4px 24px; background: var(--card);
   border: 1px solid var(--line); border-left: 4px solid var(--kept); border-radius: 8px;
   padding: 16px 20px; margin: 12px 0; content-visibility: auto; contain-intrinsic-size: auto 150px; }
 article.written { border-left-color: var(--good); } article.failed { border-left-color: var(--bad); }
@@ -48,7 +49,8 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 .reason { color: var(--bad); white-space: pre-wrap; } .warnings { color: var(--note); }
 .warnings ul { margin: 0; padding-left: 18px; }
 article > * { grid-column: 1; }
-article > .pictures { grid-column: 2; grid-row: 1 / span 3; display: flex; gap: 8px; }
+article > .pictures { grid-column: 2; grid-row: 1 / span 3; display: flex; gap: 8px;
+  flex-wrap: wrap; align-content: flex-start; justify-content: flex-end; }
 figure { margin: 0; text-align: center; color: var(--quiet); font-size: 12px; }
 figure img { display: block; border-radius: 4px; background: #000; max-height: 160px; }
 pre { overflow-x: auto; font-size: 12px; background: var(--ground); padding: 12px; border-radius: 6px; }
@@ -80,7 +82,7 @@ class Row:
     """One series.
 
     ``status`` is a word (``written``, ``failed``, ``skipped``); ``facts`` are pairs of a name and a text;
-    ``links`` pairs of a text and a path relative to the page; ``pictures`` pairs of a caption and a PNG.
+    ``links`` pairs of a text and a path relative to the page; ``pictures`` pairs of a caption and an image.
     """
 
     status: str

@@ -1,0 +1,165 @@
+"""What became of each series: one small entry, the same in Python and in the ledger."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from dicomarray.storage import Place
+
+Status = Literal["written", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesOutput:
+    """One series that was written; nothing in it grows with the number of voxels or slices.
+
+    Attributes
+    ----------
+    name
+        What the function called the result, ``"volume0"`` and so on before it where the series holds
+        several volumes; empty for the only result of the only volume.
+    source_uid, series_uid
+        Series Instance UIDs of the template and of the new series.
+    folder, count
+        Where its files lie, and how many they are.
+    shape, axes, units
+        Of the array that was written.
+    affine
+        4x4, index (slice, row, column) to LPS mm; None without patient geometry.
+    slope, intercept
+        One for the series, or None where each slice keeps the template's own.
+    max_error, mean_error, clipped
+        How far what was written is from the array, in the array's units; how many values were clipped.
+    observed
+        What the ``observe`` function of the run returned.
+    thumbnail
+        A small picture on its way to the page of the run; empty otherwise.
+    """
+
+    name: str
+    source_uid: str
+    series_uid: str
+    folder: Place
+    count: int
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    units: str
+    affine: tuple[tuple[float, ...], ...] | None
+    slope: float | None
+    intercept: float | None
+    max_error: float
+    mean_error: float
+    clipped: int
+    observed: Mapping[str, Any] = field(default_factory=dict)
+    thumbnail: str = field(default="", repr=False)
+
+    @property
+    def files(self) -> tuple[Place, ...]:
+        """The files, by name, as they lie in the folder now."""
+        return tuple(sorted(self.folder.glob("*.dcm"), key=str))
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """What became of one series, or of one study.
+
+    ``error`` is the reason in one line or a few, ``traceback`` where the user's function raised;
+    ``output`` is the folder of the results, ``outputs`` has each of them.  ``name`` is the folder's name
+    and the entry's key in the ledger, ``inputs`` the digest of the files' names, sizes and times.
+    ``started`` is in seconds since 1970, UTC.  ``resumed`` entries are those of an earlier run.
+    """
+
+    name: str
+    series_uids: tuple[str, ...]
+    title: str
+    status: Status
+    seconds: float
+    started: float = 0.0
+    inputs: str = ""
+    output: Place | None = None
+    outputs: tuple[SeriesOutput, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+    traceback: str | None = None
+    resumed: bool = False
+
+    @property
+    def series_uid(self) -> str:
+        """Series Instance UID of the input; the first one of a study."""
+        return self.series_uids[0]
+
+    @property
+    def report(self) -> SeriesOutput | None:
+        """The first series that was written; None where none was."""
+        return self.outputs[0] if self.outputs else None
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One entry a series (or study), in the order of the catalog.
+
+    ``ledger`` is the file that has them, ``page`` the HTML page that shows them.
+    """
+
+    entries: tuple[RunEntry, ...]
+    ledger: Place | None = None
+    page: Place | None = None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[RunEntry]:
+        return iter(self.entries)
+
+    @property
+    def failed(self) -> tuple[RunEntry, ...]:
+        return tuple(entry for entry in self.entries if entry.status == "failed")
+
+    @property
+    def written(self) -> tuple[RunEntry, ...]:
+        return tuple(entry for entry in self.entries if entry.status == "written")
+
+
+def as_json(entry: RunEntry) -> dict[str, Any]:
+    """The entry as plain JSON values, its folders relative to the output folder of the run."""
+    record = {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry)}
+    del record["resumed"]
+    record["output"] = None if entry.output is None else entry.output.name
+    record["outputs"] = [_output_as_json(output, entry) for output in entry.outputs]
+    return record
+
+
+def _output_as_json(output: SeriesOutput, entry: RunEntry) -> dict[str, Any]:
+    record = {f.name: getattr(output, f.name) for f in dataclasses.fields(output)}
+    del record["thumbnail"]
+    if isinstance(entry.output, Path) and isinstance(output.folder, Path):
+        record["folder"] = output.folder.relative_to(entry.output.parent).as_posix()
+    return record
+
+
+def from_json(record: Mapping[str, Any], root: Place) -> RunEntry:
+    """The entry of a ledger in the output folder ``root``.
+
+    Raises
+    ------
+    KeyError, TypeError
+        Where the record is none that `as_json` made.
+    """
+    values = {f.name: record[f.name] for f in dataclasses.fields(RunEntry) if f.name != "resumed"}
+    values["output"] = None if record["output"] is None else root / record["output"]
+    values["outputs"] = tuple(_output_from_json(output, root) for output in record["outputs"])
+    values["series_uids"], values["warnings"] = tuple(record["series_uids"]), tuple(record["warnings"])
+    return RunEntry(**values)
+
+
+def _output_from_json(record: Mapping[str, Any], root: Place) -> SeriesOutput:
+    values = {f.name: record[f.name] for f in dataclasses.fields(SeriesOutput) if f.name != "thumbnail"}
+    values["folder"] = root / record["folder"]
+    values["shape"], values["axes"] = tuple(record["shape"]), tuple(record["axes"])
+    if record["affine"] is not None:
+        values["affine"] = tuple(tuple(row) for row in record["affine"])
+    return SeriesOutput(**values)

@@ -1,0 +1,132 @@
+"""How a run is done: the options of `run` beside those of reading and writing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from dicomarray.errors import UsageError
+from dicomarray.keywords import check_choices, check_names, made_of, names_of
+from dicomarray.reading.files import PathLike
+from dicomarray.reading.options import READ_NAMES, ReadKeywords, ReadOptions, read_options
+from dicomarray.writing.options import WRITE_NAMES, WriteKeywords, WriteOptions, write_options
+
+Per = Literal["series", "study"]
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+# A worker that has only loaded NumPy and pydicom takes about 100 MB; less would fail every series.
+LEAST_MEMORY = 256 << 20
+
+
+class RunKeywords(ReadKeywords, WriteKeywords, total=False):
+    """The keyword arguments of `run`: see `RunOptions`, `ReadOptions` and `WriteOptions`."""
+
+    workers: int
+    scheduler: str | None
+    resume: bool
+    timeout: float | None
+    memory_limit: int | str | None
+    per: str
+    volume: int | None
+    parameters: Mapping[str, Any] | PathLike | None
+    observe: Callable[..., Any] | str | None
+    index: PathLike | None
+    report: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Who does the work, within which limits, and what one piece of it is.
+
+    Attributes
+    ----------
+    workers
+        Processes that work side by side; 1 is this process, unless a limit is set.
+    scheduler
+        The address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``: its workers do the work.
+    resume
+        Go on with an earlier run in the same output folder: what is done and unchanged is left alone.
+    timeout
+        Seconds that one series (or study) may take; its process is ended then.
+    memory_limit
+        Bytes, or a text such as ``"4G"`` (binary units): resident memory of one worker process.
+    per
+        ``"series"``: the function takes a `Volume`; ``"study"``: all volumes of a study by their UIDs.
+    volume
+        Which volume of a series, by index, where it holds several; None takes each of them.
+    parameters
+        Keyword arguments for the function; what JSON can say.  Or the path of a JSON, YAML or TOML file.
+    observe
+        ``observe(volume, result) -> mapping`` or ``"module:function"``, called for each result where it
+        was made; what it returns (small, plain JSON) stands in the entry and in the ledger.
+    index
+        An index file: the series come from it, without a scan.
+    report
+        Write ``report.html`` into the output folder: a row a series, with thumbnails.
+    """
+
+    workers: int = 1
+    scheduler: str | None = None
+    resume: bool = False
+    timeout: float | None = None
+    memory_limit: int | str | None = None
+    per: Per = "series"
+    volume: int | None = None
+    parameters: Mapping[str, Any] | PathLike | None = None
+    observe: Callable[..., Any] | str | None = None
+    index: PathLike | None = None
+    report: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what is no option, before anything is read."""
+        check_choices(self, {"per": Per})
+        if self.workers < 1:
+            raise UsageError(f"workers must be 1 or more, not {self.workers}")
+        if self.timeout is not None and not (math.isfinite(self.timeout) and self.timeout > 0):
+            raise UsageError(f"timeout must be a number of seconds above 0, not {self.timeout}")
+        if self.memory_bytes is not None and self.memory_bytes < LEAST_MEMORY:
+            raise UsageError(
+                f"memory_limit={self.memory_limit} is less than a worker needs to start; the least is "
+                f"{LEAST_MEMORY >> 20}M"
+            )
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory limit in bytes."""
+        if self.memory_limit is None or isinstance(self.memory_limit, int):
+            return self.memory_limit
+        match = _SIZE.fullmatch(self.memory_limit.strip())
+        if match is None:
+            raise UsageError(f'memory_limit="{self.memory_limit}" is no size; write it as 4G or 512M')
+        return int(float(match[1]) * _UNITS[match[2].upper()])
+
+    @property
+    def isolated(self) -> bool:
+        """Whether the work is done in processes that can be ended."""
+        return self.workers > 1 or self.timeout is not None or self.memory_limit is not None
+
+
+RUN_NAMES = names_of(RunOptions)
+
+
+def run_options(keywords: RunKeywords) -> tuple[RunOptions, ReadOptions, WriteOptions]:
+    """The options of the run itself, of reading and of writing, all checked.
+
+    Raises
+    ------
+    UsageError
+        For an unknown option or value; the message lists those that exist.
+    """
+    check_names(keywords, (*RUN_NAMES, *READ_NAMES, *WRITE_NAMES))
+
+    def those(names: tuple[str, ...]) -> dict[str, Any]:
+        return {name: value for name, value in keywords.items() if name in names}
+
+    return (
+        made_of(RunOptions, those(RUN_NAMES)),
+        read_options(cast(ReadKeywords, those(READ_NAMES))),
+        write_options(cast(WriteKeywords, those(WRITE_NAMES))),
+    )

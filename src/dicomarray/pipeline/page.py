@@ -1,0 +1,139 @@
+"""The page of a run, made of its entries, and the thumbnails on it, which workers make."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from dicomarray.errors import ValuesError
+from dicomarray.outputs.page import Row, Summary, write_page
+from dicomarray.pipeline.entries import RunEntry, SeriesOutput
+from dicomarray.volume import Volume
+
+FILE_NAME = "report.html"
+# Hidden, a line each: the page has them, and nobody else needs them.
+THUMBNAILS = ".thumbnails.jsonl"
+# About 5 kB each: beyond so many a page takes long to open.
+MOST_THUMBNAILS = 2000
+# Photographs in a list: no difference to 100 can be seen, at a third of the size.
+JPEG_QUALITY = 80
+# Between the two pictures.
+GAP_PIXELS = 4
+TIMES = " x "
+
+
+def thumbnail(before: Volume, after: Volume) -> str:
+    """One plane of both, side by side in one window: a JPEG in base 64; empty where nothing can be drawn."""
+    from PIL import Image
+
+    from dicomarray.outputs.pictures import draw_thumbnails
+
+    try:
+        pictures = draw_thumbnails(before, after)
+    except ValuesError:  # samples that are no colours: the series is written all the same
+        return ""
+    width = sum(picture.width for picture in pictures) + GAP_PIXELS
+    both = Image.new("RGB", (width, max(picture.height for picture in pictures)))
+    both.paste(pictures[0], (0, 0))
+    both.paste(pictures[1], (pictures[0].width + GAP_PIXELS, 0))
+    stream = io.BytesIO()
+    both.save(stream, "JPEG", quality=JPEG_QUALITY)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def put_aside(entry: RunEntry, folder: Path) -> RunEntry:
+    """The entry without its thumbnails, which lie in a file now: memory does not grow with a run."""
+    lines = [
+        json.dumps([_key(entry, result), result.thumbnail]) for result in entry.outputs if result.thumbnail
+    ]
+    if lines:
+        with (folder / THUMBNAILS).open("a", encoding="ascii") as file:
+            file.write("\n".join(lines) + "\n")
+    return replace(entry, outputs=tuple(replace(result, thumbnail="") for result in entry.outputs))
+
+
+def _key(entry: RunEntry, result: SeriesOutput) -> str:
+    return "/".join(filter(None, (entry.name, result.name)))
+
+
+def _thumbnails(folder: Path, wanted: Collection[str]) -> dict[str, bytes]:
+    """The last picture of each result; a line that a killed run has torn is passed over."""
+    path, found = folder / THUMBNAILS, dict[str, bytes]()
+    if not path.exists():
+        return found
+    with path.open(encoding="ascii") as file:
+        for line in file:
+            try:
+                key, picture = json.loads(line)
+                if key in wanted:
+                    found[key] = base64.b64decode(picture, validate=True)
+            except ValueError:
+                continue
+    return found
+
+
+def write_report(folder: Path, function: str, entries: Sequence[RunEntry]) -> Path:
+    """Write ``report.html`` into a folder; an earlier one is replaced."""
+    counts = {
+        "failed": sum(entry.status == "failed" for entry in entries),
+        "written": sum(entry.status == "written" and not entry.resumed for entry in entries),
+        "kept": sum(entry.resumed for entry in entries),
+    }
+    started = min((entry.started for entry in entries), default=0.0)
+    facts = (
+        function,
+        f"{len(entries)} series",
+        datetime.fromtimestamp(started).astimezone().isoformat(" ", "minutes"),
+        f"{sum(entry.seconds for entry in entries):.0f} s of work",
+    )
+    shown = tuple((status, count) for status, count in counts.items() if count)
+    path = folder / FILE_NAME
+    write_page(path, Summary("dicomarray run", facts, shown), _rows(folder, entries))
+    return path
+
+
+def _rows(folder: Path, entries: Sequence[RunEntry]) -> Iterator[Row]:
+    """Failures first: they are what somebody opens the page for."""
+    keys = [_key(entry, result) for entry in entries for result in entry.outputs]
+    pictures = _thumbnails(folder, frozenset(keys[:MOST_THUMBNAILS]))
+    for entry in sorted(entries, key=lambda entry: entry.status != "failed"):
+        yield Row(
+            status="kept" if entry.resumed else entry.status,
+            title=entry.title,
+            facts=(*_facts(entry), ("time", f"{entry.seconds:.1f} s")),
+            reason=entry.error or "",
+            details=entry.traceback or "",
+            warnings=entry.warnings,
+            links=tuple(("output", f"{_key(entry, result)}/") for result in entry.outputs),
+            pictures=tuple(
+                (" ".join(filter(None, (result.name, "before | after"))), pictures[_key(entry, result)])
+                for result in entry.outputs
+                if _key(entry, result) in pictures
+            ),
+        )
+
+
+def _facts(entry: RunEntry) -> Iterator[tuple[str, str]]:
+    for result in entry.outputs:
+        prefix = f"{result.name} " if result.name else ""
+        yield f"{prefix}grid", _grid(result)
+        slope = "" if result.slope is None else f", slope {result.slope:.6g}"
+        yield (
+            f"{prefix}values",
+            f"{result.units}{slope}, greatest error {result.max_error:.3g}, mean {result.mean_error:.3g}, "
+            f"clipped {result.clipped}",
+        )
+
+
+def _grid(result: SeriesOutput) -> str:
+    shape = TIMES.join(map(str, result.shape)) + f" ({', '.join(result.axes)})"
+    if result.affine is None:
+        return f"{shape}, no geometry"
+    columns = zip(*(row[:3] for row in result.affine[:3]), strict=True)
+    lengths = (sum(part * part for part in column) ** 0.5 for column in columns)
+    return f"{shape}, {TIMES.join(f'{length:.4g}' for length in lengths)} mm"

@@ -1,0 +1,229 @@
+"""Run a user's function over every matching series and write the results back as DICOM.
+
+Nothing is printed here.  A series that fails costs itself, not the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Unpack
+
+from dicomarray.atomic import refuse_inside
+from dicomarray.conversion.choosing import Inputs, filter_catalog, searched
+from dicomarray.errors import OutputError, UsageError
+from dicomarray.pipeline import ledger
+from dicomarray.pipeline.cluster import on_cluster
+from dicomarray.pipeline.entries import RunEntry, RunReport
+from dicomarray.pipeline.executors import in_turn, side_by_side
+from dicomarray.pipeline.functions import Function, check_call, load_parameters, reference, resolve
+from dicomarray.pipeline.jobs import Job, Task, jobs_of
+from dicomarray.pipeline.options import RunKeywords, RunOptions, run_options
+from dicomarray.pipeline.page import put_aside, write_report
+from dicomarray.pipeline.remote import (
+    check_urls,
+    counter_of_files,
+    held,
+    ledger_of,
+    send_file,
+    sent_to,
+    told,
+    working_folder,
+)
+from dicomarray.pipeline.work import remove_leftovers
+from dicomarray.pipeline.worker import check_memory_limit
+from dicomarray.reading.catalog import Progress
+from dicomarray.reading.config import Config, selection_of
+from dicomarray.reading.files import PathLike
+from dicomarray.reading.indexing import check_finished
+from dicomarray.reading.options import ReadOptions
+from dicomarray.reading.remote import placeholders
+from dicomarray.storage import Place, Url, local_path, place_of
+from dicomarray.writing.options import WriteOptions
+
+Finished = Callable[[RunEntry, int], None]
+_forbidden = False
+
+
+def forbid_runs() -> None:
+    """In a worker: a script that is imported for its function must not start a run of its own."""
+    global _forbidden  # noqa: PLW0603 - it is said once, when the process begins
+    _forbidden = True
+
+
+def run(
+    input_dicom: Inputs | None,
+    output_dicom: PathLike | Url,
+    function: Function | str,
+    config: Config = None,
+    *,
+    progress: Progress | None = None,
+    finished: Finished | None = None,
+    **options: Unpack[RunKeywords],
+) -> RunReport:
+    """Run a function over every matching series; each result becomes a folder of DICOM files.
+
+    Parameters
+    ----------
+    input_dicom
+        A folder or file, or several; with ``index`` it may be None, for everything in it.  URLs that fsspec
+        knows will do: only headers are fetched for the scan, and the files of a series to work on it.
+    output_dicom
+        A folder; each series gets one of its own below it, and ``ledger.jsonl`` tells of all of them.  A URL
+        will do: results are made here, and sent there when they are verified.
+    function
+        Takes a `Volume` in modality values and returns an array of its shape, a `Volume`, or a dict of
+        them by name; or a class, of which each process makes one object that is called so; or the name of
+        one: ``"module:function"``, ``"file.py:function"``.
+    config
+        A filter config, or the path of one; None takes every series with images.
+    options
+        ``workers``, ``timeout``, ``resume`` and the others of `RunOptions`; how to read and to write:
+        ``missing``, ``values`` and the others of `ReadOptions`, `WriteOptions`.
+    finished
+        Called after each series with its entry and the number of series to do.
+
+    Raises
+    ------
+    UsageError
+        For options that cannot work or a function that cannot be imported; nothing is read then.
+    OutputError
+        Where the output folder holds an earlier run (``resume`` and ``overwrite`` say what to do with it),
+        where another run writes to it now, or where it lies inside the input.
+    """
+    if _forbidden:
+        raise UsageError(
+            "run was called while a worker imported the script that defines the function; put the call "
+            'below: if __name__ == "__main__":'
+        )
+    chosen, reading, writing = run_options(options)
+    called = resolve(function)
+    roots, output = searched(input_dicom, chosen.index), place_of(output_dicom)
+    if chosen.index is not None:
+        roots = [local_path(root) for root in roots]  # an index is one of files on this computer
+    check_urls(roots, output, by_others=chosen.isolated or chosen.scheduler is not None)
+    task = _task(function, chosen, reading, writing, roots)
+    check_call(called, task.parameters)
+    check_memory_limit(task)
+    _check_output(output, roots, chosen, writing)
+    selection_of(config)  # a mistake in it comes before the scan
+    with working_folder(output) as folder:
+        jobs = _jobs(task.roots, folder, config, progress, chosen)
+        if not jobs:
+            return RunReport(())
+        with held(output, folder):
+            _check_output(output, roots, chosen, writing)
+            return _run(jobs, replace(task, destination=sent_to(output)), called, chosen, finished)
+
+
+def _jobs(
+    roots: Iterable[Place], folder: Path, config: Config, progress: Progress | None, chosen: RunOptions
+) -> list[Job]:
+    """What there is to do; nothing holds the headers of the archive afterwards."""
+    with placeholders(roots, progress) as local:
+        found = filter_catalog(local, config, progress, chosen.index)
+        check_finished(found.catalog)
+        return jobs_of(found.series, chosen.per, local, folder)
+
+
+def _task(
+    function: Function | str,
+    chosen: RunOptions,
+    reading: ReadOptions,
+    writing: WriteOptions,
+    roots: list[Place],
+) -> Task:
+    """What all jobs share; functions by name where other processes have to find them."""
+    observe = chosen.observe
+    if observe is not None:
+        resolve(observe)
+    if chosen.scheduler is not None or chosen.isolated:
+        function = reference(function)
+        observe = None if observe is None else reference(observe)
+    return Task(
+        function,
+        reading,
+        writing,
+        tuple(root.absolute() if isinstance(root, Path) else root for root in roots),
+        Path.cwd(),
+        chosen.per,
+        chosen.volume,
+        load_parameters(chosen.parameters),
+        observe,
+        chosen.timeout,
+        chosen.memory_bytes,
+        report=chosen.report,
+        threads=1 if chosen.workers > 1 or chosen.scheduler is not None else None,  # the others need theirs
+    )
+
+
+def _check_output(output: Place, roots: Iterable[Place], chosen: RunOptions, writing: WriteOptions) -> None:
+    for root in roots:
+        refuse_inside(output, root)
+    if isinstance(output, Path) and output.exists() and not output.is_dir():
+        raise OutputError(f"{output} exists and is no folder")
+    if chosen.resume and writing.overwrite:
+        raise UsageError("resume keeps what is done, overwrite does it again: choose one of them")
+    if (output / ledger.FILE_NAME).exists() and not (chosen.resume or writing.overwrite):
+        raise OutputError(
+            f"{output} holds the ledger of an earlier run; go on with it (--resume, resume=True), do "
+            "everything again (--overwrite, overwrite=True), or choose another folder"
+        )
+
+
+def _run(
+    jobs: Sequence[Job], task: Task, function: Function, chosen: RunOptions, finished: Finished | None
+) -> RunReport:
+    """Everything that is not done yet; the ledger tells it line by line."""
+    folder = jobs[0].output.parent
+    output, path = task.destination or folder, folder / ledger.FILE_NAME
+    record = ledger.run_record(task, function)
+    if chosen.resume and path.exists():
+        # what an interrupted run left without an entry, or made of other inputs, is replaced
+        task = replace(task, writing=replace(task.writing, overwrite=True))
+    done, failed = dict[str, RunEntry](), frozenset[str]()
+    if chosen.resume:
+        done, failed = ledger.earlier(path, output, record["settings"], jobs, counter_of_files(output))
+    entries = {name: replace(entry, resumed=True) for name, entry in done.items()}
+    # what failed comes last: it may take its whole time limit again
+    to_do = sorted((job for job in jobs if job.name not in entries), key=lambda job: job.name in failed)
+    _tidy(folder, to_do)
+    with ledger_of(path, output) as book, closing(_execute(to_do, task, chosen)) as results:
+        book.append({**record, "series": len(jobs), "done_before": len(entries)})
+        for result in results:
+            entry = put_aside(result, folder)
+            book.append(ledger.entry_record(entry))
+            entries[entry.name] = shown = told(entry, output)
+            if finished is not None:
+                finished(shown, len(to_do))
+    done_now = tuple(entries[job.name] for job in jobs if job.name in entries)
+    page = _page(folder, output, record["function"]["name"], done_now) if chosen.report else None
+    return RunReport(done_now, output / ledger.FILE_NAME, page)
+
+
+def _page(folder: Path, output: Place, function: str, entries: tuple[RunEntry, ...]) -> Place:
+    path = write_report(folder, function, entries)
+    if isinstance(output, Url):
+        send_file(path, output / path.name)
+    return output / path.name
+
+
+def _tidy(output: Path, jobs: Iterable[Job]) -> None:
+    """Take away what an earlier run that was killed left half done."""
+    names = {job.name for job in jobs}
+    hidden = {entry.name[1:].partition(".")[0] for entry in output.iterdir() if entry.name.startswith(".")}
+    for name in names & hidden:
+        remove_leftovers(output / name)
+
+
+def _execute(jobs: Sequence[Job], task: Task, chosen: RunOptions) -> Generator[RunEntry, None, None]:
+    if not jobs:
+        return
+    if chosen.scheduler is not None:
+        yield from on_cluster(jobs, task, chosen.scheduler)
+    elif chosen.isolated:
+        yield from side_by_side(jobs, task, min(chosen.workers, len(jobs)))
+    else:
+        yield from in_turn(jobs, task)

@@ -1,0 +1,261 @@
+"""One job from reading to writing; whatever goes wrong becomes the entry's reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dicomarray import sidecar
+from dicomarray.atomic import new_folder
+from dicomarray.conversion.choosing import file_stem
+from dicomarray.conversion.to_series import write_like
+from dicomarray.errors import DicomArrayError, FunctionError
+from dicomarray.pipeline.entries import RunEntry, SeriesOutput
+from dicomarray.pipeline.functions import Function, make_ready, resolve
+from dicomarray.pipeline.jobs import Job, Task, read_again
+from dicomarray.pipeline.page import thumbnail
+from dicomarray.pipeline.remote import inputs_at_hand, refuse_taken, send
+from dicomarray.pipeline.results import call, named_results
+from dicomarray.reading.assemble import assemble
+from dicomarray.reading.files import FIRST_BYTES, looks_like_dicom
+from dicomarray.reading.series import Series
+from dicomarray.reading.stacking import Stack
+from dicomarray.volume import Volume
+from dicomarray.writing.dicom import WriteReport
+from dicomarray.writing.options import WriteOptions
+from dicomarray.writing.plan import SERIES_NUMBER_STEP
+
+_LONGEST_DESCRIPTION = 64  # characters, VR LO
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The functions of a run, imported and set up in this process."""
+
+    function: Function
+    observe: Function | None
+
+
+def prepare(task: Task) -> Ready:
+    """Import the functions and set them up.
+
+    Raises
+    ------
+    UsageError
+        Where one cannot be imported, or a class not be made into an object.
+    """
+    observe = None if task.observe is None else resolve(task.observe, task.folder)
+    return Ready(make_ready(resolve(task.function, task.folder), task.parameters), observe)
+
+
+def process(job: Job, task: Task, ready: Ready) -> RunEntry:
+    """Read, call, write and verify one job."""
+    started, clock = time.time(), time.perf_counter()
+    try:
+        outputs, warnings = _done(job, task, ready)
+    except FunctionError as error:
+        trace = error.__cause__ and "".join(traceback.format_exception(error.__cause__))
+        return job.failed(str(error), time.perf_counter() - clock, started, trace or None)
+    except DicomArrayError as error:
+        return job.failed(str(error), time.perf_counter() - clock, started)
+    except MemoryError as error:
+        return job.failed(f"out of memory: {error}", time.perf_counter() - clock, started)
+    except Exception as error:  # noqa: BLE001 - even a fault of ours costs one series, and is told whole
+        reason = f"{type(error).__name__}: {error}"
+        return job.failed(reason, time.perf_counter() - clock, started, traceback.format_exc())
+    return job.written(outputs, warnings, time.perf_counter() - clock, started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """A volume to be: its key for the function, the label of its results, and its frames."""
+
+    key: str
+    label: str
+    stack: Stack
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A volume that the function made, the one it was made from, and the template that it is written like.
+
+    ``label`` is the folder of the result, ``name`` what is added to the Series Description, ``number`` counts
+    the results of one series.
+    """
+
+    label: str
+    name: str
+    number: int
+    before: Volume
+    after: Volume
+    stack: Stack
+
+
+def _done(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...], tuple[str, ...]]:
+    """What a job yields, in its place, be that here or in a store."""
+    if task.destination is None:
+        return _convert(job, task, ready)
+    target = task.destination / job.name
+    refuse_taken(target, task.writing.overwrite)  # before the work is done
+    converted = _convert(job, task, ready)
+    send(job.output, target, task.writing.overwrite)
+    return converted
+
+
+def _convert(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...], tuple[str, ...]]:
+    """Everything that a job yields, in one folder that appears when all of it is written."""
+    outputs, warnings = [], dict[str, None]()
+    with (
+        new_folder(job.output, task.writing.overwrite, _is_result) as folder,
+        inputs_at_hand(job, task.roots) as roots,
+    ):
+        found = read_again(job, roots, fetched=roots != task.roots)
+        for result in _results(_inputs(found, task), task, ready):
+            report = _write(result, folder / (result.label or "series"), task.writing)
+            outputs.append(_output(result, report, job.output, ready, task.report))
+            warnings |= dict.fromkeys((*result.after.warnings, *report.warnings))
+        if [output.name for output in outputs] == [""]:
+            _move_up(folder / "series", folder)
+    return tuple(outputs), tuple(warnings)
+
+
+def _inputs(found: list[Series], task: Task) -> list[_Input]:
+    """The volumes of the job's series, or the one of each that was chosen."""
+    inputs = []
+    for series in found:
+        stacks = (
+            series.stacks(task.reading) if task.volume is None else [series.stack(task.reading, task.volume)]
+        )
+        stem = file_stem(series) if task.per == "study" else ""
+        for index, stack in enumerate(stacks):
+            which = f"volume{index}" if len(stacks) > 1 else ""
+            key = f"{series.uid}:{index}" if which else series.uid
+            inputs.append(_Input(key, "_".join(filter(None, (stem, which))), stack))
+    return inputs
+
+
+def _results(inputs: list[_Input], task: Task, ready: Ready) -> Iterator[_Result]:
+    """What the function makes: volume by volume, or of all volumes of a study at once."""
+    if task.per == "study":
+        yield from _results_of_study(inputs, task, ready)
+        return
+    for entry in inputs:
+        before = assemble(entry.stack, task.reading, task.threads)
+        yield from _named(entry, before, call(ready.function, before))
+
+
+def _results_of_study(inputs: list[_Input], task: Task, ready: Ready) -> Iterator[_Result]:
+    volumes = {entry.key: assemble(entry.stack, task.reading, task.threads) for entry in inputs}
+    returned = call(ready.function, dict(volumes))
+    if not isinstance(returned, Mapping) or not returned:
+        raise FunctionError(
+            f"the function returned {type(returned).__name__} for a study; a dict with the results by the "
+            "UID of the series that they belong to is expected"
+        )
+    by_key = {entry.key: entry for entry in inputs}
+    unknown = [key for key in returned if key not in by_key]
+    if unknown:
+        raise FunctionError(
+            f"the function returned a result for {unknown[0]!r}, which is no series of the study; there are: "
+            + ", ".join(by_key)
+        )
+    for key, result in returned.items():
+        yield from _named(by_key[key], volumes[key], result)
+
+
+def _named(entry: _Input, before: Volume, returned: Any) -> Iterator[_Result]:
+    for number, (name, after) in enumerate(named_results(returned, before)):
+        yield _Result("_".join(filter(None, (entry.label, name))), name, number, before, after, entry.stack)
+
+
+def _write(result: _Result, folder: Path, options: WriteOptions) -> WriteReport:
+    """Write one result; a named one says its name, and has a Series Number of its own."""
+    if result.name:
+        template = result.stack.frames[0].header
+        described = options.series_description or template.text("SeriesDescription") or ""
+        number = options.series_number
+        if number is None:
+            number = int(template.number("SeriesNumber") or 0) + SERIES_NUMBER_STEP
+        options = replace(
+            options,
+            series_description=_described(described, result.name),
+            series_number=number + result.number * SERIES_NUMBER_STEP,
+        )
+    notes = sidecar.parse(result.after.metadata)
+    return write_like(result.after.array, notes, result.stack, folder, options)
+
+
+def _described(text: str, name: str) -> str:
+    """The description with the name at its end, in the 64 characters that there are."""
+    plain = "".join(letter for letter in text if letter.isprintable() and letter != "\\")
+    return f"{plain[: _LONGEST_DESCRIPTION - len(name) - 1].rstrip()} {name}".strip()
+
+
+def _output(
+    result: _Result, report: WriteReport, output: Path, ready: Ready, with_thumbnail: bool
+) -> SeriesOutput:
+    after = result.after
+    observed = {} if ready.observe is None else _observed(ready.observe, result)
+    return SeriesOutput(
+        name=result.label,
+        source_uid=result.stack.frames[0].header.text("SeriesInstanceUID") or "",
+        series_uid=report.series_uid,
+        folder=output / result.label,
+        count=len(report.files),
+        shape=after.array.shape,
+        axes=after.axes,
+        units=after.units,
+        affine=None if after.affine is None else tuple(tuple(map(float, row)) for row in after.affine),
+        slope=report.slope,
+        intercept=report.intercept,
+        max_error=report.max_error,
+        mean_error=report.mean_error,
+        clipped=report.clipped,
+        observed=observed,
+        thumbnail=thumbnail(result.before, after) if with_thumbnail else "",
+    )
+
+
+def _observed(observe: Function, result: _Result) -> dict[str, Any]:
+    try:
+        seen = observe(result.before, result.after)
+        return dict(json.loads(json.dumps(seen, allow_nan=False)))
+    except Exception as error:  # the user's code may raise anything
+        raise FunctionError(f"the observe function failed: {type(error).__name__}: {error}") from error
+
+
+def _move_up(folder: Path, place: Path) -> None:
+    """The only result lies in the folder of its job itself."""
+    for file in folder.iterdir():
+        file.rename(place / file.name)
+    folder.rmdir()
+
+
+def _is_result(entry: Path) -> bool:
+    """Whether something in an output folder may be replaced: a DICOM file, or a folder of them."""
+    if entry.is_symlink():
+        return False
+    if entry.is_dir():
+        return all(not inside.is_dir() and _is_result(inside) for inside in entry.iterdir())
+    if entry.suffix != ".dcm" or not entry.is_file():
+        return False
+    with entry.open("rb") as stream:
+        return looks_like_dicom(stream.read(FIRST_BYTES))
+
+
+def remove_leftovers(output: Path) -> None:
+    """Take away what a process that was ended left half done; a result that was being replaced stays.
+
+    Only while nobody else writes to that folder: the lock of the run sees to it.
+    """
+    for folder in output.parent.glob(f".{output.name}.*"):
+        if folder.suffix == ".old" and (folder / output.name).is_dir() and not output.exists():
+            (folder / output.name).replace(output)
+        if folder.suffix in (".old", ".part"):
+            shutil.rmtree(folder, ignore_errors=True)
