@@ -7,9 +7,12 @@ from dicomarray.errors import DicomArrayError
 from dicomarray.version import __version__
 
 if TYPE_CHECKING:
-    from dicomarray.conversion import dicom_filter, load, to_dicom, to_numpy
+    from dicomarray.conversion.choosing import dicom_filter
+    from dicomarray.conversion.to_array import load, to_numpy
+    from dicomarray.conversion.to_series import to_dicom
     from dicomarray.pipeline import run
     from dicomarray.reading.catalog import Catalog, scan
+    from dicomarray.reading.indexing import index, open_index
     from dicomarray.reading.series import Series
     from dicomarray.volume import Volume
 
@@ -20,7 +23,9 @@ __all__ = [
     "Volume",
     "__version__",
     "dicom_filter",
+    "index",
     "load",
+    "open_index",
     "run",
     "scan",
     "to_dicom",
@@ -33,12 +38,14 @@ _HOMES = {
     "Catalog": "dicomarray.reading.catalog",
     "Series": "dicomarray.reading.series",
     "Volume": "dicomarray.volume",
-    "dicom_filter": "dicomarray.conversion",
-    "load": "dicomarray.conversion",
+    "dicom_filter": "dicomarray.conversion.choosing",
+    "index": "dicomarray.reading.indexing",
+    "load": "dicomarray.conversion.to_array",
+    "open_index": "dicomarray.reading.indexing",
     "run": "dicomarray.pipeline",
     "scan": "dicomarray.reading.catalog",
-    "to_dicom": "dicomarray.conversion",
-    "to_numpy": "dicomarray.conversion",
+    "to_dicom": "dicomarray.conversion.to_series",
+    "to_numpy": "dicomarray.conversion.to_array",
 }
 
 

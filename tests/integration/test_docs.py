@@ -19,7 +19,8 @@ from dicomarray.cli.main import parser
 from dicomarray.demo.phantom import write_study
 from dicomarray.reading.options import CHOICES, READ_NAMES
 from dicomarray.reading.selection import parse
-from dicomarray.reading.selection.words import MODIFIERS, NODE_WORDS, OPERATORS
+from dicomarray.reading.selection.facts import FACTS
+from dicomarray.reading.selection.words import MODIFIERS, NODE_WORDS, OPERATORS, TOP_WORDS
 from dicomarray.version import __version__
 from dicomarray.writing.dicom import WriteReport
 from synthetic import stored_values, two_time_points, write_series
@@ -182,7 +183,7 @@ def test_every_option_of_reading_is_described() -> None:
 def test_every_word_of_the_filter_is_described() -> None:
     """The page names each operator, modifier and word of the grammar."""
     page = (REFERENCE / "filter.md").read_text(encoding="utf-8")
-    assert [word for word in OPERATORS if f"`{word}`" not in page] == []
+    assert [word for word in (*OPERATORS, *FACTS, *TOP_WORDS) if f"`{word}`" not in page] == []
     assert [word for word in (*NODE_WORDS, *MODIFIERS) if not re.search(rf'["\s]{word}["\s:]', page)] == []
 
 

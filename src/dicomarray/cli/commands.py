@@ -1,4 +1,7 @@
-"""The commands: each calls one use case and renders what it returns."""
+"""The commands: each calls one use case and renders what it returns.
+
+What only one command needs is imported by that command.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,21 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dicomarray
-from dicomarray.cli import rendering
 from dicomarray.cli.exit_codes import DONE, SOME_FAILED
-from dicomarray.cli.progress import Counter
-from dicomarray.cli.where import with_conditions
-from dicomarray.conversion.choosing import filter_catalog
-from dicomarray.errors import InputError, OutputError
-from dicomarray.pipeline import RunEntry
-from dicomarray.reading.config import load_config
+from dicomarray.cli.progress import Counter, ImageCounter, SeriesProgress
+from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.reading.options import READ_NAMES
-from dicomarray.writing.options import WRITE_NAMES
+
+if TYPE_CHECKING:
+    from dicomarray.pipeline import RunEntry
 
 
 def to_numpy(options: argparse.Namespace) -> int:
     """A DICOM series to an array and its metadata."""
-    with Counter("files scanned") as counter:
+    with Counter("files scanned") as counter, ImageCounter() as images:
         report = dicomarray.to_numpy(
             options.input_dicom,
             options.output_npy,
@@ -33,7 +33,9 @@ def to_numpy(options: argparse.Namespace) -> int:
             volume=options.volume,
             config=options.config,
             overwrite=options.overwrite,
+            workers=options.workers,
             progress=counter,
+            pixel_progress=images,
             **_given(options, READ_NAMES),
         )
     for (npy, json), shown in zip(report.files, report.volumes, strict=True):
@@ -45,6 +47,9 @@ def to_numpy(options: argparse.Namespace) -> int:
 
 def to_dicom(options: argparse.Namespace) -> int:
     """An array to a new DICOM series."""
+    from dicomarray.cli import rendering
+    from dicomarray.writing.options import WRITE_NAMES
+
     beside = Path(options.input_npy).with_suffix(".json")
     if options.input_json is None and beside.is_file():
         _warn([f"{beside} is not used; with --input-json a normalization is undone, the geometry checked"])
@@ -56,6 +61,8 @@ def to_dicom(options: argparse.Namespace) -> int:
             input_json=options.input_json,
             series=options.series,
             volume=options.volume,
+            affine=options.affine,
+            units=options.units,
             progress=counter,
             **_given(options, WRITE_NAMES),
         )
@@ -66,62 +73,103 @@ def to_dicom(options: argparse.Namespace) -> int:
 
 def filter(options: argparse.Namespace) -> int:
     """The series that match."""
+    from dicomarray.cli import rendering
+    from dicomarray.cli.where import with_conditions
+    from dicomarray.cli.why import explanation_lines
+    from dicomarray.conversion.choosing import filter_catalog
+    from dicomarray.reading.config import load_config
+
+    if options.null and options.format != "files":
+        raise UsageError("--null ends file names, so it needs --format files")
     config = {} if options.config is None else load_config(Path(options.config))
     with Counter("files scanned") as counter:
-        found = filter_catalog(options.input_dicom, with_conditions(config, options.where), counter)
-    if found.series or options.format != "files":
+        conditions = with_conditions(config, options.where)
+        found = filter_catalog(options.input_dicom, conditions, counter, options.index, options.workers)
+    if options.format == "files":
+        names = rendering.file_list(found.series, b"\0" if options.null else b"\n")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(names)
+    else:
         print(rendering.series_list(found.series, options.format))
+    if options.why:
+        lines = explanation_lines(found.explanation(options.show_patient))
+        # what a program reads stays a list of series
+        print("\n" + "\n".join(lines), file=sys.stdout if options.format == "table" else sys.stderr)
     _warn(found.warnings)
     _note(rendering.skipped_lines(found.catalog.skipped))
     _note([f"{len(found.series)} of {len(found.catalog)} series match"])
     return DONE
 
 
+def index(options: argparse.Namespace) -> int:
+    """The catalog in one file, brought up to date."""
+    from dicomarray.cli import rendering
+
+    with Counter("files seen") as counter:
+        report = dicomarray.index(options.input_dicom, options.index, counter)
+    print(rendering.index_line(report))
+    _note(rendering.skipped_lines(report.skipped))
+    return DONE
+
+
 def run(options: argparse.Namespace) -> int:
     """A function over every matching series."""
-    done = 0
+    from dicomarray.cli import rendering
+    from dicomarray.cli.parameters import with_parameters
+    from dicomarray.pipeline.options import RUN_NAMES
+    from dicomarray.writing.options import WRITE_NAMES
+
+    series = SeriesProgress()
 
     def finished(entry: RunEntry, total: int) -> None:
-        nonlocal done
-        done += 1
-        line = f"[{done}/{total}] {rendering.run_line(entry)}"
-        print(line, file=sys.stderr if entry.status == "failed" else sys.stdout, flush=True)
-        if entry.traceback:
-            _note(entry.traceback.rstrip().splitlines())
-        _warn(f"{entry.title}: {warning}" for warning in entry.warnings)
+        with series.counting(entry.status == "failed", total) as done:
+            line = f"[{done}/{total}] {rendering.run_line(entry)}"
+            print(line, file=sys.stderr if entry.status == "failed" else sys.stdout, flush=True)
+            if entry.traceback:
+                _note(entry.traceback.rstrip().splitlines())
+            _warn(f"{entry.title}: {warning}" for warning in entry.warnings)
 
-    with Counter("files scanned") as counter:
+    with Counter("files scanned") as counter, series:
         report = dicomarray.run(
             options.input_dicom,
             options.output_dicom,
             options.function,
             options.config,
-            workers=options.workers,
             progress=counter,
             finished=finished,
-            **_given(options, (*READ_NAMES, *WRITE_NAMES)),
+            **_given(options, (*RUN_NAMES, *READ_NAMES, *WRITE_NAMES))
+            | {"parameters": with_parameters(options.parameters, options.param)},
         )
     if not report.entries:
-        raise InputError(f"{options.input_dicom}: no series with images matches")
-    _note([f"{len(report.written)} of {len(report.entries)} series written, {len(report.failed)} failed"])
+        raise InputError(f"{options.input_dicom or options.index}: no series with images matches")
+    _note(rendering.run_summary(report))
     return SOME_FAILED if report.failed else DONE
 
 
 def view(options: argparse.Namespace) -> int:
-    """A picture of three planes."""
+    """A picture of three planes, or a page to leaf through the slices."""
     from dicomarray.conversion.saved import load_saved
     from dicomarray.outputs.pictures import draw, save_png
+    from dicomarray.outputs.viewer import save_html
 
     output = Path(options.output)
-    if output.suffix.lower() != ".png":
-        raise OutputError(f"{output}: only .png pictures are made so far")
+    if output.suffix.lower() not in (".png", ".html"):
+        raise OutputError(f"{output}: name a picture (.png) or a page (.html)")
     if options.input_npy is not None:
         volume = load_saved(options.input_npy, options.input_json)
     else:
-        volume = dicomarray.load(
-            options.input_dicom, series=options.series, volume=options.volume, **_given(options, READ_NAMES)
-        )
-    save_png(draw(volume), output, overwrite=options.overwrite)
+        with ImageCounter() as images:
+            volume = dicomarray.load(
+                options.input_dicom,
+                series=options.series,
+                volume=options.volume,
+                pixel_progress=images,
+                **_given(options, READ_NAMES),
+            )
+    if output.suffix.lower() == ".png":
+        save_png(draw(volume), output, overwrite=options.overwrite)
+    else:
+        save_html(volume, output, overwrite=options.overwrite)
     print(output)
     _warn(volume.warnings)
     return DONE

@@ -28,6 +28,8 @@ Nothing is overwritten without --overwrite, and nothing is ever written into an 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     options = parser().parse_args(arguments)
+    if options.run != "run":  # there the user's function may have large matrices to multiply; nothing here has
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start a thread for each processor
     command = importlib.import_module("dicomarray.cli.commands")
     try:
         return int(getattr(command, options.run)(options))
@@ -64,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     _to_numpy(commands)
     _to_dicom(commands)
     _filter(commands)
+    _index(commands)
     _run(commands)
     _view(commands)
     _demo(commands)
@@ -104,6 +107,9 @@ def _to_numpy(commands: Commands) -> None:
     c.add_argument(
         "--exclude-padding", action="store_true", default=None, help="padding becomes 0 in normalization"
     )
+    c.add_argument(
+        "--workers", type=int, metavar="N", help="threads that read and decode; default: one a processor"
+    )
     _overwrite(c)
 
 
@@ -116,8 +122,14 @@ def _to_dicom(commands: Commands) -> None:
         "-j",
         "--input-json",
         metavar="FILE",
-        help="the array's metadata: undoes a normalization and checks the geometry",
+        help="the array's metadata: undoes a normalization, tells where the voxels lie",
     )
+    c.add_argument(
+        "--affine",
+        metavar="FILE",
+        help="where the voxels lie: 4x4 from slice, row, column to LPS mm; .npy or .json",
+    )
+    c.add_argument("--units", metavar="NAME", help="of the values, if not the template's: HU, US, GML, ...")
     _writing(c)
     _choice(c)
     _overwrite(c)
@@ -125,7 +137,15 @@ def _to_dicom(commands: Commands) -> None:
 
 def _filter(commands: Commands) -> None:
     c = _command(commands, "filter", "list the series below a folder that match")
-    c.add_argument("-i", "--input-dicom", metavar="DIR", required=True, help="folder with DICOM files")
+    c.add_argument(
+        "-i",
+        "--input-dicom",
+        metavar="DIR",
+        nargs="+",
+        action="extend",
+        help="folders or files, searched as one; with --index: only what lies below them",
+    )
+    _indexed(c)
     c.add_argument("-c", "--config", metavar="FILE", help="filter config: JSON, YAML or TOML")
     c.add_argument(
         "-w",
@@ -133,40 +153,106 @@ def _filter(commands: Commands) -> None:
         metavar="CONDITION",
         action="append",
         default=[],
-        help="a condition: 'Modality=MR', 'SliceThickness<=3'; repeatable, all must hold",
+        help="a condition: 'Modality=MR', 'num_slices>=20'; repeatable, all must hold; also "
+        "sort=-num_slices, limit=1, per=study",
     )
     c.add_argument(
         "--format", default="table", choices=("table", "json", "csv", "files"), help="default: table"
     )
+    c.add_argument(
+        "-0", "--null", action="store_true", help="with --format files: a zero byte ends each name"
+    )
+    c.add_argument("--why", action="store_true", help="tell why the other series do not match")
+    c.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that read headers; default: by the number of files",
+    )
+    c.add_argument("--show-patient", action="store_true", help="with --why: names, ids and birth dates too")
+
+
+def _index(commands: Commands) -> None:
+    c = _command(commands, "index", "keep the catalog of folders in one file, and up to date")
+    c.add_argument(
+        "-i",
+        "--input-dicom",
+        metavar="DIR",
+        nargs="+",
+        action="extend",
+        required=True,
+        help="folders or files",
+    )
+    c.add_argument("--index", metavar="FILE", required=True, help="the index; it is made where there is none")
+
+
+def _indexed(c: argparse.ArgumentParser) -> None:
+    c.add_argument("--index", metavar="FILE", help="take the series from this index, without a scan")
 
 
 def _run(commands: Commands) -> None:
     c = _command(commands, "run", "a function over every matching series, results written as DICOM")
-    c.add_argument("-i", "--input-dicom", metavar="DIR", required=True, help="folder with DICOM files")
+    c.add_argument(
+        "-i",
+        "--input-dicom",
+        metavar="DIR",
+        help="folder with DICOM files; with --index: only what lies below it",
+    )
+    _indexed(c)
     c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
     c.add_argument(
         "-f",
         "--function",
         metavar="module:function",
         required=True,
-        help="takes a Volume, returns an array or a Volume",
+        help="takes a Volume, returns an array, a Volume or a dict of them; also file.py:function",
     )
     c.add_argument("-c", "--config", metavar="FILE", help="filter config; default: every series with images")
-    c.add_argument("--workers", type=int, default=1, metavar="N", help="processes side by side; default: 1")
+    _running(c)
     _writing(c)
     _reading(c)
     _overwrite(c)
 
 
+def _running(c: argparse.ArgumentParser) -> None:
+    """The options of the run itself, by their names in Python (`dicomarray.pipeline.options`)."""
+    c.add_argument("--workers", type=int, metavar="N", help="processes side by side; default: 1")
+    c.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers do the work")
+    c.add_argument(
+        "--resume", action="store_true", default=None, help="go on with an earlier run in the output folder"
+    )
+    c.add_argument("--timeout", type=float, metavar="SECONDS", help="time that one series may take")
+    c.add_argument("--memory-limit", metavar="SIZE", help="memory that a worker may take: 4G, 512M")
+    c.add_argument("--per", metavar="series|study", help="what the function takes; default: series")
+    c.add_argument(
+        "--volume", type=int, metavar="N", help="which volume of a series with several; default: each of them"
+    )
+    c.add_argument(
+        "--param",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a parameter of the function; the value is JSON, or else a text; repeatable",
+    )
+    c.add_argument("--parameters", metavar="FILE", help="parameters of the function: JSON, YAML or TOML")
+    c.add_argument(
+        "--no-report",
+        dest="report",
+        action="store_false",
+        default=None,
+        help="do not write report.html, a page with thumbnails",
+    )
+
+
 def _view(commands: Commands) -> None:
-    c = _command(commands, "view", "a picture of three planes through a volume")
+    c = _command(commands, "view", "a picture of three planes through a volume, or a page of its slices")
     source = c.add_mutually_exclusive_group(required=True)
     source.add_argument("-i", "--input-dicom", metavar="DIR", help="folder with DICOM files")
     source.add_argument("-n", "--input-npy", metavar="FILE", help="an array that to-numpy wrote")
     c.add_argument(
         "-j", "--input-json", metavar="FILE", help="the array's metadata; default: beside the array"
     )
-    c.add_argument("-o", "--output", metavar="FILE.png", required=True, help="the picture")
+    c.add_argument("-o", "--output", metavar="FILE.png|FILE.html", required=True, help="the picture")
     _choice(c)
     _reading(c)
     _overwrite(c)
@@ -210,6 +296,20 @@ def _writing(c: argparse.ArgumentParser) -> None:
         "--equipment",
         metavar="own|keep",
         help="who made the images: dicomarray, or the template's scanner",
+    )
+    c.add_argument(
+        "--max-error", type=float, metavar="VALUE", help="write nothing where a voxel would be further off"
+    )
+    c.add_argument(
+        "--keep-private",
+        action="append",
+        metavar="TAG",
+        help="a private element to keep, (gggg,CREATOR,ee), or its block, (gggg,CREATOR); repeatable",
+    )
+    c.add_argument(
+        "--compress",
+        metavar="none|rle|jpeg-ls|jpeg-2000|htj2k",
+        help="a lossless transfer syntax; default: none",
     )
 
 

@@ -1,9 +1,11 @@
-"""A line that counts, on standard error, and only where that is a terminal."""
+"""Lines that count, on standard error, and only where that is a terminal."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # A job that is done sooner needs no progress line, in seconds.
 QUIET_SECONDS = 1.0
@@ -11,8 +13,14 @@ QUIET_SECONDS = 1.0
 REDRAW_SECONDS = 0.1
 
 
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
 class Counter:
-    """Shows ``text`` with a count and a rate while its block runs; call it with the count."""
+    """Shows ``text`` with how many, their bytes, the rate and the time left; call it with the first two.
+
+    Nothing is shown before `QUIET_SECONDS` have passed.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -20,13 +28,26 @@ class Counter:
         self._shown = False
         self._on = sys.stderr.isatty()
 
-    def __call__(self, count: int) -> None:
+    def __call__(self, count: int, size: int = 0, total: int | None = None, /) -> None:
+        """So many are done, with so many bytes; there are ``total``, where that is known."""
+        if not self._on:
+            return
         now = time.monotonic()
-        if not self._on or now - self._start < QUIET_SECONDS or now - self._drawn < REDRAW_SECONDS:
+        if now - self._start < QUIET_SECONDS or now - self._drawn < REDRAW_SECONDS:
             return
         self._drawn, self._shown = now, True
-        sys.stderr.write(f"\r{self._text}: {count} ({count / (now - self._start):.0f}/s)\x1b[K")
+        sys.stderr.write(f"\r{self._line(count, size, total, now - self._start)}\x1b[K")
         sys.stderr.flush()
+
+    def _line(self, count: int, size: int, total: int | None, seconds: float) -> str:
+        rate = count / seconds
+        parts = [f"{self._text}: {count}" if total is None else f"{self._text}: {count}/{total}"]
+        if size:
+            parts.append(f"{bytes_text(size)}, {bytes_text(size / seconds)}/s")
+        parts.append(f"{rate:.0f}/s")
+        if total is not None and rate > 0:
+            parts.append(f"{duration_text((total - count) / rate)} left")
+        return ", ".join(parts)
 
     def __enter__(self) -> Counter:
         return self
@@ -37,3 +58,84 @@ class Counter:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._shown = False
+
+
+class ImageCounter:
+    """Shows how many images are read, their rate and the time left; anew for each volume."""
+
+    def __init__(self) -> None:
+        self._counter: Counter | None = None
+        self._done = 0
+
+    def __call__(self, done: int, total: int, /) -> None:
+        """So many of the images of a volume are read."""
+        if self._counter is None or done <= self._done:
+            self._counter = Counter("images read")  # it takes the time from here on
+        self._counter(done, 0, total)
+        self._done = done
+
+    def __enter__(self) -> ImageCounter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the line away."""
+        if self._counter is not None:
+            self._counter.__exit__()
+
+
+def duration_text(seconds: float) -> str:
+    """Hours and minutes, or minutes and seconds."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"
+
+
+def bytes_text(size: float) -> str:
+    """Three digits or so, with a unit that is a power of 1000."""
+    power = 0
+    while size >= 1000 and power < len(_UNITS) - 1:
+        size, power = size / 1000, power + 1
+    return f"{size:.0f} {_UNITS[power]}" if power == 0 or size >= 100 else f"{size:.1f} {_UNITS[power]}"
+
+
+class SeriesProgress:
+    """Shows how many series are done and failed, the rate and the time left, while its block runs."""
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+        self._done = self._failed = 0
+        self._on = sys.stderr.isatty()
+
+    @contextmanager
+    def counting(self, failed: bool, total: int) -> Iterator[int]:
+        """Count one more; its block can print lines, the progress is shown below them."""
+        now = time.monotonic()
+        if self._start is None:
+            self._start = now  # the first one tells no rate: it had to wait for the scan
+        self._done += 1
+        self._failed += failed
+        self._clear()
+        yield self._done
+        if self._on and self._done < total:
+            sys.stderr.write(self._line(total, now - self._start))
+            sys.stderr.flush()
+
+    def _line(self, total: int, seconds: float) -> str:
+        line = f"{self._done}/{total} series, {self._failed} failed"
+        if seconds <= 0:
+            return line
+        rate = (self._done - 1) / seconds
+        left = duration_text((total - self._done) / rate)
+        shown = f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min"
+        return f"{line}, {shown}, {left} left"
+
+    def _clear(self) -> None:
+        if self._on:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def __enter__(self) -> SeriesProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the line away."""
+        self._clear()

@@ -5,41 +5,74 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from dicomarray.pipeline import RunEntry
+from dicomarray.errors import InputError
+from dicomarray.pipeline import RunEntry, RunReport
+from dicomarray.reading.archives import unpacked_members
 from dicomarray.reading.files import Skipped
+from dicomarray.reading.indexing import IndexReport
+from dicomarray.reading.remote import shown_path
 from dicomarray.reading.series import Series
+from dicomarray.storage import Place
 from dicomarray.writing.dicom import WriteReport
 
 COLUMNS = ("Modality", "SeriesNumber", "SeriesDescription", "Manufacturer")
 # Reasons for skipped files are grouped; of each, so many files are named.
 EXAMPLES = 3
+# So many failures are listed at the end of a run; the ledger and the page have all of them.
+MOST_FAILED = 20
 
 
-def record(series: Series) -> dict[str, Any]:
+def record(series: Series, members: Mapping[Path, Path]) -> dict[str, Any]:
     """A series as one row; nothing that names the patient."""
     row: dict[str, Any] = {name: series.attributes.get(name) for name in COLUMNS}
+    first = series.instances[0].path
     return row | {
         "num_instances": len(series.instances),
         "SeriesInstanceUID": series.uid,
-        "folder": str(series.instances[0].path.parent),
+        "folder": str(shown_path(members.get(first, first)).parent),
     }
 
 
 def series_list(found: Sequence[Series], style: str) -> str:
-    """The series as a table, JSON, CSV or the names of their files."""
-    if style == "files":
-        return "\n".join(str(path) for series in found for path in series.files)
-    rows = [record(series) for series in found]
+    """The series as a table, JSON or CSV; files inside an archive by the archive's path and their name."""
+    members = unpacked_members()
+    rows = [record(series, members) for series in found]
     if style == "json":
         for row, series in zip(rows, found, strict=True):
-            row["files"] = [str(path) for path in series.files]
+            row["files"] = [str(_name(path, members)) for path in series.files]
         return json.dumps(rows, indent=1, ensure_ascii=False)
     names = list(rows[0]) if rows else [*COLUMNS, "num_instances", "SeriesInstanceUID", "folder"]
     cells = [["" if row[name] is None else str(row[name]) for name in names] for row in rows]
     return _csv([names, *cells]) if style == "csv" else _table([names, *cells])
+
+
+def _name(path: Place, members: Mapping[Path, Path]) -> Place:
+    """What a file is called: one that was unpacked, by the path or URL of its archive."""
+    return shown_path(members.get(path, path)) if isinstance(path, Path) else path
+
+
+def file_list(found: Sequence[Series], end: bytes) -> bytes:
+    """The names of all files, each with an end, as the system writes them.
+
+    Raises
+    ------
+    InputError
+        Where one is inside an archive: whoever reads the list could not open it.
+    """
+    members = unpacked_members()
+    files = [path for series in found for path in series.files]
+    for path in files:
+        if path in members:
+            raise InputError(
+                f"{_name(path, members)} is inside an archive, so it has no name that another program could "
+                "open; unpack the archive, or list its members with --format json"
+            )
+    return b"".join(os.fsencode(str(path)) + end for path in files)
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> str:
@@ -67,18 +100,48 @@ def skipped_lines(skipped: Iterable[Skipped]) -> list[str]:
     return lines
 
 
+def index_line(report: IndexReport) -> str:
+    """What is in an index now, and what was done for it."""
+    return (
+        f"{report.path}: {report.num_instances} instances in {report.num_series} series; of {report.files} "
+        f"files {report.read} read, {report.unchanged} unchanged; {report.vanished} vanished"
+    )
+
+
 def write_lines(report: WriteReport) -> list[str]:
     """What was written and how exactly."""
     return [
         f"{len(report.files)} files in {report.files[0].parent}",
         f"SeriesInstanceUID {report.series_uid}",
-        f"slope {report.slope}, intercept {report.intercept}, greatest error {report.max_error:.6g}, "
-        f"clipped {report.clipped}",
+        f"slope {_told(report.slope)}, intercept {_told(report.intercept)}, greatest error "
+        f"{report.max_error:.6g}, mean error {report.mean_error:.6g}, clipped {report.clipped}",
     ]
+
+
+def _told(number: float | None) -> str:
+    return "of each slice" if number is None else f"{number:.10g}"
 
 
 def run_line(entry: RunEntry) -> str:
     """One series of a run."""
-    if entry.status == "written" and entry.report is not None:
-        return f"written  {entry.title} -> {entry.output} (greatest error {entry.report.max_error:.3g})"
+    if entry.status == "written":
+        error = max(output.max_error for output in entry.outputs)
+        several = f"{len(entry.outputs)} results, " if len(entry.outputs) > 1 else ""
+        return f"written  {entry.title} -> {entry.output} ({several}greatest error {error:.3g})"
     return f"failed   {entry.title}: {entry.error}"
+
+
+def run_summary(report: RunReport) -> list[str]:
+    """What failed and why, how many were written, and where the page is that shows them."""
+    before = sum(entry.resumed for entry in report.entries)
+    what = "studies" if report.entries[0].name.startswith("STUDY_") else "series"
+    earlier = f" ({before} of them before)" if before else ""
+    shown = [(entry.title, (entry.error or "").partition("\n")[0]) for entry in report.failed[:MOST_FAILED]]
+    more = len(report.failed) - len(shown)
+    return [
+        *(_table([("failed", "because"), *shown]).splitlines() if shown else ()),
+        *([f"and {more} more"] if more else ()),
+        f"{len(report.written)} of {len(report.entries)} {what} written{earlier}, "
+        f"{len(report.failed)} failed",
+        *([f"see {report.page}"] if report.page is not None else ()),
+    ]

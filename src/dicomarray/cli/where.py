@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dicomarray.errors import ConfigError
+from dicomarray.reading.selection.words import TOP_WORDS
 
 # the longer signs first: "<=" is no "<" with a value that begins with "="
 _CONDITION = re.compile(
@@ -38,8 +39,30 @@ def condition(text: str) -> dict[str, Any]:
 
 
 def with_conditions(config: dict[str, Any], conditions: Iterable[str]) -> dict[str, Any]:
-    """The config with further conditions that must hold as well."""
-    further = [condition(text) for text in conditions]
-    if not further:
-        return config
-    return {"all": [config, *further]} if config else {"all": further}
+    """The config with further conditions that must hold as well.
+
+    What ranks the matches stands at the top: ``sort=-num_slices`` (repeatable), ``limit=1``, ``per=study``.
+    """
+    whole, sort, clashing = dict(config), list[Any](), list[Any]()
+    for text in conditions:
+        ((field, wanted),) = condition(text).items()
+        if field == "sort":
+            sort.append(wanted)
+        elif field in TOP_WORDS:
+            whole[field] = _number(wanted)
+        elif field in whole:
+            clashing.append({field: wanted})
+        else:
+            whole[field] = wanted
+    if sort:
+        whole["sort"] = sort
+    if not clashing:
+        return whole
+    known = whole.get("all", [])
+    # where "all" is no list the parser says so
+    return whole | {"all": [*known, *clashing] if isinstance(known, list | tuple) else known}
+
+
+def _number(value: Any) -> Any:
+    """``limit=1`` means the number; any other value is what it is."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value

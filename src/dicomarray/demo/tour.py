@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from dicomarray.atomic import new_folder
-from dicomarray.conversion import dicom_filter, load, to_dicom, to_numpy
-from dicomarray.conversion.choosing import series_line
+from dicomarray.conversion.choosing import dicom_filter, series_line
+from dicomarray.conversion.to_array import load, to_numpy
+from dicomarray.conversion.to_series import to_dicom
 from dicomarray.demo.functions import smooth
 from dicomarray.demo.phantom import write_study
 from dicomarray.errors import VerificationError

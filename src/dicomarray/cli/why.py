@@ -1,0 +1,77 @@
+"""Why series do not match, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dicomarray.reading.explaining import Condition, Explanation, Missed, Reason, Values
+from dicomarray.reading.selection import Seen
+
+# Nobody reads through more series; the nearest misses come first.
+MOST_MISSED = 50
+MOST_TAKERS = 3
+# Characters of a value; a list of UIDs or a comment would fill the screen.
+LONGEST_VALUE = 60
+
+
+def explanation_lines(explanation: Explanation) -> list[str]:
+    """The scan, the conditions, then the series that do not match, nearest miss first."""
+    scanned = explanation.scanned
+    lines = [
+        f"{scanned.files} files seen: {scanned.not_dicom} not DICOM, {scanned.unreadable} unreadable, "
+        f"{scanned.without_series_uid} without Series Instance UID",
+        f"{scanned.series} series found, {explanation.matching} taken",
+    ]
+    for condition in explanation.conditions:
+        lines += _condition_lines(condition, scanned.series)
+    lines += explanation.hints
+    for missed in explanation.missed[:MOST_MISSED]:
+        lines += ["", *_missed_lines(missed)]
+    if len(explanation.missed) > MOST_MISSED:
+        lines += ["", f"and {len(explanation.missed) - MOST_MISSED} more series that are further off"]
+    return lines
+
+
+def _condition_lines(condition: Condition, series: int) -> Iterator[str]:
+    alone = f", the only one that fails for {condition.only_blocker}" if condition.only_blocker else ""
+    yield f"{condition.path}: {condition.passed} of {series} series pass{alone}"
+    for values in condition.values:
+        yield f"  {_values_text(values)}"
+
+
+def _values_text(values: Values) -> str:
+    return f"{values.field} seen in series: {_seen_text(values.common, values.distinct)}"
+
+
+def _missed_lines(missed: Missed) -> Iterator[str]:
+    if missed.dropped_for:
+        takers = "; ".join(missed.dropped_for[:MOST_TAKERS])
+        more = len(missed.dropped_for) - MOST_TAKERS
+        takers += f" and {more} more" if more > 0 else ""
+        yield f"{missed.title} matches, but the limit took {takers}"
+        return
+    yield missed.title
+    for reason in missed.reasons:
+        yield f"  {_reason_text(reason)}"
+
+
+def _reason_text(reason: Reason) -> str:
+    """``$.ImageType 112/113: AXIAL x112, LOCALIZER x1 (instances disagree; use "some")``."""
+    hints = f" ({'; '.join(reason.hints)})" if reason.hints else ""
+    return (
+        f"{reason.path} {reason.passed}/{reason.total}: {_seen_text(reason.common, reason.distinct)}{hints}"
+    )
+
+
+def _seen_text(common: Sequence[Seen], distinct: int) -> str:
+    shown = ", ".join(f"{_value_text(seen)} x{seen.count}" for seen in common)
+    more = distinct - len(common)
+    return f"{shown} and {more} other values" if more > 0 else shown
+
+
+def _value_text(seen: Seen) -> str:
+    if seen.value is None:
+        return "(empty)" if seen.present else "(absent)"
+    # a file's text could hold line breaks and control characters, which would forge lines
+    text = "".join(c if c.isprintable() else " " for c in seen.value)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."

@@ -1,0 +1,59 @@
+"""--where: conditions on the command line become entries of a config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dicomarray.cli.where import condition, with_conditions
+from dicomarray.errors import ConfigError
+from dicomarray.reading.selection import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "entry"),
+    [
+        ("Modality=MR", {"Modality": "MR"}),
+        (" SliceThickness <= 3 ", {"SliceThickness": {"lte": "3"}}),
+        ("num_slices>=20", {"num_slices": {"gte": "20"}}),
+        ("is_regular=true", {"is_regular": "true"}),
+        ("plane!=mixed", {"plane": {"not": "mixed"}}),
+        ("SeriesDescription~^AX", {"SeriesDescription": {"regex": "^AX"}}),
+        ("SeriesDescription=a=b", {"SeriesDescription": "a=b"}),
+        ("(0018,0050)<3", {"(0018,0050)": {"lt": "3"}}),
+    ],
+)
+def test_condition(text: str, entry: dict[str, Any]) -> None:
+    """A sign is an operator, and the config can be read."""
+    assert condition(text) == entry
+    parse(entry)
+
+
+@pytest.mark.parametrize("text", ["", "Modality", "=MR", "Modality=", "<3"])
+def test_no_condition(text: str) -> None:
+    """What is no condition is told with an example."""
+    with pytest.raises(ConfigError, match="Modality=MR"):
+        condition(text)
+
+
+@pytest.mark.parametrize(
+    ("config", "texts", "whole"),
+    [
+        ({}, [], {}),
+        ({"Modality": "CT"}, ["KVP=120"], {"Modality": "CT", "KVP": "120"}),
+        ({"KVP": 80}, ["KVP=120"], {"KVP": 80, "all": [{"KVP": "120"}]}),
+        ({"all": [{"KVP": 80}], "Rows": 1}, ["Rows=2"], {"all": [{"KVP": 80}, {"Rows": "2"}], "Rows": 1}),
+        ({}, ["KVP>1", "KVP<3"], {"KVP": {"gt": "1"}, "all": [{"KVP": {"lt": "3"}}]}),
+        ({"sort": "Rows"}, ["sort=-num_slices", "sort=Rows"], {"sort": ["-num_slices", "Rows"]}),
+        ({"limit": 5}, ["limit=1", "per=study"], {"limit": 1, "per": "study"}),
+        ({"limit": 5}, ["limit=x"], {"limit": "x"}),
+        ({"all": 3, "KVP": 1}, ["KVP=2"], {"all": 3, "KVP": 1}),
+    ],
+    ids=str,
+)
+def test_conditions_join_a_config(config: dict[str, Any], texts: list[str], whole: dict[str, Any]) -> None:
+    """They hold beside what the config says; ranking words take the place of the config's."""
+    before = repr(config)
+    assert with_conditions(config, texts) == whole
+    assert repr(config) == before
