@@ -17,7 +17,7 @@ demo: $(VENV)/installed ## make a small CT study and take it through the whole r
 	$(BIN)/dicomarray demo demo-output --overwrite
 
 test: $(VENV)/installed-test ## the whole test suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n logical --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-lint ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
@@ -25,7 +25,7 @@ lint: $(VENV)/installed-lint ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed-test ## time the main paths against SimpleITK and a plain pydicom loop
+bench: $(VENV)/installed-test $(VENV)/installed-bench ## time everything against other tools; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/bench.py
 
 compare: $(VENV)/installed-compare ## read the same series with other readers too; writes docs/comparison.md
