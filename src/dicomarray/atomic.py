@@ -1,21 +1,29 @@
 """Files and folders that appear whole or not at all, and never over somebody's data.
 
-A result is made under a hidden temporary name beside its place, and renamed when it is complete.
+A result is made under a hidden temporary name beside its place, and renamed when it is complete.  The name
+tells which process makes it: a process that is killed cannot tidy up, so the next one with the same output
+removes what dead ones left behind.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dicomarray.errors import OutputError
+from dicomarray.storage import Place, Url, is_inside
+
+# File systems allow 255 bytes a name; so much of the result's is in the temporary one, in characters.
+_LONGEST_STEM = 40
+_LEFT_BEHIND = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]+)-(?P<start>[0-9]+)\.[^.]*\.(?:part|old)")
 
 
-def refuse_inside(output: Path, inputs: Path) -> None:
+def refuse_inside(output: Place, inputs: Place) -> None:
     """Nothing is ever written into an input folder.
 
     Raises
@@ -23,6 +31,10 @@ def refuse_inside(output: Path, inputs: Path) -> None:
     OutputError
         Where ``output`` is ``inputs`` or lies below it.
     """
+    if isinstance(output, Url) or isinstance(inputs, Url):
+        if is_inside(output, inputs):
+            raise OutputError(f"{output} lies inside the input {inputs}; choose a place outside it")
+        return
     if inputs.is_file() and output.resolve() == inputs.resolve():
         raise OutputError(f"{output} is the input; choose another name")
     if inputs.is_dir() and output.resolve().is_relative_to(inputs.resolve()):
@@ -45,10 +57,12 @@ def new_files(paths: Sequence[Path], overwrite: bool = False) -> Iterator[list[P
     for path in paths:
         refuse_existing(path, overwrite)
     temporary: list[Path] = []
+    folders = _absent_parents(paths)
     try:
         for path in paths:
             _make_parent(path)
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+            _remove_leftovers(path)
+            handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=".part", dir=path.parent)
             os.close(handle)
             temporary.append(Path(name))
         yield temporary
@@ -60,6 +74,9 @@ def new_files(paths: Sequence[Path], overwrite: bool = False) -> Iterator[list[P
     finally:
         for made in temporary:
             made.unlink(missing_ok=True)
+        for folder in folders:  # those that hold a result stay
+            with suppress(OSError):
+                folder.rmdir()
 
 
 @contextmanager
@@ -72,9 +89,10 @@ def new_folder(
     ``replaceable`` says of everything in it that it is a result of ours: an ``--overwrite`` with a wrong
     path must not delete somebody's data.
     """
+    _remove_leftovers(path)
     _refuse_folder(path, overwrite, replaceable)
     _make_parent(path)
-    made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    made = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".part", dir=path.parent))
     try:
         yield made
         _refuse_folder(path, overwrite, replaceable)
@@ -82,6 +100,12 @@ def new_folder(
         _put_in_place(made, path)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _absent_parents(paths: Sequence[Path]) -> list[Path]:
+    """The folders that have to be made for these files, the innermost first."""
+    parents = {parent for path in paths for parent in path.parents if not parent.exists()}
+    return sorted(parents, key=lambda parent: len(parent.parts), reverse=True)
 
 
 def _make_parent(path: Path) -> None:
@@ -95,7 +119,7 @@ def _put_in_place(made: Path, path: Path) -> None:
     if not path.exists():
         made.replace(path)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    old = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".old", dir=path.parent))
     path.replace(old / path.name)
     try:
         made.replace(path)
@@ -104,6 +128,52 @@ def _put_in_place(made: Path, path: Path) -> None:
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _prefix(path: Path) -> str:
+    """Of the hidden name: the result's, then the process that makes it."""
+    return f".{path.name[:_LONGEST_STEM]}.{_host()}-{os.getpid()}-{_start_of(os.getpid()) or 0}."
+
+
+def _host() -> str:
+    """This machine: on a shared disk, another one's processes cannot be asked after."""
+    import platform
+    import zlib
+
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _start_of(pid: int) -> int | None:
+    """When a process began, in ticks since the start of the system; None where nothing tells.
+
+    A number alone is given to a new process some day (proc(5), /proc/pid/stat, field 22).
+    """
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _is_dead(host: str, pid: int, start: int) -> bool:
+    """Whether the process that made a temporary name is surely gone."""
+    if host != _host() or _start_of(os.getpid()) is None:
+        return False
+    return _start_of(pid) != start
+
+
+def _remove_leftovers(path: Path) -> None:
+    """What dead processes left beside a result's place; a result that one had set aside comes back first."""
+    stem = f".{path.name[:_LONGEST_STEM]}"
+    for entry in path.parent.iterdir() if path.parent.is_dir() else ():
+        found = _LEFT_BEHIND.fullmatch(entry.name.removeprefix(stem)) if entry.name.startswith(stem) else None
+        if found is None or not _is_dead(found["host"], int(found["pid"]), int(found["start"])):
+            continue
+        if entry.suffix == ".old" and (entry / path.name).exists() and not path.exists():
+            (entry / path.name).replace(path)
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def _refuse_folder(path: Path, overwrite: bool, replaceable: Callable[[Path], bool]) -> None:

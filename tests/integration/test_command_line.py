@@ -141,7 +141,7 @@ def test_wrong_use(wrong: tuple[object, ...], ct: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_view(ct: Path, tmp_path: Path) -> None:
+def test_view_makes_what_the_name_says(ct: Path, tmp_path: Path) -> None:
     """A picture and a page by the name of the output; another kind of file is refused."""
     for name in ("v.png", "v.html"):
         done = dicomarray("view", "-i", ct, "-o", tmp_path / name)

@@ -28,7 +28,7 @@ Nothing is overwritten without --overwrite, and nothing is ever written into an 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     options = parser().parse_args(arguments)
-    if options.run != "run":  # there the user's function may have large matrices to multiply; nothing here has
+    if options.run != "run":  # there the user's function may have large matrices to multiply; we have none
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start a thread for each processor
     command = importlib.import_module("dicomarray.cli.commands")
     try:

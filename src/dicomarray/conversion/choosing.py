@@ -2,76 +2,137 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from dicomarray.errors import ChoiceError, InputError
+from dicomarray.errors import ChoiceError, InputError, UsageError
 from dicomarray.reading.catalog import Catalog, Progress, scan
-from dicomarray.reading.config import load_config
 from dicomarray.reading.files import PathLike
-from dicomarray.reading.selection import Selection, parse
+from dicomarray.reading.remote import shown_path
 from dicomarray.reading.series import Series
+from dicomarray.storage import Place, Url, local_path, places
 
-Config = Mapping[str, Any] | PathLike | None
-Inputs = PathLike | Iterable[PathLike]
+if TYPE_CHECKING:
+    from dicomarray.reading.config import Config
+    from dicomarray.reading.explaining import Explanation
+    from dicomarray.reading.judging import Judged
+
+Inputs = PathLike | Url | Iterable[PathLike | Url]
 
 
-def dicom_filter(input_dir: Inputs, config: Config = None, progress: Progress | None = None) -> list[Series]:
-    """The series below a folder that match a filter config.
+def dicom_filter(
+    input_dir: Inputs | None,
+    config: Config = None,
+    progress: Progress | None = None,
+    *,
+    index: PathLike | None = None,
+    workers: int | None = None,
+) -> list[Series]:
+    """The series below a folder, or in an index, that match a filter config.
 
     Parameters
     ----------
     input_dir
-        A folder or file, or several; searched recursively, whatever the files are called.
+        A folder or file, or several; searched recursively, whatever the files are called.  With an index
+        it may be None, for everything in it.
     config
         A mapping such as ``{"Modality": "CT"}``, or the path of a JSON, YAML or TOML file with one; None
         and ``{}`` match all.  A series matches when the config holds for every one of its instances.
+    index
+        An index file (see `index`): it answers without a look at the files.
+    workers
+        How many processes read headers (see `scan`).
+
+    Returns
+    -------
+    list of Series
+        As the config's ``sort`` and ``limit`` say; without them in the order of the catalog.
 
     Raises
     ------
     ConfigError
         For mistakes in the config, all of them at once, before any file is opened.
     InputError
-        Where the folder does not exist.
+        Where the folder does not exist, or the index does not hold it.
     """
-    return filter_catalog(input_dir, config, progress).series
+    return filter_catalog(input_dir, config, progress, index, workers).series
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The series that match, all that was scanned for them, and what is odd in the config or the files."""
+    """The series that match, in order; all that was scanned for them, and why others do not match."""
 
-    series: list[Series]
     catalog: Catalog
-    warnings: tuple[str, ...]
+    judged: Judged
+
+    @property
+    def series(self) -> list[Series]:
+        """The series that match, in the order of the ranking."""
+        return self.judged.matching
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd in the config or the files."""
+        return self.judged.warnings
+
+    def explanation(self, show_patient: bool = False) -> Explanation:
+        """Why the others do not match; with what names the patient only where it is asked for."""
+        from dicomarray.reading.explaining import explain
+
+        return explain(self.judged, self.catalog.skipped, show_patient)
 
 
-def filter_catalog(input_dir: Inputs, config: Config = None, progress: Progress | None = None) -> Found:
+def filter_catalog(
+    input_dir: Inputs | None,
+    config: Config = None,
+    progress: Progress | None = None,
+    index: PathLike | None = None,
+    workers: int | None = None,
+) -> Found:
     """As `dicom_filter`, with all that was found, to tell what was skipped."""
+    from dicomarray.reading.config import selection_of
+    from dicomarray.reading.judging import judge_all
+
     selection = selection_of(config)
-    catalog = scan(roots_of(input_dir), selection.attributes, progress)
-    decisions = [selection.decide([header.attributes for header in series.instances]) for series in catalog]
-    odd = dict.fromkeys(warning for decision in decisions for warning in decision.warnings)
-    return Found(
-        [series for series, decision in zip(catalog, decisions, strict=True) if decision.accepted],
-        catalog,
-        (*selection.warnings, *odd),
-    )
+    roots = None if input_dir is None else roots_of(input_dir)
+    if index is not None:
+        from dicomarray.reading.indexing import open_index
+
+        catalog = open_index(
+            index, None if roots is None else [local_path(root) for root in roots], selection.attributes
+        )
+    else:
+        catalog = scan(searched(roots), selection.attributes, progress, workers=workers)
+    return Found(catalog, judge_all(selection, catalog))
 
 
-def selection_of(config: Config) -> Selection:
-    """A config, or the file that holds one, checked."""
-    if config is None:
-        return parse({})
-    return parse(config if isinstance(config, Mapping) else load_config(Path(config)))
+def searched(input_dir: Inputs | None, index: PathLike | None = None) -> list[Place]:
+    """The paths that are given, else everything that the index holds.
+
+    Raises
+    ------
+    UsageError
+        Where neither is given.
+    InputError
+        Where the index cannot be read.
+    """
+    if input_dir is not None:
+        return roots_of(input_dir)
+    if index is None:
+        raise UsageError("nothing to read: name a folder (-i, input_dicom), or an index (--index, index)")
+    from dicomarray.reading.indexing import indexed_roots
+
+    return list(indexed_roots(index))
 
 
 def choose_series(
-    path: Inputs, uid: str | None = None, config: Config = None, progress: Progress | None = None
+    path: Inputs,
+    uid: str | None = None,
+    config: Config = None,
+    progress: Progress | None = None,
+    workers: int | None = None,
 ) -> Series:
     """The one series with images below a path.
 
@@ -83,8 +144,8 @@ def choose_series(
         Where there are several; the message lists them.
     """
     path = roots_of(path)  # an iterator can be read once only
-    found = filter_catalog(path, config, progress)
-    images = [series for series in found.series if series.is_image and uid in (None, series.uid)]
+    catalog, matching = matching_series(path, config, progress, workers)
+    images = [series for series in matching if series.is_image and uid in (None, series.uid)]
     if len(images) == 1:
         return images[0]
     if images and uid is None:
@@ -92,7 +153,18 @@ def choose_series(
             f"{shown(path)} holds {len(images)} series; choose one by its UID (series=UID, --series UID), or "
             "list them with: dicomarray filter\n" + "\n".join(f"  {series_line(s)}" for s in images)
         )
-    raise InputError(_nothing_found(path, uid, found.catalog))
+    raise InputError(_nothing_found(path, uid, catalog))
+
+
+def matching_series(
+    input_dir: Inputs, config: Config = None, progress: Progress | None = None, workers: int | None = None
+) -> tuple[Catalog, Sequence[Series]]:
+    """What was scanned, and the series that match; without a config the filter is not even imported."""
+    if config is None:
+        catalog = scan(input_dir, progress=progress, workers=workers)
+        return catalog, catalog
+    found = filter_catalog(input_dir, config, progress, workers=workers)
+    return found.catalog, found.series
 
 
 def series_line(series: Series) -> str:
@@ -115,23 +187,25 @@ def _nothing_found(path: Inputs, uid: str | None, catalog: Catalog) -> str:
 
 def file_stem(series: Series) -> str:
     """A name for a series' results that names nobody and is the same in every run: ``CT_0003_1f2e3d4c``."""
+    import hashlib
+
     number = series.attributes.get("SeriesNumber", 0)
     modality = "".join(c for c in str(series.attributes.get("Modality", "XX")) if c.isalnum()) or "XX"
     first = series.instances[0]
-    key = series.uid or first.text("SOPInstanceUID") or str(first.path)
+    key = series.uid or first.text("SOPInstanceUID") or str(shown_path(first.path))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]
     return f"{modality}_{number if isinstance(number, int) else 0:04d}_{digest}"
 
 
-def roots_of(inputs: Inputs) -> list[Path]:
-    """The paths as a list.
+def roots_of(inputs: Inputs) -> list[Place]:
+    """The paths and URLs as a list.
 
     Raises
     ------
     InputError
         Where there is none.
     """
-    roots = [Path(inputs)] if isinstance(inputs, str | os.PathLike) else [Path(item) for item in inputs]
+    roots = places([inputs] if isinstance(inputs, str | os.PathLike | Url) else inputs)
     if not roots:
         raise InputError("no path given: name a folder or file with DICOM images")
     return roots

@@ -6,27 +6,34 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from dicomarray.atomic import refuse_existing, refuse_inside
+from dicomarray import sidecar
+from dicomarray.atomic import new_files, refuse_existing, refuse_inside
 from dicomarray.conversion.choosing import (
-    Config,
     Inputs,
     choose_series,
     file_stem,
-    filter_catalog,
+    matching_series,
     roots_of,
     shown,
 )
 from dicomarray.errors import DataError, InputError, UsageError
-from dicomarray.reading.assemble import assemble
+from dicomarray.reading.assemble import assemble, assemble_in_file
 from dicomarray.reading.catalog import Progress
 from dicomarray.reading.files import PathLike
+from dicomarray.reading.filling import PixelProgress
 from dicomarray.reading.options import ReadKeywords, read_options
+from dicomarray.reading.regrid import changes_grid
 from dicomarray.reading.series import Series
 from dicomarray.reading.stacking import Stack
+from dicomarray.reading.threads import thread_count
+from dicomarray.storage import local_path
 from dicomarray.values import Normalization
-from dicomarray.volume import Volume
+from dicomarray.volume import Volume, array_and_sidecar
+
+if TYPE_CHECKING:
+    from dicomarray.reading.config import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +54,23 @@ class NumpyReport:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """One volume in its two files."""
+
+    paths: tuple[Path, Path]
+    volume: str
+    warnings: tuple[str, ...]
+
+
 def load(
     path: Inputs,
     *,
     series: str | None = None,
     volume: int | None = None,
     config: Config = None,
+    workers: int | None = None,
+    pixel_progress: PixelProgress | None = None,
     **options: Unpack[ReadKeywords],
 ) -> Volume:
     """The one volume under a path.
@@ -65,6 +83,11 @@ def load(
         Which series, where there are several: its UID, or a filter config.
     volume
         Which volume of the series, where it holds several: its index in `Series.volumes`.
+    workers
+        Threads that read and decode, and processes that read headers (see `scan`); by default as many as
+        there are processors that may be used, and processes only for very many files.
+    pixel_progress
+        Called with the number of images that are read and that of all.
     options
         How to read: ``units``, ``missing`` and the others of `ReadOptions`.
 
@@ -76,7 +99,9 @@ def load(
         Where the images form no regular volume or cannot be read.
     """
     checked = read_options(options)
-    return assemble(choose_series(path, series, config).stack(checked, volume), checked)
+    thread_count(workers)
+    stack = choose_series(path, series, config, workers=workers).stack(checked, volume)
+    return assemble(stack, checked, workers, pixel_progress)
 
 
 def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
@@ -89,10 +114,15 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     volume: int | None = None,
     config: Config = None,
     overwrite: bool = False,
+    workers: int | None = None,
     progress: Progress | None = None,
+    pixel_progress: PixelProgress | None = None,
     **options: Unpack[ReadKeywords],
 ) -> NumpyReport:
     """Write a volume as ``.npy`` and its metadata as JSON.
+
+    The array is written a few images at a time: it may be larger than the memory.  Only where ``missing``,
+    ``uneven`` or ``tilt`` make a new grid all of it is needed.
 
     Where both outputs name folders (they exist, or end with a slash), every volume of every series is
     written, and a series that fails is reported without stopping the rest.
@@ -101,19 +131,22 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     ----------
     normalize
         Bounds ``(lower, upper)``: values become ``(x - lower) / (upper - lower)``, clipped to [0, 1].
-    series, volume, config, options
-        As in `load`.
+    progress
+        Called with the number of files that were looked at.
+    series, volume, config, workers, pixel_progress, options
+        As in `load`; ``pixel_progress`` counts the images of one volume after the other.
 
     Raises
     ------
     UsageError
         For options that cannot work; nothing is read then.
     OutputError
-        Where an output exists and ``overwrite`` is not set, or lies inside the input.
+        Where an output exists and ``overwrite`` is not set, lies inside the input, or cannot be written.
     DataError
         As in `load`, where single files are asked for.
     """
     checked = read_options(options)
+    thread_count(workers)
     bounds = None if normalize is None else Normalization(float(normalize[0]), float(normalize[1]))
     npy, json = _outputs(output_npy, output_json)
     input_dicom = roots_of(input_dicom)
@@ -121,12 +154,20 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         for output in (npy, json):
             refuse_inside(output, root)
 
-    def converted(stack: Stack) -> Volume:
-        made = assemble(stack, checked)
-        return made if bounds is None else made.normalize(bounds.lower, bounds.upper)
+    def write(stack: Stack, npy: Path, json: Path) -> _Written:
+        paths = array_and_sidecar(npy, json)
+        if changes_grid(stack.geometry, checked):
+            made = assemble(stack, checked, workers, pixel_progress)
+            made = made if bounds is None else made.normalize(bounds.lower, bounds.upper)
+            made.save(*paths, overwrite=overwrite)
+            return _Written(paths, repr(made), made.warnings)
+        with new_files(paths, overwrite) as (array_file, json_file):
+            filed = assemble_in_file(stack, array_file, checked, bounds, workers, pixel_progress)
+            sidecar.write(json_file, filed.metadata)
+        return _Written(paths, filed.shown, filed.warnings)
 
     if names_folder(output_npy):
-        selected = filter_catalog(input_dicom, config, progress).series
+        _, selected = matching_series(input_dicom, config, progress, workers)
         batch = [s for s in selected if s.is_image and series in (None, s.uid)]
         if not batch:
             raise InputError(f"{shown(input_dicom)}: no series with images matches")
@@ -134,12 +175,12 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         def stacks(series: Series) -> list[Stack]:
             return series.stacks(checked) if volume is None else [series.stack(checked, volume)]
 
-        return _save_all(batch, npy, json, stacks, converted, overwrite)
+        return _save_all(batch, npy, json, stacks, write)
     for output in (npy, json):
         refuse_existing(output, overwrite)
-    made = converted(choose_series(input_dicom, series, config, progress).stack(checked, volume))
-    made.save(npy, json, overwrite=overwrite)
-    return NumpyReport(((npy, json),), (repr(made),), (), made.warnings)
+    chosen = choose_series(input_dicom, series, config, progress, workers)
+    made = write(chosen.stack(checked, volume), npy, json)
+    return NumpyReport((made.paths,), (made.volume,), (), made.warnings)
 
 
 def names_folder(path: PathLike) -> bool:
@@ -149,14 +190,14 @@ def names_folder(path: PathLike) -> bool:
 
 
 def _outputs(output_npy: PathLike, output_json: PathLike | None) -> tuple[Path, Path]:
-    npy = Path(output_npy)
+    npy = local_path(output_npy)
     if output_json is None:
         return npy, npy if names_folder(output_npy) else npy.with_suffix(".json")
     if names_folder(output_npy) != names_folder(output_json):
         raise UsageError(
             f"{output_npy} and {output_json}: name two files for one volume, or two folders for all volumes"
         )
-    return npy, Path(output_json)
+    return npy, local_path(output_json)
 
 
 def _save_all(
@@ -164,8 +205,7 @@ def _save_all(
     npy: Path,
     json: Path,
     stacks: Callable[[Series], list[Stack]],
-    converted: Callable[[Stack], Volume],
-    overwrite: bool,
+    write: Callable[[Stack, Path, Path], _Written],
 ) -> NumpyReport:
     files, shown, failures, warnings = [], [], [], []
     for series in batch:
@@ -173,11 +213,9 @@ def _save_all(
             found = stacks(series)
             for index, stack in enumerate(found):
                 name = file_stem(series) + (f"_{index}" if len(found) > 1 else "")
-                made = converted(stack)
-                pair = (npy / f"{name}.npy", json / f"{name}.json")
-                made.save(*pair, overwrite=overwrite)
-                files.append(pair)
-                shown.append(repr(made))
+                made = write(stack, npy / f"{name}.npy", json / f"{name}.json")
+                files.append(made.paths)
+                shown.append(made.volume)
                 warnings += [f"{name}: {warning}" for warning in made.warnings]
         except DataError as error:
             failures.append(Failure(series.title, str(error)))

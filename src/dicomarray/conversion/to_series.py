@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dicomarray import sidecar
 from dicomarray.atomic import refuse_inside
 from dicomarray.conversion.choosing import Inputs, choose_series, roots_of
+from dicomarray.conversion.labels import is_labels, label_note, label_units
+from dicomarray.conversion.pictures import as_files, check_colours, is_colour, is_grouped, place_unchanged
+from dicomarray.conversion.placing import Asked, make_request, place, read_affine
 from dicomarray.conversion.saved import load_array
+from dicomarray.conversion.told_units import STORED, written_units
 from dicomarray.conversion.verifying import verify_series
-from dicomarray.errors import GeometryError, TemplateError, UsageError
-from dicomarray.geometry import StackGeometry
-from dicomarray.reading.assemble import modality_units
+from dicomarray.errors import GeometryError, UsageError
+from dicomarray.geometry import Matrix, StackGeometry
 from dicomarray.reading.catalog import Progress
 from dicomarray.reading.files import PathLike
+from dicomarray.reading.remote import whole
 from dicomarray.reading.series import KEEP
 from dicomarray.reading.stacking import Stack
 from dicomarray.sidecar import Sidecar
+from dicomarray.storage import local_path
 from dicomarray.values import Array
 from dicomarray.volume import Volume
 from dicomarray.writing.dicom import WriteReport, write_series
 from dicomarray.writing.encode import Mode
+from dicomarray.writing.enhanced_classes import is_multiframe
+from dicomarray.writing.multiframe import write_multiframe
 from dicomarray.writing.options import WriteKeywords, WriteOptions, write_options
 
-# An affine in a sidecar and one read again from the same headers agree to rounding; mm at the far corner.
-SAME_GRID_MM = 1e-3
 
-
-def to_dicom(
+def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by name
     array_or_npy: Array | Volume | PathLike,
     template_dicom: Inputs,
     output_dicom: PathLike,
@@ -39,6 +45,8 @@ def to_dicom(
     input_json: PathLike | None = None,
     series: str | None = None,
     volume: int | None = None,
+    affine: ArrayLike | PathLike | None = None,
+    units: str | None = None,
     progress: Progress | None = None,
     **options: Unpack[WriteKeywords],
 ) -> WriteReport:
@@ -47,19 +55,28 @@ def to_dicom(
     Parameters
     ----------
     array_or_npy
-        Shape ``(slices, rows, columns)`` on the template's grid, or the path of such a ``.npy``, or a
-        `Volume`.
+        Shape ``(slices, rows, columns)``, for a 4-D template ``(repetitions, slices, rows, columns)``; or the
+        path of such a ``.npy``, or a `Volume`.
     input_json
-        The array's sidecar: with it a normalization is undone and the geometry compared.
+        The array's sidecar: with it a normalization is undone, and the voxels lie where it says.
     series, volume
         Which series (UID) and volume (index) of the template folder, where there are several.
+    affine
+        4x4 from the index (slice, row, column) to LPS mm, or a ``.npy`` or ``.json`` with it: where the
+        voxels lie, if not where a `Volume` or sidecar says, else on the template's grid.
+    units
+        Of the array's values, if not the template's: ``"HU"``, ``"US"`` (unspecified) and the other Rescale
+        Types (PS3.3 C.11.1.1.2); for PET its Units: ``"GML"`` (SUV), ``"BQML"``, ... (C.8.9.1.1.3).
     options
         How to write: ``values``, ``verify``, ``overwrite`` and the others of `WriteOptions`.
 
     Raises
     ------
     TemplateError
-        Where the template cannot carry the array: another shape, a class that takes no derived image.
+        Where the template cannot carry the array: another shape without a place, a class that takes no
+        derived image.
+    GeometryError
+        Where no series can say the array's place, or it has nothing to do with the template's.
     ValuesError
         Where values do not fit, or are not finite.
     VerificationError
@@ -68,52 +85,66 @@ def to_dicom(
         Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
     """
     checked = write_options(options)
-    output = Path(output_dicom)
+    output = local_path(output_dicom)
     template_dicom = roots_of(template_dicom)
     for root in template_dicom:
         refuse_inside(output, root)
     array, notes = _array_and_sidecar(array_or_npy, input_json)
     uid = series or (notes.series.get("SeriesInstanceUID") if notes is not None else None)
     template = choose_series(template_dicom, uid, progress=progress)
-    return write_like(array, notes, template.stack(KEEP, volume), output, checked)
+    matrix = None if affine is None else read_affine(affine)
+    stack = template.stack(KEEP, volume)
+    with whole(frame.header for frame in stack.frames):
+        return write_like(array, notes, stack, output, checked, matrix, units)
 
 
 def write_like(
-    array: Array, notes: Sidecar | None, stack: Stack, output: Path, options: WriteOptions
+    array: Array,
+    notes: Sidecar | None,
+    stack: Stack,
+    output: Path,
+    options: WriteOptions,
+    affine: Matrix | None = None,
+    units: str | None = None,
 ) -> WriteReport:
     """`to_dicom` with a template that is found already, and an array that a sidecar may describe."""
-    if any(frame.of_multiframe for frame in stack.frames):
-        raise TemplateError(
-            f"{template_name(stack)} is enhanced multi-frame; such templates are not written yet. "
-            "Use the classic form of the series as template"
-        )
-    if stack.axis is not None:
-        raise TemplateError(
-            f"{template_name(stack)} is 4-D ({stack.label}); such templates are not written yet"
-        )
     mode = options.values
     if notes is not None:
-        _compare_grid(notes, stack)
-        _compare_units(notes, stack)
         array, mode = _undo(array, notes, mode)
+    units, told = _units(array, notes, stack, mode, units)
+    placed = _placed(array, _asked_grid(array, notes, affine, stack), stack)
+    request = make_request(placed, stack, units)
+    request = as_files(request, stack)
 
     def check(files: Sequence[Path], report: WriteReport) -> None:
-        verify_series(files, array, stack, report, stored=mode == "stored")
+        verify_series(files, placed.array, stack, report, stored=mode == "stored", grid=placed.grid)
 
-    return write_series(
-        array,
-        [frame.header.path for frame in stack.frames],
-        output,
-        values=mode,
-        fill=options.fill,
-        clip=options.clip,
-        overwrite=options.overwrite,
-        series_description=options.series_description,
-        series_number=options.series_number,
-        uid_key=options.uid_key,
-        keep_equipment=options.equipment == "keep",
-        check=check if options.verify else None,
-    )
+    sop_class = stack.frames[0].header.text("SOPClassUID") or ""
+    write = write_multiframe if is_multiframe(sop_class) else write_series
+    # what places the slices of a mosaic is private: only reading tells whether all of it is still there
+    verify = options.verify or request.tiled
+    report = write(request, output, replace(options, values=mode), check if verify else None)
+    return replace(report, warnings=placed.warnings + told + report.warnings)
+
+
+def _units(
+    array: Array, notes: Sidecar | None, stack: Stack, mode: Mode, asked: str | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """The units to write, None where they are the template's; and what there is to say of them."""
+    known = None if notes is None else notes.value_units
+    units = written_units(asked, known, stack, mode)
+    said = asked is not None or (known is not None and array.dtype != np.bool_)
+    if said or mode == "stored" or is_colour(stack) or not is_labels(array, stack):
+        return units, ()
+    units = label_units(stack)
+    return units, (label_note(array, units),)
+
+
+def _placed(array: Array, grid: StackGeometry | None, stack: Stack) -> Asked:
+    name = template_name(stack)
+    check_colours(array, stack, name)
+    own_grid_only = is_colour(stack) or is_grouped(stack)
+    return (place_unchanged if own_grid_only else place)(array, grid, stack, name)
 
 
 def template_name(stack: Stack) -> str:
@@ -132,38 +163,19 @@ def _array_and_sidecar(
     return load_array(Path(source)), notes
 
 
-def _compare_grid(notes: Sidecar, stack: Stack) -> None:
-    geometry = stack.geometry
-    if (notes.geometry is None) != (geometry is None):
+def _asked_grid(
+    array: Array, notes: Sidecar | None, affine: Matrix | None, stack: Stack
+) -> StackGeometry | None:
+    """The affine that was given, else the sidecar's grid; None where nothing tells."""
+    known = None if notes is None else notes.geometry
+    if affine is not None:
+        frame_of_reference = None if known is None else known.frame_of_reference_uid
+        return StackGeometry.from_affine(affine, array.shape[-3] if array.ndim > 2 else 1, frame_of_reference)
+    if notes is not None and (known is None) != (stack.geometry is None):
         raise GeometryError(
             f"the sidecar and {template_name(stack)} differ: only one of them has a patient geometry"
         )
-    if notes.geometry is None or geometry is None:
-        return
-    if not _same_grid(notes.geometry, geometry, notes.shape):
-        raise GeometryError(
-            f"the array's sidecar places it on another grid than {template_name(stack)}; writing on "
-            "another grid is not available yet. Use the series that the array was made from as template"
-        )
-
-
-def _compare_units(notes: Sidecar, stack: Stack) -> None:
-    units = modality_units(stack.frames)
-    if notes.value_units not in ("stored", units):
-        raise UsageError(
-            f"the array is in {notes.value_units}, {template_name(stack)} in {units}: written as they are, "
-            "the numbers would mean something else. Convert them back first, and leave the sidecar out"
-        )
-
-
-def _same_grid(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> bool:
-    """Whether no voxel's centre is moved by more than rounding."""
-    if one.slice_positions.shape != other.slice_positions.shape:
-        return False
-    far_corner = np.array([0, *shape[-2:]], float)
-    shift = np.abs(one.slice_positions - other.slice_positions).max()
-    turn = np.abs((one.affine - other.affine)[:3, :3] @ far_corner).max()
-    return bool(shift + turn <= SAME_GRID_MM)
+    return known
 
 
 def _undo(array: Array, notes: Sidecar, mode: Mode) -> tuple[Array, Mode]:
@@ -174,7 +186,7 @@ def _undo(array: Array, notes: Sidecar, mode: Mode) -> tuple[Array, Mode]:
         )
     if notes.normalization is not None:
         array = notes.normalization.undo(array)
-    if notes.value_units == "stored":
+    if notes.value_units == STORED:
         if mode == "full-range":
             raise UsageError('the array holds stored values: values="full-range" needs modality values')
         # undone, stored values are whole numbers again but for the rounding of the normalization

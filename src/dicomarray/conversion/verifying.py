@@ -6,63 +6,93 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
 
+from dicomarray.conversion.placing import same_grid
 from dicomarray.errors import GeometryError, HeaderError, InputError, PixelError, VerificationError
 from dicomarray.geometry import StackGeometry
 from dicomarray.reading.assemble import assemble
 from dicomarray.reading.catalog import scan
 from dicomarray.reading.options import ReadOptions
-from dicomarray.reading.series import KEEP, volume_lines
+from dicomarray.reading.series import KEEP, Series, volume_lines
 from dicomarray.reading.stacking import Stack
 from dicomarray.values import Array
+from dicomarray.volume import Volume
+from dicomarray.writing.classes import mapped_only
 from dicomarray.writing.dicom import WriteReport
+
+# Greatest distance, in mm, between where a voxel was asked for and where it is read: that of Decimal Strings,
+# and of directions that are brought to unit length.
+WRITTEN_MM = 1e-6
 
 
 def verify_series(
-    files: Sequence[Path], array: Array, template: Stack, report: WriteReport, stored: bool
+    files: Sequence[Path],
+    array: Array,
+    template: Stack,
+    report: WriteReport,
+    stored: bool,
+    grid: StackGeometry | None = None,
 ) -> None:
-    """Read a written series back, and compare it with what was asked for.
+    """Read a written series back, and compare it with what was asked for; ``grid`` is where it is to lie.
 
     Raises
     ------
     VerificationError
-        Where values are off by more than the report says, or the geometry is another.
+        Where values are off by more than the report says, the geometry or a UID is another.
     """
     try:
-        _verify(files, array, template, report, stored)
+        read = _read_back(_identified(files, template, report), stored)
+        _compare_geometry(read.geometry, grid or template.geometry, array.shape)
+        _compare_values(_mapped(read, files, template, report, stored), array, report)
     except (InputError, HeaderError, GeometryError, PixelError) as error:
         raise VerificationError(f"what was written cannot be read back: {error}") from error
 
 
-def _verify(files: Sequence[Path], array: Array, template: Stack, report: WriteReport, stored: bool) -> None:
+def _identified(files: Sequence[Path], template: Stack, report: WriteReport) -> Series:
+    """One new series, and in each file a new instance."""
     catalog = scan(files)
     if len(catalog) != 1 or catalog.skipped:
         raise VerificationError(f"{len(files)} files were written, but read back as {len(catalog)} series")
     uids = {header.text("SOPInstanceUID") for header in catalog[0].instances}
     if len(uids) != len(files):
         raise VerificationError(f"{len(files)} files were written with {len(uids)} SOP Instance UIDs")
-    stacks = catalog[0].stacks(KEEP)
+    headers = [frame.header for frame in template.frames]
+    old = {header.text(word) for header in headers for word in ("SOPInstanceUID", "SeriesInstanceUID")}
+    reused = [uid for uid in (catalog[0].uid, *uids) if uid in old]
+    if reused or catalog[0].uid != report.series_uid:
+        found = (*reused, catalog[0].uid)[0]
+        raise VerificationError(f"the written series has a UID that is not its own: {found}")
+    return catalog[0]
+
+
+def _read_back(series: Series, stored: bool) -> Volume:
+    stacks = series.stacks(KEEP)
     if len(stacks) != 1:
         raise VerificationError(
             f"the written series reads back as {len(stacks)} volumes:\n" + "\n".join(volume_lines(stacks))
         )
-    read = assemble(stacks[0], ReadOptions(units="stored") if stored else ReadOptions())
-    _compare_geometry(read.geometry, template.geometry)
-    _compare_values(read.array, array, report)
+    return assemble(stacks[0], ReadOptions(units="stored") if stored else ReadOptions())
 
 
-def _compare_geometry(read: StackGeometry | None, asked: StackGeometry | None) -> None:
+def _mapped(read: Volume, files: Sequence[Path], template: Stack, report: WriteReport, stored: bool) -> Array:
+    """The values that were written; some classes say what leads to them in a Real World Value Mapping only.
+
+    Reading gives their stored values, as other readers do.
+    """
+    if stored or report.slope is None or not mapped_only(template.frames[0].header.text("SOPClassUID") or ""):
+        return read.array
+    (item,) = dcmread(files[0], stop_before_pixels=True).get("RealWorldValueMappingSequence") or (None,)
+    if item is None:  # slope 1, intercept 0
+        return read.array
+    return np.asarray(read.array * float(item.RealWorldValueSlope) + float(item.RealWorldValueIntercept))
+
+
+def _compare_geometry(read: StackGeometry | None, asked: StackGeometry | None, shape: Sequence[int]) -> None:
     if (read is None) != (asked is None):
         raise VerificationError("the written series has no patient geometry, or one that was not asked for")
-    if read is None or asked is None:
-        return
-    same = read.slice_positions.shape == asked.slice_positions.shape
-    if not (
-        same
-        and np.allclose(read.affine, asked.affine, atol=1e-9)
-        and np.allclose(read.slice_positions, asked.slice_positions, atol=1e-9)
-    ):
-        raise VerificationError("the written series reads back with another geometry than its template's")
+    if read is not None and asked is not None and not same_grid(read, asked, shape, WRITTEN_MM):
+        raise VerificationError("the written series reads back with another geometry than was asked for")
 
 
 def _compare_values(read: Array, asked: Array, report: WriteReport) -> None:
@@ -70,9 +100,11 @@ def _compare_values(read: Array, asked: Array, report: WriteReport) -> None:
         raise VerificationError(f"the written series reads back with shape {read.shape}, not {asked.shape}")
     for index, (got, wanted) in enumerate(zip(read, asked, strict=True)):
         read_back, meant = got.astype(np.float64), wanted.astype(np.float64)
-        error = np.abs(read_back - meant)[np.isfinite(meant)].max(initial=0.0)
-        # a float32 volume rounds what the file says exactly
-        allowed = report.max_error + float(np.abs(read_back).max(initial=0.0)) * np.finfo(np.float32).eps
+        finite = np.isfinite(meant)
+        error = np.abs(read_back - meant)[finite].max(initial=0.0)
+        # a float32 volume rounds what the file says exactly, and the difference of two numbers is rounded too
+        greatest = max(np.abs(read_back).max(initial=0.0), np.abs(meant[finite]).max(initial=0.0))
+        allowed = report.max_error + float(greatest) * np.finfo(np.float32).eps
         if error > allowed:
             raise VerificationError(
                 f"slice {index} reads back with an error of {error:.6g}, more than the "

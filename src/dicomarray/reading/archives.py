@@ -317,7 +317,7 @@ def new_temporary_folder(name: str) -> Path:
 
 
 def unpacked_members() -> dict[Path, Path]:
-    """What to call the files that were unpacked in this process: the archive's path with the member's name."""
+    """What to call the files that were unpacked in this process: the archive's path and the member's name."""
     return {
         result.path: result.shown
         for results in _store.unpacked.values()

@@ -64,6 +64,9 @@ _ANGIO = ImageClass("X-ray angiography or fluoroscopy", window=False)
 _US = ImageClass("ultrasound", place=RescalePlace.MAPPING, window=False)
 _NM = ImageClass("nuclear medicine", place=RescalePlace.MAPPING, second_value="PRIMARY", window=False)
 _CAPTURE = ImageClass("secondary capture")
+# Slope 1, intercept 0 (PS3.3 C.8.6.3).
+_MULTIFRAME_CAPTURE = ImageClass("multi-frame secondary capture", limit=RescaleLimit.IDENTITY, required=True)
+_VISIBLE_LIGHT = ImageClass("visible light", limit=RescaleLimit.IDENTITY, window=False)
 
 _ROOT = "1.2.840.10008.5.1.4.1.1."
 _CLASSES = {
@@ -76,36 +79,36 @@ _CLASSES = {
     "1.3.1": _DX,
     "2": _CT,
     "4": _MR,
+    "3": _US,
+    "3.1": _US,
     "6": _US,
     "6.1": _US,
     "7": _CAPTURE,
+    "7.2": _MULTIFRAME_CAPTURE,
+    "7.3": _MULTIFRAME_CAPTURE,
+    "7.4": _MULTIFRAME_CAPTURE,
     "12.1": _ANGIO,
     "12.2": _ANGIO,
     "20": _NM,
+    "77.1.1": _VISIBLE_LIGHT,
+    "77.1.2": _VISIBLE_LIGHT,
+    "77.1.3": _VISIBLE_LIGHT,
+    "77.1.4": _VISIBLE_LIGHT,
+    "77.1.5.1": _VISIBLE_LIGHT,
+    "77.1.5.2": _VISIBLE_LIGHT,
     "128": _PET,
 }
-# Multi-frame objects, which keep geometry and rescale per frame; they need a writer of their own.
-_MULTIFRAME = {
-    "2.1": "Enhanced CT",
-    "2.2": "Legacy Converted Enhanced CT",
-    "3": "Ultrasound Multi-frame",
-    "3.1": "Ultrasound Multi-frame",
-    "4.1": "Enhanced MR",
-    "4.3": "Enhanced MR Color",
-    "4.4": "Legacy Converted Enhanced MR",
-    "6.2": "Enhanced US Volume",
-    "7.1": "Multi-frame Single Bit Secondary Capture",
-    "7.2": "Multi-frame Grayscale Byte Secondary Capture",
-    "7.3": "Multi-frame Grayscale Word Secondary Capture",
-    "7.4": "Multi-frame True Color Secondary Capture",
-    "12.1.1": "Enhanced XA",
-    "12.2.1": "Enhanced XRF",
-    "13.1.1": "X-Ray 3D Angiographic",
-    "13.1.2": "X-Ray 3D Craniofacial",
-    "13.1.3": "Breast Tomosynthesis",
-    "128.1": "Legacy Converted Enhanced PET",
-    "130": "Enhanced PET",
-}
+
+
+def is_classic(uid: str) -> bool:
+    """Whether a class is one of those that `image_class` knows: one header for all pixels of a file."""
+    return uid.startswith(_ROOT) and uid.removeprefix(_ROOT) in _CLASSES
+
+
+def mapped_only(uid: str) -> bool:
+    """Whether images of a SOP Class say slope and intercept in a Real World Value Mapping only."""
+    kind = _CLASSES.get(uid.removeprefix(_ROOT)) if uid.startswith(_ROOT) else None
+    return kind is not None and kind.place is RescalePlace.MAPPING
 
 
 def image_class(uid: str, name: str, where: str) -> ImageClass:
@@ -114,17 +117,11 @@ def image_class(uid: str, name: str, where: str) -> ImageClass:
     Raises
     ------
     TemplateError
-        For multi-frame classes, which are not written yet, and for those that cannot carry a derived
-        image: a segmentation, a dose, a report.
+        For those that cannot carry a derived image: a segmentation, a dose, a report.
     """
     suffix = uid.removeprefix(_ROOT)
     if uid.startswith(_ROOT) and suffix in _CLASSES:
         return _CLASSES[suffix]
-    if uid.startswith(_ROOT) and suffix in _MULTIFRAME:
-        raise TemplateError(
-            f"{where}: {_MULTIFRAME[suffix]} images hold many frames in one file; such templates cannot be "
-            "written yet. Use a series of single-frame images as template"
-        )
     found = f"{uid} ({name})" if name else uid or "is missing"
     raise TemplateError(
         f"{where}: SOPClassUID {found}; that cannot carry a derived image; use "

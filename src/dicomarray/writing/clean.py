@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from pydicom.datadict import dictionary_VR, keyword_dict
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
+
+from dicomarray.writing.options import PrivateBlock
 
 # Dropped at every depth, beside private elements and overlays.
 _NOWHERE = {
@@ -33,16 +37,38 @@ _OVERLAYS = range(0x6000, 0x6020)
 _WORDS = {"OW": 2, "OL": 4, "OF": 4, "OV": 8, "OD": 8}
 
 
-def strip(header: Dataset) -> None:
-    """Drop, in place, what must not stand in a derived image.  Elements that stay are not even parsed."""
+def strip(header: Dataset, keep: Sequence[PrivateBlock] = ()) -> None:
+    """Drop, in place, what must not stand in a derived image.  Elements that stay are not even parsed.
+
+    ``keep`` are private elements that stay as they are at the top level, with all that a private sequence
+    among them holds; the items of other sequences lose theirs.
+    """
     for keyword in _TOP_LEVEL:
         if keyword in header:
             del header[keyword]
-    _strip_everywhere(header)
+    _strip_everywhere(header, frozenset(kept_tags(header, keep)))
 
 
-def _strip_everywhere(data_set: Dataset) -> None:
+def kept_tags(header: Dataset, keep: Sequence[PrivateBlock]) -> Iterator[BaseTag]:
+    """The tags of private elements that stay, their creators' among them (PS3.5 7.8.1)."""
+    for wanted in keep:
+        for tag in header.keys():  # noqa: SIM118 - iterating over a data set parses its elements
+            if tag.group != wanted.group or not tag.is_private_creator:
+                continue
+            if str(header[tag].value).strip() != wanted.creator:
+                continue
+            block = tag.element << 8
+            found = [t for t in header.keys() if t.group == tag.group and t.element & 0xFF00 == block]  # noqa: SIM118
+            chosen = [t for t in found if wanted.element in (None, t.element & 0xFF)]
+            if chosen:
+                yield tag
+            yield from chosen
+
+
+def _strip_everywhere(data_set: Dataset, keep: frozenset[BaseTag] = frozenset()) -> None:
     for tag in list(data_set.keys()):
+        if tag in keep:
+            continue
         if tag.is_private or tag.group in _OVERLAYS or tag in _NOWHERE or tag.group < 0x0008:
             del data_set[tag]
         elif _is_sequence(data_set, tag):

@@ -12,17 +12,21 @@ from datetime import datetime
 from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import UID
 
+from dicomarray.errors import UsageError
 from dicomarray.values import Array, Rescale, StoredType
 from dicomarray.version import __version__
 from dicomarray.writing import decimals
 from dicomarray.writing.classes import ImageClass, RescalePlace
-from dicomarray.writing.template import text, values
+from dicomarray.writing.encode import RescaleLimit
+from dicomarray.writing.grid import NewGrid, count, place
+from dicomarray.writing.layout import describe_colour, is_measured
+from dicomarray.writing.request import Source
+from dicomarray.writing.template import legal_uid, text, values
 
 SOFTWARE = "dicomarray"
 # Code meanings of PS3.16 CID 7202 and 7005, and UCUM (PS3.16 CID 82).
-_SOURCE_IMAGE = ("121322", "DCM", "Source image for image processing operation")
+SOURCE_IMAGE = ("121322", "DCM", "Source image for image processing operation")
 _ACQUISITION_EQUIPMENT = ("109101", "DCM", "Acquisition Equipment")
 _HOUNSFIELD = ("[hnsf'U]", "UCUM", "Hounsfield unit")
 _NO_UNITS = ("1", "UCUM", "no units")
@@ -40,13 +44,15 @@ _CONTRIBUTING = (
 )  # fmt: skip
 # Longest Derivation Description, in characters (VR ST).
 _LONGEST_TEXT = 1024
-# Rescale Type's defined terms (PS3.3 C.11.1.1.2); other units are US, "unspecified".
-_RESCALE_TYPES = {"OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"}
+# Rescale Type's defined terms (PS3.3 C.11.1.1.2); US is "unspecified".
+RESCALE_TYPES = {"OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"}
 # What Units (0054,1001) of a PET image may be (PS3.3 C.8.9.1.1.3).
 PET_UNITS = {
     "CNTS", "NONE", "CM2", "CM2ML", "PCNT", "CPS", "BQML", "MGMINML", "UMOLMINML", "MLMING", "MLG", "1CM",
     "UMOLML", "PROPCNTS", "PROPCPS", "MLMINML", "MLML", "GML", "STDDEV",
 }  # fmt: skip
+# SUV in grams per millilitre (PS3.3 C.8.9.1.1.3).
+SUV_UNITS = "GML"
 # Smallest and Largest Image Pixel Value are US or SS.
 _SMALLEST_VALUE_BITS = 16
 
@@ -58,7 +64,7 @@ class SeriesPlan:
     ``now`` is the one time of the run, None where the template's times stay so that a rerun is identical.
     ``slope`` and ``intercept`` are Decimal Strings, or None where every slice keeps its own.  ``low`` and
     ``high`` are the least and greatest decoded value of the series; ``representable`` is what the
-    template could have held.
+    template could have held.  ``grid`` is None where the images lie where the template's do.
     """
 
     kind: ImageClass
@@ -75,29 +81,46 @@ class SeriesPlan:
     representable: tuple[float, float]
     stored_values_given: bool
     keep_equipment: bool
+    grid: NewGrid | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class SliceOutput:
-    """One derived image: (rows, columns) stored values, what leads back from them, its identity."""
+    """One derived image: (rows, columns) stored values, what leads back from them, its identity and place.
+
+    ``ends`` are the least and the greatest stored value.  ``index`` counts the images from 0.  ``timeless``
+    says that it lies between slices of the template, so that its source's times are not its own.
+    """
 
     stored: Array
+    ends: tuple[int, int]
     stored_type: StoredType
     rescale: Rescale
     sop_uid: str
     instance_number: int | None
+    source: Source
+    index: int
+    timeless: bool = False
 
 
 def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
     """Turn a stripped header of the template, in place, into that of the derived image, with its pixels."""
-    _reference_source(header, plan)
-    _identify(header, plan, image)
-    _date(header, plan)
+    reference_source(header, plan)
+    for keyword, value in image.source.identity.items():
+        setattr(header, keyword, value)
+    if plan.grid is not None:
+        place(header, plan.grid, image.source.plane)
+        count(header, plan.grid, image.index, image.timeless)
+    identify(header, plan, image.sop_uid, image.instance_number)
+    date(header, plan)
     if not plan.keep_equipment:
-        _replace_equipment(header)
-    _describe_pixels(header, image)
-    _place_rescale(header, plan, image)
-    _set_window(header, plan)
+        replace_equipment(header)
+    describe_pixels(header, image.ends, image.stored_type)
+    if is_measured(header):
+        place_rescale(header, plan, image)
+        set_window(header, plan)
+    else:
+        describe_colour(header)
     _set_pixels(header, image.stored_type, image.stored)
 
 
@@ -108,55 +131,58 @@ def code_item(code: tuple[str, str, str]) -> Dataset:
     return item
 
 
-def _reference_source(header: Dataset, plan: SeriesPlan) -> None:
+def reference_source(header: Dataset, plan: SeriesPlan) -> None:
+    """Source Image Sequence names the one image of the template (PS3.3 C.12.4)."""
     class_uid, source_uid, series_uid = (
         text(header, keyword) for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
     )
     if "SourceImageSequence" in header:
         del header.SourceImageSequence
-    if UID(source_uid).is_valid:
-        item = _reference(class_uid, source_uid)
+    if legal_uid(source_uid):
+        item = reference(class_uid, source_uid)
         item.SpatialLocationsPreserved = "YES"
-        item.PurposeOfReferenceCodeSequence = [code_item(_SOURCE_IMAGE)]
+        item.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
         header.SourceImageSequence = [item]
     if "ReferencedSeriesSequence" in header:
-        _reference_series(header, class_uid, source_uid, series_uid)
+        reference_series(header, class_uid, source_uid, series_uid)
     earlier = text(header, "DerivationDescription")
     whole = f"{earlier}; {plan.derivation}" if earlier else plan.derivation
     header.DerivationDescription = whole if len(whole) <= _LONGEST_TEXT else plan.derivation
 
 
-def _reference(class_uid: str, instance_uid: str) -> Dataset:
+def reference(class_uid: str, instance_uid: str) -> Dataset:
+    """An item that names an instance (PS3.3 table 10-11)."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = class_uid, instance_uid
     return item
 
 
-def _reference_series(header: Dataset, class_uid: str, source_uid: str, series_uid: str) -> None:
+def reference_series(header: Dataset, class_uid: str, source_uid: str, series_uid: str) -> None:
     """Common Instance Reference (PS3.3 C.12.2) names every instance of the study that is referenced."""
-    if not (UID(source_uid).is_valid and UID(series_uid).is_valid):
+    if not (legal_uid(source_uid) and legal_uid(series_uid)):
         del header.ReferencedSeriesSequence
         return
     for item in header.ReferencedSeriesSequence:
         if text(item, "SeriesInstanceUID") == series_uid:
             item.ReferencedInstanceSequence = [
                 *values(item, "ReferencedInstanceSequence"),
-                _reference(class_uid, source_uid),
+                reference(class_uid, source_uid),
             ]
             return
     series = Dataset()
     series.SeriesInstanceUID = series_uid
-    series.ReferencedInstanceSequence = [_reference(class_uid, source_uid)]
+    series.ReferencedInstanceSequence = [reference(class_uid, source_uid)]
     header.ReferencedSeriesSequence = [*header.ReferencedSeriesSequence, series]
 
 
-def _identify(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
-    header.SOPInstanceUID = image.sop_uid
+def identify(header: Dataset, plan: SeriesPlan, sop_uid: str, instance_number: int | None) -> None:
+    """A new instance of a new series; ``instance_number`` None keeps the template's."""
+    header.SOPInstanceUID = sop_uid
     header.SeriesInstanceUID = plan.series_uid
     header.SeriesNumber = plan.series_number
     header.SeriesDescription = plan.description
-    if image.instance_number is not None:
-        header.InstanceNumber = image.instance_number
+    if instance_number is not None:
+        header.InstanceNumber = instance_number
     kinds = ["DERIVED", plan.kind.second_value, *values(header, "ImageType")[2:]]
     # unchecked: a vendor's own further values may break the rules of VR CS, and stay as they are
     header["ImageType"] = DataElement("ImageType", "CS", kinds, validation_mode=config.IGNORE)
@@ -164,7 +190,8 @@ def _identify(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
         header.ContentQualification = "RESEARCH"
 
 
-def _date(header: Dataset, plan: SeriesPlan) -> None:
+def date(header: Dataset, plan: SeriesPlan) -> None:
+    """The one time of the run; none at all where the same call must write the same bytes."""
     if plan.now is None:
         for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
             if keyword in header:
@@ -176,7 +203,7 @@ def _date(header: Dataset, plan: SeriesPlan) -> None:
         setattr(header, f"{event}Time", plan.now.strftime("%H%M%S.%f"))
 
 
-def _replace_equipment(header: Dataset) -> None:
+def replace_equipment(header: Dataset) -> None:
     """This software made the image; the machine that made the source contributed (PS3.3 C.12.1.1.5)."""
     if text(header, "Manufacturer") != SOFTWARE:
         item = Dataset()
@@ -194,58 +221,84 @@ def _replace_equipment(header: Dataset) -> None:
     header.DeviceSerialNumber = header.SoftwareVersions = __version__
 
 
-def _describe_pixels(header: Dataset, image: SliceOutput) -> None:
-    header.HighBit = image.stored_type.bits_stored - 1
-    ends = {"SmallestImagePixelValue": image.stored.min(), "LargestImagePixelValue": image.stored.max()}
-    for keyword, value in ends.items():
+def describe_pixels(header: Dataset, ends: tuple[int, int], stored_type: StoredType) -> None:
+    """High Bit, and the smallest and largest stored value where the template has them."""
+    header.HighBit = stored_type.bits_stored - 1
+    for keyword, value in zip(("SmallestImagePixelValue", "LargestImagePixelValue"), ends, strict=True):
         if keyword not in header:
             continue
         del header[keyword]
-        if image.stored_type.bits_stored <= _SMALLEST_VALUE_BITS:
-            _set_stored_value(header, keyword, int(value), image.stored_type)
+        if stored_type.bits_stored <= _SMALLEST_VALUE_BITS:
+            set_stored_value(header, keyword, value, stored_type)
 
 
-def _set_stored_value(header: Dataset, keyword: str, value: int, stored: StoredType) -> None:
+def set_stored_value(header: Dataset, keyword: str, value: int, stored: StoredType) -> None:
     """An element of VR "US or SS", which is that of Pixel Representation."""
     header[keyword] = DataElement(keyword, "SS" if stored.signed else "US", value)
 
 
-def _place_rescale(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
+def place_rescale(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
     """Slope and intercept where the readers of this class look for them; nothing stale beside them."""
     if "ModalityLUTSequence" in header:
         if plan.stored_values_given:
             return
         del header.ModalityLUTSequence
-    had_rescale = bool(values(header, "RescaleSlope"))
-    if plan.slope is None or plan.intercept is None:
-        if plan.kind.required and not had_rescale:
-            header.RescaleSlope, header.RescaleIntercept = "1", "0"
-    elif plan.kind.place is RescalePlace.MAPPING:
-        for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
-            if keyword in header:
-                delattr(header, keyword)
-    elif had_rescale or plan.kind.required or not image.rescale.identity:
-        header.RescaleSlope, header.RescaleIntercept = plan.slope, plan.intercept
-    _set_rescale_type(header, plan)
-    if plan.slope is not None and "RealWorldValueMappingSequence" in header:
+    _set_slope(header, plan, image)
+    set_rescale_type(header, plan)
+    if (plan.slope, plan.units) != (None, None) and "RealWorldValueMappingSequence" in header:
         del header.RealWorldValueMappingSequence
-    _set_mapping(header, plan, image)
+    set_mapping(header, plan, image)
 
 
-def _set_rescale_type(header: Dataset, plan: SeriesPlan) -> None:
+def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
+    had_rescale = bool(values(header, "RescaleSlope"))
+    # a type needs a slope beside it
+    needed = plan.kind.required or plan.units is not None
+    if plan.kind.place is RescalePlace.MAPPING:
+        if plan.slope is not None:
+            for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
+                if keyword in header:
+                    delattr(header, keyword)
+    elif plan.slope is None or plan.intercept is None:
+        if needed and not had_rescale:
+            header.RescaleSlope, header.RescaleIntercept = "1", "0"
+    elif had_rescale or needed or not image.rescale.identity:
+        header.RescaleSlope, header.RescaleIntercept = plan.slope, plan.intercept
+
+
+def set_rescale_type(header: Dataset, plan: SeriesPlan) -> None:
+    """Rescale Type beside Rescale Slope, or Units of a PET, if the array's values are in other units."""
     if not plan.kind.typed:
-        if plan.units in PET_UNITS:
+        if plan.units is not None:
             header.Units = plan.units
+            if "SUVType" in header:
+                del header.SUVType
+            if plan.units == SUV_UNITS:
+                header.SUVType = "BW"  # by body weight, as SUV are counted here
         return
     if "RescaleSlope" not in header:
         return
     if plan.units is not None:
-        header.RescaleType = plan.units if plan.units in _RESCALE_TYPES else "US"
+        header.RescaleType = plan.units
     elif not values(header, "RescaleType") and not plan.kind.absolute and plan.slope is not None:
         header.RescaleType = "US"
 
 
-def _set_mapping(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
+def check_units(units: str | None, kind: ImageClass) -> None:
+    """Raise UsageError for units that images of a class have no word for."""
+    known = RESCALE_TYPES if kind.typed else PET_UNITS
+    if kind.limit is RescaleLimit.IDENTITY:
+        known = {"US"}  # PS3.3 C.8.11.3.1.2
+    elif kind.place is RescalePlace.MAPPING:
+        known = {"US", "HU"}
+    if units is not None and units not in known:
+        raise UsageError(
+            f'units="{units}": images of {kind.name} can say {", ".join(sorted(known))}'
+            f"{' (US: unspecified)' if kind.typed else ''}; choose one of them, or another template"
+        )
+
+
+def set_mapping(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
     """Real World Value Mapping (PS3.3 C.7.6.16.2.11), which must say the same as Rescale Slope."""
     if plan.kind.place is RescalePlace.RESCALE or image.rescale.identity:
         return
@@ -253,16 +306,21 @@ def _set_mapping(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
         told = values(item, "RealWorldValueSlope"), values(item, "RealWorldValueIntercept")
         if told == ([image.rescale.slope], [image.rescale.intercept]):
             return
+    header.RealWorldValueMappingSequence = [mapping_item(image.rescale, image.stored_type, plan.units)]
+
+
+def mapping_item(rescale: Rescale, stored: StoredType, units: str | None) -> Dataset:
+    """What leads from all stored values to those of the array (PS3.3 table C.7.6.16-12b)."""
     item = Dataset()
-    _set_stored_value(item, "RealWorldValueFirstValueMapped", image.stored_type.minimum, image.stored_type)
-    _set_stored_value(item, "RealWorldValueLastValueMapped", image.stored_type.maximum, image.stored_type)
-    item.RealWorldValueIntercept, item.RealWorldValueSlope = image.rescale.intercept, image.rescale.slope
+    set_stored_value(item, "RealWorldValueFirstValueMapped", stored.minimum, stored)
+    set_stored_value(item, "RealWorldValueLastValueMapped", stored.maximum, stored)
+    item.RealWorldValueIntercept, item.RealWorldValueSlope = rescale.intercept, rescale.slope
     item.LUTExplanation, item.LUTLabel = "Stored values to array values", "ARRAY"
-    item.MeasurementUnitsCodeSequence = [code_item(_HOUNSFIELD if plan.units == "HU" else _NO_UNITS)]
-    header.RealWorldValueMappingSequence = [item]
+    item.MeasurementUnitsCodeSequence = [code_item(_HOUNSFIELD if units == "HU" else _NO_UNITS)]
+    return item
 
 
-def _set_window(header: Dataset, plan: SeriesPlan) -> None:
+def set_window(header: Dataset, plan: SeriesPlan) -> None:
     """The least value black, the greatest white (PS3.3 C.11.2.1.2.1): a stale window shows nothing.
 
     Where a Modality LUT stays, so does the window: it is in what comes out of the table.
@@ -296,5 +354,5 @@ def _window_fits(header: Dataset, plan: SeriesPlan) -> bool:
 
 def _set_pixels(header: Dataset, stored: StoredType, array: Array) -> None:
     """Little endian; OW, or OB up to 8 bits allocated (PS3.5 A.2); pydicom pads to even length."""
-    raw = array.astype(stored.dtype.newbyteorder("<")).tobytes()
+    raw = array.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
     header["PixelData"] = DataElement("PixelData", "OB" if stored.bits_allocated <= 8 else "OW", raw)

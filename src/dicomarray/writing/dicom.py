@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydicom import dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomarray.atomic import new_folder, refuse_inside
-from dicomarray.errors import OutputError, TemplateError
+from dicomarray.errors import OutputError, TemplateError, ValuesError
 from dicomarray.values import Array
 from dicomarray.version import __version__
 from dicomarray.writing import lossy
 from dicomarray.writing.classes import RescalePlace
 from dicomarray.writing.clean import strip, swap_words
-from dicomarray.writing.derive import PET_UNITS, SeriesPlan, SliceOutput, derive
-from dicomarray.writing.encode import Encoding, Mode, encode
-from dicomarray.writing.plan import Options, make_images, make_plan
+from dicomarray.writing.compress import check_compression, compress_pixels
+from dicomarray.writing.derive import SeriesPlan, SliceOutput, check_units, derive
+from dicomarray.writing.encode import Encoding
+from dicomarray.writing.heads import Head, read_head
+from dicomarray.writing.layout import encode_files
+from dicomarray.writing.mosaics import check_headers, for_mosaics
+from dicomarray.writing.options import WriteOptions, private_block
+from dicomarray.writing.plan import image_uids, make_images, make_plan
+from dicomarray.writing.repeated import Repeated, pixel_words, tags_of
+from dicomarray.writing.request import WriteRequest
 from dicomarray.writing.template import UNREADABLE, Template, read_header, read_template, reason
 
 # Made once (PS3.5 B.2); it names this software in every file that it writes (PS3.10 7.1).
 IMPLEMENTATION_CLASS_UID = "2.25.200870302587740582784928558676690548984"
 _LONGEST_VERSION_NAME = 16  # characters, VR SH
+DEFAULTS = WriteOptions()
 _PREAMBLE = 128  # bytes before "DICM" in a file (PS3.10 7.1)
 
 
@@ -47,43 +57,26 @@ class WriteReport:
     warnings: tuple[str, ...] = ()
 
 
-def write_series(  # noqa: PLR0913 - the options that users know from to_dicom
-    array: Array,
-    template_files: Sequence[Path],
+# Called with the files in their temporary folder and the report.
+Check = Callable[[Sequence[Path], WriteReport], None]
+
+
+def write_series(
+    request: WriteRequest,
     output: Path,
-    *,
-    values: Mode = "auto",
-    fill: float | None = None,
-    clip: bool = False,
-    overwrite: bool = False,
-    series_description: str | None = None,
-    series_number: int | None = None,
-    units: str | None = None,
-    uid_key: str | None = None,
-    keep_equipment: bool = False,
-    check: Callable[[Sequence[Path], WriteReport], None] | None = None,
+    options: WriteOptions = DEFAULTS,
+    check: Check | None = None,
 ) -> WriteReport:
-    """Write an array as a new series of the template's study, one file a slice, ``0001.dcm`` and so on.
+    """Write an array as a new series of the template's study, one file an image, ``0001.dcm`` and so on.
 
     Parameters
     ----------
-    array
-        (slices, rows, columns), the template's shape; see `encode` for dtypes and for ``values``, ``fill``
-        and ``clip``.
-    template_files
-        The files of one series of single-frame images, in slice order.
+    request
+        The array, and the file of the template for each of its images; see `encode` for dtypes.
     output
         A folder that is new or empty; with ``overwrite`` one that holds nothing but ``.dcm`` files.
-    series_description, series_number
-        By default the template's with " (dicomarray)", and plus 1000.
-    units
-        Rescale Type of the array's values where they are not the template's: ``"HU"``, ``"US"``, ...
-        (PS3.3 C.11.1.1.2); for PET its Units: ``"BQML"``, ``"GML"``, ... (C.8.9.1.1.3).
-    uid_key
-        Makes the UIDs of this text, the template and the values, so that a rerun writes the same bytes
-        and not a second series.  The time of the run is then left out.
-    keep_equipment
-        Keep the template's Manufacturer and model, for readers that tune themselves by vendor.
+    options
+        How to write; ``verify`` is the caller's, who knows how to read: see ``check``.
     check
         Called with the files in their temporary folder and the report; what it raises undoes everything.
 
@@ -98,56 +91,65 @@ def write_series(  # noqa: PLR0913 - the options that users know from to_dicom
     OutputError
         The output exists already, lies inside the template's folder, or cannot be written.
     """
-    for folder in {path.parent for path in template_files}:
+    files = [source.path for source in request.sources]
+    for folder in {path.parent for path in files}:
         refuse_inside(output, folder)
-    template = read_template(template_files)
-    _check_shape(array, template)
-    encoding = encode(
-        array, values, template.stored, template.rescales, fill, limit=template.kind.limit, clip=clip
+    template = read_template(files)
+    if request.tiled:
+        check_headers(read_header(files[0]), files[0])
+        options = for_mosaics(options)
+    check_units(request.units, template.kind)
+    if options.compress != "none":
+        for stored in set(template.stored):
+            check_compression(stored, options.compress)
+    _check_shape(request, template)
+    encoding = encode_files(
+        request.images, template.layout, template.stored, template.rescales, options, template.kind.limit
     )
-    options = Options(values, series_description, series_number, units, uid_key, keep_equipment)
-    plan = make_plan(template, encoding, options)
-    images = make_images(template, encoding, plan, options)
-    digits = max(4, len(str(len(images))))
-    names = [f"{index:0{digits}d}.dcm" for index in range(1, len(images) + 1)]
+    check_error(encoding, options.max_error)
+    plan = make_plan(template, encoding, options, request)
+    uids = image_uids(template, plan, options)
+    names = file_names(len(uids))
     report = WriteReport(
         files=tuple(output / name for name in names),
         series_uid=plan.series_uid,
-        sop_uids=tuple(image.sop_uid for image in images),
+        sop_uids=uids,
         max_error=encoding.max_error,
         mean_error=encoding.mean_error,
         clipped=encoding.clipped,
         slope=None if plan.slope is None else float(plan.slope),
         intercept=None if plan.intercept is None else float(plan.intercept),
-        warnings=tuple(_warnings(template, encoding, units)),
+        warnings=tuple(warnings_of(template, encoding)),
     )
-    with new_folder(output, overwrite, _is_dicom) as folder:
-        for name, source, image in zip(names, template.files, images, strict=True):
-            _write_file(folder / name, source, plan, image)
+    with new_folder(output, options.overwrite, is_result) as folder:
+        images = make_images(template, encoding, plan, uids, request)
+        _write_files([folder / name for name in names], images, template.heads, plan, options)
         if check is not None:
             check([folder / name for name in names], report)
     return report
 
 
-def _check_shape(array: Array, template: Template) -> None:
-    if array.shape == template.shape:
-        return
-    shown = f"the array has the shape {array.shape}, the template {template.shape} (files, Rows, Columns)"
-    if array.ndim != 3:
+def _check_shape(request: WriteRequest, template: Template) -> None:
+    found, wanted = request.images.shape, template.shape
+    same = found == wanted if request.grid is None else (len(found), found[0]) == (len(wanted), wanted[0])
+    if not same:
         raise TemplateError(
-            f"{shown}; only 3-D arrays (slice, row, column) can be written yet. Write each volume of a 4-D "
-            "array by itself"
+            f"the array has the shape {request.array.shape}, the template {wanted} (files, Rows, Columns); "
+            "another shape needs a grid of its own"
         )
-    raise TemplateError(
-        f"{shown}; a changed grid cannot be written yet. Resample the array to the template's grid, and "
-        "check that its axes are (slice, row, column)"
-    )
 
 
-def _warnings(template: Template, encoding: Encoding, units: str | None) -> list[str]:
+def check_error(encoding: Encoding, limit: float | None) -> None:
+    """Raise ValuesError where what would be written is further from the array than ``max_error`` allows."""
+    if limit is not None and encoding.max_error > limit:
+        raise ValuesError(
+            f"the greatest error would be {encoding.max_error:.6g} (mean {encoding.mean_error:.6g}), more "
+            f"than max_error={limit:g}: take a template that stores more bits, or allow more"
+        )
+
+
+def warnings_of(template: Template, encoding: Encoding) -> list[str]:
     found = []
-    if not template.kind.typed and units is not None and units not in PET_UNITS:
-        found.append(f"units {units!r} are none that Units (0054,1001) may say; the template's were kept")
     if encoding.filled:
         found.append(f"{encoding.filled} values were NaN or infinite and got the fill value")
     if encoding.clipped:
@@ -161,15 +163,82 @@ def _warnings(template: Template, encoding: Encoding, units: str | None) -> list
     return found
 
 
-def _write_file(path: Path, source: Path, plan: SeriesPlan, image: SliceOutput) -> None:
+def file_names(count: int) -> list[str]:
+    """In the order of the images, which is also that of the names."""
+    digits = max(4, len(str(count)))
+    return [f"{index:0{digits}d}.dcm" for index in range(1, count + 1)]
+
+
+def _write_files(
+    paths: Sequence[Path],
+    images: Iterable[SliceOutput],
+    heads: Sequence[Head | None],
+    plan: SeriesPlan,
+    options: WriteOptions,
+) -> None:
+    """All files, each with a header made after an earlier one where that can be."""
+    repeated = Repeated(plan, bool(options.keep_private))
+    for path, image, known in zip(paths, images, heads, strict=True):
+        head = _usual_head(known, image, plan, options, repeated)
+        header = None if head is None else repeated.header(head, image)
+        if header is None:
+            _derive_file(path, plan, image, options, repeated, head)
+        else:
+            _write_bytes(path, header, pixel_words(image))
+
+
+def _usual_head(
+    known: Head | None, image: SliceOutput, plan: SeriesPlan, options: WriteOptions, repeated: Repeated
+) -> Head | None:
+    """The template's header as bytes, where the image's can be made of one that was made before."""
+    if plan.grid is not None or image.source.identity or options.compress != "none":
+        return None
+    try:
+        head = known or read_head(image.source.path, repeated.like)
+    except OSError:
+        return None  # pydicom tells what is wrong with it
+    return None if head is None or lossy.is_always(head.syntax) else head
+
+
+def _write_bytes(path: Path, header: bytes, pixels: Array) -> None:
+    words = pixels.reshape(-1).view(np.uint8)
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            for part in (header, words.data, b"\0" * (words.size % 2)):
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[os.write(file, rest) :]
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {reason(error)}") from error
+
+
+def _derive_file(
+    path: Path,
+    plan: SeriesPlan,
+    image: SliceOutput,
+    options: WriteOptions,
+    repeated: Repeated,
+    head: Head | None,
+) -> None:
+    source = image.source.path
     header = read_header(source)
+    before = tags_of(header)
     try:
         lossy.remember(header, source, image.stored_type)
-        strip(header)
+        strip(header, [private_block(text) for text in options.keep_private])
+        stripped = before - tags_of(header)
         if header.original_encoding[1] is False:
             swap_words(header)
         derive(header, plan, image)
-        _write_header(path, header)
+        syntax = None
+        if options.compress != "none":
+            syntax = compress_pixels(header, image.stored, image.stored_type, options.compress, str(source))
+        write_header(path, header, syntax)
+        if head is not None:
+            repeated.remember(head, stripped, header, path.read_bytes(), image)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {reason(error)}") from error
     except UNREADABLE as error:
@@ -179,13 +248,19 @@ def _write_file(path: Path, source: Path, plan: SeriesPlan, image: SliceOutput) 
         ) from error
 
 
-def _write_header(path: Path, header: FileDataset) -> None:
-    """A Part 10 file; little endian as the template is, Explicit VR where it is compressed or big endian."""
-    native_implicit = header.original_encoding == (True, True)
+def write_header(path: Path, header: FileDataset, syntax: UID | None = None) -> None:
+    """A Part 10 file.
+
+    Without a transfer syntax: little endian as the template is, Explicit VR where it is compressed or big
+    endian.
+    """
+    if syntax is None:
+        native_implicit = header.original_encoding == (True, True)
+        syntax = ImplicitVRLittleEndian if native_implicit else ExplicitVRLittleEndian
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = header.SOPClassUID
     meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    meta.TransferSyntaxUID = ImplicitVRLittleEndian if native_implicit else ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = syntax
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = f"DICOMARRAY_{__version__}"[:_LONGEST_VERSION_NAME]
     header.file_meta = meta
@@ -193,7 +268,7 @@ def _write_header(path: Path, header: FileDataset) -> None:
     dcmwrite(path, header, enforce_file_format=True)
 
 
-def _is_dicom(entry: Path) -> bool:
+def is_result(entry: Path) -> bool:
     """Whether a file may be replaced: it is named and begins like those that are written here."""
     if entry.suffix != ".dcm" or entry.is_symlink() or not entry.is_file():
         return False

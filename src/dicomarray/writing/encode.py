@@ -18,6 +18,8 @@ import numpy as np
 from dicomarray.errors import UsageError, ValuesError
 from dicomarray.values import Array, Rescale, StoredType
 from dicomarray.writing import decimals
+from dicomarray.writing.quantise import invert, is_whole, quantise
+from dicomarray.writing.shifted import Shifted
 
 Mode = Literal["auto", "stored", "full-range"]
 MODES: tuple[Mode, ...] = ("auto", "stored", "full-range")
@@ -45,6 +47,8 @@ class Encoding:
     ----------
     stored
         (slices, rows, columns), integers in native byte order that hold the stored values of every slice.
+    ends
+        The least and the greatest stored value, one pair a slice.
     rescales
         Slope and intercept that lead back, one a slice.
     slope, intercept
@@ -59,7 +63,8 @@ class Encoding:
         Whether the template's own slope and intercept hold every value.
     """
 
-    stored: Array
+    stored: Array | Shifted
+    ends: tuple[tuple[int, int], ...]
     rescales: tuple[Rescale, ...]
     slope: str | None
     intercept: str | None
@@ -86,7 +91,7 @@ def encode(
     """Turn an array into stored values.
 
     ``auto``: where the template's slope and intercept of each slice and its stored type hold every value of
-    the array exactly, as the array's own dtype tells values apart, they are kept: an untouched array comes
+    the array exactly, as float32 or float64 tells values apart, they are kept: an untouched array comes
     back bit for bit.  Else whole numbers get slope 1 and a whole intercept if their range fits: a mask stays
     0 and 1, and nothing is lost.  Else minimum..maximum is stretched over the stored range, with one slope
     for the whole series.  ``full-range``: always stretched.  ``stored``: the array holds stored values.
@@ -116,21 +121,21 @@ def encode(
     """
     if mode not in MODES:
         raise UsageError(f"values={mode!r} is unknown; choose one of {', '.join(MODES)}")
-    numbers, filled = _numbers(array, fill)
+    numbers = _numbers(array, fill)
     kept = tuple(template_rescales)
-    types = (stored,) * len(numbers) if isinstance(stored, StoredType) else tuple(stored)
+    types = (stored,) * len(array) if isinstance(stored, StoredType) else tuple(stored)
     if mode == "stored":
-        return _written(_Task(numbers, types, filled, clip, "BitsStored sets the range"), None, None, kept)
+        return _written(_Task(numbers, types, clip, "BitsStored sets the range"), None, None, kept)
     if mode == "auto":
         exact = _inverted(numbers, kept, types)
         if exact is not None:
-            return Encoding(exact, kept, None, None, 0.0, 0.0, 0, filled)
+            return Encoding(*exact, kept, None, None, 0.0, 0.0, 0, numbers.filled)
     common = narrowest(types)
     slope, intercept = _chosen(numbers, mode, common, limit)
     once = Rescale(float(slope), float(intercept))
     why = f"this class of image allows {limit.value}"
-    task = _Task(numbers, (common,) * len(numbers), filled, clip, why)
-    return _written(task, slope, intercept, (once,) * len(numbers))
+    task = _Task(numbers, (common,) * len(types), clip, why)
+    return _written(task, slope, intercept, (once,) * len(types))
 
 
 def narrowest(types: Sequence[StoredType]) -> StoredType:
@@ -143,8 +148,28 @@ def narrowest(types: Sequence[StoredType]) -> StoredType:
     return StoredType(max(stored.bits_allocated for stored in distinct), bits, signed)
 
 
-def _numbers(array: Array, fill: float | None) -> tuple[Array, int]:
-    """The array as real, finite numbers that float64 holds, and how many were filled in."""
+@dataclass(frozen=True, eq=False)
+class _Numbers:
+    """Finite numbers that float64 holds; the least and the greatest of each image; how many were filled."""
+
+    array: Array
+    ends: tuple[tuple[float, float], ...]
+    filled: int = 0
+
+    @property
+    def low(self) -> float:
+        return min(low for low, _ in self.ends)
+
+    @property
+    def high(self) -> float:
+        return max(high for _, high in self.ends)
+
+    @property
+    def integers(self) -> bool:
+        return self.array.dtype.kind in "iu"
+
+
+def _numbers(array: Array, fill: float | None) -> _Numbers:
     if array.dtype == np.bool_:
         array = array.astype(np.uint8)
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
@@ -155,55 +180,77 @@ def _numbers(array: Array, fill: float | None) -> tuple[Array, int]:
         raise ValuesError(f"the array of shape {array.shape} is empty")
     if array.dtype.kind == "f":
         return _filled(array, fill)
-    if int(array.max()) > GREATEST_INTEGER or int(array.min()) < -GREATEST_INTEGER:
+    ends = _ends(array)
+    found = _Numbers(array, ends)
+    if found.high > GREATEST_INTEGER or found.low < -GREATEST_INTEGER:
         raise ValuesError(
-            f"the values reach from {array.min()} to {array.max()}; integers beyond 2**53 would be changed "
+            f"the values reach from {found.low} to {found.high}; integers beyond 2**53 would be changed "
             "by rounding, so they are not written"
         )
-    return array, 0
+    return found
 
 
-def _filled(array: Array, fill: float | None) -> tuple[Array, int]:
+def _ends(array: Array) -> tuple[tuple[float, float], ...]:
+    """Of each image; a NaN is the least and the greatest of all."""
+    return tuple((image.min().item(), image.max().item()) for image in array)
+
+
+def _filled(array: Array, fill: float | None) -> _Numbers:
     if fill is not None and not abs(fill) <= np.finfo(array.dtype).max:
         raise UsageError(f"fill={fill}: the fill value must be a finite number that {array.dtype} can hold")
+    ends = _ends(array)
+    if np.isfinite(ends).all():
+        return _Numbers(array, ends)
     finite = np.isfinite(array)
     count = int(array.size - np.count_nonzero(finite))
-    if not count:
-        return array, 0
     if fill is None:
         raise ValuesError(
             f"{count} of {array.size} values are NaN or infinite, which no stored integer can say; give the "
             "value that stands for them (fill=), or replace them first (numpy.nan_to_num)"
         )
-    return np.where(finite, array, array.dtype.type(fill)), count
+    array = np.where(finite, array, array.dtype.type(fill))
+    return _Numbers(array, _ends(array), count)
 
 
-def _inverted(array: Array, rescales: Sequence[Rescale], types: Sequence[StoredType]) -> Array | None:
+# Stored values, and the least and the greatest of each image.
+_Stored = tuple[Array | Shifted, tuple[tuple[int, int], ...]]
+
+
+def _inverted(numbers: _Numbers, rescales: Sequence[Rescale], types: Sequence[StoredType]) -> _Stored | None:
     """The stored values that give exactly this array, or None where there are none."""
-    result = np.empty(array.shape, _dtype(types))
-    for index, (values, rescale, stored) in enumerate(zip(array, rescales, types, strict=True)):
-        if not (math.isfinite(rescale.slope) and rescale.slope and math.isfinite(rescale.intercept)):
+    if numbers.integers and all(rescale.slope == 1 and rescale.integral for rescale in rescales):
+        return _shifted(numbers, [int(rescale.intercept) for rescale in rescales], types)
+    result = np.empty(numbers.array.shape, _dtype(types))
+    ends = []
+    for image in zip(numbers.array, rescales, types, result, strict=True):
+        found = invert(*image)
+        if found is None:
             return None
-        whole = np.rint((values.astype(np.float64) - rescale.intercept) / rescale.slope)
-        if whole.min() < stored.minimum or whole.max() > stored.maximum:
-            return None
-        decoded = whole * rescale.slope + rescale.intercept
-        if array.dtype.kind == "f":
-            decoded = decoded.astype(array.dtype)
-        if not np.array_equal(decoded, values):
-            return None
-        result[index] = whole
-    return result
+        ends.append(found)
+    return result, tuple(ends)
+
+
+def _shifted(numbers: _Numbers, offsets: Sequence[int], types: Sequence[StoredType]) -> _Stored | None:
+    """Integers less an intercept; None where they do not all fit."""
+    ends = tuple(
+        (int(low) - offset, int(high) - offset)
+        for (low, high), offset in zip(numbers.ends, offsets, strict=True)
+    )
+    fit = all(
+        stored.minimum <= low and high <= stored.maximum
+        for (low, high), stored in zip(ends, types, strict=True)
+    )
+    return (Shifted(numbers.array, tuple(offsets), _dtype(types)), ends) if fit else None
 
 
 def _dtype(types: Sequence[StoredType]) -> np.dtype[Any]:
     return np.result_type(*{stored.dtype for stored in types})
 
 
-def _chosen(array: Array, mode: Mode, stored: StoredType, limit: RescaleLimit) -> tuple[str, str]:
+def _chosen(numbers: _Numbers, mode: Mode, stored: StoredType, limit: RescaleLimit) -> tuple[str, str]:
     """One slope and intercept for the whole series, as Decimal Strings."""
-    low, high = float(array.min()), float(array.max())
-    whole = array.dtype.kind in "iu" or all(np.array_equal(part, np.rint(part)) for part in array)
+    low, high = float(numbers.low), float(numbers.high)
+    whole = all(map(is_whole, numbers.array))
     if limit is RescaleLimit.IDENTITY:
         if mode == "auto" and whole:
             return "1", "0"
@@ -256,9 +303,8 @@ def _stretched(low: float, high: float, stored: StoredType) -> tuple[str, str]:
 class _Task:
     """What is quantised, and the words for an error."""
 
-    numbers: Array
+    numbers: _Numbers
     types: tuple[StoredType, ...]
-    filled: int
     clip: bool
     why: str
 
@@ -266,28 +312,28 @@ class _Task:
 def _written(
     task: _Task, slope: str | None, intercept: str | None, rescales: tuple[Rescale, ...]
 ) -> Encoding:
-    """Quantise slice by slice, and measure the error of what is written by decoding it.
+    """Quantise image by image, and measure the error of what is written by decoding it.
 
     Without a slope the numbers are stored values already: they must be whole.
     """
-    result = np.empty(task.numbers.shape, _dtype(task.types))
-    rescale = Rescale() if slope is None else rescales[0]
-    clipped, greatest, total = 0, 0.0, 0.0
-    for index, (part, stored) in enumerate(zip(task.numbers, task.types, strict=True)):
-        values = part.astype(np.float64)
-        whole = np.rint((values - rescale.intercept) / rescale.slope)
-        if slope is None and not np.array_equal(whole, values):
-            raise _refused(task, int(np.count_nonzero(whole != values)), "are not whole", rescale)
-        fitting = np.clip(whole, stored.minimum, stored.maximum)
-        clipped += int(np.count_nonzero(fitting != whole))
-        result[index] = fitting
-        error = np.abs(fitting * rescale.slope + rescale.intercept - values)
-        greatest = max(greatest, float(error.max()))
-        total += float(error.sum())
+    numbers, rescale = task.numbers, Rescale() if slope is None else rescales[0]
+    if numbers.integers and rescale.slope == 1 and rescale.integral:
+        exact = _shifted(numbers, [int(rescale.intercept)] * len(task.types), task.types)
+        if exact is not None:
+            return Encoding(*exact, rescales, slope, intercept, 0.0, 0.0, 0, numbers.filled)
+    result = np.empty(numbers.array.shape, _dtype(task.types))
+    found = [
+        quantise(image, rescale, stored, target, whole_only=slope is None)
+        for image, stored, target in zip(numbers.array, task.types, result, strict=True)
+    ]
+    broken, clipped = sum(one.broken for one in found), sum(one.clipped for one in found)
+    if broken:
+        raise _refused(task, broken, "are not whole", rescale)
     if clipped and not task.clip:
         raise _refused(task, clipped, "are outside of it", rescale)
-    mean = total / task.numbers.size
-    return Encoding(result, rescales, slope, intercept, greatest, mean, clipped, task.filled)
+    ends = tuple((one.least, one.most) for one in found)
+    greatest, mean = max(one.greatest for one in found), sum(one.total for one in found) / result.size
+    return Encoding(result, ends, rescales, slope, intercept, greatest, mean, clipped, numbers.filled)
 
 
 def _refused(task: _Task, count: int, fault: str, rescale: Rescale) -> ValuesError:
@@ -296,7 +342,7 @@ def _refused(task: _Task, count: int, fault: str, rescale: Rescale) -> ValuesErr
     kind = "signed" if stored.signed else "unsigned"
     return ValuesError(
         f"the template stores {stored.bits_stored} bits, {kind}, which hold {ends[0]:.10g} to {ends[1]:.10g} "
-        f"({task.why}); the array reaches from {task.numbers.min()} to {task.numbers.max()}, and at least "
-        f"{count} of {task.numbers.size} values {fault}; change them first, or have values outside clipped "
-        "(clip=True, --clip)"
+        f"({task.why}); the array reaches from {task.numbers.low} to {task.numbers.high}, and at least "
+        f"{count} of {task.numbers.array.size} values {fault}; change them first, or have values outside "
+        "clipped (clip=True, --clip)"
     )

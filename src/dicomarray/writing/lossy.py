@@ -20,13 +20,19 @@ _METHODS = {
 }
 
 
+def is_always(syntax: str) -> bool:
+    """Whether a transfer syntax is never lossless."""
+    return syntax in _METHODS
+
+
 def remember(header: FileDataset, path: Path, stored: StoredType) -> None:
     """Mark, in place, an image decoded from lossy pixels whose header fails to say so."""
     method = _METHODS.get(header.file_meta.get("TransferSyntaxUID"))
     if method is None or text(header, "LossyImageCompression") == "01":
         return
     encoded = sum(len(element.value) for element in dcmread(path, force=True).group_dataset(0x7FE0))
-    plain = int(header.Rows) * int(header.Columns) * stored.bits_allocated // 8
+    samples, frames = int(header.get("SamplesPerPixel") or 1), int(header.get("NumberOfFrames") or 1)
+    plain = int(header.Rows) * int(header.Columns) * samples * frames * stored.bits_allocated // 8
     header.LossyImageCompression = "01"
     header.LossyImageCompressionMethod = method
     header.LossyImageCompressionRatio = decimals.nearest(round(plain / max(encoded, 1), 2))

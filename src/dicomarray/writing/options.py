@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -11,6 +13,9 @@ from dicomarray.keywords import check_choices, made_of, names_of
 from dicomarray.writing.encode import Mode
 
 Equipment = Literal["own", "keep"]
+Compression = Literal["none", "rle", "jpeg-ls", "jpeg-2000", "htj2k"]
+# Hexadecimal digits of the private group and of the element's last two, around the creator (PS3.5 7.8.1).
+_PRIVATE = re.compile(r"\(([0-9A-Fa-f]{4}),([^,\\]{1,64})(?:,([0-9A-Fa-f]{2}))?\)")
 
 
 class WriteKeywords(TypedDict, total=False):
@@ -25,6 +30,9 @@ class WriteKeywords(TypedDict, total=False):
     series_description: str | None
     series_number: int | None
     equipment: str
+    max_error: float | None
+    keep_private: Iterable[str]
+    compress: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,14 @@ class WriteOptions:
     equipment
         ``"own"``: dicomarray made the images, the scanner moves to Contributing Equipment; ``"keep"`` the
         template's, for readers that tune themselves by vendor.
+    max_error
+        Refuse to write where a voxel would be further off than this, in the units of the array.
+    keep_private
+        Private elements to keep, ``"(0019,SIEMENS MR HEADER,0C)"``, or whole blocks of them,
+        ``"(0019,SIEMENS MR HEADER)"``, at the top level of each header; else all are dropped, since they
+        describe the old pixels.
+    compress
+        A lossless transfer syntax; ``"none"``: uncompressed.
     """
 
     values: Mode = "auto"
@@ -64,13 +80,22 @@ class WriteOptions:
     series_description: str | None = None
     series_number: int | None = None
     equipment: Equipment = "own"
+    max_error: float | None = None
+    keep_private: tuple[str, ...] = ()
+    compress: Compression = "none"
 
     def __post_init__(self) -> None:
         """Refuse what is no option, before anything is read."""
-        choices: dict[str, Any] = {"values": Mode, "equipment": Equipment}
+        choices: dict[str, Any] = {"values": Mode, "equipment": Equipment, "compress": Compression}
         check_choices(self, choices)
         if self.fill is not None and not math.isfinite(self.fill):
             raise UsageError(f"fill must be a finite number, not {self.fill}")
+        if self.max_error is not None and not 0 <= self.max_error < math.inf:
+            raise UsageError(f"max_error must be a number from 0, not {self.max_error}")
+        given: Any = self.keep_private  # one text is taken as one element, not as its letters
+        object.__setattr__(self, "keep_private", (given,) if isinstance(given, str) else tuple(given))
+        for text in self.keep_private:
+            private_block(text)
 
 
 WRITE_NAMES = names_of(WriteOptions)
@@ -85,3 +110,29 @@ def write_options(keywords: WriteKeywords) -> WriteOptions:
         For an unknown option or value; the message lists those that exist.
     """
     return made_of(WriteOptions, keywords)
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateBlock:
+    """Private elements of one creator; ``element`` is the last byte of a tag, None means all."""
+
+    group: int
+    creator: str
+    element: int | None
+
+
+def private_block(text: str) -> PrivateBlock:
+    """What ``"(gggg,CREATOR,ee)"`` or ``"(gggg,CREATOR)"`` names.
+
+    Raises
+    ------
+    UsageError
+        Where it is neither, or the group is not private (odd).
+    """
+    found = _PRIVATE.fullmatch(text.strip())
+    if found is None or int(found[1], 16) % 2 == 0:
+        raise UsageError(
+            f'keep_private="{text}": write a private element as (gggg,CREATOR,ee) with an odd group, such as '
+            "(0019,SIEMENS MR HEADER,0C), or its whole block as (gggg,CREATOR)"
+        )
+    return PrivateBlock(int(found[1], 16), found[2].strip(), None if found[3] is None else int(found[3], 16))

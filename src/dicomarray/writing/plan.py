@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
+import numpy as np
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
 
 from dicomarray.errors import UsageError
 from dicomarray.values import Rescale
 from dicomarray.version import __version__
 from dicomarray.writing.derive import SeriesPlan, SliceOutput
-from dicomarray.writing.encode import Encoding, Mode
+from dicomarray.writing.encode import Encoding
+from dicomarray.writing.grid import new_grid
+from dicomarray.writing.options import WriteOptions
+from dicomarray.writing.request import WriteRequest
 from dicomarray.writing.template import Template, text, values
 
 # Made once (PS3.5 B.2): the namespace of the UIDs that are made from a key.
 UID_NAMESPACE = uuid.UUID("077b29b4-eafb-4540-a5fd-a9ae6108af3a")
+# Most UUIDs have 39 decimal digits, and no more; the others are not taken.
+_LEAST_UUID = 10**38
 # Longest Series Description, in characters (VR LO), and what is added to the template's.
 _LONGEST_DESCRIPTION = 64
 _DESCRIPTION_SUFFIX = " (dicomarray)"
@@ -30,19 +35,9 @@ SERIES_NUMBER_STEP = 1000
 _GREATEST_NUMBER = 2**31 - 1  # VR IS
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a caller may say about the derived series; see `write_series`."""
-
-    values: Mode
-    description: str | None
-    number: int | None
-    units: str | None
-    uid_key: str | None
-    keep_equipment: bool
-
-
-def make_plan(template: Template, encoding: Encoding, options: Options) -> SeriesPlan:
+def make_plan(
+    template: Template, encoding: Encoding, options: WriteOptions, request: WriteRequest
+) -> SeriesPlan:
     """Everything that is one for the whole series.
 
     Raises
@@ -53,16 +48,16 @@ def make_plan(template: Template, encoding: Encoding, options: Options) -> Serie
     first = template.headers[0]
     low, high = _ends(
         (float(value), rescale)
-        for part, rescale in zip(encoding.stored, encoding.rescales, strict=True)
-        for value in (part.min(), part.max())
+        for pair, rescale in zip(encoding.ends, encoding.rescales, strict=True)
+        for value in pair
     )
     return SeriesPlan(
         kind=template.kind,
-        series_uid=_uid(options, "series", *_fingerprint(template, encoding)),
-        series_number=_series_number(first, options.number),
-        description=_description(template, options.description),
+        series_uid=_series_uid(template, encoding, options, request),
+        series_number=_series_number(first, options.series_number),
+        description=_description(template, options.series_description),
         derivation=f"Pixel values computed from the source images; written by dicomarray {__version__}",
-        units=options.units,
+        units=request.units,
         now=None if options.uid_key is not None else _now(first),
         slope=encoding.slope,
         intercept=encoding.intercept,
@@ -74,30 +69,43 @@ def make_plan(template: Template, encoding: Encoding, options: Options) -> Serie
             for value in (stored.minimum, stored.maximum)
         ),
         stored_values_given=options.values == "stored",
-        keep_equipment=options.keep_equipment,
+        keep_equipment=options.equipment == "keep",
+        grid=new_grid(request),
+    )
+
+
+def image_uids(template: Template, plan: SeriesPlan, options: WriteOptions) -> tuple[str, ...]:
+    """New SOP Instance UIDs, one for each image."""
+    return tuple(
+        new_uid(options, plan.series_uid, uid, str(index)) for index, uid in enumerate(template.sop_uids)
     )
 
 
 def make_images(
-    template: Template, encoding: Encoding, plan: SeriesPlan, options: Options
-) -> list[SliceOutput]:
-    """The images in slice order, each with a new SOP Instance UID."""
-    numbers = _instance_numbers([values(header, "InstanceNumber") for header in template.headers])
-    return [
-        SliceOutput(
+    template: Template, encoding: Encoding, plan: SeriesPlan, uids: Sequence[str], request: WriteRequest
+) -> Iterator[SliceOutput]:
+    """The images in the array's order, each made when it is asked for."""
+    numbers = instance_numbers(template.instance_numbers)
+    users = Counter((source.path, source.frame) for source in request.sources if plan.grid is not None)
+    # a PET is decay corrected by the times of its images (PS3.3 C.8.9.4); repetitions are told apart by them
+    timed = plan.kind.series_time_kept or request.array.ndim == 4
+    for index, source in enumerate(request.sources):
+        yield SliceOutput(
             stored=encoding.stored[index],
+            ends=encoding.ends[index],
             stored_type=template.stored[index],
             rescale=encoding.rescales[index],
-            sop_uid=_uid(options, plan.series_uid, text(header, "SOPInstanceUID"), str(index)),
+            sop_uid=uids[index],
             instance_number=numbers[index],
+            source=source,
+            index=index,
+            timeless=source.plane is not None and not timed and users[source.path, source.frame] > 1,
         )
-        for index, header in enumerate(template.headers)
-    ]
 
 
-def _instance_numbers(found: list[list[Any]]) -> list[int | None]:
+def instance_numbers(found: Sequence[str]) -> list[int | None]:
     """None where each image keeps its Instance Number, because all have one of their own; else 1..N."""
-    known = {str(number[0]) for number in found if number}
+    known = {number for number in found if number}
     kept = len(known) == len(found)
     return [None] * len(found) if kept else list(range(1, len(found) + 1))
 
@@ -107,21 +115,40 @@ def _ends(pairs: Iterable[tuple[float, Rescale]]) -> tuple[float, float]:
     return min(decoded), max(decoded)
 
 
-def _fingerprint(template: Template, encoding: Encoding) -> tuple[str, ...]:
-    sources = (text(header, "SOPInstanceUID") for header in template.headers)
+def _series_uid(template: Template, encoding: Encoding, options: WriteOptions, request: WriteRequest) -> str:
+    if options.uid_key is None:
+        return new_uid(options)
+    return new_uid(options, "series", *_fingerprint(template, encoding, request))
+
+
+def _fingerprint(template: Template, encoding: Encoding, request: WriteRequest) -> tuple[str, ...]:
+    pixels = hashlib.sha256()
+    for index in range(len(encoding.stored)):
+        pixels.update(np.ascontiguousarray(encoding.stored[index]).data)
     return (
-        hashlib.sha256(encoding.stored.data).hexdigest(),
+        pixels.hexdigest(),
+        repr((request.array.shape, request.units, [source.plane for source in request.sources])),
         repr(encoding.rescales),
-        *sources,
+        *template.sop_uids,
     )
 
 
-def _uid(options: Options, *parts: str) -> str:
+def new_uid(options: WriteOptions, *parts: str) -> str:
     """Random, or, with a key, the same for the same parts (PS3.5 B.2)."""
     if options.uid_key is None:
-        return str(generate_uid(prefix=None))
-    name = "\0".join((__version__, repr(options), *parts))
+        return random_uid()
+    # how the files are put in place says nothing of what is in them
+    said = replace(options, verify=True, overwrite=False)
+    name = "\0".join((__version__, repr(said), *parts))
     return f"2.25.{uuid.uuid5(UID_NAMESPACE, name).int}"
+
+
+def random_uid() -> str:
+    """Of a UUID (PS3.5 B.2); all are of one length, as headers that are made after another one must be."""
+    number = 0
+    while number < _LEAST_UUID:
+        number = uuid.uuid4().int
+    return f"2.25.{number}"
 
 
 def _series_number(first: Dataset, chosen: int | None) -> int:

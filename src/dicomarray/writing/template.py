@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
+from pydicom.datadict import keyword_dict
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
@@ -17,6 +19,8 @@ from pydicom.uid import UID
 from dicomarray.errors import TemplateError
 from dicomarray.values import Rescale, StoredType
 from dicomarray.writing.classes import ImageClass, RescalePlace, image_class
+from dicomarray.writing.heads import Head, read_head
+from dicomarray.writing.layout import FUNCTIONAL_GROUPS, Layout, layout_of
 
 # What pydicom raises on damaged files.
 UNREADABLE = (
@@ -30,9 +34,15 @@ _SAME = (
 )  # fmt: skip
 _READ = (
     *_SAME, "BitsAllocated", "BitsStored", "PixelRepresentation", "SOPInstanceUID", "SamplesPerPixel",
-    "NumberOfFrames", "ImageType", "InstanceNumber", "RescaleSlope", "RescaleIntercept",
+    "NumberOfFrames", *FUNCTIONAL_GROUPS, "ImageType", "InstanceNumber", "RescaleSlope", "RescaleIntercept",
     "SeriesNumber", "SeriesDescription", "SpecificCharacterSet", "TimezoneOffsetFromUTC",
 )  # fmt: skip
+# What differs in files of one kind, and its plain form, padding apart; the rest is compared byte for byte.
+_OWN_TAGS = (keyword_dict["SOPInstanceUID"], keyword_dict["InstanceNumber"])
+_SHARED_TAGS = tuple(tag for tag in (keyword_dict[keyword] for keyword in _READ) if tag not in _OWN_TAGS)
+_OWN_VALUE = re.compile(rb"([0-9][0-9.]*)[ \0]?")
+# Longer heads are read again when they are needed: kept, they would fill the memory.
+_LONGEST_KEPT = 1 << 14  # bytes
 # Real World Value First and Last Value Mapped are US or SS.
 _MAPPED_BITS = 16
 
@@ -46,21 +56,32 @@ class Template:
     files
         In slice order.
     headers
-        The few attributes that decide, one data set a file; the whole header is read again when written.
+        The few attributes that decide, once for all files that equal each other in them; the first is the
+        first file's.  The whole header is read again when written.
+    sop_uids, instance_numbers
+        One a file, empty where it is absent.
+    layout
+        Of the pixels in each file.
     shape
-        (slices, rows, columns) that an array must have.
+        (files, rows, columns), with the frames of a loop before the rows and colour samples last.
     stored
         What a stored value can be, one a slice.
     rescales
         Rescale Slope and Intercept, one a slice; 1 and 0 where there are none.
+    heads
+        Of each file, where it is known already.
     """
 
     files: tuple[Path, ...]
     headers: tuple[Dataset, ...]
+    sop_uids: tuple[str, ...]
+    instance_numbers: tuple[str, ...]
     kind: ImageClass
     stored: tuple[StoredType, ...]
-    shape: tuple[int, int, int]
+    layout: Layout
+    shape: tuple[int, ...]
     rescales: tuple[Rescale, ...]
+    heads: tuple[Head | None, ...] = ()
 
 
 def read_template(files: Sequence[Path]) -> Template:
@@ -73,21 +94,76 @@ def read_template(files: Sequence[Path]) -> Template:
     """
     if not files:
         raise TemplateError("the template has no files; name a folder with a series of DICOM images")
-    headers = tuple(_summary(path) for path in files)
-    first = headers[0]
+    seen = _seen(files)
+    first = seen[0].header
     kind = _checked_class(first, files[0])
-    for header, path in zip(headers, files, strict=True):
-        _check_same(header, first, path, files[0])
-    _check_monochrome(first, files[0])
-    rows, columns = _integer(first, "Rows", files[0]), _integer(first, "Columns", files[0])
+    layout = layout_of(first, files[0])
+    distinct = dict.fromkeys(one.like for one in seen)
+    for index in distinct:
+        header, path = seen[index].header, files[index]
+        check_same(header, first, path, files[0])
+        if layout_of(header, path) != layout:
+            raise TemplateError(
+                f"{path}: NumberOfFrames or SamplesPerPixel is another than in {files[0]}; a template is one "
+                "series of images of one size and kind"
+            )
+    stored = {index: stored_type(seen[index].header, files[index], kind) for index in distinct}
+    rescales = {index: rescale_of(seen[index].header, files[index]) for index in distinct}
     return Template(
         files=tuple(files),
-        headers=headers,
+        headers=tuple(seen[index].header for index in distinct),
+        sop_uids=tuple(one.sop_uid for one in seen),
+        instance_numbers=tuple(one.instance_number for one in seen),
         kind=kind,
-        stored=tuple(_stored_type(h, path, kind) for h, path in zip(headers, files, strict=True)),
-        shape=(len(files), rows, columns),
-        rescales=tuple(_rescale(h, path) for h, path in zip(headers, files, strict=True)),
+        stored=tuple(stored[one.like] for one in seen),
+        layout=layout,
+        shape=(len(files), *layout.shape),
+        rescales=tuple(rescales[one.like] for one in seen),
+        heads=tuple(one.head for one in seen),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A file: ``like`` is the index of the first that equals it in all that decides, whose header is its."""
+
+    like: int
+    header: Dataset
+    sop_uid: str
+    instance_number: str
+    head: Head | None
+
+
+def _seen(files: Sequence[Path]) -> list[_Seen]:
+    """Of each file what it says; headers are parsed once for all that are alike."""
+    seen: list[_Seen] = []
+    known: dict[Any, int] = {}
+    last: Head | None = None
+    for index, path in enumerate(files):
+        try:
+            head = read_head(Path(path), last)
+        except OSError:
+            head = None  # pydicom tells what is wrong with it
+        last = head or last
+        told = None if head is None else _told(head)
+        like = index if told is None else known.setdefault(told[0], index)
+        kept = head if head is not None and head.size <= _LONGEST_KEPT else None
+        if told is None or like == index:
+            header = _summary(path)
+            own = text(header, "SOPInstanceUID"), text(header, "InstanceNumber")
+        else:
+            header, own = seen[like].header, told[1:]
+        seen.append(_Seen(like, header, *own, kept))
+    return seen
+
+
+def _told(head: Head) -> tuple[Any, str, str] | None:
+    """What two files of one kind share; SOP Instance UID and Instance Number.  None where these are odd."""
+    uid, number = (_OWN_VALUE.fullmatch(head.value(tag)) for tag in _OWN_TAGS)
+    if uid is None or number is None:
+        return None
+    shared = (head.syntax, *(head.elements.get(tag) for tag in _SHARED_TAGS))
+    return shared, uid[1].decode("ascii"), number[1].decode("ascii")
 
 
 def read_header(path: Path) -> FileDataset:
@@ -115,6 +191,13 @@ def text(header: Dataset, keyword: str) -> str:
     return "" if value is None else str(value).strip()
 
 
+def legal_uid(uid: str) -> bool:
+    """Whether a UID may stand in a new reference: some de-identified files have roots that do not exist."""
+    parts = uid.split(".")
+    digits = all(part.isdecimal() and (part == "0" or part[0] != "0") for part in parts)
+    return digits and len(uid) <= 64 and len(parts) > 1 and parts[0] in ("0", "1", "2")
+
+
 def values(header: Dataset, keyword: str) -> list[Any]:
     """All values of an attribute, empty where it is absent or empty."""
     value = header.get(keyword)
@@ -138,16 +221,11 @@ def _summary(path: Path) -> Dataset:
 
 def _checked_class(header: Dataset, path: Path) -> ImageClass:
     uid = text(header, "SOPClassUID")
-    kind = image_class(uid, UID(uid).name if UID(uid).is_valid and UID(uid).name != uid else "", str(path))
-    if "MOSAIC" in values(header, "ImageType"):
-        raise TemplateError(
-            f"{path}: ImageType says MOSAIC: many slices are tiled into one image; such templates cannot be "
-            "written yet. Use a series with one slice a file as template"
-        )
-    return kind
+    return image_class(uid, UID(uid).name if UID(uid).is_valid and UID(uid).name != uid else "", str(path))
 
 
-def _check_same(header: Dataset, first: Dataset, path: Path, first_path: Path) -> None:
+def check_same(header: Dataset, first: Dataset, path: Path, first_path: Path) -> None:
+    """Raise TemplateError where a file is not of one kind with the first."""
     for keyword in _SAME:
         if text(header, keyword) != text(first, keyword):
             shown = "differs from" if keyword.endswith("UID") else f"is {header.get(keyword)!r}, but"
@@ -158,26 +236,12 @@ def _check_same(header: Dataset, first: Dataset, path: Path, first_path: Path) -
             )
     if not text(header, "SOPInstanceUID"):
         raise TemplateError(f"{path}: SOPInstanceUID is missing; a derived image must name its source")
-    if values(header, "NumberOfFrames") and _integer(header, "NumberOfFrames", path) != 1:
-        raise TemplateError(
-            f"{path}: NumberOfFrames is {header.NumberOfFrames}; multi-frame templates cannot be written "
-            "yet. Use a series of single-frame images as template"
-        )
 
 
-def _check_monochrome(header: Dataset, path: Path) -> None:
-    photometric = text(header, "PhotometricInterpretation")
-    samples = values(header, "SamplesPerPixel") and _integer(header, "SamplesPerPixel", path)
-    if photometric not in ("MONOCHROME1", "MONOCHROME2") or samples not in (1, []):
-        raise TemplateError(
-            f"{path}: PhotometricInterpretation is {photometric or 'missing'}, SamplesPerPixel {samples}; "
-            "only monochrome templates can be written yet"
-        )
-
-
-def _stored_type(header: Dataset, path: Path, kind: ImageClass) -> StoredType:
-    allocated, stored = (_integer(header, keyword, path) for keyword in ("BitsAllocated", "BitsStored"))
-    signed = _integer(header, "PixelRepresentation", path)
+def stored_type(header: Dataset, path: Path, kind: ImageClass) -> StoredType:
+    """What a stored value can be; TemplateError where that cannot be written."""
+    allocated, stored = (integer(header, keyword, path) for keyword in ("BitsAllocated", "BitsStored"))
+    signed = integer(header, "PixelRepresentation", path)
     if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or signed not in (0, 1):
         raise TemplateError(
             f"{path}: BitsAllocated {allocated}, BitsStored {stored}, PixelRepresentation {signed}: values "
@@ -192,7 +256,8 @@ def _stored_type(header: Dataset, path: Path, kind: ImageClass) -> StoredType:
     return StoredType(allocated, stored, bool(signed))
 
 
-def _rescale(header: Dataset, path: Path) -> Rescale:
+def rescale_of(header: Dataset, path: Path) -> Rescale:
+    """Rescale Slope and Intercept, 1 and 0 where there are none; TemplateError where they are no numbers."""
     numbers = []
     for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
         found = values(header, keyword)
@@ -203,7 +268,8 @@ def _rescale(header: Dataset, path: Path) -> Rescale:
     return Rescale(*numbers)
 
 
-def _integer(header: Dataset, keyword: str, path: Path) -> int:
+def integer(header: Dataset, keyword: str, path: Path) -> int:
+    """The one whole number of an attribute; TemplateError where it is something else."""
     found = values(header, keyword)
     try:
         number = int(found[0])

@@ -259,12 +259,12 @@ def test_unknown_mode_is_refused(ct: Path, tmp_path: Path) -> None:
         to_dicom(load(ct), ct, tmp_path / "out", values="automatic")
 
 
-def test_enhanced_template_is_refused(tmp_path: Path, pydicom_more_data: Path) -> None:
-    """Saying so, before anything is written."""
+def test_enhanced_template_is_written_as_such(tmp_path: Path, pydicom_more_data: Path) -> None:
+    """One object of as many frames, not one file a slice."""
     template = pydicom_more_data / "eCT_Supplemental.dcm"
-    with pytest.raises(TemplateError, match="multi-frame"):
-        to_dicom(np.zeros((2, 512, 512), np.int16), template, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    report = to_dicom(load(template).array // 2, template, tmp_path / "out")
+    assert [file.name for file in report.files] == ["0001.dcm"]
+    assert len(load(tmp_path / "out").array) == 2
 
 
 def test_missing_template_or_array_is_told(ct: Path, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
-from pydicom.uid import generate_uid
+from pydicom.uid import UltrasoundImageStorage, generate_uid
 
 import synthetic
-from dicomarray import scan
+from dicomarray import load, scan, to_dicom
 from dicomarray.conversion.verifying import verify_series
 from dicomarray.errors import VerificationError
 from dicomarray.reading.stacking import Stack
@@ -21,9 +21,10 @@ from dicomarray.writing.dicom import WriteReport
 
 
 def report(files: list[Path], max_error: float = 0.0) -> WriteReport:
+    """What a writer says of files that are what it says."""
     return WriteReport(
         files=tuple(files),
-        series_uid="1.2.3",
+        series_uid=pydicom.dcmread(files[0]).SeriesInstanceUID,
         sop_uids=tuple(f"1.2.{n}" for n in range(len(files))),
         max_error=max_error,
         mean_error=0.0,
@@ -200,6 +201,20 @@ def test_two_series_are_seen(written: Written) -> None:
         written.verify()
 
 
+def test_uids_of_the_template_are_seen(written: Written) -> None:
+    """A derived image is a new instance of a new series (PS3.3 C.7.6.1.1.2): neither UID is an old one."""
+    source = written.template.frames[2].header
+    for keyword, index in (("SOPInstanceUID", 1), ("SeriesInstanceUID", 0)):
+        before = written.files[index].read_bytes()
+        for file in written.files if keyword.startswith("Series") else [written.files[index]]:
+            data_set = pydicom.dcmread(file)
+            setattr(data_set, keyword, source.text(keyword))
+            data_set.save_as(file)
+        with pytest.raises(VerificationError, match="not its own"):
+            written.verify()
+        written.files[index].write_bytes(before)
+
+
 def test_one_uid_for_two_files_is_seen(written: Written) -> None:
     """A SOP Instance UID written twice."""
     uid = pydicom.dcmread(written.files[0]).SOPInstanceUID
@@ -236,3 +251,36 @@ def test_missing_file_is_seen(written: Written) -> None:
     written.files.pop()
     with pytest.raises(VerificationError):
         written.verify()
+
+
+# --- values that only a mapping leads to ------------------------------------------------------------------
+
+
+def test_values_of_a_real_world_mapping_are_compared(tmp_path: Path, pydicom_more_data: Path) -> None:
+    """Ultrasound has no Rescale Slope (PS3.3 A.6.3): what the mapping leads to must be what was asked for."""
+    path = pydicom_more_data / "693_J2KR.dcm"
+    folder = tmp_path / "us"
+    folder.mkdir()
+    data_set = pydicom.dcmread(path)
+    data_set.decompress()
+    data_set.SOPClassUID = data_set.file_meta.MediaStorageSOPClassUID = UltrasoundImageStorage
+    for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
+        if keyword in data_set:
+            del data_set[keyword]
+    data_set.save_as(folder / "a.dcm")
+    array = load(folder).array * 0.37 + 3.3
+    written = to_dicom(array, folder, tmp_path / "out")
+    assert written.max_error > 0
+    template = scan(folder)[0].stack()
+    verify_series(written.files, array, template, written, stored=False)
+    with pytest.raises(VerificationError, match="error"):
+        verify_series(written.files, array + 1, template, written, stored=False)
+
+
+def test_rounding_of_a_difference_is_no_error(tmp_path: Path) -> None:
+    """A value read back as 0 but for 6e-14, and off by 1 as reported, is not off by more."""
+    rescale = {"RescaleSlope": "1", "RescaleIntercept": "0"}
+    synthetic.write_series(tmp_path / "in", np.zeros((2, 1, 2), np.int16), bits_stored=3, common=rescale)
+    array = np.array([[[30.0, 0.0]], [[1.0, 1.0]]], np.float32)
+    written = to_dicom(array, tmp_path / "in", tmp_path / "out")
+    assert 0.99 < written.max_error < 1.01

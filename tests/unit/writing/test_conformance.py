@@ -17,7 +17,7 @@ from pydicom.data import get_testdata_file
 import synthetic
 from dciodvfy import issues, new_issues
 from dicomarray.values import Rescale, StoredType, modality_dtype, to_modality
-from dicomarray.writing.dicom import write_series
+from writers import write_series
 
 REPOSITORY = Path(__file__).parents[3]
 REAL = Path(os.environ.get("DICOMARRAY_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / "series"

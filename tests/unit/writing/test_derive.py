@@ -11,8 +11,9 @@ from pydicom.tag import Tag
 from pydicom.uid import generate_uid
 
 import synthetic
+from dicomarray.errors import UsageError
 from dicomarray.writing.clean import strip, swap_words
-from dicomarray.writing.dicom import write_series
+from writers import write_series
 
 SHAPE = (2, 4, 5)
 
@@ -138,7 +139,7 @@ def test_equipment_is_ours_and_the_scanner_contributed(tmp_path):
 
 def test_equipment_can_be_kept(tmp_path):
     """For readers that tune themselves by vendor."""
-    _, header = derived(tmp_path, edit=scanner, write={"keep_equipment": True})
+    _, header = derived(tmp_path, edit=scanner, write={"equipment": "keep"})
     assert (header.Manufacturer, header.StationName) == ("ACME", "ROOM1")
     assert len(header.ContributingEquipmentSequence) == 1
 
@@ -307,15 +308,15 @@ def test_stripping_twice_is_stripping_once():
     assert list(every_tag(data_set)) == once
 
 
-def test_pet_units_are_told_or_warned_about(tmp_path):
-    """SUV in g/ml is GML; what PET has no term for is not written, and the report says so."""
+def test_pet_units_are_told_or_refused(tmp_path):
+    """SUV in g/ml is GML, by body weight; what PET has no term for is not written."""
     array = np.linspace(0, 9, 40).reshape(SHAPE)
     _, header = derived(tmp_path / "a", array, modality="PT", write={"units": "GML"})
-    assert header.Units == "GML"
+    assert (header.Units, header.SUVType) == ("GML", "BW")
     files = [tmp_path / "a" / "template" / name for name in ("0001.dcm", "0002.dcm")]
-    report = write_series(array, files, tmp_path / "b", units="furlongs")
-    assert "furlongs" in report.warnings[0]
-    assert pydicom.dcmread(report.files[0]).Units == "BQML"
+    with pytest.raises(UsageError, match="furlongs"):
+        write_series(array, files, tmp_path / "b", units="furlongs")
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_modality_table_stays_with_its_window_for_stored_values(tmp_path):

@@ -16,7 +16,8 @@ from pydicom.uid import (
 
 import synthetic
 from dicomarray.errors import OutputError, TemplateError, UsageError, ValuesError
-from dicomarray.writing.dicom import IMPLEMENTATION_CLASS_UID, write_series
+from dicomarray.writing.dicom import IMPLEMENTATION_CLASS_UID
+from writers import write_series
 
 TYPES = {
     "unsigned-8": ("u1", False, 8),
@@ -238,7 +239,7 @@ def test_nothing_is_written_into_the_template_folder(tmp_path):
         write_series(stored, files, files[0].parent / "derived", values="stored")
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 5), (3, 4, 4), (4, 4), (1, 2, 4, 4)])
+@pytest.mark.parametrize("shape", [(2, 4, 5), (3, 4, 4), (4, 4), (2, 2, 4, 4)])
 def test_another_shape_is_refused_with_both_shapes(tmp_path, shape):
     """The message tells what the array has and what the template has."""
     files = template(tmp_path, synthetic.stored_values((2, 4, 4)))
@@ -301,10 +302,11 @@ def test_a_damaged_template_leaves_no_output(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["template"]
 
 
-def test_illegal_source_uids_are_not_referenced(tmp_path):
-    """A reference to a UID with a leading zero would be illegal itself."""
+@pytest.mark.parametrize("uid", ["1.2.03", "9.2.3", "12.3"])
+def test_illegal_source_uids_are_not_referenced(tmp_path, uid):
+    """A reference to a UID with a leading zero, or of a root that does not exist, would be illegal itself."""
     stored = synthetic.stored_values((1, 4, 4))
-    files = template(tmp_path, stored, each=[{"SOPInstanceUID": "1.2.03"}])
+    files = template(tmp_path, stored, each=[{"SOPInstanceUID": uid}])
     header = pydicom.dcmread(write_series(stored, files, tmp_path / "out", values="stored").files[0])
     assert "SourceImageSequence" not in header
     assert pydicom.uid.UID(header.SOPInstanceUID).is_valid

@@ -9,6 +9,8 @@ from hypothesis.extra import numpy as hnp
 from dicomarray.errors import UsageError, ValuesError
 from dicomarray.values import Rescale, StoredType, modality_dtype, to_modality
 from dicomarray.writing.encode import RescaleLimit, encode, narrowest
+from dicomarray.writing.quantise import PIECE
+from dicomarray.writing.shifted import Shifted
 
 TYPES = [
     StoredType(8, 8, False),
@@ -233,7 +235,43 @@ def test_slices_of_two_types_keep_their_own_values():
     """An untouched series of signed and unsigned slices is exact, each within its own type."""
     types = [StoredType(16, 16, True), StoredType(16, 16, False)]
     array = np.array([[[-32768, 5]], [[0, 65535]]], np.int32)
-    assert encode(array, "auto", types, [Rescale()] * 2).stored.tolist() == array.tolist()
-    assert encode(array, "stored", types, [Rescale()] * 2).stored.tolist() == array.tolist()
+    assert np.asarray(encode(array, "auto", types, [Rescale()] * 2).stored).tolist() == array.tolist()
+    assert np.asarray(encode(array, "stored", types, [Rescale()] * 2).stored).tolist() == array.tolist()
     with pytest.raises(ValuesError, match="outside"):
         encode(array[::-1], "stored", types, [Rescale()] * 2)
+
+
+@pytest.mark.parametrize("offset", [0, -1024, 40000])
+@pytest.mark.parametrize("dtype", ["i2", ">i2", "i4", "u2", "i8"])
+@pytest.mark.parametrize("stored", [U12, S16, StoredType(32, 32, True)], ids=str)
+def test_integers_are_shifted_without_a_copy_of_all(stored, dtype, offset):
+    """Image by image and all at once, of any memory layout, they are the array less the intercept."""
+    values = np.arange(24).reshape(2, 3, 4) + offset
+    if values.min() < np.iinfo(dtype).min or values.max() > np.iinfo(dtype).max:
+        pytest.skip("the array cannot hold them")
+    array = values.astype(dtype)[:, ::-1]
+    encoding = encode(array, "auto", stored, [Rescale(1.0, float(offset))] * 2)
+    assert isinstance(encoding.stored, Shifted)
+    expected = values[:, ::-1] - offset
+    assert np.asarray(encoding.stored).dtype == encoding.stored[1].dtype == stored.dtype
+    np.testing.assert_array_equal(np.asarray(encoding.stored), expected)
+    np.testing.assert_array_equal(encoding.stored[1], expected[1])
+    assert encoding.ends == ((0, 11), (12, 23))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 2 * PIECE), (1, 3, PIECE // 2 - 1), (2, 700, 50)])
+def test_pieces_make_a_whole(shape):
+    """Images of several pieces are encoded as small ones are, in every row."""
+    array = np.random.default_rng(5).normal(0, 50, shape)
+    encoding = encode(array, "auto", U12, [Rescale()] * shape[0])
+    error = np.abs(decoded(encoding) - array)
+    assert encoding.max_error == error.max() <= encoding.rescales[0].slope / 2 * (1 + 1e-9)
+    assert encoding.mean_error == pytest.approx(error.mean())
+    assert encoding.ends == tuple((part.min(), part.max()) for part in encoding.stored)
+
+
+def test_float16_does_not_hide_an_error():
+    """753 * 2.7182818 is 2047 in float16 only: the error of what is read back is told."""
+    encoding = encode(np.full((1, 1, 1), 2047, np.float16), "auto", U12, [Rescale(2.7182818, 0.0)])
+    assert np.abs(decoded(encoding) - 2047).max() <= encoding.max_error
+    assert encode(np.full((1, 1, 1), 2047, np.float16), "auto", U12, [Rescale(0.5, 0.0)]).kept

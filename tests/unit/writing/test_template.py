@@ -1,5 +1,7 @@
 """Which templates are taken, and which are refused with the reason."""
 
+from pathlib import Path
+
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
@@ -10,13 +12,11 @@ from dicomarray.values import Rescale, StoredType
 from dicomarray.writing.template import read_template
 
 REFUSED = {
-    "emri_small.dcm": r"Enhanced MR images .* cannot be written yet",
+    "emri_small.dcm": "cannot carry a derived image",
     "liver_1frame.dcm": r"Segmentation Storage.*cannot carry a derived image",
     "rtdose_1frame.dcm": r"RT Dose Storage.*cannot carry",
     "test-SR.dcm": r"SR.*cannot carry",
     "rtplan.dcm": r"cannot carry",
-    "SC_rgb_rle.dcm": r"RGB.*only monochrome templates can be written yet",
-    "examples_palette.dcm": r"PALETTE COLOR",
     "README.txt": r"README\.txt",
 }
 
@@ -44,8 +44,10 @@ def change(files, index=0, **attributes):
 @pytest.mark.parametrize(
     ("attributes", "hint"),
     [
-        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, r"MOSAIC.*cannot be written yet"),
-        ({"NumberOfFrames": "2"}, r"NumberOfFrames is 2.*cannot be written yet"),
+        ({"PhotometricInterpretation": "CMYK"}, r"PhotometricInterpretation is CMYK; what can be written is"),
+        ({"SamplesPerPixel": 3}, r"SamplesPerPixel is 3, but MONOCHROME2 has 1"),
+        ({"NumberOfFrames": "0"}, r"NumberOfFrames is .*0.*; it must be a positive whole number"),
+        ({"SharedFunctionalGroupsSequence": []}, r"is no loop"),
         ({"SOPClassUID": None}, r"SOPClassUID is missing"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.6"}, r"VL Whole Slide.*cannot carry"),
         ({"SOPInstanceUID": None}, r"SOPInstanceUID is missing"),
@@ -63,7 +65,13 @@ def test_faults_are_named(tmp_path, attributes, hint):
 
 
 @pytest.mark.parametrize(
-    "attributes", [{"Rows": 3}, {"PhotometricInterpretation": "MONOCHROME1"}, {"StudyInstanceUID": "1.2.3"}]
+    "attributes",
+    [
+        {"Rows": 3},
+        {"PhotometricInterpretation": "MONOCHROME1"},
+        {"StudyInstanceUID": "1.2.3"},
+        {"NumberOfFrames": 2},
+    ],
 )
 def test_slices_of_two_kinds_are_refused(tmp_path, attributes):
     """The file that differs and the attribute are named."""
@@ -82,7 +90,7 @@ def test_messages_hold_no_patient(tmp_path):
     """A broken header is refused without what it says of the patient."""
     files = synthetic.write_series(tmp_path, synthetic.stored_values((1, 4, 4)))
     with pytest.raises(TemplateError) as caught:
-        read_template(change(files, ImageType=["ORIGINAL", "PRIMARY", "MOSAIC"]))
+        read_template(change(files, PhotometricInterpretation="CMYK"))
     for secret in ("SYNTHETIC^SERIES", "SYNTHETIC-1", "19700101"):
         assert secret not in str(caught.value)
 
@@ -101,6 +109,22 @@ def test_what_is_read(tmp_path):
     assert template.stored == (StoredType(16, 12, False),) * 2
     assert template.rescales == (Rescale(2.0, -1024.0), Rescale(1.0, 7.0))
     assert template.files == tuple(files)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("SC_rgb_rle.dcm", (1, 100, 100, 3)),
+        ("SC_ybr_full_422_uncompressed.dcm", (1, 100, 100, 3)),
+        ("examples_palette.dcm", (1, 350, 800)),
+        ("examples_ybr_color.dcm", (1, 30, 240, 320, 3)),
+    ],
+)
+def test_colour_and_loops_have_more_axes(name, shape):
+    """(files, frames, rows, columns, samples), without those that a template does not have."""
+    template = read_template([Path(get_testdata_file(name, download=False))])
+    assert template.shape == shape
+    assert not template.layout.measured
 
 
 def test_a_file_without_preamble_is_a_template_too():

@@ -1,0 +1,41 @@
+"""The units that a written series tells, and when they cannot be told truthfully."""
+
+from __future__ import annotations
+
+from dicomarray.errors import UsageError
+from dicomarray.reading.modality import modality_units
+from dicomarray.reading.stacking import Stack
+from dicomarray.suv import SUV_UNITS
+from dicomarray.writing.encode import Mode
+
+STORED = "stored"
+# SUV by body weight is g/ml in the words of the standard (PS3.3 C.8.9.1.1.3).
+_STANDARD_WORDS = {SUV_UNITS: "GML"}
+
+
+def written_units(asked: str | None, known: str | None, stack: Stack, mode: Mode) -> str | None:
+    """The units to write, in the standard's words; None where they are the template's.
+
+    ``asked`` is what the caller says, ``known`` what a sidecar says of the array's values.
+
+    Raises
+    ------
+    UsageError
+        Where the array is in other units than the template and nobody said so, or holds stored values.
+    """
+    own = modality_units(stack.frames)
+    name = f"template series {stack.frames[0].header.text('SeriesInstanceUID')}"
+    if asked is not None:
+        if STORED in (known, mode):
+            raise UsageError(
+                f'units="{asked}": the array holds stored values, whose units are the template\'s'
+            )
+        word = _STANDARD_WORDS.get(asked, asked)
+        return None if word == own else word
+    if known not in (None, STORED, own):
+        word = _STANDARD_WORDS.get(str(known), known)
+        raise UsageError(
+            f"the array is in {known}, {name} in {own}: written as they are, the numbers would mean "
+            f'something else. Say so (units="{word}", --units {word}), or convert them back first'
+        )
+    return None

@@ -1,0 +1,272 @@
+"""An array and the enhanced multi-frame objects of its template to a derived series: all of it, or nothing.
+
+For each object of the template one is written, with the frames that the array holds of it, in the order of
+the array: slices ascending along the normal, repetitions slowest.  That is the order in which simple readers
+(ITK, and with it SimpleITK) take frames for slices.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import FileDataset
+from pydicom.uid import ImplicitVRLittleEndian
+
+from dicomarray.atomic import new_folder, refuse_inside
+from dicomarray.errors import OutputError, TemplateError
+from dicomarray.values import Array
+from dicomarray.writing import lossy
+from dicomarray.writing.clean import strip, swap_words
+from dicomarray.writing.compress import check_compression, compress_pixels
+from dicomarray.writing.derive import (
+    SeriesPlan,
+    check_units,
+    date,
+    describe_pixels,
+    identify,
+    reference_series,
+    replace_equipment,
+)
+from dicomarray.writing.dicom import (
+    DEFAULTS,
+    Check,
+    WriteReport,
+    check_error,
+    file_names,
+    is_result,
+    warnings_of,
+    write_header,
+)
+from dicomarray.writing.dimensions import compacted, restacked
+from dicomarray.writing.encode import Encoding
+from dicomarray.writing.frame_places import FrameOutput
+from dicomarray.writing.frame_values import check_pet_units
+from dicomarray.writing.functional_groups import (
+    ObjectOutput,
+    choose_frames,
+    derive_groups,
+    private_dimensions,
+)
+from dicomarray.writing.layout import describe_colour, encode_files
+from dicomarray.writing.multiframe_template import MultiframeTemplate, read_objects
+from dicomarray.writing.options import PrivateBlock, WriteOptions, private_block
+from dicomarray.writing.plan import instance_numbers, make_plan, new_uid
+from dicomarray.writing.request import WriteRequest
+from dicomarray.writing.template import UNREADABLE, legal_uid, read_header, reason, text
+
+# Pixel Data with a length in 32 bits, an even one (PS3.5 7.1).
+_MOST_BYTES = 2**32 - 2
+
+
+def write_multiframe(
+    request: WriteRequest,
+    output: Path,
+    options: WriteOptions = DEFAULTS,
+    check: Check | None = None,
+) -> WriteReport:
+    """Write an array as a new series of enhanced objects, ``0001.dcm`` and so on.
+
+    There is one for each object of the template.
+
+    Parameters
+    ----------
+    request
+        The array, and for each of its images the file and frame of the template; see `encode` for dtypes.
+    output
+        A folder that is new or empty; with ``overwrite`` one that holds nothing but ``.dcm`` files.
+    options
+        How to write; ``verify`` is the caller's, who knows how to read: see ``check``.
+    check
+        Called with the files in their temporary folder and the report; what it raises undoes everything.
+
+    Raises
+    ------
+    TemplateError
+        The template cannot carry the array: its class, its kind of pixels, its shape.
+    ValuesError
+        Values that cannot be stored.
+    UsageError
+        An option that cannot be written.
+    OutputError
+        The output exists already, lies inside the template's folder, or cannot be written.
+    """
+    for folder in {source.path.parent for source in request.sources}:
+        refuse_inside(output, folder)
+    template = read_objects(request.sources)
+    series = template.series
+    check_units(request.units, series.kind)
+    check_pet_units(request.units, series.kind.typed)
+    if options.compress != "none":
+        for stored in set(series.stored):
+            check_compression(stored, options.compress)
+    _check_shape(request, template)
+    encoding = encode_files(
+        request.images, series.layout, series.stored, series.rescales, options, series.kind.limit
+    )
+    check_error(encoding, options.max_error)
+    plan = make_plan(series, encoding, options, request)
+    frames = repr([source.frame for source in request.sources])
+    plan = replace(plan, series_uid=new_uid(options, plan.series_uid, frames))
+    images = _objects(request, template, encoding, plan, options)
+    names = file_names(len(images))
+    report = WriteReport(
+        files=tuple(output / name for name in names),
+        series_uid=plan.series_uid,
+        sop_uids=tuple(image.sop_uid for image in images),
+        max_error=encoding.max_error,
+        mean_error=encoding.mean_error,
+        clipped=encoding.clipped,
+        slope=None if plan.slope is None else float(plan.slope),
+        intercept=None if plan.intercept is None else float(plan.intercept),
+        warnings=tuple(warnings_of(series, encoding)),
+    )
+    with new_folder(output, options.overwrite, is_result) as folder:
+        for name, source, image in zip(names, series.files, images, strict=True):
+            _write_object(folder / name, source, plan, image, options)
+        if check is not None:
+            check([folder / name for name in names], report)
+    return report
+
+
+def _check_shape(request: WriteRequest, template: MultiframeTemplate) -> None:
+    found, wanted = request.images.shape, template.series.shape
+    same = found == wanted if request.grid is None else (len(found), found[0]) == (len(wanted), wanted[0])
+    if not same:
+        raise TemplateError(
+            f"the array has the shape {request.array.shape}, the template {wanted} (frames, Rows, Columns); "
+            "another shape needs a grid of its own"
+        )
+
+
+def _objects(
+    request: WriteRequest,
+    template: MultiframeTemplate,
+    encoding: Encoding,
+    plan: SeriesPlan,
+    options: WriteOptions,
+) -> list[ObjectOutput]:
+    """The derived objects, each with a new SOP Instance UID."""
+    numbers = instance_numbers(template.series.instance_numbers)
+    stored = np.asarray(encoding.stored)
+    frames = _frames(request, template, plan)
+    organizations = {
+        uid: new_uid(options, plan.series_uid, uid) for one in template.objects for uid in one.organizations
+    }
+    return [
+        ObjectOutput(
+            stored=_images(stored, one.images),
+            ends=(
+                min(encoding.ends[image][0] for image in one.images),
+                max(encoding.ends[image][1] for image in one.images),
+            ),
+            stored_type=one.stored,
+            rescale=encoding.rescales[one.images[0]],
+            frames=tuple(frames[index] for index in one.images),
+            sop_uid=new_uid(options, plan.series_uid, uid, str(index)),
+            instance_number=number,
+            organizations=organizations,
+        )
+        for index, (one, uid, number) in enumerate(
+            zip(template.objects, template.series.sop_uids, numbers, strict=True)
+        )
+    ]
+
+
+def _frames(request: WriteRequest, template: MultiframeTemplate, plan: SeriesPlan) -> list[FrameOutput]:
+    """Each image of the array with its place among the frames of the series."""
+    found = {
+        index: indices
+        for one in template.objects
+        for index, indices in zip(one.images, one.indices, strict=True)
+    }
+    told = [found[index] for index in range(len(request.sources))]
+    moved = plan.grid is not None and plan.grid.moved
+    placed = restacked(told, plan.grid.slices) if plan.grid is not None and moved else compacted(told)
+    users = Counter((source.path, source.frame) for source in request.sources)
+    return [
+        FrameOutput(
+            source=source,
+            indices=indices,
+            # repetitions are told apart by their times
+            timeless=users[source.path, source.frame] > 1 and request.array.ndim != 4,
+        )
+        for source, indices in zip(request.sources, placed, strict=True)
+    ]
+
+
+def _images(stored: Array, images: Sequence[int]) -> Array:
+    """Those images of all; a view where they follow each other."""
+    first, last = images[0], images[-1]
+    if list(images) == list(range(first, last + 1)):
+        return stored[first : last + 1]
+    return np.asarray(stored[list(images)])
+
+
+def _write_object(
+    path: Path, source: Path, plan: SeriesPlan, image: ObjectOutput, options: WriteOptions
+) -> None:
+    header = read_header(source)
+    try:
+        lossy.remember(header, source, image.stored_type)
+        _derive(header, plan, image, [private_block(text) for text in options.keep_private])
+        if options.compress == "none":
+            write_header(path, header)
+            _append_pixels(path, header, image)
+        else:
+            kind, name = image.stored_type, options.compress
+            write_header(path, header, compress_pixels(header, image.stored, kind, name, str(source)))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {reason(error)}") from error
+    except UNREADABLE as error:
+        raise TemplateError(
+            f"{source}: the template's header cannot be written back ({reason(error)}); check "
+            "it with dciodvfy, or choose another template"
+        ) from error
+
+
+def _derive(header: FileDataset, plan: SeriesPlan, image: ObjectOutput, keep: Sequence[PrivateBlock]) -> None:
+    """Turn a header of the template, in place, into that of the derived object, but for its pixels."""
+    choose_frames(header, image.frames)
+    excerpts = private_dimensions(header)
+    strip(header, keep)
+    if header.original_encoding[1] is False:
+        swap_words(header)
+    derive_groups(header, plan, image, excerpts)
+    class_uid, source_uid, series_uid = (
+        text(header, keyword) for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
+    )
+    if "ReferencedSeriesSequence" in header and legal_uid(source_uid) and legal_uid(series_uid):
+        reference_series(header, class_uid, source_uid, series_uid)
+    identify(header, plan, image.sop_uid, image.instance_number)
+    date(header, plan)
+    if not plan.keep_equipment:
+        replace_equipment(header)
+    header.Rows, header.Columns = image.stored.shape[1:3]
+    describe_colour(header)
+    describe_pixels(header, image.ends, image.stored_type)
+
+
+def _append_pixels(path: Path, header: FileDataset, image: ObjectOutput) -> None:
+    """Pixel Data, the last element, straight from the array's memory: little endian (PS3.5 7.1, A.2).
+
+    OW, or OB up to 8 bits allocated.
+    """
+    words = np.ascontiguousarray(image.stored, image.stored_type.dtype.newbyteorder("<"))
+    length = words.nbytes + words.nbytes % 2
+    if length > _MOST_BYTES:
+        raise TemplateError(
+            f"{path.name}: {words.nbytes} bytes of pixels; one object holds at most {_MOST_BYTES} without "
+            "compression. Write the volume in parts, or ask for compression"
+        )
+    tag = struct.pack("<HH", 0x7FE0, 0x0010)
+    vr = b"OB" if image.stored_type.bits_allocated <= 8 else b"OW"
+    implicit = header.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+    with path.open("ab") as stream:
+        stream.write(tag + (b"" if implicit else vr + b"\0\0") + struct.pack("<L", length))
+        stream.write(words.data)
+        stream.write(b"\0" * (words.nbytes % 2))
