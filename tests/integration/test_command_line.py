@@ -149,7 +149,7 @@ def test_view_makes_what_the_name_says(ct: Path, tmp_path: Path) -> None:
     assert (tmp_path / "v.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "v.html").read_text().startswith("<!doctype html>")
     done = dicomarray("view", "-i", ct, "-o", tmp_path / "v.tiff")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "(.png)" in done.stderr
 
 
