@@ -47,6 +47,21 @@ dicomarray is faster. The scripts in `benchmarks/` say what exactly is done, and
 
 """
 
+NOTES = """\
+## Where the time goes
+
+By profiles of single runs on a machine of that kind:
+
+- **A native series to an array** (about 80 ms): reading the bytes 30, the page faults of a new array 16,
+  masks and slopes 10, finding files and their headers 9, ordering the slices 10, Python the rest. A second
+  thread gains little: memory is the limit.
+- **JPEG 2000**: SimpleITK, pydicom and dicomarray all decode with OpenJPEG; only threads make a difference.
+- **The whole process**: the interpreter 12 ms, NumPy 60, the package and the standard library 50, scan and
+  order 20, reading, converting and writing 100 to 120.
+- **Writing a series** (160 ms of processor time): the pages of the files about 90, scan and order of the
+  template 24; making the files, headers and values share the rest.
+"""
+
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
@@ -59,7 +74,7 @@ def main() -> None:
         print(done.stdout, flush=True)
         text += f"## {part.title}\n\n{done.stdout.strip()}\n\n"
     if not options.quick:
-        PAGE.write_text(text.rstrip() + "\n", encoding="utf-8")
+        PAGE.write_text(text + NOTES, encoding="utf-8")
 
 
 def _machine() -> str:

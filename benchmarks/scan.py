@@ -165,7 +165,7 @@ def gdcm_scan(gdcm: ModuleType, names: Sequence[str]) -> Work:
     def work() -> None:
         scanner, list_of_names = gdcm.Scanner(), gdcm.FilenamesType()
         for tag in TAGS:
-            scanner.AddTag(gdcm.Tag(tag.group, tag.element))
+            scanner.AddTag(gdcm.Tag(tag >> 16, tag & 0xFFFF))
         for name in names:
             list_of_names.append(name)
         scanner.Scan(list_of_names)
