@@ -103,6 +103,11 @@ def private(group: int, creator: str, element: int) -> Callable[[Dataset], list[
     return found
 
 
+def instances(members: list[Dataset]) -> int:
+    """How many files: the frames of an object have its file's name."""
+    return len({str(d.filename) for d in members})
+
+
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 SIEMENS_B = private(0x0019, "SIEMENS MR HEADER", 0x0C)
 # What every instance must satisfy.
@@ -177,9 +182,9 @@ SERIES: list[tuple[dict[str, Any], SeriesTest]] = [
     ({"not": {"every": {"ImageType": "ORIGINAL"}}},
      lambda ds: not all(says("ImageType", "ORIGINAL")(d) for d in ds)),
     ({"some": {"ImageType": "DERIVED"}}, lambda ds: any(says("ImageType", "DERIVED")(d) for d in ds)),
-    ({"num_instances": {"gte": 10}}, lambda ds: len(ds) >= 10),
+    ({"num_instances": {"gte": 10}}, lambda ds: instances(ds) >= 10),
     ({"num_instances": {"between": [2, 9]}, "Modality": "MR"},
-     lambda ds: 2 <= len(ds) <= 9 and all(says("Modality", "MR")(d) for d in ds)),
+     lambda ds: 2 <= instances(ds) <= 9 and all(says("Modality", "MR")(d) for d in ds)),
     ({"has_localizer": True}, lambda ds: any(says("ImageType", "LOCALIZER")(d) for d in ds)),
 ]  # fmt: skip
 
@@ -219,7 +224,7 @@ def catalog(folders: list[Path]) -> Catalog:
 
 @pytest.fixture(scope="module")
 def oracle(folders: list[Path], catalog: Catalog) -> Oracle:
-    """The data sets of each series that the package finds, classic instances only, by their files."""
+    """The data sets of each series that the package finds, by their files; of enhanced objects the frames."""
     warnings.simplefilter("ignore")
     by_path = dict(datasets(folders))
     series: Oracle = {}
@@ -227,11 +232,35 @@ def oracle(folders: list[Path], catalog: Catalog) -> Oracle:
     for one in catalog:
         paths = [header.path for header in one.instances]
         if all(path in by_path and path not in archived for path in paths):
-            members = [by_path[path] for path in paths]
-            # what frames of enhanced objects say is tested where they are made
-            if not any("SharedFunctionalGroupsSequence" in d for d in members):
-                series[frozenset(paths)] = members
+            series[frozenset(paths)] = [part for path in paths for part in frames_of(by_path[path])]
     return series
+
+
+def frames_of(dataset: Dataset) -> list[Dataset]:
+    """The data set itself, or one for each frame of an enhanced object: its groups over the rest."""
+    groups = dataset.get("PerFrameFunctionalGroupsSequence")
+    if not groups:
+        return [dataset]
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    frames = []
+    for group in groups:
+        frame = Dataset()
+        frame.update(dataset)
+        frame.filename = dataset.filename
+        for item in (*shared, group):
+            lay_over(frame, item)
+        frames.append(frame)
+    return frames
+
+
+def lay_over(frame: Dataset, item: Dataset) -> None:
+    """The attributes of the macros in a functional group, those inside their items too."""
+    for element in item:
+        if element.VR == "SQ" and not element.tag.is_private:
+            for inside in element.value or ():
+                lay_over(frame, inside)
+        elif element.VR != "SQ":
+            frame[element.tag] = element
 
 
 def disagreements(found: Iterable[Series], expected: SeriesTest, oracle: Oracle) -> list[Path]:
