@@ -69,14 +69,23 @@ class Context:
 
 def context_of(elements: Mapping[int, Element], request: Request, explicit: bool) -> Context:
     """How the elements of a data set are to be read."""
-    signed = False
-    encodings: tuple[str, ...] = (LATIN_1,)
-    if (representation := elements.get(PIXEL_REPRESENTATION)) is not None:
-        signed = decode("US", representation.value or b"", True, ()) == 1
-    if (declared := elements.get(SPECIFIC_CHARACTER_SET)) is not None:
-        encodings = encodings_of(texts(decode("CS", declared.value or b"", True, ())))
+    representation, declared = elements.get(PIXEL_REPRESENTATION), elements.get(SPECIFIC_CHARACTER_SET)
+    signed, encodings = sign_and_encodings(
+        None if representation is None else representation.value or b"",
+        None if declared is None else declared.value or b"",
+    )
     explaining = {tag: element for tag, element in elements.items() if request.explains(tag)}
     return Context(explaining, explicit, signed, encodings)
+
+
+def sign_and_encodings(
+    representation: bytes | None, character_set: bytes | None
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether stored values have a sign, and how texts are encoded; None for an element that is not there."""
+    signed = representation is not None and decode("US", representation, True, ()) == 1
+    if character_set is None:
+        return signed, (LATIN_1,)
+    return signed, encodings_of(texts(decode("CS", character_set, True, ())))
 
 
 def names_in(context: Context, request: Request) -> list[tuple[str, int]]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from dicomarray.errors import InputError
 from dicomarray.reading.attributes import Common, share
 from dicomarray.reading.headers import Header, HeaderReader
+from dicomarray.reading.threads import thread_count
 
 if TYPE_CHECKING:
     import subprocess
@@ -60,8 +61,7 @@ def read_outcomes(paths: Sequence[Path], names: frozenset[str], workers: int | N
 
 
 def _useful_workers(files: int) -> int:
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(processors, MOST_WORKERS, 1 + files // FILES_PER_WORKER)
+    return min(thread_count(None), MOST_WORKERS, 1 + files // FILES_PER_WORKER)
 
 
 def _can_start() -> bool:

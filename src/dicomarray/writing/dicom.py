@@ -99,47 +99,49 @@ def write_series(
         check_headers(read_header(files[0]), files[0])
         options = for_mosaics(options)
     check_units(request.units, template.kind)
-    if options.compress != "none":
-        for stored in set(template.stored):
-            check_compression(stored, options.compress)
-    _check_shape(request, template)
-    encoding = encode_files(
-        request.images, template.layout, template.stored, template.rescales, options, template.kind.limit
-    )
-    check_error(encoding, options.max_error)
+    encoding = encode_request(request, template, options, "files")
     plan = make_plan(template, encoding, options, request)
     uids = image_uids(template, plan, options)
-    names = file_names(len(uids))
-    report = WriteReport(
-        files=tuple(output / name for name in names),
-        series_uid=plan.series_uid,
-        sop_uids=uids,
-        max_error=encoding.max_error,
-        mean_error=encoding.mean_error,
-        clipped=encoding.clipped,
-        slope=None if plan.slope is None else float(plan.slope),
-        intercept=None if plan.intercept is None else float(plan.intercept),
-        warnings=tuple(warnings_of(template, encoding)),
-    )
+    report = report_of(template, encoding, plan, uids, output)
     with new_folder(output, options.overwrite, is_result) as folder:
+        paths = [folder / file.name for file in report.files]
         images = make_images(template, encoding, plan, uids, request)
-        _write_files([folder / name for name in names], images, template.heads, plan, options)
+        _write_files(paths, images, template.heads, plan, options)
         if check is not None:
-            check([folder / name for name in names], report)
+            check(paths, report)
     return report
 
 
-def _check_shape(request: WriteRequest, template: Template) -> None:
+def encode_request(
+    request: WriteRequest, template: Template, options: WriteOptions, counted: str
+) -> Encoding:
+    """The array as stored values of the template; ``counted`` is what the first axis of its shape counts.
+
+    Raises
+    ------
+    TemplateError
+        Where the template has another shape, or stores what the compression cannot hold.
+    ValuesError
+        Where values cannot be stored, or not as exactly as ``max_error`` asks for.
+    """
+    if options.compress != "none":
+        for stored in set(template.stored):
+            check_compression(stored, options.compress)
     found, wanted = request.images.shape, template.shape
     same = found == wanted if request.grid is None else (len(found), found[0]) == (len(wanted), wanted[0])
     if not same:
         raise TemplateError(
-            f"the array has the shape {request.array.shape}, the template {wanted} (files, Rows, Columns); "
-            "another shape needs a grid of its own"
+            f"the array has the shape {request.array.shape}, the template {wanted} "
+            f"({counted}, Rows, Columns); another shape needs a grid of its own"
         )
+    encoding = encode_files(
+        request.images, template.layout, template.stored, template.rescales, options, template.kind.limit
+    )
+    _check_error(encoding, options.max_error)
+    return encoding
 
 
-def check_error(encoding: Encoding, limit: float | None) -> None:
+def _check_error(encoding: Encoding, limit: float | None) -> None:
     """Raise ValuesError where what would be written is further from the array than ``max_error`` allows."""
     if limit is not None and encoding.max_error > limit:
         raise ValuesError(
@@ -148,7 +150,24 @@ def check_error(encoding: Encoding, limit: float | None) -> None:
         )
 
 
-def warnings_of(template: Template, encoding: Encoding) -> list[str]:
+def report_of(
+    template: Template, encoding: Encoding, plan: SeriesPlan, sop_uids: tuple[str, ...], output: Path
+) -> WriteReport:
+    """What is to be written: a file for each of the UIDs, in their order."""
+    return WriteReport(
+        files=tuple(output / name for name in _file_names(len(sop_uids))),
+        series_uid=plan.series_uid,
+        sop_uids=sop_uids,
+        max_error=encoding.max_error,
+        mean_error=encoding.mean_error,
+        clipped=encoding.clipped,
+        slope=None if plan.slope is None else float(plan.slope),
+        intercept=None if plan.intercept is None else float(plan.intercept),
+        warnings=tuple(_warnings_of(template, encoding)),
+    )
+
+
+def _warnings_of(template: Template, encoding: Encoding) -> list[str]:
     found = []
     if encoding.filled:
         found.append(f"{encoding.filled} values were NaN or infinite and got the fill value")
@@ -163,7 +182,7 @@ def warnings_of(template: Template, encoding: Encoding) -> list[str]:
     return found
 
 
-def file_names(count: int) -> list[str]:
+def _file_names(count: int) -> list[str]:
     """In the order of the images, which is also that of the names."""
     digits = max(4, len(str(count)))
     return [f"{index:0{digits}d}.dcm" for index in range(1, count + 1)]

@@ -22,7 +22,7 @@ from dicomarray.errors import OutputError, TemplateError
 from dicomarray.values import Array
 from dicomarray.writing import lossy
 from dicomarray.writing.clean import strip, swap_words
-from dicomarray.writing.compress import check_compression, compress_pixels
+from dicomarray.writing.compress import compress_pixels
 from dicomarray.writing.derive import (
     SeriesPlan,
     check_units,
@@ -36,10 +36,9 @@ from dicomarray.writing.dicom import (
     DEFAULTS,
     Check,
     WriteReport,
-    check_error,
-    file_names,
+    encode_request,
     is_result,
-    warnings_of,
+    report_of,
     write_header,
 )
 from dicomarray.writing.dimensions import compacted, restacked
@@ -52,7 +51,7 @@ from dicomarray.writing.functional_groups import (
     derive_groups,
     private_dimensions,
 )
-from dicomarray.writing.layout import describe_colour, encode_files
+from dicomarray.writing.layout import describe_colour
 from dicomarray.writing.multiframe_template import MultiframeTemplate, read_objects
 from dicomarray.writing.options import PrivateBlock, WriteOptions, private_block
 from dicomarray.writing.plan import instance_numbers, make_plan, new_uid
@@ -101,46 +100,19 @@ def write_multiframe(
     series = template.series
     check_units(request.units, series.kind)
     check_pet_units(request.units, series.kind.typed)
-    if options.compress != "none":
-        for stored in set(series.stored):
-            check_compression(stored, options.compress)
-    _check_shape(request, template)
-    encoding = encode_files(
-        request.images, series.layout, series.stored, series.rescales, options, series.kind.limit
-    )
-    check_error(encoding, options.max_error)
+    encoding = encode_request(request, series, options, "frames")
     plan = make_plan(series, encoding, options, request)
     frames = repr([source.frame for source in request.sources])
     plan = replace(plan, series_uid=new_uid(options, plan.series_uid, frames))
     images = _objects(request, template, encoding, plan, options)
-    names = file_names(len(images))
-    report = WriteReport(
-        files=tuple(output / name for name in names),
-        series_uid=plan.series_uid,
-        sop_uids=tuple(image.sop_uid for image in images),
-        max_error=encoding.max_error,
-        mean_error=encoding.mean_error,
-        clipped=encoding.clipped,
-        slope=None if plan.slope is None else float(plan.slope),
-        intercept=None if plan.intercept is None else float(plan.intercept),
-        warnings=tuple(warnings_of(series, encoding)),
-    )
+    report = report_of(series, encoding, plan, tuple(image.sop_uid for image in images), output)
     with new_folder(output, options.overwrite, is_result) as folder:
-        for name, source, image in zip(names, series.files, images, strict=True):
-            _write_object(folder / name, source, plan, image, options)
+        paths = [folder / file.name for file in report.files]
+        for path, source, image in zip(paths, series.files, images, strict=True):
+            _write_object(path, source, plan, image, options)
         if check is not None:
-            check([folder / name for name in names], report)
+            check(paths, report)
     return report
-
-
-def _check_shape(request: WriteRequest, template: MultiframeTemplate) -> None:
-    found, wanted = request.images.shape, template.series.shape
-    same = found == wanted if request.grid is None else (len(found), found[0]) == (len(wanted), wanted[0])
-    if not same:
-        raise TemplateError(
-            f"the array has the shape {request.array.shape}, the template {wanted} (frames, Rows, Columns); "
-            "another shape needs a grid of its own"
-        )
 
 
 def _objects(

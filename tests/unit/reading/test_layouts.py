@@ -13,6 +13,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 import synthetic
+from damage import damaged
 from dicomarray.errors import InputError
 from dicomarray.reading import layouts
 from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, HeaderReader, read_header
@@ -72,19 +73,7 @@ def test_damaged_files_of_a_series_are_read_as_alone(tmp_path: Path, name: str) 
     chance, reader = random.Random(name), HeaderReader(NAMES)
     path = tmp_path / "damaged"
     for _ in range(150):
-        content = bytearray(whole)
-        for _ in range(chance.randint(1, 3)):
-            place = chance.randrange(132, min(len(content), 6000))
-            match chance.randrange(4):
-                case 0:
-                    content[place] = chance.randrange(256)
-                case 1:
-                    del content[place : place + chance.randint(1, 8)]
-                case 2:
-                    content[place:place] = chance.randbytes(chance.randint(1, 8))
-                case _:
-                    content = content[: max(place, 200)]
-        path.write_bytes(content)
+        path.write_bytes(damaged(whole, chance))
         assert_same([path, source], reader)
 
 

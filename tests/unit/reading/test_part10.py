@@ -12,6 +12,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 import synthetic
+from damage import damaged
 from dicomarray.errors import InputError
 from dicomarray.reading import headers
 from dicomarray.reading.element_values import FAILURES
@@ -91,19 +92,7 @@ def test_damaged_files(tmp_path: Path, name: str) -> None:
     chance = random.Random(name)
     path = tmp_path / "damaged"
     for _ in range(150):
-        content = bytearray(whole)
-        for _ in range(chance.randint(1, 3)):
-            place = chance.randrange(132, len(content))
-            match chance.randrange(4):
-                case 0:
-                    content[place] = chance.randrange(256)
-                case 1:
-                    del content[place : place + chance.randint(1, 8)]
-                case 2:
-                    content[place:place] = chance.randbytes(chance.randint(1, 8))
-                case _:
-                    content = content[: max(place, 200)]
-        path.write_bytes(content)
+        path.write_bytes(damaged(whole, chance))
         for request in REQUESTS:
             header, theirs = walked(path, request), by_pydicom(path, request)
             if header is None or theirs is None:

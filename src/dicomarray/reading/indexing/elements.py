@@ -54,6 +54,7 @@ from dicomarray.reading.part10 import (
     walk,
     window_of,
 )
+from dicomarray.reading.walked import sign_and_encodings
 
 SERIES_INSTANCE_UID = 0x0020000E
 # What is longer is kept as present, with its length; bytes.  Texts that people write and tables of numbers
@@ -247,11 +248,11 @@ class Decoder:
     def of(cls, walked: Walked) -> Decoder:
         """From the elements that say how the others are to be read."""
         context = {tag: raw for tag, raw in walked.elements.items() if says_how_to_decode(tag)}
-        encodings: tuple[str, ...] = (LATIN_1,)
-        if (declared := context.get(SPECIFIC_CHARACTER_SET)) is not None:
-            encodings = encodings_of(texts(decode("CS", declared[3] or b"", True, ())))
-        representation = context.get(PIXEL_REPRESENTATION)
-        signed = representation is not None and decode("US", representation[3] or b"", True, ()) == 1
+        representation, declared = context.get(PIXEL_REPRESENTATION), context.get(SPECIFIC_CHARACTER_SET)
+        signed, encodings = sign_and_encodings(
+            None if representation is None else representation[3] or b"",
+            None if declared is None else declared[3] or b"",
+        )
         creators = {
             tag: "\\".join(texts(decode("LO", raw[3] or b"", True, encodings)))
             for tag, raw in context.items()
