@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -24,7 +25,7 @@ def save(path: Path, array: Array) -> None:
     OutputError
         Where the file cannot be written: the disk is full.
     """
-    with _written(path), path.open("wb") as stream:
+    with _written(path), _opened_empty(path) as stream:
         np.save(stream, array, allow_pickle=False)
 
 
@@ -52,7 +53,7 @@ class NpyFile:
             "shape": (*leading, *image_shape),
         }
         with _written(path):
-            self._stream = path.open("wb", buffering=0)
+            self._stream = _opened_empty(path)
             np.lib.format.write_array_header_1_0(self._stream, header)
             self._start = self._stream.tell()
 
@@ -83,6 +84,18 @@ class NpyFile:
         """Close the file."""
         with _written(self._path):
             self._stream.close()
+
+
+def _opened_empty(path: Path) -> FileIO:
+    """The file, empty, to write to.
+
+    It is truncated only if it is not empty already: what was truncated, ext4 writes to the disk before it is
+    closed (ext4(5), auto_da_alloc), which takes as long as all the rest.
+    """
+    stream = FileIO(path, "w", opener=lambda name, flags: os.open(name, flags & ~os.O_TRUNC, 0o666))
+    if os.fstat(stream.fileno()).st_size:
+        stream.truncate(0)
+    return stream
 
 
 @contextmanager

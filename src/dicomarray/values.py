@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -158,11 +159,7 @@ def _copied(stored: Array, dtype: np.dtype[Any], out: Array | None) -> Array:
 
 def _whole_numbers(stored: Array, rescale: Rescale, result: Array) -> Array:
     """In the type of the result, whose range the values fit: what wraps on the way comes back."""
-    bits = 8 * result.dtype.itemsize
-    slope, intercept = (
-        np.uint64(int(number) % (1 << bits)).astype(result.dtype)
-        for number in (rescale.slope, rescale.intercept)
-    )
+    slope, intercept = _wrapped(rescale, result.dtype)
     if stored.dtype.itemsize == result.dtype.itemsize:
         stored = stored.view(result.dtype)
     if rescale.slope != 1:
@@ -170,6 +167,16 @@ def _whole_numbers(stored: Array, rescale: Rescale, result: Array) -> Array:
     if rescale.intercept or stored is not result:
         np.add(stored, intercept, out=result, dtype=result.dtype, casting="unsafe")
     return result
+
+
+@lru_cache(maxsize=1024)
+def _wrapped(rescale: Rescale, dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """Slope and intercept, modulo the range of an integer type."""
+    slope, intercept = (
+        np.uint64(int(number) % (1 << 8 * dtype.itemsize)).astype(dtype)
+        for number in (rescale.slope, rescale.intercept)
+    )
+    return slope, intercept
 
 
 def _pieces(values: Array, result: Array) -> Iterator[tuple[Array, Array, NDArray[np.float64]]]:

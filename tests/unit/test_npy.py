@@ -34,6 +34,19 @@ def test_images_in_any_order_are_what_numpy_saves(
     assert (tmp_path / "b.npy").read_bytes() == expected.getvalue()
 
 
+def test_nothing_is_left_of_a_longer_file(tmp_path: Path) -> None:
+    """What is at the place already is overwritten and cut off."""
+    expected = io.BytesIO()
+    np.save(expected, np.arange(3))
+    for name in ("a.npy", "b.npy"):
+        (tmp_path / name).write_bytes(bytes(10_000))
+    save(tmp_path / "a.npy", np.arange(3))
+    file = NpyFile(tmp_path / "b.npy", (3,), (), np.dtype(int))
+    file.write(0, np.arange(3))
+    file.close()
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes() == expected.getvalue()
+
+
 def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     """A folder that is not there."""
     with pytest.raises(OutputError, match="nowhere"):

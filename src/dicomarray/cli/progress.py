@@ -61,17 +61,17 @@ class Counter:
 
 
 class ImageCounter:
-    """Shows how many images are read, their rate and the time left; anew for each volume."""
+    """Shows how many images are read, their bytes, the rate and the time left; anew for each volume."""
 
     def __init__(self) -> None:
         self._counter: Counter | None = None
         self._done = 0
 
-    def __call__(self, done: int, total: int, /) -> None:
-        """So many of the images of a volume are read."""
+    def __call__(self, done: int, size: int, total: int, /) -> None:
+        """So many of the images of a volume are read, with so many bytes."""
         if self._counter is None or done <= self._done:
             self._counter = Counter("images read")  # it takes the time from here on
-        self._counter(done, 0, total)
+        self._counter(done, size, total)
         self._done = done
 
     def __enter__(self) -> ImageCounter:

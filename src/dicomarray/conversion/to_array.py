@@ -27,8 +27,8 @@ from dicomarray.reading.options import ReadKeywords, read_options
 from dicomarray.reading.regrid import changes_grid
 from dicomarray.reading.series import Series
 from dicomarray.reading.stacking import Stack
-from dicomarray.reading.threads import thread_count
 from dicomarray.storage import local_path
+from dicomarray.threads import thread_count
 from dicomarray.values import Normalization
 from dicomarray.volume import Volume, array_and_sidecar
 
@@ -87,7 +87,8 @@ def load(
         Threads that read and decode, and processes that read headers (see `scan`); by default as many as
         there are processors that may be used, and processes only for very many files.
     pixel_progress
-        Called with the number of images that are read and that of all.
+        Called with the number of images that are read, the bytes of their stored values, and the number of
+        all.
     options
         How to read: ``units``, ``missing`` and the others of `ReadOptions`.
 

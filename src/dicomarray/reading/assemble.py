@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomarray.reading.attributes import may_differ
 from dicomarray.reading.element_values import Value
 from dicomarray.reading.filling import Job, PixelProgress, read_array, write_array
 from dicomarray.reading.frames import Frame
@@ -54,7 +55,8 @@ def assemble(
     workers
         Threads that read and decode; as many as there are processors to use by default.
     progress
-        Called with the number of frames that are read and that of all.
+        Called with the number of frames that are read, the bytes of their stored values, and the number of
+        all.
 
     Raises
     ------
@@ -123,28 +125,39 @@ def _volume(stack: Stack, values: Values, array: Array, padding: NDArray[np.bool
         padding=padding,
         coordinates=MappingProxyType({name: tuple(steps) for name, steps in stack.coordinates.items()}),
         series=MappingProxyType(common_attributes([frame.attributes for frame in stack.frames])),
-        slices=tuple(_slice_record(frame) for frame in stack.frames),
+        slices=_slice_records(stack.frames),
         warnings=stack.warnings + values.warnings + _value_warnings(stack.frames, values.value_units),
     )
 
 
 def common_attributes(
-    records: Iterable[Mapping[str, Value]], keywords: Iterable[str] = SERIES_KEYWORDS
+    records: Iterable[Mapping[str, Value]], keywords: Collection[str] = SERIES_KEYWORDS
 ) -> dict[str, Value]:
     """The keywords that are present with one value in all records."""
     several = list(records)
+    differing = set(may_differ(several, keywords))
     common = {}
     for keyword in keywords:
         value = several[0].get(keyword)
-        if value is not None and all(record.get(keyword) == value for record in several):
+        others = several if keyword in differing else several[:1]
+        if value is not None and all(record.get(keyword) == value for record in others):
             common[keyword] = value
     return common
 
 
-def _slice_record(frame: Frame) -> dict[str, Value]:
-    record = {"SOPInstanceUID": frame.attributes.get("SOPInstanceUID"), "frame": frame.index}
-    for keyword in SLICE_KEYWORDS:
-        if (value := frame.attributes.get(keyword)) is not None:
+def _slice_records(frames: Sequence[Frame]) -> tuple[dict[str, Value], ...]:
+    """What the sidecar tells of each image."""
+    differing = may_differ([frame.attributes for frame in frames], SLICE_KEYWORDS)
+    first = frames[0].attributes
+    keywords = [name for name in SLICE_KEYWORDS if name in differing or first.get(name) is not None]
+    return tuple(_slice_record(frame, keywords) for frame in frames)
+
+
+def _slice_record(frame: Frame, keywords: Iterable[str]) -> dict[str, Value]:
+    get = frame.attributes.get
+    record = {"SOPInstanceUID": get("SOPInstanceUID"), "frame": frame.index}
+    for keyword in keywords:
+        if (value := get(keyword)) is not None:
             record[keyword] = value
     return record
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,11 @@ class Attributes(Mapping[str, Value]):
     def __init__(self, common: Common, own: tuple[Any, ...]) -> None:
         self._common = common
         self._own = own
+
+    @property
+    def common(self) -> Common:
+        """What the instance shares with others, which have the same object."""
+        return self._common
 
     def __getitem__(self, name: str) -> Value:
         common = self._common
@@ -88,6 +93,20 @@ class Attributes(Mapping[str, Value]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+
+def shared_by(attributes: Mapping[str, Value], names: Set[str]) -> Common | None:
+    """What instances with the same values of these attributes share; None where that is not known."""
+    if isinstance(attributes, Attributes) and names.isdisjoint(attributes.common.slots):
+        return attributes.common
+    return None
+
+
+def may_differ(several: Iterable[Mapping[str, Value]], names: Iterable[str]) -> list[str]:
+    """The names whose values may differ among several; for the others all have the same, or none."""
+    commons = {one.common if isinstance(one, Attributes) else None for one in several}
+    common = commons.pop() if len(commons) == 1 else None
+    return [name for name in names if common is None or name in common.slots]
 
 
 def share(several: Iterable[Mapping[str, Value]], known: dict[Any, Common]) -> None:

@@ -163,19 +163,23 @@ def scan(
     for name in names:
         check_name(name)  # a mistake is one in an empty folder too
     roots, lost = mirrored(places([path] if isinstance(path, str | os.PathLike | Url) else path), progress)
-    files = [*find_files(roots), *lost]
-    reader = HeaderReader(names)
+    with young_collections_only():
+        headers, skipped = _read([*find_files(roots), *lost], names, progress, workers)
+        return Catalog(tuple(_group(headers)), tuple(skipped))
+
+
+def _read(
+    files: Sequence[Path | Skipped], names: frozenset[str], progress: Progress | None, workers: int | None
+) -> tuple[list[Header], list[Skipped]]:
+    """The instances in the files, and what is none."""
     headers: list[Header] = []
     skipped: list[Skipped] = []
     size = 0
+    reader = HeaderReader(names)
     paths = [found for found in files if isinstance(found, Path)]
-    with (
-        closing(read_outcomes(paths, names, workers)) as outcomes,
-        closing(young_collections_only(files)) as patient,
-    ):
-        for seen, found in enumerate(patient, 1):
-            first = found if isinstance(found, Skipped) else _instance(next(outcomes), found)
-            for item in _members(found, first, reader) if isinstance(found, Path) else (first,):
+    with closing(read_outcomes(paths, names, workers)) as outcomes:
+        for seen, found in enumerate(files, 1):
+            for item in (found,) if isinstance(found, Skipped) else _items(found, next(outcomes), reader):
                 if isinstance(item, Skipped):
                     skipped.append(Skipped(shown_path(item.path), item.reason))
                 else:
@@ -183,7 +187,14 @@ def scan(
                     size += 0 if item.stamp is None else item.stamp.size
             if progress is not None:
                 progress(seen, size, len(files))
-    return Catalog(tuple(_group(headers)), tuple(skipped))
+    return headers, skipped
+
+
+def _items(path: Path, outcome: Outcome, reader: HeaderReader) -> Iterable[Header | Skipped]:
+    """The header of a file, or those of the members of an archive."""
+    if isinstance(outcome, Header) and outcome.is_image:
+        return (outcome,)  # nearly every file: nothing else is asked of it
+    return _members(path, _instance(outcome, path), reader)
 
 
 def _instance(outcome: Outcome, shown: Path) -> Header | Skipped:
@@ -195,7 +206,6 @@ def _instance(outcome: Outcome, shown: Path) -> Header | Skipped:
 
 
 def _members(path: Path, first: Header | Skipped, reader: HeaderReader) -> Iterable[Header | Skipped]:
-    """The header of a file, or those of the members of an archive."""
     if isinstance(first, Header):
         return (first,)
     from dicomarray.reading.archives import kind_of, unpack

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Iterable
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-Item = TypeVar("Item")
-
-# Often enough that what becomes garbage meanwhile takes little memory.  Items.
-ITEMS_A_COLLECTION = 1000
+# More collections of younger objects than ever happen.
+NEVER = 1 << 30
 
 
-def young_collections_only(items: Iterable[Item]) -> Generator[Item, None, None]:
-    """The items; until the last one, or until it is closed, old objects are left alone.
+@contextmanager
+def young_collections_only() -> Iterator[None]:
+    """Old objects are left alone meanwhile.
 
     A full collection goes through all objects that there are, again and again while a scan makes more of
     them: a quarter of its time with 100,000 files.  Where collections are turned off, they stay off.
     """
-    if not gc.isenabled():
-        yield from items
+    young, middle, old = gc.get_threshold()
+    if old == NEVER:  # another scan at the same time does it
+        yield
         return
-    gc.disable()
+    gc.set_threshold(young, middle, NEVER)
     try:
-        for number, item in enumerate(items, 1):
-            yield item
-            if number % ITEMS_A_COLLECTION == 0:
-                gc.collect(1)
+        yield
     finally:
-        gc.enable()
+        gc.set_threshold(young, middle, old)

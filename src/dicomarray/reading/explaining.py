@@ -6,7 +6,7 @@ Values that name the patient are hidden unless they are asked for.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -271,7 +271,7 @@ def _inside_sequence(series: Sequence[Series], keyword: str) -> str | None:
 
 def _path_to(keyword: str, items: Value, path: str) -> str | None:
     for item in items if isinstance(items, tuple) else ():
-        if not isinstance(item, dict):
+        if not isinstance(item, Mapping):
             continue
         if keyword in item:
             return f"{path}.{keyword}"

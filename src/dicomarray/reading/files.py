@@ -58,9 +58,10 @@ class _Folder:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The folders that were listed, and the files that were given by name."""
+    """The folders that were listed, the files that were given by name, and the folders of these."""
 
     folders: set[_Identity] = field(default_factory=set)
+    identities: dict[str, _Identity] = field(default_factory=dict)
     files: set[tuple[_Identity, str]] = field(default_factory=set)
 
 
@@ -75,22 +76,45 @@ def find_files(roots: PathLike | Iterable[PathLike]) -> Iterator[Path | Skipped]
     InputError
         Where a root does not exist.
     """
-    for found in find_names(roots):
-        yield Path(found) if isinstance(found, str) else found
+    make_path = PathMaker()
+    for found in _found(roots):
+        yield make_path(found) if isinstance(found, str) else found
+
+
+class PathMaker:
+    """Names of files -> paths: with a path in the same folder at hand, one costs a third."""
+
+    def __init__(self) -> None:
+        self._folder = ""
+        self._latest = Path()
+
+    def __call__(self, name: str) -> Path:
+        """The path of a file."""
+        folder, _, last = name.rpartition(os.sep)
+        self._latest = self._latest.with_name(last) if folder and folder == self._folder else Path(name)
+        self._folder = folder
+        return self._latest
 
 
 def find_names(roots: PathLike | Iterable[PathLike]) -> Iterator[str | Skipped]:
     """As `find_files`, with names for paths: making a path costs as much as finding the file."""
-    several = [roots] if isinstance(roots, str | os.PathLike) else list(roots)
+    for found in _found(roots):
+        yield str(found) if isinstance(found, Path) else found
+
+
+def _found(roots: PathLike | Iterable[PathLike]) -> Iterator[str | Path | Skipped]:
+    """Files in folders by name, those that were given by name as paths."""
+    several = [roots] if isinstance(roots, str | os.PathLike) else roots
     seen = _Seen()
-    for root in map(Path, several):
+    for given in list(several):
+        root = given if isinstance(given, Path) else Path(given)
         mode = _root_mode(root)
         if stat.S_ISDIR(mode):
             yield from _walk(root, seen)
         elif not stat.S_ISREG(mode):
             yield Skipped(root, _no_file(mode))
         elif _is_new(root, seen):
-            yield str(root)
+            yield root
 
 
 def _root_mode(root: Path) -> int:
@@ -104,11 +128,15 @@ def _root_mode(root: Path) -> int:
 
 def _is_new(file: Path, seen: _Seen) -> bool:
     """Whether a file given by name was not given before, nor the folder that it lies in."""
+    name = file.name
+    parent = str(file).removesuffix(name)
     try:
-        folder = _identity(file.parent)
+        if parent not in seen.identities:
+            seen.identities[parent] = _identity(file.parent)
+        folder = seen.identities[parent]
     except OSError:
         return True
-    key = (folder, file.name)
+    key = (folder, name)
     if folder in seen.folders or key in seen.files:
         return False
     seen.files.add(key)

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dicomarray.errors import PixelError
+from dicomarray.reading.alike import AlikeFiles
 from dicomarray.reading.frames import Frame
 from dicomarray.reading.headers import Header
 from dicomarray.reading.image_files import ImageFiles, reopened
@@ -19,7 +21,7 @@ from dicomarray.reading.native import NATIVE_SYNTAXES
 from dicomarray.reading.pixels import FrameReader
 from dicomarray.reading.stacking import Stack
 from dicomarray.reading.targets import ArrayTarget, FileTarget, Mask, ScratchMemory, Target
-from dicomarray.reading.threads import do_all, thread_count
+from dicomarray.threads import do_all, thread_count
 from dicomarray.values import Array
 
 # Small native frames are read so many bytes at a time: they stay in the cache until they are converted.
@@ -31,8 +33,9 @@ LARGEST_TASK_BYTES = 1 << 25
 # Less is read, or decoded, in about the time in which threads start.  Bytes of stored values.
 SMALL_NATIVE_BYTES, SMALL_COMPRESSED_BYTES = 1 << 23, 1 << 18
 
-# Called with the number of frames that are done and that of all, by the thread that asked for them.
-PixelProgress = Callable[[int, int], None]
+# Called with the number of images that are done, the bytes of their stored values and the number of all
+# images, by the thread that asked for them.
+PixelProgress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +99,8 @@ def _fill(job: Job, target: Target) -> None:
 
     def work(task: Sequence[_Part]) -> None:
         for part in task:
+            if part.reader is None and filler.read_alike(part.header, part.members):
+                continue
             opened = files.open(part.header) if part.reader is None else reopened(part.header, part.reader)
             with opened as reader:
                 filler.read(reader, part.members)
@@ -129,14 +134,18 @@ def _alone(members: Sequence[int], first: Frame, reader: FrameReader, started: b
 def _division(job: Job) -> tuple[int, int]:
     """How many threads work, and how many images are a part of the work."""
     frames, workers = job.stack.frames, thread_count(job.workers)
-    header = frames[0].header
-    samples = max(1, int(header.number("SamplesPerPixel") or 1))
-    frame_bytes = frames[0].rows * frames[0].columns * samples * stored_type(header).dtype.itemsize
+    header, frame_bytes = frames[0].header, _frame_bytes(frames[0])
     native = header.transfer_syntax in NATIVE_SYNTAXES
     if len(frames) * frame_bytes < (SMALL_NATIVE_BYTES if native else SMALL_COMPRESSED_BYTES):
         workers = 1
     share = math.ceil(len(frames) / (workers * TASKS_PER_WORKER))
     return workers, max(1, min(share, LARGEST_TASK_BYTES // frame_bytes))
+
+
+def _frame_bytes(frame: Frame) -> int:
+    """What the stored values of an image take."""
+    samples = max(1, int(frame.header.number("SamplesPerPixel") or 1))
+    return frame.rows * frame.columns * samples * stored_type(frame.header).dtype.itemsize
 
 
 def _tasks(parts: Sequence[_Part], most: int) -> list[list[_Part]]:
@@ -165,11 +174,12 @@ class _Progress:
 
     def __init__(self, job: Job) -> None:
         self._tell, self._total, self._count = job.progress, len(job.stack.frames), 0
+        self._frame_bytes = _frame_bytes(job.stack.frames[0])
 
     def add(self, images: int) -> None:
         self._count += images
         if images and self._tell is not None:
-            self._tell(self._count, self._total)
+            self._tell(self._count, self._count * self._frame_bytes, self._total)
 
     def done(self, task: Sequence[_Part]) -> None:
         self.add(sum(len(part.members) for part in task))
@@ -186,11 +196,24 @@ class _Filler:
         self._with_padding, self._target = job.with_padding, target
         self._stored_shape: tuple[int, ...] | None = None
         self._memory = ScratchMemory()
+        self._alike = AlikeFiles()
 
     @property
     def started(self) -> bool:
         """Whether the first image has come, and the target is made."""
         return self._stored_shape is not None
+
+    def read_alike(self, header: Header, members: Sequence[int]) -> bool:
+        """The one image of a file like one that was opened before; False where it has to be opened."""
+        alike = self._alike.frames(header)
+        if alike is None or self._with_padding or len(members) != 1 or alike.shape[1:] != self._stored_shape:
+            return False
+        (index,) = members
+        room = self._target.room(index, 1)
+        stored = alike.read(header, self._words(alike.shape, alike.dtype, room))
+        if stored is not None:
+            self._take(stored, index, room)
+        return stored is not None
 
     def read(self, reader: FrameReader, members: Sequence[int]) -> None:
         """Images of one file, by their indices in the stack."""
@@ -205,6 +228,8 @@ class _Filler:
             room = self._room(index, count)
             memory = self._memory_of(reader, room, count)
             self._take(reader.read(self._frames[index].index, memory, count), index, room)
+        if reader.fragments is None and members:
+            self._alike.learn(self._frames[members[0]].header, reader)
 
     def _runs(self, reader: FrameReader, members: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Images that are read and converted together: the index of the first, and how many."""
@@ -233,9 +258,11 @@ class _Filler:
         """Memory for stored values: that of the images themselves, where they have the same size."""
         if room is None or reader.fragments is not None:
             return None
-        shape, dtype = (count, *reader.description.frame_shape), reader.description.array_dtype
+        return self._words((count, *reader.description.frame_shape), reader.description.array_dtype, room)
+
+    def _words(self, shape: tuple[int, ...], dtype: np.dtype[Any], room: Array) -> Array:
         if room.shape == shape and room.dtype.itemsize == dtype.itemsize:
-            return room if room.dtype == dtype else room.view(dtype)
+            return room.view(dtype)
         return self._memory.take(shape, dtype)
 
     def _take(self, stored: Array, index: int, room: Array | None) -> None:

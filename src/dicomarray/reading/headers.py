@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -169,19 +170,22 @@ class HeaderReader:
         descriptor = os.open(path, _READ_ONLY)
         try:
             status = os.fstat(descriptor)
-
-            def read_at(place: int, count: int) -> bytes:
-                os.lseek(descriptor, place, os.SEEK_SET)
-                return os.read(descriptor, count)
-
-            found = self._layouts.read(Window(read_at, status.st_size))
+            size, start = status.st_size, os.read(descriptor, self._layouts.first_read)
+            found = self._layouts.read_alike(start, size)
+            if found is None:
+                found = self._layouts.read(Window(partial(_read_at, descriptor), size, start))
         except DoubtError:
             return None
         finally:
             os.close(descriptor)
         _refuse_directory(found.meta.media_storage_class)
-        stamp = Stamp(status.st_size, status.st_mtime_ns)
+        stamp = Stamp(size, status.st_mtime_ns)
         return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, stamp)
+
+
+def _read_at(descriptor: int, place: int, count: int) -> bytes:
+    os.lseek(descriptor, place, os.SEEK_SET)
+    return os.read(descriptor, count)
 
 
 def _damaged(error: BaseException) -> InputError:

@@ -14,6 +14,7 @@ import numpy as np
 
 from dicomarray.errors import GeometryError
 from dicomarray.geometry import SAME_POSITION_MM
+from dicomarray.reading.attributes import shared_by
 from dicomarray.reading.frames import Frame
 from dicomarray.reading.grouping import first_fit
 
@@ -38,6 +39,12 @@ _COMPONENTS = {
 }  # fmt: skip
 # GE's private code of the same, (0043,GEMS_PARM_01,2F).
 GE_IMAGE_COMPONENT = "(0043,GEMS_PARM_01,2F)"
+# What `kind_of` asks for.
+_TELLING = frozenset((
+    "ImageType", "FrameType", "EchoTime", "EffectiveEchoTime", "EchoNumbers", "SamplesPerPixel",
+    "ComplexImageComponent", GE_IMAGE_COMPONENT, "ProtocolName", "ReferencedSegmentNumber", "SeriesNumber",
+    "Modality",
+))  # fmt: skip
 _GE_COMPONENTS = {0: "magnitude", 1: "phase", 2: "real", 3: "imaginary"}
 
 
@@ -97,6 +104,16 @@ def kind_of(frame: Frame) -> Kind:
     )
 
 
+def _known_kind(frame: Frame, known: dict[Hashable, Kind]) -> Kind:
+    """As `kind_of`; images that share all that it looks at share its result."""
+    common = shared_by(frame.attributes, _TELLING)
+    if common is None:
+        return kind_of(frame)
+    spacing = frame.plane.pixel_spacing if frame.plane else None
+    key = common, spacing, frame.rows, frame.columns, frame.of_multiframe, frame.tile is None
+    return known.get(key) or known.setdefault(key, kind_of(frame))
+
+
 def component_of(frame: Frame) -> str:
     """magnitude, phase, real, imaginary, another type's own word, or "" where nothing tells."""
     complex_component = frame.attributes.get("ComplexImageComponent")
@@ -123,8 +140,9 @@ def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:
     """Frames of one kind and orientation together, groups in the order of their first frame."""
     groups: list[tuple[Kind, list[Frame]]] = []
     by_kind: dict[Kind, list[list[Frame]]] = {}
+    known: dict[Hashable, Kind] = {}
     for frame in frames:
-        kind = kind_of(frame)
+        kind = _known_kind(frame, known)
         same_kind = by_kind.setdefault(kind, [])
         for members in same_kind:
             if _same_orientation(frame, members[0]):
@@ -145,6 +163,8 @@ def _split_by_stack(frames: list[Frame]) -> list[list[Frame]]:
     stacks: dict[object, list[Frame]] = {}
     for frame in frames:
         stacks.setdefault(frame.attributes.get("StackID"), []).append(frame)
+    if len(stacks) == 1:
+        return [frames]
     places = [
         {tuple(round(v / SAME_POSITION_MM) for v in frame.plane.position) for frame in stack if frame.plane}
         for stack in stacks.values()
@@ -169,13 +189,16 @@ def split_side_by_side(positions: Sequence[Sequence[Frame]]) -> list[list[Frame]
         return [frames]
     in_plane = np.array([plane.column_direction, plane.row_direction]).T
     reach = SIDE_BY_SIDE * np.array([frames[0].rows, frames[0].columns]) * plane.pixel_spacing
-    offsets = {id(frame): np.array(frame.plane.position) @ in_plane for frame in frames if frame.plane}
-    spread = [np.ptp([offsets[id(frame)] for frame in members], axis=0) for members in positions]
+    planes = {id(frame.plane): frame.plane for frame in frames if frame.plane}  # repetitions share them
+    offsets = {key: np.array(plane.position) @ in_plane for key, plane in planes.items()}
+    spread = [
+        np.ptp([offsets[key] for key in {id(f.plane) for f in members}], axis=0) for members in positions
+    ]
     if np.all(np.array(spread) <= reach):
         return [frames]
 
     def on_top(frame: Frame, other: Frame) -> bool:
-        return bool(np.all(np.abs(offsets[id(frame)] - offsets[id(other)]) <= reach))
+        return bool(np.all(np.abs(offsets[id(frame.plane)] - offsets[id(other.plane)]) <= reach))
 
     stacks = first_fit(frames, on_top)
     if len(stacks) > max(map(len, positions)):

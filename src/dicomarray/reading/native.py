@@ -5,6 +5,10 @@ Nothing but the bytes of the frame is read, so that one frame of a large file co
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from dicomarray.reading.pixel_description import PixelDescription
@@ -13,7 +17,10 @@ from dicomarray.values import Array, StoredType
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 # PS3.5 Annex A.1 to A.3, A.5.
-NATIVE_SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", DEFLATED, BIG_ENDIAN)
+_LITTLE_ENDIAN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
+NATIVE_SYNTAXES = (*_LITTLE_ENDIAN, DEFLATED, BIG_ENDIAN)
+# Whose words are read as this machine has them; a deflated file cannot be read in part.
+_SYNTAXES_BY_ORDER = {"little": _LITTLE_ENDIAN, "big": (BIG_ENDIAN,)}
 # PS3.3 C.7.6.3.1.2 gives the colour transforms for this type only.
 YBR_TYPE = StoredType(bits_allocated=8, bits_stored=8, signed=False)
 # Pixel data has an even length; with words of 16 bits one more may follow.
@@ -76,7 +83,7 @@ def native_frames(
     else:
         words = _room(description, count, out)
         _read_into(source, description, first * frame_bytes, words)
-        if big_endian:
+        if big_endian != (sys.byteorder == "big"):
             words.byteswap(inplace=True)
     shape = (count, *description.frame_shape)
     values = words if description.stored.floating else stored_bits(words, description)
@@ -85,25 +92,49 @@ def native_frames(
     return np.stack([_native_colour(frame, description) for frame in values.reshape(count, -1)])
 
 
+def is_plain(description: PixelDescription) -> bool:
+    """Whether native frames lie in the file as they do in an array of this machine, but for unused bits."""
+    return (
+        description.transfer_syntax in _SYNTAXES_BY_ORDER[sys.byteorder]
+        and description.samples == 1
+        and description.stored.bits_allocated != 1
+        and not description.stored.floating
+    )
+
+
 def stored_bits(words: Array, description: PixelDescription) -> Array:
     """Stored values from whole allocated words: the bits up to High Bit, sign extended (PS3.5 8.1.1).
 
     What stands above High Bit, such as overlays of old files, is cut off.  Any shape; the words, in native
     byte order and of the size of the stored type, become the values in place where they can be written to.
     """
-    stored, dtype = description.stored, description.array_dtype
-    values = words if words.dtype == dtype else words.view(dtype)
-    if stored.bits_stored == 8 * dtype.itemsize:
-        return values
-    unsigned = words.view(np.dtype(f"u{dtype.itemsize}"))
-    room = values if words.flags.writeable else np.empty(words.shape, dtype)
-    if not stored.signed:
-        shifted = np.right_shift(unsigned, description.low_bit, out=room) if description.low_bit else unsigned
-        return np.asarray(np.bitwise_and(shifted, stored.maximum, out=room))
+    return stored_bits_of(description)(words)
+
+
+def stored_bits_of(description: PixelDescription) -> Callable[[Array], Array]:
+    """`stored_bits` for many frames of one description."""
+    stored, dtype, low_bit = description.stored, description.array_dtype, description.low_bit
     above = 8 * dtype.itemsize - 1 - description.high_bit
-    if above:
-        unsigned = np.left_shift(unsigned, above, out=room.view(unsigned.dtype))
-    return np.asarray(np.right_shift(unsigned.view(dtype), above + description.low_bit, out=room))
+    word = np.dtype(f"u{dtype.itemsize}")
+
+    def unsigned(words: Array) -> Array:
+        found, room = words.view(word), _writeable(words, word)
+        shifted = np.right_shift(found, low_bit, out=room) if low_bit else found
+        return np.asarray(np.bitwise_and(shifted, stored.maximum, out=room))
+
+    def signed(words: Array) -> Array:
+        found, room = words.view(word), _writeable(words, word)
+        raised = np.left_shift(found, above, out=room) if above else found
+        return np.asarray(np.right_shift(raised.view(dtype), above + low_bit, out=room.view(dtype)))
+
+    if stored.bits_stored == 8 * dtype.itemsize:
+        return lambda words: words.view(dtype)
+    return signed if stored.signed else unsigned
+
+
+def _writeable(words: Array, word: np.dtype[Any]) -> Array:
+    """The memory of the words, or as much of its own where they cannot be written to."""
+    return words.view(word) if words.flags.writeable else np.empty(words.shape, word)
 
 
 def _is_interleaved_rgb(description: PixelDescription) -> bool:

@@ -14,6 +14,7 @@ from struct import Struct
 from typing import BinaryIO, NamedTuple
 
 from dicomarray.reading.files import PREAMBLE
+from dicomarray.reading.item_layouts import FEW_ITEMS, LONGEST_ALIKE, ItemLayouts, Leaf, Sample
 
 # Most headers fit: one read of the file is enough for them.  Bytes.
 FIRST_READ = 16 * 1024
@@ -92,17 +93,20 @@ class DoubtError(Exception):
 # leaves that open (then items and delimiters are counted).  A plain tuple: a class costs as much as parsing.
 Place = tuple[int, bytes | None, int, int, bool]
 
+# A value in an item: where it starts, its length, and in how many bytes the file tells that.
+_Leaf = tuple[int, int, int]
+
 
 class Window:
     """The bytes of a file from ``base`` on, as far as they were read; it moves along."""
 
     __slots__ = ("_read_at", "base", "data", "end", "size")
 
-    def __init__(self, read_at: Callable[[int, int], bytes], size: int) -> None:
+    def __init__(self, read_at: Callable[[int, int], bytes], size: int, start: bytes | None = None) -> None:
         self._read_at = read_at
         self.size = size
         self.base = 0
-        self.data = read_at(0, FIRST_READ)
+        self.data = read_at(0, FIRST_READ) if start is None else start
         self.end = len(self.data)
 
     def hold(self, place: int, count: int) -> None:
@@ -132,7 +136,9 @@ def window_of(stream: BinaryIO) -> Window:
     return Window(read_at, os.fstat(stream.fileno()).st_size)
 
 
-def element_at(window: Window, place: int, explicit: bool, depth: int = 0) -> Place:
+def element_at(
+    window: Window, place: int, explicit: bool, depth: int = 0, leaves: list[_Leaf] | None = None
+) -> Place:
     """The element that starts at a place; of pixel data the length is what the file says.
 
     Raises
@@ -158,13 +164,16 @@ def element_at(window: Window, place: int, explicit: bool, depth: int = 0) -> Pl
         return tag, vr, value, length, length == UNDEFINED
     if vr not in (b"SQ", None):
         raise DoubtError
-    return tag, vr, value, _after_sequence(window, value, explicit, depth) - value, True
+    return tag, vr, value, _after_sequence(window, value, explicit, depth, leaves) - value, True
 
 
-def _after_sequence(window: Window, place: int, explicit: bool, depth: int) -> int:
+def _after_sequence(
+    window: Window, place: int, explicit: bool, depth: int, leaves: list[_Leaf] | None
+) -> int:
     """The place behind a sequence of undefined length whose items begin at a place (PS3.5 7.5)."""
     if depth > DEEPEST:
         raise DoubtError
+    count, alike = 0, None
     while True:
         window.hold(place, 8)
         group, number, length = _TAG_AND_LENGTH(window.data, place - window.base)
@@ -173,17 +182,58 @@ def _after_sequence(window: Window, place: int, explicit: bool, depth: int) -> i
             return place
         if tag != ITEM:
             raise DoubtError
-        place = _after_item(window, place, explicit, depth) if length == UNDEFINED else place + length
+        count += 1
+        if length != UNDEFINED:
+            if leaves is not None:
+                leaves.append((place, length, 4))
+            place += length
+        elif depth == 0 and count > FEW_ITEMS:
+            alike = alike or _AlikeItems(window, explicit)
+            place = alike.after(place)
+        else:
+            place = _after_item(window, place, explicit, depth, leaves)
 
 
-def _after_item(window: Window, place: int, explicit: bool, depth: int) -> int:
+def _after_item(window: Window, place: int, explicit: bool, depth: int, leaves: list[_Leaf] | None) -> int:
     while True:
         window.hold(place, 8)
         group, number, _ = _TAG_AND_LENGTH(window.data, place - window.base)
         if group << 16 | number == _ITEM_END:
             return place + 8
-        _, _, value, length, _ = element_at(window, place, explicit, depth + 1)
+        _, _, value, length, undefined = element_at(window, place, explicit, depth + 1, leaves)
+        if leaves is not None and not undefined:
+            leaves.append((value, length, 2 if explicit and value - place == 8 else 4))
         place = value + length
+
+
+class _AlikeItems:
+    """Passes by the items of undefined length of one sequence; those that are alike are walked once."""
+
+    def __init__(self, window: Window, explicit: bool) -> None:
+        self._window, self._explicit = window, explicit
+        self._layouts = ItemLayouts()
+        self._longest = 0
+
+    def after(self, place: int) -> int:
+        """The place behind the item that begins at a place."""
+        window = self._window
+        window.hold(place, min(self._longest, window.size - place))
+        found = self._layouts.read(window.data, place - window.base, len(window.data), True)
+        if found is not None:
+            return window.base + found[2]
+        end = _after_item(window, place, self._explicit, 0, None)
+        if end - place <= LONGEST_ALIKE:
+            content = window.bytes_at(place, end - place)
+            # others may be somewhat longer, and are compared in one piece
+            self._longest = max(self._longest, 2 * len(content))
+            self._layouts.learn(content, 0, len(content), True, lambda: self._sample(place, content))
+        return end
+
+    def _sample(self, place: int, content: bytes) -> Sample:
+        leaves: list[_Leaf] = []
+        _after_item(self._window, place, self._explicit, 0, leaves)
+        found = (Leaf(value - place, length, width) for value, length, width in leaves)
+        return Sample(content, tuple(found))
 
 
 @dataclass(frozen=True, slots=True)

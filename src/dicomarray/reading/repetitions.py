@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dicomarray.errors import GeometryError
+from dicomarray.reading.attributes import may_differ
 from dicomarray.reading.frames import Frame
 
 # b-value where the standard attribute is missing: Siemens, GE and Philips classic images.
@@ -79,14 +80,14 @@ def arrange(positions: Positions, split: bool = False) -> Repetitions:
         Where positions hold different numbers of frames, or different time points, and nothing tells which
         is missing, unless ``split`` is set.
     """
+    if all(len(frames) == 1 for frames in positions):
+        return Repetitions([[frames[0] for frames in positions]])
     ordered = [sorted(frames, key=lambda frame: frame.order) for frames in positions]
-    if all(len(frames) == 1 for frames in ordered):
-        return Repetitions([[frames[0] for frames in ordered]])
     if len({len(frames) for frames in ordered}) == 1 and _uneven_time_index(ordered) is None:
         groups, leftover = _groups(ordered, _consistent(ordered)), list[list[Frame]]()
     else:
         groups, leftover = _incomplete(ordered, split)
-    groups.sort(key=_acquisition_order)
+    groups = _by_acquisition(groups)
     axis, coordinates = _axis(groups)
     return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover)
 
@@ -117,6 +118,13 @@ def _distinct(frames: Iterable[Frame], keyword: str) -> set[Hashable]:
         return {value if isinstance(value, Hashable) else repr(value) for value in values}
 
 
+def _differing(frames: Iterable[Frame], keywords: Iterable[str] = ATTRIBUTES) -> list[str]:
+    """Those of some attributes that tell repetitions apart whose values are not the same in all frames."""
+    several = list(frames)
+    may = may_differ([frame.attributes for frame in several], keywords)
+    return [keyword for keyword in may if len(_distinct(several, keyword)) > 1]
+
+
 def _consistent(positions: Positions) -> list[str]:
     """The attributes whose values, taken together, occur equally often at every position."""
 
@@ -128,9 +136,8 @@ def _consistent(positions: Positions) -> list[str]:
         return all(count == counts[0] for count in counts)
 
     chosen: list[str] = []
-    for keyword in ATTRIBUTES:
-        varies = len(_distinct(itertools.chain.from_iterable(positions), keyword)) > 1
-        if varies and same_everywhere([*chosen, keyword]):
+    for keyword in _differing(itertools.chain.from_iterable(positions)):
+        if same_everywhere([*chosen, keyword]):
             chosen.append(keyword)
     return chosen
 
@@ -149,7 +156,7 @@ def _groups(positions: Positions, keywords: Sequence[str]) -> list[list[Frame]]:
 
 def _uneven_time_index(positions: Positions) -> str | None:
     """The attribute that numbers time points, each once at a position, but not the same ones everywhere."""
-    for keyword in _TIME_INDEX:
+    for keyword in _differing(itertools.chain.from_iterable(positions), _TIME_INDEX):
         at_each = [_distinct(frames, keyword) for frames in positions]
         if None in set().union(*at_each) or not _one_each(positions, keyword):
             continue
@@ -231,10 +238,21 @@ def _undecided(positions: Positions) -> GeometryError:
     )
 
 
-def _acquisition_order(group: Sequence[Frame]) -> tuple[Any, ...]:
-    index = time_index(group[0]) or 0
+def _by_acquisition(groups: Iterable[list[Frame]]) -> list[list[Frame]]:
+    """Repetitions in the order of the numbers of their time points; those with one number as acquired."""
+    by_number: dict[int, list[list[Frame]]] = defaultdict(list)
+    for group in groups:
+        by_number[_time_point(group)].append(group)
+    for same in by_number.values():
+        if len(same) > 1:
+            same.sort(key=lambda group: min(map(_sequence, group)))
+    return [group for number in sorted(by_number) for group in by_number[number]]
+
+
+def _time_point(group: Sequence[Frame]) -> int:
+    """The number of the time point of all frames, 0 where they have none or several."""
     constant = all(len(_distinct(group, keyword)) == 1 for keyword in _TIME_INDEX)
-    return (index if constant else 0, min(_sequence(frame) for frame in group))
+    return (time_index(group[0]) or 0) if constant else 0
 
 
 def _sequence(frame: Frame) -> tuple[Any, ...]:
@@ -246,21 +264,24 @@ def _sequence(frame: Frame) -> tuple[Any, ...]:
 
 def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:
     """The axis's name, by the first attribute that is one value in a repetition and varies between them."""
+    differing = set(_differing(itertools.chain.from_iterable(groups), (*ATTRIBUTES, *_ACQUIRED)))
     coordinates: dict[str, list[Any]] = {}
     name = ""
     for axis, keywords in _AXES.items():
-        for keyword in keywords:
+        for keyword in (keyword for keyword in keywords if keyword in differing):
             values = [_distinct(group, keyword) for group in groups]
-            if all(len(value) == 1 for value in values) and len(set().union(*values)) > 1:
+            if all(len(value) == 1 for value in values):
                 coordinates[keyword] = [next(iter(value)) for value in values]
                 name = name or axis
-    return name or "time", coordinates | _starts(groups)
+    return name or "time", coordinates | _starts(groups, differing)
 
 
-def _starts(groups: list[list[Frame]]) -> dict[str, list[Any]]:
+def _starts(groups: list[list[Frame]], differing: set[str]) -> dict[str, list[Any]]:
     """When each repetition began, as its earliest image says: every slice has a time of its own."""
     found: dict[str, list[Any]] = {}
     for keyword in _ACQUIRED:
+        if keyword not in differing:
+            continue
         times = [[frame.attributes.get(keyword) for frame in group] for group in groups]
         if all(isinstance(time, str) for group in times for time in group):
             starts = [min(map(str, group)) for group in times]

@@ -7,18 +7,21 @@ certainty is left to pydicom, as in `part10`: text that is not ASCII, numbers th
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
-from struct import Struct, error, unpack_from
+from struct import Struct, error, unpack
 
 from dicomarray.reading.dictionary import keyword_for_tag, vr_for_tag
-from dicomarray.reading.element_values import ESCAPE, LATIN_1, LONGEST_LIST, Value, decode
+from dicomarray.reading.element_values import BINARY_NUMBERS, ESCAPE, LATIN_1, LONGEST_LIST, Value, decode
+from dicomarray.reading.item_layouts import FEW_ITEMS, Enclosing, ItemLayout, ItemLayouts, Leaf, Sample
+from dicomarray.reading.items import Item, ItemTemplate
 from dicomarray.reading.part10 import DEEPEST, ITEM, LONG_VRS, UNDEFINED, DoubtError
 
 _ITEM_END, _SEQUENCE_END = 0xFFFEE00D, 0xFFFEE0DD
 _TAG_AND_LENGTH = Struct("<HHL").unpack_from
 _EXPLICIT = Struct("<HH2sH").unpack_from
 _LENGTH = Struct("<L").unpack_from
-_NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 _BYTES = frozenset(("OB", "OW", "OF", "OD", "OL", "OV"))
 _NUMBER_TEXT = frozenset(("DS", "IS"))
 _TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI", "DS", "IS"))
@@ -28,7 +31,7 @@ _LONG = frozenset(vr.decode("ascii") for vr in LONG_VRS)
 LONGEST_KEPT, LONGEST_KEPT_SEQUENCE = 64, 512
 
 
-def items_of(content: bytes, undefined: bool, explicit: bool) -> tuple[dict[str, Value], ...]:
+def items_of(content: bytes, undefined: bool, explicit: bool) -> tuple[Mapping[str, Value], ...]:
     """The items of a sequence, by keyword or ``"(GGGG,EEEE)"``, as `plain_value` has them.
 
     Parameters
@@ -53,20 +56,37 @@ def items_of(content: bytes, undefined: bool, explicit: bool) -> tuple[dict[str,
     return items
 
 
+class _Known(dict[bytes, Value]):
+    """Values of one VR by their bytes; what is not known is decoded, or DoubtError."""
+
+    def __init__(self, vr: str) -> None:
+        super().__init__()
+        self._vr = vr
+
+    def __missing__(self, raw: bytes) -> Value:
+        value = _decoded(self._vr, raw)
+        if len(raw) <= LONGEST_KEPT:
+            self[raw] = value
+        return value
+
+
 class _Reader:
     """Reads items at places of some bytes; what was decoded once is kept."""
 
     def __init__(self, data: bytes, explicit: bool) -> None:
         self._data, self._explicit = data, explicit
-        self._known: dict[tuple[str, bytes], Value] = {}
+        self._known = {vr: _Known(vr) for vr in _VRS.values()}
+        self._known_sequences: dict[bytes, tuple[Mapping[str, Value], ...]] = {}
+        self._layouts = ItemLayouts()
+        self._templates: dict[ItemLayout, ItemTemplate] = {}
 
     def items(
         self, place: int, end: int, undefined: bool, depth: int
-    ) -> tuple[tuple[dict[str, Value], ...], int]:
+    ) -> tuple[tuple[Mapping[str, Value], ...], int]:
         """The items from a place on, and where they end: at ``end``, or behind the delimiter before it."""
         if depth > DEEPEST:
             raise DoubtError
-        found = []
+        found: list[Mapping[str, Value]] = []
         while undefined or place < end:
             group, number, length = _TAG_AND_LENGTH(self._data, place)
             tag, place = group << 16 | number, place + 8
@@ -75,11 +95,35 @@ class _Reader:
             if tag != ITEM:
                 raise DoubtError
             item_end = end if length == UNDEFINED else place + length
-            item, place = self._item(place, item_end, length == UNDEFINED, depth)
+            if depth == 0:
+                item, place = self._outer_item(place, item_end, length == UNDEFINED, len(found))
+            else:
+                item, place = self._item(place, item_end, length == UNDEFINED, depth)
             found.append(item)
         if place > end or (not undefined and place != end):
             raise DoubtError
         return tuple(found), place
+
+    def _outer_item(
+        self, place: int, end: int, undefined: bool, before: int
+    ) -> tuple[Mapping[str, Value], int]:
+        """An item that is not inside of others, and where it ends; those that are alike are walked once."""
+        data, alike = self._data, self._layouts.read(self._data, place, end, undefined)
+        if alike is not None:
+            layout, contents, item_end = alike
+            return self._alike(layout, contents), item_end
+        item, item_end = self._item(place, end, undefined, 0)
+        if before >= FEW_ITEMS:
+            self._layouts.learn(
+                data, place, item_end, undefined,
+                lambda: _Places(data, self._explicit, place).of_item(item_end, undefined),
+            )  # fmt: skip
+        return item, item_end
+
+    def _alike(self, layout: ItemLayout, contents: list[bytes]) -> Item:
+        if (template := self._templates.get(layout)) is None:
+            template = self._templates[layout] = ItemTemplate(layout, self._known)
+        return template.item(contents)
 
     def _item(self, place: int, end: int, undefined: bool, depth: int) -> tuple[dict[str, Value], int]:
         item: dict[str, Value] = {}
@@ -106,13 +150,13 @@ class _Reader:
             raise DoubtError
         return item, place
 
-    def _sequence(self, place: int, length: int, depth: int) -> tuple[dict[str, Value], ...]:
+    def _sequence(self, place: int, length: int, depth: int) -> tuple[Mapping[str, Value], ...]:
         if length > LONGEST_KEPT_SEQUENCE:
             return self.items(place, place + length, False, depth)[0]
-        key = ("SQ", self._data[place : place + length])
-        known: tuple[dict[str, Value], ...] | None = self._known.get(key)
+        raw = self._data[place : place + length]
+        known = self._known_sequences.get(raw)
         if known is None:
-            known = self._known[key] = self.items(place, place + length, False, depth)[0]
+            known = self._known_sequences[raw] = self.items(place, place + length, False, depth)[0]
         return known
 
     def _head(self, place: int) -> tuple[int, str, int, int]:
@@ -134,27 +178,60 @@ class _Reader:
     def _value(self, vr: str, place: int, length: int) -> Value:
         if not length:
             return None
-        if vr in _BYTES:
-            return f"<{length} bytes>"
         raw = self._data[place : place + length]
-        if length > LONGEST_KEPT:
-            return _decoded(vr, raw)
-        key = (vr, raw)
-        try:
-            return self._known[key]
-        except KeyError:
-            value = self._known[key] = _decoded(vr, raw)
-            return value
+        return self._known[vr][raw] if length <= LONGEST_KEPT else _decoded(vr, raw)
 
 
-_VRS = {vr.encode("ascii"): vr for vr in ("SQ", "AT", *_NUMBERS, *_BYTES, *_TEXT, *_SINGLE_TEXT)}
+class _Places(_Reader):
+    """Walks an item for where its values lie, instead of what they are."""
+
+    def __init__(self, data: bytes, explicit: bool, start: int) -> None:
+        super().__init__(data, explicit)
+        self._start = start
+        self._leaves: list[Leaf] = []
+        self._within: tuple[Enclosing, ...] = ()
+
+    def of_item(self, end: int, undefined: bool) -> Sample:
+        """The item that starts there and ends at a place, behind its delimiter where it has one."""
+        template, _ = super()._item(self._start, end, undefined, 0)
+        return Sample(self._data[self._start : end], tuple(self._leaves), template)
+
+    def _value(self, vr: str, place: int, length: int) -> Value:
+        width = 4 if vr in _LONG or not self._explicit else 2
+        self._leaves.append(Leaf(place - self._start, length, width, self._within, vr))
+        return self._leaves[-1]
+
+    def _sequence(self, place: int, length: int, depth: int) -> tuple[Mapping[str, Value], ...]:
+        with self._inside(place, length):
+            return self.items(place, place + length, False, depth)[0]
+
+    def _item(self, place: int, end: int, undefined: bool, depth: int) -> tuple[dict[str, Value], int]:
+        if undefined:
+            return super()._item(place, end, True, depth)
+        with self._inside(place, end - place):
+            return super()._item(place, end, False, depth)
+
+    @contextmanager
+    def _inside(self, place: int, length: int) -> Iterator[None]:
+        """What lies here is enclosed by something of this length, which four bytes before it tell."""
+        around = self._within
+        self._within = (*around, Enclosing(place - self._start - 4, length))
+        yield
+        self._within = around
+
+
+_VRS = {vr.encode("ascii"): vr for vr in ("SQ", "AT", *BINARY_NUMBERS, *_BYTES, *_TEXT, *_SINGLE_TEXT)}
 
 
 def _decoded(vr: str, raw: bytes) -> Value:
-    if vr in _NUMBERS:
-        return _numbers(_NUMBERS[vr], raw)
+    if not raw:
+        return None
+    if vr in _BYTES:
+        return f"<{len(raw)} bytes>"
+    if vr in BINARY_NUMBERS:
+        return _numbers(vr, raw)
     if vr == "AT":
-        words = _numbers("H", raw)
+        words = _numbers("US", raw)
         if not isinstance(words, tuple) or len(words) % 2:
             raise DoubtError
         tags = tuple(high << 16 | low for high, low in zip(words[::2], words[1::2], strict=True))
@@ -169,14 +246,12 @@ def _decoded(vr: str, raw: bytes) -> Value:
     return value
 
 
-def _numbers(code: str, raw: bytes) -> Value:
-    size = len(raw)
-    count = size // Struct(f"<{code}").size
-    if count > LONGEST_LIST:
+def _numbers(vr: str, raw: bytes) -> Value:
+    code, size = BINARY_NUMBERS[vr]
+    count, rest = divmod(len(raw), size)
+    if count > LONGEST_LIST or rest:
         raise DoubtError
-    values = unpack_from(f"<{count}{code}", raw)
-    if size != count * Struct(f"<{code}").size:
-        raise DoubtError
+    values = unpack(f"<{count}{code}", raw)
     return values[0] if count == 1 else values
 
 

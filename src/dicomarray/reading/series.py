@@ -17,8 +17,8 @@ from dicomarray.reading.names import check_name
 from dicomarray.reading.options import ReadKeywords, ReadOptions, read_options
 from dicomarray.reading.remote import shown_path
 from dicomarray.reading.stacking import DEFAULTS, Stack, some, stack_frames
-from dicomarray.reading.threads import thread_count
 from dicomarray.storage import Place
+from dicomarray.threads import thread_count
 from dicomarray.volume import Volume
 
 # What is at hand, whatever is missing: for order, and for a template.
@@ -98,8 +98,8 @@ class Series:
         workers
             Threads that read and decode; by default as many as there are processors that may be used.
         pixel_progress
-            Called with the number of images of a volume that are read and that of all, one volume after the
-            other.
+            Called with the number of images of a volume that are read, the bytes of their stored values, and
+            the number of all; one volume after the other.
         options
             How to read: ``units``, ``missing`` and the others of `ReadOptions`.
 

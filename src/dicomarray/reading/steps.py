@@ -1,4 +1,4 @@
-"""The usual case of a plan: a file that has just the elements of the last one, in which some values differ.
+"""A usual case of a plan: a file that has just the elements of the last one, in which some values differ.
 
 Then each value that differs stands behind bytes that are known: the run before it, its tag and its VR.
 """
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from struct import pack
 from typing import Any, NamedTuple
 
-from dicomarray.reading.attributes import ABSENT, Attributes
+from dicomarray.reading.attributes import ABSENT
 from dicomarray.reading.element_values import Value
 from dicomarray.reading.files import PREAMBLE
-from dicomarray.reading.part10 import SHORT_VRS, UNDEFINED, Element, PixelPlace, Window, vr_text
-from dicomarray.reading.runs import LONGEST_KEPT, ChangedError, Found, Plan, Raw, Slot
+from dicomarray.reading.part10 import SHORT_VRS, UNDEFINED, Element, PixelPlace, Place, Window, vr_text
+from dicomarray.reading.runs import LONGEST_KEPT, ChangedError, Plan, Raw, Slot, Taken
 
 
 class _Step(NamedTuple):
-    """Known bytes, and the value behind them: in how many bytes its length is given, and where it goes.
+    """Known bytes, and the element behind them: in how many bytes its length is, and where its value goes.
 
     ``size`` counts the known bytes and those of the length.
     """
@@ -25,6 +25,8 @@ class _Step(NamedTuple):
     content: bytes
     size: int
     length_bytes: int
+    tag: int
+    vr: bytes | None
     slot: Slot | None
 
 
@@ -38,18 +40,19 @@ class Steps(NamedTuple):
 
 
 def make_steps(plan: Plan, raws: Mapping[int, Raw], pixels: PixelPlace | None) -> Steps | None:
-    """The steps through a file with these elements; None where one of them has no fixed form."""
+    """The steps through a file with these elements; None where one of them has no fixed or no usual form."""
     steps: list[_Step] = []
     known = b"DICM"
     for tag, raw in raws.items():
         if tag not in plan.slots:
             known += raw.content
             continue
-        if raw.undefined:
+        slot = plan.slots[tag]
+        if raw.undefined or (slot is not None and raw.vr != slot.vr):
             return None
         length_bytes = 2 if len(raw.head) == 8 and raw.vr is not None else 4
         known += raw.head[:-length_bytes]
-        steps.append(_Step(known, len(known) + length_bytes, length_bytes, plan.slots[tag]))
+        steps.append(_Step(known, len(known) + length_bytes, length_bytes, tag, raw.vr, slot))
         known = b""
     if pixels is not None:
         vr = b"" if pixels.vr is None else pixels.vr.encode("ascii")
@@ -59,8 +62,8 @@ def make_steps(plan: Plan, raws: Mapping[int, Raw], pixels: PixelPlace | None) -
     return Steps(plan, steps, known, pixels)
 
 
-def read_by_steps(window: Window, steps: Steps) -> Found:
-    """What a file has: the same as a whole walk gives.
+def read_by_steps(window: Window, steps: Steps) -> tuple[Taken, list[Place]]:
+    """As `read_by_plan`.
 
     Raises
     ------
@@ -68,11 +71,12 @@ def read_by_steps(window: Window, steps: Steps) -> Found:
         Where the file has other elements.
     """
     plan = steps.plan
-    own: list[Any] = [ABSENT] * len(plan.common.representations)
+    values: list[Any] = [ABSENT] * plan.count
+    elements: list[Place] = []
     place = PREAMBLE
     window.hold(place, 4)
     data, base, end = window.data, window.base, window.end
-    for content, size, length_bytes, slot in steps.steps:
+    for content, size, length_bytes, tag, vr, slot in steps.steps:
         if place + size > end:
             window.hold(place, size)
             data, base, end = window.data, window.base, window.end
@@ -87,14 +91,19 @@ def read_by_steps(window: Window, steps: Steps) -> Found:
                 data, base, end = window.data, window.base, window.end
                 at = place - base
             value = data[at : at + length]
-            own[slot.index] = value if slot.lazy and length <= LONGEST_KEPT else _decoded(plan, slot, value)
+            values[slot.index] = (
+                value if slot.lazy and length <= LONGEST_KEPT else _decoded(plan, slot, value)
+            )
         elif length == UNDEFINED:
             raise ChangedError
+        elements.append((tag, vr, place, length, False))
         place += length
-    return Found(plan.meta, Attributes(plan.common, tuple(own)), _pixels(window, steps, place))
+    return plan.taken(values, _pixels(window, steps, place)), elements
 
 
 def _decoded(plan: Plan, slot: Slot, value: bytes) -> Value:
+    if slot.index >= plan.count_own:
+        raise ChangedError
     return plan.context.value(slot.tag, Element(vr_text(slot.vr), value, len(value)))
 
 

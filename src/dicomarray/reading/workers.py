@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dicomarray.errors import InputError
 from dicomarray.reading.attributes import Common, share
+from dicomarray.reading.files import PathMaker
 from dicomarray.reading.headers import Header, HeaderReader
-from dicomarray.reading.threads import thread_count
+from dicomarray.threads import thread_count
 
 if TYPE_CHECKING:
     import subprocess
 
-# A process takes about half a second to start, the time of ten thousand headers, and handing these over takes
-# a third of the time of reading them: with fewer files, nothing is gained.  Files for each.
+# A process takes a quarter of a second to start, the time of twenty thousand headers, and handing these over
+# takes a third of the time of reading them: with fewer files, little is gained.  Files for each.
 FILES_PER_WORKER = 50_000
 # Beyond so many this process is busy with what the others found.
 MOST_WORKERS = 8
@@ -55,7 +56,7 @@ def read_outcomes(paths: Sequence[Path], names: frozenset[str], workers: int | N
     """
     count = _useful_workers(len(paths)) if workers is None else workers
     reader = HeaderReader(names)
-    if count < 2 or not _can_start() or len(paths) <= CHUNK:
+    if count < 2 or not can_start() or len(paths) <= CHUNK:
         return (outcome_of(reader, path) for path in paths)
     return _read_by_several(paths, names, reader, min(count, -(-len(paths) // CHUNK)))
 
@@ -64,7 +65,7 @@ def _useful_workers(files: int) -> int:
     return min(thread_count(None), MOST_WORKERS, 1 + files // FILES_PER_WORKER)
 
 
-def _can_start() -> bool:
+def can_start() -> bool:
     """Whether `sys.executable` is Python: in a frozen or embedding program it would be that program."""
     return not getattr(sys, "frozen", False) and "python" in Path(sys.executable or "").name.lower()
 
@@ -204,8 +205,9 @@ def serve() -> None:
             waiting.put(None)
 
     threading.Thread(target=take_requests, daemon=True).start()
-    while (paths := waiting.get()) is not None:
-        _send(answers, [_plain(outcome_of(reader, Path(path))) for path in paths])
+    make_path = PathMaker()
+    while (names := waiting.get()) is not None:
+        _send(answers, [_plain(outcome_of(reader, make_path(name))) for name in names])
 
 
 def _plain(outcome: Outcome) -> str | tuple[Any, ...]:

@@ -87,12 +87,12 @@ def test_images_are_counted_anew_for_each_volume(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
     with ImageCounter() as counter:
         clock[0] += 100
-        counter(1, 300)
+        counter(1, 524_288, 300)
         clock[0] += 2
-        counter(100, 300)
-        assert shown.getvalue() == "\rimages read: 100/300, 50/s, 0 min 04 s left\x1b[K"
-        counter(1, 10)
+        counter(100, 52_428_800, 300)
+        assert shown.getvalue() == "\rimages read: 100/300, 52.4 MB, 26.2 MB/s, 50/s, 0 min 04 s left\x1b[K"
+        counter(1, 0, 10)
         clock[0] += 2
-        counter(10, 10)
+        counter(10, 0, 10)
         assert "images read: 10/10, 5/s, 0 min 00 s left" in shown.getvalue()
     assert shown.getvalue().endswith("\r\x1b[K")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dicomarray.errors import InputError
-from dicomarray.reading.files import Skipped, find_files, looks_like_dicom
+from dicomarray.reading.files import PathMaker, Skipped, find_files, looks_like_dicom
 
 
 def fill(folder: Path, *names: str) -> None:
@@ -170,3 +170,12 @@ def test_folder_that_fails_is_skipped_with_a_reason(tmp_path: Path, monkeypatch:
 def test_first_bytes_tell_dicom_from_the_rest(start: bytes, dicom: bool) -> None:
     """PS3.10 7.1: 128 bytes and "DICM"; or a bare data set that begins with a usual first element."""
     assert looks_like_dicom(start) is dicom
+
+
+def test_paths_are_those_of_their_names(tmp_path: Path) -> None:
+    """However they are made: names with dots and spaces, folders in turn, relative ones."""
+    names = ["/a", "/b", "/f/a b", "/f/.hidden", "/f/c.", "/g/a", "/f/a", "x", "y", "./z", "f/x", "f/y"]
+    make_path = PathMaker()
+    for name in [*names, *names]:
+        assert make_path(name) == Path(name)
+        assert hash(make_path(name)) == hash(Path(name))

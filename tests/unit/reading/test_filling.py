@@ -90,12 +90,12 @@ def test_a_series_takes_threads_and_progress_as_load_does(make_series: MakeSerie
     """`volume` and `volumes` give what `load` gives, and tell of every image."""
     folder = make_series(synthetic.stored_values(SHAPE))
     (series,) = scan(folder)
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, ...]] = []
     one = series.volume(workers=workers, pixel_progress=lambda *counts: told.append(counts))
     (same,) = series.volumes(workers=workers, pixel_progress=lambda *counts: told.append(counts))
     assert np.array_equal(one.array, load(folder).array)
     assert np.array_equal(one.array, same.array)
-    assert told.count((SHAPE[0], SHAPE[0])) == 2
+    assert [counts[0] for counts in told].count(SHAPE[0]) == 2
 
 
 @pytest.mark.parametrize("workers", [0, True])
@@ -128,14 +128,19 @@ def test_blocks_of_frames_are_what_single_ones_are(tmp_path: Path, monkeypatch: 
 
 
 def test_progress_counts_to_the_end(make_series: MakeSeries, tmp_path: Path) -> None:
-    """Images done and in all, ascending; for files of one frame and of many."""
-    enhanced(tmp_path / "e" / "enhanced.dcm")
-    for path, count in ((make_series(synthetic.stored_values(SHAPE)), 23), (tmp_path / "e", 40)):
-        told: list[tuple[int, int]] = []
-        load(path, pixel_progress=lambda done, total, told=told: told.append((done, total)))  # type: ignore[misc]
-        assert [total for _, total in told] == [count] * len(told)
-        assert told[-1][0] == count
-        assert [done for done, _ in told] == sorted({done for done, _ in told})
+    """Images done, their bytes and images in all, ascending; for files of one frame and of many."""
+    values = enhanced(tmp_path / "e" / "enhanced.dcm")
+    stored = synthetic.stored_values(SHAPE)
+    for path, count, size in (
+        (make_series(stored), 23, stored[0].nbytes),
+        (tmp_path / "e", 40, 2 * values[0].size),
+    ):
+        told: list[tuple[int, int, int]] = []
+        load(path, pixel_progress=lambda *counts, told=told: told.append(counts))  # type: ignore[misc]
+        done = [images for images, _, _ in told]
+        assert done == sorted(set(done))
+        assert done[-1] == count
+        assert told == [(images, images * size, count) for images in done]
 
 
 def test_no_threads_are_refused() -> None:

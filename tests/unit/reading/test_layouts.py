@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 import synthetic
 from damage import damaged
 from dicomarray.errors import InputError
-from dicomarray.reading import layouts
+from dicomarray.reading import runs
 from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, HeaderReader, read_header
 
 NAMES = DEFAULT_KEYWORDS | {
@@ -147,7 +147,7 @@ def test_attributes_are_a_mapping(ct: Path) -> None:
 
 def test_more_series_than_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layout that was forgotten is made again."""
-    monkeypatch.setattr(layouts, "MOST_LAYOUTS", 2)
+    monkeypatch.setattr(runs, "MOST_SERIES", 2)
     folders = [tmp_path / str(number) for number in range(4)]
     for number, folder in enumerate(folders):
         synthetic.write_series(

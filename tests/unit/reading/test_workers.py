@@ -91,7 +91,7 @@ def test_what_instances_share_is_held_once_whoever_read_it(archive: Path, helped
     for series in scan(archive, workers=3):
         if series.uid.startswith("1.2.") and len(series.instances) == 9:
             held = {id(header.attributes["StudyInstanceUID"]) for header in series.instances}
-            assert len(held) < 5
+            assert len(held) <= 2 * 3  # in each process: for the first file, and for all others
 
 
 def test_processes_that_die_lose_nothing(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:

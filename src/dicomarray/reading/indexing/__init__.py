@@ -3,7 +3,7 @@
 `index` fills and refreshes it, `open_index` gives the catalog that it holds.
 """
 
-from dicomarray.reading.indexing.opening import check_finished, indexed_roots, open_index
+from dicomarray.reading.indexing.opening import check_finished, count_indexed, indexed_roots, open_index
 from dicomarray.reading.indexing.scanning import IndexReport, index
 
-__all__ = ["IndexReport", "check_finished", "index", "indexed_roots", "open_index"]
+__all__ = ["IndexReport", "check_finished", "count_indexed", "index", "indexed_roots", "open_index"]

@@ -117,6 +117,12 @@ def indexed_roots(index_file: PathLike) -> list[Path]:
     return [Path(root) for root in Database(Path(index_file)).roots()]
 
 
+def count_indexed(index_file: PathLike) -> int:
+    """How many instances an index holds; raises as `indexed_roots`."""
+    ((count,),) = Database(Path(index_file)).rows("SELECT coalesce(sum(num_instances), 0) FROM series")
+    return int(count)
+
+
 def check_finished(catalog: Catalog) -> None:
     """Raise InputError for a catalog from an index of which a part is not read to the end."""
     for item in catalog.skipped:

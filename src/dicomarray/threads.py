@@ -1,4 +1,4 @@
-"""Tasks done by several threads: reading and decoding let Python go on with others meanwhile."""
+"""Tasks done by several threads: reading, decoding and writing let Python go on with others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from typing import Generic, TypeVar
 from dicomarray.errors import UsageError
 
 Task = TypeVar("Task")
+# Of `do_each`: most threads, since more would wait for memory and for the entries of one folder, ...
+_MOST_THREADS = 4
+# ... and shares a thread: enough that all end together, so few that handing them out costs nothing.
+_SHARES = 8
 
 
 def thread_count(workers: int | None) -> int:
@@ -58,6 +62,18 @@ def do_all(
         for thread in threads:
             if thread.ident is not None:  # it was started
                 thread.join()
+
+
+def do_each(work: Callable[[Task], None], tasks: Sequence[Task]) -> None:
+    """Do many small tasks by a few threads, several at a time; errors are as those of `do_all`."""
+    workers = min(thread_count(None), _MOST_THREADS)
+    size = max(1, len(tasks) // (workers * _SHARES))
+
+    def do_share(start: int) -> None:
+        for task in tasks[start : start + size]:
+            work(task)
+
+    do_all(do_share, range(0, len(tasks), size), workers)
 
 
 class _Crew(Generic[Task]):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from dicomarray.errors import InputError, UsageError
-from dicomarray.reading.threads import do_all, thread_count
+from dicomarray.threads import do_all, do_each, thread_count
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5, 100])
@@ -73,3 +73,24 @@ def test_what_is_no_number_of_threads_is_refused(workers: object) -> None:
     """Before anything is read."""
     with pytest.raises(UsageError, match="workers"):
         thread_count(workers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 31, 1000])
+def test_small_tasks_are_each_done_once(count: int) -> None:
+    """However they are shared out."""
+    done: list[int] = []
+    do_each(done.append, range(count))
+    assert sorted(done) == list(range(count))
+
+
+def test_the_first_of_the_small_tasks_that_fails_is_told() -> None:
+    """Also where a later one fails sooner, in another thread."""
+
+    def work(task: int) -> None:
+        if task == 3:
+            time.sleep(0.05)
+        if task >= 3:
+            raise InputError(f"task {task}")
+
+    with pytest.raises(InputError, match="task 3"):
+        do_each(work, range(100))
