@@ -202,8 +202,10 @@ def on_dask(archive: Path, output: Path, kinds: dict[str, str], kill_after: floa
 def driver_memory(folder: Path) -> None:
     """The greatest resident memory of the driver, by the number of series, in a run with two workers."""
     code = (
-        "import json, resource, sys, dicomarray\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "import json, sys, dicomarray\n"
+        "def peak():\n"  # not ru_maxrss: that begins with what the process had that started this one
+        "    status = dict(line.split(':', 1) for line in open('/proc/self/status'))\n"
+        "    return int(status['VmHWM'].split()[0]) // 1024\n"
         "scanned = []\n"
         "def finished(entry, total):\n"
         "    scanned or scanned.append(peak())\n"

@@ -1,6 +1,6 @@
-"""A worker process: the side that does the jobs.
+"""The processes of a run: what they do on their side.
 
-Nothing imports this module; `worker.Worker` starts it.
+Nothing imports this module; `processes.start_process` starts its functions.
 """
 
 from __future__ import annotations
@@ -12,18 +12,24 @@ import pickle
 import queue
 import signal
 import sys
+import tempfile
 import threading
+import time
 from typing import IO, Any
 
 from dicomarray.errors import DicomArrayError
+from dicomarray.pipeline.finding import FOUND_ALL, jobs_here
+from dicomarray.pipeline.processes import END_OF_STREAM
 from dicomarray.pipeline.running import forbid_runs
 from dicomarray.pipeline.work import prepare, process
 from dicomarray.pipeline.worker import READY
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# How often it is told how far a scan is: nobody sees more, and each time costs both sides.  Seconds.
+PROGRESS_SECONDS = 0.1
 
 
-def main() -> None:
+def work() -> None:
     """Do the jobs that come on standard input, one after the other, until there are no more."""
     _die_with_parent()
     faulthandler.enable()  # a crash in C code tells on standard error where it was
@@ -41,6 +47,36 @@ def main() -> None:
     with contextlib.suppress(queue.Empty):
         while (job := jobs.get(timeout=idle)) is not None:
             _answer(answers, process(job, task, ready))
+
+
+def find() -> None:
+    """Find the jobs of the search that comes on standard input, and answer with them."""
+    _die_with_parent()
+    faulthandler.enable()
+    searches, answers = _take_over_streams()
+    search, tempfile.tempdir = pickle.load(searches)
+    try:
+        for job in jobs_here(search, _Teller(answers)):
+            _answer(answers, job)
+        _answer(answers, FOUND_ALL)
+    except DicomArrayError as error:
+        _answer(answers, error)
+    # what archives were unpacked to must outlive this process: it belongs to the one that gave us the folder
+    os._exit(0)
+
+
+class _Teller:
+    """Sends on how far the scan is."""
+
+    def __init__(self, answers: IO[bytes]) -> None:
+        self._answers = answers
+        self._told = float("-inf")
+
+    def __call__(self, files: int, size: int = 0, total: int | None = None, /) -> None:
+        now = time.monotonic()
+        if files == total or now - self._told >= PROGRESS_SECONDS:
+            self._told = now
+            _answer(self._answers, (files, size, total))
 
 
 def _take_over_streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -64,7 +100,7 @@ def _read(stream: IO[bytes], jobs: queue.SimpleQueue[Any]) -> None:
     while True:
         try:
             jobs.put(pickle.load(stream))
-        except (EOFError, OSError, pickle.UnpicklingError):
+        except END_OF_STREAM:
             os._exit(1)
 
 

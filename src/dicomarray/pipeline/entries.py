@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from dicomarray.pipeline.packed import Packed
 from dicomarray.storage import Place
 
 Status = Literal["written", "failed"]
@@ -102,10 +103,11 @@ class RunEntry:
 class RunReport:
     """One entry a series (or study), in the order of the catalog.
 
-    ``ledger`` is the file that has them, ``page`` the HTML page that shows them.
+    ``ledger`` is the file that has them, ``page`` the HTML page that shows them.  Entries are made when they
+    are asked for: those of 10,000 series would take 25 MB.
     """
 
-    entries: tuple[RunEntry, ...]
+    entries: Sequence[RunEntry] = field(default_factory=Packed)
     ledger: Place | None = None
     page: Place | None = None
 
@@ -116,12 +118,15 @@ class RunReport:
         return iter(self.entries)
 
     @property
-    def failed(self) -> tuple[RunEntry, ...]:
-        return tuple(entry for entry in self.entries if entry.status == "failed")
+    def failed(self) -> Sequence[RunEntry]:
+        return self._those("failed")
 
     @property
-    def written(self) -> tuple[RunEntry, ...]:
-        return tuple(entry for entry in self.entries if entry.status == "written")
+    def written(self) -> Sequence[RunEntry]:
+        return self._those("written")
+
+    def _those(self, status: Status) -> Sequence[RunEntry]:
+        return Packed(entry for entry in self.entries if entry.status == status)
 
 
 def as_json(entry: RunEntry) -> dict[str, Any]:

@@ -8,8 +8,9 @@ message to a worker is small, and files that changed since the scan are noticed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -103,23 +104,33 @@ class Job:
         )  # fmt: skip
 
 
-def jobs_of(found: Iterable[Series], per: Per, roots: Sequence[Path], output: Path) -> list[Job]:
+def jobs_of(found: Iterable[Series], per: Per, roots: Sequence[Path], output: Path) -> Iterator[Job]:
     """The jobs for the series that have images, in the order of the catalog."""
-    groups: dict[str, list[Series]] = {}
-    for series in found:
-        if not series.is_image:
-            continue
-        if per == "study":
-            groups.setdefault(_study_stem(series), []).append(series)
-        else:
-            groups[_unused(file_stem(series), groups)] = [series]
-    return [_job(stem, group, per, roots, output) for stem, group in groups.items()]
+    images = (series for series in found if series.is_image)
+    for stem, group in _studies(images) if per == "study" else _one_each(images):
+        yield _job(stem, group, per, roots, output)
 
 
-def _unused(stem: str, groups: Mapping[str, object]) -> str:
-    """The stem, or with a number: of 10,000 UIDs two have the same eight digits once in 100 archives."""
-    names = (stem, *(f"{stem}_{number}" for number in range(2, len(groups) + 2)))
-    return next(name for name in names if name not in groups)
+def _studies(images: Iterable[Series]) -> Iterable[tuple[str, list[Series]]]:
+    """The series of each study, by its name."""
+    studies: dict[str, list[Series]] = {}
+    for series in images:
+        studies.setdefault(_study_stem(series), []).append(series)
+    return studies.items()
+
+
+def _one_each(images: Iterable[Series]) -> Iterator[tuple[str, list[Series]]]:
+    """Each series by a name of its own.
+
+    Some get a number: of 10,000 UIDs two have the same eight digits once in 100 archives.
+    """
+    taken: set[str] = set()
+    for series in images:
+        stem = file_stem(series)
+        names = chain([stem], (f"{stem}_{number}" for number in count(2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        yield name, [series]
 
 
 def _study_uid(series: Series) -> str:

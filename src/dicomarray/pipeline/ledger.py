@@ -21,6 +21,7 @@ from dicomarray.errors import InputError
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
 from dicomarray.pipeline.functions import Function, name_of, version_of
 from dicomarray.pipeline.jobs import Job, Task
+from dicomarray.pipeline.packed import Packed
 from dicomarray.reading.files import PathLike
 from dicomarray.storage import Place, Url, place_of
 from dicomarray.version import __version__
@@ -54,9 +55,8 @@ def _mend(path: Path) -> None:
     if not path.exists():
         return
     with path.open("rb+") as file:
-        content = file.read()
-        if not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
+        whole = sum(len(line) for line in file if line.endswith(b"\n"))
+        file.truncate(whole)
 
 
 def run_record(task: Task, function: Function) -> dict[str, Any]:
@@ -137,12 +137,14 @@ def read_entries(path: PathLike | Url) -> list[RunEntry]:
         Where the file is no ledger.
     """
     place = place_of(path)
-    return [entry for entry, _ in _latest(place, place.parent).values()]
+    entries, latest = _read(place, place.parent)
+    return [entries[number] for number, _ in latest.values()]
 
 
-def _latest(path: Place, output: Place) -> dict[str, tuple[RunEntry, str | None]]:
-    """The last entry of each job, by its name, with the settings of the run that made it."""
-    found: dict[str, tuple[RunEntry, str | None]] = {}
+def _read(path: Place, output: Place) -> tuple[Packed[RunEntry], dict[str, tuple[int, str | None]]]:
+    """All entries; and the number of the last one of each job, by its name, with its run's settings."""
+    entries = Packed[RunEntry]()
+    latest: dict[str, tuple[int, str | None]] = {}
     settings = None
     for record in read_records(path):
         try:
@@ -150,16 +152,17 @@ def _latest(path: Place, output: Place) -> dict[str, tuple[RunEntry, str | None]
                 settings = record["settings"]
             else:
                 entry = from_json(record, output)
-                found[entry.name] = (entry, settings)
+                latest[entry.name] = (len(entries), settings)
+                entries.append(entry)
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is damaged: {type(error).__name__} {error}") from error
-    return found
+    return entries, latest
 
 
 def earlier(
     path: Path, output: Place, settings: str | None, jobs: Iterable[Job], count: Callable[[SeriesOutput], int]
-) -> tuple[dict[str, RunEntry], frozenset[str]]:
-    """The entries of jobs that need not be done again, by the name of the job, and the names of failed ones.
+) -> tuple[Packed[RunEntry], frozenset[str]]:
+    """The entries of jobs that need not be done again, and the names of those that failed.
 
     Done are those that were written with the same settings from the same inputs, whose files are there, as
     ``count`` tells.
@@ -169,12 +172,18 @@ def earlier(
     InputError
         Where the file is no ledger.
     """
-    latest = _latest(path, output) if path.exists() else {}
-    found = {}
+    if not path.exists():
+        return Packed(), frozenset()
+    entries, latest = _read(path, output)
+    done = []
     for job in jobs:
-        entry, of_run = latest.get(job.name, (None, None))
-        if entry is None or entry.status != "written" or settings is None or of_run != settings:
+        number, of_run = latest.get(job.name, (None, None))
+        if number is None or settings is None or of_run != settings:
             continue
-        if entry.inputs == job.inputs and all(count(o) == o.count for o in entry.outputs):
-            found[job.name] = entry
-    return found, frozenset(name for name, (entry, _) in latest.items() if entry.status == "failed")
+        entry = entries[number]
+        if entry.status != "written" or entry.inputs != job.inputs:
+            continue
+        if all(count(output) == output.count for output in entry.outputs):
+            done.append(number)
+    failed = frozenset(name for name, (number, _) in latest.items() if entries[number].status == "failed")
+    return entries.picked(done), failed

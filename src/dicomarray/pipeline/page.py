@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from dicomarray.errors import ValuesError
@@ -61,29 +64,31 @@ def _key(entry: RunEntry, result: SeriesOutput) -> str:
     return "/".join(filter(None, (entry.name, result.name)))
 
 
-def _thumbnails(folder: Path, wanted: Collection[str]) -> dict[str, bytes]:
-    """The last picture of each result; a line that a killed run has torn is passed over."""
-    path, found = folder / THUMBNAILS, dict[str, bytes]()
+def _places_of_thumbnails(folder: Path, wanted: Collection[str]) -> dict[str, int]:
+    """Where the last picture of each result is; a line that a killed run has torn is passed over."""
+    path, found = folder / THUMBNAILS, dict[str, int]()
     if not path.exists():
         return found
-    with path.open(encoding="ascii") as file:
+    place = 0
+    with path.open("rb") as file:
         for line in file:
-            try:
-                key, picture = json.loads(line)
+            with contextlib.suppress(ValueError):
+                key, _ = _thumbnail_of(line)
                 if key in wanted:
-                    found[key] = base64.b64decode(picture, validate=True)
-            except ValueError:
-                continue
+                    found[key] = place
+            place += len(line)
     return found
+
+
+def _thumbnail_of(line: bytes) -> tuple[str, bytes]:
+    """The key of a result, and its picture; ValueError where the line is torn."""
+    key, picture = json.loads(line)
+    return key, base64.b64decode(picture, validate=True)
 
 
 def write_report(folder: Path, function: str, entries: Sequence[RunEntry]) -> Path:
     """Write ``report.html`` into a folder; an earlier one is replaced."""
-    counts = {
-        "failed": sum(entry.status == "failed" for entry in entries),
-        "written": sum(entry.status == "written" and not entry.resumed for entry in entries),
-        "kept": sum(entry.resumed for entry in entries),
-    }
+    counts = Counter("kept" if entry.resumed else entry.status for entry in entries)
     started = min((entry.started for entry in entries), default=0.0)
     facts = (
         function,
@@ -91,7 +96,7 @@ def write_report(folder: Path, function: str, entries: Sequence[RunEntry]) -> Pa
         datetime.fromtimestamp(started).astimezone().isoformat(" ", "minutes"),
         f"{sum(entry.seconds for entry in entries):.0f} s of work",
     )
-    shown = tuple((status, count) for status, count in counts.items() if count)
+    shown = tuple((status, counts[status]) for status in ("failed", "written", "kept") if counts[status])
     path = folder / FILE_NAME
     write_page(path, Summary("dicomarray run", facts, shown), _rows(folder, entries))
     return path
@@ -99,23 +104,35 @@ def write_report(folder: Path, function: str, entries: Sequence[RunEntry]) -> Pa
 
 def _rows(folder: Path, entries: Sequence[RunEntry]) -> Iterator[Row]:
     """Failures first: they are what somebody opens the page for."""
-    keys = [_key(entry, result) for entry in entries for result in entry.outputs]
-    pictures = _thumbnails(folder, frozenset(keys[:MOST_THUMBNAILS]))
-    for entry in sorted(entries, key=lambda entry: entry.status != "failed"):
-        yield Row(
-            status="kept" if entry.resumed else entry.status,
-            title=entry.title,
-            facts=(*_facts(entry), ("time", f"{entry.seconds:.1f} s")),
-            reason=entry.error or "",
-            details=entry.traceback or "",
-            warnings=entry.warnings,
-            links=tuple(("output", f"{_key(entry, result)}/") for result in entry.outputs),
-            pictures=tuple(
-                (" ".join(filter(None, (result.name, "before | after"))), pictures[_key(entry, result)])
-                for result in entry.outputs
-                if _key(entry, result) in pictures
-            ),
-        )
+    keys = (_key(entry, result) for entry in entries for result in entry.outputs)
+    places = _places_of_thumbnails(folder, frozenset(islice(keys, MOST_THUMBNAILS)))
+    with (folder / THUMBNAILS).open("rb") if places else contextlib.nullcontext() as file:
+
+        def pictures(entry: RunEntry) -> Iterator[tuple[str, bytes]]:
+            for result in entry.outputs:
+                place = places.get(_key(entry, result))
+                if file is not None and place is not None:
+                    file.seek(place)
+                    caption = " ".join(filter(None, (result.name, "before | after")))
+                    yield caption, _thumbnail_of(file.readline())[1]
+
+        for failed in (True, False):
+            for entry in entries:
+                if (entry.status == "failed") is failed:
+                    yield _row(entry, tuple(pictures(entry)))
+
+
+def _row(entry: RunEntry, pictures: tuple[tuple[str, bytes], ...]) -> Row:
+    return Row(
+        status="kept" if entry.resumed else entry.status,
+        title=entry.title,
+        facts=(*_facts(entry), ("time", f"{entry.seconds:.1f} s")),
+        reason=entry.error or "",
+        details=entry.traceback or "",
+        warnings=entry.warnings,
+        links=tuple(("output", f"{_key(entry, result)}/") for result in entry.outputs),
+        pictures=pictures,
+    )
 
 
 def _facts(entry: RunEntry) -> Iterator[tuple[str, str]]:

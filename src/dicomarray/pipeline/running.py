@@ -5,22 +5,25 @@ Nothing is printed here.  A series that fails costs itself, not the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Unpack
 
 from dicomarray.atomic import refuse_inside
-from dicomarray.conversion.choosing import Inputs, filter_catalog, searched
+from dicomarray.conversion.choosing import Inputs, searched
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.pipeline import ledger
 from dicomarray.pipeline.cluster import on_cluster
 from dicomarray.pipeline.entries import RunEntry, RunReport
 from dicomarray.pipeline.executors import in_turn, side_by_side
+from dicomarray.pipeline.finding import Search, find_jobs
 from dicomarray.pipeline.functions import Function, check_call, load_parameters, reference, resolve
-from dicomarray.pipeline.jobs import Job, Task, jobs_of
+from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.pipeline.options import RunKeywords, RunOptions, run_options
+from dicomarray.pipeline.packed import Packed
 from dicomarray.pipeline.page import put_aside, write_report
 from dicomarray.pipeline.remote import (
     check_urls,
@@ -37,9 +40,7 @@ from dicomarray.pipeline.worker import check_memory_limit
 from dicomarray.reading.catalog import Progress
 from dicomarray.reading.config import Config, selection_of
 from dicomarray.reading.files import PathLike
-from dicomarray.reading.indexing import check_finished
 from dicomarray.reading.options import ReadOptions
-from dicomarray.reading.remote import placeholders
 from dicomarray.storage import Place, Url, local_path, place_of
 from dicomarray.writing.options import WriteOptions
 
@@ -109,23 +110,19 @@ def run(
     check_memory_limit(task)
     _check_output(output, roots, chosen, writing)
     selection_of(config)  # a mistake in it comes before the scan
-    with working_folder(output) as folder:
-        jobs = _jobs(task.roots, folder, config, progress, chosen)
+    with working_folder(output) as folder, _scratch() as scratch:
+        search = Search(task.roots, chosen.index, config, chosen.per, folder)
+        jobs = find_jobs(search, progress, Path(scratch))
         if not jobs:
-            return RunReport(())
+            return RunReport()
         with held(output, folder):
             _check_output(output, roots, chosen, writing)
             return _run(jobs, replace(task, destination=sent_to(output)), called, chosen, finished)
 
 
-def _jobs(
-    roots: Iterable[Place], folder: Path, config: Config, progress: Progress | None, chosen: RunOptions
-) -> list[Job]:
-    """What there is to do; nothing holds the headers of the archive afterwards."""
-    with placeholders(roots, progress) as local:
-        found = filter_catalog(local, config, progress, chosen.index)
-        check_finished(found.catalog)
-        return jobs_of(found.series, chosen.per, local, folder)
+def _scratch() -> TemporaryDirectory[str]:
+    """For what is unpacked while this run needs it; what cannot be removed then is no reason to fail."""
+    return TemporaryDirectory(prefix="dicomarray-", ignore_cleanup_errors=True)
 
 
 def _task(
@@ -174,7 +171,7 @@ def _check_output(output: Place, roots: Iterable[Place], chosen: RunOptions, wri
 
 
 def _run(
-    jobs: Sequence[Job], task: Task, function: Function, chosen: RunOptions, finished: Finished | None
+    jobs: Packed[Job], task: Task, function: Function, chosen: RunOptions, finished: Finished | None
 ) -> RunReport:
     """Everything that is not done yet; the ledger tells it line by line."""
     folder = jobs[0].output.parent
@@ -183,39 +180,50 @@ def _run(
     if chosen.resume and path.exists():
         # what an interrupted run left without an entry, or made of other inputs, is replaced
         task = replace(task, writing=replace(task.writing, overwrite=True))
-    done, failed = dict[str, RunEntry](), frozenset[str]()
+    entries, failed = Packed[RunEntry](), frozenset[str]()
     if chosen.resume:
         done, failed = ledger.earlier(path, output, record["settings"], jobs, counter_of_files(output))
-    entries = {name: replace(entry, resumed=True) for name, entry in done.items()}
-    # what failed comes last: it may take its whole time limit again
-    to_do = sorted((job for job in jobs if job.name not in entries), key=lambda job: job.name in failed)
-    _tidy(folder, to_do)
+        entries = Packed(replace(entry, resumed=True) for entry in done)
+    places: dict[str, int | None] = dict.fromkeys(job.name for job in jobs)
+    places.update((entry.name, number) for number, entry in enumerate(entries))
+    to_do = jobs.picked(_left(places, failed))
+    _tidy(folder, places)
     with ledger_of(path, output) as book, closing(_execute(to_do, task, chosen)) as results:
         book.append({**record, "series": len(jobs), "done_before": len(entries)})
         for result in results:
             entry = put_aside(result, folder)
             book.append(ledger.entry_record(entry))
-            entries[entry.name] = shown = told(entry, output)
+            shown = told(entry, output)
+            places[shown.name] = len(entries)
+            entries.append(shown)
             if finished is not None:
                 finished(shown, len(to_do))
-    done_now = tuple(entries[job.name] for job in jobs if job.name in entries)
-    page = _page(folder, output, record["function"]["name"], done_now) if chosen.report else None
-    return RunReport(done_now, output / ledger.FILE_NAME, page)
+    in_order = entries.picked(place for place in places.values() if place is not None)
+    page = _page(folder, output, record["function"]["name"], in_order) if chosen.report else None
+    return RunReport(in_order, output / ledger.FILE_NAME, page)
 
 
-def _page(folder: Path, output: Place, function: str, entries: tuple[RunEntry, ...]) -> Place:
+def _page(folder: Path, output: Place, function: str, entries: Sequence[RunEntry]) -> Place:
     path = write_report(folder, function, entries)
     if isinstance(output, Url):
         send_file(path, output / path.name)
     return output / path.name
 
 
-def _tidy(output: Path, jobs: Iterable[Job]) -> None:
-    """Take away what an earlier run that was killed left half done."""
-    names = {job.name for job in jobs}
+def _left(places: Mapping[str, int | None], failed: Container[str]) -> Iterator[int]:
+    """The numbers of the jobs without an entry; what failed comes last: it may take its whole time limit."""
+    for late in (False, True):
+        for number, (name, place) in enumerate(places.items()):
+            if place is None and (name in failed) is late:
+                yield number
+
+
+def _tidy(output: Path, places: Mapping[str, int | None]) -> None:
+    """Take away what an earlier run that was killed left half done of jobs without an entry."""
     hidden = {entry.name[1:].partition(".")[0] for entry in output.iterdir() if entry.name.startswith(".")}
-    for name in names & hidden:
-        remove_leftovers(output / name)
+    for name in hidden:
+        if name in places and places[name] is None:
+            remove_leftovers(output / name)
 
 
 def _execute(jobs: Sequence[Job], task: Task, chosen: RunOptions) -> Generator[RunEntry, None, None]:

@@ -1,8 +1,4 @@
-"""A worker process that can be ended: the side of whoever gives it jobs.
-
-`concurrent.futures` cannot end one hanging worker, and `multiprocessing` cannot start one inside of a Dask
-worker; so it is a plain subprocess that gets pickled jobs on its standard input and answers with entries.
-"""
+"""A worker process that can be ended: the side of whoever gives it jobs, which it answers with entries."""
 
 from __future__ import annotations
 
@@ -10,9 +6,7 @@ import contextlib
 import os
 import pickle
 import queue
-import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -21,12 +15,18 @@ from typing import Any
 from dicomarray.errors import UsageError
 from dicomarray.pipeline.entries import RunEntry
 from dicomarray.pipeline.jobs import Job, Task
+from dicomarray.pipeline.processes import (
+    END_OF_STREAM,
+    PATIENCE_SECONDS,
+    how_it_ended,
+    kill_process,
+    send,
+    start_process,
+)
 from dicomarray.pipeline.work import remove_leftovers
 
 # How often a worker's time and memory are looked at, in seconds: memory grows by some 100 MB in that time.
 TICK_SECONDS = 0.1
-# How long a worker may take to end by itself, once it was asked to, in seconds.
-PATIENCE_SECONDS = 2.0
 # A worker that holds more than this part of its limit after a series is replaced before the next one: what
 # the function leaks must not cost the series that comes after.
 LEAK_PART = 0.5
@@ -55,23 +55,17 @@ class Worker:
         UsageError
             Where that fails; the message says why.
         """
-        code = f"import sys; sys.path[:] = {sys.path!r}; from dicomarray.pipeline.child import main; main()"
         with self._guard:
             if self._stopped:
                 raise UsageError("the run was stopped")
-            self._process = process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                process_group=0 if os.name == "posix" else None,  # Ctrl-C is for us, who end it then
-            )
+            self._process = process = start_process("work")
         self._answers = queue.SimpleQueue()
         threading.Thread(target=_read, args=(process, self._answers), daemon=True).start()
-        self._send((self._task, self._idle))
+        send(process, (self._task, self._idle))
         answer = self._answers.get()
         if answer != READY:
-            code_shown = _end_of(self._kill()) if answer is None else str(answer)
-            raise UsageError(f"a worker process could not start: {code_shown}")
+            reason = how_it_ended(process) if answer is None else str(answer)
+            raise UsageError(f"a worker process could not start: {reason}")
 
     def run(self, job: Job) -> RunEntry:
         """Do the job; a process that dies, hangs or takes too much memory costs this job, and is replaced."""
@@ -109,14 +103,12 @@ class Worker:
         return self._process is not None and self._process.poll() is None
 
     def _send(self, message: object) -> None:
-        assert self._process is not None and self._process.stdin is not None
-        # a process that has ended (and whose pipe is closed) is noticed when its answer is awaited
-        with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(pickle.dumps(message))
-            self._process.stdin.flush()
+        assert self._process is not None
+        send(self._process, message)
 
     def _answer(self, clock: float) -> RunEntry | str:
         """The entry, or why there is none; the process is then no more."""
+        assert self._process is not None
         task = self._task
         while True:
             try:
@@ -126,7 +118,7 @@ class Worker:
             if isinstance(answer, RunEntry):
                 return answer
             if answer is None:
-                return f"the worker process died: {_end_of(self._kill())}"
+                return f"the worker process died: {how_it_ended(self._process)}"
             if task.timeout is not None and time.monotonic() - clock > task.timeout:
                 self._kill()
                 return f"took longer than the time limit of {task.timeout:g} s; its process was ended"
@@ -148,21 +140,10 @@ class Worker:
         if limit is not None and self._memory() > limit * LEAK_PART:
             self.end()
 
-    def _kill(self) -> int | None:
-        """End the process and all that it started; its exit code, None where there was no process."""
-        process = self._process
-        if process is None:
-            return None
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.name == "posix":
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-        code = process.wait()
-        with contextlib.suppress(OSError):  # what was not sent yet has nobody to read it
-            if process.stdin is not None:
-                process.stdin.close()
-        return code
+    def _kill(self) -> None:
+        """End the process, if there is one, and all that it started."""
+        if self._process is not None:
+            kill_process(self._process)
 
 
 def _read(process: subprocess.Popen[bytes], answers: queue.SimpleQueue[Any]) -> None:
@@ -172,20 +153,9 @@ def _read(process: subprocess.Popen[bytes], answers: queue.SimpleQueue[Any]) -> 
         while True:
             try:
                 answers.put(pickle.load(stream))
-            except (EOFError, OSError, pickle.UnpicklingError):
+            except END_OF_STREAM:
                 answers.put(None)
                 return
-
-
-def _end_of(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"it exited with code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = "unknown"
-    hint = ", often because the system ran out of memory" if name == "SIGKILL" else ""
-    return f"signal {-code} ({name}){hint}"
 
 
 def resident_memory(process: int) -> int:
