@@ -8,17 +8,19 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dicomarray.errors import InputError
-from dicomarray.pipeline import RunEntry, RunReport
 from dicomarray.reading.archives import unpacked_members
-from dicomarray.reading.files import Skipped
-from dicomarray.reading.indexing import IndexReport
 from dicomarray.reading.remote import shown_path
-from dicomarray.reading.series import Series
-from dicomarray.storage import Place
-from dicomarray.writing.dicom import WriteReport
+
+if TYPE_CHECKING:  # a command loads what it does, not what others report
+    from dicomarray.pipeline import RunEntry, RunReport
+    from dicomarray.reading.files import Skipped
+    from dicomarray.reading.indexing import IndexReport
+    from dicomarray.reading.series import Series
+    from dicomarray.storage import Place
+    from dicomarray.writing.dicom import WriteReport
 
 COLUMNS = ("Modality", "SeriesNumber", "SeriesDescription", "Manufacturer")
 # Reasons for skipped files are grouped; of each, so many files are named.
