@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from pydicom import dcmwrite
@@ -14,6 +15,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomarray.atomic import new_folder, refuse_inside
 from dicomarray.errors import OutputError, TemplateError, ValuesError
+from dicomarray.threads import do_each
 from dicomarray.values import Array
 from dicomarray.version import __version__
 from dicomarray.writing import lossy
@@ -26,7 +28,7 @@ from dicomarray.writing.heads import Head, read_head
 from dicomarray.writing.layout import encode_files
 from dicomarray.writing.mosaics import check_headers, for_mosaics
 from dicomarray.writing.options import WriteOptions, private_block
-from dicomarray.writing.plan import image_uids, make_images, make_plan
+from dicomarray.writing.plan import image_maker, image_uids, make_plan
 from dicomarray.writing.repeated import Repeated, pixel_words, tags_of
 from dicomarray.writing.request import WriteRequest
 from dicomarray.writing.template import UNREADABLE, Template, read_header, read_template, reason
@@ -105,8 +107,8 @@ def write_series(
     report = report_of(template, encoding, plan, uids, output)
     with new_folder(output, options.overwrite, is_result) as folder:
         paths = [folder / file.name for file in report.files]
-        images = make_images(template, encoding, plan, uids, request)
-        _write_files(paths, images, template.heads, plan, options)
+        image_of = image_maker(template, encoding, plan, uids, request)
+        _write_files(paths, image_of, template.heads, plan, options)
         if check is not None:
             check(paths, report)
     return report
@@ -190,20 +192,29 @@ def _file_names(count: int) -> list[str]:
 
 def _write_files(
     paths: Sequence[Path],
-    images: Iterable[SliceOutput],
+    image_of: Callable[[int], SliceOutput],
     heads: Sequence[Head | None],
     plan: SeriesPlan,
     options: WriteOptions,
 ) -> None:
-    """All files, each with a header made after an earlier one where that can be."""
+    """All files, by several threads, each with a header made after an earlier one where that can be."""
     repeated = Repeated(plan, bool(options.keep_private))
-    for path, image, known in zip(paths, images, heads, strict=True):
-        head = _usual_head(known, image, plan, options, repeated)
-        header = None if head is None else repeated.header(head, image)
+    models = Lock()
+
+    def write(index: int) -> None:
+        path, image = paths[index], image_of(index)
+        with models:  # whoever comes while the first header is derived, waits for it
+            head = _usual_head(heads[index], image, plan, options, repeated)
+            header = None if head is None else repeated.header(head, image)
+            if head is not None and header is None:
+                _derive_file(path, plan, image, options, repeated, head)
+                return
         if header is None:
-            _derive_file(path, plan, image, options, repeated, head)
+            _derive_file(path, plan, image, options, repeated, None)
         else:
             _write_bytes(path, header, pixel_words(image))
+
+    do_each(write, range(len(paths)))
 
 
 def _usual_head(
@@ -224,10 +235,14 @@ def _write_bytes(path: Path, header: bytes, pixels: Array) -> None:
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
         try:
-            for part in (header, words.data, b"\0" * (words.size % 2)):
-                rest = memoryview(part)
-                while rest:
-                    rest = rest[os.write(file, rest) :]
+            rest = [memoryview(part) for part in (header, words.data, b"\0" * (words.size % 2))]
+            while rest:
+                # in one call where the system can: a file begun with a few bytes takes longer to write
+                written = os.writev(file, rest) if hasattr(os, "writev") else os.write(file, rest[0])
+                while rest and written >= len(rest[0]):
+                    written -= len(rest.pop(0))
+                if rest:
+                    rest[0] = rest[0][written:]
         finally:
             os.close(file)
     except OSError as error:

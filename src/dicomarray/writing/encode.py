@@ -18,7 +18,7 @@ import numpy as np
 from dicomarray.errors import UsageError, ValuesError
 from dicomarray.values import Array, Rescale, StoredType
 from dicomarray.writing import decimals
-from dicomarray.writing.quantise import invert, is_whole, quantise
+from dicomarray.writing.quantise import PIECE, invert, is_whole, quantise
 from dicomarray.writing.shifted import Shifted
 
 Mode = Literal["auto", "stored", "full-range"]
@@ -29,6 +29,8 @@ GREATEST_INTEGER = 2**53
 # Slope and intercept are rounded to 16 characters in turn until the range fits.  Two rounds do, unless the
 # range is so narrow beside its distance from zero that 16 characters cannot tell its ends apart.
 ROUNDING_ROUNDS = 8
+# Numbers nearer to a stored value than this part of a step are rounded to it.
+HALF_STEP = 0.5
 
 
 class RescaleLimit(Enum):
@@ -192,7 +194,13 @@ def _numbers(array: Array, fill: float | None) -> _Numbers:
 
 def _ends(array: Array) -> tuple[tuple[float, float], ...]:
     """Of each image; a NaN is the least and the greatest of all."""
-    return tuple((image.min().item(), image.max().item()) for image in array)
+    axes = tuple(range(1, array.ndim))
+    step = max(1, PIECE * len(array) // array.size)  # small images together: a call takes longer than they
+    ends: list[tuple[float, float]] = []
+    for start in range(0, len(array), step):
+        images = array[start : start + step]
+        ends += zip(images.min(axis=axes).tolist(), images.max(axis=axes).tolist(), strict=True)
+    return tuple(ends)
 
 
 def _filled(array: Array, fill: float | None) -> _Numbers:
@@ -267,7 +275,7 @@ def _chosen(numbers: _Numbers, mode: Mode, stored: StoredType, limit: RescaleLim
         return (decimals.at_least(max(ends)) if max(ends) > 0 else "1"), "0"
     if low == high:
         fits = whole and stored.minimum <= low <= stored.maximum
-        return "1", "0" if fits else decimals.nearest(low)
+        return ("1", "0") if fits else _constant(low)
     return _stretched(low, high, stored)
 
 
@@ -280,6 +288,15 @@ def _whole_intercept(low: int, high: int, stored: StoredType, limit: RescaleLimi
     return text if narrow and limit is RescaleLimit.FREE else None
 
 
+def _constant(value: float) -> tuple[str, str]:
+    """Slope and intercept for one value: the intercept tells it, the slope what 16 characters leave over."""
+    intercept = decimals.nearest(value)
+    if abs(value - float(intercept)) <= HALF_STEP:  # with slope 1
+        return "1", intercept
+    intercept = decimals.at_most(value)
+    return decimals.nearest(value - float(intercept)), intercept
+
+
 def _stretched(low: float, high: float, stored: StoredType) -> tuple[str, str]:
     """Slope and intercept that put low..high over the whole stored range; rounded so that both ends fit."""
     span = stored.maximum - stored.minimum
@@ -290,7 +307,7 @@ def _stretched(low: float, high: float, stored: StoredType) -> tuple[str, str]:
         slope = decimals.at_least(step)
         intercept = decimals.at_most(low - stored.minimum * float(slope))
         top = (high - float(intercept)) / float(slope)
-        if top < stored.maximum + 0.5:
+        if top < stored.maximum + HALF_STEP:
             return slope, intercept
         step = float(slope) * (top - stored.minimum) / span
     raise ValuesError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -81,16 +81,18 @@ def image_uids(template: Template, plan: SeriesPlan, options: WriteOptions) -> t
     )
 
 
-def make_images(
+def image_maker(
     template: Template, encoding: Encoding, plan: SeriesPlan, uids: Sequence[str], request: WriteRequest
-) -> Iterator[SliceOutput]:
-    """The images in the array's order, each made when it is asked for."""
+) -> Callable[[int], SliceOutput]:
+    """What makes the image of an index: its stored values may be a copy, which lasts as long as the image."""
     numbers = instance_numbers(template.instance_numbers)
     users = Counter((source.path, source.frame) for source in request.sources if plan.grid is not None)
     # a PET is decay corrected by the times of its images (PS3.3 C.8.9.4); repetitions are told apart by them
     timed = plan.kind.series_time_kept or request.array.ndim == 4
-    for index, source in enumerate(request.sources):
-        yield SliceOutput(
+
+    def make(index: int) -> SliceOutput:
+        source = request.sources[index]
+        return SliceOutput(
             stored=encoding.stored[index],
             ends=encoding.ends[index],
             stored_type=template.stored[index],
@@ -101,6 +103,8 @@ def make_images(
             index=index,
             timeless=source.plane is not None and not timed and users[source.path, source.frame] > 1,
         )
+
+    return make
 
 
 def instance_numbers(found: Sequence[str]) -> list[int | None]:

@@ -141,7 +141,7 @@ def _seen(files: Sequence[Path]) -> list[_Seen]:
     last: Head | None = None
     for index, path in enumerate(files):
         try:
-            head = read_head(Path(path), last)
+            head = read_head(path, last)
         except OSError:
             head = None  # pydicom tells what is wrong with it
         last = head or last

@@ -113,6 +113,15 @@ def test_a_constant_image_has_slope_one(value):
     assert decoded(encoding) == pytest.approx(np.full((1, 2, 2), value), rel=1e-13)
 
 
+@pytest.mark.parametrize("value", [-1000000054099968.0, 1.2345678901234567e20, -98765432109876543210.0])
+@pytest.mark.parametrize("stored", [StoredType(16, 2, False), StoredType(16, 2, True), U12])
+def test_a_constant_too_long_for_an_intercept_needs_a_slope(value, stored):
+    """16 characters tell it only roughly; the rest is one step."""
+    encoding = encode(np.full((1, 2, 2), value), "auto", stored, ONE)
+    assert len(encoding.intercept) <= 16
+    assert decoded(encoding) == pytest.approx(np.full((1, 2, 2), value), rel=1e-15)
+
+
 def test_float32_is_compared_as_float32():
     """0.1 as float32 is not 0.1, but a float32 array cannot tell them apart."""
     array = np.array([[[1, 2, 3]]], np.float32) * np.float32(0.1)

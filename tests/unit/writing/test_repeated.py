@@ -330,3 +330,22 @@ def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OutputError, match="No space left"):
         write_series(stored, files, tmp_path / "results" / "out", values="stored")
     assert list((tmp_path / "results").iterdir()) == []
+
+
+@pytest.mark.parametrize("gathers", [True, False])
+def test_a_write_that_takes_a_part_is_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gathers: bool
+) -> None:
+    """With one call for header and pixels, and where the system has none: no byte is lost or doubled."""
+    write = os.write
+
+    def some(file: int, parts: Sequence[Any]) -> int:
+        return write(file, b"".join(parts)[:5])
+
+    if gathers:
+        monkeypatch.setattr(os, "writev", some, raising=False)
+    else:
+        monkeypatch.delattr(os, "writev", raising=False)
+        monkeypatch.setattr(os, "write", lambda file, part: some(file, [part]))
+    dicom._write_bytes(tmp_path / "file", b"the header", np.arange(11, dtype=np.uint8))
+    assert (tmp_path / "file").read_bytes() == b"the header" + bytes([*range(11), 0])
