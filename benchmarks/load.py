@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -243,13 +244,18 @@ class Scene:
 
 
 def compare(title: str, runs: int, contenders: dict[str, Work | None]) -> None:
-    """Print the median seconds of each, in turns, as rows of the table."""
+    """Print the median seconds of each, in turns, as rows of the table.
+
+    Each turn has an order of its own: whoever comes after a contender that leaves much memory to be freed
+    loses time by it.
+    """
     present = {name: work for name, work in contenders.items() if work is not None}
     times: dict[str, list[float]] = {name: [] for name in present}
+    order = random.Random(1)
     for turn in range(runs + 1):
-        for name, work in present.items():
+        for name in order.sample(list(present), len(present)):
             start = time.perf_counter()
-            work()
+            present[name]()
             if turn:  # the first turn warms the cache
                 times[name].append(time.perf_counter() - start)
     own = statistics.median(times["dicomarray"])
