@@ -40,6 +40,13 @@ def straight(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+def ramp(folder: Path) -> list[Path]:
+    """A series whose files differ in nothing that has another length."""
+    words = np.arange(COUNT * ROWS * COLUMNS, dtype=np.uint16).reshape(COUNT, ROWS, COLUMNS)
+    own = [{"SOPInstanceUID": f"1.2.{100 + index}", "InstanceNumber": 100 + index} for index in range(COUNT)]
+    return synthetic.write_series(folder, words, each=own, common={"ImagePositionPatient": [0, 0, 100]})
+
+
 def by_pydicom(paths: list[Path]) -> Array:
     """Stored values, the bits above High Bit cut off, times slope plus intercept."""
     images = []
@@ -99,16 +106,14 @@ def test_files_of_several_kinds_have_pydicoms_values(
 @pytest.mark.parametrize("workers", [1, 3])
 def test_most_files_of_a_series_are_read_straight(tmp_path: Path, straight: list[str], workers: int) -> None:
     """All but the first ones, from which it is learnt what they are like."""
-    words = np.arange(COUNT * ROWS * COLUMNS, dtype=np.uint16).reshape(COUNT, ROWS, COLUMNS)
-    paths = synthetic.write_series(tmp_path / "s", words)
+    paths = ramp(tmp_path / "s")
     assert np.array_equal(load(tmp_path / "s", workers=workers).array, by_pydicom(paths))
     assert len(straight) >= COUNT // 2
 
 
 def test_a_file_that_changed_is_looked_at_again(tmp_path: Path, straight: list[str]) -> None:
     """One with another time is read as a whole; one that grew has its own place of pixels."""
-    words = np.arange(COUNT * ROWS * COLUMNS, dtype=np.uint16).reshape(COUNT, ROWS, COLUMNS)
-    paths = synthetic.write_series(tmp_path / "s", words)
+    paths = ramp(tmp_path / "s")
     (series,) = scan(tmp_path / "s")
     stack = series.stack()
     os.utime(paths[7], (1, 1))
