@@ -10,6 +10,9 @@ from typing import Generic, TypeVar
 from dicomarray.errors import UsageError
 
 Task = TypeVar("Task")
+# Called with the number of images that are done, the bytes of their stored values and the number of all
+# images, by the thread that asked for them.
+PixelProgress = Callable[[int, int, int], None]
 # Of `do_each`: most threads, since more would wait for memory and for the entries of one folder, ...
 _MOST_THREADS = 4
 # ... and shares a thread: enough that all end together, so few that handing them out costs nothing.
@@ -64,8 +67,26 @@ def do_all(
                 thread.join()
 
 
-def do_each(work: Callable[[Task], None], tasks: Sequence[Task]) -> None:
-    """Do many small tasks by a few threads, several at a time; errors are as those of `do_all`."""
+class ImageCount:
+    """Counts the images that are done, each of so many bytes, and tells of them."""
+
+    def __init__(self, tell: PixelProgress | None, total: int, image_bytes: int) -> None:
+        self._tell, self._total, self._image_bytes, self._done = tell, total, image_bytes, 0
+
+    def add(self, images: int) -> None:
+        """So many more are done."""
+        self._done += images
+        if images and self._tell is not None:
+            self._tell(self._done, self._done * self._image_bytes, self._total)
+
+
+def do_each(
+    work: Callable[[Task], None], tasks: Sequence[Task], done: Callable[[int], None] = lambda _: None
+) -> None:
+    """Do many small tasks by a few threads, several at a time; ``done`` is told how many more are done.
+
+    Errors are those of `do_all`.
+    """
     workers = min(thread_count(None), _MOST_THREADS)
     size = max(1, len(tasks) // (workers * _SHARES))
 
@@ -73,7 +94,7 @@ def do_each(work: Callable[[Task], None], tasks: Sequence[Task]) -> None:
         for task in tasks[start : start + size]:
             work(task)
 
-    do_all(do_share, range(0, len(tasks), size), workers)
+    do_all(do_share, range(0, len(tasks), size), workers, lambda start: done(min(size, len(tasks) - start)))
 
 
 class _Crew(Generic[Task]):

@@ -79,8 +79,10 @@ def test_what_is_no_number_of_threads_is_refused(workers: object) -> None:
 def test_small_tasks_are_each_done_once(count: int) -> None:
     """However they are shared out."""
     done: list[int] = []
-    do_each(done.append, range(count))
+    told: list[int] = []
+    do_each(done.append, range(count), told.append)
     assert sorted(done) == list(range(count))
+    assert sum(told) == count
 
 
 def test_the_first_of_the_small_tasks_that_fails_is_told() -> None:

@@ -53,7 +53,7 @@ def to_dicom(options: argparse.Namespace) -> int:
     beside = Path(options.input_npy).with_suffix(".json")
     if options.input_json is None and beside.is_file():
         _warn([f"{beside} is not used; with --input-json a normalization is undone, the geometry checked"])
-    with Counter("files scanned") as counter:
+    with Counter("files scanned") as counter, ImageCounter("images written, then read back") as images:
         report = dicomarray.to_dicom(
             options.input_npy,
             options.input_dicom,
@@ -64,6 +64,7 @@ def to_dicom(options: argparse.Namespace) -> int:
             affine=options.affine,
             units=options.units,
             progress=counter,
+            pixel_progress=images,
             **_given(options, WRITE_NAMES),
         )
     print("\n".join(rendering.write_lines(report)))

@@ -61,16 +61,17 @@ class Counter:
 
 
 class ImageCounter:
-    """Shows how many images are read, their bytes, the rate and the time left; anew for each volume."""
+    """Shows how many images are done, their bytes, the rate and the time left; anew for each volume."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "images read") -> None:
+        self._text = text
         self._counter: Counter | None = None
         self._done = 0
 
     def __call__(self, done: int, size: int, total: int, /) -> None:
-        """So many of the images of a volume are read, with so many bytes."""
+        """So many of the images of a volume are done, with so many bytes."""
         if self._counter is None or done <= self._done:
-            self._counter = Counter("images read")  # it takes the time from here on
+            self._counter = Counter(self._text)  # it takes the time from here on
         self._counter(done, size, total)
         self._done = done
 

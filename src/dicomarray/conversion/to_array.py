@@ -22,13 +22,12 @@ from dicomarray.errors import DataError, InputError, UsageError
 from dicomarray.reading.assemble import assemble, assemble_in_file
 from dicomarray.reading.catalog import Progress
 from dicomarray.reading.files import PathLike
-from dicomarray.reading.filling import PixelProgress
 from dicomarray.reading.options import ReadKeywords, read_options
 from dicomarray.reading.regrid import changes_grid
 from dicomarray.reading.series import Series
 from dicomarray.reading.stacking import Stack
 from dicomarray.storage import local_path
-from dicomarray.threads import thread_count
+from dicomarray.threads import PixelProgress, thread_count
 from dicomarray.values import Normalization
 from dicomarray.volume import Volume, array_and_sidecar
 

@@ -28,6 +28,7 @@ from dicomarray.reading.series import KEEP
 from dicomarray.reading.stacking import Stack
 from dicomarray.sidecar import Sidecar
 from dicomarray.storage import local_path
+from dicomarray.threads import PixelProgress
 from dicomarray.values import Array
 from dicomarray.volume import Volume
 from dicomarray.writing.dicom import WriteReport, write_series
@@ -48,6 +49,7 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     affine: ArrayLike | PathLike | None = None,
     units: str | None = None,
     progress: Progress | None = None,
+    pixel_progress: PixelProgress | None = None,
     **options: Unpack[WriteKeywords],
 ) -> WriteReport:
     """Write an array as a new series derived from a template series.
@@ -67,6 +69,11 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     units
         Of the array's values, if not the template's: ``"HU"``, ``"US"`` (unspecified) and the other Rescale
         Types (PS3.3 C.11.1.1.2); for PET its Units: ``"GML"`` (SUV), ``"BQML"``, ... (C.8.9.1.1.3).
+    progress
+        Called with the number of files of the template's folder that were looked at.
+    pixel_progress
+        Called with the number of images that are written, their bytes, and the number of all; and again for
+        those that are read back, where the series is verified.
     options
         How to write: ``values``, ``verify``, ``overwrite`` and the others of `WriteOptions`.
 
@@ -95,10 +102,10 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     matrix = None if affine is None else read_affine(affine)
     stack = template.stack(KEEP, volume)
     with whole(frame.header for frame in stack.frames):
-        return write_like(array, notes, stack, output, checked, matrix, units)
+        return write_like(array, notes, stack, output, checked, matrix, units, progress=pixel_progress)
 
 
-def write_like(
+def write_like(  # noqa: PLR0913 - as `to_dicom`
     array: Array,
     notes: Sidecar | None,
     stack: Stack,
@@ -106,6 +113,8 @@ def write_like(
     options: WriteOptions,
     affine: Matrix | None = None,
     units: str | None = None,
+    *,
+    progress: PixelProgress | None = None,
 ) -> WriteReport:
     """`to_dicom` with a template that is found already, and an array that a sidecar may describe."""
     mode = options.values
@@ -117,13 +126,13 @@ def write_like(
     request = as_files(request, stack)
 
     def check(files: Sequence[Path], report: WriteReport) -> None:
-        verify_series(files, placed.array, stack, report, stored=mode == "stored", grid=placed.grid)
+        verify_series(files, placed.array, stack, report, mode == "stored", placed.grid, progress)
 
     sop_class = stack.frames[0].header.text("SOPClassUID") or ""
     write = write_multiframe if is_multiframe(sop_class) else write_series
     # what places the slices of a mosaic is private: only reading tells whether all of it is still there
     verify = options.verify or request.tiled
-    report = write(request, output, replace(options, values=mode), check if verify else None)
+    report = write(request, output, replace(options, values=mode), check if verify else None, progress)
     return replace(report, warnings=placed.warnings + told + report.warnings)
 
 

@@ -16,6 +16,7 @@ from dicomarray.reading.catalog import scan
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.series import KEEP, Series, volume_lines
 from dicomarray.reading.stacking import Stack
+from dicomarray.threads import PixelProgress
 from dicomarray.values import Array
 from dicomarray.volume import Volume
 from dicomarray.writing.classes import mapped_only
@@ -33,8 +34,11 @@ def verify_series(
     report: WriteReport,
     stored: bool,
     grid: StackGeometry | None = None,
+    progress: PixelProgress | None = None,
 ) -> None:
     """Read a written series back, and compare it with what was asked for; ``grid`` is where it is to lie.
+
+    ``progress`` is told of the images that are read.
 
     Raises
     ------
@@ -42,7 +46,7 @@ def verify_series(
         Where values are off by more than the report says, the geometry or a UID is another.
     """
     try:
-        read = _read_back(_identified(files, template, report), stored)
+        read = _read_back(_identified(files, template, report), stored, progress)
         _compare_geometry(read.geometry, grid or template.geometry, array.shape)
         _compare_values(_mapped(read, files, template, report, stored), array, report)
     except (InputError, HeaderError, GeometryError, PixelError) as error:
@@ -66,13 +70,14 @@ def _identified(files: Sequence[Path], template: Stack, report: WriteReport) -> 
     return catalog[0]
 
 
-def _read_back(series: Series, stored: bool) -> Volume:
+def _read_back(series: Series, stored: bool, progress: PixelProgress | None) -> Volume:
     stacks = series.stacks(KEEP)
     if len(stacks) != 1:
         raise VerificationError(
             f"the written series reads back as {len(stacks)} volumes:\n" + "\n".join(volume_lines(stacks))
         )
-    return assemble(stacks[0], ReadOptions(units="stored") if stored else ReadOptions())
+    options = ReadOptions(units="stored") if stored else ReadOptions()
+    return assemble(stacks[0], options, progress=progress)
 
 
 def _mapped(read: Volume, files: Sequence[Path], template: Stack, report: WriteReport, stored: bool) -> Array:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dicomarray.reading.attributes import may_differ
 from dicomarray.reading.element_values import Value
-from dicomarray.reading.filling import Job, PixelProgress, read_array, write_array
+from dicomarray.reading.filling import Job, read_array, write_array
 from dicomarray.reading.frames import Frame
 from dicomarray.reading.headers import ACQUISITION, IDENTITY
 from dicomarray.reading.modality import RGB, Values, values_of
@@ -21,6 +21,7 @@ from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.regrid import regrid
 from dicomarray.reading.remote import whole
 from dicomarray.reading.stacking import DEFAULTS, Stack
+from dicomarray.threads import PixelProgress
 from dicomarray.values import Array, Normalization
 from dicomarray.volume import Volume
 

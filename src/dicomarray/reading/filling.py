@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +21,7 @@ from dicomarray.reading.native import NATIVE_SYNTAXES
 from dicomarray.reading.pixels import FrameReader
 from dicomarray.reading.stacking import Stack
 from dicomarray.reading.targets import ArrayTarget, FileTarget, Mask, ScratchMemory, Target
-from dicomarray.threads import do_all, thread_count
+from dicomarray.threads import ImageCount, PixelProgress, do_all, thread_count
 from dicomarray.values import Array
 
 # Small native frames are read so many bytes at a time: they stay in the cache until they are converted.
@@ -32,10 +32,6 @@ TASKS_PER_WORKER = 16
 LARGEST_TASK_BYTES = 1 << 25
 # Less is read, or decoded, in about the time in which threads start.  Bytes of stored values.
 SMALL_NATIVE_BYTES, SMALL_COMPRESSED_BYTES = 1 << 23, 1 << 18
-
-# Called with the number of images that are done, the bytes of their stored values and the number of all
-# images, by the thread that asked for them.
-PixelProgress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +90,8 @@ class _Part:
 def _fill(job: Job, target: Target) -> None:
     """Read all images, in the order of the array as far as several threads keep one."""
     frames = job.stack.frames
-    filler, files, progress = _Filler(job, target), ImageFiles(), _Progress(job)
+    filler, files = _Filler(job, target), ImageFiles()
+    count = ImageCount(job.progress, len(frames), _frame_bytes(frames[0]))
     workers, most = _division(job)
 
     def work(task: Sequence[_Part]) -> None:
@@ -105,22 +102,25 @@ def _fill(job: Job, target: Target) -> None:
             with opened as reader:
                 filler.read(reader, part.members)
 
+    def done(task: Sequence[_Part]) -> None:
+        count.add(sum(len(part.members) for part in task))
+
     pending: list[_Part] = []
     for members in _by_file(frames):
         first = frames[members[0]]
         if filler.started and (len(members) <= most or first.tile is not None):
             pending.append(_Part(first.header, members))
             continue
-        do_all(work, _tasks(pending, most), workers, progress.done)
+        do_all(work, _tasks(pending, most), workers, done)
         pending = []
         with files.open(first.header) as reader:
             alone = _alone(members, first, reader, filler.started)
             filler.read(reader, members[:alone])
-            progress.add(alone)
+            count.add(alone)
         rest = members[alone:]
         parts = [_Part(first.header, rest[i : i + most], reader) for i in range(0, len(rest), most)]
-        do_all(work, [[part] for part in parts], workers, progress.done)
-    do_all(work, _tasks(pending, most), workers, progress.done)
+        do_all(work, [[part] for part in parts], workers, done)
+    do_all(work, _tasks(pending, most), workers, done)
 
 
 def _alone(members: Sequence[int], first: Frame, reader: FrameReader, started: bool) -> int:
@@ -167,22 +167,6 @@ def _by_file(frames: Sequence[Frame]) -> list[list[int]]:
     for index, frame in enumerate(frames):
         members.setdefault(id(frame.header), []).append(index)
     return list(members.values())
-
-
-class _Progress:
-    """Counts the images that are done."""
-
-    def __init__(self, job: Job) -> None:
-        self._tell, self._total, self._count = job.progress, len(job.stack.frames), 0
-        self._frame_bytes = _frame_bytes(job.stack.frames[0])
-
-    def add(self, images: int) -> None:
-        self._count += images
-        if images and self._tell is not None:
-            self._tell(self._count, self._count * self._frame_bytes, self._total)
-
-    def done(self, task: Sequence[_Part]) -> None:
-        self.add(sum(len(part.members) for part in task))
 
 
 class _Filler:

@@ -10,7 +10,6 @@ from typing import Unpack
 from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
 from dicomarray.reading.assemble import assemble
 from dicomarray.reading.element_values import Value
-from dicomarray.reading.filling import PixelProgress
 from dicomarray.reading.frames import frames_of
 from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header
 from dicomarray.reading.names import check_name
@@ -18,7 +17,7 @@ from dicomarray.reading.options import ReadKeywords, ReadOptions, read_options
 from dicomarray.reading.remote import shown_path
 from dicomarray.reading.stacking import DEFAULTS, Stack, some, stack_frames
 from dicomarray.storage import Place
-from dicomarray.threads import thread_count
+from dicomarray.threads import PixelProgress, thread_count
 from dicomarray.volume import Volume
 
 # What is at hand, whatever is missing: for order, and for a template.

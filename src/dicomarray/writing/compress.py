@@ -17,6 +17,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, HTJ2KLossless, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from dicomarray.errors import PixelError, TemplateError, UsageError
+from dicomarray.threads import do_all, thread_count
 from dicomarray.values import Array, StoredType
 
 RLE, JPEG_LS, JPEG_2000, HTJ2K = "rle", "jpeg-ls", "jpeg-2000", "htj2k"
@@ -101,16 +102,24 @@ def compress_frame(image: Array, stored: StoredType, name: str, where: str = "th
     return stream
 
 
-def compress_frames(images: Array, stored: StoredType, name: str, where: str = "the image") -> list[bytes]:
-    """`compress_frame` of each frame of (frames, rows, columns) or (frames, rows, columns, 3), in threads."""
-    from concurrent.futures import ThreadPoolExecutor
+def compress_frames(
+    images: Array,
+    stored: StoredType,
+    name: str,
+    where: str = "the image",
+    done: Callable[[int], None] = lambda _: None,
+) -> list[bytes]:
+    """`compress_frame` of each frame of (frames, rows, columns) or (frames, rows, columns, 3), in threads.
 
-    with ThreadPoolExecutor() as threads:  # the codecs release the GIL
-        futures = [
-            threads.submit(compress_frame, image, stored, name, f"{where}: frame {index + 1}")
-            for index, image in enumerate(images)
-        ]
-        return [future.result() for future in futures]
+    ``done`` is told how many more are done.
+    """
+    streams = [b""] * len(images)
+
+    def compress(index: int) -> None:
+        streams[index] = compress_frame(images[index], stored, name, f"{where}: frame {index + 1}")
+
+    do_all(compress, range(len(images)), thread_count(None), lambda _: done(1))
+    return streams
 
 
 def photometric(colour: str, name: str) -> str:
@@ -136,7 +145,14 @@ def set_compressed(header: Dataset, frames: Sequence[bytes], name: str) -> UID:
     return SYNTAXES[name]
 
 
-def compress_pixels(header: Dataset, pixels: Array, stored: StoredType, name: str, where: str) -> UID:
+def compress_pixels(
+    header: Dataset,
+    pixels: Array,
+    stored: StoredType,
+    name: str,
+    where: str,
+    done: Callable[[int], None] = lambda _: None,
+) -> UID:
     """Compress all frames of an image into its header, in place; returns the transfer syntax to write with.
 
     Parameters
@@ -145,6 +161,8 @@ def compress_pixels(header: Dataset, pixels: Array, stored: StoredType, name: st
         Says SamplesPerPixel and Photometric Interpretation of ``pixels``.
     pixels
         (rows, columns), with frames before and colour samples behind, of ``stored.dtype``.
+    done
+        Told how many more frames are done.
 
     Raises
     ------
@@ -154,8 +172,11 @@ def compress_pixels(header: Dataset, pixels: Array, stored: StoredType, name: st
     axes = 2 if header.get("SamplesPerPixel", 1) == 1 else 3
     frames = pixels.reshape(-1, *pixels.shape[-axes:])
     if len(frames) == 1:
-        return set_compressed(header, [compress_frame(frames[0], stored, name, where)], name)
-    return set_compressed(header, compress_frames(frames, stored, name, where), name)
+        streams = [compress_frame(frames[0], stored, name, where)]
+        done(1)
+    else:
+        streams = compress_frames(frames, stored, name, where, done)
+    return set_compressed(header, streams, name)
 
 
 def _encode_rle(image: Array, _stored: StoredType) -> bytes:

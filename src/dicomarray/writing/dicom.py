@@ -15,7 +15,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomarray.atomic import new_folder, refuse_inside
 from dicomarray.errors import OutputError, TemplateError, ValuesError
-from dicomarray.threads import do_each
+from dicomarray.threads import ImageCount, PixelProgress, do_each
 from dicomarray.values import Array
 from dicomarray.version import __version__
 from dicomarray.writing import lossy
@@ -68,6 +68,7 @@ def write_series(
     output: Path,
     options: WriteOptions = DEFAULTS,
     check: Check | None = None,
+    progress: PixelProgress | None = None,
 ) -> WriteReport:
     """Write an array as a new series of the template's study, one file an image, ``0001.dcm`` and so on.
 
@@ -81,6 +82,8 @@ def write_series(
         How to write; ``verify`` is the caller's, who knows how to read: see ``check``.
     check
         Called with the files in their temporary folder and the report; what it raises undoes everything.
+    progress
+        Called with the number of images that are written, their bytes, and the number of all.
 
     Raises
     ------
@@ -108,7 +111,8 @@ def write_series(
     with new_folder(output, options.overwrite, is_result) as folder:
         paths = [folder / file.name for file in report.files]
         image_of = image_maker(template, encoding, plan, uids, request)
-        _write_files(paths, image_of, template.heads, plan, options)
+        count = ImageCount(progress, len(paths), encoding.image_bytes)
+        do_each(_writer(paths, image_of, template.heads, plan, options), range(len(paths)), count.add)
         if check is not None:
             check(paths, report)
     return report
@@ -190,14 +194,14 @@ def _file_names(count: int) -> list[str]:
     return [f"{index:0{digits}d}.dcm" for index in range(1, count + 1)]
 
 
-def _write_files(
+def _writer(
     paths: Sequence[Path],
     image_of: Callable[[int], SliceOutput],
     heads: Sequence[Head | None],
     plan: SeriesPlan,
     options: WriteOptions,
-) -> None:
-    """All files, by several threads, each with a header made after an earlier one where that can be."""
+) -> Callable[[int], None]:
+    """What writes the file of an index, in any thread, its header after an earlier one where that can be."""
     repeated = Repeated(plan, bool(options.keep_private))
     models = Lock()
 
@@ -214,7 +218,7 @@ def _write_files(
         else:
             _write_bytes(path, header, pixel_words(image))
 
-    do_each(write, range(len(paths)))
+    return write
 
 
 def _usual_head(

@@ -79,6 +79,11 @@ class Encoding:
     def kept(self) -> bool:
         return self.slope is None
 
+    @property
+    def image_bytes(self) -> int:
+        """What the stored values of one slice take."""
+        return math.prod(self.stored.shape[1:]) * self.stored.dtype.itemsize
+
 
 def encode(
     array: Array,

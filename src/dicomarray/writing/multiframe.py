@@ -19,6 +19,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from dicomarray.atomic import new_folder, refuse_inside
 from dicomarray.errors import OutputError, TemplateError
+from dicomarray.threads import ImageCount, PixelProgress
 from dicomarray.values import Array
 from dicomarray.writing import lossy
 from dicomarray.writing.clean import strip, swap_words
@@ -67,6 +68,7 @@ def write_multiframe(
     output: Path,
     options: WriteOptions = DEFAULTS,
     check: Check | None = None,
+    progress: PixelProgress | None = None,
 ) -> WriteReport:
     """Write an array as a new series of enhanced objects, ``0001.dcm`` and so on.
 
@@ -82,6 +84,8 @@ def write_multiframe(
         How to write; ``verify`` is the caller's, who knows how to read: see ``check``.
     check
         Called with the files in their temporary folder and the report; what it raises undoes everything.
+    progress
+        Called with the number of images that are written, their bytes, and the number of all.
 
     Raises
     ------
@@ -108,8 +112,9 @@ def write_multiframe(
     report = report_of(series, encoding, plan, tuple(image.sop_uid for image in images), output)
     with new_folder(output, options.overwrite, is_result) as folder:
         paths = [folder / file.name for file in report.files]
+        count = ImageCount(progress, len(request.sources), encoding.image_bytes)
         for path, source, image in zip(paths, series.files, images, strict=True):
-            _write_object(path, source, plan, image, options)
+            _write_object(path, source, plan, image, options, count)
         if check is not None:
             check(paths, report)
     return report
@@ -180,7 +185,7 @@ def _images(stored: Array, images: Sequence[int]) -> Array:
 
 
 def _write_object(
-    path: Path, source: Path, plan: SeriesPlan, image: ObjectOutput, options: WriteOptions
+    path: Path, source: Path, plan: SeriesPlan, image: ObjectOutput, options: WriteOptions, count: ImageCount
 ) -> None:
     header = read_header(source)
     try:
@@ -189,9 +194,11 @@ def _write_object(
         if options.compress == "none":
             write_header(path, header)
             _append_pixels(path, header, image)
+            count.add(len(image.frames))
         else:
             kind, name = image.stored_type, options.compress
-            write_header(path, header, compress_pixels(header, image.stored, kind, name, str(source)))
+            syntax = compress_pixels(header, image.stored, kind, name, str(source), count.add)
+            write_header(path, header, syntax)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {reason(error)}") from error
     except UNREADABLE as error:

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813 - the name that its own documentation uses
 
+import enhanced_files
 import synthetic
 from dicomarray import load, scan, to_dicom, to_numpy
 from dicomarray.conversion import to_series
@@ -39,6 +40,34 @@ Contents = Callable[[Path], dict[str, bytes]]
 def stored_of(files: list[Path] | tuple[Path, ...]) -> np.ndarray:
     """Stored values as pydicom reads them, in the order of the files given."""
     return np.stack([pydicom.dcmread(file).pixel_array for file in files])
+
+
+@pytest.mark.parametrize("compress", ["none", "rle"])
+@pytest.mark.parametrize("enhanced", [False, True])
+def test_progress_counts_what_is_written_and_what_is_read_back(
+    tmp_path: Path, enhanced: bool, compress: str
+) -> None:
+    """All images twice, with the bytes of their stored values; once where nothing is verified."""
+    stored = synthetic.stored_values((7, 4, 6), bits_stored=16)
+    if enhanced:
+        groups = [enhanced_files.at(2.0 * index) for index in range(7)]
+        enhanced_files.write_enhanced(tmp_path / "in" / "e.dcm", stored, groups)
+    else:
+        synthetic.write_series(tmp_path / "in", stored)
+    for verify, rounds in ((True, 2), (False, 1)):
+        told: list[tuple[int, ...]] = []
+        to_dicom(
+            load(tmp_path / "in"),
+            tmp_path / "in",
+            tmp_path / f"out{rounds}",
+            verify=verify,
+            compress=compress,
+            pixel_progress=lambda *counts, told=told: told.append(counts),  # type: ignore[misc]
+        )
+        assert all(counts == (counts[0], counts[0] * stored[0].nbytes, 7) for counts in told)
+        done = [counts[0] for counts in told]
+        assert done.count(7) == rounds
+        assert done[: done.index(7) + 1] == sorted(set(done[: done.index(7) + 1]))
 
 
 # --- round trips ----------------------------------------------------------------------------------------
