@@ -243,8 +243,10 @@ class Scene:
         return folder if folder.exists() else make_ct(folder, self.slices, self.size)
 
 
-def compare(title: str, runs: int, contenders: dict[str, Work | None]) -> None:
-    """Print the median seconds of each, in turns, as rows of the table.
+def compare(
+    title: str, runs: int, contenders: dict[str, Work | None], tidy: Callable[[], None] = lambda: None
+) -> None:
+    """Print the median seconds of each, in turns, as rows of the table; ``tidy`` follows, and is not timed.
 
     Each turn has an order of its own: whoever comes after a contender that leaves much memory to be freed
     loses time by it.
@@ -258,6 +260,7 @@ def compare(title: str, runs: int, contenders: dict[str, Work | None]) -> None:
             present[name]()
             if turn:  # the first turn warms the cache
                 times[name].append(time.perf_counter() - start)
+            tidy()
     own = statistics.median(times["dicomarray"])
     for name in contenders:
         if name in present:
@@ -291,14 +294,17 @@ def process(scene: Scene) -> None:
 
     def run(*command: object) -> Work:
         def work() -> None:
-            output.mkdir()
             subprocess.run(
                 [str(part) for part in command], check=True, stdout=subprocess.DEVNULL, env=compiled
             )
-            shutil.rmtree(output)
 
         return work
 
+    def tidy() -> None:
+        shutil.rmtree(output)
+        output.mkdir()
+
+    output.mkdir()
     own = Path(sys.executable).parent / "dicomarray"
     compare(
         "whole process, array and sidecar",
@@ -307,6 +313,7 @@ def process(scene: Scene) -> None:
             "dicomarray": run(own, "to-numpy", "-i", folder, "-n", output / "a.npy"),
             "dcm2niix": run(binary, "-z", "n", "-b", "y", "-o", output, folder) if binary else None,
         },
+        tidy,
     )
 
 

@@ -53,13 +53,18 @@ def do_all(
             done(task)
         return
     crew = _Crew(work, tasks)
-    threads = [Thread(target=crew.serve) for _ in range(min(workers, len(tasks)))]
+    threads = [Thread(target=crew.serve) for _ in range(min(workers, len(tasks)) - 1)]
+    told = 0
     try:
         for thread in threads:
             thread.start()
-        for index, task in enumerate(tasks):
+        while crew.do_one():  # a thread that only waits would take its turns from those that work
+            while crew.is_done(told):
+                done(tasks[told])
+                told += 1
+        for index in range(told, len(tasks)):
             crew.wait_for(index)
-            done(task)
+            done(tasks[index])
     finally:
         crew.stop()
         for thread in threads:
@@ -111,25 +116,40 @@ class _Crew(Generic[Task]):
 
     def serve(self) -> None:
         """Do one task after the other, until there is none left."""
-        while True:
-            with self._changed:
-                if not self._waiting:
-                    return
-                index, task = self._waiting.pop()
-            outcome: BaseException | None = None
-            try:
-                self._work(task)
-            except BaseException as error:  # noqa: BLE001 - `wait_for` raises it, in the thread of the caller
-                outcome = error
-            with self._changed:
-                self._outcomes[index] = outcome
-                self._changed.notify()
+        while self.do_one():
+            pass
+
+    def do_one(self) -> bool:
+        """Do a task, if there is one left."""
+        with self._changed:
+            if not self._waiting:
+                return False
+            index, task = self._waiting.pop()
+        outcome: BaseException | None = None
+        try:
+            self._work(task)
+        except BaseException as error:  # noqa: BLE001 - `wait_for` raises it, in the thread of the caller
+            outcome = error
+        with self._changed:
+            self._outcomes[index] = outcome
+            self._changed.notify()
+        if isinstance(outcome, KeyboardInterrupt):
+            raise outcome  # in the thread of the caller, who asked for the end of it all
+        return True
+
+    def is_done(self, index: int) -> bool:
+        """Whether a task is done; raises what it raised."""
+        with self._changed:
+            if index not in self._outcomes:
+                return False
+        self.wait_for(index)
+        return True
 
     def wait_for(self, index: int) -> None:
         """Until a task is done; raises what it raised."""
         with self._changed:
             self._changed.wait_for(lambda: index in self._outcomes)
-        error = self._outcomes.pop(index)
+            error = self._outcomes.pop(index)
         if error is not None:
             raise error
 

@@ -109,10 +109,10 @@ def decode(vr: str, raw: bytes, little_endian: bool, encodings: tuple[str, ...])
     text = text.rstrip(" \0")
     if vr in _SINGLE_VALUED:
         return text or None
-    parts = tuple(part.strip(" \0") for part in text.split("\\"))
+    parts = [part.strip(" \0") for part in text.split("\\")]
     if vr in _DECIMAL_TEXT or vr in _INTEGER_TEXT:
-        return one_or_many(tuple(_number(part, vr in _INTEGER_TEXT) for part in parts))
-    return one_or_many(tuple(part or None for part in parts))
+        return one_or_many(tuple([_number(part, vr in _INTEGER_TEXT) for part in parts]))
+    return one_or_many(tuple([part or None for part in parts]))
 
 
 def texts(value: Value) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from dicomarray.reading.walked import values_of
 # Beyond the first squares overflow, below the second they vanish: no attribute means such a number, and what
 # is so small is 0, a rounding error or damage.
 GREATEST_NUMBER, LEAST_NUMBER = 1e100, 1e-100
+_NUMERIC = (int, float)
 # Windows would translate line ends otherwise.
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -83,8 +84,8 @@ class Header:
     def text(self, keyword: str) -> str | None:
         """One value as text; several joined as DICOM joins them; None where there is none."""
         value = self.attributes.get(keyword)
-        if value is None:
-            return None
+        if value is None or isinstance(value, str):  # which is fast, and most often asked
+            return value
         values = value if isinstance(value, tuple) else (value,)
         return "\\".join("" if v is None else str(v) for v in values)
 
@@ -124,11 +125,11 @@ def numbers_of(value: Value, keyword: str, count: int, path: Path) -> tuple[floa
     if value is None:
         return None
     values = value if isinstance(value, tuple) else (value,)
-    numeric = all(isinstance(v, int | float) and abs(v) <= GREATEST_NUMBER for v in values)
-    if len(values) != count or not numeric:
+    numeric = [isinstance(v, _NUMERIC) and abs(v) <= GREATEST_NUMBER for v in values]
+    if len(values) != count or not all(numeric):
         expected = "one finite number" if count == 1 else f"{count} finite numbers"
         raise HeaderError(f"{path}: {keyword} is {value!r} where the standard has {expected}")
-    return tuple(float(v) if abs(v) >= LEAST_NUMBER else 0.0 for v in values)
+    return tuple([float(v) if abs(v) >= LEAST_NUMBER else 0.0 for v in values])
 
 
 def read_header(path: Path, names: Iterable[str] = DEFAULT_KEYWORDS) -> Header:
