@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from dicomarray.errors import InputError
 from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header, Stamp, read_header
@@ -37,9 +37,7 @@ class ImageFiles:
         HeaderError, PixelError
             As in `open_frames`.
         """
-        place = header.pixels
-        # an Extended Offset Table stands in the file, and not in the header
-        if place is None or place.vr not in WALKED_VRS or header.transfer_syntax not in NATIVE_SYNTAXES:
+        if not _is_simple(header):
             with open_frames(header.path) as reader:
                 _current(reader.source.stream, header)
                 yield reader
@@ -47,7 +45,7 @@ class ImageFiles:
         with _opened(header) as stream:
             header = _current(stream, header)
             place = header.pixels
-            assert place is not None  # as before, or an error
+            assert place is not None  # it is simple, or there was an error
             assert header.stamp is not None  # it comes with the place
             keyword = PIXEL_TAGS[place.tag]
             source = source_at(stream, place, header.stamp.size, keyword)
@@ -65,6 +63,18 @@ class ImageFiles:
         return made
 
 
+def _is_simple(header: Header) -> bool:
+    """Whether the header has all that is needed to find the frames.
+
+    For several compressed ones that is the Extended Offset Table too, which stands in the file only.
+    """
+    place = header.pixels
+    alone = header.attributes.get("NumberOfFrames") in (None, 1)
+    return (
+        place is not None and place.vr in WALKED_VRS and (alone or header.transfer_syntax in NATIVE_SYNTAXES)
+    )
+
+
 @contextmanager
 def reopened(header: Header, reader: FrameReader) -> Iterator[FrameReader]:
     """The same reader on a stream of its own, for another thread; its file is one of our own reader's."""
@@ -78,8 +88,10 @@ def reopened(header: Header, reader: FrameReader) -> Iterator[FrameReader]:
 
 
 def _opened(header: Header) -> BinaryIO:
+    # native frames go straight into their array; items of compressed ones are looked at piece by piece
+    native = header.transfer_syntax in NATIVE_SYNTAXES
     try:
-        return cast("BinaryIO", header.path.open("rb", buffering=0))
+        return header.path.open("rb", buffering=0 if native else -1)
     except OSError as error:
         raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
 
