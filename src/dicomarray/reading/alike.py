@@ -82,4 +82,4 @@ def _key(header: Header) -> Hashable:
     attributes, pixels, stamp = header.attributes, header.pixels, header.stamp
     if pixels is None or stamp is None or not isinstance(attributes, Attributes):
         return None
-    return attributes.common, pixels, stamp[0], header.transfer_syntax
+    return attributes.common, pixels, stamp.size, header.transfer_syntax

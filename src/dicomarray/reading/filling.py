@@ -189,10 +189,11 @@ class _Filler:
 
     def read_alike(self, header: Header, members: Sequence[int]) -> bool:
         """The one image of a file like one that was opened before; False where it has to be opened."""
-        alike = self._alike.frames(header)
-        if alike is None or self._with_padding or len(members) != 1 or alike.shape[1:] != self._stored_shape:
+        alike, index = self._alike.frames(header), members[0]
+        if alike is None or self._with_padding or len(members) > 1 or self._frames[index].tile is not None:
             return False
-        (index,) = members
+        if alike.shape[1:] != self._stored_shape:
+            return False
         room = self._target.room(index, 1)
         stored = alike.read(header, self._words(alike.shape, alike.dtype, room))
         if stored is not None:
