@@ -103,10 +103,16 @@ def shared_by(attributes: Mapping[str, Value], names: Set[str]) -> Common | None
 
 
 def may_differ(several: Iterable[Mapping[str, Value]], names: Iterable[str]) -> list[str]:
-    """The names whose values may differ among several; for the others all have the same, or none."""
-    commons = {one.common if isinstance(one, Attributes) else None for one in several}
-    common = commons.pop() if len(commons) == 1 else None
-    return [name for name in names if common is None or name in common.slots]
+    """The names whose values may differ among several; for the others all have equal ones, or none."""
+    alike: dict[int, Mapping[str, Value]] = {}  # of those that share their attributes, one
+    slots: set[str] = set()
+    for one in several:
+        if not isinstance(one, Attributes):
+            alike[id(one)] = one
+        elif alike.setdefault(id(one.common), one) is one:
+            slots.update(one.common.slots)
+    first, *others = alike.values()
+    return [name for name in names if name in slots or any(o.get(name) != first.get(name) for o in others)]
 
 
 def share(several: Iterable[Mapping[str, Value]], known: dict[Any, Common]) -> None:

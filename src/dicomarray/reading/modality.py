@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicomarray.errors import HeaderError, ValuesError
+from dicomarray.reading.attributes import Common, shared_by
 from dicomarray.reading.frames import Frame
 from dicomarray.reading.headers import Header
 from dicomarray.reading.options import ReadOptions
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # Units of its own: precise values must not be taken for the template's display values.
 PHILIPS_PRECISE = "Philips precise"
 RGB = "RGB"
+# What `stored_type` asks for.
+_STORED = frozenset(("BitsAllocated", "BitsStored", "PixelRepresentation"))
 # Stored values of frames that are alike, the index of the first one in the stack, memory for the result.
 Convert = Callable[[Array, int, Array | None], Array]
 
@@ -73,7 +76,7 @@ def values_of(stack: Stack, options: ReadOptions) -> Values:
         Where a file does not say what is needed: a slope, what SUV needs.
     """
     headers = {id(frame.header): frame.header for frame in stack.frames}
-    by_file = {key: stored_type(header) for key, header in headers.items()}
+    by_file = _stored_types(headers)
     rescales = tuple(frame.rescale for frame in stack.frames)
     if options.units == "stored":
         dtype = np.result_type(*(stored.dtype for stored in set(by_file.values())))
@@ -155,6 +158,19 @@ def _modality_lut(path: Path) -> ModalityLut:
     if lut is None:
         raise HeaderError(f"{path}: no ModalityLUTSequence, where other slices of the volume have one")
     return lut
+
+
+def _stored_types(headers: Mapping[int, Header]) -> dict[int, StoredType]:
+    """`stored_type` of each; that of headers which share what says it is made once."""
+    known: dict[Common, StoredType] = {}
+    found = {}
+    for key, header in headers.items():
+        common = shared_by(header.attributes, _STORED)
+        if common is None:
+            found[key] = stored_type(header)
+        else:
+            found[key] = known.get(common) or known.setdefault(common, stored_type(header))
+    return found
 
 
 def stored_type(header: Header) -> StoredType:
