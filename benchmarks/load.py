@@ -1,6 +1,6 @@
 """Time files -> arrays against what people use otherwise, on the same files in the same run.
 
-    python benchmarks/load.py [--slices 300] [--size 512] [--frames 1200] [--runs 5] [ROW ...]
+    python benchmarks/load.py [--slices 300] [--size 512] [--frames 1200] [--runs 9] [ROW ...]
 
 The files are made in a temporary place.  Every contender is warmed up once, then they take turns; a row of
 the table has the median, and its ratio to dicomarray's.  Memory is the greatest resident size of a process of
@@ -395,7 +395,7 @@ def main() -> None:
     arguments.add_argument("--slices", type=int, default=300)
     arguments.add_argument("--size", type=int, default=512)
     arguments.add_argument("--frames", type=int, default=1200)
-    arguments.add_argument("--runs", type=int, default=5)
+    arguments.add_argument("--runs", type=int, default=9)
     options = arguments.parse_args()
     unknown = set(options.rows) - set(ROWS)
     if unknown:
