@@ -318,15 +318,14 @@ def test_tags_out_of_order_are_not_understood(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ENOSPC in the fourth file: an error that names it, no folder, no part of one."""
+    """ENOSPC in every file made after the first: an error that tells it, no folder, no part of one."""
     stored = synthetic.stored_values(SHAPE, bits_stored=16)
     files = synthetic.write_series(tmp_path / "in", stored, bits_stored=16)
     write = dicom._write_bytes
-
-    def full(path: Path, header: bytes, pixels: Any) -> None:
-        write(Path("/dev/full") if path.name == "0004.dcm" else path, header, pixels)
-
-    monkeypatch.setattr(dicom, "_write_bytes", full)
+    # a UID of another length would make its file a first one, too
+    uids = itertools.count(10**30)
+    monkeypatch.setattr(plan, "random_uid", lambda: f"2.25.{next(uids)}")
+    monkeypatch.setattr(dicom, "_write_bytes", lambda _, *data: write(Path("/dev/full"), *data))
     with pytest.raises(OutputError, match="No space left"):
         write_series(stored, files, tmp_path / "results" / "out", values="stored")
     assert list((tmp_path / "results").iterdir()) == []
