@@ -159,7 +159,7 @@ def _copied(stored: Array, dtype: np.dtype[Any], out: Array | None) -> Array:
 
 def _whole_numbers(stored: Array, rescale: Rescale, result: Array) -> Array:
     """In the type of the result, whose range the values fit: what wraps on the way comes back."""
-    slope, intercept = _wrapped(rescale, result.dtype)
+    slope, intercept = wrapped(rescale.slope, result.dtype), wrapped(rescale.intercept, result.dtype)
     if stored.dtype.itemsize == result.dtype.itemsize:
         stored = stored.view(result.dtype)
     if rescale.slope != 1:
@@ -170,13 +170,9 @@ def _whole_numbers(stored: Array, rescale: Rescale, result: Array) -> Array:
 
 
 @lru_cache(maxsize=1024)
-def _wrapped(rescale: Rescale, dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    """Slope and intercept, modulo the range of an integer type."""
-    slope, intercept = (
-        np.uint64(int(number) % (1 << 8 * dtype.itemsize)).astype(dtype)
-        for number in (rescale.slope, rescale.intercept)
-    )
-    return slope, intercept
+def wrapped(number: float, dtype: np.dtype[Any]) -> Any:
+    """A whole number as an integer type has it, which wraps around where it does not fit."""
+    return np.uint64(int(number) % (1 << 8 * dtype.itemsize)).astype(dtype)
 
 
 def _pieces(values: Array, result: Array) -> Iterator[tuple[Array, Array, NDArray[np.float64]]]:

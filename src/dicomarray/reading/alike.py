@@ -60,13 +60,12 @@ class AlikeFiles:
 
     def learn(self, header: Header, reader: FrameReader) -> None:
         """Remember an open file, if others can be like it."""
-        key, description, source = _key(header), reader.description, reader.source
-        if key is None or shared_by(header.attributes, _KEYWORDS) is None:
+        key, pixels, description = _key(header), header.pixels, reader.description
+        if key is None or pixels is None or shared_by(header.attributes, _KEYWORDS) is None:
             return
-        start = None if header.pixels is None else header.pixels.start
-        if description.frames == 1 and is_plain(description) and source.start == start:
+        if description.frames == 1 and is_plain(description) and reader.source.start == pixels.start:
             self._known[key] = AlikeFrames(
-                source.start,
+                pixels.start,
                 (1, *description.frame_shape),
                 description.array_dtype,
                 stored_bits_of(description),

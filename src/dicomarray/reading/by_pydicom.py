@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from struct import pack
@@ -36,14 +37,7 @@ from dicomarray.reading.element_values import (
     texts,
     value_representation,
 )
-from dicomarray.reading.names import (
-    FIRST_BLOCK,
-    LAST_BLOCK,
-    PIXEL_REPRESENTATION,
-    SPECIFIC_CHARACTER_SET,
-    PrivateName,
-    Request,
-)
+from dicomarray.reading.names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
 from dicomarray.reading.part10 import LONG_VRS, UNDEFINED, DoubtError, Element
 
 # What pydicom raises on damaged files; anything else is a mistake of ours and must be seen.
@@ -66,7 +60,9 @@ def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None,
         # where the block of a private creator lies is known only once the creators are read: then read all
         dataset = dataset_of_file(path, None if request.private else [Tag(tag) for tag in request.read])
         wanted = [(name, Tag(tag)) for name, tag in request.tags]
-        wanted += [(n.name, tag) for n in request.private if (tag := _private_tag(dataset, n)) is not None]
+        creator_at = partial(_creator, dataset)
+        private = ((name.name, name.tag_by(creator_at)) for name in request.private)
+        wanted += [(name, Tag(tag)) for name, tag in private if tag is not None]
         encodings = encodings_of(texts(known_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
         attributes = {
             name: element_value(dataset, tag, encodings) for name, tag in sorted(wanted) if tag in dataset
@@ -85,13 +81,9 @@ def dataset_of_file(path: Path, tags: list[BaseTag] | None) -> Dataset:
         return pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
 
 
-def _private_tag(dataset: Dataset, name: PrivateName) -> BaseTag | None:
-    """Where a private attribute lies in this data set, PS3.5 7.8.1; None where the creator is absent."""
-    for block in range(FIRST_BLOCK, LAST_BLOCK + 1):
-        tag = Tag(name.group, block)
-        if tag in dataset and str(dataset[tag].value).strip() == name.creator:
-            return Tag(name.tag_in(block))
-    return None
+def _creator(dataset: Dataset, tag: int) -> str | None:
+    """The private creator that an element names (PS3.5 7.8.1); None where there is no such element."""
+    return str(dataset[tag].value).strip() if tag in dataset else None
 
 
 def value_among(

@@ -19,11 +19,11 @@ from pydicom.filereader import read_dataset, read_preamble
 
 from dicomarray.errors import InputError, PixelError
 from dicomarray.reading.files import PREAMBLE
+from dicomarray.reading.part10 import UNDEFINED
 from dicomarray.reading.pixel_description import PIXEL_KEYWORDS, UNREADABLE
 from dicomarray.reading.pixel_source import DEFLATED, PIXEL_TAGS, PixelSource, unpack_offsets
 
 PIXEL_VRS = (b"OB", b"OW", b"OF", b"OD", b"UN")
-UNDEFINED_LENGTH = 0xFFFFFFFF
 # A few kilobytes can inflate to a thousand times as much.  Deflated images are small drawings and overlays.
 LARGEST_INFLATED_BYTES = 1 << 30
 INFLATED_PIECE = 1 << 20
@@ -171,7 +171,7 @@ def source_in_file(stream: BinaryIO, dataset: Dataset, path: str) -> PixelSource
     return PixelSource(
         stream=stream,
         start=position,
-        length=None if length == UNDEFINED_LENGTH else length,
+        length=None if length == UNDEFINED else length,
         available=end - position,
         keyword=keyword,
         vr=vr.decode(),

@@ -91,8 +91,9 @@ def _fill(job: Job, target: Target) -> None:
     """Read all images, in the order of the array as far as several threads keep one."""
     frames = job.stack.frames
     filler, files = _Filler(job, target), ImageFiles()
-    count = ImageCount(job.progress, len(frames), _frame_bytes(frames[0]))
-    workers, most = _division(job)
+    frame_bytes = _frame_bytes(frames[0])
+    count = ImageCount(job.progress, len(frames), frame_bytes)
+    workers, most = _division(job, frame_bytes)
 
     def work(task: Sequence[_Part]) -> None:
         for part in task:
@@ -131,11 +132,10 @@ def _alone(members: Sequence[int], first: Frame, reader: FrameReader, started: b
     return 0 if started else 1
 
 
-def _division(job: Job) -> tuple[int, int]:
+def _division(job: Job, frame_bytes: int) -> tuple[int, int]:
     """How many threads work, and how many images are a part of the work."""
     frames, workers = job.stack.frames, thread_count(job.workers)
-    header, frame_bytes = frames[0].header, _frame_bytes(frames[0])
-    native = header.transfer_syntax in NATIVE_SYNTAXES
+    native = frames[0].header.transfer_syntax in NATIVE_SYNTAXES
     if len(frames) * frame_bytes < (SMALL_NATIVE_BYTES if native else SMALL_COMPRESSED_BYTES):
         workers = 1
     share = math.ceil(len(frames) / (workers * TASKS_PER_WORKER))

@@ -7,7 +7,7 @@ tag depends on where in the file its creator has reserved a block (PS3.5 7.8.1).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
@@ -33,6 +33,13 @@ class PrivateName:
     def tag_in(self, block: int) -> int:
         """Its tag where the creator has reserved this block."""
         return self.group << 16 | block << 8 | self.element
+
+    def tag_by(self, creator_at: Callable[[int], str | None]) -> int | None:
+        """Its tag in a data set (PS3.5 7.8.1), which tells the creator at a tag; None where it is absent."""
+        for block in range(FIRST_BLOCK, LAST_BLOCK + 1):
+            if creator_at(self.group << 16 | block) == self.creator:
+                return self.tag_in(block)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

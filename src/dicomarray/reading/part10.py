@@ -32,7 +32,7 @@ PIXEL_DATA = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 META_GROUP = b"\x02\x00"
 # Where the file meta information begins, in bytes (PS3.10 7.1).
 META_START = PREAMBLE + 4
-ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
 
 # PS3.5 7.1.2: VRs with 16 and with 32 bits of length.
@@ -40,9 +40,10 @@ SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 # bytes from the tag to the value, by VR
 _HEAD_BYTES = dict.fromkeys(SHORT_VRS, 8) | dict.fromkeys(LONG_VRS, 12)
-_TAG_AND_LENGTH = Struct("<HHL").unpack_from
-_EXPLICIT = Struct("<HH2sH").unpack_from
-_LENGTH = Struct("<L").unpack_from
+# Of an element in implicit VR, or an item; in explicit VR with a short length; of a long one, behind 8 bytes.
+TAG_AND_LENGTH = Struct("<HHL").unpack_from
+EXPLICIT_HEAD = Struct("<HH2sH").unpack_from
+LONG_LENGTH = Struct("<L").unpack_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +150,15 @@ def element_at(
     if place < window.base or place + 12 > window.end:
         window.hold(place, min(12, max(8, window.size - place)))  # 8 bytes can be the last of a file
     if explicit:
-        group, number, vr, length = _EXPLICIT(window.data, place - window.base)
+        group, number, vr, length = EXPLICIT_HEAD(window.data, place - window.base)
         head = _HEAD_BYTES.get(vr)
         if head == 12:
             window.hold(place, 12)
-            (length,) = _LENGTH(window.data, place - window.base + 8)
+            (length,) = LONG_LENGTH(window.data, place - window.base + 8)
         elif head is None:
             raise DoubtError
     else:
-        group, number, length = _TAG_AND_LENGTH(window.data, place - window.base)
+        group, number, length = TAG_AND_LENGTH(window.data, place - window.base)
         vr, head = None, 8
     tag, value = group << 16 | number, place + head
     if length != UNDEFINED or (tag in PIXEL_DATA and depth == 0):
@@ -176,9 +177,9 @@ def _after_sequence(
     count, alike = 0, None
     while True:
         window.hold(place, 8)
-        group, number, length = _TAG_AND_LENGTH(window.data, place - window.base)
+        group, number, length = TAG_AND_LENGTH(window.data, place - window.base)
         tag, place = group << 16 | number, place + 8
-        if tag == _SEQUENCE_END:
+        if tag == SEQUENCE_END:
             return place
         if tag != ITEM:
             raise DoubtError
@@ -197,8 +198,8 @@ def _after_sequence(
 def _after_item(window: Window, place: int, explicit: bool, depth: int, leaves: list[_Leaf] | None) -> int:
     while True:
         window.hold(place, 8)
-        group, number, _ = _TAG_AND_LENGTH(window.data, place - window.base)
-        if group << 16 | number == _ITEM_END:
+        group, number, _ = TAG_AND_LENGTH(window.data, place - window.base)
+        if group << 16 | number == ITEM_END:
             return place + 8
         _, _, value, length, undefined = element_at(window, place, explicit, depth + 1, leaves)
         if leaves is not None and not undefined:

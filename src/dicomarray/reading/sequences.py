@@ -10,18 +10,25 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from struct import Struct, error, unpack
+from struct import error, unpack
 
 from dicomarray.reading.dictionary import keyword_for_tag, vr_for_tag
 from dicomarray.reading.element_values import BINARY_NUMBERS, ESCAPE, LATIN_1, LONGEST_LIST, Value, decode
 from dicomarray.reading.item_layouts import FEW_ITEMS, Enclosing, ItemLayout, ItemLayouts, Leaf, Sample
 from dicomarray.reading.items import Item, ItemTemplate
-from dicomarray.reading.part10 import DEEPEST, ITEM, LONG_VRS, UNDEFINED, DoubtError
+from dicomarray.reading.part10 import (
+    DEEPEST,
+    EXPLICIT_HEAD,
+    ITEM,
+    ITEM_END,
+    LONG_LENGTH,
+    LONG_VRS,
+    SEQUENCE_END,
+    TAG_AND_LENGTH,
+    UNDEFINED,
+    DoubtError,
+)
 
-_ITEM_END, _SEQUENCE_END = 0xFFFEE00D, 0xFFFEE0DD
-_TAG_AND_LENGTH = Struct("<HHL").unpack_from
-_EXPLICIT = Struct("<HH2sH").unpack_from
-_LENGTH = Struct("<L").unpack_from
 _BYTES = frozenset(("OB", "OW", "OF", "OD", "OL", "OV"))
 _NUMBER_TEXT = frozenset(("DS", "IS"))
 _TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI", "DS", "IS"))
@@ -88,9 +95,9 @@ class _Reader:
             raise DoubtError
         found: list[Mapping[str, Value]] = []
         while undefined or place < end:
-            group, number, length = _TAG_AND_LENGTH(self._data, place)
+            group, number, length = TAG_AND_LENGTH(self._data, place)
             tag, place = group << 16 | number, place + 8
-            if tag == _SEQUENCE_END and undefined:
+            if tag == SEQUENCE_END and undefined:
                 break
             if tag != ITEM:
                 raise DoubtError
@@ -130,7 +137,7 @@ class _Reader:
         last = 0
         while undefined or place < end:
             tag, vr, place, length = self._head(place)
-            if tag == _ITEM_END and undefined:
+            if tag == ITEM_END and undefined:
                 return item, place
             if tag <= last or tag >= ITEM:
                 raise DoubtError
@@ -161,19 +168,19 @@ class _Reader:
 
     def _head(self, place: int) -> tuple[int, str, int, int]:
         """Tag, VR, and place and length of the value, of the element at a place."""
-        group, number, length = _TAG_AND_LENGTH(self._data, place)
+        group, number, length = TAG_AND_LENGTH(self._data, place)
         tag = group << 16 | number
-        if tag == _ITEM_END:
+        if tag == ITEM_END:
             return tag, "", place + 8, length
         if not self._explicit:
             return tag, _dictionary_vr(tag), place + 8, length
-        _, _, raw, length = _EXPLICIT(self._data, place)
+        _, _, raw, length = EXPLICIT_HEAD(self._data, place)
         vr = _VRS.get(raw)
         if vr is None:
             raise DoubtError
         if vr not in _LONG:
             return tag, vr, place + 8, length
-        return tag, vr, place + 12, _LENGTH(self._data, place + 8)[0]
+        return tag, vr, place + 12, LONG_LENGTH(self._data, place + 8)[0]
 
     def _value(self, vr: str, place: int, length: int) -> Value:
         if not length:

@@ -17,14 +17,7 @@ from dicomarray.reading.element_values import (
     texts,
     value_representation,
 )
-from dicomarray.reading.names import (
-    FIRST_BLOCK,
-    LAST_BLOCK,
-    PIXEL_REPRESENTATION,
-    SPECIFIC_CHARACTER_SET,
-    PrivateName,
-    Request,
-)
+from dicomarray.reading.names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
 from dicomarray.reading.part10 import DoubtError, Element
 from dicomarray.reading.sequences import items_of
 
@@ -56,15 +49,11 @@ class Context:
 
         return value_among({**self.elements, tag: element}, tag, self.explicit, self.encodings)
 
-    def private_tag(self, name: PrivateName) -> int | None:
-        """Where a private attribute lies in this data set (PS3.5 7.8.1); None where its creator is absent."""
-        for block in range(FIRST_BLOCK, LAST_BLOCK + 1):
-            creator = name.group << 16 | block
-            if (element := self.elements.get(creator)) is not None:
-                text = decode("LO", element.value or b"", True, self.encodings)
-                if isinstance(text, str) and text.strip() == name.creator:
-                    return name.tag_in(block)
-        return None
+    def creator(self, tag: int) -> str | None:
+        """The private creator that an element names (PS3.5 7.8.1); None where there is no such element."""
+        element = self.elements.get(tag)
+        text = None if element is None else decode("LO", element.value or b"", True, self.encodings)
+        return text.strip() if isinstance(text, str) else None
 
 
 def context_of(elements: Mapping[int, Element], request: Request, explicit: bool) -> Context:
@@ -92,7 +81,7 @@ def names_in(context: Context, request: Request) -> list[tuple[str, int]]:
     """The names that are asked for with their tags in this data set."""
     if not request.private:
         return list(request.tags)
-    private = [(name.name, context.private_tag(name)) for name in request.private]
+    private = [(name.name, name.tag_by(context.creator)) for name in request.private]
     return sorted([*request.tags, *((name, tag) for name, tag in private if tag is not None)])
 
 

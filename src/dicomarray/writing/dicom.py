@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -108,14 +109,23 @@ def write_series(
     plan = make_plan(template, encoding, options, request)
     uids = image_uids(template, plan, options)
     report = report_of(template, encoding, plan, uids, output)
-    with new_folder(output, options.overwrite, is_result) as folder:
-        paths = [folder / file.name for file in report.files]
+    with new_series(report, output, options, check) as paths:
         image_of = image_maker(template, encoding, plan, uids, request)
         count = ImageCount(progress, len(paths), encoding.image_bytes)
         do_each(_writer(paths, image_of, template.heads, plan, options), range(len(paths)), count.add)
+    return report
+
+
+@contextmanager
+def new_series(
+    report: WriteReport, output: Path, options: WriteOptions, check: Check | None
+) -> Iterator[list[Path]]:
+    """The files of a report in a temporary folder, to be written; at the end they are checked and appear."""
+    with new_folder(output, options.overwrite, is_result) as folder:
+        paths = [folder / file.name for file in report.files]
+        yield paths
         if check is not None:
             check(paths, report)
-    return report
 
 
 def encode_request(

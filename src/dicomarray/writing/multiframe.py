@@ -17,7 +17,7 @@ import numpy as np
 from pydicom.dataset import FileDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from dicomarray.atomic import new_folder, refuse_inside
+from dicomarray.atomic import refuse_inside
 from dicomarray.errors import OutputError, TemplateError
 from dicomarray.threads import ImageCount, PixelProgress
 from dicomarray.values import Array
@@ -38,7 +38,7 @@ from dicomarray.writing.dicom import (
     Check,
     WriteReport,
     encode_request,
-    is_result,
+    new_series,
     report_of,
     write_header,
 )
@@ -110,13 +110,10 @@ def write_multiframe(
     plan = replace(plan, series_uid=new_uid(options, plan.series_uid, frames))
     images = _objects(request, template, encoding, plan, options)
     report = report_of(series, encoding, plan, tuple(image.sop_uid for image in images), output)
-    with new_folder(output, options.overwrite, is_result) as folder:
-        paths = [folder / file.name for file in report.files]
+    with new_series(report, output, options, check) as paths:
         count = ImageCount(progress, len(request.sources), encoding.image_bytes)
         for path, source, image in zip(paths, series.files, images, strict=True):
             _write_object(path, source, plan, image, options, count)
-        if check is not None:
-            check(paths, report)
     return report
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dicomarray.values import Array
+from dicomarray.values import Array, wrapped
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Shifted:
         if not offset:
             return np.asarray(image, self.dtype)
         # both wrap around, and end where they should, since the difference fits
-        word = np.array(offset % (1 << 8 * self.dtype.itemsize), np.uint64).astype(self.dtype)
+        word = wrapped(offset, self.dtype)
         if image.dtype.isnative and image.itemsize == self.dtype.itemsize:
             return np.asarray(image.view(self.dtype) - word)
         return np.asarray(image.astype(self.dtype) - word)
