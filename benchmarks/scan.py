@@ -28,8 +28,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 import dicomarray
-from dicomarray.reading.headers import DEFAULT_KEYWORDS, HeaderReader
-from dicomarray.reading.names import tag_of
+from dicomarray.reading.elements.names import tag_of
+from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, HeaderReader
 
 Work = Callable[[], object]
 TAGS = sorted(tag_of(keyword) for keyword in DEFAULT_KEYWORDS)

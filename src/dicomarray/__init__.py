@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dicomarray.conversion.to_array import load, to_numpy
     from dicomarray.conversion.to_series import to_dicom
     from dicomarray.pipeline import run
-    from dicomarray.reading.catalog import Catalog, scan
+    from dicomarray.reading.catalogs.catalog import Catalog, scan
     from dicomarray.reading.indexing import index, open_index
     from dicomarray.reading.series import Series
     from dicomarray.volume import Volume
@@ -35,7 +35,7 @@ __all__ = [
 # Where each public name lives.  They are imported when first used, so that `import dicomarray` and the
 # command line's --help cost neither NumPy nor pydicom.
 _HOMES = {
-    "Catalog": "dicomarray.reading.catalog",
+    "Catalog": "dicomarray.reading.catalogs.catalog",
     "Series": "dicomarray.reading.series",
     "Volume": "dicomarray.volume",
     "dicom_filter": "dicomarray.conversion.choosing",
@@ -43,7 +43,7 @@ _HOMES = {
     "load": "dicomarray.conversion.to_array",
     "open_index": "dicomarray.reading.indexing",
     "run": "dicomarray.pipeline",
-    "scan": "dicomarray.reading.catalog",
+    "scan": "dicomarray.reading.catalogs.catalog",
     "to_dicom": "dicomarray.conversion.to_series",
     "to_numpy": "dicomarray.conversion.to_array",
 }

@@ -21,8 +21,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 
 from dicomarray import Catalog, dicom_filter, scan
-from dicomarray.reading.archives import unpacked_members
-from dicomarray.reading.judging import judge_all
+from dicomarray.reading.filtering.judging import judge_all
+from dicomarray.reading.finding.archives import unpacked_members
 from dicomarray.reading.selection import parse
 from dicomarray.reading.series import Series
 

@@ -12,7 +12,7 @@ from pydicom import Dataset
 
 import synthetic
 from dicomarray import Catalog, scan
-from dicomarray.reading.judging import judge_all
+from dicomarray.reading.filtering.judging import judge_all
 from dicomarray.reading.selection import parse
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "filter.md"

@@ -26,11 +26,11 @@ import dciodvfy
 import dicomarray
 from comparison.truth import niftis_of
 from dicomarray.errors import DataError
-from dicomarray.reading.assemble import assemble
-from dicomarray.reading.frames import frames_of
+from dicomarray.reading.frames.frame import frames_of
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.series import KEEP, Series
-from dicomarray.reading.stacking import Stack
+from dicomarray.reading.stacks.stacking import Stack
+from dicomarray.reading.volumes.assemble import assemble
 from dicomarray.writing.classes import mapped_only
 from real_series import FOLDERS
 

@@ -13,7 +13,7 @@ import pytest
 HEAVY = (
     "pydicom", "imagecodecs", "PIL", "yaml", "regex", "sqlite3", "subprocess", "logging", "tarfile",
     "zipfile", "numpy.ma", "dicomarray.reading.selection", "dicomarray.writing", "dicomarray.pipeline",
-    "dicomarray.reading.indexing", "dicomarray.reading.codecs", "dicomarray.reading.mosaics",
+    "dicomarray.reading.indexing", "dicomarray.reading.pixels.codecs", "dicomarray.reading.frames.mosaics",
 )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def filter(options: argparse.Namespace) -> int:
     from dicomarray.cli.where import with_conditions
     from dicomarray.cli.why import explanation_lines
     from dicomarray.conversion.choosing import filter_catalog
-    from dicomarray.reading.config import load_config
+    from dicomarray.reading.filtering.config import load_config
 
     if options.null and options.format != "files":
         raise UsageError("--null ends file names, so it needs --format files")

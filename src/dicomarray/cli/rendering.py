@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicomarray.errors import InputError
-from dicomarray.reading.archives import unpacked_members
+from dicomarray.reading.finding.archives import unpacked_members
 from dicomarray.reading.remote import shown_path
 
 if TYPE_CHECKING:  # a command loads what it does, not what others report
     from dicomarray.pipeline import RunEntry, RunReport
-    from dicomarray.reading.files import Skipped
+    from dicomarray.reading.finding.files import Skipped
     from dicomarray.reading.indexing import IndexReport
     from dicomarray.reading.series import Series
     from dicomarray.storage import Place

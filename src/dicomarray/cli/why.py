@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dicomarray.reading.explaining import Condition, Explanation, Missed, Reason, Values
+from dicomarray.reading.filtering.explaining import Condition, Explanation, Missed, Reason, Values
 from dicomarray.reading.selection import Seen
 
 # Nobody reads through more series; the nearest misses come first.

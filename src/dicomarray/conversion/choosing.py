@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicomarray.errors import ChoiceError, InputError, UsageError
-from dicomarray.reading.catalog import Catalog, Progress, scan
-from dicomarray.reading.files import PathLike
+from dicomarray.reading.catalogs.catalog import Catalog, Progress, scan
+from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.remote import shown_path
 from dicomarray.reading.series import Series
 from dicomarray.storage import Place, Url, local_path, places
 
 if TYPE_CHECKING:
-    from dicomarray.reading.config import Config
-    from dicomarray.reading.explaining import Explanation
-    from dicomarray.reading.judging import Judged
+    from dicomarray.reading.filtering.config import Config
+    from dicomarray.reading.filtering.explaining import Explanation
+    from dicomarray.reading.filtering.judging import Judged
 
 Inputs = PathLike | Url | Iterable[PathLike | Url]
 
@@ -79,7 +79,7 @@ class Found:
 
     def explanation(self, show_patient: bool = False) -> Explanation:
         """Why the others do not match; with what names the patient only where it is asked for."""
-        from dicomarray.reading.explaining import explain
+        from dicomarray.reading.filtering.explaining import explain
 
         return explain(self.judged, self.catalog.skipped, show_patient)
 
@@ -92,8 +92,8 @@ def filter_catalog(
     workers: int | None = None,
 ) -> Found:
     """As `dicom_filter`, with all that was found, to tell what was skipped."""
-    from dicomarray.reading.config import selection_of
-    from dicomarray.reading.judging import judge_all
+    from dicomarray.reading.filtering.config import selection_of
+    from dicomarray.reading.filtering.judging import judge_all
 
     selection = selection_of(config)
     roots = None if input_dir is None else roots_of(input_dir)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dicomarray.reading.modality import modality_units, stored_type
-from dicomarray.reading.stacking import Stack
+from dicomarray.reading.stacks.stacking import Stack
+from dicomarray.reading.volumes.modality import modality_units, stored_type
 from dicomarray.values import Array, modality_dtype
 
 # What `modality_units` says where a series claims no units.

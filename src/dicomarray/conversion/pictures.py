@@ -10,8 +10,8 @@ import numpy as np
 from dicomarray.conversion.placing import Asked, same_grid
 from dicomarray.errors import GeometryError, TemplateError
 from dicomarray.geometry import StackGeometry
-from dicomarray.reading.frames import Frame, frames_of
-from dicomarray.reading.stacking import Stack
+from dicomarray.reading.frames.frame import Frame, frames_of
+from dicomarray.reading.stacks.stacking import Stack
 from dicomarray.values import Array
 from dicomarray.writing.classes import is_classic
 from dicomarray.writing.request import Source, WriteRequest

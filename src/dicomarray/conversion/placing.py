@@ -14,10 +14,10 @@ import numpy as np
 from dicomarray.conversion.saved import load_array
 from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
 from dicomarray.geometry import FARTHEST_MM, Matrix, Plane, StackGeometry
-from dicomarray.reading.files import PathLike
-from dicomarray.reading.frames import Frame
-from dicomarray.reading.repetitions import VENDOR_B_VALUES
-from dicomarray.reading.stacking import Stack
+from dicomarray.reading.finding.files import PathLike
+from dicomarray.reading.frames.frame import Frame
+from dicomarray.reading.stacks.repetitions import VENDOR_B_VALUES
+from dicomarray.reading.stacks.stacking import Stack
 from dicomarray.values import Array
 from dicomarray.writing.request import Source, WriteRequest
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dicomarray import sidecar
 from dicomarray.errors import InputError
-from dicomarray.reading.files import PathLike
+from dicomarray.reading.finding.files import PathLike
 from dicomarray.values import Array
 from dicomarray.volume import Volume
 

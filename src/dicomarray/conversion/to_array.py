@@ -19,20 +19,20 @@ from dicomarray.conversion.choosing import (
     shown,
 )
 from dicomarray.errors import DataError, InputError, UsageError
-from dicomarray.reading.assemble import assemble, assemble_in_file
-from dicomarray.reading.catalog import Progress
-from dicomarray.reading.files import PathLike
+from dicomarray.reading.catalogs.catalog import Progress
+from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.options import ReadKeywords, read_options
-from dicomarray.reading.regrid import changes_grid
 from dicomarray.reading.series import Series
-from dicomarray.reading.stacking import Stack
+from dicomarray.reading.stacks.stacking import Stack
+from dicomarray.reading.volumes.assemble import assemble, assemble_in_file
+from dicomarray.reading.volumes.regrid import changes_grid
 from dicomarray.storage import local_path
 from dicomarray.threads import PixelProgress, thread_count
 from dicomarray.values import Normalization
 from dicomarray.volume import Volume, array_and_sidecar
 
 if TYPE_CHECKING:
-    from dicomarray.reading.config import Config
+    from dicomarray.reading.filtering.config import Config
 
 
 @dataclass(frozen=True, slots=True)

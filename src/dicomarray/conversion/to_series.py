@@ -21,11 +21,11 @@ from dicomarray.conversion.told_units import STORED, written_units
 from dicomarray.conversion.verifying import verify_series
 from dicomarray.errors import GeometryError, UsageError
 from dicomarray.geometry import Matrix, StackGeometry
-from dicomarray.reading.catalog import Progress
-from dicomarray.reading.files import PathLike
+from dicomarray.reading.catalogs.catalog import Progress
+from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.remote import whole
 from dicomarray.reading.series import KEEP
-from dicomarray.reading.stacking import Stack
+from dicomarray.reading.stacks.stacking import Stack
 from dicomarray.sidecar import Sidecar
 from dicomarray.storage import local_path
 from dicomarray.threads import PixelProgress

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dicomarray.errors import UsageError
-from dicomarray.reading.modality import modality_units
-from dicomarray.reading.stacking import Stack
+from dicomarray.reading.stacks.stacking import Stack
+from dicomarray.reading.volumes.modality import modality_units
 from dicomarray.suv import SUV_UNITS
 from dicomarray.writing.encode import Mode
 

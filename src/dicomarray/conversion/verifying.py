@@ -11,11 +11,11 @@ from pydicom import dcmread
 from dicomarray.conversion.placing import same_grid
 from dicomarray.errors import GeometryError, HeaderError, InputError, PixelError, VerificationError
 from dicomarray.geometry import StackGeometry
-from dicomarray.reading.assemble import assemble
-from dicomarray.reading.catalog import scan
+from dicomarray.reading.catalogs.catalog import scan
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.series import KEEP, Series, volume_lines
-from dicomarray.reading.stacking import Stack
+from dicomarray.reading.stacks.stacking import Stack
+from dicomarray.reading.volumes.assemble import assemble
 from dicomarray.threads import PixelProgress
 from dicomarray.values import Array
 from dicomarray.volume import Volume

@@ -17,7 +17,7 @@ from dicomarray.demo.phantom import write_study
 from dicomarray.errors import VerificationError
 from dicomarray.outputs.pictures import draw_comparison, save_png
 from dicomarray.pipeline import run
-from dicomarray.reading.catalog import scan
+from dicomarray.reading.catalogs.catalog import scan
 from dicomarray.values import Array
 from dicomarray.volume import Volume
 

@@ -22,12 +22,12 @@ from dicomarray.pipeline.jobs import Job, jobs_of
 from dicomarray.pipeline.options import Per
 from dicomarray.pipeline.packed import Packed
 from dicomarray.pipeline.processes import END_OF_STREAM, how_it_ended, kill_process, send, start_process
-from dicomarray.reading.catalog import Progress
-from dicomarray.reading.config import Config
-from dicomarray.reading.files import PathLike
+from dicomarray.reading.catalogs.catalog import Progress
+from dicomarray.reading.catalogs.workers import can_start
+from dicomarray.reading.filtering.config import Config
+from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.indexing import check_finished, count_indexed
 from dicomarray.reading.remote import placeholders
-from dicomarray.reading.workers import can_start
 from dicomarray.storage import Place, Url
 
 # Up to so many files and folders are scanned in this process: that takes 7 MB at most, and less time than the

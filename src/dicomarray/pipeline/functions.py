@@ -15,8 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from dicomarray.errors import UsageError
-from dicomarray.reading.config import load_config
-from dicomarray.reading.files import PathLike
+from dicomarray.reading.filtering.config import load_config
+from dicomarray.reading.finding.files import PathLike
 
 Function = Callable[..., Any]
 

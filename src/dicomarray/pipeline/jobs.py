@@ -18,8 +18,8 @@ from dicomarray.conversion.choosing import file_stem
 from dicomarray.errors import InputError
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.options import Per
-from dicomarray.reading.catalog import scan
-from dicomarray.reading.headers import Header
+from dicomarray.reading.catalogs.catalog import scan
+from dicomarray.reading.headers.header import Header
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.remote import stamp_in_store
 from dicomarray.reading.series import Series

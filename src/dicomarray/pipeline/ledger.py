@@ -22,7 +22,7 @@ from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_js
 from dicomarray.pipeline.functions import Function, name_of, version_of
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.pipeline.packed import Packed
-from dicomarray.reading.files import PathLike
+from dicomarray.reading.finding.files import PathLike
 from dicomarray.storage import Place, Url, place_of
 from dicomarray.version import __version__
 

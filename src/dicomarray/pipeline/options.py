@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 from dicomarray.errors import UsageError
 from dicomarray.keywords import check_choices, check_names, made_of, names_of
-from dicomarray.reading.files import PathLike
+from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.options import READ_NAMES, ReadKeywords, ReadOptions, read_options
 from dicomarray.writing.options import WRITE_NAMES, WriteKeywords, WriteOptions, write_options
 

@@ -25,7 +25,7 @@ from dicomarray.errors import DicomArrayError, OutputError, StorageError, UsageE
 from dicomarray.pipeline import ledger, lock
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
 from dicomarray.pipeline.jobs import Job
-from dicomarray.reading.files import FIRST_BYTES, looks_like_dicom
+from dicomarray.reading.finding.files import FIRST_BYTES, looks_like_dicom
 from dicomarray.storage import (
     Place,
     StoredFile,

@@ -37,9 +37,9 @@ from dicomarray.pipeline.remote import (
 )
 from dicomarray.pipeline.work import remove_leftovers
 from dicomarray.pipeline.worker import check_memory_limit
-from dicomarray.reading.catalog import Progress
-from dicomarray.reading.config import Config, selection_of
-from dicomarray.reading.files import PathLike
+from dicomarray.reading.catalogs.catalog import Progress
+from dicomarray.reading.filtering.config import Config, selection_of
+from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.options import ReadOptions
 from dicomarray.storage import Place, Url, local_path, place_of
 from dicomarray.writing.options import WriteOptions

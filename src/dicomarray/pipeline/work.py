@@ -22,10 +22,10 @@ from dicomarray.pipeline.jobs import Job, Task, read_again
 from dicomarray.pipeline.page import thumbnail
 from dicomarray.pipeline.remote import inputs_at_hand, refuse_taken, send
 from dicomarray.pipeline.results import call, named_results
-from dicomarray.reading.assemble import assemble
-from dicomarray.reading.files import FIRST_BYTES, looks_like_dicom
+from dicomarray.reading.finding.files import FIRST_BYTES, looks_like_dicom
 from dicomarray.reading.series import Series
-from dicomarray.reading.stacking import Stack
+from dicomarray.reading.stacks.stacking import Stack
+from dicomarray.reading.volumes.assemble import assemble
 from dicomarray.volume import Volume
 from dicomarray.writing.dicom import WriteReport
 from dicomarray.writing.options import WriteOptions

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Protocol
 
 from dicomarray.errors import InputError
-from dicomarray.reading.files import Skipped, looks_like_dicom
-from dicomarray.reading.headers import Header, Stamp
-from dicomarray.reading.part10 import PIXEL_DATA, DoubtError, Window, read_file_meta, walk
+from dicomarray.reading.elements.part10 import PIXEL_DATA, DoubtError, Window, read_file_meta, walk
+from dicomarray.reading.finding.files import Skipped, looks_like_dicom
+from dicomarray.reading.headers.header import Header, Stamp
 from dicomarray.storage import Place, StoredFile, Url, download, existing_files, read_ranges
 
 # Nearly every header fits, with its private elements; a request takes as long for one byte.
@@ -98,7 +98,7 @@ def mirrored(places: Iterable[Place], progress: Seen | None = None) -> tuple[lis
 
 def mirror(url: Url, progress: Seen | None = None) -> Mirror:
     """Placeholders for everything at or below a URL; raises as `mirrored`."""
-    from dicomarray.reading.archives import new_temporary_folder
+    from dicomarray.reading.finding.archives import new_temporary_folder
 
     files = existing_files(url)
     folder = new_temporary_folder(url.name or url.protocol)
@@ -243,7 +243,7 @@ def _bytes_to_keep(data: bytes, size: int) -> int:
         return size
     if looks_like_dicom(data):
         return _header_bytes(data, size)
-    from dicomarray.reading.archives import TAR_BLOCK, is_archive
+    from dicomarray.reading.finding.archives import TAR_BLOCK, is_archive
 
     if is_archive(data):
         raise DoubtError
@@ -302,7 +302,7 @@ def _make_whole(parts: Mapping[Path, _Original]) -> None:
         return
     import shutil
 
-    from dicomarray.reading.archives import new_temporary_folder
+    from dicomarray.reading.finding.archives import new_temporary_folder
 
     folder = new_temporary_folder("whole")
     try:

@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import Unpack
 
 from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
-from dicomarray.reading.assemble import assemble
-from dicomarray.reading.element_values import Value
-from dicomarray.reading.frames import frames_of
-from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header
-from dicomarray.reading.names import check_name
+from dicomarray.reading.elements.names import check_name
+from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.frame import frames_of
+from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, Header
 from dicomarray.reading.options import ReadKeywords, ReadOptions, read_options
 from dicomarray.reading.remote import shown_path
-from dicomarray.reading.stacking import DEFAULTS, Stack, some, stack_frames
+from dicomarray.reading.stacks.stacking import DEFAULTS, Stack, some, stack_frames
+from dicomarray.reading.volumes.assemble import assemble
 from dicomarray.storage import Place
 from dicomarray.threads import PixelProgress, thread_count
 from dicomarray.volume import Volume

@@ -295,7 +295,7 @@ def test_uih_grid_comes_back(tmp_path: Path) -> None:
 def test_place_is_the_reverse_of_cut(slices: int, rows: int, columns: int, seed: int) -> None:
     """Tiles that are placed make the picture they were cut from, but for what no tile covers: that is 0."""
     from dicomarray.geometry import Plane
-    from dicomarray.reading.mosaics import Tile
+    from dicomarray.reading.frames.mosaics import Tile
 
     side = int(np.ceil(np.sqrt(slices)))
     plane = Plane.from_attributes((0, 0, 0), (1, 0, 0, 0, 1, 0), (1, 1))

@@ -16,7 +16,7 @@ import synthetic
 from dicomarray import load, scan, to_dicom
 from dicomarray.conversion.verifying import verify_series
 from dicomarray.errors import VerificationError
-from dicomarray.reading.stacking import Stack
+from dicomarray.reading.stacks.stacking import Stack
 from dicomarray.writing.dicom import WriteReport
 
 

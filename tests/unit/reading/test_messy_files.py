@@ -26,11 +26,12 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 import dicomarray
 import synthetic
 from dicomarray.errors import InputError, PixelError
-from dicomarray.reading import catalog as catalog_module
-from dicomarray.reading import data_sets
-from dicomarray.reading.catalog import Catalog, scan
-from dicomarray.reading.files import FIRST_BYTES, find_files, looks_like_dicom
-from dicomarray.reading.headers import read_header
+from dicomarray.reading.catalogs import catalog as catalog_module
+from dicomarray.reading.catalogs.catalog import Catalog, scan
+from dicomarray.reading.elements import deflated
+from dicomarray.reading.finding.files import FIRST_BYTES, find_files, looks_like_dicom
+from dicomarray.reading.headers.header import read_header
+from dicomarray.reading.pixels import data_sets
 
 CT = Path(str(get_testdata_file("CT_small.dcm", download=False)))
 FILE_META_LENGTH_AT = 140
@@ -402,7 +403,7 @@ def test_deflated_bomb_is_refused(
     path = tmp_path / "x.dcm"
     path.write_bytes(deflated_bomb(8 << 20, **options))  # type: ignore[arg-type]
     assert read_header(path).attributes["Modality"] == "CT"
-    monkeypatch.setattr(data_sets, "LARGEST_INFLATED_BYTES", 4 << 20)
+    monkeypatch.setattr(deflated, "LARGEST_INFLATED_BYTES", 4 << 20)
     monkeypatch.setattr(pydicom, "dcmread", None)  # it must not come so far
     with pytest.raises(InputError, match="deflated"):
         read_header(path)
@@ -424,7 +425,7 @@ def test_guard_does_not_move_the_stream(tmp_path: Path) -> None:
     for name in ("image_dfl.dcm", "CT_small.dcm", "ExplVR_BigEndNoMeta.dcm", "no_meta_group_length.dcm"):
         with Path(str(get_testdata_file(name, download=False))).open("rb") as stream:
             stream.read(7)
-            assert not data_sets.inflates_beyond_limit(stream)
+            assert not deflated.inflates_beyond_limit(stream)
             assert stream.tell() == 0
 
 

@@ -19,8 +19,8 @@ import synthetic
 from dicomarray.cli.main import main
 from dicomarray.errors import InputError, PixelError, StorageError, UsageError
 from dicomarray.reading import remote
-from dicomarray.reading.files import Skipped
-from dicomarray.reading.pixels import read_frames
+from dicomarray.reading.finding.files import Skipped
+from dicomarray.reading.pixels.frame_reader import read_frames
 
 memory = pytest.importorskip("fsspec.implementations.memory")
 STORE = "memory://archive"

@@ -20,7 +20,7 @@ from pydicom.pixels.utils import get_j2k_parameters
 import oracles
 import synthetic
 from dicomarray.errors import PixelError, TemplateError, UsageError
-from dicomarray.reading.pixels import read_frames
+from dicomarray.reading.pixels.frame_reader import read_frames
 from dicomarray.values import StoredType
 from dicomarray.writing import compress
 from dicomarray.writing.compress import (

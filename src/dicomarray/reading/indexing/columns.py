@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dicomarray.reading.element_values import Value
+from dicomarray.reading.elements.values import Value
 from dicomarray.reading.indexing.elements import canonical_name
 from dicomarray.reading.indexing.gathering import PIXEL_NAMES, TRANSFER_SYNTAX
 from dicomarray.reading.indexing.json_values import LIST, from_stored, values_of_list
-from dicomarray.reading.rows import ABSENT
+from dicomarray.reading.selection.rows import ABSENT
 
 # What every header has beside its attributes.
 FILE_COLUMNS = (TRANSFER_SYNTAX, *PIXEL_NAMES)

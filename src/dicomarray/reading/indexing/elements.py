@@ -19,30 +19,20 @@ from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.errors import InputError
-from dicomarray.reading.by_pydicom import (
+from dicomarray.reading.elements.by_pydicom import (
     PYDICOM_FAILURES,
     dataset_of_file,
     element_value,
     known_value,
 )
-from dicomarray.reading.element_values import (
-    LATIN_1,
-    Value,
-    decode,
-    encodings_of,
-    texts,
-    value_representation,
-)
-from dicomarray.reading.files import require_dicom
-from dicomarray.reading.headers import MEDIA_STORAGE_DIRECTORY
-from dicomarray.reading.names import (
+from dicomarray.reading.elements.names import (
     PIXEL_REPRESENTATION,
     PRIVATE_NAME,
     SPECIFIC_CHARACTER_SET,
     is_creator,
     tag_of,
 )
-from dicomarray.reading.part10 import (
+from dicomarray.reading.elements.part10 import (
     PIXEL_DATA,
     UNDEFINED,
     DoubtError,
@@ -54,7 +44,17 @@ from dicomarray.reading.part10 import (
     walk,
     window_of,
 )
-from dicomarray.reading.walked import sign_and_encodings
+from dicomarray.reading.elements.values import (
+    LATIN_1,
+    Value,
+    decode,
+    encodings_of,
+    texts,
+    value_representation,
+)
+from dicomarray.reading.elements.walked import sign_and_encodings
+from dicomarray.reading.finding.files import require_dicom
+from dicomarray.reading.headers.header import MEDIA_STORAGE_DIRECTORY
 
 SERIES_INSTANCE_UID = 0x0020000E
 # What is longer is kept as present, with its length; bytes.  Texts that people write and tables of numbers

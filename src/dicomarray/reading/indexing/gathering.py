@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dicomarray.reading.element_values import Value
+from dicomarray.reading.elements.values import Value
 from dicomarray.reading.indexing.elements import Decoded, Decoder, Raw, Walked, says_how_to_decode
 from dicomarray.reading.indexing.json_values import ABSENT, to_json
 

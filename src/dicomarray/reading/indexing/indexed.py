@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any, overload
 
 from dicomarray.errors import HeaderError, InputError
-from dicomarray.reading.archives import Unpacked, kind_of, unpack
-from dicomarray.reading.element_values import Value
-from dicomarray.reading.headers import Header, Stamp
+from dicomarray.reading.elements.names import tag_of
+from dicomarray.reading.elements.part10 import PixelPlace
+from dicomarray.reading.elements.values import Value
+from dicomarray.reading.finding.archives import Unpacked, kind_of, unpack
+from dicomarray.reading.frames.mosaic_words import SIEMENS_MOSAIC, UIH_GRID
+from dicomarray.reading.headers.header import Header, Stamp
 from dicomarray.reading.indexing.columns import SeriesColumns
 from dicomarray.reading.indexing.elements import canonical_name
 from dicomarray.reading.indexing.gathering import FRAME_PLACES, PIXEL_NAMES, TRANSFER_SYNTAX
 from dicomarray.reading.indexing.storing import as_path
-from dicomarray.reading.mosaic_words import SIEMENS_MOSAIC, UIH_GRID
-from dicomarray.reading.names import tag_of
-from dicomarray.reading.part10 import PixelPlace
-from dicomarray.reading.rows import ABSENT, Rows, frame_places, rows_of
+from dicomarray.reading.selection.rows import ABSENT, Rows, frame_places, rows_of
 
 
 class IndexedAttributes(Mapping[str, Value]):

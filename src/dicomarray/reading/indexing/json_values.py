@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dicomarray.reading.element_values import Value
+from dicomarray.reading.elements.values import Value
 
 # In a list of one value an instance: the instance does not have the attribute.  No value is an empty object.
 ABSENT = "{}"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dicomarray.errors import InputError
-from dicomarray.reading.catalog import NO_NUMBER, Catalog, in_catalog_order
-from dicomarray.reading.files import PathLike, Skipped
-from dicomarray.reading.headers import DEFAULT_KEYWORDS
+from dicomarray.reading.catalogs.catalog import NO_NUMBER, Catalog, in_catalog_order
+from dicomarray.reading.finding.files import PathLike, Skipped
+from dicomarray.reading.headers.header import DEFAULT_KEYWORDS
 from dicomarray.reading.indexing.columns import Kept, SeriesColumns, Source
 from dicomarray.reading.indexing.elements import canonical_name
 from dicomarray.reading.indexing.indexed import IndexedInstances

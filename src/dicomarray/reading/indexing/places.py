@@ -7,12 +7,12 @@ from pathlib import Path
 from pydicom.datadict import tag_for_keyword
 
 from dicomarray.errors import DataError
-from dicomarray.reading.element_values import Value
-from dicomarray.reading.headers import DEFAULT_KEYWORDS, Header
+from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.mosaic_words import SIEMENS_MOSAIC, UIH_GRID, is_mosaic
+from dicomarray.reading.frames.multiframe import FUNCTIONAL_GROUPS
+from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, Header
 from dicomarray.reading.indexing.elements import Decoded, Walked
-from dicomarray.reading.mosaic_words import SIEMENS_MOSAIC, UIH_GRID, is_mosaic
-from dicomarray.reading.multiframe import FUNCTIONAL_GROUPS
-from dicomarray.reading.rows import frame_places
+from dicomarray.reading.selection.rows import frame_places
 
 _NUMBER_OF_FRAMES, _IMAGE_TYPE = tag_for_keyword("NumberOfFrames"), tag_for_keyword("ImageType")
 _GROUPS = frozenset(tag_for_keyword(keyword) for keyword in FUNCTIONAL_GROUPS)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from dicomarray.atomic import refuse_inside
 from dicomarray.errors import InputError
-from dicomarray.reading.archives import kind_of, unpack
-from dicomarray.reading.catalog import Progress, no_instance
-from dicomarray.reading.element_values import Value
-from dicomarray.reading.files import PathLike, Skipped, find_names
-from dicomarray.reading.headers import Header
+from dicomarray.reading.catalogs.catalog import Progress, no_instance
+from dicomarray.reading.elements.values import Value
+from dicomarray.reading.finding.archives import kind_of, unpack
+from dicomarray.reading.finding.files import PathLike, Skipped, find_names
+from dicomarray.reading.headers.header import Header
 from dicomarray.reading.indexing.elements import Decoded, Walked, read_elements
 from dicomarray.reading.indexing.gathering import Gathered, Origin, SeenFile
 from dicomarray.reading.indexing.places import places_of

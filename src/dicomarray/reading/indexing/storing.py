@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dicomarray.reading.files import Skipped
+from dicomarray.reading.finding.files import Skipped
 from dicomarray.reading.indexing.gathering import Gathered, Origin, SeenFile
 from dicomarray.reading.indexing.json_values import ABSENT, JSON, LIST, text_of, texts_of_list, to_stored
 from dicomarray.reading.indexing.schema import unusable

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dicomarray.errors import UsageError
-from dicomarray.reading.rows import ListRows, Rows
 from dicomarray.reading.selection.decision import Decision, Failure, Seen, judge
 from dicomarray.reading.selection.facts import FACTS
 from dicomarray.reading.selection.instance import Evaluation, Instance, Value
 from dicomarray.reading.selection.nodes import FactEntry, Leaf, Node
 from dicomarray.reading.selection.parser import Parser
 from dicomarray.reading.selection.ranking import FactKey, NodeKey, Ranked, Ranking
+from dicomarray.reading.selection.rows import ListRows, Rows
 
 __all__ = ["Decision", "Failure", "Instance", "Ranked", "Seen", "Selection", "Value", "parse"]
 
@@ -62,7 +62,7 @@ class Selection:
     def decide(self, instances: Sequence[Instance] | Rows) -> Decision:
         """Judge a series by all its instances (of an enhanced object: its frames).
 
-        They come as a table (`reading.rows`: columns, which cost nothing where all instances have the same
+        They come as a table (`rows`: columns, which cost nothing where all instances have the same
         value), or as mappings of the names of `attributes` to raw values: None where the attribute is
         empty, a tuple where it has several values, a tuple of mappings for a sequence; an absent attribute
         has no key.

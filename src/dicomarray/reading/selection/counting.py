@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from dicomarray.geometry import Plane
-from dicomarray.reading.element_values import Value
-from dicomarray.reading.frames import Frame
-from dicomarray.reading.headers import Header
-from dicomarray.reading.kinds import Kind, split_by_kind, split_side_by_side
-from dicomarray.reading.motion import split_by_motion, split_by_place
-from dicomarray.reading.repetitions import arrange
-from dicomarray.reading.stacking import by_position, loops_of
+from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.frame import Frame
+from dicomarray.reading.headers.header import Header
+from dicomarray.reading.stacks.kinds import Kind, split_by_kind, split_side_by_side
+from dicomarray.reading.stacks.motion import split_by_motion, split_by_place
+from dicomarray.reading.stacks.repetitions import arrange
+from dicomarray.reading.stacks.stacking import by_position, loops_of
 from dicomarray.values import Rescale
 
 

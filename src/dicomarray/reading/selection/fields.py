@@ -14,8 +14,8 @@ from pydicom.datadict import (
     tag_for_keyword,
 )
 
-from dicomarray.reading.rows import ABSENT
 from dicomarray.reading.selection.instance import Cell, Found, Instance, Value, elements_of, is_blank
+from dicomarray.reading.selection.rows import ABSENT
 from dicomarray.reading.selection.words import MistakeError, did_you_mean, suggest_keyword
 
 # Attributes whose values name the patient (PS3.3 C.7.1.1): a message never shows what is in them.

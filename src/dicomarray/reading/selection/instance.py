@@ -6,8 +6,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from dicomarray.reading.rows import ABSENT, Absent, ListRows, Rows
 from dicomarray.reading.selection.facts import Facts
+from dicomarray.reading.selection.rows import ABSENT, Absent, ListRows, Rows
 
 # None is an attribute that is present without a value; an absent key is an absent attribute.
 Value: TypeAlias = "str | int | float | tuple[Value, ...] | Mapping[str, Value] | None"

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dicomarray.reading.rows import ABSENT
 from dicomarray.reading.selection.conditions import Condition
 from dicomarray.reading.selection.facts import FACTS
 from dicomarray.reading.selection.fields import Field
 from dicomarray.reading.selection.instance import Cell, Evaluation, Found, elements_of, is_blank
+from dicomarray.reading.selection.rows import ABSENT
 
 # A value as text, values joined by backslashes, None where there is none; and whether it is present.
 Shown = tuple[str | None, bool]

@@ -10,7 +10,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from dicomarray.reading.rows import ABSENT
 from dicomarray.reading.selection.dates import Interval
 from dicomarray.reading.selection.facts import FACTS
 from dicomarray.reading.selection.fields import Field
@@ -18,6 +17,7 @@ from dicomarray.reading.selection.instance import Evaluation
 from dicomarray.reading.selection.kinds import Kind, Words
 from dicomarray.reading.selection.names import Name
 from dicomarray.reading.selection.nodes import Node
+from dicomarray.reading.selection.rows import ABSENT
 
 Per = Literal["study", "patient"]
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import synthetic
 from dicomarray import dicom_filter, scan
-from dicomarray.reading.rows import ABSENT, ColumnRows, ListRows
 from dicomarray.reading.selection import parse
 from dicomarray.reading.selection.facts import FACTS, Facts
+from dicomarray.reading.selection.rows import ABSENT, ColumnRows, ListRows
 from grammar import accepts, refusal
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)

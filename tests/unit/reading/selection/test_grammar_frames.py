@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from dicomarray import dicom_filter, scan
-from dicomarray.reading.headers import read_header
-from dicomarray.reading.judging import judge_all
-from dicomarray.reading.rows import rows_of
+from dicomarray.reading.filtering.judging import judge_all
+from dicomarray.reading.headers.header import read_header
 from dicomarray.reading.selection import parse
+from dicomarray.reading.selection.rows import rows_of
 from enhanced_files import (
     at,
     content,
@@ -78,7 +78,7 @@ def test_groups_are_read_only_where_they_can_answer(diffusion: Path, monkeypatch
     """A config of attributes of patient, study, series and equipment opens no file twice."""
     header = read_header(diffusion)
     assert rows_of([header], {"Modality", "EffectiveEchoTime"}).size == 4
-    monkeypatch.setattr("dicomarray.reading.rows._frame_rows", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr("dicomarray.reading.selection.rows._frame_rows", lambda *_: pytest.fail("read again"))
     assert rows_of([header], {"Modality", "SeriesDescription"}).size == 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dicomarray.errors import ConfigError
-from dicomarray.reading.config import load_config, selection_of
+from dicomarray.reading.filtering.config import load_config, selection_of
 from dicomarray.reading.selection import parse
 from dicomarray.reading.selection.mistakes import DEEPEST, MOST_NODES
 from grammar import accepts, refusal

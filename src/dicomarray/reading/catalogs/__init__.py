@@ -1,0 +1,1 @@
+"""Headers -> the series of an archive; what was skipped and why."""

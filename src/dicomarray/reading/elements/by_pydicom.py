@@ -1,0 +1,165 @@
+"""What our own reader does not understand is read by pydicom.
+
+This module is imported where that happens, and not before: to import pydicom takes longer than to read the
+headers of a thousand files.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from struct import pack
+from typing import Any, cast
+
+import pydicom
+from pydicom import Dataset
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
+
+from dicomarray.errors import InputError
+from dicomarray.reading.elements.deflated import TOO_FAR, inflates_beyond_limit
+from dicomarray.reading.elements.dictionary import keyword_for_tag
+from dicomarray.reading.elements.names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
+from dicomarray.reading.elements.part10 import LONG_VRS, UNDEFINED, DoubtError, Element
+from dicomarray.reading.elements.values import (
+    BINARY_NUMBERS,
+    FAILURES,
+    LATIN_1,
+    LONGEST_LIST,
+    Value,
+    decode,
+    encodings_of,
+    one_or_many,
+    texts,
+    value_representation,
+)
+
+# What pydicom raises on damaged files; anything else is a mistake of ours and must be seen.
+PYDICOM_FAILURES = (BytesLengthException, InvalidDicomError, *FAILURES)
+# Data Set Trailing Padding (PS3.10 7.2), the last tag that there can be: if pydicom finds it behind the
+# others, none of them was read beyond its end.
+_TRAILING_PADDING = 0xFFFCFFFC
+
+
+def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None, dict[str, Value]]:
+    """A file's Transfer Syntax UID, its Media Storage SOP Class UID, and what it has of a request.
+
+    Raises
+    ------
+    InputError
+        Where a deflated file would fill the memory; beside it any of `PYDICOM_FAILURES`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what matters of it comes back as an error of ours
+        # where the block of a private creator lies is known only once the creators are read: then read all
+        dataset = dataset_of_file(path, None if request.private else [Tag(tag) for tag in request.read])
+        wanted = [(name, Tag(tag)) for name, tag in request.tags]
+        creator_at = partial(_creator, dataset)
+        private = ((name.name, name.tag_by(creator_at)) for name in request.private)
+        wanted += [(name, Tag(tag)) for name, tag in private if tag is not None]
+        encodings = encodings_of(texts(known_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
+        attributes = {
+            name: element_value(dataset, tag, encodings) for name, tag in sorted(wanted) if tag in dataset
+        }
+        meta = getattr(dataset, "file_meta", None) or {}
+        uids = [meta.get(keyword) for keyword in ("TransferSyntaxUID", "MediaStorageSOPClassUID")]
+    syntax, storage_class = (None if uid is None else str(uid) for uid in uids)
+    return syntax, storage_class, attributes
+
+
+def dataset_of_file(path: Path, tags: list[BaseTag] | None) -> Dataset:
+    """The elements with these tags, or all before the pixel data; raises as `attributes_of`."""
+    with path.open("rb") as stream:
+        if inflates_beyond_limit(stream):
+            raise InputError(TOO_FAR)
+        return pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
+
+
+def _creator(dataset: Dataset, tag: int) -> str | None:
+    """The private creator that an element names (PS3.5 7.8.1); None where there is no such element."""
+    return str(dataset[tag].value).strip() if tag in dataset else None
+
+
+def value_among(
+    elements: Mapping[int, Element], tag: int, explicit: bool, encodings: tuple[str, ...]
+) -> Value:
+    """The plain value of one of some elements that were walked; DoubtError where they are odd."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they quote bytes that may name a patient
+        return element_value(_dataset_of_elements(elements, explicit), Tag(tag), encodings)
+
+
+def _dataset_of_elements(elements: Mapping[int, Element], explicit: bool) -> Dataset:
+    tags = sorted(elements)
+    content = b"".join(_encoded(tag, elements[tag], explicit) for tag in tags)
+    content += _encoded(_TRAILING_PADDING, Element("OB", b"", 0), explicit)
+    try:
+        dataset = read_dataset(BytesIO(content), not explicit, True)
+    except PYDICOM_FAILURES as error:
+        raise DoubtError from error
+    if list(dataset.keys()) != [*tags, _TRAILING_PADDING]:
+        raise DoubtError
+    del dataset[_TRAILING_PADDING]
+    return dataset
+
+
+def _encoded(tag: int, element: Element, explicit: bool) -> bytes:
+    """An element as it stands in its file."""
+    length, value = UNDEFINED if element.undefined else element.length, element.value or b""
+    head = pack("<HH", tag >> 16, tag & 0xFFFF)
+    if not explicit:
+        return head + pack("<L", length) + value
+    vr = (element.vr or "UN").encode("ascii")
+    return head + (pack("<2sHL", vr, 0, length) if vr in LONG_VRS else pack("<2sH", vr, length)) + value
+
+
+def element_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:
+    """The plain value of an element that a data set of pydicom has."""
+    # raw, not as pydicom would decode it; its stub forgets the raw ones
+    element = cast("DataElement | RawDataElement", dataset.get_item(tag, keep_deferred=True))
+    if isinstance(element, RawDataElement):
+        signed = tag != PIXEL_REPRESENTATION and known_value(dataset, Tag(PIXEL_REPRESENTATION), ()) == 1
+        vr = value_representation(element.VR, int(tag), signed)
+        if vr not in ("SQ", "UN"):
+            return decode(vr, element.value or b"", element.is_little_endian, encodings)
+    try:
+        return plain_value(dataset[tag])
+    except PYDICOM_FAILURES:
+        return "<unreadable>"  # present, but nobody can say what it is; whoever needs it gets a HeaderError
+
+
+def known_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:
+    """The plain value of an element; None where the data set has none."""
+    return element_value(dataset, tag, encodings) if tag in dataset else None
+
+
+def plain_value(element: DataElement) -> Value:
+    """pydicom's value of an element as plain Python; sequences as tuples of mappings by keyword."""
+    if element.VR == "SQ":
+        return tuple(
+            {keyword_for_tag(e.tag) or str(e.tag).replace(" ", ""): plain_value(e) for e in item}
+            for item in element.value or ()
+        )
+    value = element.value
+    if isinstance(value, MultiValue | list | tuple):
+        if element.VR in BINARY_NUMBERS and len(value) > LONGEST_LIST:
+            return f"<{len(value)} numbers>"
+        return one_or_many(tuple(_plain_scalar(v) for v in value))
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: Any) -> Value:
+    if value is None or value == "":
+        return None
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, bool | int):
+        return int(value)
+    # float() takes DSfloat and DSdecimal as well
+    return float(value) if isinstance(value, float) or hasattr(value, "as_tuple") else str(value)

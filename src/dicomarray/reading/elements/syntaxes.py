@@ -1,0 +1,9 @@
+"""Transfer syntaxes by what they mean for a data set (PS3.5 Annex A); the codecs know the others."""
+
+IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+# The data set cannot be read in part.
+DEFLATED = "1.2.840.10008.1.2.1.99"
+LITTLE_ENDIAN = (IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN)
+# Pixel data is not encapsulated.
+NATIVE_SYNTAXES = (*LITTLE_ENDIAN, DEFLATED, BIG_ENDIAN)

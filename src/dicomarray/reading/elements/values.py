@@ -1,0 +1,159 @@
+"""The bytes of an element -> a plain Python value.
+
+An odd value costs neither a warning nor the file: a number that is none stays the text it is, and whoever
+needs it says so.
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from functools import lru_cache
+from typing import Any
+
+from dicomarray.reading.elements.dictionary import vr_for_tag
+
+Value = Any  # None | str | int | float | tuple of those | for a sequence a tuple of mappings
+
+# What a file that is damaged, or cannot be read, raises; anything else is a mistake of ours and must be seen.
+FAILURES = (
+    EOFError,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+)
+
+_TEXT_WITH_CHARACTER_SET = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
+_OPAQUE = frozenset(("OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"))
+_SINGLE_VALUED = frozenset(("LT", "ST", "UT", "UR"))
+_DECIMAL_TEXT = frozenset(("DS",))
+_INTEGER_TEXT = frozenset(("IS",))
+# for `struct`, and how many bytes each has
+BINARY_NUMBERS = {
+    "US": ("H", 2),
+    "SS": ("h", 2),
+    "UL": ("L", 4),
+    "SL": ("l", 4),
+    "UV": ("Q", 8),
+    "SV": ("q", 8),
+    "FL": ("f", 4),
+    "FD": ("d", 8),
+}
+LATIN_1 = "iso8859"
+# PS3.3 C.12.1.1.2, Specific Character Set without code extensions; pydicom knows the others.
+ENCODINGS = {
+    "": LATIN_1,
+    "ISO_IR 6": LATIN_1,
+    "ISO_IR 13": "shift_jis",
+    "ISO_IR 100": "latin_1",
+    "ISO_IR 101": "iso8859_2",
+    "ISO_IR 109": "iso8859_3",
+    "ISO_IR 110": "iso8859_4",
+    "ISO_IR 144": "iso_ir_144",
+    "ISO_IR 192": "UTF8",
+    "GB18030": "GB18030",
+    "GBK": "GBK",
+}
+ESCAPE = b"\x1b"  # begins a change of character set (ISO 2022), in bytes that are all ASCII
+LONGEST_LIST = 1024  # binary numbers of one element; what is longer is a table, which others read
+
+
+@lru_cache(maxsize=4096)
+def value_representation(declared: str | None, tag: int, signed: bool) -> str:
+    """The element's own VR, or the dictionary's; "US or SS" goes by Pixel Representation (PS3.5 A.1)."""
+    if declared not in (None, "UN"):
+        return str(declared)
+    try:
+        known = vr_for_tag(tag)
+    except KeyError:
+        return "UN"
+    return "SS" if signed and known.startswith("US or SS") else known.split(" ")[0]
+
+
+@lru_cache(maxsize=256)
+def encodings_of(character_sets: tuple[str, ...]) -> tuple[str, ...]:
+    """Python's names of the values of Specific Character Set, PS3.3 C.12.1.1.2; Latin-1 for unknown ones."""
+    if len(character_sets) == 1 and character_sets[0] in ENCODINGS:
+        return (ENCODINGS[character_sets[0]],)
+    from pydicom.charset import convert_encodings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return tuple(convert_encodings(list(character_sets) or ""))
+        except (LookupError, ValueError, TypeError, AttributeError):
+            return (LATIN_1,)
+
+
+def decode(vr: str, raw: bytes, little_endian: bool, encodings: tuple[str, ...]) -> Value:
+    """The plain value of an element's bytes (PS3.5 6.2); text that is no number stays text."""
+    if vr in BINARY_NUMBERS:
+        letter, size = BINARY_NUMBERS[vr]
+        count, rest = divmod(len(raw), size)
+        if rest:
+            return f"<{len(raw)} bytes>"
+        return one_or_many(struct.unpack(f"{'<' if little_endian else '>'}{count}{letter}", raw))
+    if vr in _OPAQUE:
+        return f"<{len(raw)} bytes>" if raw else None
+    text = _decode_text(raw, encodings if vr in _TEXT_WITH_CHARACTER_SET else (LATIN_1,))
+    text = text.rstrip(" \0")
+    if vr in _SINGLE_VALUED:
+        return text or None
+    parts = [part.strip(" \0") for part in text.split("\\")]
+    if vr in _DECIMAL_TEXT or vr in _INTEGER_TEXT:
+        return one_or_many(tuple([_number(part, vr in _INTEGER_TEXT) for part in parts]))
+    return one_or_many(tuple([part or None for part in parts]))
+
+
+def texts(value: Value) -> tuple[str, ...]:
+    """A value as so many texts as it has parts, empty ones too."""
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple("" if item is None else str(item) for item in values)
+
+
+def _decode_text(raw: bytes, encodings: tuple[str, ...]) -> str:
+    if raw.isascii() and ESCAPE not in raw:
+        return raw.decode("ascii")
+    if encodings and ESCAPE not in raw:
+        try:
+            return raw.decode(encodings[0])
+        except (LookupError, UnicodeError):
+            pass
+    from pydicom.charset import decode_bytes
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return decode_bytes(raw, list(encodings), set())
+        except (LookupError, ValueError):
+            return raw.decode("latin-1")
+
+
+def _number(text: str, integer: bool) -> Value:
+    if not text:
+        return None
+    if "_" in text:  # Python would take 1_000 for a number
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if integer and number.is_integer():
+        return int(number)
+    return number
+
+
+def one_or_many(values: tuple[Value, ...]) -> Value:
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,1 @@
+"""Paths, folders and archives -> candidate files."""

@@ -1,0 +1,1 @@
+"""An instance -> its frames: classic, enhanced, a mosaic."""

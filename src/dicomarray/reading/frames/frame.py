@@ -1,0 +1,266 @@
+"""An instance -> its frames: where each 2-D image lies, how its values read, what tells it from others.
+
+A classic instance is one frame, a mosaic one for each of its slices.  An enhanced multi-frame one says
+everything a frame at a time, in its functional groups (PS3.3 C.7.6.16); there the attributes of a frame
+stand for those of the data set.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dicomarray.errors import GeometryError, HeaderError, InputError
+from dicomarray.geometry import FARTHEST_MM, Plane
+from dicomarray.reading.elements.syntaxes import DEFLATED, NATIVE_SYNTAXES
+from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.mosaic_words import is_mosaic
+from dicomarray.reading.frames.multiframe import frame_attributes
+from dicomarray.reading.headers.attributes import ABSENT, Attributes
+from dicomarray.reading.headers.header import Header, numbers_of
+from dicomarray.reading.pixels.frame_reader import read_frames
+from dicomarray.reading.remote import size_of, whole
+from dicomarray.values import Array, Rescale
+
+if TYPE_CHECKING:
+    from dicomarray.reading.frames.mosaics import Tile
+
+# No scanner writes more frames in one object; a larger number is damage.
+MOST_FRAMES = 1_000_000
+# A compressed frame has a fragment: tag and length of the item, and an even number of bytes (PS3.5 A.4).
+LEAST_FRAGMENT_BYTES = 10
+# To how many bytes one deflated byte can inflate (zlib's "technical details").
+GREATEST_DEFLATION = 1032
+# What `Frame` is made of, beside its index.
+_DESCRIBING = (
+    "Rows", "Columns", "RescaleSlope", "RescaleIntercept", "ImagePositionPatient", "ImageOrientationPatient",
+    "PixelSpacing",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One 2-D image: ``index`` counts the frames of its instance from 0.
+
+    ``attributes`` are the instance's, with the frame's own functional groups over them.  ``plane`` is
+    None where the image has no place in the patient.  ``tile`` is where in the instance's one image it
+    lies, when that is a mosaic; then ``index`` counts the tiles.
+    """
+
+    header: Header
+    index: int
+    plane: Plane | None
+    rows: int
+    columns: int
+    rescale: Rescale
+    attributes: Mapping[str, Value]
+    of_multiframe: bool = False
+    tile: Tile | None = None
+
+    def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
+        """So many finite numbers of an attribute, or None; HeaderError where it is something else."""
+        return numbers_of(self.attributes.get(keyword), keyword, count, self.header.path)
+
+    def number(self, keyword: str) -> float | None:
+        """One finite number of an attribute, or None; HeaderError where it is something else."""
+        numbers = self.numbers(keyword, 1)
+        return None if numbers is None else numbers[0]
+
+    def with_attributes(self, further: Mapping[str, Value]) -> Frame:
+        """The same frame, knowing more attributes."""
+        return replace(self, attributes=ChainMap(dict(self.attributes), dict(further)))
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """Sorts as acquired: Instance Number, then frame number; files without a number last, by name.
+
+        The parts of a concatenation count their frames on (PS3.3 C.7.6.16.2.2.4).
+        """
+        number = self.header.instance_number
+        offset = self.attributes.get("ConcatenationFrameOffsetNumber")
+        index = self.index + (offset if isinstance(offset, int) else 0)
+        return (1 << 62 if number is None else number, index, str(self.header.path))
+
+
+def frames_of(header: Header) -> list[Frame]:
+    """The frames of an instance, in the order of its pixel data.
+
+    Raises
+    ------
+    HeaderError
+        Where sizes, positions or slopes are missing or no numbers.
+    GeometryError
+        Where they are numbers, but no geometry.
+    """
+    if is_mosaic(header):
+        return _tile_frames(header)
+    count = _frame_count(header)
+    if count == 1 and header.attributes.get("ImagePositionPatient") is not None:
+        return [_frame(header, 0, header.attributes, multiframe="NumberOfFrames" in header.attributes)]
+    groups = frame_attributes(header, count)
+    if groups is None:
+        return [_frame(header, index, header.attributes, count > 1) for index in range(count)]
+    return _frames(header, groups)
+
+
+def read_images(frames: Sequence[Frame]) -> Array:
+    """The stored values of frames of one instance: (frames, rows, columns), colour samples last.
+
+    Raises
+    ------
+    PixelError
+        Where pixel data is missing, truncated or damaged; and what else `read_frames` raises.
+    """
+    path = frames[0].header.path
+    with whole([frames[0].header]):
+        if frames[0].tile is None:
+            return read_frames(path, [frame.index for frame in frames])
+        picture = read_frames(path, [0])[0]
+    return np.stack([frame.tile.cut(picture) for frame in frames if frame.tile is not None])
+
+
+def _tile_frames(header: Header) -> list[Frame]:
+    from dicomarray.reading.frames.mosaics import Picture, tiles_of
+
+    whole = _frame(header, 0, header.attributes, multiframe=False)
+    common = dict(header.attributes)
+    return [
+        replace(
+            whole,
+            index=index,
+            plane=tile.plane,
+            rows=tile.rows,
+            columns=tile.columns,
+            attributes=ChainMap(dict(tile.attributes), common),
+            of_multiframe=False,
+            tile=tile,
+        )
+        for index, tile in enumerate(tiles_of(Picture(header, whole.rows, whole.columns, whole.plane)))
+    ]
+
+
+def _frame_count(header: Header) -> int:
+    value = header.attributes.get("NumberOfFrames")
+    count = 1 if value is None else value
+    if not isinstance(count, int) or not 1 <= count <= MOST_FRAMES:
+        raise HeaderError(f"{header.path}: NumberOfFrames is {value!r} where a positive number is expected")
+    if count > 1:
+        _check_room(header, count)
+    return count
+
+
+def _check_room(header: Header, count: int) -> None:
+    """So many frames need a file of some size: a false number must not cost memory."""
+    try:
+        size = size_of(header.path)
+    except OSError as error:
+        raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
+    needed = int(count * _least_frame_bytes(header))
+    if needed > size:
+        raise HeaderError(
+            f"{header.path}: NumberOfFrames is {count}, which needs {needed} bytes or more, but the file has "
+            f"{size}; it is truncated, or the number is wrong"
+        )
+
+
+def _least_frame_bytes(header: Header) -> float:
+    """What a frame takes in the file at least."""
+    if header.transfer_syntax not in (None, *NATIVE_SYNTAXES):
+        return LEAST_FRAGMENT_BYTES
+    pixels = (header.number("Rows") or 0) * (header.number("Columns") or 0)
+    bits = header.number("BitsAllocated") or 1  # where it is missing the pixels say so when they are read
+    return pixels * bits / 8 / (GREATEST_DEFLATION if header.transfer_syntax == DEFLATED else 1)
+
+
+def _frames(header: Header, groups: Sequence[Attributes]) -> list[Frame]:
+    """Frames by their attributes; what some have the very same values for is worked out once."""
+    differing = [name for name in _DESCRIBING if name in groups[0].common.slots]
+    known: dict[Hashable, Frame] = {}
+    frames = []
+    for index, attributes in enumerate(groups):
+        # by identity: 0.0 and -0.0 are equal, and not the same
+        key = tuple([id(attributes.get(name, ABSENT)) for name in differing])
+        like = known.get(key) or known.setdefault(key, _frame(header, index, attributes, True))
+        frames.append(
+            Frame(header, index, like.plane, like.rows, like.columns, like.rescale, attributes, True)
+        )
+    return frames
+
+
+def _frame(header: Header, index: int, attributes: Mapping[str, Value], multiframe: bool) -> Frame:
+    def numbers(keyword: str, size: int) -> tuple[float, ...] | None:
+        value = attributes.get(keyword)
+        return None if value is None else _known_numbers(value, keyword, size, header)
+
+    rows, columns = numbers("Rows", 1), numbers("Columns", 1)
+    if rows is None or columns is None or min(*rows, *columns) < 1:
+        raise HeaderError(f"{header.path}: Rows and Columns are {rows} and {columns}; no image without them")
+    slope, intercept = numbers("RescaleSlope", 1), numbers("RescaleIntercept", 1)
+    return Frame(
+        header=header,
+        index=index,
+        plane=_plane(
+            header,
+            numbers_of(attributes.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.path),
+            numbers("ImageOrientationPatient", 6),
+            numbers("PixelSpacing", 2),
+        ),
+        rows=int(rows[0]),
+        columns=int(columns[0]),
+        rescale=_rescale(1.0 if slope is None else slope[0], 0.0 if intercept is None else intercept[0]),
+        attributes=attributes,
+        of_multiframe=multiframe,
+    )
+
+
+def _known_numbers(value: Value, keyword: str, size: int, header: Header) -> tuple[float, ...] | None:
+    """As `numbers_of`; thousands of frames have the same few values."""
+    try:
+        known = _finite_numbers(value, size)
+    except TypeError:  # something that has no hash is no number
+        known = None
+    return numbers_of(value, keyword, size, header.path) if known is None else known
+
+
+@lru_cache(maxsize=1024)
+def _finite_numbers(value: Value, size: int) -> tuple[float, ...] | None:
+    try:
+        return numbers_of(value, "", size, Path())
+    except HeaderError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _rescale(slope: float, intercept: float) -> Rescale:
+    return Rescale(slope, intercept)
+
+
+def _plane(
+    header: Header,
+    position: tuple[float, ...] | None,
+    orientation: tuple[float, ...] | None,
+    spacing: tuple[float, ...] | None,
+) -> Plane | None:
+    """None where an attribute is absent, or the orientation all zero: scanners write that for "unknown"."""
+    if position is None or orientation is None or spacing is None or not any(orientation):
+        return None
+    try:
+        if max(map(abs, (*position, *spacing))) > FARTHEST_MM:
+            return Plane.from_attributes(position, orientation, spacing)  # it says what is wrong
+        at_origin = _plane_at_origin(orientation, spacing)
+    except GeometryError as error:
+        raise GeometryError(f"{header.path}: {error}") from error
+    x, y, z = position
+    return Plane((x, y, z), at_origin.row_direction, at_origin.column_direction, at_origin.pixel_spacing)
+
+
+@lru_cache(maxsize=1024)
+def _plane_at_origin(orientation: tuple[float, ...], spacing: tuple[float, ...]) -> Plane:
+    """What the slices of a stack share, checked once."""
+    return Plane.from_attributes((0.0, 0.0, 0.0), orientation, spacing)

@@ -1,0 +1,177 @@
+"""What each frame of a multi-frame instance says of itself, laid over the attributes of the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dicomarray.errors import HeaderError
+from dicomarray.geometry import Plane
+from dicomarray.reading.elements.item_layouts import Leaf
+from dicomarray.reading.elements.items import Item, ItemTemplate
+from dicomarray.reading.elements.values import Value
+from dicomarray.reading.headers.attributes import ABSENT, Attributes, Common
+from dicomarray.reading.headers.header import Header
+
+FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Alike:
+    """What some frames say: the same of everything but of the ``names``, for which each has a value."""
+
+    common: Mapping[str, Value]
+    names: tuple[str, ...] = ()
+    slots: tuple[int, ...] = ()
+
+
+# What a frame says: with others, and by itself, where the slots are.
+_Said = tuple[_Alike, tuple[Value, ...]]
+
+
+def frame_attributes(header: Header, count: int) -> list[Attributes] | None:
+    """The attributes of each frame, its own over those of the data set; None where frames have none.
+
+    What equals in all of them is held once.
+
+    Raises
+    ------
+    HeaderError
+        Where the number of frames and what describes them do not fit.
+    """
+    groups = header.further(FUNCTIONAL_GROUPS)
+    shared, per_frame = (_items(header, keyword, groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
+    if shared or per_frame:
+        return _laid_over(header, _functional_groups(header, count, shared, per_frame))
+    if header.attributes.get("Modality") == "RTDOSE":
+        return _laid_over(header, [(_Alike(plane), ()) for plane in _dose_planes(header, count)])
+    if count > 1:
+        # one position for all frames is none: a cine loop, or views of a rotating camera
+        return _laid_over(header, [(_Alike({"ImagePositionPatient": None}), ())] * count)
+    return None
+
+
+def _laid_over(header: Header, frames: Sequence[_Said]) -> list[Attributes]:
+    """What each frame says, and for the rest what the data set says."""
+    below = dict(header.attributes)
+    alike = list({id(said): said for said, _ in frames}.values())
+    varying = _varying(alike, below)
+    values = {**below, **alike[0].common}
+    common = Common(
+        values={name: value for name, value in values.items() if name not in varying},
+        slots={name: slot for slot, name in enumerate(varying)},
+        representations=("",) * len(varying),  # nothing is left to decode
+        encodings=(),
+        names=tuple(sorted({*values, *varying})),
+    )
+    # Of the names that vary, frames that are alike may share some; those come first, then a frame's own.
+    rows = {id(said): (_shared_values(said, varying, below), _order(said, varying)) for said in alike}
+    found = []
+    for said, own in frames:
+        shared, order = rows[id(said)]
+        found.append(Attributes(common, tuple(map((*shared, *own).__getitem__, order))))
+    return found
+
+
+def _varying(alike: Sequence[_Alike], below: Mapping[str, Value]) -> tuple[str, ...]:
+    """The names of what is not the very same value in all frames."""
+    varying = dict.fromkeys(name for said in alike for name in said.names)
+    for name in dict.fromkeys(name for said in alike for name in said.common):
+        otherwise = below.get(name, ABSENT)
+        first = alike[0].common.get(name, otherwise)
+        if any(said.common.get(name, otherwise) is not first for said in alike):
+            varying[name] = None
+    return tuple(varying)
+
+
+def _shared_values(said: _Alike, varying: Iterable[str], below: Mapping[str, Value]) -> tuple[Value, ...]:
+    return tuple(said.common.get(name, below.get(name, ABSENT)) for name in varying)
+
+
+def _order(said: _Alike, varying: Sequence[str]) -> tuple[int, ...]:
+    places = {name: len(varying) + slot for name, slot in zip(said.names, said.slots, strict=True)}
+    return tuple(places.get(name, index) for index, name in enumerate(varying))
+
+
+def _items(header: Header, keyword: str, value: Value) -> tuple[Mapping[str, Value], ...]:
+    items = value or ()
+    if not (isinstance(items, tuple) and all(isinstance(item, Mapping) for item in items)):
+        raise HeaderError(f"{header.path}: {keyword} is {str(value)[:40]!r} where a sequence is expected")
+    return items
+
+
+def _functional_groups(
+    header: Header,
+    count: int,
+    shared: Sequence[Mapping[str, Value]],
+    per_frame: Sequence[Mapping[str, Value]],
+) -> list[_Said]:
+    """Enhanced objects: shared functional groups, and each frame's own over them (PS3.3 C.7.6.16)."""
+    if per_frame and len(per_frame) != count:
+        raise HeaderError(
+            f"{header.path}: NumberOfFrames is {count}, but PerFrameFunctionalGroupsSequence has "
+            f"{len(per_frame)} items; the file is damaged"
+        )
+    common = flatten(shared[0]) if shared else {}
+    if not per_frame:
+        return [(_Alike(common), ())] * count
+    templates: dict[ItemTemplate, _Alike] = {}
+    said: list[_Said] = []
+    for group in per_frame:
+        if not isinstance(group, Item):
+            said.append((_Alike(common | flatten(group)), ()))
+            continue
+        if (alike := templates.get(group.template)) is None:
+            alike = templates[group.template] = _of_template(group.template, common)
+        said.append((alike, group.own))
+    return said
+
+
+def _of_template(template: ItemTemplate, common: Mapping[str, Value]) -> _Alike:
+    flat = {**common, **flatten(template.elements)}
+    slots = {name: template.loose.index(value) for name, value in flat.items() if isinstance(value, Leaf)}
+    shared = {name: value for name, value in flat.items() if name not in slots}
+    return _Alike(shared, tuple(slots), tuple(slots.values()))
+
+
+def flatten(group: Mapping[str, Value]) -> dict[str, Value]:
+    """All standard attributes inside a functional group's macros by keyword: each macro has one item.
+
+    Vendors put whole classic data sets into private sequences here, with another idea of the position.
+    """
+    flat: dict[str, Value] = {}
+    for keyword, value in group.items():
+        if keyword[0] == "(":
+            continue
+        if type(value) is tuple and value and (type(value[0]) is dict or isinstance(value[0], Mapping)):
+            flat |= flatten(value[0])
+        else:
+            flat[keyword] = value
+    return flat
+
+
+def _dose_planes(header: Header, count: int) -> list[dict[str, Value]]:
+    """RT Dose: planes along the normal, stored values times Dose Grid Scaling (PS3.3 C.8.8.3)."""
+    scaling = header.number("DoseGridScaling")
+    common: dict[str, Value] = {} if scaling is None else {"RescaleSlope": scaling, "RescaleIntercept": 0.0}
+    if count == 1:
+        return [common]
+    offsets = header.numbers("GridFrameOffsetVector", count)
+    position, orientation = (
+        header.numbers("ImagePositionPatient", 3),
+        header.numbers("ImageOrientationPatient", 6),
+    )
+    spacing = header.numbers("PixelSpacing", 2)
+    if offsets is None or position is None or orientation is None or spacing is None:
+        return [common | {"ImagePositionPatient": None} for _ in range(count)]
+    normal = Plane.from_attributes(position, orientation, spacing).normal
+    # relative to the first plane, or coordinates that begin with the first plane's: differences either way
+    return [
+        common
+        | {
+            "ImagePositionPatient": tuple(
+                p + (offset - offsets[0]) * n for p, n in zip(position, normal.tolist(), strict=True)
+            )
+        }
+        for offset in offsets
+    ]

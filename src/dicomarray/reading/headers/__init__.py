@@ -1,0 +1,1 @@
+"""A candidate file -> its header; files that are alike are compared, not walked."""

@@ -1,0 +1,1 @@
+"""The stored values of frames; the codecs."""

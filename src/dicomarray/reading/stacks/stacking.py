@@ -1,0 +1,391 @@
+"""Frames of a series -> stacks: which frames form a volume, in which order, at which places.
+
+One policy for all that builds volumes.  Slices are ordered by their position along the normal of the
+first one, never by number; what cannot be one regular volume is split where it differs in kind, and
+refused with the reason otherwise.  Nothing is dropped without a word.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dicomarray.errors import GeometryError
+from dicomarray.geometry import (
+    SAME_POSITION_MM,
+    Matrix,
+    Plane,
+    StackGeometry,
+    missing_slices,
+)
+from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.frame import Frame, read_images
+from dicomarray.reading.options import ReadOptions
+from dicomarray.reading.remote import whole
+from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT, Kind, split_by_kind, split_side_by_side
+from dicomarray.reading.stacks.motion import moved_note, split_by_motion, split_by_place
+from dicomarray.reading.stacks.repetitions import (
+    VENDOR_B_VALUES,
+    Repetitions,
+    arrange,
+    repetition_values,
+    time_index,
+)
+
+DEFAULTS = ReadOptions()
+# Without a neighbour and without Slice Thickness nothing tells how thick a lone slice is, in mm.
+UNKNOWN_THICKNESS_MM = 1.0
+# A slice that moves with the patient stays nearer to its place than this part of the way to its neighbour.
+MOTION_PART = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Frames that form one volume, in the order of the array: repetitions slowest, slices ascending.
+
+    ``axis`` names the repetitions' axis, None where there is one image at each position; ``coordinates``
+    has, by attribute, what each repetition is at.
+    """
+
+    frames: tuple[Frame, ...]
+    geometry: StackGeometry | None
+    kind: Kind
+    repetitions: int = 1
+    axis: str | None = None
+    coordinates: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(repetitions, slices), or (slices,)."""
+        slices = len(self.frames) // self.repetitions
+        return (slices,) if self.axis is None else (self.repetitions, slices)
+
+    @property
+    def label(self) -> str:
+        """What it is, for a list of choices: ``35 x 256 x 256, axial, echo 2, phase``."""
+        first = self.frames[0]
+        parts = [" x ".join(map(str, (*self.shape, first.rows, first.columns)))]
+        if self.axis is not None:
+            parts.append(f"{self.axis} first")
+        if self.geometry is not None:
+            parts.append(plane_name(self.geometry))
+        if self.kind.echo_number is not None:
+            parts.append(f"echo {self.kind.echo_number}")
+        parts += [word for word in (self.kind.component, "derived" * self.kind.derived) if word]
+        return ", ".join(parts)
+
+
+def plane_name(geometry: StackGeometry) -> str:
+    """axial, coronal or sagittal, by the axis nearest to the normal."""
+    return ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(geometry.normal)))]
+
+
+def stack_frames(
+    frames: Sequence[Frame], options: ReadOptions = DEFAULTS, notes: tuple[str, ...] = ()
+) -> list[Stack]:
+    """All volumes of one series, in the order in which they were acquired; ``notes`` become warnings.
+
+    Raises
+    ------
+    GeometryError
+        Where frames that belong together do not form a regular volume; names the files.
+    """
+    ordered, warnings = drop_copies(sorted(frames, key=lambda frame: frame.order))
+    warnings = notes + warnings + missing_parts(ordered, options)
+    stacks: list[Stack] = []
+    for kind, members in split_by_kind(ordered):
+        stacks += _stacks(kind, members, options, warnings, told_apart=True)
+    return stacks
+
+
+def drop_copies(frames: Sequence[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
+    """Without second copies of the same instance: same SOP Instance UID, same bytes.
+
+    Different files that claim one UID (careless de-identification) are all kept: their places tell
+    them apart, or the policy for duplicates applies.
+    """
+    first: dict[Hashable, Frame] = {}
+    kept, dropped, shared = [], [], []
+    for frame in frames:
+        uid = frame.header.text("SOPInstanceUID")
+        known = first.setdefault((uid, frame.index), frame) if uid else frame
+        if known is frame:
+            kept.append(frame)
+        elif _digest(known) == _digest(frame):
+            dropped.append(frame.header.path.name)
+        else:
+            kept.append(frame)
+            shared.append(frame.header.path.name)
+    warnings = []
+    if dropped:
+        warnings.append(f"{len(dropped)} identical copies left out: {some(sorted(set(dropped)))}")
+    if shared:
+        warnings.append(f"SOPInstanceUID is not unique: other files have that of {some(sorted(set(shared)))}")
+    return kept, tuple(warnings)
+
+
+def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> tuple[str, ...]:
+    """What is missing of concatenations: one object in several files (PS3.3 C.7.6.16).
+
+    Raises
+    ------
+    GeometryError
+        Where a part is missing, unless ``missing`` says what to do then: it is a warning then.
+    """
+    parts: dict[str, dict[Value, Frame]] = {}
+    for frame in frames:
+        if uid := frame.header.text("ConcatenationUID"):
+            parts.setdefault(uid, {}).setdefault(frame.attributes.get("InConcatenationNumber"), frame)
+    warnings = []
+    for uid, members in parts.items():
+        first = next(iter(members.values()))
+        numbers = [number for number in members if isinstance(number, int)]
+        total = int(first.number("InConcatenationTotalNumber") or max(numbers, default=len(members)))
+        if len(members) >= total:
+            continue
+        there = some([f"{frame.header.path} (part {number})" for number, frame in members.items()])
+        lost = total - len(members)
+        told = f"{lost} of the {total} parts of concatenation {uid} are missing; there is {there}"
+        if options.missing == "error":
+            raise GeometryError(
+                f'{told}. Find the missing files, or take what is there with missing="keep" (--missing keep)'
+            )
+        warnings.append(told)
+    return tuple(warnings)
+
+
+def _digest(frame: Frame) -> bytes:
+    import hashlib
+
+    with whole([frame.header]), frame.header.path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def _stacks(
+    kind: Kind,
+    frames: list[Frame],
+    options: ReadOptions,
+    warnings: tuple[str, ...],
+    told_apart: bool = False,
+) -> list[Stack]:
+    """The volume that frames of one kind form; more of them for repetitions that are not complete.
+
+    ``told_apart`` are frames that `split_by_kind` left together: without new attributes it would again.
+    """
+    if not kind.placed:
+        return [_without_place(kind, loop, warnings) for loop in loops_of(frames)]
+    moved = split_by_motion(frames)
+    if len(moved) > 1:
+        warnings += (moved_note(len(moved)),)
+        return [stack for members in moved for stack in _stacks(kind, members, options, warnings)]
+    positions = by_position(frames)
+    if max(map(len, positions)) > 1:
+        known = {id(frame): _with_private(frame) for frame in frames}
+        told_apart = told_apart and all(known[id(frame)] is frame for frame in frames)
+        frames = [known[id(frame)] for frame in frames]
+        positions = [[known[id(frame)] for frame in members] for members in positions]
+        kinds = [(kind, frames)] if told_apart else split_by_kind(frames)
+        parts = [
+            (part, members)
+            for part, same in kinds
+            for members in split_side_by_side(positions if len(kinds) == 1 else by_position(same))
+        ]
+        if len(parts) > 1:
+            return [stack for part in parts for stack in _stacks(*part, options, warnings)]
+        positions, notes = _drop_identical(positions)
+        warnings += notes
+    repetitions = arrange(positions, split=_may_split(positions, options))
+    warnings += _unfinished(repetitions.leftover, options)
+    by_place = split_by_place(repetitions)
+    if len(by_place) > 1:
+        warnings += (moved_note(len(by_place)),)
+    stacks = [_stack(kind, there, options, warnings) for there in by_place]
+    keep = replace(options, missing="keep")
+    unfinished = [] if options.incomplete == "drop" else repetitions.leftover
+    return stacks + [stack for group in unfinished for stack in _stacks(kind, group, keep, warnings)]
+
+
+def _may_split(positions: Sequence[Sequence[Frame]], options: ReadOptions) -> bool:
+    """Whether images that nothing tells apart may be taken in the order of acquisition."""
+    usual, _ = Counter(map(len, positions)).most_common(1)[0]
+    return options.duplicates == "split" or (options.duplicates == "auto" and usual == 1)
+
+
+def loops_of(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Frames without a place: those of each multi-frame object by themselves, single images together."""
+    several = Counter(frame.header.path for frame in frames)
+    loops: dict[Hashable, list[Frame]] = {}
+    for frame in frames:
+        path = frame.header.path
+        loop = frame.header.text("ConcatenationUID") or (path if several[path] > 1 else None)
+        loops.setdefault(loop, []).append(frame)
+    return list(loops.values())
+
+
+def _without_place(kind: Kind, frames: Sequence[Frame], warnings: tuple[str, ...]) -> Stack:
+    note = "no patient geometry: frames are in the order of acquisition"
+    warnings = (*warnings, note) if len(frames) > 1 else warnings
+    return Stack(tuple(frames), None, kind, warnings=warnings)
+
+
+def _unfinished(leftover: Sequence[Sequence[Frame]], options: ReadOptions) -> tuple[str, ...]:
+    """What becomes of repetitions that are not complete, in words."""
+    frames = [frame for group in leftover for frame in group]
+    if not frames:
+        return ()
+    fate = "a volume of their own" if len(leftover) == 1 else f"{len(leftover)} volumes of their own"
+    return (
+        f"{len(frames)} images that complete no repetition are "
+        f"{'left out' if options.incomplete == 'drop' else fate}: "
+        + some([frame.header.path.name for frame in frames]),
+    )
+
+
+def by_position(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """The frames at each place along the normal of the first one, ascending."""
+    planes = [plane for frame in frames if (plane := frame.plane) is not None]
+    distances = np.array([plane.position for plane in planes]) @ planes[0].normal
+    order = np.argsort(distances, kind="stable")
+    starts = np.flatnonzero(np.diff(distances[order]) > SAME_POSITION_MM) + 1
+    positions = [[frames[i] for i in members] for members in np.split(order, starts)]
+    return _following_motion([frames[i] for i in order], np.sort(distances), len(positions)) or positions
+
+
+def _following_motion(frames: Sequence[Frame], distances: Matrix, places: int) -> list[list[Frame]] | None:
+    """The frames at each slice of a scan that follows the patient's motion from time point to time point.
+
+    Its time points, as the attribute that numbers them says, have as many slices each, at not quite the same
+    places.  None where this is no such scan; ``frames`` and ``distances`` ascend.
+    """
+    by_time: dict[Hashable, list[int]] = {}
+    for index, frame in enumerate(frames):
+        by_time.setdefault(time_index(frame), []).append(index)
+    slices = len(frames) // len(by_time)
+    if None in by_time or slices in (1, places) or any(len(group) != slices for group in by_time.values()):
+        return None
+    table = np.array(list(by_time.values()))
+    at_each = distances[table]
+    step = np.diff(at_each, axis=1).min()
+    if step <= SAME_POSITION_MM or np.ptp(at_each, axis=0).max() > MOTION_PART * step:
+        return None
+    return [[frames[i] for i in members] for members in table.T]
+
+
+def _with_private(frame: Frame) -> Frame:
+    """A frame that knows its b-value and image component, also where only a private attribute has them."""
+    known = frame.attributes
+    if frame.of_multiframe or known.get("Modality") != "MR":
+        return frame
+    names: tuple[str, ...] = () if "DiffusionBValue" in known else VENDOR_B_VALUES
+    if str(known.get("Manufacturer")).upper().startswith("GE"):
+        names = (*names, GE_IMAGE_COMPONENT)
+    names = tuple(name for name in names if name not in known)
+    return frame.with_attributes(frame.header.further(names)) if names else frame
+
+
+def _drop_identical(positions: list[list[Frame]]) -> tuple[list[list[Frame]], tuple[str, ...]]:
+    """Without images that are the same, voxel by voxel, as another one at their position.
+
+    Where there are as many at every position, they are no copies unless all of them are: an empty slice is
+    alike at every time.
+    """
+    uneven = len(set(map(len, positions))) > 1
+    if not uneven and len(_different(positions[0])) == len(positions[0]):
+        return positions, ()
+    kept = [_different(frames) for frames in positions]
+    if not uneven and len(set(map(len, kept))) > 1:
+        return positions, ()
+    there = {id(frame) for frames in kept for frame in frames}
+    dropped = [frame.header.path.name for frames in positions for frame in frames if id(frame) not in there]
+    if not dropped:
+        return positions, ()
+    return kept, (f"{len(dropped)} images that repeat another one exactly left out: {some(dropped)}",)
+
+
+def _different(frames: Sequence[Frame]) -> list[Frame]:
+    """The first of each set of equal images; pixels are read where nothing else tells images apart."""
+    told = [repetition_values(frame) for frame in frames]
+    alike = {values for values, count in Counter(told).items() if count > 1}
+    images: dict[Hashable, Frame] = {}
+    for values, frame in zip(told, frames, strict=True):
+        images.setdefault((values, _image_digest(frame) if values in alike else None), frame)
+    return list(images.values())
+
+
+def _image_digest(frame: Frame) -> Hashable:
+    import hashlib
+
+    pixels = np.ascontiguousarray(read_images([frame]))
+    return (hashlib.sha256(pixels.tobytes()).digest(), frame.rescale)
+
+
+def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings: tuple[str, ...]) -> Stack:
+    first = repetitions.grid[0]
+    planes = [plane for frame in first if (plane := frame.plane) is not None]
+    geometry, notes = _geometry(first, planes)
+    if options.missing == "error":
+        _refuse_gaps(first, geometry.distances)
+    return Stack(
+        tuple(frame for members in repetitions.grid for frame in members),
+        geometry,
+        kind,
+        len(repetitions.grid),
+        repetitions.axis,
+        repetitions.coordinates,
+        warnings + notes,
+    )
+
+
+def _geometry(frames: Sequence[Frame], planes: Sequence[Plane]) -> tuple[StackGeometry, tuple[str, ...]]:
+    notes: tuple[str, ...] = ()
+    thickness = frames[0].number("SpacingBetweenSlices") or frames[0].number("SliceThickness")
+    if len(frames) == 1 and not thickness:
+        thickness = UNKNOWN_THICKNESS_MM
+        notes = (
+            f"a single slice without SliceThickness: its thickness is unknown; the affine has "
+            f"{UNKNOWN_THICKNESS_MM:g} mm",
+        )
+    frame_of_reference = frames[0].header.text("FrameOfReferenceUID")
+    if len({frame.header.text("FrameOfReferenceUID") for frame in frames}) > 1:
+        notes += ("FrameOfReferenceUID differs between slices; that of the first one is recorded",)
+    return StackGeometry.from_planes(planes, abs(thickness or 1.0), frame_of_reference), notes
+
+
+def _refuse_gaps(frames: Sequence[Frame], distances: Matrix) -> None:
+    gaps = missing_slices(distances)
+    if not gaps:
+        return
+    count, first = sum(gap.missing for gap in gaps), gaps[0]
+    below, above = frames[first.after].header.path, frames[first.after + 1].header.path
+    raise GeometryError(
+        f"{'1 slice is' if count == 1 else f'{count} slices are'} missing: {first.width_mm:.4g} mm between "
+        f"{below} and {above}, where {first.width_mm / (first.missing + 1):.4g} mm is usual. Find the "
+        'missing files; or take the slices at their real positions with missing="keep" (--missing keep), '
+        'fill the gap with "fill", or interpolate across it with "resample"'
+    )
+
+
+def spacing_warnings(geometry: StackGeometry) -> tuple[str, ...]:
+    """What a user must know of where the slices lie."""
+    warnings = []
+    if geometry.tilt_degrees:
+        warnings.append(
+            f"tilted gantry: slices are shifted by {geometry.tilt_degrees:.2f} degrees; the affine has the "
+            "shear, a viewer that ignores it shows the patient slanted"
+        )
+    if not geometry.uniform:
+        gaps = np.diff(geometry.distances)
+        warnings.append(
+            f"slices are not evenly spaced: {gaps.min():.4g} to {gaps.max():.4g} mm; no affine places all of "
+            "them, slice_positions_mm does"
+        )
+    return tuple(warnings)
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
