@@ -17,7 +17,10 @@ from comparison.truth import LPS_TO_RAS, niftis_of
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """``array`` (slices, rows, columns) in modality values; ``affine`` from that index to LPS mm."""
+    """``array`` ([repetitions,] slices, rows, columns) in modality values.
+
+    ``affine`` takes (slice, row, column) to LPS mm.
+    """
 
     array: NDArray[np.float64]
     affine: NDArray[np.float64]
@@ -41,16 +44,16 @@ def dcm2niix(files: Sequence[Path]) -> Read:
         assert len(names) == 1, names
         image = nibabel.load(names[0])
         stored = np.asarray(image.dataobj, np.float64)
-    # NIfTI is (column, row upwards, slice), RAS
-    array = stored.transpose(2, 1, 0)[:, ::-1]
+    # NIfTI is (column, row upwards, slice[, repetition]), RAS
+    array = stored.T[..., ::-1, :]
     affine = (LPS_TO_RAS @ image.affine)[:, [2, 1, 0, 3]]
-    affine[:3, 3] += affine[:3, 1] * (array.shape[1] - 1)
+    affine[:3, 3] += affine[:3, 1] * (array.shape[-2] - 1)
     affine[:3, 1] *= -1
     along = np.cross(affine[:3, 2], affine[:3, 1]) @ affine[:3, 0]
     if along < 0:
-        affine[:3, 3] += affine[:3, 0] * (array.shape[0] - 1)
+        affine[:3, 3] += affine[:3, 0] * (array.shape[-3] - 1)
         affine[:3, 0] *= -1
-        array = array[::-1]
+        array = array[..., ::-1, :, :]
     return Read(array, affine)
 
 

@@ -16,8 +16,8 @@ from dicomarray.errors import GeometryError, InputError, TemplateError, UsageErr
 from dicomarray.geometry import FARTHEST_MM, Matrix, Plane, StackGeometry
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.frames.frame import Frame
-from dicomarray.reading.stacks.repetitions import VENDOR_B_VALUES
 from dicomarray.reading.stacks.stacking import Stack
+from dicomarray.reading.stacks.telling import VENDOR_B_VALUES
 from dicomarray.values import Array
 from dicomarray.writing.request import Source, WriteRequest
 

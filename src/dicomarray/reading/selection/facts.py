@@ -28,7 +28,7 @@ from dicomarray.reading.headers.header import GREATEST_NUMBER
 from dicomarray.reading.selection.dates import MINUTE, SECOND, Interval, parse_recorded
 from dicomarray.reading.selection.rows import ABSENT, Rows
 from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT
-from dicomarray.reading.stacks.repetitions import ATTRIBUTES, VENDOR_B_VALUES
+from dicomarray.reading.stacks.telling import ATTRIBUTES, VENDOR_B_VALUES
 
 # How far a gap between slices may differ from the usual one: mm, and part of it.
 EVEN_MM, EVEN_PART = 0.01, 0.01

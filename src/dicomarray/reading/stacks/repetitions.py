@@ -2,7 +2,8 @@
 
 Which repetition an image belongs to is told by the attributes that vary in the same way at every position
 (time point, b-value, gradient direction, ...); what they leave open, by the order of acquisition.  An image
-whose repetition cannot be told with certainty is an error, never a guess.
+that may be missing or one too many is an error, and numbers that follow no order are told, never trusted in
+silence: Philips numbers its classic images as it likes.
 """
 
 from __future__ import annotations
@@ -11,38 +12,26 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from dicomarray.errors import GeometryError
 from dicomarray.reading.frames.frame import Frame
-from dicomarray.reading.headers.attributes import may_differ
-
-# b-value where the standard attribute is missing: Siemens, GE and Philips classic images.
-VENDOR_B_VALUES = (
-    "(0019,SIEMENS MR HEADER,0C)",
-    "(0043,GEMS_PARM_01,39)",
-    "(2001,Philips Imaging DD 001,03)",
+from dicomarray.reading.stacks.numbering import numbered_in_order
+from dicomarray.reading.stacks.telling import (
+    ATTRIBUTES,
+    AXES,
+    PHILIPS_ORDER,
+    TIME_INDEX,
+    Teller,
+    differing,
+    dimensions_of,
+    distinct,
+    time_index,
+    value_of,
 )
-# Attributes that tell repetitions apart, and the axis that each makes; the first that varies names it.
-DIFFUSION = ("DiffusionBValue", "DiffusionGradientOrientation", *VENDOR_B_VALUES)
-_AXES: dict[str, tuple[str, ...]] = {
-    "diffusion": DIFFUSION,
-    "inversion_time": ("InversionTime", "InversionTimes"),
-    "flip_angle": ("FlipAngle",),
-    "time": (
-        "TemporalPositionIdentifier",
-        "TemporalPositionIndex",
-        "TriggerTime",
-        "NominalCardiacTriggerDelayTime",
-        "TemporalPositionTimeOffset",
-        "AcquisitionNumber",
-    ),
-}
-ATTRIBUTES = tuple(keyword for keywords in _AXES.values() for keyword in keywords)
+
 # When an image was acquired: TM and DT, which sort as text within a day.
 _ACQUIRED = ("AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime")
-# Numbers a time point outright; where they exist, repetitions are in their order.
-_TIME_INDEX = ("TemporalPositionIdentifier", "TemporalPositionIndex")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +40,14 @@ class Repetitions:
 
     ``grid[repetition][position]``; ``leftover`` holds the repetitions that are not complete, each by itself.
     ``axis`` is None where there is one repetition only; ``coordinates`` has, by attribute, its value in
-    each repetition.
+    each repetition.  ``warnings`` say where it is in doubt which repetition an image belongs to.
     """
 
     grid: list[list[Frame]]
     axis: str | None = None
     coordinates: dict[str, list[Any]] = field(default_factory=dict)
     leftover: list[list[Frame]] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
 
 
 Positions = Sequence[Sequence[Frame]]
@@ -83,81 +73,84 @@ def arrange(positions: Positions, split: bool = False) -> Repetitions:
     if all(len(frames) == 1 for frames in positions):
         return Repetitions([[frames[0] for frames in positions]])
     ordered = [sorted(frames, key=lambda frame: frame.order) for frames in positions]
+    leftover: list[list[Frame]] = []
+    warnings: tuple[str, ...] = ()
     if len({len(frames) for frames in ordered}) == 1 and _uneven_time_index(ordered) is None:
-        groups, leftover = _groups(ordered, _consistent(ordered)), list[list[Frame]]()
+        alike = _alike(ordered, _tellers(ordered))
+        groups = [group for several in alike for group in several]
+        warnings = _doubts(alike)
     else:
         groups, leftover = _incomplete(ordered, split)
     groups = _by_acquisition(groups)
     axis, coordinates = _axis(groups)
-    return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover)
+    return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover, warnings)
 
 
-def time_index(frame: Frame) -> int | None:
-    """The number of the frame's time point, where the frame says it."""
-    return next((v for k in _TIME_INDEX if isinstance(v := frame.attributes.get(k), int)), None)
+def _tellers(positions: Positions) -> list[Teller]:
+    """What tells the frames at a position apart, as well as anything does."""
+    everything = [frame for frames in positions for frame in frames]
+    tellers = _consistent(positions, differing(everything), [])
+    if everything[0].of_multiframe and any(len(several) > 1 for several in _alike(positions, tellers)):
+        # an index of its own tells what only private elements say; that of the position is no help
+        places = range(min(len(dimensions_of(frame)) for frame in everything))
+        tellers = _consistent(positions, places, tellers)
+    return tellers
 
 
-def repetition_values(frame: Frame) -> tuple[Hashable, ...]:
-    """What the frame says of the repetition that it belongs to."""
-    return tuple(_value(frame, keyword) for keyword in ATTRIBUTES)
+def _consistent(positions: Positions, tellers: Iterable[Teller], chosen: list[Teller]) -> list[Teller]:
+    """With those whose values, taken together with the chosen ones, occur equally often at every position."""
 
-
-def _value(frame: Frame, keyword: str) -> Hashable:
-    value = frame.attributes.get(keyword)
-    if value is None or type(value) in (int, float, str):  # asked very often, and this is fast
-        return cast("Hashable", value)
-    return value if isinstance(value, Hashable) else repr(value)
-
-
-def _distinct(frames: Iterable[Frame], keyword: str) -> set[Hashable]:
-    """The values of an attribute in some frames."""
-    values = [frame.attributes.get(keyword) for frame in frames]
-    try:
-        return set(values)
-    except TypeError:
-        return {value if isinstance(value, Hashable) else repr(value) for value in values}
-
-
-def _differing(frames: Iterable[Frame], keywords: Iterable[str] = ATTRIBUTES) -> list[str]:
-    """Those of some attributes that tell repetitions apart whose values are not the same in all frames."""
-    several = list(frames)
-    may = may_differ([frame.attributes for frame in several], keywords)
-    return [keyword for keyword in may if len(_distinct(several, keyword)) > 1]
-
-
-def _consistent(positions: Positions) -> list[str]:
-    """The attributes whose values, taken together, occur equally often at every position."""
-
-    def same_everywhere(keywords: list[str]) -> bool:
+    def same_everywhere(several: list[Teller]) -> bool:
         counts = [
-            Counter(tuple(_value(frame, keyword) for keyword in keywords) for frame in frames)
+            Counter(tuple(value_of(frame, teller) for teller in several) for frame in frames)
             for frames in positions
         ]
         return all(count == counts[0] for count in counts)
 
-    chosen: list[str] = []
-    for keyword in _differing(itertools.chain.from_iterable(positions)):
-        if same_everywhere([*chosen, keyword]):
-            chosen.append(keyword)
+    for teller in tellers:
+        if same_everywhere([*chosen, teller]):
+            chosen = [*chosen, teller]
     return chosen
 
 
-def _groups(positions: Positions, keywords: Sequence[str]) -> list[list[Frame]]:
-    """Repetitions: frames with equal values, and among equal ones the first, second, ... at each position."""
-    groups: dict[Hashable, list[Frame]] = defaultdict(list)
+def _alike(positions: Positions, tellers: Sequence[Teller]) -> list[list[list[Frame]]]:
+    """Repetitions, those together of which only the order of acquisition tells which is which.
+
+    Frames with equal values are told apart as the first, second, ... at each position.
+    """
+    groups: dict[Hashable, dict[int, list[Frame]]] = defaultdict(lambda: defaultdict(list))
     for frames in positions:
         occurrences: Counter[Hashable] = Counter()
         for frame in frames:
-            key = tuple(_value(frame, keyword) for keyword in keywords)
-            groups[key, occurrences[key]].append(frame)
+            key = tuple(value_of(frame, teller) for teller in tellers)
+            groups[key][occurrences[key]].append(frame)
             occurrences[key] += 1
-    return list(groups.values())
+    return [list(several.values()) for several in groups.values()]
+
+
+def _groups(positions: Positions, tellers: Sequence[Teller]) -> list[list[Frame]]:
+    """Repetitions: frames with equal values, and among equal ones the first, second, ... at each position."""
+    return [group for several in _alike(positions, tellers) for group in several]
+
+
+def _doubts(alike: Iterable[list[list[Frame]]]) -> tuple[str, ...]:
+    """Whether the order of acquisition, where nothing else tells repetitions apart, is an order."""
+    for several in alike:
+        if not numbered_in_order(several):
+            first = several[0]
+            return (
+                f"only instance and frame numbers tell {len(several)} images at each position apart, and run "
+                "neither volume by volume nor slice by slice: images of different repetitions may be mixed. "
+                "Look at the volume, or convert each repetition from a folder of its own; one is made of "
+                f"{first[0].header.path.name} and {len(first) - 1} others",
+            )
+    return ()
 
 
 def _uneven_time_index(positions: Positions) -> str | None:
     """The attribute that numbers time points, each once at a position, but not the same ones everywhere."""
-    for keyword in _differing(itertools.chain.from_iterable(positions), _TIME_INDEX):
-        at_each = [_distinct(frames, keyword) for frames in positions]
+    for keyword in differing(itertools.chain.from_iterable(positions), TIME_INDEX):
+        at_each = [distinct(frames, keyword) for frames in positions]
         if None in set().union(*at_each) or not _one_each(positions, keyword):
             continue
         if any(values != at_each[0] for values in at_each):
@@ -172,7 +165,7 @@ def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], l
     the acquisition was stopped: at its end, after every image of the complete repetitions.
     """
     everything = [frame for frames in positions for frame in frames]
-    for keyword in _AXES["time"]:
+    for keyword in AXES["time"]:
         groups = _groups(positions, [keyword])
         complete = [group for group in groups if len(group) == len(positions)]
         known = all(frame.attributes.get(keyword) is not None for frame in everything)
@@ -186,7 +179,7 @@ def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], l
 
 
 def _one_each(positions: Positions, keyword: str) -> bool:
-    return all(len(_distinct(frames, keyword)) == len(frames) for frames in positions)
+    return all(len(distinct(frames, keyword)) == len(frames) for frames in positions)
 
 
 def _rest(groups: list[list[Frame]], complete: list[list[Frame]]) -> list[list[Frame]]:
@@ -222,7 +215,7 @@ def _undecided(positions: Positions) -> GeometryError:
     counts = Counter(len(frames) for frames in positions)
     if len(counts) == 1:
         keyword = _uneven_time_index(positions)
-        values = [sorted(str(_value(frame, str(keyword))) for frame in frames) for frames in positions]
+        values = [sorted(str(value_of(frame, str(keyword))) for frame in frames) for frames in positions]
         odd = next(index for index, found in enumerate(values) if found != values[0])
         return GeometryError(
             f"{keyword} is {', '.join(values[0])} at the position of {positions[0][0].header.path}, but "
@@ -246,41 +239,55 @@ def _by_acquisition(groups: Iterable[list[Frame]]) -> list[list[Frame]]:
     for same in by_number.values():
         if len(same) > 1:
             same.sort(key=lambda group: min(map(_sequence, group)))
+            if not numbered_in_order(same):
+                _sort_by_philips(same)
     return [group for number in sorted(by_number) for group in by_number[number]]
+
+
+def _sort_by_philips(groups: list[list[Frame]]) -> None:
+    """In the order of the private numbers that all repetitions have; as they were where there are none."""
+    told = [
+        [
+            frames_values.pop() if len(frames_values := distinct(group, name)) == 1 else None
+            for group in groups
+        ]
+        for name in PHILIPS_ORDER
+    ]
+    known = [values for values in told if None not in values]
+    places = sorted(range(len(groups)), key=lambda place: [values[place] for values in known])
+    groups[:] = [groups[place] for place in places]
 
 
 def _time_point(group: Sequence[Frame]) -> int:
     """The number of the time point of all frames, 0 where they have none or several."""
-    constant = all(len(_distinct(group, keyword)) == 1 for keyword in _TIME_INDEX)
+    constant = all(len(distinct(group, keyword)) == 1 for keyword in TIME_INDEX)
     return (time_index(group[0]) or 0) if constant else 0
 
 
 def _sequence(frame: Frame) -> tuple[Any, ...]:
     number, index, path = frame.order
-    dimensions = frame.attributes.get("DimensionIndexValues") or ()
-    values = dimensions if isinstance(dimensions, tuple) else (dimensions,)
-    return (number, tuple(v for v in values if isinstance(v, int)), index, path)
+    return (number, tuple(v for v in dimensions_of(frame) if isinstance(v, int)), index, path)
 
 
 def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:
     """The axis's name, by the first attribute that is one value in a repetition and varies between them."""
-    differing = set(_differing(itertools.chain.from_iterable(groups), (*ATTRIBUTES, *_ACQUIRED)))
+    varying = set(differing(itertools.chain.from_iterable(groups), (*ATTRIBUTES, *_ACQUIRED)))
     coordinates: dict[str, list[Any]] = {}
     name = ""
-    for axis, keywords in _AXES.items():
-        for keyword in (keyword for keyword in keywords if keyword in differing):
-            values = [_distinct(group, keyword) for group in groups]
+    for axis, keywords in AXES.items():
+        for keyword in (keyword for keyword in keywords if keyword in varying):
+            values = [distinct(group, keyword) for group in groups]
             if all(len(value) == 1 for value in values):
                 coordinates[keyword] = [next(iter(value)) for value in values]
                 name = name or axis
-    return name or "time", coordinates | _starts(groups, differing)
+    return name or "time", coordinates | _starts(groups, varying)
 
 
-def _starts(groups: list[list[Frame]], differing: set[str]) -> dict[str, list[Any]]:
+def _starts(groups: list[list[Frame]], varying: set[str]) -> dict[str, list[Any]]:
     """When each repetition began, as its earliest image says: every slice has a time of its own."""
     found: dict[str, list[Any]] = {}
     for keyword in _ACQUIRED:
-        if keyword not in differing:
+        if keyword not in varying:
             continue
         times = [[frame.attributes.get(keyword) for frame in group] for group in groups]
         if all(isinstance(time, str) for group in times for time in group):

@@ -27,13 +27,8 @@ from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.remote import whole
 from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT, Kind, split_by_kind, split_side_by_side
 from dicomarray.reading.stacks.motion import moved_note, split_by_motion, split_by_place
-from dicomarray.reading.stacks.repetitions import (
-    VENDOR_B_VALUES,
-    Repetitions,
-    arrange,
-    repetition_values,
-    time_index,
-)
+from dicomarray.reading.stacks.repetitions import Repetitions, arrange
+from dicomarray.reading.stacks.telling import PHILIPS, VENDOR_B_VALUES, repetition_values, time_index
 
 DEFAULTS = ReadOptions()
 # Without a neighbour and without Slice Thickness nothing tells how thick a lone slice is, in mm.
@@ -199,7 +194,7 @@ def _stacks(
         positions, notes = _drop_identical(positions)
         warnings += notes
     repetitions = arrange(positions, split=_may_split(positions, options))
-    warnings += _unfinished(repetitions.leftover, options)
+    warnings += repetitions.warnings + _unfinished(repetitions.leftover, options)
     by_place = split_by_place(repetitions)
     if len(by_place) > 1:
         warnings += (moved_note(len(by_place)),)
@@ -276,13 +271,16 @@ def _following_motion(frames: Sequence[Frame], distances: Matrix, places: int) -
 
 
 def _with_private(frame: Frame) -> Frame:
-    """A frame that knows its b-value and image component, also where only a private attribute has them."""
+    """A frame that knows its repetition and image component, also where only a private attribute has them."""
     known = frame.attributes
     if frame.of_multiframe or known.get("Modality") != "MR":
         return frame
     names: tuple[str, ...] = () if "DiffusionBValue" in known else VENDOR_B_VALUES
-    if str(known.get("Manufacturer")).upper().startswith("GE"):
+    vendor = str(known.get("Manufacturer") or "").upper()
+    if vendor.startswith("GE"):
         names = (*names, GE_IMAGE_COMPONENT)
+    elif not vendor or vendor.startswith("PHILIPS"):
+        names = (*names, *PHILIPS)
     names = tuple(name for name in names if name not in known)
     return frame.with_attributes(frame.header.further(names)) if names else frame
 

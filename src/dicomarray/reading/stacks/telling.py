@@ -1,0 +1,104 @@
+"""What tells the repetitions of a measurement apart: attributes, and what a frame says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import cast
+
+from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.frame import Frame
+from dicomarray.reading.headers.attributes import may_differ
+
+# b-value where the standard attribute is missing: Siemens, GE and Philips classic images.
+VENDOR_B_VALUES = (
+    "(0019,SIEMENS MR HEADER,0C)",
+    "(0043,GEMS_PARM_01,39)",
+    "(2001,Philips Imaging DD 001,03)",
+)
+# What tells repetitions apart in Philips' classic images, whose instance numbers may be in no order: which of
+# the b-values and gradients, the gradient itself, the cardiac or label phase, control or label.
+_PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER, _PHILIPS_LABEL = (
+    f"(2005,Philips MR Imaging DD 005,{element})" for element in ("12", "13", "29")
+)
+_PHILIPS_PHASE = "(2001,Philips Imaging DD 001,08)"
+# Numbers the volumes of a diffusion scan in the order of acquisition, since software 5.6.
+_PHILIPS_VOLUME = "(2005,Philips MR Imaging DD 006,96)"
+_PHILIPS_DIFFUSION = (
+    _PHILIPS_VOLUME,
+    _PHILIPS_B_NUMBER,
+    _PHILIPS_GRADIENT_NUMBER,
+    *(f"(2005,Philips MR Imaging DD 001,{element})" for element in ("B0", "B1", "B2")),
+)
+PHILIPS = (*_PHILIPS_DIFFUSION, _PHILIPS_PHASE, _PHILIPS_LABEL)
+# Their order, where the instance numbers have none.
+PHILIPS_ORDER = (
+    _PHILIPS_VOLUME,
+    _PHILIPS_B_NUMBER,
+    _PHILIPS_GRADIENT_NUMBER,
+    _PHILIPS_LABEL,
+    _PHILIPS_PHASE,
+)
+# Attributes that tell repetitions apart, and the axis that each makes; the first that varies names it.
+DIFFUSION = ("DiffusionBValue", "DiffusionGradientOrientation", *VENDOR_B_VALUES, *_PHILIPS_DIFFUSION)
+AXES: dict[str, tuple[str, ...]] = {
+    "diffusion": DIFFUSION,
+    "inversion_time": ("InversionTime", "InversionTimes"),
+    "flip_angle": ("FlipAngle",),
+    "time": (
+        "TemporalPositionIdentifier",
+        "TemporalPositionIndex",
+        "TriggerTime",
+        "NominalCardiacTriggerDelayTime",
+        "TemporalPositionTimeOffset",
+        "AcquisitionNumber",
+        _PHILIPS_PHASE,
+        _PHILIPS_LABEL,
+    ),
+}
+ATTRIBUTES = tuple(keyword for keywords in AXES.values() for keyword in keywords)
+# Numbers a time point outright; where they exist, repetitions are in their order.
+TIME_INDEX = ("TemporalPositionIdentifier", "TemporalPositionIndex")
+# What tells repetitions apart: an attribute by its name, a component of DimensionIndexValues by its place.
+Teller = str | int
+
+
+def time_index(frame: Frame) -> int | None:
+    """The number of the frame's time point, where the frame says it."""
+    return next((v for k in TIME_INDEX if isinstance(v := frame.attributes.get(k), int)), None)
+
+
+def repetition_values(frame: Frame) -> tuple[Hashable, ...]:
+    """What the frame says of the repetition that it belongs to."""
+    return tuple(value_of(frame, keyword) for keyword in ATTRIBUTES)
+
+
+def value_of(frame: Frame, teller: Teller) -> Hashable:
+    if isinstance(teller, int):
+        dimensions = dimensions_of(frame)
+        return dimensions[teller] if teller < len(dimensions) else None
+    value = frame.attributes.get(teller)
+    if value is None or type(value) in (int, float, str):  # asked very often, and this is fast
+        return cast("Hashable", value)
+    return value if isinstance(value, Hashable) else repr(value)
+
+
+def distinct(frames: Iterable[Frame], keyword: str) -> set[Hashable]:
+    """The values of an attribute in some frames."""
+    values = [frame.attributes.get(keyword) for frame in frames]
+    try:
+        return set(values)
+    except TypeError:
+        return {value if isinstance(value, Hashable) else repr(value) for value in values}
+
+
+def differing(frames: Iterable[Frame], keywords: Iterable[str] = ATTRIBUTES) -> list[str]:
+    """Those of some attributes that tell repetitions apart whose values are not the same in all frames."""
+    several = list(frames)
+    may = may_differ([frame.attributes for frame in several], keywords)
+    return [keyword for keyword in may if len(distinct(several, keyword)) > 1]
+
+
+def dimensions_of(frame: Frame) -> tuple[Value, ...]:
+    """Dimension Index Values of a frame (PS3.3 C.7.6.17.1); empty where it has none."""
+    values = frame.attributes.get("DimensionIndexValues")
+    return values if isinstance(values, tuple) else (() if values is None else (values,))
