@@ -1,33 +1,80 @@
-"""Whether images are numbered in an order from which repetitions can be told."""
+"""Whether images are numbered, or timed, in an order from which repetitions can be told."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 from dicomarray.reading.frames.frame import Frame
 
+# When an image was acquired: TM and DT, which sort as text within a day.
+ACQUIRED = ("AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime")
+# One repetition: a frame at each position.
+Repetition = list[Frame]
+_Place = Callable[[Frame], Any]
 
-def numbered_in_order(groups: Sequence[Sequence[Frame]]) -> bool:
-    """Whether images are numbered repetition by repetition, or slice by slice, or so in blocks."""
-    return any(_in_blocks(groups, size) for size in range(1, len(groups) + 1) if not len(groups) % size)
+
+def told_apart(alike: Sequence[Repetition]) -> list[Repetition] | None:
+    """Repetitions that nothing but numbers, or else times, tells apart, as acquired; None in doubt.
+
+    In doubt are numbers and times that run neither repetition by repetition, nor slice by slice, nor so for a
+    few repetitions at a time; and those that two images at a position share.
+    """
+    if len(alike) == 1:
+        return list(alike)
+    at_each = [list(frames) for frames in zip(*alike, strict=True)]
+    for place in _places(alike):
+        repetitions = [list(frames) for frames in zip(*(sorted(f, key=place) for f in at_each), strict=True)]
+        if _runs(repetitions, place):
+            return repetitions
+    return None
 
 
-def _in_blocks(groups: Sequence[Sequence[Frame]], size: int) -> bool:
+def as_acquired(repetitions: Sequence[Repetition]) -> list[Repetition] | None:
+    """Known repetitions in the order of their numbers, or else times; None where neither runs in an order."""
+    for place in _places(repetitions):
+        ordered = sorted(repetitions, key=lambda frames: min(map(place, frames)))
+        if _runs(ordered, place):
+            return ordered
+    return None
+
+
+def _places(repetitions: Sequence[Repetition]) -> Iterator[_Place]:
+    """What tells when an image was acquired, the surest first."""
+    yield lambda frame: frame.order[:2]
+    for keyword in ACQUIRED:
+        if all(isinstance(frame.attributes.get(keyword), str) for group in repetitions for frame in group):
+            yield partial(_value, keyword)
+
+
+def _value(keyword: str, frame: Frame) -> Any:
+    return frame.attributes[keyword]
+
+
+def _runs(repetitions: Sequence[Repetition], place: _Place) -> bool:
+    """Whether images come repetition by repetition, or slice by slice, or so in blocks of repetitions."""
+    count = len(repetitions)
+    places = [[place(frame) for frame in group] for group in repetitions]
+    return any(_in_blocks(places, size) for size in range(1, count + 1) if not count % size)
+
+
+def _in_blocks(places: Sequence[Sequence[Any]], size: int) -> bool:
     """Whether so many repetitions at a time come before the next, and in them one slice before another."""
-    blocks = [groups[start : start + size] for start in range(0, len(groups), size)]
-    return _one_after_the_other([[f for group in block for f in group] for block in blocks]) and all(
-        size == 1 or _one_after_the_other(sorted(map(list, zip(*block, strict=True)), key=_first))
-        for block in blocks
+    blocks = [places[start : start + size] for start in range(0, len(places), size)]
+    return _one_after_the_other([list(itertools.chain(*block)) for block in blocks]) and (
+        size == 1 or all(_slice_by_slice(block) for block in blocks)
     )
 
 
-def _first(frames: Sequence[Frame]) -> tuple[int, int, str]:
-    return min(frame.order for frame in frames)
-
-
-def _one_after_the_other(several: Sequence[Sequence[Frame]]) -> bool:
-    """Whether all frames of each come before those of the next, as acquired."""
-    return all(
-        max(frame.order for frame in before) < _first(after) for before, after in itertools.pairwise(several)
+def _slice_by_slice(block: Sequence[Sequence[Any]]) -> bool:
+    at_each = list(zip(*block, strict=True))
+    return all(len(set(places)) == len(places) for places in at_each) and _one_after_the_other(
+        sorted(at_each, key=min)
     )
+
+
+def _one_after_the_other(several: Sequence[Sequence[Any]]) -> bool:
+    """Whether all of each come before those of the next."""
+    return all(max(before) < min(after) for before, after in itertools.pairwise(several))

@@ -16,7 +16,7 @@ from typing import Any
 
 from dicomarray.errors import GeometryError
 from dicomarray.reading.frames.frame import Frame
-from dicomarray.reading.stacks.numbering import numbered_in_order
+from dicomarray.reading.stacks.numbering import ACQUIRED, as_acquired, told_apart
 from dicomarray.reading.stacks.telling import (
     ATTRIBUTES,
     AXES,
@@ -29,9 +29,6 @@ from dicomarray.reading.stacks.telling import (
     time_index,
     value_of,
 )
-
-# When an image was acquired: TM and DT, which sort as text within a day.
-_ACQUIRED = ("AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +73,7 @@ def arrange(positions: Positions, split: bool = False) -> Repetitions:
     leftover: list[list[Frame]] = []
     warnings: tuple[str, ...] = ()
     if len({len(frames) for frames in ordered}) == 1 and _uneven_time_index(ordered) is None:
-        alike = _alike(ordered, _tellers(ordered))
-        groups = [group for several in alike for group in several]
-        warnings = _doubts(alike)
+        groups, warnings = _sure(_alike(ordered, _tellers(ordered)))
     else:
         groups, leftover = _incomplete(ordered, split)
     groups = _by_acquisition(groups)
@@ -133,18 +128,22 @@ def _groups(positions: Positions, tellers: Sequence[Teller]) -> list[list[Frame]
     return [group for several in _alike(positions, tellers) for group in several]
 
 
-def _doubts(alike: Iterable[list[list[Frame]]]) -> tuple[str, ...]:
-    """Whether the order of acquisition, where nothing else tells repetitions apart, is an order."""
+def _sure(alike: Iterable[list[list[Frame]]]) -> tuple[list[list[Frame]], tuple[str, ...]]:
+    """All repetitions, and a warning where the order of acquisition has to tell them apart, and cannot."""
+    groups: list[list[Frame]] = []
+    doubts = []
     for several in alike:
-        if not numbered_in_order(several):
+        known = told_apart(several)
+        groups += known or several
+        if known is None:
             first = several[0]
-            return (
-                f"only instance and frame numbers tell {len(several)} images at each position apart, and run "
-                "neither volume by volume nor slice by slice: images of different repetitions may be mixed. "
-                "Look at the volume, or convert each repetition from a folder of its own; one is made of "
-                f"{first[0].header.path.name} and {len(first) - 1} others",
+            doubts.append(
+                f"nothing tells for certain which of {len(several)} images at each position belong together: "
+                "instance numbers and times run neither volume by volume nor slice by slice. Images of "
+                "different repetitions may be mixed: look at the volume, or convert each repetition from a "
+                f"folder of its own. One is made of {first[0].header.path.name} and {len(first) - 1} others"
             )
-    return ()
+    return groups, tuple(doubts[:1])
 
 
 def _uneven_time_index(positions: Positions) -> str | None:
@@ -236,26 +235,29 @@ def _by_acquisition(groups: Iterable[list[Frame]]) -> list[list[Frame]]:
     by_number: dict[int, list[list[Frame]]] = defaultdict(list)
     for group in groups:
         by_number[_time_point(group)].append(group)
-    for same in by_number.values():
-        if len(same) > 1:
-            same.sort(key=lambda group: min(map(_sequence, group)))
-            if not numbered_in_order(same):
-                _sort_by_philips(same)
-    return [group for number in sorted(by_number) for group in by_number[number]]
+    return [group for number in sorted(by_number) for group in _in_order(by_number[number])]
 
 
-def _sort_by_philips(groups: list[list[Frame]]) -> None:
-    """In the order of the private numbers that all repetitions have; as they were where there are none."""
-    told = [
-        [
-            frames_values.pop() if len(frames_values := distinct(group, name)) == 1 else None
-            for group in groups
-        ]
-        for name in PHILIPS_ORDER
-    ]
+def _in_order(groups: list[list[Frame]]) -> list[list[Frame]]:
+    """By dimension indices, numbers, times or Philips' private numbers: the first that run in an order."""
+    if len(groups) == 1:
+        return groups
+    if groups[0][0].of_multiframe:
+        return sorted(groups, key=lambda group: min(map(_sequence, group)))
+    return as_acquired(groups) or _by_philips(groups)
+
+
+def _by_philips(groups: list[list[Frame]]) -> list[list[Frame]]:
+    """In the order of the private numbers that all repetitions have, and of their first images."""
+    told = [[_only(distinct(group, name)) for group in groups] for name in PHILIPS_ORDER]
     known = [values for values in told if None not in values]
-    places = sorted(range(len(groups)), key=lambda place: [values[place] for values in known])
-    groups[:] = [groups[place] for place in places]
+    first = [min(map(_sequence, group)) for group in groups]
+    places = sorted(range(len(groups)), key=lambda place: ([values[place] for values in known], first[place]))
+    return [groups[place] for place in places]
+
+
+def _only(values: set[Hashable]) -> Any:
+    return next(iter(values)) if len(values) == 1 else None
 
 
 def _time_point(group: Sequence[Frame]) -> int:
@@ -271,7 +273,7 @@ def _sequence(frame: Frame) -> tuple[Any, ...]:
 
 def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:
     """The axis's name, by the first attribute that is one value in a repetition and varies between them."""
-    varying = set(differing(itertools.chain.from_iterable(groups), (*ATTRIBUTES, *_ACQUIRED)))
+    varying = set(differing(itertools.chain.from_iterable(groups), (*ATTRIBUTES, *ACQUIRED)))
     coordinates: dict[str, list[Any]] = {}
     name = ""
     for axis, keywords in AXES.items():
@@ -286,7 +288,7 @@ def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:
 def _starts(groups: list[list[Frame]], varying: set[str]) -> dict[str, list[Any]]:
     """When each repetition began, as its earliest image says: every slice has a time of its own."""
     found: dict[str, list[Any]] = {}
-    for keyword in _ACQUIRED:
+    for keyword in ACQUIRED:
         if keyword not in varying:
             continue
         times = [[frame.attributes.get(keyword) for frame in group] for group in groups]

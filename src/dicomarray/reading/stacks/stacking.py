@@ -26,6 +26,7 @@ from dicomarray.reading.frames.frame import Frame, read_images
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.remote import whole
 from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT, Kind, split_by_kind, split_side_by_side
+from dicomarray.reading.stacks.known_faults import known_faults
 from dicomarray.reading.stacks.motion import moved_note, split_by_motion, split_by_place
 from dicomarray.reading.stacks.repetitions import Repetitions, arrange
 from dicomarray.reading.stacks.telling import PHILIPS, VENDOR_B_VALUES, repetition_values, time_index
@@ -334,7 +335,7 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
         len(repetitions.grid),
         repetitions.axis,
         repetitions.coordinates,
-        warnings + notes,
+        warnings + notes + known_faults(first[0]),
     )
 
 

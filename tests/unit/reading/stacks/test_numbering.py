@@ -54,3 +54,28 @@ def test_attributes_that_tell_need_no_order(tmp_path: Path) -> None:
     volume = load(tmp_path / "s")
     assert np.array_equal(volume.array, array)
     assert not volume.warnings
+
+
+@pytest.mark.parametrize("keyword", ["AcquisitionTime", "AcquisitionDateTime"])
+@pytest.mark.parametrize(
+    "numbers", [[1, 2, 3] * 4, [7] * 12, [5, 9, 2, 1, 12, 4, 3, 8, 6, 11, 7, 10]], ids=str
+)
+def test_times_tell_where_numbers_do_not(tmp_path: Path, numbers: list[int], keyword: str) -> None:
+    """Numbers that begin again with each repetition, are all the same or at random: the time decides."""
+    array = synthetic.stored_values(SHAPE)
+    day = "20240203" * (keyword == "AcquisitionDateTime")
+    steps = [{keyword: f"{day}1200{second:02d}.5"} for second in (9, 21, 33, 45)]
+    files = write_repetitions(tmp_path / "written", array, steps, numbers=numbers)
+    (tmp_path / "s").mkdir()
+    for file, name in zip(files, np.random.default_rng(3).permutation(12), strict=True):
+        file.rename(tmp_path / "s" / f"{name}.dcm")
+    volume = load(tmp_path / "s")
+    assert np.array_equal(volume.array, array)
+    assert not volume.warnings
+
+
+def test_names_of_files_tell_nothing(tmp_path: Path) -> None:
+    """Numbers that begin again with each repetition, and no time: the order of the names may be any."""
+    write_repetitions(tmp_path / "s", synthetic.stored_values(SHAPE), [{}] * 4, numbers=[1, 2, 3] * 4)
+    (warning,) = load(tmp_path / "s").warnings
+    assert "may be mixed" in warning
