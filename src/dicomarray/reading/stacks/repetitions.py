@@ -267,8 +267,13 @@ def _time_point(group: Sequence[Frame]) -> int:
 
 
 def _sequence(frame: Frame) -> tuple[Any, ...]:
+    """Sorts frames by their dimensions, of which the last varies slowest.
+
+    The standard does not say which does; so does dcm2niix, and so Philips acquires phases, labels and repeats.
+    """
     number, index, path = frame.order
-    return (number, tuple(v for v in dimensions_of(frame) if isinstance(v, int)), index, path)
+    slowest_first = reversed(dimensions_of(frame))
+    return (number, tuple(v for v in slowest_first if isinstance(v, int)), index, path)
 
 
 def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:

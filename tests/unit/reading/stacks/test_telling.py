@@ -13,7 +13,7 @@ import pytest
 
 import synthetic
 from dicomarray import load
-from enhanced_files import at, content, write_enhanced
+from enhanced_files import at, content, weighted, write_enhanced
 from oracles import dcm2niix
 from synthetic import SPACING_MM, write_repetitions
 
@@ -121,3 +121,37 @@ def test_a_private_dimension_tells_frames_apart(tmp_path: Path, seed: int) -> No
     volume = load(tmp_path / "s")
     assert np.array_equal(volume.array, array)
     assert not volume.warnings
+
+
+@pytest.mark.parametrize("maker", ["Philips", "CANON_MEC"])
+@pytest.mark.parametrize("slice_by_slice", [True, False])
+@pytest.mark.parametrize("unweighted", [(1, 1), (1, 4)])
+def test_the_last_dimension_varies_slowest(
+    tmp_path: Path, maker: str, slice_by_slice: bool, unweighted: tuple[int, int]
+) -> None:
+    """Two b-values in three directions, an index for each: in the order that dcm2niix has."""
+    weightings = [unweighted, *itertools.product((2, 3), (1, 2, 3))]
+    array = synthetic.stored_values((len(weightings), SLICES, ROWS, COLUMNS))
+    pairs = list(itertools.product(range(len(weightings)), range(SLICES)))
+    if slice_by_slice:
+        pairs.sort(key=lambda pair: pair[1])
+    frames = []
+    for step, z in pairs:
+        b_index, direction = weightings[step]
+        gradient = None if b_index == 1 else np.roll((0.6, 0.8, 0.0), direction).tolist()
+        index = content(
+            StackID="1", InStackPositionNumber=z + 1, DimensionIndexValues=[1, z + 1, *weightings[step]]
+        )
+        frames.append({**at(z * SPACING_MM), **index, **weighted(1000.0 * (b_index - 1), gradient)})
+    groups = {0x00209056: 0x00209111, 0x00209057: 0x00209111, 0x00189087: 0x00189117, 0x00189089: 0x00189117}
+    pointers = [
+        {"DimensionIndexPointer": pointer, "FunctionalGroupPointer": group}
+        for pointer, group in groups.items()
+    ]
+    (tmp_path / "s").mkdir()
+    file = tmp_path / "s" / "e.dcm"
+    common = {"DimensionIndexSequence": pointers, "Manufacturer": maker}
+    write_enhanced(file, np.stack([array[pair] for pair in pairs]), frames, common=common)
+    volume = load(tmp_path / "s")
+    assert volume.axes[0] == "diffusion"
+    assert np.array_equal(volume.array, dcm2niix([file]).array)
