@@ -184,26 +184,6 @@ def _pieces(values: Array, result: Array) -> Iterator[tuple[Array, Array, NDArra
         yield flat[start : start + PIECE], place, wide[: place.size]
 
 
-def finite_range(array: Array) -> tuple[float, float]:
-    """Least and greatest value.
-
-    Raises
-    ------
-    ValuesError
-        Where there is none: an empty array, NaN or infinity.
-    """
-    if array.size == 0:
-        raise ValuesError(f"the array of shape {array.shape} is empty")
-    lowest, highest = array.min(), array.max()
-    if not (np.isfinite(lowest) and np.isfinite(highest)):
-        count = int(array.size - np.isfinite(array).sum())
-        raise ValuesError(
-            f"{count} of {array.size} values are NaN or infinite, which no stored integer can say; "
-            "replace them first (numpy.nan_to_num)"
-        )
-    return float(lowest), float(highest)
-
-
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """Of the values that count: how many, and in float64 what they are like."""

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomarray.errors import UsageError, ValuesError
+from dicomarray.errors import UsageError
 from dicomarray.values import (
     Normalization,
     Rescale,
     StoredType,
-    finite_range,
     modality_dtype,
     to_modality,
 )
@@ -191,25 +190,3 @@ def test_bounds_that_are_none_are_refused(lower: float, upper: float) -> None:
     """Both finite, lower < upper: else nothing could be undone."""
     with pytest.raises(UsageError, match="normalize"):
         Normalization(lower, upper)
-
-
-# --- range ----------------------------------------------------------------------------------------------
-
-
-def test_finite_range_is_least_and_greatest() -> None:
-    """As plain floats."""
-    assert finite_range(np.array([[3, -7], [0, 5]], np.int16)) == (-7.0, 5.0)
-
-
-@pytest.mark.parametrize(
-    ("array", "told"),
-    [
-        (np.array([1, np.nan, np.inf]), "2 of 3 values"),
-        (np.array([-np.inf, 1.0, 2.0, 3.0]), "1 of 4 values"),
-        (np.empty((0, 4, 4)), "empty"),
-    ],
-)
-def test_no_range_without_finite_values(array: np.ndarray, told: str) -> None:
-    """NaN and infinity are counted in the message; an empty array has no range."""
-    with pytest.raises(ValuesError, match=told):
-        finite_range(array)

@@ -269,7 +269,7 @@ def _time_point(group: Sequence[Frame]) -> int:
 def _sequence(frame: Frame) -> tuple[Any, ...]:
     """Sorts frames by their dimensions, of which the last varies slowest.
 
-    The standard leaves it open; dcm2niix has it so, and Philips acquires so phases, labels and repeats.
+    The standard leaves it open; dcm2niix has it so, and so Philips acquires phases, labels and repeats.
     """
     number, index, path = frame.order
     slowest_first = reversed(dimensions_of(frame))
