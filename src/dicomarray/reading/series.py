@@ -14,7 +14,8 @@ from dicomarray.reading.frames.frame import frames_of
 from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, Header
 from dicomarray.reading.options import ReadKeywords, ReadOptions, read_options
 from dicomarray.reading.remote import shown_path
-from dicomarray.reading.stacks.stacking import DEFAULTS, Stack, some, stack_frames
+from dicomarray.reading.stacks.copies import some
+from dicomarray.reading.stacks.stacking import DEFAULTS, Stack, stack_frames
 from dicomarray.reading.volumes.assemble import assemble
 from dicomarray.storage import Place
 from dicomarray.threads import PixelProgress, thread_count

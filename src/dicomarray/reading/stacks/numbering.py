@@ -20,16 +20,26 @@ def told_apart(alike: Sequence[Repetition]) -> list[Repetition] | None:
     """Repetitions that nothing but numbers, or else times, tells apart, as acquired; None in doubt.
 
     In doubt are numbers and times that run neither repetition by repetition, nor slice by slice, nor so for a
-    few repetitions at a time; and those that two images at a position share.
+    few repetitions at a time; those that two images at a position share; and numbers that times contradict.
+    Trigger times need not run: each slice of a cine has its own, and its phases are in their order.
     """
     if len(alike) == 1:
         return list(alike)
     at_each = [list(frames) for frames in zip(*alike, strict=True)]
-    for place in _places(alike):
-        repetitions = [list(frames) for frames in zip(*(sorted(f, key=place) for f in at_each), strict=True)]
-        if _runs(repetitions, place):
-            return repetitions
-    return None
+
+    def by(place: _Place) -> list[Repetition]:
+        return [list(frames) for frames in zip(*(sorted(f, key=place) for f in at_each), strict=True)]
+
+    found = [by(place) for place in _places(alike) if _runs(by(place), place)]
+    trigger = partial(_value, "TriggerTime")
+    if all(len({*map(trigger, frames)} - {None}) == len(frames) for frames in at_each):
+        found.append(by(trigger))
+    return found[0] if len(set(map(_members, found))) == 1 else None
+
+
+def _members(repetitions: Sequence[Repetition]) -> frozenset[tuple[int, ...]]:
+    """Which images belong together, in whatever order."""
+    return frozenset(tuple(map(id, frames)) for frames in repetitions)
 
 
 def as_acquired(repetitions: Sequence[Repetition]) -> list[Repetition] | None:
@@ -44,13 +54,14 @@ def as_acquired(repetitions: Sequence[Repetition]) -> list[Repetition] | None:
 def _places(repetitions: Sequence[Repetition]) -> Iterator[_Place]:
     """What tells when an image was acquired, the surest first."""
     yield lambda frame: frame.order[:2]
-    for keyword in ACQUIRED:
-        if all(isinstance(frame.attributes.get(keyword), str) for group in repetitions for frame in group):
+    frames = list(itertools.chain(*repetitions))
+    for keyword, kind in (("AcquisitionNumber", int), *((keyword, str) for keyword in ACQUIRED)):
+        if all(isinstance(frame.attributes.get(keyword), kind) for frame in frames):
             yield partial(_value, keyword)
 
 
 def _value(keyword: str, frame: Frame) -> Any:
-    return frame.attributes[keyword]
+    return frame.attributes.get(keyword)
 
 
 def _runs(repetitions: Sequence[Repetition], place: _Place) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,10 +20,14 @@ from dicomarray.reading.stacks.numbering import ACQUIRED, as_acquired, told_apar
 from dicomarray.reading.stacks.telling import (
     ATTRIBUTES,
     AXES,
+    CONSTANT,
+    DIFFUSION,
+    FURTHER,
     PHILIPS_ORDER,
     TIME_INDEX,
     Teller,
     differing,
+    dimensions,
     dimensions_of,
     distinct,
     time_index,
@@ -72,23 +76,32 @@ def arrange(positions: Positions, split: bool = False) -> Repetitions:
     ordered = [sorted(frames, key=lambda frame: frame.order) for frames in positions]
     leftover: list[list[Frame]] = []
     warnings: tuple[str, ...] = ()
-    if len({len(frames) for frames in ordered}) == 1 and _uneven_time_index(ordered) is None:
+    if len({len(frames) for frames in ordered}) == 1 and _uneven(ordered) is None:
         groups, warnings = _sure(_alike(ordered, _tellers(ordered)))
     else:
         groups, leftover = _incomplete(ordered, split)
     groups = _by_acquisition(groups)
     axis, coordinates = _axis(groups)
+    warnings += _out_of_time(coordinates)
     return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover, warnings)
 
 
+def in_doubt(positions: Positions) -> bool:
+    """Whether nothing but numbers and times tells some of the frames at a position apart."""
+    even = len({len(frames) for frames in positions}) == 1
+    return even and any(len(several) > 1 for several in _alike(positions, _tellers(positions)))
+
+
 def _tellers(positions: Positions) -> list[Teller]:
-    """What tells the frames at a position apart, as well as anything does."""
+    """What tells the frames at a position apart, as well as anything does: the surest first."""
     everything = [frame for frames in positions for frame in frames]
-    tellers = _consistent(positions, differing(everything), [])
-    if everything[0].of_multiframe and any(len(several) > 1 for several in _alike(positions, tellers)):
-        # an index of its own tells what only private elements say; that of the position is no help
-        places = range(min(len(dimensions_of(frame)) for frame in everything))
-        tellers = _consistent(positions, places, tellers)
+    tellers: list[Teller] = []
+    for further in (ATTRIBUTES, *dimensions(everything), FURTHER):
+        named = [teller for teller in further if isinstance(teller, str)]
+        candidates = differing(everything, named) if named else further
+        tellers = _consistent(positions, candidates, tellers)
+        if all(len(several) == 1 for several in _alike(positions, tellers)):
+            break
     return tellers
 
 
@@ -139,36 +152,48 @@ def _sure(alike: Iterable[list[list[Frame]]]) -> tuple[list[list[Frame]], tuple[
             first = several[0]
             doubts.append(
                 f"nothing tells for certain which of {len(several)} images at each position belong together: "
-                "instance numbers and times run neither volume by volume nor slice by slice. Images of "
-                "different repetitions may be mixed: look at the volume, or convert each repetition from a "
-                f"folder of its own. One is made of {first[0].header.path.name} and {len(first) - 1} others"
+                "instance numbers and times run in no order, or contradict each other. Images of different "
+                "repetitions may be mixed: look at the volume, or convert each repetition from a folder of "
+                f"its own. One is made of {first[0].header.path.name} and {len(first) - 1} others"
             )
     return groups, tuple(doubts[:1])
 
 
-def _uneven_time_index(positions: Positions) -> str | None:
-    """The attribute that numbers time points, each once at a position, but not the same ones everywhere."""
-    for keyword in differing(itertools.chain.from_iterable(positions), TIME_INDEX):
-        at_each = [distinct(frames, keyword) for frames in positions]
-        if None in set().union(*at_each) or not _one_each(positions, keyword):
+def _uneven(positions: Positions) -> Teller | None:
+    """What tells repetitions, each once at a position, but not the same ones everywhere.
+
+    Other than numbers of time points it has to have one value at least at all positions: slices may have
+    inversion times of their own.
+    """
+    everything = [frame for frames in positions for frame in frames]
+    named = differing(everything, (*CONSTANT, "InversionTime", "InversionTimes"))
+    for teller in (*named, *itertools.chain(*dimensions(everything))):
+        at_each = [{value_of(frame, teller) for frame in frames} for frames in positions]
+        if None in set().union(*at_each) or not _one_each(positions, [teller]):
             continue
-        if any(values != at_each[0] for values in at_each):
-            return keyword
+        if any(values != at_each[0] for values in at_each) and (
+            teller in TIME_INDEX or set.intersection(*at_each)
+        ):
+            return teller
     return None
 
 
 def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], list[list[Frame]]]:
     """Complete repetitions, and those that are not.
 
-    An attribute that numbers the repetitions tells them apart.  Without one, images are missing where
-    the acquisition was stopped: at its end, after every image of the complete repetitions.
+    Attributes that differ between all images at a position tell them apart.  Without any, images are missing
+    where the acquisition was stopped: at its end, after every image of the complete repetitions.
     """
     everything = [frame for frames in positions for frame in frames]
-    for keyword in AXES["time"]:
-        groups = _groups(positions, [keyword])
+    names = dict.fromkeys((*AXES["time"], *ATTRIBUTES, *FURTHER))
+    single: list[Teller] = [*differing(everything, names), *itertools.chain(*dimensions(everything))]
+    together: list[Teller] = [*differing(everything, DIFFUSION)]
+    for tellers in (*([teller] for teller in single), together):
+        if not _one_each(positions, tellers):
+            continue
+        groups = _groups(positions, tellers)
         complete = [group for group in groups if len(group) == len(positions)]
-        known = all(frame.attributes.get(keyword) is not None for frame in everything)
-        if known and complete and len(groups) > 1 and _one_each(positions, keyword):
+        if complete and len(groups) > 1:
             return complete, _rest(groups, complete)
     groups = _groups(positions, [])
     complete = [group for group in groups if len(group) == len(positions)]
@@ -177,8 +202,12 @@ def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], l
     raise _undecided(positions)
 
 
-def _one_each(positions: Positions, keyword: str) -> bool:
-    return all(len(distinct(frames, keyword)) == len(frames) for frames in positions)
+def _one_each(positions: Positions, tellers: Sequence[Teller]) -> bool:
+    """Whether all images at a position differ, at each position."""
+    return all(
+        len({tuple(value_of(frame, teller) for teller in tellers) for frame in frames}) == len(frames)
+        for frames in positions
+    )
 
 
 def _rest(groups: list[list[Frame]], complete: list[list[Frame]]) -> list[list[Frame]]:
@@ -192,17 +221,26 @@ def _in_sequence(positions: Positions, groups: list[list[Frame]]) -> bool:
     By instance number, from the first one on: where the first image is missing, the next position would be
     taken for the one that each repetition begins with.  An unfinished repetition ends before the others.
     """
-    if any(frame.header.instance_number is None for group in groups for frame in group):
+    numbers = {frame.header.instance_number for frames in positions for frame in frames}
+    everything = [frame for frames in positions for frame in frames]
+    mixed = any(len(distinct(group, n)) > 1 for group in groups for n in differing(everything, CONSTANT))
+    if None in numbers or mixed:
         return False
     place = {id(frame): index for index, frames in enumerate(positions) for frame in frames}
     acquired = [sorted(group, key=lambda frame: frame.order) for group in groups]
-    first = acquired[0][0]
-    if (first.order[1] if first.of_multiframe else first.order[0]) > 1:
-        return False
+    number, index, _ = acquired[0][0].order
     usual = [place[id(frame)] for frame in acquired[0]]
+    if (number > 1 and not (index == 0 and len(numbers) == 1)) or index > 0 or _is_rotated(usual):
+        return False
     return all([place[id(frame)] for frame in group] == usual[: len(group)] for group in acquired) and all(
         before[-1].order < after[0].order for before, after in itertools.pairwise(acquired)
     )
+
+
+def _is_rotated(order: Sequence[int]) -> bool:
+    """Whether slices go one after the other from the middle on, as if those before had been lost."""
+    steps = {(after - before) % len(order) for before, after in itertools.pairwise(order)}
+    return (steps == {1} and order[0] != 0) or (steps == {len(order) - 1} and order[-1] != 0)
 
 
 def _undecided(positions: Positions) -> GeometryError:
@@ -213,13 +251,14 @@ def _undecided(positions: Positions) -> GeometryError:
     )
     counts = Counter(len(frames) for frames in positions)
     if len(counts) == 1:
-        keyword = _uneven_time_index(positions)
-        values = [sorted(str(value_of(frame, str(keyword))) for frame in frames) for frames in positions]
+        teller = _uneven(positions)
+        keyword = teller if isinstance(teller, str) else f"DimensionIndexValues[{teller}]"
+        values = [sorted(str(value_of(frame, teller or 0)) for frame in frames) for frames in positions]
         odd = next(index for index, found in enumerate(values) if found != values[0])
         return GeometryError(
             f"{keyword} is {', '.join(values[0])} at the position of {positions[0][0].header.path}, but "
-            f"{', '.join(values[odd])} at that of {positions[odd][0].header.path}: images of some time "
-            f"points are missing, and no time point is complete. Find them. {advice}"
+            f"{', '.join(values[odd])} at that of {positions[odd][0].header.path}: images of some "
+            f"repetitions are missing, and none is complete. Find them. {advice}"
         )
     usual, _ = counts.most_common(1)[0]
     frames = next(frames for frames in positions if len(frames) != usual)
@@ -242,9 +281,12 @@ def _in_order(groups: list[list[Frame]]) -> list[list[Frame]]:
     """By dimension indices, numbers, times or Philips' private numbers: the first that run in an order."""
     if len(groups) == 1:
         return groups
-    if groups[0][0].of_multiframe:
-        return sorted(groups, key=lambda group: min(map(_sequence, group)))
-    return as_acquired(groups) or _by_philips(groups)
+    if not groups[0][0].of_multiframe:
+        return as_acquired(groups) or _by_philips(groups)
+    first = {id(group): min(map(_sequence, group)) for group in groups}
+    if len(set(first.values())) < len(groups):  # one file each, with one number
+        return as_acquired(groups) or groups
+    return sorted(groups, key=lambda group: first[id(group)])
 
 
 def _by_philips(groups: list[list[Frame]]) -> list[list[Frame]]:
@@ -271,9 +313,9 @@ def _sequence(frame: Frame) -> tuple[Any, ...]:
 
     The standard leaves it open; dcm2niix has it so, and so Philips acquires phases, labels and repeats.
     """
-    number, index, path = frame.order
+    number, index, _ = frame.order
     slowest_first = reversed(dimensions_of(frame))
-    return (number, tuple(v for v in slowest_first if isinstance(v, int)), index, path)
+    return (number, tuple(v for v in slowest_first if isinstance(v, int)), index)
 
 
 def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:
@@ -288,6 +330,16 @@ def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:
                 coordinates[keyword] = [next(iter(value)) for value in values]
                 name = name or axis
     return name or "time", coordinates | _starts(groups, varying)
+
+
+def _out_of_time(coordinates: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
+    """A warning where repetitions are in another order than that of their times; midnight may lie between."""
+    for keyword in ACQUIRED:
+        times = coordinates.get(keyword, ())
+        steps_back = sum(after < before for before, after in itertools.pairwise(times))
+        if steps_back > (0 if "Date" in keyword else 1) or (steps_back and times[-1] > times[0]):
+            return (f"repetitions are in the order of their numbers, which is not that of {keyword}",)
+    return ()
 
 
 def _starts(groups: list[list[Frame]], varying: set[str]) -> dict[str, list[Any]]:

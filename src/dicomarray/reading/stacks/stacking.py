@@ -22,14 +22,20 @@ from dicomarray.geometry import (
     missing_slices,
 )
 from dicomarray.reading.elements.values import Value
-from dicomarray.reading.frames.frame import Frame, read_images
+from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.options import ReadOptions
-from dicomarray.reading.remote import whole
+from dicomarray.reading.stacks.copies import drop_copies, drop_identical, some
 from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT, Kind, split_by_kind, split_side_by_side
 from dicomarray.reading.stacks.known_faults import known_faults
+from dicomarray.reading.stacks.mixtures import mixture_notes
 from dicomarray.reading.stacks.motion import moved_note, split_by_motion, split_by_place
-from dicomarray.reading.stacks.repetitions import Repetitions, arrange
-from dicomarray.reading.stacks.telling import PHILIPS, VENDOR_B_VALUES, repetition_values, time_index
+from dicomarray.reading.stacks.repetitions import Repetitions, arrange, in_doubt
+from dicomarray.reading.stacks.telling import (
+    FURTHER_READ,
+    PHILIPS,
+    VENDOR_B_VALUES,
+    time_index,
+)
 
 DEFAULTS = ReadOptions()
 # Without a neighbour and without Slice Thickness nothing tells how thick a lone slice is, in mm.
@@ -98,32 +104,6 @@ def stack_frames(
     return stacks
 
 
-def drop_copies(frames: Sequence[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
-    """Without second copies of the same instance: same SOP Instance UID, same bytes.
-
-    Different files that claim one UID (careless de-identification) are all kept: their places tell
-    them apart, or the policy for duplicates applies.
-    """
-    first: dict[Hashable, Frame] = {}
-    kept, dropped, shared = [], [], []
-    for frame in frames:
-        uid = frame.header.text("SOPInstanceUID")
-        known = first.setdefault((uid, frame.index), frame) if uid else frame
-        if known is frame:
-            kept.append(frame)
-        elif _digest(known) == _digest(frame):
-            dropped.append(frame.header.path.name)
-        else:
-            kept.append(frame)
-            shared.append(frame.header.path.name)
-    warnings = []
-    if dropped:
-        warnings.append(f"{len(dropped)} identical copies left out: {some(sorted(set(dropped)))}")
-    if shared:
-        warnings.append(f"SOPInstanceUID is not unique: other files have that of {some(sorted(set(shared)))}")
-    return kept, tuple(warnings)
-
-
 def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> tuple[str, ...]:
     """What is missing of concatenations: one object in several files (PS3.3 C.7.6.16).
 
@@ -152,13 +132,6 @@ def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> tuple[str, .
             )
         warnings.append(told)
     return tuple(warnings)
-
-
-def _digest(frame: Frame) -> bytes:
-    import hashlib
-
-    with whole([frame.header]), frame.header.path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _stacks(
@@ -192,8 +165,10 @@ def _stacks(
         ]
         if len(parts) > 1:
             return [stack for part in parts for stack in _stacks(*part, options, warnings)]
-        positions, notes = _drop_identical(positions)
+        positions, notes = drop_identical(positions)
         warnings += notes
+        if in_doubt(positions):
+            positions = [[_with_further(frame) for frame in members] for members in positions]
     repetitions = arrange(positions, split=_may_split(positions, options))
     warnings += repetitions.warnings + _unfinished(repetitions.leftover, options)
     by_place = split_by_place(repetitions)
@@ -286,40 +261,11 @@ def _with_private(frame: Frame) -> Frame:
     return frame.with_attributes(frame.header.further(names)) if names else frame
 
 
-def _drop_identical(positions: list[list[Frame]]) -> tuple[list[list[Frame]], tuple[str, ...]]:
-    """Without images that are the same, voxel by voxel, as another one at their position.
-
-    Where there are as many at every position, they are no copies unless all of them are: an empty slice is
-    alike at every time.
-    """
-    uneven = len(set(map(len, positions))) > 1
-    if not uneven and len(_different(positions[0])) == len(positions[0]):
-        return positions, ()
-    kept = [_different(frames) for frames in positions]
-    if not uneven and len(set(map(len, kept))) > 1:
-        return positions, ()
-    there = {id(frame) for frames in kept for frame in frames}
-    dropped = [frame.header.path.name for frames in positions for frame in frames if id(frame) not in there]
-    if not dropped:
-        return positions, ()
-    return kept, (f"{len(dropped)} images that repeat another one exactly left out: {some(dropped)}",)
-
-
-def _different(frames: Sequence[Frame]) -> list[Frame]:
-    """The first of each set of equal images; pixels are read where nothing else tells images apart."""
-    told = [repetition_values(frame) for frame in frames]
-    alike = {values for values, count in Counter(told).items() if count > 1}
-    images: dict[Hashable, Frame] = {}
-    for values, frame in zip(told, frames, strict=True):
-        images.setdefault((values, _image_digest(frame) if values in alike else None), frame)
-    return list(images.values())
-
-
-def _image_digest(frame: Frame) -> Hashable:
-    import hashlib
-
-    pixels = np.ascontiguousarray(read_images([frame]))
-    return (hashlib.sha256(pixels.tobytes()).digest(), frame.rescale)
+def _with_further(frame: Frame) -> Frame:
+    """A frame that knows what is read only where nothing else tells repetitions apart."""
+    if frame.of_multiframe:
+        return frame
+    return frame.with_attributes(frame.header.further(FURTHER_READ))
 
 
 def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings: tuple[str, ...]) -> Stack:
@@ -335,7 +281,7 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
         len(repetitions.grid),
         repetitions.axis,
         repetitions.coordinates,
-        warnings + notes + known_faults(first[0]),
+        warnings + notes + known_faults(first[0]) + mixture_notes(repetitions.grid),
     )
 
 
@@ -383,8 +329,3 @@ def spacing_warnings(geometry: StackGeometry) -> tuple[str, ...]:
             "them, slice_positions_mm does"
         )
     return tuple(warnings)
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    """The first names of a list, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import cast
 
 from dicomarray.reading.elements.values import Value
@@ -15,6 +15,8 @@ VENDOR_B_VALUES = (
     "(0043,GEMS_PARM_01,39)",
     "(2001,Philips Imaging DD 001,03)",
 )
+# Numbers a time point outright; where they exist, repetitions are in their order.
+TIME_INDEX = ("TemporalPositionIdentifier", "TemporalPositionIndex")
 # What tells repetitions apart in Philips' classic images, whose instance numbers may be in no order: which of
 # the b-values and gradients, the gradient itself, the cardiac or label phase, control or label.
 _PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER, _PHILIPS_LABEL = (
@@ -56,8 +58,33 @@ AXES: dict[str, tuple[str, ...]] = {
     ),
 }
 ATTRIBUTES = tuple(keyword for keywords in AXES.values() for keyword in keywords)
-# Numbers a time point outright; where they exist, repetitions are in their order.
-TIME_INDEX = ("TemporalPositionIdentifier", "TemporalPositionIndex")
+# One value for all images of a repetition, whatever the sequence: where it differs, they are of several.
+CONSTANT = (*TIME_INDEX, "DiffusionBValue", *VENDOR_B_VALUES, "FlipAngle")
+# What else may tell repetitions apart; no axis is named by it.  A scan reads the first of these, ...
+FURTHER_SCANNED = (
+    "ImageType",
+    "ConvolutionKernel",
+    "KVP",
+    "SliceThickness",
+    "RepetitionTime",
+    "SequenceName",
+    "ContrastBolusAgent",
+    "AcquisitionDateTime",
+    "AcquisitionTime",
+    "FrameAcquisitionDateTime",
+)
+# ... and the others are read where nothing else tells: Canon's comments and the vendors' own elements have
+# the direction of a diffusion gradient.
+FURTHER_READ = (
+    "FrameReferenceTime",
+    "ContentTime",
+    "ImageComments",
+    "(0019,SIEMENS MR HEADER,0E)",
+    "(0019,GEMS_ACQU_01,BB)",
+    "(0019,GEMS_ACQU_01,BC)",
+    "(0019,GEMS_ACQU_01,BD)",
+)
+FURTHER = (*FURTHER_SCANNED, *FURTHER_READ)
 # What tells repetitions apart: an attribute by its name, a component of DimensionIndexValues by its place.
 Teller = str | int
 
@@ -102,3 +129,13 @@ def dimensions_of(frame: Frame) -> tuple[Value, ...]:
     """Dimension Index Values of a frame (PS3.3 C.7.6.17.1); empty where it has none."""
     values = frame.attributes.get("DimensionIndexValues")
     return values if isinstance(values, tuple) else (() if values is None else (values,))
+
+
+def dimensions(frames: Sequence[Frame]) -> list[list[Teller]]:
+    """What else tells the frames of multi-frame objects apart: an index of their own, and the file.
+
+    An index tells what only private elements say; that of the position is no help.
+    """
+    if not frames[0].of_multiframe:
+        return []
+    return [list(range(min(len(dimensions_of(frame)) for frame in frames))), ["SOPInstanceUID"]]

@@ -15,7 +15,8 @@ import oracles
 import synthetic
 from dicomarray import Volume, load, scan
 from dicomarray.errors import ChoiceError, GeometryError
-from dicomarray.reading.stacks.stacking import plane_name, some, spacing_warnings
+from dicomarray.reading.stacks.copies import some
+from dicomarray.reading.stacks.stacking import plane_name, spacing_warnings
 from synthetic import ORIGIN_MM, SPACING_MM
 
 Vector = tuple[float, float, float]
