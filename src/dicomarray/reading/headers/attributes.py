@@ -112,7 +112,11 @@ def may_differ(several: Iterable[Mapping[str, Value]], names: Iterable[str]) -> 
         elif alike.setdefault(id(one.common), one) is one:
             slots.update(one.common.slots)
     first, *others = alike.values()
-    return [name for name in names if name in slots or any(o.get(name) != first.get(name) for o in others)]
+    return [name for name in names if name in slots or _differs(name, first.get(name), others)]
+
+
+def _differs(name: str, value: Value, others: Iterable[Mapping[str, Value]]) -> bool:
+    return any(other.get(name) != value for other in others)
 
 
 def share(several: Iterable[Mapping[str, Value]], known: dict[Any, Common]) -> None:

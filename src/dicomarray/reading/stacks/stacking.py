@@ -8,7 +8,7 @@ refused with the reason otherwise.  Nothing is dropped without a word.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from dicomarray.geometry import (
 )
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
+from dicomarray.reading.headers.header import HeaderReader
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.stacks.copies import drop_copies, drop_identical, some
 from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT, Kind, split_by_kind, split_side_by_side
@@ -153,7 +154,7 @@ def _stacks(
         return [stack for members in moved for stack in _stacks(kind, members, options, warnings)]
     positions = by_position(frames)
     if max(map(len, positions)) > 1:
-        known = {id(frame): _with_private(frame) for frame in frames}
+        known = _knowing(frames, _private_names)
         told_apart = told_apart and all(known[id(frame)] is frame for frame in frames)
         frames = [known[id(frame)] for frame in frames]
         positions = [[known[id(frame)] for frame in members] for members in positions]
@@ -168,7 +169,8 @@ def _stacks(
         positions, notes = drop_identical(positions)
         warnings += notes
         if in_doubt(positions):
-            positions = [[_with_further(frame) for frame in members] for members in positions]
+            known = _knowing([frame for members in positions for frame in members], _further_names)
+            positions = [[known[id(frame)] for frame in members] for members in positions]
     repetitions = arrange(positions, split=_may_split(positions, options))
     warnings += repetitions.warnings + _unfinished(repetitions.leftover, options)
     by_place = split_by_place(repetitions)
@@ -246,26 +248,37 @@ def _following_motion(frames: Sequence[Frame], distances: Matrix, places: int) -
     return [[frames[i] for i in members] for members in table.T]
 
 
-def _with_private(frame: Frame) -> Frame:
-    """A frame that knows its repetition and image component, also where only a private attribute has them."""
+def _knowing(frames: Sequence[Frame], names_of: Callable[[Frame], tuple[str, ...]]) -> dict[int, Frame]:
+    """The frames, by `id`, with further attributes; a file is read once, and those alike are read fast."""
+    readers: dict[tuple[str, ...], HeaderReader] = {}
+    read: dict[int, Mapping[str, Value]] = {}
+    known: dict[int, Frame] = {}
+    for frame in frames:
+        names, header = names_of(frame), frame.header
+        if names and id(header) not in read:
+            reader = readers.setdefault(names, HeaderReader(names))
+            read[id(header)] = reader.read(header.path).attributes
+        known[id(frame)] = frame.with_attributes(read[id(header)]) if names else frame
+    return known
+
+
+def _private_names(frame: Frame) -> tuple[str, ...]:
+    """Where only a private attribute may have the b-value, the repetition or the image component."""
     known = frame.attributes
     if frame.of_multiframe or known.get("Modality") != "MR":
-        return frame
+        return ()
     names: tuple[str, ...] = () if "DiffusionBValue" in known else VENDOR_B_VALUES
     vendor = str(known.get("Manufacturer") or "").upper()
     if vendor.startswith("GE"):
         names = (*names, GE_IMAGE_COMPONENT)
     elif not vendor or vendor.startswith("PHILIPS"):
         names = (*names, *PHILIPS)
-    names = tuple(name for name in names if name not in known)
-    return frame.with_attributes(frame.header.further(names)) if names else frame
+    return tuple(name for name in names if name not in known)
 
 
-def _with_further(frame: Frame) -> Frame:
-    """A frame that knows what is read only where nothing else tells repetitions apart."""
-    if frame.of_multiframe:
-        return frame
-    return frame.with_attributes(frame.header.further(FURTHER_READ))
+def _further_names(frame: Frame) -> tuple[str, ...]:
+    """What is read only where nothing else tells repetitions apart."""
+    return () if frame.of_multiframe else FURTHER_READ
 
 
 def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings: tuple[str, ...]) -> Stack:
