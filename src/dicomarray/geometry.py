@@ -27,12 +27,16 @@ COSINE_TOLERANCE = 1e-2
 # Scanners repeat one orientation with differences in the sixth digit; scouts differ by whole degrees.
 # Greatest difference of a cosine inside one stack: 1e-4 moves the far corner of a 500 mm image by 0.05 mm.
 ORIENTATION_TOLERANCE = 1e-4
-# Two images less than this far apart along the normal, in mm, lie at the same place.
+# Two images less than this far apart along the normal, in mm, lie at the same place,
 SAME_POSITION_MM = 0.01
+# ... and less than this part of the pixel spacing: slices of a micro-CT lie 0.005 mm apart.
+SAME_POSITION_RELATIVE = 0.1
 # No scanner is a kilometre long; a larger number is damage, and would swallow the digits of the others.
 FARTHEST_MM = 1e6
 # How far, in mm, a slice may lie from its place on an even grid: positions are often rounded to 0.01 mm.
 EVEN_FLOOR_MM = 0.01
+# ... as long as that is no more than this part of the spacing: in a micro-CT it would hide a whole slice.
+EVEN_FLOOR_RELATIVE = 0.1
 # ... or this part of the spacing, but never more than EVEN_CEILING_MM, where an overlay starts to be off.
 EVEN_RELATIVE = 0.01
 EVEN_CEILING_MM = 0.05
@@ -250,7 +254,13 @@ def is_even(positions: Matrix) -> bool:
 
 def even_tolerance(spacing: float) -> float:
     """How far a slice may lie from an even grid of that spacing, in mm."""
-    return min(max(EVEN_FLOOR_MM, EVEN_RELATIVE * abs(spacing)), EVEN_CEILING_MM)
+    floor = min(EVEN_FLOOR_MM, EVEN_FLOOR_RELATIVE * abs(spacing))
+    return min(max(floor, EVEN_RELATIVE * abs(spacing)), EVEN_CEILING_MM)
+
+
+def same_position_tolerance(pixel_spacing: Sequence[float]) -> float:
+    """How far apart, in mm, images with these pixels (mm between rows, columns) may lie at one place."""
+    return min(SAME_POSITION_MM, SAME_POSITION_RELATIVE * min(pixel_spacing))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dicomarray.errors import GeometryError
-from dicomarray.geometry import Gap, Plane, StackGeometry, even_tolerance, is_even, letters, missing_slices
+from dicomarray.geometry import (
+    Gap,
+    Plane,
+    StackGeometry,
+    even_tolerance,
+    is_even,
+    letters,
+    missing_slices,
+    same_position_tolerance,
+)
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 CORONAL = (1, 0, 0, 0, 0, -1)
@@ -270,6 +279,19 @@ def test_even_tolerance_has_a_floor_and_a_ceiling() -> None:
     assert even_tolerance(0.1) == pytest.approx(0.01)
     assert even_tolerance(2) == pytest.approx(0.02)
     assert even_tolerance(100) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("spacing", [0.001, 0.009, 0.05])
+def test_a_missing_slice_is_seen_at_any_scale(spacing: float) -> None:
+    """Micro-CT: the floor of 0.01 mm would hide whole slices."""
+    assert is_even(along_z(*(np.arange(6) * spacing)))
+    assert not is_even(along_z(*(np.array([0, 1, 2, 4, 5]) * spacing)))
+
+
+def test_same_position_tolerance_is_small_against_the_pixels() -> None:
+    """0.01 mm, or a tenth of the smaller pixel spacing."""
+    assert same_position_tolerance((0.5, 0.75)) == pytest.approx(0.01)
+    assert same_position_tolerance((0.009, 0.5)) == pytest.approx(0.0009)
 
 
 def test_uneven_stack_has_the_first_slice_and_the_median_spacing() -> None:

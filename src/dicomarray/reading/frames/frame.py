@@ -20,8 +20,8 @@ from dicomarray.errors import GeometryError, HeaderError, InputError
 from dicomarray.geometry import FARTHEST_MM, Plane
 from dicomarray.reading.elements.syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.reading.elements.values import Value
-from dicomarray.reading.frames.mosaic_words import is_mosaic
-from dicomarray.reading.frames.multiframe import frame_attributes
+from dicomarray.reading.frames.mosaic_words import Alike, is_mosaic
+from dicomarray.reading.frames.multiframe import dose_attributes, frame_attributes
 from dicomarray.reading.headers.attributes import ABSENT, Attributes
 from dicomarray.reading.headers.header import Header, numbers_of
 from dicomarray.reading.pixels.frame_reader import read_frames
@@ -37,6 +37,11 @@ MOST_FRAMES = 1_000_000
 LEAST_FRAGMENT_BYTES = 10
 # To how many bytes one deflated byte can inflate (zlib's "technical details").
 GREATEST_DEFLATION = 1032
+# CT, MR and PET Image Storage: one image a file, which some writers give a Number of Frames of 1.  Of these a
+# series has thousands, which need not be looked through for functional groups.
+_CLASSIC_CLASSES = frozenset((
+    "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.128",
+))  # fmt: skip
 # What `Frame` is made of, beside its index.
 _DESCRIBING = (
     "Rows", "Columns", "RescaleSlope", "RescaleIntercept", "ImagePositionPatient", "ImageOrientationPatient",
@@ -50,7 +55,8 @@ class Frame:
 
     ``attributes`` are the instance's, with the frame's own functional groups over them.  ``plane`` is
     None where the image has no place in the patient.  ``tile`` is where in the instance's one image it
-    lies, when that is a mosaic; then ``index`` counts the tiles.
+    lies, when that is a mosaic; then ``index`` counts the tiles.  ``of_multiframe`` is set for frames that
+    functional groups describe, or that are several in an instance.
     """
 
     header: Header
@@ -72,9 +78,16 @@ class Frame:
         numbers = self.numbers(keyword, 1)
         return None if numbers is None else numbers[0]
 
+    def usable_number(self, keyword: str) -> float | None:
+        """As `number`; None also where the attribute is something else."""
+        try:
+            return self.number(keyword)
+        except HeaderError:
+            return None
+
     def with_attributes(self, further: Mapping[str, Value]) -> Frame:
         """The same frame, knowing more attributes."""
-        return replace(self, attributes=ChainMap(dict(self.attributes), dict(further)))
+        return replace(self, attributes={**further, **self.attributes})
 
     @property
     def order(self) -> tuple[int, int, str]:
@@ -88,8 +101,10 @@ class Frame:
         return (1 << 62 if number is None else number, index, str(self.header.path))
 
 
-def frames_of(header: Header) -> list[Frame]:
+def frames_of(header: Header, alike: Alike | None = None) -> list[Frame]:
     """The frames of an instance, in the order of its pixel data.
+
+    ``alike`` is what `is_mosaic` found of other instances of its series.
 
     Raises
     ------
@@ -98,15 +113,15 @@ def frames_of(header: Header) -> list[Frame]:
     GeometryError
         Where they are numbers, but no geometry.
     """
-    if is_mosaic(header):
+    if is_mosaic(header, alike):
         return _tile_frames(header)
     count = _frame_count(header)
-    if count == 1 and header.attributes.get("ImagePositionPatient") is not None:
-        return [_frame(header, 0, header.attributes, multiframe="NumberOfFrames" in header.attributes)]
-    groups = frame_attributes(header, count)
+    if header.attributes.get("Modality") == "RTDOSE":
+        return _frames(header, dose_attributes(header, count), multiframe=count > 1)
+    groups = None if count == 1 and _is_classic(header) else frame_attributes(header, count)
     if groups is None:
-        return [_frame(header, index, header.attributes, count > 1) for index in range(count)]
-    return _frames(header, groups)
+        return [_frame(header, 0, header.attributes, multiframe=False)]
+    return _frames(header, groups, multiframe=True)
 
 
 def read_images(frames: Sequence[Frame]) -> Array:
@@ -145,6 +160,19 @@ def _tile_frames(header: Header) -> list[Frame]:
     ]
 
 
+def _is_classic(header: Header) -> bool:
+    """Whether one frame's place and values stand in the data set, and surely not in functional groups."""
+    known = header.attributes
+    return known.get("ImagePositionPatient") is not None and not may_be_multiframe(known)
+
+
+def may_be_multiframe(known: Mapping[str, Value]) -> bool:
+    """Whether an instance has several frames, or may have functional groups, by its attributes alone."""
+    if "NumberOfFrames" not in known:
+        return False
+    return known["NumberOfFrames"] not in (None, 1) or known.get("SOPClassUID") not in _CLASSIC_CLASSES
+
+
 def _frame_count(header: Header) -> int:
     value = header.attributes.get("NumberOfFrames")
     count = 1 if value is None else value
@@ -178,7 +206,7 @@ def _least_frame_bytes(header: Header) -> float:
     return pixels * bits / 8 / (GREATEST_DEFLATION if header.transfer_syntax == DEFLATED else 1)
 
 
-def _frames(header: Header, groups: Sequence[Attributes]) -> list[Frame]:
+def _frames(header: Header, groups: Sequence[Attributes], multiframe: bool) -> list[Frame]:
     """Frames by their attributes; what some have the very same values for is worked out once."""
     differing = [name for name in _DESCRIBING if name in groups[0].common.slots]
     known: dict[Hashable, Frame] = {}
@@ -186,9 +214,9 @@ def _frames(header: Header, groups: Sequence[Attributes]) -> list[Frame]:
     for index, attributes in enumerate(groups):
         # by identity: 0.0 and -0.0 are equal, and not the same
         key = tuple([id(attributes.get(name, ABSENT)) for name in differing])
-        like = known.get(key) or known.setdefault(key, _frame(header, index, attributes, True))
+        like = known.get(key) or known.setdefault(key, _frame(header, index, attributes, multiframe))
         frames.append(
-            Frame(header, index, like.plane, like.rows, like.columns, like.rescale, attributes, True)
+            Frame(header, index, like.plane, like.rows, like.columns, like.rescale, attributes, multiframe)
         )
     return frames
 

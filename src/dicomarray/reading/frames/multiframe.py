@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dicomarray.errors import HeaderError
-from dicomarray.geometry import Plane
+from dicomarray.geometry import COSINE_TOLERANCE, SAME_POSITION_MM, Plane
 from dicomarray.reading.elements.item_layouts import Leaf
 from dicomarray.reading.elements.items import Item, ItemTemplate
 from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.nuclear import slices_of_reconstruction
 from dicomarray.reading.headers.attributes import ABSENT, Attributes, Common
 from dicomarray.reading.headers.header import Header
 
 FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+# Where a frame says what its real world values are measured in (PS3.3 C.7.6.16.2.11): the code, not its item.
+UNITS_CODE = "MeasurementUnitsCodeSequence.CodeValue"
+_UNITS = "MeasurementUnitsCodeSequence"
+# What these say is of other images, such as the segment that a map was derived from.
+_OF_OTHER_IMAGES = frozenset((
+    "ConversionSourceAttributesSequence", "DerivationImageSequence", "ReferencedImageSequence",
+    "ReferencedInstanceSequence", "SourceImageSequence",
+))  # fmt: skip
+# What a converter found in classic images and no macro has a place for (PS3.3 C.7.6.16.2.25): where a macro
+# says the same, the macro holds.
+_UNASSIGNED = frozenset((
+    "UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +40,7 @@ class _Alike:
     slots: tuple[int, ...] = ()
 
 
+_NO_PLACE: Mapping[str, Value] = {"ImagePositionPatient": None}
 # What a frame says: with others, and by itself, where the slots are.
 _Said = tuple[_Alike, tuple[Value, ...]]
 
@@ -32,7 +48,8 @@ _Said = tuple[_Alike, tuple[Value, ...]]
 def frame_attributes(header: Header, count: int) -> list[Attributes] | None:
     """The attributes of each frame, its own over those of the data set; None where frames have none.
 
-    What equals in all of them is held once.
+    What equals in all of them is held once.  Several frames never share the data set's one position: that of
+    a cine loop, or of a rotating camera, places none of them.
 
     Raises
     ------
@@ -43,12 +60,24 @@ def frame_attributes(header: Header, count: int) -> list[Attributes] | None:
     shared, per_frame = (_items(header, keyword, groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
     if shared or per_frame:
         return _laid_over(header, _functional_groups(header, count, shared, per_frame))
-    if header.attributes.get("Modality") == "RTDOSE":
-        return _laid_over(header, [(_Alike(plane), ()) for plane in _dose_planes(header, count)])
+    if (places := slices_of_reconstruction(header, count)) is not None:
+        return _laid_over(header, [(_Alike(place), ()) for place in places])
     if count > 1:
-        # one position for all frames is none: a cine loop, or views of a rotating camera
-        return _laid_over(header, [(_Alike({"ImagePositionPatient": None}), ())] * count)
+        return _laid_over(header, [(_Alike(_NO_PLACE), ())] * count)
     return None
+
+
+def dose_attributes(header: Header, count: int) -> list[Attributes]:
+    """The attributes of each plane of an RT Dose (PS3.3 C.8.8.3).
+
+    Raises
+    ------
+    HeaderError
+        Where the number of planes and their offsets do not fit.
+    """
+    dose_type: dict[str, Value] = {"DoseType": header.further(["DoseType"]).get("DoseType")}
+    planes = _dose_planes(header, count)
+    return _laid_over(header, [(_Alike(dose_type | plane), ()) for plane in planes])
 
 
 def _laid_over(header: Header, frames: Sequence[_Said]) -> list[Attributes]:
@@ -112,23 +141,33 @@ def _functional_groups(
             f"{header.path}: NumberOfFrames is {count}, but PerFrameFunctionalGroupsSequence has "
             f"{len(per_frame)} items; the file is damaged"
         )
-    common = flatten(shared[0]) if shared else {}
+    below, common = _layers(shared[0]) if shared else ({}, {})
+    if count > 1 and header.attributes.get("ImagePositionPatient") is not None:
+        common = {**_NO_PLACE, **common}
     if not per_frame:
-        return [(_Alike(common), ())] * count
+        return [(_Alike(below | common), ())] * count
     templates: dict[ItemTemplate, _Alike] = {}
     said: list[_Said] = []
     for group in per_frame:
         if not isinstance(group, Item):
-            said.append((_Alike(common | flatten(group)), ()))
+            said.append((_Alike(_over(below, common, group)), ()))
             continue
         if (alike := templates.get(group.template)) is None:
-            alike = templates[group.template] = _of_template(group.template, common)
+            flat = _over(below, common, group.template.elements)
+            alike = templates[group.template] = _of_template(group.template, flat)
         said.append((alike, group.own))
     return said
 
 
-def _of_template(template: ItemTemplate, common: Mapping[str, Value]) -> _Alike:
-    flat = {**common, **flatten(template.elements)}
+def _over(
+    below: Mapping[str, Value], common: Mapping[str, Value], group: Mapping[str, Value]
+) -> dict[str, Any]:
+    """What a frame's own group says, over what all frames have in unassigned attributes and in macros."""
+    unassigned, macros = _layers(group)
+    return {**below, **unassigned, **common, **macros}
+
+
+def _of_template(template: ItemTemplate, flat: Mapping[str, Any]) -> _Alike:
     slots = {name: template.loose.index(value) for name, value in flat.items() if isinstance(value, Leaf)}
     shared = {name: value for name, value in flat.items() if name not in slots}
     return _Alike(shared, tuple(slots), tuple(slots.values()))
@@ -137,21 +176,32 @@ def _of_template(template: ItemTemplate, common: Mapping[str, Value]) -> _Alike:
 def flatten(group: Mapping[str, Value]) -> dict[str, Value]:
     """All standard attributes inside a functional group's macros by keyword: each macro has one item.
 
-    Vendors put whole classic data sets into private sequences here, with another idea of the position.
+    What is said of other images is left out.  So is what is private: vendors put whole classic data sets into
+    private sequences here, with another idea of the position.
     """
-    flat: dict[str, Value] = {}
+    unassigned, macros = _layers(group)
+    return unassigned | macros
+
+
+def _layers(group: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
+    """What a group says in unassigned attributes, and in its macros."""
+    unassigned: dict[str, Value] = {}
+    macros: dict[str, Value] = {}
     for keyword, value in group.items():
-        if keyword[0] == "(":
+        if keyword[0] == "(" or keyword in _OF_OTHER_IMAGES:
             continue
         if type(value) is tuple and value and (type(value[0]) is dict or isinstance(value[0], Mapping)):
-            flat |= flatten(value[0])
+            layer = unassigned if keyword in _UNASSIGNED else macros
+            layer |= flatten(value[0])
+            if keyword == _UNITS:
+                macros[UNITS_CODE] = value[0].get("CodeValue")
         else:
-            flat[keyword] = value
-    return flat
+            macros[keyword] = value
+    return unassigned, macros
 
 
 def _dose_planes(header: Header, count: int) -> list[dict[str, Value]]:
-    """RT Dose: planes along the normal, stored values times Dose Grid Scaling (PS3.3 C.8.8.3)."""
+    """Planes along the normal, stored values times Dose Grid Scaling."""
     scaling = header.number("DoseGridScaling")
     common: dict[str, Value] = {} if scaling is None else {"RescaleSlope": scaling, "RescaleIntercept": 0.0}
     if count == 1:
@@ -164,14 +214,27 @@ def _dose_planes(header: Header, count: int) -> list[dict[str, Value]]:
     spacing = header.numbers("PixelSpacing", 2)
     if offsets is None or position is None or orientation is None or spacing is None:
         return [common | {"ImagePositionPatient": None} for _ in range(count)]
-    normal = Plane.from_attributes(position, orientation, spacing).normal
-    # relative to the first plane, or coordinates that begin with the first plane's: differences either way
+    way = _way_of_offsets(Plane.from_attributes(position, orientation, spacing), offsets[0])
     return [
         common
         | {
-            "ImagePositionPatient": tuple(
-                p + (offset - offsets[0]) * n for p, n in zip(position, normal.tolist(), strict=True)
-            )
+            "ImagePositionPatient": None
+            if way is None
+            else tuple(p + (offset - offsets[0]) * w for p, w in zip(position, way, strict=True))
         }
         for offset in offsets
     ]
+
+
+def _way_of_offsets(first: Plane, offset: float) -> Sequence[float] | None:
+    """The direction in which dose planes with greater offsets lie, by the first one's (PS3.3 C.8.8.3.2).
+
+    Offsets that begin with 0 count along the normal.  Those that begin with the z of the first plane are z
+    coordinates, and have to be transverse planes: along z, also where a file has them with a normal
+    against it.  None for what is neither.
+    """
+    x, y, z = first.normal.tolist()
+    if offset == 0 or z >= 1 - COSINE_TOLERANCE:
+        return x, y, z
+    is_z = abs(offset - first.position[2]) <= SAME_POSITION_MM
+    return (0.0, 0.0, 1.0) if is_z and z <= COSINE_TOLERANCE - 1 else None

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import cast
+from typing import BinaryIO, cast
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -17,6 +17,7 @@ from pydicom.tag import BaseTag, Tag
 from dicomarray.errors import HeaderError
 from dicomarray.reading.elements.by_pydicom import PYDICOM_FAILURES, plain_value
 from dicomarray.reading.elements.values import LATIN_1, Value, decode
+from dicomarray.reading.pixels.data_sets import read_header
 
 # The first block of private elements begins here; below lie the creators of the blocks.
 _FIRST_ELEMENT = 0x1000
@@ -38,6 +39,18 @@ def all_private_tags(dataset: Dataset) -> Iterator[BaseTag]:
     """The private elements at the top level of a data set, without the creators."""
     tags = dataset.keys()  # iterating over the data set itself would decode every element
     return (tag for tag in tags if tag.is_private and tag.elem >= _FIRST_ELEMENT)
+
+
+def all_private_bytes(stream: BinaryIO, path: str) -> dict[int, bytes]:
+    """The bytes of all private elements of a file, creators too, by tag; for files that pydicom has to read.
+
+    Raises
+    ------
+    InputError, PixelError
+        Where the file cannot be read.
+    """
+    dataset = read_header(stream, path)
+    return {int(tag): private_bytes(dataset, tag) for tag in dataset.keys() if tag.is_private}  # noqa: SIM118
 
 
 def private_tags(dataset: Dataset, wanted: PrivateElement) -> list[BaseTag]:

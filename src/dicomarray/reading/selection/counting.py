@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dicomarray.geometry import Plane
 from dicomarray.reading.elements.values import Value
-from dicomarray.reading.frames.frame import Frame
+from dicomarray.reading.frames.frame import Frame, may_be_multiframe
 from dicomarray.reading.headers.header import Header
 from dicomarray.reading.stacks.kinds import Kind, split_by_kind, split_side_by_side
 from dicomarray.reading.stacks.motion import split_by_motion, split_by_place
@@ -69,7 +69,7 @@ def _frame(header: Header, index: int, row: Mapping[str, Value]) -> Frame:
         columns=int(columns),
         rescale=Rescale(1.0, 0.0),
         attributes=row,
-        of_multiframe="NumberOfFrames" in row,
+        of_multiframe=may_be_multiframe(row),
     )
     position = frame.numbers("ImagePositionPatient", 3)
     orientation = frame.numbers("ImageOrientationPatient", 6)

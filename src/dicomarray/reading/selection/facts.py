@@ -27,7 +27,7 @@ from dicomarray.reading.elements.values import Value
 from dicomarray.reading.headers.header import GREATEST_NUMBER
 from dicomarray.reading.selection.dates import MINUTE, SECOND, Interval, parse_recorded
 from dicomarray.reading.selection.rows import ABSENT, Rows
-from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT
+from dicomarray.reading.stacks.kinds import TELLING
 from dicomarray.reading.stacks.telling import ATTRIBUTES, VENDOR_B_VALUES
 
 # How far a gap between slices may differ from the usual one: mm, and part of it.
@@ -50,11 +50,10 @@ _OFFSETS = {
 }
 _TIMES = _SIZE | {*_DATE_TIMES, "AcquisitionDate", "AcquisitionTime", *_OFFSETS}
 _VOLUMES = _PLACES | {
-    "PixelSpacing", "SOPInstanceUID", "InstanceNumber", "Modality", "Manufacturer", "ImageType", "FrameType",
-    "SamplesPerPixel", "EchoTime", "EffectiveEchoTime", "EchoNumbers", "ComplexImageComponent",
-    "ProtocolName", "ReferencedSegmentNumber", "SeriesNumber", "StackID", "ConcatenationUID",
-    "ConcatenationFrameOffsetNumber", "DimensionIndexValues", "NumberOfFrames", "AcquisitionTime",
-    "AcquisitionDateTime", "FrameAcquisitionDateTime", GE_IMAGE_COMPONENT, *ATTRIBUTES, *VENDOR_B_VALUES,
+    "PixelSpacing", "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Manufacturer", "StackID",
+    "ConcatenationUID", "ConcatenationFrameOffsetNumber", "DimensionIndexValues", "NumberOfFrames",
+    "AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime", *TELLING, *ATTRIBUTES,
+    *VENDOR_B_VALUES,
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from typing import Final, Protocol, runtime_checkable
 from dicomarray.errors import DataError
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame, frames_of
-from dicomarray.reading.frames.mosaic_words import is_mosaic
+from dicomarray.reading.frames.mosaic_words import Alike, is_mosaic
 from dicomarray.reading.frames.multiframe import FUNCTIONAL_GROUPS, flatten
 from dicomarray.reading.headers.header import Header
 
@@ -83,6 +83,10 @@ class HasRows(Protocol):
 class KnowsFrames(Protocol):
     """A header that need not look into its file to tell where its frames lie, as one of an index."""
 
+    @property
+    def has_frame_places(self) -> bool:
+        """Whether it is of several slices that `frame_places` tells."""
+
     def frame_places(self) -> Sequence[Mapping[str, Value]]:
         """See `frame_places`."""
 
@@ -132,14 +136,15 @@ def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None, 
     if isinstance(headers, HasRows):
         return headers.rows(attributes, places)
     per_frame = attributes is None or not SERIES_WIDE.issuperset(attributes)
-    if not any(_has_frames(header, per_frame, places) for header in headers):
+    alike: Alike = {}
+    if not any(_has_frames(header, per_frame, places, alike) for header in headers):
         return ListRows([header.attributes for header in headers])
     rows: list[Mapping[str, Value]] = []
     owners: list[int] = []
     warnings: list[str] = []
     for owner, header in enumerate(headers):
         frames: Sequence[Mapping[str, Value]] = (header.attributes,)
-        if _has_frames(header, per_frame, places):
+        if _has_frames(header, per_frame, places, alike):
             try:
                 frames = _frame_rows(header, places)
             except DataError as error:
@@ -149,8 +154,12 @@ def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None, 
     return ListRows(rows, owners, tuple(warnings))
 
 
-def _has_frames(header: Header, per_frame: bool, places: bool) -> bool:
-    return per_frame and ("NumberOfFrames" in header.attributes or (places and is_mosaic(header)))
+def _has_frames(header: Header, per_frame: bool, places: bool, alike: Alike) -> bool:
+    if not per_frame or "NumberOfFrames" in header.attributes:
+        return per_frame
+    if not places:
+        return False
+    return header.has_frame_places if isinstance(header, KnowsFrames) else is_mosaic(header, alike)
 
 
 def _frame_rows(header: Header, places: bool) -> Sequence[Mapping[str, Value]]:

@@ -1,27 +1,32 @@
 """Which frames can be slices of one volume, and which differ in kind.
 
-Orientations, shapes, echoes, image components (magnitude, phase, real, imaginary), derived maps among
-originals and copies of a scan in another form are volumes of their own.
+Orientations, shapes, echoes, image components (magnitude, phase, real, imaginary), quantities, derived maps
+among originals and copies of a scan in another form are volumes of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from dicomarray.errors import GeometryError
-from dicomarray.geometry import SAME_POSITION_MM
+from dicomarray.geometry import same_position_tolerance
+from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
-from dicomarray.reading.headers.attributes import shared_by
+from dicomarray.reading.frames.multiframe import UNITS_CODE
+from dicomarray.reading.headers.attributes import may_differ, shared_by
 from dicomarray.reading.stacks.grouping import first_fit
+from dicomarray.volume import NORMALIZED
 
-# Echo times, in ms, that differ by less are one echo: scanners round them.
+# Echo times, in ms, that differ by no more are one echo: scanners round them.
 ECHO_TIME_TOLERANCE_MS = 0.005
-# Pixel spacings, in mm, that differ by less are one grid.
+# Pixel spacings, in mm, that differ by no more are one grid.
 PIXEL_SPACING_TOLERANCE_MM = 1e-4
+# Digits that differences are compared with: 0.7814 less 0.7813 is a little more than 0.0001 in binary.
+_DIGITS = 9
 # Images shifted in their plane by more than this part of their extent are no repetitions of each other; less
 # is a scan that follows the patient's motion.
 SIDE_BY_SIDE = 0.1
@@ -39,12 +44,17 @@ _COMPONENTS = {
 }  # fmt: skip
 # GE's private code of the same, (0043,GEMS_PARM_01,2F).
 GE_IMAGE_COMPONENT = "(0043,GEMS_PARM_01,2F)"
-# What `kind_of` asks for.
-_TELLING = frozenset((
+# The attributes that `kind_of` asks for.
+TELLING = frozenset((
     "ImageType", "FrameType", "EchoTime", "EffectiveEchoTime", "EchoNumbers", "SamplesPerPixel",
     "ComplexImageComponent", GE_IMAGE_COMPONENT, "ProtocolName", "ReferencedSegmentNumber", "SeriesNumber",
-    "Modality",
+    "Modality", "StudyInstanceUID", "RescaleType", "Units", "DoseUnits", "DoseType",
 ))  # fmt: skip
+_TELLING = TELLING | {UNITS_CODE}
+# Rescale Types that say nothing (PS3.3 C.11.1.1.2; the second is Philips' word).
+_UNSPECIFIED = ("US", NORMALIZED)
+# What is asked for and can be done without: where it is no number, it is as if it were absent.
+_DISPENSABLE = ("EchoTime", "EffectiveEchoTime", "SliceThickness", "SpacingBetweenSlices")
 _GE_COMPONENTS = {0: "magnitude", 1: "phase", 2: "real", 3: "imaginary"}
 
 
@@ -58,16 +68,18 @@ class Kind:
     rows: int
     columns: int
     colour: bool
-    pixel_spacing: tuple[int, int]
+    pixel_spacing: tuple[float, float]
     derived: bool
     localizer: bool
     component: str
     echo_number: object
-    echo_time: int | None
+    echo_time: object
     protocol: object
     segment: object
     series_number: object
     modality: object
+    study: object
+    quantity: tuple[object, ...]
 
     def differences(self, other: Kind) -> dict[str, tuple[object, object]]:
         """Names of what differs, with both values."""
@@ -79,8 +91,6 @@ def kind_of(frame: Frame) -> Kind:
     """What a frame's attributes say that it is."""
     get = frame.attributes.get
     image_type = _image_type(frame)
-    echo_time = frame.number("EffectiveEchoTime") or frame.number("EchoTime")
-    spacing = frame.plane.pixel_spacing if frame.plane else (0.0, 0.0)
     return Kind(
         multiframe=frame.of_multiframe,
         mosaic=frame.tile is not None,
@@ -88,20 +98,53 @@ def kind_of(frame: Frame) -> Kind:
         rows=frame.rows,
         columns=frame.columns,
         colour=get("SamplesPerPixel") not in (1, None),
-        pixel_spacing=(
-            round(spacing[0] / PIXEL_SPACING_TOLERANCE_MM),
-            round(spacing[1] / PIXEL_SPACING_TOLERANCE_MM),
-        ),
+        pixel_spacing=frame.plane.pixel_spacing if frame.plane else (0.0, 0.0),
         derived="DERIVED" in image_type,
         localizer="LOCALIZER" in image_type,
         component=component_of(frame),
         echo_number=get("EchoNumbers"),
-        echo_time=None if echo_time is None else round(echo_time / ECHO_TIME_TOLERANCE_MS),
+        echo_time=_echo_time(frame),
         protocol=get("ProtocolName"),
         segment=get("ReferencedSegmentNumber"),
         series_number=get("SeriesNumber"),
         modality=get("Modality"),
+        study=get("StudyInstanceUID"),
+        quantity=(_rescale_type(frame), get("Units") or get("DoseUnits"), get("DoseType"), get(UNITS_CODE)),
     )
+
+
+def _echo_time(frame: Frame) -> float | str | None:
+    """In ms; the text of what is no number, so that images that differ in it are not taken for one echo."""
+    for keyword in ("EffectiveEchoTime", "EchoTime"):
+        value = frame.attributes.get(keyword)
+        number = frame.usable_number(keyword)
+        if value is not None and (number is None or number or keyword == "EchoTime"):
+            return str(value) if number is None else number
+    return None
+
+
+def _rescale_type(frame: Frame) -> Value:
+    """What the values are, or None where nothing says it; those of a CT are HU then (PS3.3 C.11.1.1.2)."""
+    value = frame.attributes.get("RescaleType")
+    if value in _UNSPECIFIED:
+        return None
+    return "HU" if not value and frame.attributes.get("Modality") == "CT" else value or None
+
+
+def unusable_values(frames: Sequence[Frame]) -> tuple[str, ...]:
+    """Warnings for what is no number, in attributes that volumes can be made without."""
+    varying = may_differ([frame.attributes for frame in frames], _DISPENSABLE)
+    notes = []
+    for keyword in _DISPENSABLE:
+        for frame in frames if keyword in varying else frames[:1]:
+            value = frame.attributes.get(keyword)
+            if value is not None and frame.usable_number(keyword) is None:
+                notes.append(
+                    f"{frame.header.path.name}: {keyword} is {value!r} where the standard has one finite "
+                    "number; it is taken as absent"
+                )
+                break
+    return tuple(notes)
 
 
 def _known_kind(frame: Frame, known: dict[Hashable, Kind]) -> Kind:
@@ -141,8 +184,10 @@ def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:
     groups: list[tuple[Kind, list[Frame]]] = []
     by_kind: dict[Kind, list[list[Frame]]] = {}
     known: dict[Hashable, Kind] = {}
-    for frame in frames:
-        kind = _known_kind(frame, known)
+    kinds = [_known_kind(frame, known) for frame in frames]
+    alike = _alike({id(kind): kind for kind in kinds}.values())
+    for frame, own_kind in zip(frames, kinds, strict=True):
+        kind = alike[own_kind]
         same_kind = by_kind.setdefault(kind, [])
         for members in same_kind:
             if _same_orientation(frame, members[0]):
@@ -155,6 +200,51 @@ def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:
     return [(kind, stack) for kind, members in groups for stack in _split_by_stack(members)]
 
 
+def _alike(kinds: Iterable[Kind]) -> dict[Kind, Kind]:
+    """For each kind that which it is one with: rounded otherwise, or silent where the other one speaks."""
+    different = dict.fromkeys(kinds)
+    rows, columns = (
+        _nearest([kind.pixel_spacing[axis] for kind in different], PIXEL_SPACING_TOLERANCE_MM)
+        for axis in (0, 1)
+    )
+    times = _nearest([kind.echo_time for kind in different], ECHO_TIME_TOLERANCE_MS)
+    one = {
+        kind: replace(
+            kind,
+            pixel_spacing=(rows[kind.pixel_spacing[0]], columns[kind.pixel_spacing[1]]),
+            echo_time=times.get(kind.echo_time, kind.echo_time),
+        )
+        for kind in different
+    }
+    told: dict[Kind, set[tuple[object, ...]]] = {}
+    for kind in one.values():
+        told.setdefault(replace(kind, quantity=()), set()).add(kind.quantity)
+    return {
+        own: replace(kind, quantity=_completed(kind.quantity, told[replace(kind, quantity=())]))
+        for own, kind in one.items()
+    }
+
+
+def _completed(quantity: tuple[object, ...], others: Iterable[tuple[object, ...]]) -> tuple[object, ...]:
+    """What is measured; where an image does not say it, and those that do agree, what they say."""
+    told = [set(words) - {None} for words in zip(*others, strict=True)]
+    return tuple(
+        next(iter(words)) if own is None and len(words) == 1 else own
+        for own, words in zip(quantity, told, strict=True)
+    )
+
+
+def _nearest(values: Iterable[object], tolerance: float) -> dict[object, float]:
+    """For each number the least of those that it is one with: in steps of no more than the tolerance."""
+    found: dict[object, float] = {}
+    first = last = -np.inf
+    for value in sorted({value for value in values if isinstance(value, float)}):
+        if round(value - last, _DIGITS) > tolerance:
+            first = value
+        found[value], last = first, value
+    return found
+
+
 def _split_by_stack(frames: list[Frame]) -> list[list[Frame]]:
     """Parallel frames by their Stack ID (PS3.3 C.7.6.16.2.2), where stacks lie at different places.
 
@@ -163,10 +253,13 @@ def _split_by_stack(frames: list[Frame]) -> list[list[Frame]]:
     stacks: dict[object, list[Frame]] = {}
     for frame in frames:
         stacks.setdefault(frame.attributes.get("StackID"), []).append(frame)
-    if len(stacks) == 1:
+    if len(stacks) == 1 or frames[0].plane is None:
         return [frames]
+    planes = {id(frame): frame.plane for frame in frames if frame.plane}
+    tolerance = min(same_position_tolerance(plane.pixel_spacing) for plane in planes.values())
+    same = [_nearest([plane.position[axis] for plane in planes.values()], tolerance) for axis in range(3)]
     places = [
-        {tuple(round(v / SAME_POSITION_MM) for v in frame.plane.position) for frame in stack if frame.plane}
+        {tuple(same[axis][v] for axis, v in enumerate(planes[id(frame)].position)) for frame in stack}
         for stack in stacks.values()
     ]
     apart = any(place != places[0] for place in places) and max(map(len, places)) > 1

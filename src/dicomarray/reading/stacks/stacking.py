@@ -15,18 +15,24 @@ import numpy as np
 
 from dicomarray.errors import GeometryError
 from dicomarray.geometry import (
-    SAME_POSITION_MM,
     Matrix,
     Plane,
     StackGeometry,
     missing_slices,
+    same_position_tolerance,
 )
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.header import HeaderReader
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.stacks.copies import drop_copies, drop_identical, some
-from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT, Kind, split_by_kind, split_side_by_side
+from dicomarray.reading.stacks.kinds import (
+    GE_IMAGE_COMPONENT,
+    Kind,
+    split_by_kind,
+    split_side_by_side,
+    unusable_values,
+)
 from dicomarray.reading.stacks.known_faults import known_faults
 from dicomarray.reading.stacks.mixtures import mixture_notes
 from dicomarray.reading.stacks.motion import moved_note, split_by_motion, split_by_place
@@ -98,7 +104,7 @@ def stack_frames(
         Where frames that belong together do not form a regular volume; names the files.
     """
     ordered, warnings = drop_copies(sorted(frames, key=lambda frame: frame.order))
-    warnings = notes + warnings + missing_parts(ordered, options)
+    warnings = notes + warnings + missing_parts(ordered, options) + unusable_values(ordered)
     stacks: list[Stack] = []
     for kind, members in split_by_kind(ordered):
         stacks += _stacks(kind, members, options, warnings, told_apart=True)
@@ -200,7 +206,7 @@ def loops_of(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 
 def _without_place(kind: Kind, frames: Sequence[Frame], warnings: tuple[str, ...]) -> Stack:
-    note = "no patient geometry: frames are in the order of acquisition"
+    note = "no place in the patient is known: frames are in the order of acquisition"
     warnings = (*warnings, note) if len(frames) > 1 else warnings
     return Stack(tuple(frames), None, kind, warnings=warnings)
 
@@ -223,16 +229,22 @@ def by_position(frames: Sequence[Frame]) -> list[list[Frame]]:
     planes = [plane for frame in frames if (plane := frame.plane) is not None]
     distances = np.array([plane.position for plane in planes]) @ planes[0].normal
     order = np.argsort(distances, kind="stable")
-    starts = np.flatnonzero(np.diff(distances[order]) > SAME_POSITION_MM) + 1
+    same = same_position_tolerance(planes[0].pixel_spacing)
+    starts = np.flatnonzero(np.diff(distances[order]) > same) + 1
     positions = [[frames[i] for i in members] for members in np.split(order, starts)]
-    return _following_motion([frames[i] for i in order], np.sort(distances), len(positions)) or positions
+    return (
+        _following_motion([frames[i] for i in order], np.sort(distances), len(positions), same) or positions
+    )
 
 
-def _following_motion(frames: Sequence[Frame], distances: Matrix, places: int) -> list[list[Frame]] | None:
+def _following_motion(
+    frames: Sequence[Frame], distances: Matrix, places: int, same: float
+) -> list[list[Frame]] | None:
     """The frames at each slice of a scan that follows the patient's motion from time point to time point.
 
     Its time points, as the attribute that numbers them says, have as many slices each, at not quite the same
-    places.  None where this is no such scan; ``frames`` and ``distances`` ascend.
+    places.  None where this is no such scan; ``frames`` and ``distances`` ascend; images no further apart
+    than ``same`` mm lie at one place.
     """
     by_time: dict[Hashable, list[int]] = {}
     for index, frame in enumerate(frames):
@@ -243,7 +255,7 @@ def _following_motion(frames: Sequence[Frame], distances: Matrix, places: int) -
     table = np.array(list(by_time.values()))
     at_each = distances[table]
     step = np.diff(at_each, axis=1).min()
-    if step <= SAME_POSITION_MM or np.ptp(at_each, axis=0).max() > MOTION_PART * step:
+    if step <= same or np.ptp(at_each, axis=0).max() > MOTION_PART * step:
         return None
     return [[frames[i] for i in members] for members in table.T]
 
@@ -300,7 +312,7 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
 
 def _geometry(frames: Sequence[Frame], planes: Sequence[Plane]) -> tuple[StackGeometry, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
-    thickness = frames[0].number("SpacingBetweenSlices") or frames[0].number("SliceThickness")
+    thickness = frames[0].usable_number("SpacingBetweenSlices") or frames[0].usable_number("SliceThickness")
     if len(frames) == 1 and not thickness:
         thickness = UNKNOWN_THICKNESS_MM
         notes = (

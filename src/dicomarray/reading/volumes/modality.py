@@ -15,6 +15,7 @@ from dicomarray.reading.headers.attributes import Common, shared_by
 from dicomarray.reading.headers.header import Header
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.stacks.stacking import Stack
+from dicomarray.reading.volumes.told_values import has_rescale, require_rescale, units_notes
 from dicomarray.values import Array, Normalization, Rescale, StoredType, modality_dtype, to_modality
 from dicomarray.volume import NORMALIZED
 
@@ -88,7 +89,8 @@ def values_of(stack: Stack, options: ReadOptions) -> Values:
         return _coloured(stack)
     if any(header.attributes.get("ModalityLUTSequence") for header in headers.values()):
         return _looked_up(stack, options)
-    units, warnings = modality_units(stack.frames), tuple[str, ...]()
+    require_rescale(stack.frames)
+    units, warnings = modality_units(stack.frames), units_notes(stack.frames)
     if options.units == "suv":
         from dicomarray.reading.volumes.scaling import suv_rescale, suv_scales
         from dicomarray.suv import SUV_UNITS
@@ -100,7 +102,9 @@ def values_of(stack: Stack, options: ReadOptions) -> Values:
         from dicomarray.reading.volumes.scaling import philips_rescales
 
         rescales, units = tuple(philips_rescales(stack.frames)), PHILIPS_PRECISE
-    types = (by_file[id(frame.header)] for frame in stack.frames)
+    types = [by_file[id(frame.header)] for frame in stack.frames]
+    if options.units == "modality" and options.philips_scaling != "precise":
+        rescales, units, warnings = _of_the_real_world(stack.frames, types) or (rescales, units, warnings)
     dtype = modality_dtype(zip(types, rescales, strict=True))
     return Values(
         lambda stored, index, out: to_modality(stored, rescales[index], dtype, out),
@@ -109,6 +113,24 @@ def values_of(stack: Stack, options: ReadOptions) -> Values:
         units,
         warnings,
     )
+
+
+def _of_the_real_world(
+    frames: Sequence[Frame], types: Sequence[StoredType]
+) -> tuple[tuple[Rescale, ...], str, tuple[str, ...]] | None:
+    """Slopes, units and warnings, where all that tells them is a Real World Value Mapping."""
+    if not any(frame.of_multiframe for frame in frames):
+        return None
+    from dicomarray.reading.volumes.world_values import is_only_mapped, world_values
+
+    if not any(map(is_only_mapped, frames)):
+        return None
+    try:
+        rescales, units = world_values(frames, types)
+    except ValuesError as error:
+        note = f"real world values are not worked out, as the Real World Value Mapping {error}"
+        return tuple(frame.rescale for frame in frames), "modality", (note,)
+    return rescales, units or modality_units(frames), ()
 
 
 def _is_palette(frames: Sequence[Frame]) -> bool:
@@ -197,14 +219,17 @@ def stored_type(header: Header) -> StoredType:
 def modality_units(frames: Sequence[Frame]) -> str:
     """HU for CT unless the file says otherwise, the Rescale Type or Units of the file, or "modality"."""
     first = frames[0].attributes
-    rescale_type = first.get("RescaleType")
+    types = dict.fromkeys(frame.attributes.get("RescaleType") for frame in frames)
     # US: unspecified, PS3.3 C.11.1.1.2; "normalized" is Philips' word for it, and here means something else
-    if rescale_type not in (None, "US", NORMALIZED):
-        return str(rescale_type)
+    told = [rescale_type for rescale_type in types if rescale_type not in (None, "US", NORMALIZED)]
+    if told:
+        return str(told[0])
     if (
         first.get("Modality") == "CT"
-        and rescale_type is None
+        and None in types
         and "LOCALIZER" not in str(first.get("ImageType"))
+        and has_rescale(frames)
     ):
         return "HU"
-    return str(first.get("Units") or first.get("DoseUnits") or "modality")
+    own = (frame.attributes.get(keyword) for frame in frames for keyword in ("Units", "DoseUnits"))
+    return str(next(filter(None, own), "modality"))

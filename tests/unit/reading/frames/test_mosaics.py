@@ -20,14 +20,17 @@ from pydicom.dataelem import DataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_sequence
 from pydicom.tag import Tag
-from pydicom.uid import EnhancedMRImageStorage, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, EnhancedMRImageStorage, ImplicitVRLittleEndian
 
 import dicomarray
 import mosaic_files as made
 import oracles
 from dicomarray.errors import GeometryError
+from dicomarray.reading import indexing
+from dicomarray.reading.frames import mosaic_words
 from dicomarray.reading.frames.frame import Frame, frames_of
 from dicomarray.reading.headers.header import read_header
+from dicomarray.reading.selection.rows import rows_of
 from dicomarray.volume import Volume
 
 COSINE, SINE = math.cos(0.3), math.sin(0.3)
@@ -236,6 +239,106 @@ def test_one_slice_needs_no_direction(tmp_path: Path) -> None:
     (frame,) = frames(dataset, tmp_path)
     assert frame.plane is not None and frame.plane.position == pytest.approx(made.ORIGIN)
     assert (frame.rows, frame.columns) == (6, 8)
+
+
+# --- Siemens, without the word MOSAIC -----------------------------------------------------------------------
+
+LARGE = (7, 60, 50)  # 3 x 3 tiles of 120 mm x 75 mm
+WORDLESS = [["ORIGINAL", "PRIMARY", "M", "ND", "NORM"], "DERIVED"]
+
+
+def wordless(image_type: Any = "DERIVED", **more: Any) -> Dataset:
+    """A mosaic whose Image Type an archive has rewritten."""
+    dataset = with_csa(slices(LARGE), sign=-1, **more)
+    dataset.ImageType = image_type
+    return dataset
+
+
+@pytest.mark.parametrize("manufacturer", ["SIEMENS", "Siemens Healthineers", None])
+@pytest.mark.parametrize("image_type", WORDLESS)
+def test_image_type_without_the_word(image_type: Any, manufacturer: str | None, tmp_path: Path) -> None:
+    """The CSA header tells the slices of an image too large for one, as dcm2niix knows."""
+    dataset = wordless(image_type)
+    dataset.Manufacturer = manufacturer
+    volume = load(dataset, tmp_path)
+    expect(volume, slices(LARGE), sign=-1)
+    if manufacturer:
+        read = oracles.dcm2niix([tmp_path / "one.dcm"])
+        np.testing.assert_array_equal(volume.array, read.array)
+        np.testing.assert_allclose(volume.affine, read.affine, atol=1e-3)
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+def test_number_alone_without_the_word(syntax: str, tmp_path: Path) -> None:
+    """(0019,xx0A) of Siemens' block tells it too; also in a file that pydicom has to read."""
+    dataset = wordless()
+    text = made.protocol_text(made.centres(LARGE, made.IDENTITY, -1))
+    del dataset[0x0029, 0x1010]
+    in_series_header(dataset, text)
+    dataset.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0A, "US", 7)
+    expect(load(dataset, tmp_path, syntax=syntax), slices(LARGE), sign=-1)
+
+
+@pytest.mark.parametrize("count", [None, 1, "x"])
+def test_large_slice_is_no_mosaic(count: Any, tmp_path: Path) -> None:
+    """A whole-body image is one slice, whatever else its CSA header says; so is one of somebody else."""
+    dataset = made.add_csa(made.mosaic(slices(LARGE)), made.image_csa(count, (0, 0, 1)))
+    dataset.ImageType = WORDLESS[0]
+    dataset.private_block(0x0019, "SOMEBODY ELSE", create=True).add_new(0x0A, "US", 7)
+    (frame,) = frames(dataset, tmp_path)
+    assert frame.tile is None and frame.rows == 180
+
+
+def test_large_slice_cut_from_a_mosaic(tmp_path: Path) -> None:
+    """Somebody has cut the mosaic and left its CSA header: 225 mm x 360 mm would be tiles of 60 mm."""
+    dataset = made.add_csa(made.mosaic(slices(LARGE)), made.image_csa(36, (0, 0, 1)))
+    dataset.ImageType = WORDLESS[0]
+    (frame,) = frames(dataset, tmp_path)
+    assert frame.tile is None and frame.rows == 180
+
+
+def test_damaged_csa_of_a_large_slice(tmp_path: Path) -> None:
+    """A CSA header that ends too early does not stop an image that is none."""
+    dataset = wordless()
+    csa = dataset[0x0029, 0x1010].value
+    dataset[0x0029, 0x1010].value = csa[: csa.index(b"NumberOfImagesInMosaic") + 100]
+    (frame,) = frames(dataset, tmp_path)
+    assert frame.tile is None
+
+
+def test_files_are_asked_once_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large images of a series are looked up in one file for all; small ones in none."""
+    asked: list[Path] = []
+
+    def elements(header: Any) -> dict[int, bytes]:
+        asked.append(header.path)
+        return {}
+
+    monkeypatch.setattr(mosaic_words, "_private_elements", elements)
+    for index in range(6):
+        large, small = made.mosaic(slices(LARGE)), made.mosaic(slices())
+        for name, dataset in (("large", large), ("small", small)):
+            dataset.ImageType = WORDLESS[0]
+            dataset.InstanceNumber = index + 1
+            dataset.ImagePositionPatient = [0, 0, index]
+            made.write(dataset, tmp_path / name / f"{index}.dcm")
+    (series,) = dicomarray.scan(tmp_path / "small")
+    assert len(series.stacks()[0].frames) == 6 and not asked
+    (series,) = dicomarray.scan(tmp_path / "large")
+    assert len(series.stacks()[0].frames) == 6 and len(asked) < 3
+
+
+def test_filters_and_index_see_the_slices(tmp_path: Path) -> None:
+    """What a filter asks of places is of the slices, in a scan and in an index, which needs no file."""
+    file = made.write(wordless(), tmp_path / "in" / "one.dcm")
+    (series,) = dicomarray.scan(tmp_path / "in")
+    indexing.index(tmp_path / "in", tmp_path / "i.sqlite")
+    with_places = [rows_of(series.instances, None, places=True)]
+    file.rename(tmp_path / "gone.dcm")
+    (indexed,) = indexing.open_index(tmp_path / "i.sqlite")
+    with_places.append(rows_of(indexed.instances, None, places=True))
+    assert [rows.size for rows in with_places] == [7, 7]
+    assert with_places[0].column("ImagePositionPatient") == with_places[1].column("ImagePositionPatient")
 
 
 # --- several mosaics --------------------------------------------------------------------------------------

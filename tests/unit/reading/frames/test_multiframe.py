@@ -159,6 +159,35 @@ def test_single_frame_with_groups(tmp_path: Path) -> None:
     assert np.array_equal(volume.array, array.astype(int) * 2)
 
 
+@pytest.mark.parametrize(
+    "placed", [{}, {"ImageOrientationPatient": list(synthetic.AXIAL), "PixelSpacing": [9, 9]}]
+)
+def test_single_frame_objects_with_a_position_in_the_data_set(tmp_path: Path, placed: dict[str, Any]) -> None:
+    """A converter copied the place out of the groups: slope and spacing are still theirs, as ITK has it."""
+    array = synthetic.stored_values(SHAPE)
+    same = {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2", "FrameOfReferenceUID": "1.2.4"}
+    for index in range(4):
+        position = [*ORIGIN_MM[:2], ORIGIN_MM[2] + index * SPACING_MM]
+        common = same | {"InstanceNumber": index + 1, "ImagePositionPatient": position} | placed
+        frames = [{**at(index * SPACING_MM), **rescaled(2.0, 5.0)}]
+        write_enhanced(tmp_path / f"{index}.dcm", array[index : index + 1], frames, common=common)
+    volume = load(tmp_path)
+    assert volume.spacing == (SPACING_MM, *PIXEL_SPACING_MM)
+    assert np.array_equal(volume.array, array.astype(int) * 2 + 5)
+    assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "0.dcm"))), volume.array[:1])
+
+
+def test_one_position_in_the_data_set_places_no_frames(tmp_path: Path) -> None:
+    """Groups without a place: all frames at one place would be time points that nobody acquired."""
+    place = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": list(synthetic.AXIAL)}
+    array = synthetic.stored_values(SHAPE)
+    write_enhanced(tmp_path / "e.dcm", array, [rescaled(1, 0)] * 4, common=place | {"PixelSpacing": [1, 1]})
+    volume = load(tmp_path / "e.dcm")
+    assert volume.axes == ("frame", "row", "column")
+    assert volume.affine is None
+    assert np.array_equal(volume.array, array)
+
+
 def test_single_frame_objects_form_one_volume(tmp_path: Path) -> None:
     """Many enhanced objects of one frame each (Siemens XA) are slices of one volume."""
     array = synthetic.stored_values(SHAPE)
@@ -489,6 +518,36 @@ def test_dose_by_its_offsets(tmp_path: Path, offsets: tuple[float, ...]) -> None
     assert volume.rescales[0].slope == 0.00025
 
 
+@pytest.mark.parametrize(
+    ("first", "z"),
+    [(100.0, [92.5, 95.0, 97.5, 100.0]), (0.0, [100.0, 102.5, 105.0, 107.5])],
+)
+def test_dose_against_the_z_axis(tmp_path: Path, first: float, z: list[float]) -> None:
+    """Offsets that begin with the position's z are z coordinates; from 0 they run along the normal."""
+    offsets = [first - 2.5 * step for step in range(4)]
+    common = {"ImageOrientationPatient": [1, 0, 0, 0, -1, 0]}
+    array = synthetic.stored_values(SHAPE, bits_stored=16)
+    write_dose(tmp_path / "dose.dcm", array, offsets, common | {"DoseGridScaling": "1"})
+    volume = load(tmp_path / "dose.dcm")
+    places = [position[2] for position in volume.metadata["geometry"]["slice_positions_mm"]]
+    assert places == pytest.approx(z[::-1])  # slices ascend along the normal
+    first_plane = places.index(pytest.approx(100.0))
+    assert np.array_equal(volume.array[first_plane], array[0])
+
+
+@pytest.mark.parametrize(
+    ("first", "orientation"),
+    [(100.0, [0, 1, 0, 0, 0, -1]), (70.0, [1, 0, 0, 0, -1, 0]), (70.0, [0, 1, 0, 0, 0, -1])],
+)
+def test_dose_by_offsets_of_no_known_meaning(tmp_path: Path, first: float, orientation: list[float]) -> None:
+    """Neither relative (from 0) nor z coordinates of transverse planes: no place rather than a wrong one."""
+    common = {"ImageOrientationPatient": orientation}
+    offsets = [first + 2.5 * step for step in range(4)]
+    write_dose(tmp_path / "dose.dcm", synthetic.stored_values(SHAPE), offsets, common)
+    volume = load(tmp_path / "dose.dcm")
+    assert volume.affine is None and volume.warnings
+
+
 def test_dose_with_uneven_planes(tmp_path: Path) -> None:
     """Offsets need not be even: real positions, not uniform."""
     write_dose(tmp_path / "dose.dcm", synthetic.stored_values(SHAPE), (0.0, 2.0, 5.0, 9.0))
@@ -537,3 +596,45 @@ def test_groups_are_flattened_by_keyword() -> None:
         "DiffusionGradientOrientation": (1, 0, 0),
         "Empty": (),
     }
+
+
+def test_what_is_said_of_other_images_is_not_of_the_frame() -> None:
+    """The segment that a map was derived from is not the segment that a frame holds."""
+    source = {"ReferencedSegmentNumber": 7, "ReferencedSOPInstanceUID": "1.2"}
+    group = {
+        "DerivationImageSequence": ({"SourceImageSequence": (source,)},),
+        "ReferencedImageSequence": (source,),
+        "ConversionSourceAttributesSequence": (source,),
+    }
+    assert flatten(group) == {}
+    own = {"SegmentIdentificationSequence": ({"ReferencedSegmentNumber": 3},)}
+    assert flatten({**own, **group}) == {"ReferencedSegmentNumber": 3}
+
+
+def test_a_map_derived_from_segments_is_one_volume(tmp_path: Path) -> None:
+    """Each frame from another segment: slices all the same."""
+    array = synthetic.stored_values(SHAPE)
+    frames = []
+    for index in range(4):
+        source = {"ReferencedSOPInstanceUID": "1.2.3", "ReferencedSegmentNumber": index + 1}
+        frames.append({**at(index * SPACING_MM), "DerivationImageSequence": {"SourceImageSequence": source}})
+    write_enhanced(tmp_path / "e.dcm", array, frames)
+    assert np.array_equal(load(tmp_path / "e.dcm").array, array)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_unassigned_attributes_override_no_macro(tmp_path: Path, first: bool) -> None:
+    """What a converter did not place is asked last, wherever it stands, shared or of a frame."""
+    array = synthetic.stored_values(SHAPE)
+    stray = {"PixelSpacing": [9, 9], "RescaleSlope": "3", "RescaleIntercept": "0", "EchoTime": "7"}
+    shared = {"UnassignedSharedConvertedAttributesSequence": stray, **rescaled(2, 0)}
+    frames = []
+    for index in range(4):
+        unassigned = {"UnassignedPerFrameConvertedAttributesSequence": stray}
+        place = at(index * SPACING_MM)
+        frames.append({**unassigned, **place} if first else {**place, **unassigned})
+    write_enhanced(tmp_path / "e.dcm", array, frames, shared=shared)
+    volume = load(tmp_path / "e.dcm")
+    assert volume.spacing == (SPACING_MM, *PIXEL_SPACING_MM)
+    assert np.array_equal(volume.array, array.astype(int) * 2)
+    assert volume.slices[0]["EchoTime"] == 7

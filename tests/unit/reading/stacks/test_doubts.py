@@ -18,6 +18,7 @@ from enhanced_files import Group, at, content, weighted, write_enhanced
 from synthetic import SPACING_MM, write_repetitions
 
 SHAPE = (3, 4, 5, 6)  # repetitions, slices, rows, columns
+SERIES = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4"}
 # Renumbered slice by slice, those of one place in any order, as some archives do.
 BY_PLACE = [1, 6, 7, 11, 2, 4, 9, 10, 3, 5, 8, 12]
 
@@ -196,7 +197,7 @@ def test_a_lost_first_file_of_frames_is_noticed(tmp_path: Path) -> None:
     files = []
     for index, (step, z) in enumerate(itertools.product(range(3), range(4))):
         file = tmp_path / "in" / f"{index:02d}.dcm"
-        uids = {"SeriesInstanceUID": "1.2.3.4", "SOPInstanceUID": f"1.2.3.4.{index + 1}"}
+        uids = SERIES | {"SOPInstanceUID": f"1.2.3.4.{index + 1}"}
         common = uids | {"InstanceNumber": index + 1}
         files.append(write_enhanced(file, array[step, z][None], [at(z * SPACING_MM)], common=common))
     with pytest.raises(GeometryError, match="nothing tells which"):
@@ -211,7 +212,7 @@ def write_volumes(folder: Path, array: Any, each: Sequence[dict[str, Any]], turn
     folder.mkdir()
     for step, (volume, common) in enumerate(zip(array, each, strict=True)):
         order = np.roll(np.arange(len(volume)), step if turned else 0)
-        uids = {"SeriesInstanceUID": "1.2.3.4", "SOPInstanceUID": f"1.2.3.4.{step + 1}", "InstanceNumber": 1}
+        uids = SERIES | {"SOPInstanceUID": f"1.2.3.4.{step + 1}", "InstanceNumber": 1}
         frames = [at(z * SPACING_MM) for z in order]
         write_enhanced(folder / f"{'bca'[step]}.dcm", volume[order], frames, common=uids | common)
 

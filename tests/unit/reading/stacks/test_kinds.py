@@ -18,7 +18,7 @@ from dicomarray import Volume, scan
 from dicomarray.errors import GeometryError
 from dicomarray.reading.frames.frame import Frame, frames_of
 from dicomarray.reading.headers.header import Header
-from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT, component_of, kind_of
+from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT, component_of, kind_of, unusable_values
 from synthetic import write_repetitions
 
 SHAPE = (2, 3, 5, 6)  # kinds, slices, rows, columns
@@ -311,3 +311,181 @@ def test_segments_are_volumes_of_their_own() -> None:
     """Two segments at the same places are no time points (PS3.3 C.8.20.3.1)."""
     one, other = (kind_of(frame(ReferencedSegmentNumber=number)) for number in (1, 2))
     assert one.differences(other) == {"segment": (1, 2)}
+
+
+# --- rounding, and what is missing or odd -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keyword", "one", "other"),
+    [
+        ("PixelSpacing", ["0.78125", "0.78125"], ["0.781251", "0.781251"]),
+        ("PixelSpacing", ["0.7813", "0.7813"], ["0.7814", "0.7814"]),
+        ("EchoTime", "2.4625", "2.46250009536743"),
+        ("EchoTime", "2.460", "2.465"),
+        ("NumberOfFrames", 1, ...),
+        ("RescaleType", "US", ...),
+        ("RescaleType", "US", None),
+        ("RescaleType", "normalized", "US"),
+    ],
+)
+def test_a_regular_stack_is_not_torn(tmp_path: Path, keyword: str, one: Any, other: Any) -> None:
+    """Every second slice says the same in another way: one volume of single spacing."""
+    stored = synthetic.stored_values((6, 5, 6))
+    each = [{keyword: other if index % 2 else one} for index in range(6)]
+    synthetic.write_series(tmp_path / "s", stored, modality="MR", each=each)
+    (volume,) = volumes(tmp_path / "s")
+    assert np.array_equal(volume.array, stored)
+    assert volume.spacing is not None
+    assert volume.spacing[0] == synthetic.SPACING_MM
+
+
+@pytest.mark.parametrize("times", [(2.460, 2.466), (2.4, 2.5)])
+def test_echo_times_beyond_the_tolerance_are_two_echoes(tmp_path: Path, times: tuple[float, float]) -> None:
+    """More than 0.005 ms apart."""
+    write_repetitions(tmp_path / "s", synthetic.stored_values(SHAPE), [{"EchoTime": time} for time in times])
+    assert len(volumes(tmp_path / "s")) == 2
+
+
+def test_echo_times_of_an_enhanced_object_are_not_torn(tmp_path: Path) -> None:
+    """EffectiveEchoTime is a double, whose last digits differ from frame to frame."""
+    array = synthetic.stored_values((6, 5, 6))
+    frames = [
+        {**enhanced_files.at(z * 2.5), **enhanced_files.echo(2.4675 if z % 2 else 2.467500001)}
+        for z in range(6)
+    ]
+    enhanced_files.write_enhanced(tmp_path / "e.dcm", array, frames)
+    (volume,) = volumes(tmp_path / "e.dcm")
+    assert np.array_equal(volume.array, array)
+
+
+def test_number_of_frames_leaves_private_b_values_in_use(tmp_path: Path) -> None:
+    """Classic files with NumberOfFrames 1, numbered at random: GE's b-values tell the repetitions."""
+    array = synthetic.stored_values((3, *SHAPE[1:]))
+    numbers = [5, 1, 9, 3, 7, 2, 8, 6, 4]
+    files = write_repetitions(
+        tmp_path / "s",
+        array,
+        [{"NumberOfFrames": 1}] * 3,
+        numbers=numbers,
+        common={"Manufacturer": "GE MEDICAL SYSTEMS"},
+    )
+    for index, file in enumerate(files):
+        data_set = pydicom.dcmread(file)
+        block = data_set.private_block(0x0043, "GEMS_PARM_01", create=True)
+        block.add_new(0x39, "IS", [500 * (index // 3), 8, 0, 0])
+        data_set.save_as(file)
+    (volume,) = volumes(tmp_path / "s")
+    assert volume.axes[0] == "diffusion"
+    b_values = [step[0] for step in volume.coordinates["(0043,GEMS_PARM_01,39)"]]
+    assert sorted(b_values) == [0, 500, 1000]
+    assert np.array_equal(volume.array, array[[b_value // 500 for b_value in b_values]])
+
+
+@pytest.mark.parametrize(
+    ("modality", "one", "other"),
+    [
+        ("PT", {"Units": "BQML"}, {"Units": "CNTS"}),
+        ("CT", {"RescaleType": "HU"}, {"RescaleType": "OD"}),
+        ("CT", {"RescaleType": ...}, {"RescaleType": "Z_EFF"}),
+        ("MR", {}, {"StudyInstanceUID": "1.2.3"}),
+    ],
+)
+def test_other_quantities_and_studies_are_volumes_of_their_own(
+    tmp_path: Path, modality: str, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """Above and below each other: never one volume under the units of the first slice."""
+    stored = synthetic.stored_values((6, 5, 6))
+    synthetic.write_series(tmp_path / "s", stored, modality=modality, each=[one] * 3 + [other] * 3)
+    lower, upper = volumes(tmp_path / "s", units="stored")
+    assert np.array_equal(lower.array, stored[:3])
+    assert np.array_equal(upper.array, stored[3:])
+
+
+def test_dose_types_are_volumes_of_their_own(tmp_path: Path) -> None:
+    """Effective dose is no second time point of the physical one."""
+    array, same = synthetic.stored_values((2, 3, 5, 6)), uids()
+    for number, kind in enumerate(("PHYSICAL", "EFFECTIVE")):
+        enhanced_files.write_dose(
+            tmp_path / "s" / f"{kind}.dcm",
+            array[number],
+            (0.0, 2.5, 5.0),
+            same | {"DoseType": kind, "InstanceNumber": number + 1},
+        )
+    assert [volume.axes[0] for volume in volumes(tmp_path / "s")] == ["slice", "slice"]
+
+
+def test_frames_of_two_quantities_are_two_volumes(tmp_path: Path) -> None:
+    """HU and effective atomic number at the same places of one object: each with its units."""
+    array = synthetic.stored_values((2, 3, 5, 6))
+    frames = [
+        {**enhanced_files.at(z * 2.5), **enhanced_files.rescaled(1, 0, kind)}
+        for kind in ("HU", "Z_EFF")
+        for z in range(3)
+    ]
+    enhanced_files.write_enhanced(tmp_path / "e.dcm", array.reshape(-1, 5, 6), frames, kind="CT")
+    made = volumes(tmp_path / "e.dcm")
+    assert [volume.units for volume in made] == ["HU", "Z_EFF"]
+    for volume, expected in zip(made, array, strict=True):
+        assert np.array_equal(volume.array, expected)
+
+
+def mapped(code: str) -> dict[str, Any]:
+    """Real World Value Mapping in these units."""
+    unit = {"CodeValue": code, "CodingSchemeDesignator": "UCUM", "CodeMeaning": code}
+    return {
+        "RealWorldValueMappingSequence": {
+            "RealWorldValueSlope": 1.0,
+            "RealWorldValueIntercept": 0.0,
+            "RealWorldValueFirstValueMapped": 0,
+            "RealWorldValueLastValueMapped": 4095,
+            "LUTLabel": "map",
+            "MeasurementUnitsCodeSequence": unit,
+        }
+    }
+
+
+def test_frames_mapped_to_other_units_are_volumes_of_their_own(tmp_path: Path) -> None:
+    """Diffusion coefficient and fractional anisotropy: no time points."""
+    array = synthetic.stored_values((2, 3, 5, 6))
+    frames = [{**enhanced_files.at(z * 2.5), **mapped(code)} for code in ("um2/s", "1") for z in range(3)]
+    enhanced_files.write_enhanced(tmp_path / "e.dcm", array.reshape(-1, 5, 6), frames)
+    made = volumes(tmp_path / "e.dcm", units="stored")
+    assert [volume.array.tolist() for volume in made] == array.tolist()
+
+
+def test_an_echo_time_that_is_no_number_refuses_nothing(tmp_path: Path) -> None:
+    """Two values where the standard has one: the positions are plain, and the series is told apart by it."""
+    stored = synthetic.stored_values((6, 5, 6))
+    each = [{"EchoTime": [10, 20] if index < 3 else [30, 40]} for index in range(6)]
+    synthetic.write_series(tmp_path / "s", stored, modality="MR", each=each)
+    assert [volume.array.tolist() for volume in volumes(tmp_path / "s")] == [
+        stored[:3].tolist(),
+        stored[3:].tolist(),
+    ]
+
+
+def test_unusable_values_are_told() -> None:
+    """Each attribute once, with the file and the value; a number is nothing to tell."""
+    frames = [frame(EchoTime=(10.0, 20.0), SliceThickness="3,0"), frame(EchoTime=4.0, SpacingBetweenSlices=2)]
+    notes = unusable_values(frames)
+    assert len(notes) == 2
+    assert "x.dcm: EchoTime is (10.0, 20.0)" in notes[0]
+    assert "SliceThickness is '3,0'" in notes[1]
+    assert unusable_values(frames[1:]) == ()
+
+
+def test_stack_ids_with_jitter_at_one_place_are_repetitions(tmp_path: Path) -> None:
+    """Positions that differ by a micrometre, on both sides of a hundredth: two times of one stack."""
+    array = synthetic.stored_values(SHAPE)
+    frames = [
+        {
+            **enhanced_files.at(z * 2.5 + 0.0045 + 0.001 * step),
+            **enhanced_files.content(StackID=str(step + 1), TemporalPositionIndex=step + 1),
+        }
+        for step in range(2)
+        for z in range(3)
+    ]
+    enhanced_files.write_enhanced(tmp_path / "e.dcm", array.reshape(-1, 5, 6), frames)
+    (volume,) = volumes(tmp_path / "e.dcm")
+    assert np.array_equal(volume.array, array)
