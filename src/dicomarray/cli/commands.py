@@ -9,20 +9,28 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dicomarray
+from dicomarray.atomic import refuse_existing, refuse_inside
 from dicomarray.cli.exit_codes import DONE, SOME_FAILED
 from dicomarray.cli.progress import Counter, ImageCounter, SeriesProgress
+from dicomarray.cli.streams import tell
 from dicomarray.errors import InputError, OutputError, UsageError
-from dicomarray.reading.options import READ_NAMES
+from dicomarray.reading.finding.files import by_reason
+from dicomarray.reading.options import READ_NAMES, read_options
 
 if TYPE_CHECKING:
     from dicomarray.pipeline import RunEntry
+    from dicomarray.reading.finding.files import Skipped
+    from dicomarray.reading.options import ReadKeywords
+    from dicomarray.volume import Volume
 
 
 def to_numpy(options: argparse.Namespace) -> int:
     """A DICOM series to an array and its metadata."""
+    from dicomarray.cli import rendering
+
     with Counter("files scanned") as counter, ImageCounter() as images:
         report = dicomarray.to_numpy(
             options.input_dicom,
@@ -39,8 +47,9 @@ def to_numpy(options: argparse.Namespace) -> int:
             **_given(options, READ_NAMES),
         )
     for (npy, json), shown in zip(report.files, report.volumes, strict=True):
-        print(f"{npy} {json} {shown}")
+        tell(f"{npy} {json} {shown}")
     _warn(report.warnings)
+    _note(rendering.skipped_lines(by_reason(report.skipped)))
     _warn((f"{failure.series}: {failure.reason}" for failure in report.failures), "failed")
     return SOME_FAILED if report.failures else DONE
 
@@ -67,7 +76,7 @@ def to_dicom(options: argparse.Namespace) -> int:
             pixel_progress=images,
             **_given(options, WRITE_NAMES),
         )
-    print("\n".join(rendering.write_lines(report)))
+    tell("\n".join(rendering.write_lines(report)))
     _warn(report.warnings)
     return DONE
 
@@ -97,7 +106,7 @@ def filter(options: argparse.Namespace) -> int:
         # what a program reads stays a list of series
         print("\n" + "\n".join(lines), file=sys.stdout if options.format == "table" else sys.stderr)
     _warn(found.warnings)
-    _note(rendering.skipped_lines(found.catalog.skipped))
+    _note(rendering.skipped_lines(by_reason(found.catalog.skipped)))
     _note([f"{len(found.series)} of {len(found.catalog)} series match"])
     return DONE
 
@@ -108,8 +117,8 @@ def index(options: argparse.Namespace) -> int:
 
     with Counter("files seen") as counter:
         report = dicomarray.index(options.input_dicom, options.index, counter)
-    print(rendering.index_line(report))
-    _note(rendering.skipped_lines(report.skipped))
+    tell(rendering.index_line(report))
+    _note(rendering.skipped_lines(by_reason(report.skipped)))
     return DONE
 
 
@@ -117,6 +126,7 @@ def run(options: argparse.Namespace) -> int:
     """A function over every matching series."""
     from dicomarray.cli import rendering
     from dicomarray.cli.parameters import with_parameters
+    from dicomarray.conversion.choosing import shown
     from dicomarray.pipeline.options import RUN_NAMES
     from dicomarray.writing.options import WRITE_NAMES
 
@@ -125,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
     def finished(entry: RunEntry, total: int) -> None:
         with series.counting(entry.status == "failed", total) as done:
             line = f"[{done}/{total}] {rendering.run_line(entry)}"
-            print(line, file=sys.stderr if entry.status == "failed" else sys.stdout, flush=True)
+            tell(line, sys.stderr if entry.status == "failed" else sys.stdout)
             if entry.traceback:
                 _note(entry.traceback.rstrip().splitlines())
             _warn(f"{entry.title}: {warning}" for warning in entry.warnings)
@@ -141,14 +151,16 @@ def run(options: argparse.Namespace) -> int:
             **_given(options, (*RUN_NAMES, *READ_NAMES, *WRITE_NAMES))
             | {"parameters": with_parameters(options.parameters, options.param)},
         )
+    _note(rendering.skipped_lines(report.skipped))
     if not report.entries:
-        raise InputError(f"{options.input_dicom or options.index}: no series with images matches")
+        raise InputError(f"{shown(options.input_dicom or options.index)}: no series with images matches")
     _note(rendering.run_summary(report))
     return SOME_FAILED if report.failed else DONE
 
 
 def view(options: argparse.Namespace) -> int:
     """A picture of three planes, or a page to leaf through the slices."""
+    from dicomarray.cli import rendering
     from dicomarray.conversion.saved import load_saved
     from dicomarray.outputs.pictures import draw, save_png
     from dicomarray.outputs.viewer import save_html
@@ -156,24 +168,34 @@ def view(options: argparse.Namespace) -> int:
     output = Path(options.output)
     if output.suffix.lower() not in (".png", ".html"):
         raise OutputError(f"{output}: name a picture (.png) or a page (.html)")
+    refuse_existing(output, options.overwrite)
+    skipped: tuple[Skipped, ...] = ()
     if options.input_npy is not None:
         volume = load_saved(options.input_npy, options.input_json)
     else:
-        with ImageCounter() as images:
-            volume = dicomarray.load(
-                options.input_dicom,
-                series=options.series,
-                volume=options.volume,
-                pixel_progress=images,
-                **_given(options, READ_NAMES),
-            )
+        volume, skipped = _volume_of_series(options, output)
     if output.suffix.lower() == ".png":
         save_png(draw(volume), output, overwrite=options.overwrite)
     else:
         save_html(volume, output, overwrite=options.overwrite)
-    print(output)
+    tell(str(output))
     _warn(volume.warnings)
+    _note(rendering.skipped_lines(by_reason(skipped)))
     return DONE
+
+
+def _volume_of_series(options: argparse.Namespace, output: Path) -> tuple[Volume, tuple[Skipped, ...]]:
+    """The volume that a command is given as a folder, and what was skipped there."""
+    from dicomarray.conversion.choosing import roots_of, scan_and_choose
+
+    reading = _given(options, READ_NAMES)
+    read_options(cast("ReadKeywords", reading))
+    for root in roots_of(options.input_dicom):
+        refuse_inside(output, root)
+    with Counter("files scanned") as counter, ImageCounter() as images:
+        catalog, series = scan_and_choose(options.input_dicom, options.series, progress=counter)
+        volume = series.volume(index=options.volume, pixel_progress=images, **reading)
+    return volume, catalog.skipped
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -196,4 +218,4 @@ def _warn(lines: Iterable[str], kind: str = "warning") -> None:
 
 def _note(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line, file=sys.stderr)
+        tell(line, sys.stderr)

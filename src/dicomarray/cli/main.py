@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dicomarray.cli.exit_codes import DONE, INTERRUPTED, NOT_CONVERTED, WRONG_USE
+from dicomarray.cli.streams import be_silent, tell
 from dicomarray.errors import DicomArrayError, UsageError
 from dicomarray.version import __version__
 
@@ -45,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, NOT_CONVERTED)
     except BrokenPipeError:
         # whoever read our output has enough; Python would complain once more when it closes the stream
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        be_silent(sys.stdout)
         return DONE
     except OSError as error:
         return _complain(error, NOT_CONVERTED)
     except KeyboardInterrupt:
-        print("dicomarray: interrupted", file=sys.stderr)
+        tell("dicomarray: interrupted", sys.stderr)
         return INTERRUPTED
 
 
@@ -62,7 +63,7 @@ def _start_and_end_quickly() -> None:
 
 
 def _complain(error: Exception, code: int) -> int:
-    print(f"dicomarray: error: {error}", file=sys.stderr)
+    tell(f"dicomarray: error: {error}", sys.stderr)
     return code
 
 
@@ -86,19 +87,37 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+class _Once(argparse.Action):
+    """Takes the value of a flag; a second one, which argparse would take for the first, is refused."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        given = namespace.__dict__.setdefault("_given", set())
+        if option_string is not None and self.dest in given:
+            parser.error(f"{'/'.join(self.option_strings)} is given twice")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command.register("action", None, _Once)
     command.set_defaults(run=name.replace("-", "_"))
     return command
 
 
 def _to_numpy(commands: Commands) -> None:
     c = _command(commands, "to-numpy", "a DICOM series -> an array (.npy) and its metadata (.json)")
-    c.add_argument("-i", "--input-dicom", metavar="DIR", required=True, help="folder with DICOM files")
+    _inputs(c, "folders or files, searched as one", required=True)
     c.add_argument(
         "-n",
         "--output-npy",
@@ -129,7 +148,9 @@ def _to_numpy(commands: Commands) -> None:
 def _to_dicom(commands: Commands) -> None:
     c = _command(commands, "to-dicom", "an array -> a new DICOM series derived from a template series")
     c.add_argument("-n", "--input-npy", metavar="FILE", required=True, help="the array")
-    c.add_argument("-d", "--input-dicom", metavar="TEMPLATE_DIR", required=True, help="the template series")
+    c.add_argument(
+        "-d", "--input-dicom", metavar="TEMPLATE_DIR", type=_path, required=True, help="the template series"
+    )
     c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
     c.add_argument(
         "-j",
@@ -150,14 +171,7 @@ def _to_dicom(commands: Commands) -> None:
 
 def _filter(commands: Commands) -> None:
     c = _command(commands, "filter", "list the series below a folder that match")
-    c.add_argument(
-        "-i",
-        "--input-dicom",
-        metavar="DIR",
-        nargs="+",
-        action="extend",
-        help="folders or files, searched as one; with --index: only what lies below them",
-    )
+    _inputs(c, "folders or files, searched as one; with --index: only what lies below them")
     _indexed(c)
     c.add_argument("-c", "--config", metavar="FILE", help="filter config: JSON, YAML or TOML")
     c.add_argument(
@@ -187,16 +201,28 @@ def _filter(commands: Commands) -> None:
 
 def _index(commands: Commands) -> None:
     c = _command(commands, "index", "keep the catalog of folders in one file, and up to date")
+    _inputs(c, "folders or files", required=True)
+    c.add_argument("--index", metavar="FILE", required=True, help="the index; it is made where there is none")
+
+
+def _inputs(c: argparse.ArgumentParser, text: str, required: bool = False) -> None:
     c.add_argument(
         "-i",
         "--input-dicom",
         metavar="DIR",
         nargs="+",
         action="extend",
-        required=True,
-        help="folders or files",
+        type=_path,
+        required=required,
+        help=text,
     )
-    c.add_argument("--index", metavar="FILE", required=True, help="the index; it is made where there is none")
+
+
+def _path(text: str) -> str:
+    """An empty name, as of a variable that is not set, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name")
+    return text
 
 
 def _indexed(c: argparse.ArgumentParser) -> None:
@@ -205,12 +231,7 @@ def _indexed(c: argparse.ArgumentParser) -> None:
 
 def _run(commands: Commands) -> None:
     c = _command(commands, "run", "a function over every matching series, results written as DICOM")
-    c.add_argument(
-        "-i",
-        "--input-dicom",
-        metavar="DIR",
-        help="folder with DICOM files; with --index: only what lies below it",
-    )
+    _inputs(c, "folders or files, searched as one; with --index: only what lies below them")
     _indexed(c)
     c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
     c.add_argument(
@@ -260,7 +281,7 @@ def _running(c: argparse.ArgumentParser) -> None:
 def _view(commands: Commands) -> None:
     c = _command(commands, "view", "a picture of three planes through a volume, or a page of its slices")
     source = c.add_mutually_exclusive_group(required=True)
-    source.add_argument("-i", "--input-dicom", metavar="DIR", help="folder with DICOM files")
+    source.add_argument("-i", "--input-dicom", metavar="DIR", type=_path, help="folder with DICOM files")
     source.add_argument("-n", "--input-npy", metavar="FILE", help="an array that to-numpy wrote")
     c.add_argument(
         "-j", "--input-json", metavar="FILE", help="the array's metadata; default: beside the array"

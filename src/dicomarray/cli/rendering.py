@@ -11,20 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicomarray.errors import InputError
-from dicomarray.reading.finding.archives import unpacked_members
 from dicomarray.reading.remote import shown_path
 
 if TYPE_CHECKING:  # a command loads what it does, not what others report
     from dicomarray.pipeline import RunEntry, RunReport
-    from dicomarray.reading.finding.files import Skipped
+    from dicomarray.reading.finding.files import SkippedGroup
     from dicomarray.reading.indexing import IndexReport
     from dicomarray.reading.series import Series
     from dicomarray.storage import Place
     from dicomarray.writing.dicom import WriteReport
 
 COLUMNS = ("Modality", "SeriesNumber", "SeriesDescription", "Manufacturer")
-# Reasons for skipped files are grouped; of each, so many files are named.
-EXAMPLES = 3
 # So many failures are listed at the end of a run; the ledger and the page have all of them.
 MOST_FAILED = 20
 
@@ -42,6 +39,8 @@ def record(series: Series, members: Mapping[Path, Path]) -> dict[str, Any]:
 
 def series_list(found: Sequence[Series], style: str) -> str:
     """The series as a table, JSON or CSV; files inside an archive by the archive's path and their name."""
+    from dicomarray.reading.finding.archives import unpacked_members
+
     members = unpacked_members()
     rows = [record(series, members) for series in found]
     if style == "json":
@@ -66,6 +65,8 @@ def file_list(found: Sequence[Series], end: bytes) -> bytes:
     InputError
         Where one is inside an archive: whoever reads the list could not open it.
     """
+    from dicomarray.reading.finding.archives import unpacked_members
+
     members = unpacked_members()
     files = [path for series in found for path in series.files]
     for path in files:
@@ -90,15 +91,13 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def skipped_lines(skipped: Iterable[Skipped]) -> list[str]:
+def skipped_lines(skipped: Iterable[SkippedGroup]) -> list[str]:
     """Why files were skipped, a line a reason."""
-    reasons: dict[str, list[str]] = {}
-    for item in skipped:
-        reasons.setdefault(item.reason, []).append(item.path.name)
     lines = []
-    for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1])):
-        more = f" and {len(names) - EXAMPLES} more" if len(names) > EXAMPLES else ""
-        lines.append(f"skipped {len(names)}: {reason} ({', '.join(names[:EXAMPLES])}{more})")
+    for group in skipped:
+        rest = group.count - len(group.examples)
+        more = f" and {rest} more" if rest else ""
+        lines.append(f"skipped {group.count}: {group.reason} ({', '.join(group.examples)}{more})")
     return lines
 
 

@@ -13,6 +13,9 @@ from dicomarray.reading.selection.words import TOP_WORDS
 _CONDITION = re.compile(
     r"\s*(?P<field>[^=<>!~]+?)\s*(?P<sign><=|>=|!=|=|<|>|~)\s*(?P<value>.*?)\s*", re.DOTALL
 )
+_NUMBER = re.compile(
+    r"[0-9]{1,18}"
+)  # of more digits there are no series, and Python reads only some thousand
 _OPERATORS = {"<=": "lte", ">=": "gte", "<": "lt", ">": "gt", "~": "regex"}
 
 
@@ -65,4 +68,4 @@ def with_conditions(config: dict[str, Any], conditions: Iterable[str]) -> dict[s
 
 def _number(value: Any) -> Any:
     """``limit=1`` means the number; any other value is what it is."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    return int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value

@@ -133,8 +133,21 @@ def choose_series(
     config: Config = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    made_from: str | None = None,
 ) -> Series:
-    """The one series with images below a path.
+    """The one series with images below a path; as `scan_and_choose`."""
+    return scan_and_choose(path, uid, config, progress, workers, made_from)[1]
+
+
+def scan_and_choose(
+    path: Inputs,
+    uid: str | None = None,
+    config: Config = None,
+    progress: Progress | None = None,
+    workers: int | None = None,
+    made_from: str | None = None,
+) -> tuple[Catalog, Series]:
+    """All that was scanned, and the one series with images; without ``uid`` the one ``made_from`` names.
 
     Raises
     ------
@@ -145,15 +158,21 @@ def choose_series(
     """
     path = roots_of(path)  # an iterator can be read once only
     catalog, matching = matching_series(path, config, progress, workers)
-    images = [series for series in matching if series.is_image and uid in (None, series.uid)]
+    wanted = uid or made_from
+    images = [series for series in matching if series.is_image and wanted in (None, series.uid)]
     if len(images) == 1:
-        return images[0]
-    if images and uid is None:
+        return catalog, images[0]
+    if images and wanted is None:
         raise ChoiceError(
             f"{shown(path)} holds {len(images)} series; choose one by its UID (series=UID, --series UID), or "
             "list them with: dicomarray filter\n" + "\n".join(f"  {series_line(s)}" for s in images)
         )
-    raise InputError(_nothing_found(path, uid, catalog))
+    if uid is None and made_from is not None and catalog.images:
+        raise InputError(
+            f"the array was made from series {made_from}, which is not in {shown(path)}; name the series "
+            "that is to be its template (series=UID, --series UID), or give the folder that it was made from"
+        )
+    raise InputError(_nothing_found(path, wanted, catalog))
 
 
 def matching_series(

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from dicomarray import sidecar
-from dicomarray.atomic import new_files, refuse_existing, refuse_inside
+from dicomarray.atomic import making, new_files, refuse_existing, refuse_inside
 from dicomarray.conversion.choosing import (
     Inputs,
     choose_series,
     file_stem,
     matching_series,
     roots_of,
+    scan_and_choose,
     shown,
 )
 from dicomarray.errors import DataError, InputError, UsageError
 from dicomarray.reading.catalogs.catalog import Progress
-from dicomarray.reading.finding.files import PathLike
+from dicomarray.reading.finding.files import PathLike, Skipped
 from dicomarray.reading.options import ReadKeywords, read_options
 from dicomarray.reading.series import Series
 from dicomarray.reading.stacks.stacking import Stack
@@ -45,12 +46,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class NumpyReport:
-    """What `to_numpy` wrote: pairs of array and sidecar; in a batch also what failed."""
+    """What `to_numpy` wrote: pairs of array and sidecar; what failed in a batch; what the scan skipped."""
 
     files: tuple[tuple[Path, Path], ...]
     volumes: tuple[str, ...]
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
+    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         return _Written(paths, filed.shown, filed.warnings)
 
     if names_folder(output_npy):
-        _, selected = matching_series(input_dicom, config, progress, workers)
+        catalog, selected = matching_series(input_dicom, config, progress, workers)
         batch = [s for s in selected if s.is_image and series in (None, s.uid)]
         if not batch:
             raise InputError(f"{shown(input_dicom)}: no series with images matches")
@@ -175,18 +177,21 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         def stacks(series: Series) -> list[Stack]:
             return series.stacks(checked) if volume is None else [series.stack(checked, volume)]
 
-        return _save_all(batch, npy, json, stacks, write)
+        return replace(_save_all(batch, npy, json, stacks, write), skipped=catalog.skipped)
     for output in (npy, json):
         refuse_existing(output, overwrite)
-    chosen = choose_series(input_dicom, series, config, progress, workers)
+    catalog, chosen = scan_and_choose(input_dicom, series, config, progress, workers)
     made = write(chosen.stack(checked, volume), npy, json)
-    return NumpyReport((made.paths,), (made.volume,), (), made.warnings)
+    return NumpyReport((made.paths,), (made.volume,), (), made.warnings, catalog.skipped)
 
 
 def names_folder(path: PathLike) -> bool:
     """Whether an output path means a folder: it is one, or is written like one."""
     text = os.fspath(path)
-    return Path(text).is_dir() or text.endswith(("/", os.sep))
+    if text.endswith(("/", os.sep)):
+        return True
+    with making(Path(text)):
+        return Path(text).is_dir()
 
 
 def _outputs(output_npy: PathLike, output_json: PathLike | None) -> tuple[Path, Path]:

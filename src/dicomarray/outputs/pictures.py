@@ -6,6 +6,7 @@ Nothing that names the patient is drawn.
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,7 @@ def draw_comparison(before: Volume, after: Volume, titles: tuple[str, str] = ("b
         For an empty array, or colour of other than three samples.
     """
     planes, planes_after = planes_of(before), planes_of(after)
-    window, window_after = _shared_windows(before, after, planes, planes_after)
+    window, window_after = _shared_windows(before.units, after.units, planes, planes_after)
     strips = [
         _strip(titles[0], planes, before, window),
         _strip(titles[1], planes_after, after, window_after),
@@ -91,7 +92,27 @@ def draw_comparison(before: Volume, after: Volume, titles: tuple[str, str] = ("b
     return _render(Sheet(tuple(strips), tuple(captions), tuple(notes)))
 
 
-def draw_thumbnails(before: Volume, after: Volume) -> tuple[Image, Image]:
+@dataclass(frozen=True, slots=True)
+class PlaneOfVolume:
+    """The plane of a volume that a thumbnail shows, and the units of its values."""
+
+    plane: ShownPlane
+    units: str
+
+    @classmethod
+    def of(cls, volume: Volume) -> PlaneOfVolume:
+        """With values of its own: they stay what they are when those of the volume are changed.
+
+        Raises
+        ------
+        ValuesError
+            For an empty array, or colour of other than three samples.
+        """
+        plane = planes_of(volume)[0]
+        return cls(replace(plane, values=plane.values.copy()), volume.units)
+
+
+def draw_thumbnails(before: PlaneOfVolume, after: Volume) -> tuple[Image, Image]:
     """One plane of each, small, in one window where their numbers mean the same; for lists of results.
 
     Raises
@@ -99,9 +120,9 @@ def draw_thumbnails(before: Volume, after: Volume) -> tuple[Image, Image]:
     ValuesError
         For an empty array, or colour of other than three samples.
     """
-    planes, planes_after = planes_of(before)[:1], planes_of(after)[:1]
-    window, window_after = _shared_windows(before, after, planes, planes_after)
-    return _small(planes[0], before, window), _small(planes_after[0], after, window_after)
+    plane, plane_after = before.plane, planes_of(after)[0]
+    window, window_after = _shared_windows(before.units, after.units, [plane], [plane_after])
+    return _small(plane, before.units, window), _small(plane_after, after.units, window_after)
 
 
 def draw_slices(volume: Volume) -> list[tuple[str, Image]]:
@@ -128,18 +149,16 @@ def draw_slices(volume: Volume) -> list[tuple[str, Image]]:
     return [
         (
             title.format(index + 1),
-            _small(ShownPlane("", np.asarray(array[index]), size, None), volume, window, SLICE_PIXELS),
+            _small(ShownPlane("", np.asarray(array[index]), size, None), volume.units, window, SLICE_PIXELS),
         )
         for index in chosen
     ]
 
 
-def _small(
-    plane: ShownPlane, volume: Volume, window: Window | None, longest: int = THUMBNAIL_PIXELS
-) -> Image:
+def _small(plane: ShownPlane, units: str, window: Window | None, longest: int = THUMBNAIL_PIXELS) -> Image:
     from PIL import Image
 
-    pixels = colour(plane.values, volume.units) if window is None else grey(plane.values, window)
+    pixels = colour(plane.values, units) if window is None else grey(plane.values, window)
     scale = longest / max(plane.size)
     height, width = (max(1, round(length * scale)) for length in plane.size)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
@@ -168,12 +187,12 @@ def _render(sheet: Sheet) -> Image:
 
 
 def _shared_windows(
-    before: Volume, after: Volume, planes: list[ShownPlane], planes_after: list[ShownPlane]
+    units: str, units_after: str, planes: list[ShownPlane], planes_after: list[ShownPlane]
 ) -> tuple[Window | None, Window | None]:
-    """The windows of both: one, that of ``before``, where their numbers mean the same."""
+    """The windows of both: one, that of the first, where their numbers mean the same."""
     own = window_of([plane.values for plane in planes])
     own_after = window_of([plane.values for plane in planes_after])
-    if own is None or own_after is None or before.units != after.units:
+    if own is None or own_after is None or units != units_after:
         return own, own_after
     return own, own
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from typing import IO, Any
 
 from dicomarray.errors import DicomArrayError
@@ -56,7 +57,7 @@ def find() -> None:
     searches, answers = _take_over_streams()
     search, tempfile.tempdir = pickle.load(searches)
     try:
-        for job in jobs_here(search, _Teller(answers)):
+        for job in jobs_here(search, _Teller(answers), partial(_answer, answers)):
             _answer(answers, job)
         _answer(answers, FOUND_ALL)
     except DicomArrayError as error:

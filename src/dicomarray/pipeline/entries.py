@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dicomarray.pipeline.packed import Packed
+from dicomarray.reading.finding.files import SkippedGroup
 from dicomarray.storage import Place
 
 Status = Literal["written", "failed"]
@@ -103,13 +104,15 @@ class RunEntry:
 class RunReport:
     """One entry a series (or study), in the order of the catalog.
 
-    ``ledger`` is the file that has them, ``page`` the HTML page that shows them.  Entries are made when they
-    are asked for: those of 10,000 series would take 25 MB.
+    ``ledger`` is the file that has them, ``page`` the HTML page that shows them, ``skipped`` what the scan
+    took for no instance, by reason.  Entries are made when they are asked for: those of 10,000 series would
+    take 25 MB.
     """
 
     entries: Sequence[RunEntry] = field(default_factory=Packed)
     ledger: Place | None = None
     page: Place | None = None
+    skipped: Sequence[SkippedGroup] = ()
 
     def __len__(self) -> int:
         return len(self.entries)

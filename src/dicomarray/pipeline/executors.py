@@ -6,8 +6,10 @@ Each takes jobs as it can do them and yields entries as they are done: what is i
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from dicomarray.pipeline.entries import RunEntry
 from dicomarray.pipeline.jobs import Job, Task
@@ -35,7 +37,21 @@ def side_by_side(jobs: Iterable[Job], task: Task, workers: int) -> Iterator[RunE
         crew.start()
         yield from crew.entries()
     finally:
-        crew.stop()
+        with _no_interrupt():
+            crew.stop()
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """A second Ctrl-C must not stop us from taking away what is half done, which takes no time."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # others get no signals, and cannot say what becomes of them
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Crew:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import pickle
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,7 @@ from dicomarray.pipeline.processes import END_OF_STREAM, how_it_ended, kill_proc
 from dicomarray.reading.catalogs.catalog import Progress
 from dicomarray.reading.catalogs.workers import can_start
 from dicomarray.reading.filtering.config import Config
-from dicomarray.reading.finding.files import PathLike
+from dicomarray.reading.finding.files import PathLike, SkippedGroup, by_reason
 from dicomarray.reading.indexing import check_finished, count_indexed
 from dicomarray.reading.remote import placeholders
 from dicomarray.storage import Place, Url
@@ -33,6 +33,8 @@ from dicomarray.storage import Place, Url
 # Up to so many files and folders are scanned in this process: that takes 7 MB at most, and less time than the
 # start of another one, which is a quarter of a second or more.  A zip or tar counts as one file.
 FILES_WITHOUT_PROCESS = 1000
+# Is told what the scan skipped: of a large archive that is much, and of each reason a few names will do.
+Skipping = Callable[[list[SkippedGroup]], object]
 # The last answer of a process that found everything.
 FOUND_ALL = "all"
 
@@ -48,7 +50,9 @@ class Search:
     output: Path
 
 
-def find_jobs(search: Search, progress: Progress | None, scratch: Path) -> Packed[Job]:
+def find_jobs(
+    search: Search, progress: Progress | None, scratch: Path, skipping: Skipping | None = None
+) -> Packed[Job]:
     """The jobs, in the order of the catalog; files of archives may lie in the folder ``scratch`` then.
 
     Raises
@@ -57,16 +61,18 @@ def find_jobs(search: Search, progress: Progress | None, scratch: Path) -> Packe
         As `scan` and `open_index`, and where the process that looks for them died.
     """
     if _is_large(search) and _can_be_sent(search):
-        with contextlib.closing(_jobs_of_process(search, progress, scratch)) as jobs:
+        with contextlib.closing(_jobs_of_process(search, progress, scratch, skipping)) as jobs:
             return Packed(jobs)
-    return Packed(jobs_here(search, progress))
+    return Packed(jobs_here(search, progress, skipping))
 
 
-def jobs_here(search: Search, progress: Progress | None) -> Iterator[Job]:
+def jobs_here(search: Search, progress: Progress | None, skipping: Skipping | None = None) -> Iterator[Job]:
     """The jobs, found in this process."""
     with placeholders(search.roots, progress) as local:
         found = filter_catalog(local, search.config, progress, search.index)
         check_finished(found.catalog)
+        if skipping is not None:
+            skipping(by_reason(found.catalog.skipped))
         yield from jobs_of(found.series, search.per, local, search.output)
 
 
@@ -104,7 +110,9 @@ def _can_be_sent(search: Search) -> bool:
     return can_start()
 
 
-def _jobs_of_process(search: Search, progress: Progress | None, scratch: Path) -> Generator[Job, None, None]:
+def _jobs_of_process(
+    search: Search, progress: Progress | None, scratch: Path, skipping: Skipping | None
+) -> Generator[Job, None, None]:
     """The jobs, found in a process that ends with the last one."""
     process = start_process("find")
     try:
@@ -114,6 +122,9 @@ def _jobs_of_process(search: Search, progress: Progress | None, scratch: Path) -
                 yield answer
             elif isinstance(answer, DicomArrayError):
                 raise answer
+            elif isinstance(answer, list):
+                if skipping is not None:
+                    skipping(answer)
             elif progress is not None:
                 progress(*answer)
     finally:
@@ -123,7 +134,7 @@ def _jobs_of_process(search: Search, progress: Progress | None, scratch: Path) -
 
 
 def _answer_of(process: subprocess.Popen[bytes]) -> Any:
-    """A job, how far the scan is (as `Progress` is told), an error, or `FOUND_ALL`."""
+    """A job, how far the scan is (as `Progress` is told), what it skipped, an error, or `FOUND_ALL`."""
     assert process.stdout is not None
     try:
         return pickle.load(process.stdout)

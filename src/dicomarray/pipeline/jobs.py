@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from dicomarray.errors import InputError
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.options import Per
 from dicomarray.reading.catalogs.catalog import scan
-from dicomarray.reading.headers.header import Header
+from dicomarray.reading.headers.header import Header, Stamp
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.remote import stamp_in_store
 from dicomarray.reading.series import Series
@@ -59,11 +59,15 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class SeriesFiles:
-    """A series as the names of its files: each with the number of the root that it lies below."""
+    """A series as the names of its files: each with the number of the root that it lies below.
+
+    ``notes`` are the series' own: who reads just these files cannot see what lies beside them.
+    """
 
     uid: str
     stem: str
     names: tuple[tuple[int, str], ...]
+    notes: tuple[str, ...]
 
     def paths(self, roots: Sequence[Path]) -> list[Path]:
         """Where the files are."""
@@ -75,12 +79,15 @@ class Job:
     """One series, or all series of one study: where its results go, and what its inputs are.
 
     ``inputs`` is a digest of the names, sizes and times of the files: another digest, other inputs.
+    ``contents`` leaves out the times at which entries changed: these may be others than in an index (a copy,
+    other rights), and who reads the headers again sees what the files are.
     """
 
     title: str
     output: Path
     series: tuple[SeriesFiles, ...]
     inputs: str
+    contents: str
 
     @property
     def name(self) -> str:
@@ -146,11 +153,12 @@ def _study_stem(series: Series) -> str:
 def _job(stem: str, group: Sequence[Series], per: Per, roots: Sequence[Path], output: Path) -> Job:
     title = group[0].title if per == "series" else f"study {_study_uid(group[0]) or '(no UID)'}"
     files = tuple(
-        SeriesFiles(s.uid, file_stem(s), tuple(_name(header.path, roots) for header in s.instances))
+        SeriesFiles(s.uid, file_stem(s), tuple(_name(header.path, roots) for header in s.instances), s.notes)
         for s in group
     )
     headers = [header for series in group for header in series.instances]
-    return Job(title, output / stem, files, _digest(files, headers))
+    inputs, contents = (_digest(files, headers, entries) for entries in (True, False))
+    return Job(title, output / stem, files, inputs, contents)
 
 
 def _name(path: Path, roots: Sequence[Path]) -> tuple[int, str]:
@@ -163,29 +171,30 @@ def _name(path: Path, roots: Sequence[Path]) -> tuple[int, str]:
     return UNPACKED, str(absolute)
 
 
-def _digest(files: Iterable[SeriesFiles], headers: Iterable[Header]) -> str:
+def _digest(files: Iterable[SeriesFiles], headers: Iterable[Header], entries: bool) -> str:
+    """``entries``: with the times at which the files' entries changed, renamed ones' too."""
     names = (name for series in files for name in series.names)
-    lines = sorted(_line(*name, header) for name, header in zip(names, headers, strict=True))
+    lines = sorted(_line(*name, header, entries) for name, header in zip(names, headers, strict=True))
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def _line(root: int, name: str, header: Header) -> str:
-    """A file's name, size and time; what is unpacked has the time of its unpacking, which says nothing."""
-    size, modified = _stamp(header)
+def _line(root: int, name: str, header: Header, entries: bool) -> str:
+    """A file's name, size and times; what is unpacked has those of its unpacking, which say nothing."""
+    stamp = _stamp(header)
     if root == UNPACKED:
-        return f"{Path(name).name}\0{size}"
-    return f"{root}\0{name}\0{size}\0{modified}"
+        return f"{Path(name).name}\0{stamp.size}"
+    changed = f"\0{stamp.changed}" if entries else ""
+    return f"{root}\0{name}\0{stamp.size}\0{stamp.modified}{changed}"
 
 
-def _stamp(header: Header) -> tuple[int, int]:
+def _stamp(header: Header) -> Stamp:
     stamp = stamp_in_store(header.path) or header.stamp
     if stamp is not None:
-        return stamp.size, stamp.modified
+        return stamp
     try:
-        status = header.path.stat()
+        return Stamp.of(header.path.stat())
     except OSError:
-        return -1, 0  # it is gone since the scan; who reads it will say so
-    return status.st_size, status.st_mtime_ns
+        return Stamp(-1, 0)  # it is gone since the scan; who reads it will say so
 
 
 def read_again(job: Job, roots: Sequence[Path], fetched: bool) -> list[Series]:
@@ -209,8 +218,8 @@ def read_again(job: Job, roots: Sequence[Path], fetched: bool) -> list[Series]:
             raise InputError(
                 f"the files of series {files.uid} changed since they were scanned; resume the run"
             )
-        found.append(catalog[0])
+        found.append(replace(catalog[0], notes=files.notes))
         headers += catalog[0].instances
-    if not fetched and _digest(job.series, headers) != job.inputs:
+    if not fetched and _digest(job.series, headers, entries=False) != job.contents:
         raise InputError(f"the files of {job.title} changed since they were scanned; resume the run")
     return found

@@ -6,9 +6,10 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dicomarray.atomic import making
 from dicomarray.errors import OutputError
 
 FILE_NAME = ".dicomarray-run.lock"
@@ -26,19 +27,22 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     OutputError
-        Where another run holds it.
+        Where another run holds it, or the file cannot be made.
     """
     path = folder / FILE_NAME
-    handle = _locked_file(path)
-    if handle is None:
-        path = path.with_suffix(".pid")
-        handle = _exclusive_file(path)
+    with making(path):
+        handle = _locked_file(path)
+        if handle is None:
+            path = path.with_suffix(".pid")
+            handle = _exclusive_file(path)
     try:
-        os.truncate(handle, 0)
-        os.write(handle, f"{os.getpid()} {socket.gethostname()}\n".encode())
+        with making(path):
+            os.truncate(handle, 0)
+            os.write(handle, f"{os.getpid()} {socket.gethostname()}\n".encode())
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # whoever comes next sees that its holder is dead
+            path.unlink(missing_ok=True)
         os.close(handle)
 
 

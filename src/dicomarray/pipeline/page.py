@@ -12,11 +12,15 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dicomarray.errors import ValuesError
 from dicomarray.outputs.page import Row, Summary, write_page
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.volume import Volume
+
+if TYPE_CHECKING:
+    from dicomarray.outputs.pictures import PlaneOfVolume
 
 FILE_NAME = "report.html"
 # Hidden, a line each: the page has them, and nobody else needs them.
@@ -30,15 +34,26 @@ GAP_PIXELS = 4
 TIMES = " x "
 
 
-def thumbnail(before: Volume, after: Volume) -> str:
+def plane_to_show(volume: Volume) -> PlaneOfVolume | None:
+    """What a thumbnail shows of a volume, as it is now; None where nothing can be drawn."""
+    from dicomarray.outputs.pictures import PlaneOfVolume
+
+    with contextlib.suppress(ValuesError):  # samples that are no colours: the series is written all the same
+        return PlaneOfVolume.of(volume)
+    return None
+
+
+def thumbnail(before: PlaneOfVolume | None, after: Volume) -> str:
     """One plane of both, side by side in one window: a JPEG in base 64; empty where nothing can be drawn."""
+    if before is None:
+        return ""
     from PIL import Image
 
     from dicomarray.outputs.pictures import draw_thumbnails
 
     try:
         pictures = draw_thumbnails(before, after)
-    except ValuesError:  # samples that are no colours: the series is written all the same
+    except ValuesError:
         return ""
     width = sum(picture.width for picture in pictures) + GAP_PIXELS
     both = Image.new("RGB", (width, max(picture.height for picture in pictures)))

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dicomarray.atomic import making
 from dicomarray.errors import DicomArrayError, OutputError, StorageError, UsageError
 from dicomarray.pipeline import ledger, lock
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
@@ -83,7 +84,8 @@ def held(output: Place, folder: Path) -> Iterator[None]:
         Where another run holds it.
     """
     if isinstance(output, Path):
-        output.mkdir(parents=True, exist_ok=True)
+        with making(output):
+            output.mkdir(parents=True, exist_ok=True)
         with lock.locked(output):
             yield
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Unpack
 
-from dicomarray.atomic import refuse_inside
+from dicomarray.atomic import making, refuse_inside
 from dicomarray.conversion.choosing import Inputs, searched
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.pipeline import ledger
@@ -39,7 +39,7 @@ from dicomarray.pipeline.work import remove_leftovers
 from dicomarray.pipeline.worker import check_memory_limit
 from dicomarray.reading.catalogs.catalog import Progress
 from dicomarray.reading.filtering.config import Config, selection_of
-from dicomarray.reading.finding.files import PathLike
+from dicomarray.reading.finding.files import PathLike, SkippedGroup
 from dicomarray.reading.options import ReadOptions
 from dicomarray.storage import Place, Url, local_path, place_of
 from dicomarray.writing.options import WriteOptions
@@ -103,7 +103,8 @@ def run(
     called = resolve(function)
     roots, output = searched(input_dicom, chosen.index), place_of(output_dicom)
     if chosen.index is not None:
-        roots = [local_path(root) for root in roots]  # an index is one of files on this computer
+        # an index is one of files on this computer, by their real paths
+        roots = [local_path(root).resolve() for root in roots]
     check_urls(roots, output, by_others=chosen.isolated or chosen.scheduler is not None)
     task = _task(function, chosen, reading, writing, roots)
     check_call(called, task.parameters)
@@ -112,12 +113,14 @@ def run(
     selection_of(config)  # a mistake in it comes before the scan
     with working_folder(output) as folder, _scratch() as scratch:
         search = Search(task.roots, chosen.index, config, chosen.per, folder)
-        jobs = find_jobs(search, progress, Path(scratch))
+        skipped: list[SkippedGroup] = []
+        jobs = find_jobs(search, progress, Path(scratch), skipped.extend)
         if not jobs:
-            return RunReport()
+            return RunReport(skipped=skipped)
         with held(output, folder):
             _check_output(output, roots, chosen, writing)
-            return _run(jobs, replace(task, destination=sent_to(output)), called, chosen, finished)
+            report = _run(jobs, replace(task, destination=sent_to(output)), called, chosen, finished)
+            return replace(report, skipped=skipped)
 
 
 def _scratch() -> TemporaryDirectory[str]:
@@ -159,8 +162,11 @@ def _task(
 def _check_output(output: Place, roots: Iterable[Place], chosen: RunOptions, writing: WriteOptions) -> None:
     for root in roots:
         refuse_inside(output, root)
-    if isinstance(output, Path) and output.exists() and not output.is_dir():
-        raise OutputError(f"{output} exists and is no folder")
+    if isinstance(output, Path):
+        with making(output):
+            is_taken = output.exists() and not output.is_dir()
+        if is_taken:
+            raise OutputError(f"{output} exists and is no folder")
     if chosen.resume and writing.overwrite:
         raise UsageError("resume keeps what is done, overwrite does it again: choose one of them")
     if (output / ledger.FILE_NAME).exists() and not (chosen.resume or writing.overwrite):

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dicomarray import sidecar
 from dicomarray.atomic import new_folder
@@ -19,7 +19,7 @@ from dicomarray.errors import DicomArrayError, FunctionError
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.functions import Function, make_ready, resolve
 from dicomarray.pipeline.jobs import Job, Task, read_again
-from dicomarray.pipeline.page import thumbnail
+from dicomarray.pipeline.page import plane_to_show, thumbnail
 from dicomarray.pipeline.remote import inputs_at_hand, refuse_taken, send
 from dicomarray.pipeline.results import call, named_results
 from dicomarray.reading.finding.files import FIRST_BYTES, looks_like_dicom
@@ -30,6 +30,9 @@ from dicomarray.volume import Volume
 from dicomarray.writing.dicom import WriteReport
 from dicomarray.writing.options import WriteOptions
 from dicomarray.writing.plan import SERIES_NUMBER_STEP
+
+if TYPE_CHECKING:
+    from dicomarray.outputs.pictures import PlaneOfVolume
 
 _LONGEST_DESCRIPTION = 64  # characters, VR LO
 
@@ -92,9 +95,22 @@ class _Result:
     label: str
     name: str
     number: int
-    before: Volume
+    before: _Before
     after: Volume
     stack: Stack
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """A volume as the function got it, which may work in its array: what is asked for of that is kept."""
+
+    volume: Volume | None
+    plane: PlaneOfVolume | None
+
+    @classmethod
+    def of(cls, volume: Volume, task: Task, ready: Ready) -> _Before:
+        kept = None if ready.observe is None else volume.with_array(volume.array.copy())
+        return cls(kept, plane_to_show(volume) if task.report else None)
 
 
 def _done(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...], tuple[str, ...]]:
@@ -118,7 +134,7 @@ def _convert(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ..
         found = read_again(job, roots, fetched=roots != task.roots)
         for result in _results(_inputs(found, task), task, ready):
             report = _write(result, folder / (result.label or "series"), task.writing)
-            outputs.append(_output(result, report, job.output, ready, task.report))
+            outputs.append(_output(result, report, job.output, ready))
             warnings |= dict.fromkeys((*result.after.warnings, *report.warnings))
         if [output.name for output in outputs] == [""]:
             _move_up(folder / "series", folder)
@@ -146,12 +162,14 @@ def _results(inputs: list[_Input], task: Task, ready: Ready) -> Iterator[_Result
         yield from _results_of_study(inputs, task, ready)
         return
     for entry in inputs:
-        before = assemble(entry.stack, task.reading, task.threads)
-        yield from _named(entry, before, call(ready.function, before))
+        volume = assemble(entry.stack, task.reading, task.threads)
+        before = _Before.of(volume, task, ready)
+        yield from _named(entry, volume, before, call(ready.function, volume))
 
 
 def _results_of_study(inputs: list[_Input], task: Task, ready: Ready) -> Iterator[_Result]:
     volumes = {entry.key: assemble(entry.stack, task.reading, task.threads) for entry in inputs}
+    before = {key: _Before.of(volume, task, ready) for key, volume in volumes.items()}
     returned = call(ready.function, dict(volumes))
     if not isinstance(returned, Mapping) or not returned:
         raise FunctionError(
@@ -166,11 +184,11 @@ def _results_of_study(inputs: list[_Input], task: Task, ready: Ready) -> Iterato
             + ", ".join(by_key)
         )
     for key, result in returned.items():
-        yield from _named(by_key[key], volumes[key], result)
+        yield from _named(by_key[key], volumes[key], before[key], result)
 
 
-def _named(entry: _Input, before: Volume, returned: Any) -> Iterator[_Result]:
-    for number, (name, after) in enumerate(named_results(returned, before)):
+def _named(entry: _Input, volume: Volume, before: _Before, returned: Any) -> Iterator[_Result]:
+    for number, (name, after) in enumerate(named_results(returned, volume)):
         yield _Result("_".join(filter(None, (entry.label, name))), name, number, before, after, entry.stack)
 
 
@@ -197,9 +215,7 @@ def _described(text: str, name: str) -> str:
     return f"{plain[: _LONGEST_DESCRIPTION - len(name) - 1].rstrip()} {name}".strip()
 
 
-def _output(
-    result: _Result, report: WriteReport, output: Path, ready: Ready, with_thumbnail: bool
-) -> SeriesOutput:
+def _output(result: _Result, report: WriteReport, output: Path, ready: Ready) -> SeriesOutput:
     after = result.after
     observed = {} if ready.observe is None else _observed(ready.observe, result)
     return SeriesOutput(
@@ -218,13 +234,13 @@ def _output(
         mean_error=report.mean_error,
         clipped=report.clipped,
         observed=observed,
-        thumbnail=thumbnail(result.before, after) if with_thumbnail else "",
+        thumbnail=thumbnail(result.before.plane, after),
     )
 
 
 def _observed(observe: Function, result: _Result) -> dict[str, Any]:
     try:
-        seen = observe(result.before, result.after)
+        seen = observe(result.before.volume, result.after)
         return dict(json.loads(json.dumps(seen, allow_nan=False)))
     except Exception as error:  # the user's code may raise anything
         raise FunctionError(f"the observe function failed: {type(error).__name__}: {error}") from error

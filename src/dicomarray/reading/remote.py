@@ -180,7 +180,8 @@ class _Mirroring:
         return False
 
     def _skip(self, file: StoredFile, reason: str) -> None:
-        self.skipped.append(Skipped(self.url / file.name, reason))
+        url = self.url / file.name
+        self.skipped.append(Skipped.lost(url, reason) if file.is_regular else Skipped(url, reason))
 
     def _fetch(self, starts: list[_Start]) -> list[StoredFile]:
         """Fetch what is wanted; the files of which only the whole can be had."""

@@ -11,6 +11,7 @@ from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
 from dicomarray.reading.elements.names import check_name
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import frames_of
+from dicomarray.reading.frames.mosaic_words import Alike
 from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, Header
 from dicomarray.reading.options import ReadKeywords, ReadOptions, read_options
 from dicomarray.reading.remote import shown_path
@@ -29,11 +30,13 @@ KEEP = ReadOptions(missing="keep", duplicates="split")
 class Series:
     """All instances with one Series Instance UID.
 
-    ``uid`` is empty for a file that has none: such a file is a series of its own.
+    ``uid`` is empty for a file that has none: such a file is a series of its own.  ``notes`` are what was odd
+    where its files were found, such as damaged files beside them: warnings of its volumes.
     """
 
     uid: str
     instances: Sequence[Header]
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Series {self.title}, {len(self.instances)} instances>"
@@ -81,8 +84,9 @@ class Series:
             raise GeometryError(f"series {self.title} has no images: nothing to make a volume of")
         others = sorted(header.path.name for header in self.instances if not header.is_image)
         note = f"{len(others)} instances without pixels left out: {some(others)}"
-        frames = [frame for header in images for frame in frames_of(header)]
-        return stack_frames(frames, options, (note,) if others else ())
+        alike: Alike = {}
+        frames = [frame for header in images for frame in frames_of(header, alike)]
+        return stack_frames(frames, options, self.notes + ((note,) if others else ()))
 
     def volumes(
         self,

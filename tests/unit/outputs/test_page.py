@@ -15,7 +15,7 @@ from PIL import Image
 
 import dicomarray
 from dicomarray.outputs.page import Row, Summary, write_page
-from dicomarray.outputs.pictures import THUMBNAIL_PIXELS, draw_thumbnails
+from dicomarray.outputs.pictures import THUMBNAIL_PIXELS, PlaneOfVolume, draw_thumbnails
 
 SUMMARY = Summary("A run", ("functions:smooth", "3 series"), (("written", 1), ("failed", 1), ("skipped", 1)))
 
@@ -111,6 +111,6 @@ def test_in_a_browser(page: Path, tmp_path: Path, status: str, shown: int) -> No
 def test_thumbnails_share_a_window(ct: Path) -> None:
     """Before and after in the window of the first; no side longer than said."""
     volume = dicomarray.load(ct)
-    before, after = draw_thumbnails(volume, volume.with_array(volume.array // 2))
+    before, after = draw_thumbnails(PlaneOfVolume.of(volume), volume.with_array(volume.array // 2))
     assert max(before.size) == max(after.size) == THUMBNAIL_PIXELS
     assert np.asarray(before).mean() > np.asarray(after).mean()

@@ -254,7 +254,7 @@ def test_comparison_uses_one_window() -> None:
     array = np.random.default_rng(7).normal(0, 100, (1, 40, 40)).astype(np.float32)
     before, after = _volume(array), _volume(array + 500)
     planes, planes_after = planes_of(before), planes_of(after)
-    window, window_after = pictures._shared_windows(before, after, planes, planes_after)
+    window, window_after = pictures._shared_windows(before.units, after.units, planes, planes_after)
     assert window == window_after is not None
     assert (greys.grey(planes_after[0].values, window_after) == 255).mean() > 0.9
 

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 import dicomarray
 import synthetic
 from dicomarray import Volume
-from dicomarray.pipeline.page import FILE_NAME, THUMBNAILS, thumbnail
+from dicomarray.pipeline.page import FILE_NAME, THUMBNAILS, plane_to_show, thumbnail
 
 
 @pytest.fixture
@@ -93,4 +94,33 @@ def test_what_cannot_be_drawn_has_no_picture() -> None:
     """Five samples a voxel are no colour; the series is written all the same."""
     array = np.zeros((1, 2, 2, 5), np.uint8)
     volume = Volume(array, None, ("frame", "row", "column", "sample"), "stored")
-    assert thumbnail(volume, volume) == ""
+    assert thumbnail(plane_to_show(volume), volume) == ""
+
+
+def darken(volume: Volume) -> object:
+    """Works in place, and loses everything."""
+    volume.array[...] = volume.array.min()
+    return volume.array
+
+
+def darken_study(volumes: dict[str, Volume]) -> object:
+    return {key: darken(volume) for key, volume in volumes.items()}
+
+
+def greatest(before: Volume, after: Volume) -> dict[str, float]:
+    return {"before": float(before.array.max()), "after": float(after.array.max())}
+
+
+@pytest.mark.parametrize(("function", "per"), [(darken, "series"), (darken_study, "study")])
+def test_before_is_what_the_function_got(archive: Path, tmp_path: Path, function: Any, per: Any) -> None:
+    """Of a function that works in its array, pictures and observations show both, not the result twice."""
+    expected = max(float(series.volume().array.max()) for series in dicomarray.scan(archive))
+    report = dicomarray.run(archive, tmp_path / "out", function, per=per, observe=greatest)
+    observed = [output.observed for entry in report for output in entry.outputs]
+    assert max(one["before"] for one in observed) == expected
+    assert all(one["after"] < one["before"] for one in observed)
+    for line in (tmp_path / "out" / THUMBNAILS).read_text().splitlines():
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(json.loads(line)[1]))).convert("L"))
+        left, right = picture[:, : picture.shape[1] // 2 - 4], picture[:, picture.shape[1] // 2 + 4 :]
+        assert np.ptp(left) > 100
+        assert np.ptp(right) < 20

@@ -232,13 +232,17 @@ def test_names_mean_nothing(tmp_path: Path) -> None:
 
 
 def test_huge_file_of_zeros_is_refused_by_its_first_bytes(tmp_path: Path) -> None:
-    """3 GB, sparse: bare, and behind a preamble."""
+    """3 GB, sparse: bare, and behind a preamble; what an interrupted copy leaves may have been an image."""
     for name, start in (("x.dcm", b""), ("y.dcm", bytes(128) + b"DICM")):
         with (tmp_path / name).open("wb") as stream:
             stream.write(start)
             stream.truncate(3 << 30)
     began = time.perf_counter()
-    assert reasons(scan(tmp_path)) == {"x.dcm": "not DICOM", "y.dcm": "not DICOM"}
+    catalog = scan(tmp_path)
+    assert reasons(catalog) == dict.fromkeys(
+        ("x.dcm", "y.dcm"), "not DICOM: it begins with zeros, as an interrupted copy does"
+    )
+    assert {item.lost_from for item in catalog.skipped} == {tmp_path}
     assert time.perf_counter() - began < 5
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, overload
 
 from dicomarray.errors import InputError, UsageError
 from dicomarray.reading.catalogs.collecting import young_collections_only
+from dicomarray.reading.catalogs.losses import Losses
 from dicomarray.reading.catalogs.workers import Outcome, outcome_of, read_outcomes
 from dicomarray.reading.elements.names import check_name
 from dicomarray.reading.finding.files import PathLike, Skipped, find_files
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from dicomarray.reading.filtering.config import Config
     from dicomarray.reading.filtering.explaining import Explanation
+    from dicomarray.reading.finding.archives import Unpacked
 
 
 class Progress(Protocol):
@@ -165,7 +167,7 @@ def scan(
     roots, lost = mirrored(places([path] if isinstance(path, str | os.PathLike | Url) else path), progress)
     with young_collections_only():
         headers, skipped = _read([*find_files(roots), *lost], names, progress, workers)
-        return Catalog(tuple(_group(headers)), tuple(skipped))
+        return Catalog(tuple(_group(headers, skipped)), tuple(skipped))
 
 
 def _read(
@@ -181,7 +183,7 @@ def _read(
         for seen, found in enumerate(files, 1):
             for item in (found,) if isinstance(found, Skipped) else _items(found, next(outcomes), reader):
                 if isinstance(item, Skipped):
-                    skipped.append(Skipped(shown_path(item.path), item.reason))
+                    skipped.append(_as_shown(item))
                 else:
                     headers.append(item)
                     size += 0 if item.stamp is None else item.stamp.size
@@ -194,15 +196,26 @@ def _items(path: Path, outcome: Outcome, reader: HeaderReader) -> Iterable[Heade
     """The header of a file, or those of the members of an archive."""
     if isinstance(outcome, Header) and outcome.is_image:
         return (outcome,)  # nearly every file: nothing else is asked of it
-    return _members(path, _instance(outcome, path), reader)
+    return _members(path, _instance(outcome), reader)
 
 
-def _instance(outcome: Outcome, shown: Path) -> Header | Skipped:
+def _as_shown(item: Skipped) -> Skipped:
+    path = shown_path(item.path)
+    if item.lost_from is None or isinstance(item.lost_from, Url):
+        return Skipped(path, item.reason, item.lost_from)
+    in_folder = item.lost_from == item.path.parent
+    return Skipped(path, item.reason, path.parent if in_folder else shown_path(item.lost_from))
+
+
+def _instance(outcome: Outcome) -> Header | Skipped:
     """The header, or why it is none of an instance."""
-    if isinstance(outcome, str):
-        return Skipped(shown, outcome)
-    reason = no_instance(outcome)
-    return outcome if reason is None else Skipped(shown, reason)
+    reason = no_instance(outcome) if isinstance(outcome, Header) else None
+    return outcome if reason is None else Skipped.lost(outcome.path, reason)
+
+
+def of_member(item: Skipped, member: Unpacked) -> Skipped:
+    """What was skipped of an archive, by the names that it has there."""
+    return Skipped(member.shown, item.reason, member.archive if item.lost_from is not None else None)
 
 
 def _members(path: Path, first: Header | Skipped, reader: HeaderReader) -> Iterable[Header | Skipped]:
@@ -214,12 +227,19 @@ def _members(path: Path, first: Header | Skipped, reader: HeaderReader) -> Itera
         kind = kind_of(path)
         members = None if kind is None else unpack(path, kind)
     except OSError as error:
-        return (Skipped(path, f"cannot be read: {error.strerror}"),)
+        return (Skipped.lost(path, f"cannot be read: {error.strerror}"),)
     except InputError as error:
-        return (Skipped(path, str(error)),)
+        return (Skipped.because(path, error),)
     if members is None:
         return (first,)
-    return (m if isinstance(m, Skipped) else _instance(outcome_of(reader, m.path), m.shown) for m in members)
+    return (_of_archive(member, reader) for member in members)
+
+
+def _of_archive(member: Unpacked | Skipped, reader: HeaderReader) -> Header | Skipped:
+    if isinstance(member, Skipped):
+        return member
+    found = _instance(outcome_of(reader, member.path))
+    return of_member(found, member) if isinstance(found, Skipped) else found
 
 
 def no_instance(header: Header) -> str | None:
@@ -242,12 +262,13 @@ def no_instance(header: Header) -> str | None:
     return None
 
 
-def _group(headers: Iterable[Header]) -> list[Series]:
+def _group(headers: Iterable[Header], skipped: Iterable[Skipped]) -> list[Series]:
     groups: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
         uid = header.text("SeriesInstanceUID") or ""
         groups.setdefault((uid, "" if uid else str(header.path)), []).append(header)
-    series = [Series(uid, tuple(members)) for (uid, _), members in groups.items()]
+    losses = Losses.of(skipped)
+    series = [Series(uid, tuple(members), losses.notes(members)) for (uid, _), members in groups.items()]
     return sorted(series, key=in_catalog_order)
 
 

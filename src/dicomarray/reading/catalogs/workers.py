@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dicomarray.errors import InputError
-from dicomarray.reading.finding.files import PathMaker
+from dicomarray.reading.finding.files import PathMaker, Skipped
 from dicomarray.reading.headers.attributes import Common, share
 from dicomarray.reading.headers.header import Header, HeaderReader
 from dicomarray.threads import thread_count
@@ -32,7 +32,7 @@ MOST_WORKERS = 8
 # Long enough that handing them over costs little, short enough that the last ones end together.  Files.
 CHUNK = 500
 
-Outcome = Header | str  # the header, or why there is none
+Outcome = Header | Skipped  # the header, or why there is none
 Outcomes = Generator[Outcome, None, None]
 # The other process needs the same search path to find the same packages.
 _START = (
@@ -46,7 +46,7 @@ def outcome_of(reader: HeaderReader, path: Path) -> Outcome:
     try:
         return reader.read(path)
     except InputError as error:
-        return str(error)
+        return Skipped.because(path, error)
 
 
 def read_outcomes(paths: Sequence[Path], names: frozenset[str], workers: int | None) -> Outcomes:
@@ -171,7 +171,7 @@ class _Helper:
                 break
             found = _receive(process.stdout)
             paths = self._chunks.paths[given[0]]
-            outcomes = [f if isinstance(f, str) else Header(p, *f) for p, f in zip(paths, found, strict=True)]
+            outcomes = [_whole(*pair) for pair in zip(found, paths, strict=True)]
             self._chunks.finish(given.pop(0), outcomes)
         process.stdin.close()
 
@@ -210,11 +210,16 @@ def serve() -> None:
         _send(answers, [_plain(outcome_of(reader, make_path(name))) for name in names])
 
 
-def _plain(outcome: Outcome) -> str | tuple[Any, ...]:
-    """Without the path, which the other side has, and which takes long to be made again."""
-    if isinstance(outcome, str):
+def _plain(outcome: Outcome) -> Skipped | tuple[Any, ...]:
+    """A header without its path, which the other side has, and which takes long to be made again."""
+    if isinstance(outcome, Skipped):
         return outcome
     return outcome.transfer_syntax, outcome.attributes, outcome.pixels, outcome.stamp
+
+
+def _whole(found: Skipped | tuple[Any, ...], path: Path) -> Outcome:
+    """What `_plain` was given."""
+    return found if isinstance(found, Skipped) else Header(path, *found)
 
 
 def _send(stream: BinaryIO | Any, message: object) -> None:

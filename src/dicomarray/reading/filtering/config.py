@@ -142,6 +142,8 @@ def _read_toml(path: Path, text: str) -> Any:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error  # its message has the line
+    except ValueError as error:  # a number of so many digits that Python does not read it
+        raise ConfigError(f"{path}: not TOML: {error}") from error
 
 
 # YAML ----------------------------------------------------------------------------------------------

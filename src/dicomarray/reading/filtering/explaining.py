@@ -111,7 +111,7 @@ def _with(series: Series, names: frozenset[str]) -> Series:
         replace(header, attributes={**header.attributes, **header.further(names)})
         for header in series.instances
     ]
-    return Series(series.uid, tuple(headers))
+    return replace(series, instances=tuple(headers))
 
 
 def explain(judged: Judged, skipped: Sequence[Skipped], show_patient: bool = False) -> Explanation:

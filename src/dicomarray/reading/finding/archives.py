@@ -45,7 +45,14 @@ from dicomarray.reading.finding.archive_guards import (
     safe_part,
     safe_path,
 )
-from dicomarray.reading.finding.files import FIRST_BYTES, Skipped, looks_like_dicom
+from dicomarray.reading.finding.files import (
+    FIRST_BYTES,
+    ZEROS,
+    NoImageError,
+    Skipped,
+    begins_with_zeros,
+    looks_like_dicom,
+)
 
 Kind = Literal["zip", "tar", "gzip", "bzip2", "xz"]
 
@@ -77,10 +84,11 @@ _NESTED = "an archive inside an archive, which is not unpacked; unpack it first"
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A member that is now a file: where it lies, and what to call it: the archive's path and its name."""
+    """A member that is now a file: where it lies, what to call it (the archive's path and its name)."""
 
     path: Path
     shown: Path
+    archive: Path
 
 
 @dataclass(slots=True)
@@ -93,8 +101,9 @@ class _Unpacking:
     members: int = 0
     results: list[Unpacked | Skipped] = field(default_factory=list)
 
-    def skip(self, member: Path, reason: str) -> None:
-        self.results.append(Skipped(self.archive / member, reason))
+    def skip(self, member: Path, reason: str, *, lost: bool = False) -> None:
+        """``lost`` where it may have been an image."""
+        self.results.append(Skipped(self.archive / member, reason, self.archive if lost else None))
 
     def next_member(self) -> None:
         self.members += 1
@@ -183,7 +192,8 @@ def _unpack_zip(work: _Unpacking) -> None:
             if kind not in (0, stat.S_IFREG):
                 work.skip(name, "a link or device in an archive, which is not followed")
             elif info.flag_bits & 1:
-                work.skip(name, "an encrypted member; unpack the archive by hand, with its password")
+                reason = "an encrypted member; unpack the archive by hand, with its password"
+                work.skip(name, reason, lost=True)
             else:
                 with _a_member_costs_itself(work, name), archive.open(info) as stream:
                     _take_member(work, name, Metered(cast("Readable", stream), work.meter))
@@ -211,21 +221,22 @@ def _unpack_single(work: _Unpacking, stream: Metered, start: bytes) -> None:
     """One compressed file: ``IM1.dcm.gz``."""
     if looks_like_dicom(start):
         path = _write(work, safe_path(work.archive.stem), stream)
-        work.results.append(Unpacked(path, work.archive))
+        work.results.append(Unpacked(path, work.archive, work.archive))
     elif not start:
         raise InputError("a compressed file with nothing in it")
     else:
-        raise InputError(_NESTED if _kind_from(start) else "a compressed file, and no DICOM inside")
+        raise NoImageError(_NESTED if _kind_from(start) else "a compressed file, and no DICOM inside")
 
 
 def _take_member(work: _Unpacking, name: Path, stream: Readable) -> None:
     start = stream.read(max(TAR_BLOCK, FIRST_BYTES))
     if looks_like_dicom(start):
-        work.results.append(Unpacked(_write(work, name, stream, start), work.archive / name))
+        work.results.append(Unpacked(_write(work, name, stream, start), work.archive / name, work.archive))
     elif not start:
-        work.skip(name, "an empty file")
+        work.skip(name, "an empty file", lost=True)
     else:
-        work.skip(name, _NESTED if _kind_from(start) else "not DICOM")
+        zeros = begins_with_zeros(start)
+        work.skip(name, _NESTED if _kind_from(start) else ZEROS if zeros else "not DICOM", lost=zeros)
 
 
 def _write(work: _Unpacking, name: Path, stream: Readable, start: bytes = b"") -> Path:
@@ -258,7 +269,7 @@ def _a_member_costs_itself(work: _Unpacking, name: Path) -> Iterator[None]:
     except TooMuchError:
         raise
     except _DAMAGE as error:
-        work.skip(name, f"cannot be unpacked: {_reason(error)}")
+        work.skip(name, f"cannot be unpacked: {_reason(error)}", lost=True)
 
 
 @contextlib.contextmanager
@@ -276,7 +287,7 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__} {text}".rstrip()
 
 
-_Key = tuple[str, int, int, int]
+_Key = tuple[str, int, int, int, int]
 
 
 class _Store:
@@ -308,7 +319,8 @@ class _Store:
 
 def _cache_key(archive: Path) -> _Key:
     status = archive.stat()
-    return os.path.abspath(archive), status.st_ino, status.st_size, status.st_mtime_ns  # noqa: PTH100
+    state = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return os.path.abspath(archive), *state  # noqa: PTH100
 
 
 def new_temporary_folder(name: str) -> Path:
@@ -318,12 +330,17 @@ def new_temporary_folder(name: str) -> Path:
 
 def unpacked_members() -> dict[Path, Path]:
     """What to call the files that were unpacked in this process: the archive's path and the member's name."""
-    return {
-        result.path: result.shown
-        for results in _store.unpacked.values()
-        for result in results
-        if isinstance(result, Unpacked)
-    }
+    return {member.path: member.shown for member in _unpacked()}
+
+
+def archives_of_members() -> dict[Path, Path]:
+    """Where the files that were unpacked in this process come from: their archives."""
+    return {member.path: member.archive for member in _unpacked()}
+
+
+def _unpacked() -> Iterator[Unpacked]:
+    for results in _store.unpacked.values():
+        yield from (result for result in results if isinstance(result, Unpacked))
 
 
 def remove_unpacked() -> None:

@@ -36,6 +36,10 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 
+ZEROS = "not DICOM: it begins with zeros, as an interrupted copy does"
+# Of the files that are skipped for one reason so many are named.
+EXAMPLES = 3
+
 _Identity = tuple[int, int]  # device and inode of a folder
 
 
@@ -44,11 +48,45 @@ class Skipped:
     """A file that is no part of any series, and why.
 
     For a member of an archive the path is that of the archive with the member's name behind it; for a file in
-    a store it is a `Url`.
+    a store it is a `Url`.  What is empty, damaged or cannot be read may have been an image: ``lost_from`` is
+    the folder (or archive) whose images may be incomplete without it; None for what surely is none.
     """
 
     path: Place
     reason: str
+    lost_from: Place | None = None
+
+    @classmethod
+    def lost(cls, path: Place, reason: str) -> Skipped:
+        """A file or folder that may have held an image of the folder that it lies in."""
+        return cls(path, reason, path.parent)
+
+    @classmethod
+    def because(cls, path: Path, error: InputError) -> Skipped:
+        """A file that cannot be taken."""
+        return cls(path, str(error), None if isinstance(error, NoImageError) else path.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedGroup:
+    """How many files were skipped for one reason, and the names of some."""
+
+    reason: str
+    count: int
+    examples: tuple[str, ...]
+
+
+def by_reason(skipped: Iterable[Skipped]) -> list[SkippedGroup]:
+    """What was skipped in a few lines, the most frequent reason first."""
+    names: dict[str, list[str]] = {}
+    for item in skipped:
+        names.setdefault(item.reason, []).append(item.path.name)
+    groups = [SkippedGroup(reason, len(n), tuple(n[:EXAMPLES])) for reason, n in names.items()]
+    return sorted(groups, key=lambda group: -group.count)
+
+
+class NoImageError(InputError):
+    """A file that surely is no image; any other that cannot be read may be one that is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +206,7 @@ def _inside(folder: Path, seen: _Seen) -> list[_Folder | str | Skipped]:
         with os.scandir(folder) as entries:
             inside = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        return [Skipped(folder, f"the folder cannot be listed: {error.strerror}")]
+        return [Skipped.lost(folder, f"the folder cannot be listed: {error.strerror}")]
     return [_classified(entry) for entry in inside if (identity, entry.name) not in seen.files]
 
 
@@ -181,7 +219,7 @@ def _classified(entry: os.DirEntry[str]) -> _Folder | str | Skipped:
         return Skipped(Path(entry.path), _no_file(entry.stat().st_mode))
     except OSError as error:
         reason = "a link to nothing" if entry.is_symlink() else "cannot be opened"
-        return Skipped(Path(entry.path), f"{reason}: {error.strerror}")
+        return Skipped.lost(Path(entry.path), f"{reason}: {error.strerror}")
 
 
 def _no_file(mode: int) -> str:
@@ -189,13 +227,21 @@ def _no_file(mode: int) -> str:
 
 
 def require_dicom(path: Path) -> None:
-    """Raise InputError where a file cannot be DICOM; the message is without the path."""
+    """Raise InputError where a file cannot be DICOM, without its path; NoImageError where it never was."""
     with path.open("rb") as stream:
         start = stream.read(FIRST_BYTES)
     if not start:
         raise InputError("an empty file")
-    if not looks_like_dicom(start):
-        raise InputError("not DICOM")
+    if looks_like_dicom(start):
+        return
+    if begins_with_zeros(start):
+        raise InputError(ZEROS)
+    raise NoImageError("not DICOM")
+
+
+def begins_with_zeros(start: bytes) -> bool:
+    """Whether a file has nothing where DICOM begins: a copy that was interrupted, or a disk that was full."""
+    return not any(start) or start[PREAMBLE : PREAMBLE + 4] == b"DICM"
 
 
 def looks_like_dicom(start: bytes) -> bool:

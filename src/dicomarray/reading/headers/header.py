@@ -17,7 +17,7 @@ from dicomarray.reading.elements.names import Request, request_for
 from dicomarray.reading.elements.part10 import DoubtError, PixelPlace, Window, read_part10
 from dicomarray.reading.elements.values import FAILURES, Value
 from dicomarray.reading.elements.walked import values_of
-from dicomarray.reading.finding.files import require_dicom
+from dicomarray.reading.finding.files import NoImageError, require_dicom
 from dicomarray.reading.headers.layouts import Layouts
 
 # Beyond the first squares overflow, below the second they vanish: no attribute means such a number, and what
@@ -57,10 +57,22 @@ DEFAULT_KEYWORDS = frozenset(IDENTITY + GEOMETRY + PIXELS + ACQUISITION)
 
 
 class Stamp(NamedTuple):
-    """Size in bytes and time of the last change in nanoseconds: another stamp means another content."""
+    """The state of a file: another stamp may mean another content, the same one means the same.
+
+    Size in bytes and time of the last change in nanoseconds are not enough: an archive is unpacked with one
+    time for all files, which may be of one size, and a file that is renamed keeps both.  So there are the
+    time of the last change of its entry too (where the system has it), and its inode.
+    """
 
     size: int
     modified: int
+    changed: int = 0
+    inode: int = 0
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """Of a file with this status."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,8 +192,7 @@ class HeaderReader:
         finally:
             os.close(descriptor)
         _refuse_directory(found.meta.media_storage_class)
-        stamp = Stamp(size, status.st_mtime_ns)
-        return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, stamp)
+        return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, Stamp.of(status))
 
 
 def _read_at(descriptor: int, place: int, count: int) -> bytes:
@@ -204,8 +215,7 @@ def by_walking(path: Path, request: Request) -> Header | None:
             attributes = values_of(part10.elements, request, part10.explicit)
         except DoubtError:
             return None
-    stamp = Stamp(status.st_size, status.st_mtime_ns)
-    return Header(path, part10.transfer_syntax, attributes, part10.pixels, stamp)
+    return Header(path, part10.transfer_syntax, attributes, part10.pixels, Stamp.of(status))
 
 
 def by_pydicom(path: Path, request: Request) -> Header:
@@ -223,4 +233,4 @@ def by_pydicom(path: Path, request: Request) -> Header:
 
 def _refuse_directory(storage_class: str | None) -> None:
     if storage_class == MEDIA_STORAGE_DIRECTORY:
-        raise InputError("a DICOMDIR, which lists files and holds no image")
+        raise NoImageError("a DICOMDIR, which lists files and holds no image")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.indexing.elements import canonical_name
 from dicomarray.reading.indexing.gathering import PIXEL_NAMES, TRANSFER_SYNTAX
 from dicomarray.reading.indexing.json_values import LIST, from_stored, values_of_list
+from dicomarray.reading.indexing.schema import damage_told
 from dicomarray.reading.selection.rows import ABSENT
 
 # What every header has beside its attributes.
@@ -26,6 +28,7 @@ class Source:
     ``shown`` maps the names that `Header.attributes` has to those under which the index keeps them.
     """
 
+    path: Path
     query: Query
     numbers: Mapping[str, int]
     shown: Mapping[str, str]
@@ -78,9 +81,13 @@ class SeriesColumns:
         if kept is None:
             return (ABSENT,)
         kind, value = kept
-        if kind != LIST:
-            return (from_stored(kind, value),)
-        return values_of_list(value, ABSENT)
+        with damage_told(self.source.path):
+            if kind != LIST:
+                return (from_stored(kind, value),)
+            cells = values_of_list(value, ABSENT)
+            if len(cells) != self.count:
+                raise ValueError(f"{name} has {len(cells)} values for {self.count} instances")
+            return cells
 
     def _fetch(self, name: str) -> None:
         """A column; all that headers need at once."""

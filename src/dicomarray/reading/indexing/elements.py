@@ -53,7 +53,7 @@ from dicomarray.reading.elements.values import (
     value_representation,
 )
 from dicomarray.reading.elements.walked import sign_and_encodings
-from dicomarray.reading.finding.files import require_dicom
+from dicomarray.reading.finding.files import NoImageError, require_dicom
 from dicomarray.reading.headers.header import MEDIA_STORAGE_DIRECTORY
 
 SERIES_INSTANCE_UID = 0x0020000E
@@ -155,7 +155,7 @@ def _by_pydicom(path: Path) -> Decoded:
         dataset = dataset_of_file(path, None)
         meta = getattr(dataset, "file_meta", None)
         if meta is not None and meta.get("MediaStorageSOPClassUID") == MEDIA_STORAGE_DIRECTORY:
-            raise InputError("a DICOMDIR, which lists files and holds no image")
+            raise NoImageError("a DICOMDIR, which lists files and holds no image")
         encodings = encodings_of(texts(known_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
         creators = {
             int(tag): "\\".join(texts(element_value(dataset, tag, encodings)))

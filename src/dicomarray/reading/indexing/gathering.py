@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dicomarray.reading.elements.values import Value
+from dicomarray.reading.headers.header import Stamp
 from dicomarray.reading.indexing.elements import Decoded, Decoder, Raw, Walked, says_how_to_decode
 from dicomarray.reading.indexing.json_values import ABSENT, to_json
 
@@ -21,12 +22,11 @@ PIXEL_NAMES = ("pixel_tag", "pixel_start", "pixel_length", "pixel_vr")
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """A file as it was when it was read: where, how large, when it was last changed."""
+    """A file as it was when it was read."""
 
     folder: str
     name: str
-    size: int
-    modified_ns: int
+    stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True)

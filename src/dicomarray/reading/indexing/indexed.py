@@ -14,12 +14,13 @@ from dicomarray.reading.elements.names import tag_of
 from dicomarray.reading.elements.part10 import PixelPlace
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.finding.archives import Unpacked, kind_of, unpack
-from dicomarray.reading.frames.mosaic_words import SIEMENS_MOSAIC, UIH_GRID
 from dicomarray.reading.headers.header import Header, Stamp
 from dicomarray.reading.indexing.columns import SeriesColumns
 from dicomarray.reading.indexing.elements import canonical_name
 from dicomarray.reading.indexing.gathering import FRAME_PLACES, PIXEL_NAMES, TRANSFER_SYNTAX
-from dicomarray.reading.indexing.storing import as_path
+from dicomarray.reading.indexing.schema import damage_told
+from dicomarray.reading.indexing.storing import STAMP_COLUMNS, as_path, as_stamp
+from dicomarray.reading.pixels.source import PIXEL_TAGS
 from dicomarray.reading.selection.rows import ABSENT, Rows, frame_places, rows_of
 
 
@@ -100,15 +101,20 @@ class IndexedHeader(Header):
     def pixels(self) -> PixelPlace | None:
         """Where the pixel data was when the file was indexed."""
         tag, start, length, vr = (self._instances.columns.cell(name, self._place) for name in PIXEL_NAMES)
-        return None if tag is None or tag is ABSENT else PixelPlace(tag, start, length, vr)
+        if tag is None or tag is ABSENT:
+            return None
+        with damage_told(self._instances.columns.source.path):
+            known = isinstance(start, int) and isinstance(length, int | None) and isinstance(vr, str | None)
+            if tag not in PIXEL_TAGS or not known:
+                raise ValueError(f"pixel data {tag!r} ({vr!r}) at {start!r}, {length!r} bytes")
+        return PixelPlace(tag, start, length, vr)
 
     @property
     def stamp(self) -> Stamp | None:
-        """The state of the file when it was indexed; an archive is compared when it is unpacked."""
-        if self._file.member is None:
-            return self._file.stamp
-        status = self.path.stat()
-        return Stamp(status.st_size, status.st_mtime_ns)
+        """The state of the file when it was indexed; an archive's is compared when it is unpacked."""
+        if self._file.member is None or _archive_stamp(self._file) != self._file.stamp:
+            return self._file.stamp  # no member has that: its header is read again, and compared
+        return Stamp.of(self.path.stat())
 
     @property
     def _file(self) -> FileOfInstance:
@@ -118,6 +124,11 @@ class IndexedHeader(Header):
         """Any attributes, from the index."""
         found = {name: self._further(name) for name in names}
         return {name: value for name, value in found.items() if value is not ABSENT}
+
+    @property
+    def has_frame_places(self) -> bool:
+        """Whether the index has places of frames, or the reason why its file does not tell them."""
+        return self._instances.columns.cell(FRAME_PLACES, self._place) is not ABSENT
 
     def frame_places(self) -> Sequence[Mapping[str, Value]]:
         """As `rows.frame_places`, from the index."""
@@ -172,38 +183,35 @@ class IndexedInstances(Sequence[Header]):
     def files(self) -> list[FileOfInstance]:
         """By place."""
         query = (
-            "SELECT folders.path, name, member, number, size, modified_ns FROM instances "
+            f"SELECT folders.path, name, member, number, {STAMP_COLUMNS} FROM instances "
             "JOIN files ON files.id = file JOIN folders ON folders.id = folder "
             "WHERE series = ? ORDER BY place"
         )
-        return [
-            FileOfInstance(
-                os.path.join(as_path(folder), as_path(name)),  # noqa: PTH118 - Path costs more than the rest
-                None if member is None else as_path(member),
-                number,
-                Stamp(size, modified),
-            )
-            for folder, name, member, number, size, modified in self.columns.source.query(
-                query, (self.columns.series,)
-            )
-        ]
+        columns = self.columns
+        with damage_told(columns.source.path):
+            found = [
+                FileOfInstance(
+                    os.path.join(as_path(folder), as_path(name)),  # noqa: PTH118 - Path costs most
+                    None if member is None else as_path(member),
+                    None if number is None else int(number),
+                    as_stamp(*stored),
+                )
+                for folder, name, member, number, *stored in columns.source.query(query, (columns.series,))
+            ]
+            if len(found) != columns.count:
+                raise ValueError(f"{len(found)} files for {columns.count} instances")
+        return found
 
     def rows(self, attributes: Iterable[str] | None, places: bool) -> Rows:
         """The table that a filter asks; see `rows_of`."""
         several_frames = any(cell is not ABSENT for cell in self.columns.cells("NumberOfFrames"))
-        if several_frames or (places and self._may_be_mosaics()):
+        if several_frames or (places and self._are_mosaics()):
             columns = self.columns.showing(attributes or ())
             return rows_of(list(IndexedInstances(columns, self.places)), attributes, places)
         return IndexedRows(self)
 
-    def _may_be_mosaics(self) -> bool:
-        words = {
-            str(w).upper()
-            for cell in self.columns.cells("ImageType")
-            if isinstance(cell, tuple)
-            for w in cell
-        }
-        return bool(words & {SIEMENS_MOSAIC, UIH_GRID})
+    def _are_mosaics(self) -> bool:
+        return any(cell is not ABSENT for cell in self.columns.cells(FRAME_PLACES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,17 +244,24 @@ def _unpacked(file: FileOfInstance) -> Path:
     InputError
         Where the archive is gone or changed.
     """
-    archive = Path(file.path)
+    archive, stamp = Path(file.path), _archive_stamp(file)
     try:
-        status = archive.stat()
         kind = kind_of(archive)
+        members = [] if kind is None else unpack(archive, kind)
     except OSError as error:
         raise InputError(f"{archive} cannot be read: {error.strerror}") from error
-    if Stamp(status.st_size, status.st_mtime_ns) != file.stamp or kind is None:
-        raise InputError(f"{archive} has changed since it was indexed; index it again (dicomarray index)")
-    try:
-        member = unpack(archive, kind)[file.number or 0]
     except InputError as error:
         raise InputError(f"{archive}: {error}") from error
-    assert isinstance(member, Unpacked)  # as it was when it was indexed, and the archive is the same
+    number = file.number or 0
+    member = members[number] if number < len(members) else None
+    same = (stamp.size, stamp.modified) == (file.stamp.size, file.stamp.modified)
+    if not same or not isinstance(member, Unpacked):
+        raise InputError(f"{archive} has changed since it was indexed; index it again (dicomarray index)")
     return member.path
+
+
+def _archive_stamp(file: FileOfInstance) -> Stamp:
+    try:
+        return Stamp.of(Path(file.path).stat())
+    except OSError as error:
+        raise InputError(f"{file.path} cannot be read: {error.strerror}") from error

@@ -56,7 +56,11 @@ def to_stored(text: str) -> tuple[int, Any]:
 
 def from_stored(kind: int, stored: Any) -> Value:
     """One value as it was."""
-    return from_json(stored) if kind == JSON else stored
+    if kind == JSON:
+        return from_json(stored)
+    if not isinstance(stored, str | int | float | None):
+        raise TypeError(f"a value that is {type(stored).__name__}")
+    return stored
 
 
 def text_of(kind: int, stored: Any) -> str:

@@ -12,14 +12,15 @@ from typing import Any
 
 from dicomarray.errors import InputError
 from dicomarray.reading.catalogs.catalog import NO_NUMBER, Catalog, in_catalog_order
+from dicomarray.reading.catalogs.losses import Losses
 from dicomarray.reading.finding.files import PathLike, Skipped
 from dicomarray.reading.headers.header import DEFAULT_KEYWORDS
 from dicomarray.reading.indexing.columns import Kept, SeriesColumns, Source
 from dicomarray.reading.indexing.elements import canonical_name
 from dicomarray.reading.indexing.indexed import IndexedInstances
 from dicomarray.reading.indexing.scanning import absolute_roots
-from dicomarray.reading.indexing.schema import connect_to_read, unusable
-from dicomarray.reading.indexing.storing import as_path, lies_below
+from dicomarray.reading.indexing.schema import connect_to_read, damage_told
+from dicomarray.reading.indexing.storing import as_path, as_stored, lies_below
 from dicomarray.reading.series import Series
 
 # What a catalog says of a folder that was not read to the end, in `skipped`.
@@ -58,32 +59,39 @@ def open_index(
     shown = {name: canonical_name(name) for name in sorted(DEFAULT_KEYWORDS.union(attributes))}
     roots = None if path is None else absolute_roots(path)
     database = Database(file)
-    known = database.roots()
+    with damage_told(file):
+        known = database.roots()
     for root in roots or ():
         if not any(lies_below(root, [other]) or lies_below(other, [root]) for other in known):
             raise InputError(
                 f"the index {file} does not cover {root}; add it: dicomarray index -i {root} --index {file}"
             )
-    source = Source(database.rows, database.names(), shown)
-    series = _series(database, source, asked, roots)
-    return Catalog(tuple(series), tuple(_skipped(database, known, roots)))
+    with damage_told(file):
+        source = Source(file, database.rows, database.names(), shown)
+        skipped = tuple(_skipped(database, known, roots))
+        series = _series(database, source, asked, roots, Losses.of(skipped))
+    return Catalog(tuple(series), skipped)
 
 
 def _series(
-    database: Database, source: Source, asked: Sequence[str], roots: Sequence[str] | None
+    database: Database, source: Source, asked: Sequence[str], roots: Sequence[str] | None, losses: Losses
 ) -> list[Series]:
     """Every series, in the catalog's order, with the columns that are asked for at hand."""
     at_hand = ["SeriesNumber", "NumberOfFrames", "ImageType", *asked]
     columns = database.columns([source.numbers[name] for name in at_hand if name in source.numbers])
     keywords = {number: name for name, number in source.numbers.items()}
     places = None if roots is None else database.places_below(roots)
+    beside = database.series_beside(losses.by_place)
     found = []
     for number, uid, count in database.rows("SELECT id, uid, num_instances FROM series"):
         chosen: Sequence[int] = range(count) if places is None else places.get(number, ())
         if chosen:
+            if max(chosen) >= count:
+                raise IndexError(f"series {number} has {count} instances, and one at place {max(chosen)}")
             kept = SeriesColumns(source, number, count)
             kept.preload(at_hand, {keywords[name]: value for name, value in columns.get(number, {}).items()})
-            found.append(Series(uid, IndexedInstances(kept, chosen)))
+            notes = losses.notes_at(beside.get(number, ()))
+            found.append(Series(uid, IndexedInstances(kept, chosen), notes))
     return sorted(found, key=_in_catalog_order)
 
 
@@ -101,9 +109,9 @@ def _skipped(database: Database, known: Mapping[str, bool], roots: Sequence[str]
         asked = roots is None or lies_below(root, roots) or any(lies_below(other, [root]) for other in roots)
         if asked and not finished:
             yield Skipped(Path(root), UNFINISHED)
-    for path, reason in database.rows("SELECT path, reason FROM skipped ORDER BY id"):
+    for path, reason, place in database.rows("SELECT path, reason, lost_from FROM skipped ORDER BY id"):
         if roots is None or lies_below(as_path(path), roots):
-            yield Skipped(Path(as_path(path)), reason)
+            yield Skipped(Path(as_path(path)), reason, None if place is None else Path(as_path(place)))
 
 
 def indexed_roots(index_file: PathLike) -> list[Path]:
@@ -114,13 +122,15 @@ def indexed_roots(index_file: PathLike) -> list[Path]:
     InputError
         Where there is no such index.
     """
-    return [Path(root) for root in Database(Path(index_file)).roots()]
+    with damage_told(Path(index_file)):
+        return [Path(root) for root in Database(Path(index_file)).roots()]
 
 
 def count_indexed(index_file: PathLike) -> int:
     """How many instances an index holds; raises as `indexed_roots`."""
-    ((count,),) = Database(Path(index_file)).rows("SELECT coalesce(sum(num_instances), 0) FROM series")
-    return int(count)
+    with damage_told(Path(index_file)):
+        rows = Database(Path(index_file)).rows("SELECT coalesce(sum(num_instances), 0) FROM series")
+        return int(rows[0][0])
 
 
 def check_finished(catalog: Catalog) -> None:
@@ -145,8 +155,9 @@ class Database:
 
     def _connect(self) -> None:
         self._connection, self._owner = connect_to_read(self.path), os.getpid()
-        self._connection.execute("BEGIN")
-        self._state = self._generation()
+        with damage_told(self.path):
+            self._connection.execute("BEGIN")
+            self._state = self._generation()
 
     def _generation(self) -> int:
         (number,) = self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
@@ -166,10 +177,8 @@ class Database:
                 self._connect()  # a connection must not be used on both sides of a fork
                 if self._state != before:
                     raise InputError(f"the index {self.path} has changed since it was opened; open it again")
-            try:
+            with damage_told(self.path):
                 return self._connection.execute(query, parameters).fetchall()
-            except sqlite3.Error as error:
-                raise unusable(self.path, error) from error
 
     def roots(self) -> dict[str, bool]:
         """What was indexed, and whether to the end."""
@@ -188,6 +197,22 @@ class Database:
                 "SELECT series, kind, value FROM stored_values WHERE name = ?", (name,)
             ):
                 found.setdefault(series, {})[name] = kind, value
+        return found
+
+    def series_beside(self, places: Iterable[str]) -> dict[int, list[str]]:
+        """Of these folders and archives, those that series have files in, by series."""
+        query = (
+            "SELECT DISTINCT series FROM instances JOIN files ON files.id = file "
+            "JOIN folders ON folders.id = folder WHERE folders.path = ?"
+        )
+        found: dict[int, list[str]] = {}
+        for place in places:
+            folder, name = os.path.split(place)
+            in_archive = f"{query} AND name = ? AND member NOT NULL"
+            rows = self.rows(query, (as_stored(place),))
+            rows += self.rows(in_archive, (as_stored(folder), as_stored(name)))
+            for (series,) in rows:
+                found.setdefault(series, []).append(place)
         return found
 
     def places_below(self, roots: Sequence[str]) -> dict[int, list[int]]:

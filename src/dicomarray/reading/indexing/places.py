@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydicom.datadict import tag_for_keyword
 
 from dicomarray.errors import DataError
 from dicomarray.reading.elements.values import Value
-from dicomarray.reading.frames.mosaic_words import SIEMENS_MOSAIC, UIH_GRID, is_mosaic
+from dicomarray.reading.frames.mosaic_words import (
+    SIEMENS_MOSAIC,
+    TELLING_GROUPS,
+    UIH_GRID,
+    is_mosaic,
+    slices_told,
+)
 from dicomarray.reading.frames.multiframe import FUNCTIONAL_GROUPS
 from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, Header
-from dicomarray.reading.indexing.elements import Decoded, Walked
+from dicomarray.reading.indexing.elements import Decoded, Raw, Walked
 from dicomarray.reading.selection.rows import frame_places
 
 _NUMBER_OF_FRAMES, _IMAGE_TYPE = tag_for_keyword("NumberOfFrames"), tag_for_keyword("ImageType")
+_MODALITY = tag_for_keyword("Modality")
 _GROUPS = frozenset(tag_for_keyword(keyword) for keyword in FUNCTIONAL_GROUPS)
 _WORDS = (SIEMENS_MOSAIC.encode(), UIH_GRID.encode())
 
@@ -44,6 +52,14 @@ def _may_have_frames(instance: Walked | Decoded) -> bool:
     elements = instance.elements
     if not _GROUPS.isdisjoint(elements):
         return False
-    kind = elements.get(_IMAGE_TYPE or 0)
-    words = b"" if kind is None or kind[3] is None else kind[3].upper()
-    return _NUMBER_OF_FRAMES in elements or any(word in words for word in _WORDS)
+    words = _bytes(elements, _IMAGE_TYPE).upper()
+    if _NUMBER_OF_FRAMES in elements or any(word in words for word in _WORDS):
+        return True
+    if _bytes(elements, _MODALITY).strip() != b"MR":
+        return False
+    return slices_told({tag: raw[3] for tag, raw in elements.items() if tag >> 16 in TELLING_GROUPS}) > 1
+
+
+def _bytes(elements: Mapping[int, Raw], tag: int | None) -> bytes:
+    raw = elements.get(tag or 0)
+    return b"" if raw is None or raw[3] is None else raw[3]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from dicomarray.atomic import refuse_inside
 from dicomarray.errors import InputError
-from dicomarray.reading.catalogs.catalog import Progress, no_instance
+from dicomarray.reading.catalogs.catalog import Progress, no_instance, of_member
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.finding.archives import kind_of, unpack
 from dicomarray.reading.finding.files import PathLike, Skipped, find_names
-from dicomarray.reading.headers.header import Header
+from dicomarray.reading.headers.header import Header, Stamp
 from dicomarray.reading.indexing.elements import Decoded, Walked, read_elements
 from dicomarray.reading.indexing.gathering import Gathered, Origin, SeenFile
 from dicomarray.reading.indexing.places import places_of
@@ -52,7 +52,7 @@ def index(
 ) -> IndexReport:
     """Keep the catalog of everything at or below a path in an index file; make the file where there is none.
 
-    Files that did not change since they were read (size and time of the last change) are not read again;
+    Files that did not change since they were read (size, times of the last change) are not read again;
     files below ``path`` that are gone are taken out.  Several processes may do this at once, and one that was
     killed is continued by the next one.
 
@@ -85,7 +85,7 @@ def index(
     try:
         indexing = _Indexing(Store(file, connection))
         indexing.run(roots, progress)
-        counts = connection.execute("SELECT count(*), total(num_instances) FROM series").fetchone()
+        num_series, num_instances = indexing.store.counts()
     finally:
         connection.close()
     return IndexReport(
@@ -94,16 +94,16 @@ def index(
         read=indexing.read,
         unchanged=indexing.files - indexing.read,
         vanished=indexing.vanished,
-        num_series=int(counts[0]),
-        num_instances=int(counts[1]),
+        num_series=num_series,
+        num_instances=num_instances,
         skipped=tuple(indexing.skipped),
     )
 
 
 def absolute_roots(path: PathLike | Iterable[PathLike]) -> list[str]:
-    """The paths, absolute, so that the index means the same files wherever it is used; links stay links."""
+    """The real paths: the same files wherever the index is used, and none of them by two names."""
     several = [path] if isinstance(path, str | os.PathLike) else list(path)
-    return [os.path.abspath(local_path(item)) for item in several]  # noqa: PTH100 - Path.absolute keeps ".."
+    return [os.path.realpath(local_path(item)) for item in several]
 
 
 @dataclass(slots=True)
@@ -149,12 +149,13 @@ class _Indexing:
         if not stat.S_ISREG(status.st_mode):
             self._skip_pathless(Skipped(Path(name), "it is no regular file any more"))
             return
-        if before is not None and (before.size, before.modified_ns) == (status.st_size, status.st_mtime_ns):
+        stamp = Stamp.of(status)
+        if before is not None and before.stamp == stamp:
             del known[name]
             return
         self.read += 1
         path = Path(name)
-        seen = SeenFile(*os.path.split(name), status.st_size, status.st_mtime_ns)
+        seen = SeenFile(*os.path.split(name), stamp)
         try:
             self._take(seen, path)
         except OSError as error:
@@ -195,7 +196,7 @@ class _Indexing:
         self.instances += 1
 
     def _unreadable(self, path: Path, error: OSError) -> None:
-        self._skip_pathless(Skipped(path, f"cannot be read: {error.strerror}"))
+        self._skip_pathless(Skipped.lost(path, f"cannot be read: {error.strerror}"))
 
     def _skip_pathless(self, item: Skipped) -> None:
         self.skipped.append(item)
@@ -230,7 +231,7 @@ _Member = tuple[str | None, int | None]
 
 def _instances_in(path: Path) -> Iterator[tuple[_Member, Walked | Decoded | Skipped]]:
     """The instance of a file, or those of the members of an archive; as `scan` takes them."""
-    first = _instance(path, path)
+    first = _instance(path)
     if not isinstance(first, Skipped):
         yield (None, None), first
         return
@@ -238,23 +239,26 @@ def _instances_in(path: Path) -> Iterator[tuple[_Member, Walked | Decoded | Skip
         kind = kind_of(path)
         members = None if kind is None else unpack(path, kind)
     except InputError as error:
-        yield (None, None), Skipped(path, str(error))
+        yield (None, None), Skipped.because(path, error)
         return
     if members is None:
         yield (None, None), first
         return
     for number, member in enumerate(members):
-        name = str(member.path if isinstance(member, Skipped) else member.shown.relative_to(path))
-        item = member if isinstance(member, Skipped) else _instance(member.path, member.shown)
-        yield (name, number), item
+        if isinstance(member, Skipped):
+            yield (str(member.path), number), member
+            continue
+        item = _instance(member.path)
+        found = of_member(item, member) if isinstance(item, Skipped) else item
+        yield (str(member.shown.relative_to(path)), number), found
 
 
-def _instance(path: Path, shown: Path) -> Walked | Decoded | Skipped:
+def _instance(path: Path) -> Walked | Decoded | Skipped:
     try:
         instance = read_elements(path)
     except InputError as error:
-        return Skipped(shown, str(error))
+        return Skipped.because(path, error)
     if instance.series_uid:
         return instance
     reason = no_instance(Header(path, instance.transfer_syntax, instance.values()))
-    return instance if reason is None else Skipped(shown, reason)
+    return instance if reason is None else Skipped.lost(path, reason)

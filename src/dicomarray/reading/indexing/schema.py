@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dicomarray.errors import InputError
@@ -12,11 +15,15 @@ from dicomarray.version import __version__
 # "DIAR": tells the file from other SQLite files.
 APPLICATION_ID = 0x44494152
 # Another number means another meaning of the tables; a file with another one is not touched.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # How long a process waits for another one to finish writing, seconds; a transaction takes about one.
 PATIENCE_SECONDS = 120.0
+# How long between two tries of what SQLite does not wait for by itself.
+RETRY_SECONDS = 0.01
 # Lists of one value an instance are a few kB each: on larger pages less room is lost.  Bytes.
 PAGE_BYTES = 16384
+# SQLite tells of a damaged page; a damaged value is no text, no number, or one too many.
+_DAMAGE = (sqlite3.Error, ValueError, TypeError, IndexError, KeyError, OverflowError)
 _SQLITE_MAGIC = b"SQLite format 3\0"
 
 TABLES = """
@@ -33,6 +40,8 @@ CREATE TABLE files (
     name TEXT NOT NULL,
     size INTEGER NOT NULL,
     modified_ns INTEGER NOT NULL,
+    changed_ns INTEGER NOT NULL,
+    inode TEXT NOT NULL,
     UNIQUE (folder, name)
 );
 CREATE TABLE series (
@@ -63,7 +72,8 @@ CREATE TABLE skipped (
     id INTEGER PRIMARY KEY,
     file INTEGER REFERENCES files (id),
     path TEXT NOT NULL,
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    lost_from TEXT
 );
 CREATE INDEX skipped_by_file ON skipped (file);
 """
@@ -117,22 +127,34 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
     _check_magic(path)
     connection = _connect(path, "rw")
     try:
-        if not _is_new(connection):
-            _check_schema(connection, path)  # before anything of it is changed
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("BEGIN IMMEDIATE")
-        if _is_new(connection):
-            _create(connection)
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        connection.close()
-        raise unusable(path, error) from error
+        with damage_told(path):
+            if not _is_new(connection):
+                _check_schema(connection, path)  # before anything of it is changed
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            _write_ahead(connection)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("BEGIN IMMEDIATE")
+            if _is_new(connection):
+                _create(connection)
+            connection.execute("COMMIT")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let others read while this one writes; SQLite does not wait where another one just does the same."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(RETRY_SECONDS)
+        else:
+            return
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
@@ -143,7 +165,12 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     InputError
         Where there is none, or the file is something else or of another schema.
     """
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", error)
+        raise InputError(f"the index {str(path)!r} cannot be read: {reason}") from error
+    if not found:
         raise InputError(f"there is no index {path}; make it: dicomarray index -i DIR --index {path}")
     _check_magic(path)
     # SQLite keeps two files beside an index that is in use: who may write cleans them up, and where there
@@ -155,7 +182,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
             return _readable(path, mode)
         except sqlite3.OperationalError as error:
             trouble: sqlite3.Error = error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             raise unusable(path, error) from error
     raise unusable(path, trouble) from trouble
 
@@ -173,10 +200,20 @@ def _readable(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def unusable(path: Path, error: sqlite3.Error) -> InputError:
-    """What to say of a file that SQLite cannot use."""
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Around whatever takes something out of the index: what damage leads to becomes one InputError."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise unusable(path, error) from error
+
+
+def unusable(path: Path, error: Exception) -> InputError:
+    """What to say of a file that cannot be used."""
     return InputError(
-        f"the index {path} cannot be used: {error}; where it is damaged delete it and index again"
+        f"the index {path} cannot be used: {error}; where it is damaged, delete it and make it again "
+        "(dicomarray index)"
     )
 
 

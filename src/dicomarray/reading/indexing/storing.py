@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dicomarray.reading.finding.files import Skipped
+from dicomarray.reading.headers.header import Stamp
 from dicomarray.reading.indexing.gathering import Gathered, Origin, SeenFile
 from dicomarray.reading.indexing.json_values import ABSENT, JSON, LIST, text_of, texts_of_list, to_stored
-from dicomarray.reading.indexing.schema import unusable
+from dicomarray.reading.indexing.schema import damage_told
 
 # More question marks than this SQLite does not take in one statement.
 MOST_PARAMETERS = 500
+# Of a file, in the order of `Stamp`.
+STAMP_COLUMNS = "size, modified_ns, changed_ns, inode"
 
 
 @dataclass(slots=True)
@@ -38,8 +41,7 @@ class KnownFile(NamedTuple):
     """A file in the index: its number, and its state when it was read.  There are as many as files."""
 
     id: int
-    size: int
-    modified_ns: int
+    stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,14 @@ def as_stored(path: str) -> str | bytes:
     return path
 
 
+def as_stamp(size: int, modified: int, changed: int, inode: str) -> Stamp:
+    """What is in the `STAMP_COLUMNS`; an inode can have more bits than a number in SQLite."""
+    return Stamp(size, modified, changed, int(inode))
+
+
 def as_path(stored: str | bytes) -> str:
     """What `as_stored` was given."""
-    return stored if isinstance(stored, str) else os.fsdecode(stored)
+    return stored if isinstance(stored, str) else os.fsdecode(stored)  # TypeError in a damaged index
 
 
 def file_order(folder: str, name: str, number: int | None) -> tuple[Any, ...]:
@@ -81,14 +88,18 @@ class Store:
 
     def known_files(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         """Every file at or below the roots, by path."""
+        with damage_told(self.path):
+            return self._known_files(roots)
+
+    def _known_files(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         known: dict[str, KnownFile] = {}
         for folder, stored in self.connection.execute("SELECT id, path FROM folders").fetchall():
             path = as_path(stored)
             start = os.path.join(path, "")  # noqa: PTH118 - it ends in a separator
-            query = "SELECT name, id, size, modified_ns FROM files WHERE folder = ?"
+            query = f"SELECT name, id, {STAMP_COLUMNS} FROM files WHERE folder = ?"
             files = {
-                start + as_path(name): KnownFile(*of_file)
-                for name, *of_file in self.connection.execute(query, (folder,))
+                start + as_path(name): KnownFile(number, as_stamp(*stored))
+                for name, number, *stored in self.connection.execute(query, (folder,))
             }
             if lies_below(path, roots):
                 known |= files
@@ -116,7 +127,15 @@ class Store:
             self.connection.executemany(
                 "UPDATE roots SET finished = ? WHERE path = ?", [(_now(), as_stored(root)) for root in roots]
             )
-        self.connection.execute("PRAGMA optimize")
+        with damage_told(self.path):
+            self.connection.execute("PRAGMA optimize")
+
+    def counts(self) -> tuple[int, int]:
+        """How many series there are, and how many instances."""
+        with damage_told(self.path):
+            query = "SELECT count(*), total(num_instances) FROM series"
+            series, instances = self.connection.execute(query).fetchone()
+            return int(series), int(instances)
 
     def save(self, batch: Batch) -> None:
         """Write a batch; a file that is in the index already is replaced."""
@@ -144,18 +163,17 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        try:
+        with damage_told(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self.connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
             except BaseException:
-                self.connection.execute("ROLLBACK")
                 self._names.clear()  # some of them may just have been taken back
+                with suppress(sqlite3.Error):  # of a damaged file SQLite may have done so already
+                    self.connection.execute("ROLLBACK")
                 raise
             self.connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise unusable(self.path, error) from error
 
     # Files ------------------------------------------------------------------------------------------------
 
@@ -170,12 +188,12 @@ class Store:
             folders[file.folder] = folder
         key = (folder, as_stored(file.name))
         row = execute("SELECT id FROM files WHERE folder = ? AND name = ?", key).fetchone()
-        stamp = (file.size, file.modified_ns)
+        stamp = (*file.stamp[:-1], str(file.stamp.inode))
         if row is not None:
-            execute("UPDATE files SET size = ?, modified_ns = ? WHERE id = ?", (*stamp, row[0]))
+            execute(f"UPDATE files SET ({STAMP_COLUMNS}) = (?, ?, ?, ?) WHERE id = ?", (*stamp, row[0]))
             return int(row[0]), True
         done = execute(
-            "INSERT INTO files (folder, name, size, modified_ns) VALUES (?, ?, ?, ?)", (*key, *stamp)
+            f"INSERT INTO files (folder, name, {STAMP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", (*key, *stamp)
         )
         return int(done.lastrowid or 0), False
 
@@ -193,8 +211,8 @@ class Store:
 
     def _insert_skipped(self, items: Iterable[tuple[int | None, Skipped]]) -> None:
         self.connection.executemany(
-            "INSERT INTO skipped (file, path, reason) VALUES (?, ?, ?)",
-            [(file, as_stored(str(item.path)), item.reason) for file, item in items],
+            "INSERT INTO skipped (file, path, reason, lost_from) VALUES (?, ?, ?, ?)",
+            [(file, as_stored(str(item.path)), item.reason, _lost_from(item)) for file, item in items],
         )
 
     # Series -----------------------------------------------------------------------------------------------
@@ -325,6 +343,10 @@ class Store:
 def lies_below(path: str, roots: Sequence[str]) -> bool:
     """Whether a path is one of the roots or below one."""
     return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+
+def _lost_from(item: Skipped) -> str | bytes | None:
+    return None if item.lost_from is None else as_stored(str(item.lost_from))
 
 
 def _placed(origin: Origin, file: int) -> _Placed:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dicomarray.reading.headers.attributes import Attributes, shared_by
-from dicomarray.reading.headers.header import Header
+from dicomarray.reading.headers.header import Header, Stamp
 from dicomarray.reading.pixels.description import KEYWORDS
 from dicomarray.reading.pixels.frame_reader import FrameReader
 from dicomarray.reading.pixels.native import is_plain, stored_bits_of
@@ -41,8 +41,7 @@ class AlikeFrames:
         """
         try:
             with FileIO(header.path) as stream:
-                status = os.fstat(stream.fileno())
-                if (status.st_size, status.st_mtime_ns) != header.stamp:
+                if Stamp.of(os.fstat(stream.fileno())) != header.stamp:
                     return None
                 stream.seek(self.start)
                 if stream.readinto(words.data) != words.nbytes:

@@ -122,8 +122,7 @@ def _current(stream: BinaryIO, header: Header) -> Header:
 
 
 def _stamp_of(stream: BinaryIO) -> Stamp:
-    status = os.fstat(stream.fileno())
-    return Stamp(status.st_size, status.st_mtime_ns)
+    return Stamp.of(os.fstat(stream.fileno()))
 
 
 def _changed(header: Header) -> InputError:

@@ -34,6 +34,9 @@ IDENTIFYING = frozenset(
         "OtherPatientIDsSequence",
         "OtherPatientNames",
         "ResponsiblePerson",
+        "MedicalRecordLocator",
+        "ClinicalTrialSubjectID",
+        "ClinicalTrialSubjectReadingID",
     }
 )
 

@@ -7,6 +7,7 @@ or into what is looked for (`literal`); tests are made of literals and answer fo
 from __future__ import annotations
 
 import math
+import numbers
 import re
 import unicodedata
 from abc import ABC, abstractmethod
@@ -40,6 +41,9 @@ ROUNDING = 1e-9
 AGE_DAYS = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
 LONGEST_PATTERN = 512  # characters of a wildcard or a regular expression
 LONGEST_UID = 64  # characters, PS3.5 6.2
+
+# Of a whole number that is meant: Python refuses to write one of some thousand digits.
+_MOST_BITS = 64
 
 _AGE = re.compile(r"(\d{1,3})\s*([DWMYdwmy]?)", re.ASCII)
 _UID = re.compile(r"[0-9.]+", re.ASCII)
@@ -95,7 +99,7 @@ class Number(Kind):
         return _finite(raw)
 
     def literal(self, scalar: Any) -> float:
-        number = _finite(scalar)
+        number = _finite(plain_number(scalar))
         if number is None:
             raise _wrong(self, scalar)
         return number
@@ -141,7 +145,7 @@ class Age(Number):
         return int(match[1]) * AGE_DAYS[match[2].upper()] if match and match[2] else None
 
     def literal(self, scalar: Any) -> float:
-        years = _finite(scalar)
+        years = _finite(plain_number(scalar))
         if years is not None and years >= 0:
             return years * AGE_DAYS["Y"]
         days = self.value(scalar)
@@ -183,8 +187,9 @@ class Moment(Kind):
         if isinstance(scalar, str):
             return scalar.strip()
         # A date in digits loses nothing as a number, for no year begins with 0; a time would.
-        if isinstance(scalar, int) and not isinstance(scalar, bool) and self.vr != "TM":
-            return str(scalar)
+        number = plain_number(scalar)
+        if isinstance(number, int) and not isinstance(number, bool) and self.vr != "TM":
+            return str(number) if number.bit_length() <= _MOST_BITS else ""
         too_precise = isinstance(scalar, datetime) and self.vr == "DA"
         if isinstance(scalar, self._NATIVE[self.vr]) and not too_precise:
             return scalar.isoformat()
@@ -304,6 +309,13 @@ def uid_names() -> dict[str, str]:
     return {entry[4]: uid for uid, entry in UID_dictionary.items() if entry[4]}
 
 
+def plain_number(scalar: Any) -> Any:
+    """Python's own number for one of another library, such as ``numpy.int64``; anything else as it is."""
+    if isinstance(scalar, int | float | str) or not isinstance(scalar, numbers.Real):
+        return scalar
+    return int(scalar) if isinstance(scalar, numbers.Integral) else float(scalar)
+
+
 def _finite(raw: Any) -> float | None:
     if isinstance(raw, bool) or not isinstance(raw, str | int | float):
         return None
@@ -338,6 +350,8 @@ def describe(scalar: Any) -> str:
         return str(scalar).lower()
     if isinstance(scalar, Mapping | list | tuple):
         return "a mapping" if isinstance(scalar, Mapping) else "a list"
+    if isinstance(scalar, int) and scalar.bit_length() > _MOST_BITS:
+        return "a number of very many digits"  # Python would not write it
     text = repr(scalar) if isinstance(scalar, str | int | float) else str(scalar)
     return text if len(text) <= 60 else text[:57] + "..."
 

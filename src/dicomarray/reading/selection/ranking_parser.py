@@ -7,7 +7,7 @@ from typing import Any
 
 from dicomarray.reading.selection.facts import FACTS
 from dicomarray.reading.selection.fields import parse_field
-from dicomarray.reading.selection.kinds import NoText, describe
+from dicomarray.reading.selection.kinds import NoText, describe, plain_number
 from dicomarray.reading.selection.mistakes import Mistakes
 from dicomarray.reading.selection.nodes import Node
 from dicomarray.reading.selection.operators import kind_of
@@ -32,7 +32,7 @@ def parse_ranking(top: Mapping[str, Any], mistakes: Mistakes, read_node: ReadNod
     if version != VERSION or isinstance(version, bool):
         mistakes.add("$.version", f"this grammar is version {VERSION}, not {describe(version)}")
     keys = _sort_keys(top["sort"], mistakes, read_node) if "sort" in top else ()
-    limit, per = top.get("limit"), top.get("per")
+    limit, per = plain_number(top.get("limit")), top.get("per")
     if "limit" in top and not (isinstance(limit, int) and not isinstance(limit, bool) and limit > 0):
         mistakes.add("$.limit", f"a whole number above 0 was expected, not {describe(limit)}")
     if "per" in top and per not in ("study", "patient"):

@@ -103,3 +103,12 @@ def test_no_field(name: str, part: str) -> None:
 def test_private_creators_are_read_with_their_attributes() -> None:
     """The name of a private attribute holds its creator, so that the reader can find its block."""
     assert parse({"(0009,ACME 1,02)": {"exists": True}}).attributes == {"(0009,ACME 1,02)"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PatientName", "MedicalRecordLocator", "ClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID"],
+)
+def test_attributes_that_name_the_patient(name: str) -> None:
+    """An explanation hides what is in them (PS3.3 C.7.1.1, C.7.1.3)."""
+    assert parse({name: "x"}).identifying == {name}
