@@ -35,17 +35,21 @@ def refuse_inside(output: Place, inputs: Place) -> None:
         if is_inside(output, inputs):
             raise OutputError(f"{output} lies inside the input {inputs}; choose a place outside it")
         return
-    if inputs.is_file() and output.resolve() == inputs.resolve():
+    with making(output):
+        real, real_inputs = output.resolve(), inputs.resolve()
+    if inputs.is_file() and real == real_inputs:
         raise OutputError(f"{output} is the input; choose another name")
-    if inputs.is_dir() and output.resolve().is_relative_to(inputs.resolve()):
+    if inputs.is_dir() and real.is_relative_to(real_inputs):
         raise OutputError(f"{output} lies inside the input folder {inputs}; choose a place outside it")
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Raise OutputError where something is at ``path`` and ``overwrite`` is not set."""
-    if path.is_dir():
+    with making(path):
+        is_folder, exists = path.is_dir(), path.exists()
+    if is_folder:
         raise OutputError(f"{path} is a folder; name a file")
-    if path.exists() and not overwrite:
+    if exists and not overwrite:
         raise OutputError(
             f"{path} exists; choose another name, or overwrite it (--overwrite, overwrite=True)"
         )
@@ -60,17 +64,19 @@ def new_files(paths: Sequence[Path], overwrite: bool = False) -> Iterator[list[P
     folders = _absent_parents(paths)
     try:
         for path in paths:
-            _make_parent(path)
-            _remove_leftovers(path)
-            handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=".part", dir=path.parent)
-            os.close(handle)
+            with making(path):
+                _make_parent(path)
+                _remove_leftovers(path)
+                handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=".part", dir=path.parent)
+                os.close(handle)
             temporary.append(Path(name))
         yield temporary
         for made, path in zip(temporary, paths, strict=True):
             refuse_existing(path, overwrite)
             made.chmod(_mode(0o666))
         for made, path in zip(temporary, paths, strict=True):
-            made.replace(path)
+            with making(path):
+                made.replace(path)
     finally:
         for made in temporary:
             made.unlink(missing_ok=True)
@@ -89,15 +95,17 @@ def new_folder(
     ``replaceable`` says of everything in it that it is a result of ours: an ``--overwrite`` with a wrong
     path must not delete somebody's data.
     """
-    _remove_leftovers(path)
-    _refuse_folder(path, overwrite, replaceable)
-    _make_parent(path)
-    made = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".part", dir=path.parent))
+    with making(path):
+        _remove_leftovers(path)
+        _refuse_folder(path, overwrite, replaceable)
+        _make_parent(path)
+        made = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".part", dir=path.parent))
     try:
         yield made
-        _refuse_folder(path, overwrite, replaceable)
-        made.chmod(_mode(0o777))
-        _put_in_place(made, path)
+        with making(path):
+            _refuse_folder(path, overwrite, replaceable)
+            made.chmod(_mode(0o777))
+            _put_in_place(made, path)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -106,6 +114,19 @@ def _absent_parents(paths: Sequence[Path]) -> list[Path]:
     """The folders that have to be made for these files, the innermost first."""
     parents = {parent for path in paths for parent in path.parents if not parent.exists()}
     return sorted(parents, key=lambda parent: len(parent.parts), reverse=True)
+
+
+@contextmanager
+def making(path: Path) -> Iterator[None]:
+    """Turn what the system says to a result's name or place into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be made: {error.strerror}; choose another place, where you may write"
+        ) from error
+    except ValueError as error:  # of a path: a NUL in it
+        raise OutputError(f"{str(path)!r} cannot be made: {error}; choose another name") from error
 
 
 def _make_parent(path: Path) -> None:

@@ -86,6 +86,11 @@ class Normalization:
                 f"normalize: the bounds must be finite and lower < upper, not {self.lower} and {self.upper}"
             )
 
+    @property
+    def span(self) -> float:
+        """How much of x one unit of the normalized values is."""
+        return self.upper - self.lower
+
     def apply(self, array: Array, out: Array | None = None) -> NDArray[np.float32]:
         """Values in [0, 1], float32, any shape; ``out``, C-contiguous, takes them where it is given."""
         result = np.empty(array.shape, np.float32) if out is None else out

@@ -15,6 +15,7 @@ import pytest
 
 import dciodvfy
 import dicomarray
+import enhanced_files
 import synthetic
 from dicomarray.errors import TemplateError
 from dicomarray.geometry import Plane
@@ -129,3 +130,107 @@ def test_planes_are_compared_at_every_corner() -> None:
     one = Plane((0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1))
     assert _same_plane(one, one, (1, 100, 100))
     assert not _same_plane(one, Plane((0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1.0001)), (1, 100, 100))
+
+
+# --- images that are numbered in no order ------------------------------------------------------------------
+
+
+def shots(files: Sequence[Path], made: Path) -> np.ndarray:
+    """(repetitions, slices, rows, columns) as dcm2niix has them."""
+    made.mkdir()
+    for path in files:
+        (made / path.name).symlink_to(path)
+    command = [dcm2niix.bin, "-b", "n", "-z", "n", "-m", "2", "-f", "v", "-o", str(made), str(made)]
+    subprocess.run(command, check=True, capture_output=True)
+    (image,) = made.glob("*.nii")
+    return np.asarray(nibabel.load(image).dataobj).T[..., ::-1, :]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["time points", "b-values", "trigger times"])
+def test_random_numbers_are_counted_anew(tmp_path: Path, kind: str, seed: int) -> None:
+    """Cropped, so that numbers are all that is left in no order: volumes are not mixed, by any reader."""
+    array = synthetic.stored_values(SHAPE).astype(np.uint16)
+    numbers = [int(n) for n in np.random.default_rng(seed).permutation(SHAPE[0] * SHAPE[1]) + 1]
+    synthetic.write_repetitions(tmp_path / "in", array, KINDS[kind], numbers=numbers)
+    before = dicomarray.load(tmp_path / "in")
+    affine = before.affine.copy()
+    affine[:3, 3] = (before.affine @ [1, 0, 0, 1])[:3]
+    report = dicomarray.to_dicom(before.array[:, 1:], tmp_path / "in", tmp_path / "out", affine=affine)
+    np.testing.assert_array_equal(dicomarray.load(tmp_path / "out").array, before.array[:, 1:])
+    written = [int(pydicom.dcmread(path).InstanceNumber) for path in report.files]
+    assert written == list(range(1, len(written) + 1))
+
+
+@pytest.mark.parametrize("numbered", ["in order", "at random"])
+def test_time_points_that_private_elements_tell(tmp_path: Path, numbered: str) -> None:
+    """Philips' control and label images: each gets a Temporal Position Identifier, and none is mixed up."""
+    array = synthetic.stored_values(SHAPE).astype(np.uint16)
+    count = SHAPE[0] * SHAPE[1]
+    numbers = (
+        None if numbered == "in order" else [int(n) for n in np.random.default_rng(2).permutation(count) + 1]
+    )
+    steps = [{"TemporalPositionIdentifier": n // 2 + 1, "NumberOfTemporalPositions": 2} for n in range(4)]
+    files = synthetic.write_repetitions(
+        tmp_path / "in", array, steps, numbers=numbers, common={"Manufacturer": "Philips Medical Systems"}
+    )
+    for index, path in enumerate(files):
+        header = pydicom.dcmread(path)
+        block = header.private_block(0x2005, "Philips MR Imaging DD 005", create=True)
+        block.add_new(0x29, "CS", ("CONTROL", "LABEL")[index // SHAPE[1] % 2])
+        header.save_as(path)
+    before = dicomarray.load(tmp_path / "in")
+    assert before.array.shape == SHAPE
+    report = dicomarray.to_dicom(before, tmp_path / "in", tmp_path / "out")
+    after = dicomarray.load(tmp_path / "out")
+    np.testing.assert_array_equal(after.array, before.array)
+    assert list(after.coordinates["TemporalPositionIdentifier"]) == [1, 2, 3, 4]
+    assert pydicom.dcmread(report.files[0]).NumberOfTemporalPositions == 4
+    np.testing.assert_array_equal(shots(report.files, tmp_path / "nii"), before.array)
+    assert dciodvfy.new_issues(files[0], report.files[0])[0] == set()
+
+
+@pytest.mark.parametrize("kept", [slice(None), slice(1, 3)])
+def test_philips_enhanced_labels_have_the_number_of_their_slices(tmp_path: Path, kept: slice) -> None:
+    """A private dimension stays, and so does what dcm2niix divides the frames by: it finds the same shape."""
+    slices, volumes = 4, 6
+    array = synthetic.stored_values((volumes * slices, 8, 10), bits_stored=12)
+    groups = [
+        enhanced_files.at(slice_ * 3.0)
+        | enhanced_files.content(
+            StackID="1",
+            InStackPositionNumber=slice_ + 1,
+            TemporalPositionIndex=volume // 2 + 1,
+            DimensionIndexValues=[1, slice_ + 1, volume % 2 + 1, volume // 2 + 1],
+        )
+        for volume in range(volumes)
+        for slice_ in range(slices)
+    ]
+    pointers = (
+        (0x0020_9056, 0x0020_9111),
+        (0x0020_9057, 0x0020_9111),
+        (0x2005_1429, 0x2005_140F),
+        (0x0020_9128, 0x0020_9111),
+    )
+    dimensions = [{"DimensionIndexPointer": one, "FunctionalGroupPointer": group} for one, group in pointers]
+    common = {"DimensionIndexSequence": dimensions, "Manufacturer": "Philips Medical Systems"}
+    file = tmp_path / "in" / "e.dcm"
+    enhanced_files.write_enhanced(file, array, groups, common=common)
+    header = pydicom.dcmread(file)
+    for index, group in enumerate(header.PerFrameFunctionalGroupsSequence):
+        inner = pydicom.Dataset()
+        for data_set in (inner, group):
+            data_set.add_new(0x2005_0014, "LO", "Philips MR Imaging DD 005")
+        inner.add_new(0x2005_1429, "CS", ("CONTROL", "LABEL")[index // slices % 2])
+        group.add_new(0x2005_140F, "SQ", [inner])
+    header.add_new(0x2001_0010, "LO", "Philips Imaging DD 001")
+    header.add_new(0x2001_1018, "SL", slices)
+    header.save_as(file)
+    before = dicomarray.load(tmp_path / "in")
+    affine = before.affine.copy()
+    affine[:3, 3] = (before.affine @ [kept.start or 0, 0, 0, 1])[:3]
+    wanted = before.array[:, kept]
+    report = dicomarray.to_dicom(wanted, tmp_path / "in", tmp_path / "out", affine=affine)
+    np.testing.assert_array_equal(dicomarray.load(tmp_path / "out").array, wanted)
+    assert pydicom.dcmread(report.files[0])[0x2001_1018].value == wanted.shape[1]
+    assert shots(report.files, tmp_path / "nii").shape == wanted.shape

@@ -276,3 +276,33 @@ def test_input_file_is_not_the_output(tmp_path: Path) -> None:
     (tmp_path / "in.dcm").write_text("image")
     with pytest.raises(OutputError):
         refuse_inside(tmp_path / "in.dcm", tmp_path / "in.dcm")
+
+
+# --- places that the system refuses -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("x" * 300, "File name too long"),
+        ("a\0b", "null"),
+        ("/proc/no-such/out", "No such file or directory"),
+        ("/sys/out", "not permitted|denied|Read-only"),
+    ],
+)
+def test_a_place_that_cannot_be_is_named_with_the_reason(tmp_path: Path, place: str, why: str) -> None:
+    """A folder and a file: OutputError, and nothing is left."""
+    path = tmp_path / place
+    for make in (lambda: new_folder(path), lambda: new_files([path])):
+        with pytest.raises(OutputError, match=f"cannot be made: .*({why}).*choose another"), make():
+            pytest.fail("there is no such place")
+    assert names(tmp_path) == []
+
+
+def test_what_is_raised_while_a_result_is_made_stays_what_it_is(tmp_path: Path) -> None:
+    """An error of the system inside the block is not taken for one of the place."""
+    for make in (lambda: new_folder(tmp_path / "x"), lambda: new_files([tmp_path / "x"])):
+        with pytest.raises(FileNotFoundError), make():
+            raise FileNotFoundError(2, "of the user's code")
+        with pytest.raises(ValueError, match="of the user's code"), make():
+            raise ValueError("of the user's code")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import numpy as np
 
 from dicomarray.conversion.saved import load_array
 from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
-from dicomarray.geometry import FARTHEST_MM, Matrix, Plane, StackGeometry
+from dicomarray.geometry import FARTHEST_MM, Matrix, Plane, StackGeometry, Vector
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.stacks.stacking import Stack
-from dicomarray.reading.stacks.telling import VENDOR_B_VALUES
+from dicomarray.reading.stacks.telling import AXES, VENDOR_B_VALUES
 from dicomarray.values import Array
 from dicomarray.writing.request import Source, WriteRequest
 
@@ -30,6 +31,7 @@ SAME_PLANE_MM = 1e-4
 RIGHT_ANGLE = 1e-6
 # A file with an affine is small; a larger one is something else.
 LARGEST_AFFINE_BYTES = 1 << 20
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 # GE adds flags to a b-value, in multiples of this; no b-value reaches it, in s/mm2.
 GE_B_VALUE_FLAGS = 100_000
 FLIPPED = (
@@ -109,7 +111,7 @@ def place(array: Array, asked: StackGeometry | None, stack: Stack, name: str) ->
     if array.shape == own_shape and same_grid(asked, template, array.shape):
         return Asked(array, None, warnings)
     _check_sayable(asked, template, array.shape, name)
-    return Asked(array, asked, warnings)
+    return Asked(array, _snapped(asked, stack, array.shape), warnings)
 
 
 def make_request(asked: Asked, stack: Stack, units: str | None) -> WriteRequest:
@@ -134,12 +136,17 @@ def same_grid(
     one: StackGeometry, other: StackGeometry, shape: Sequence[int], tolerance: float = SAME_GRID_MM
 ) -> bool:
     """Whether no voxel's centre lies further apart than that many mm; ``shape`` ends with rows, columns."""
+    return mm_apart(one, other, shape) <= tolerance
+
+
+def mm_apart(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> float:
+    """How far voxels of the same index lie apart at most, in mm; infinite for other numbers of slices."""
     if one.slice_positions.shape != other.slice_positions.shape:
-        return False
+        return math.inf
     far_corner = np.array([0, *shape[-2:]], float)
     shift = np.abs(one.slice_positions - other.slice_positions).max()
     turn = np.abs((one.affine - other.affine)[:3, 1:3] @ far_corner[1:]).max()
-    return bool(shift + turn <= tolerance)
+    return float(shift + turn)
 
 
 def _check_axes(array: Array, stack: Stack, name: str) -> None:
@@ -244,13 +251,39 @@ def _nearest(grid: StackGeometry, stack: Stack, shape: Sequence[int]) -> list[in
     return [int(np.argmin(np.abs(stack.geometry.distances - middle))) for middle in middles]
 
 
-def _plane(grid: StackGeometry, position: Matrix) -> Plane:
-    def vector(values: Matrix) -> tuple[float, float, float]:
-        return (float(values[0]), float(values[1]), float(values[2]))
+def _snapped(grid: StackGeometry, stack: Stack, shape: Sequence[int]) -> StackGeometry:
+    """The grid asked for, with the template's own numbers where it says the same but for rounding.
 
+    Slices of a series are some 1e-6 mm off a straight line, since headers have few digits: those that stay
+    keep their headers, and lie where these say.
+    """
+    nearest = _nearest(grid, stack, shape)
+    first = stack.frames[nearest[0]].plane
+    assert first is not None  # place() has seen to it
+    turned = replace(first, position=_vector(grid.slice_positions[0]))
+    if _same_plane(_plane(grid, grid.slice_positions[0]), turned, shape):
+        grid = replace(
+            grid,
+            row_direction=np.array(first.row_direction),
+            column_direction=np.array(first.column_direction),
+            pixel_spacing=first.pixel_spacing,
+        )
+    positions = np.array(grid.slice_positions)
+    for index, place in enumerate(nearest):
+        own = stack.frames[place].plane
+        if own is not None and _same_plane(_plane(grid, positions[index]), own, shape):
+            positions[index] = own.position
+    return replace(grid, slice_positions=positions)
+
+
+def _plane(grid: StackGeometry, position: Matrix) -> Plane:
     return Plane(
-        vector(position), vector(grid.row_direction), vector(grid.column_direction), grid.pixel_spacing
+        _vector(position), _vector(grid.row_direction), _vector(grid.column_direction), grid.pixel_spacing
     )
+
+
+def _vector(values: Matrix) -> Vector:
+    return (float(values[0]), float(values[1]), float(values[2]))
 
 
 def _source(frame: Frame, plane: Plane | None, shape: Sequence[int], identity: dict[str, Any]) -> Source:
@@ -272,6 +305,14 @@ def _repetition_identity(stack: Stack, repetition: int) -> dict[str, Any]:
 
     Private elements are dropped, and the repetitions must still be told apart.
     """
+    identity = _private_b_value(stack, repetition)
+    if _needs_numbers(stack):
+        identity["TemporalPositionIdentifier"] = repetition + 1
+        identity["NumberOfTemporalPositions"] = stack.repetitions
+    return identity
+
+
+def _private_b_value(stack: Stack, repetition: int) -> dict[str, Any]:
     for name in VENDOR_B_VALUES:
         if name in stack.coordinates and "DiffusionBValue" not in stack.coordinates:
             value = stack.coordinates[name][repetition]
@@ -279,3 +320,17 @@ def _repetition_identity(stack: Stack, repetition: int) -> dict[str, Any]:
             if isinstance(number, int | float):
                 return {"DiffusionBValue": float(number) % GE_B_VALUE_FLAGS}
     return {}
+
+
+def _needs_numbers(stack: Stack) -> bool:
+    """Whether only private elements tell some time points of classic MR images (PS3.3 C.8.3.1) apart."""
+    if stack.axis != "time" or stack.frames[0].header.text("SOPClassUID") != MR_IMAGE:
+        return False
+    told = {name: found for name, found in stack.coordinates.items() if name in AXES["time"]}
+    kept = [found for name, found in told.items() if not name.startswith("(")]
+    return _distinct(told.values()) > _distinct(kept)
+
+
+def _distinct(coordinates: Iterable[Sequence[Any]]) -> int:
+    """How many repetitions some coordinates tell apart."""
+    return len({repr(values) for values in zip(*coordinates, strict=True)})

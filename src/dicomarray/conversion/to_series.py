@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from dicomarray.conversion.placing import Asked, make_request, place, read_affin
 from dicomarray.conversion.saved import load_array
 from dicomarray.conversion.told_units import STORED, written_units
 from dicomarray.conversion.verifying import verify_series
-from dicomarray.errors import GeometryError, UsageError
+from dicomarray.errors import GeometryError, UsageError, ValuesError
 from dicomarray.geometry import Matrix, StackGeometry
 from dicomarray.reading.catalogs.catalog import Progress
 from dicomarray.reading.finding.files import PathLike
@@ -92,13 +93,14 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
         Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
     """
     checked = write_options(options)
+    _check_index(volume)
     output = local_path(output_dicom)
     template_dicom = roots_of(template_dicom)
     for root in template_dicom:
         refuse_inside(output, root)
     array, notes = _array_and_sidecar(array_or_npy, input_json)
-    uid = series or (notes.series.get("SeriesInstanceUID") if notes is not None else None)
-    template = choose_series(template_dicom, uid, progress=progress)
+    made_from = notes.series.get("SeriesInstanceUID") if notes is not None else None
+    template = choose_series(template_dicom, series, progress=progress, made_from=made_from)
     matrix = None if affine is None else read_affine(affine)
     stack = template.stack(KEEP, volume)
     with whole(frame.header for frame in stack.frames):
@@ -118,12 +120,16 @@ def write_like(  # noqa: PLR0913 - as `to_dicom`
 ) -> WriteReport:
     """`to_dicom` with a template that is found already, and an array that a sidecar may describe."""
     mode = options.values
+    array, hidden = _unmasked(array)
     if notes is not None:
         array, mode = _undo(array, notes, mode)
+    if hidden is not None:
+        array = _filled(array, hidden, options.fill)
     units, told = _units(array, notes, stack, mode, units)
     placed = _placed(array, _asked_grid(array, notes, affine, stack), stack)
     request = make_request(placed, stack, units)
-    request = as_files(request, stack)
+    unit = 1.0 if notes is None or notes.normalization is None else notes.normalization.span
+    request = replace(as_files(request, stack), unit=unit)
 
     def check(files: Sequence[Path], report: WriteReport) -> None:
         verify_series(files, placed.array, stack, report, mode == "stored", placed.grid, progress)
@@ -133,7 +139,13 @@ def write_like(  # noqa: PLR0913 - as `to_dicom`
     # what places the slices of a mosaic is private: only reading tells whether all of it is still there
     verify = options.verify or request.tiled
     report = write(request, output, replace(options, values=mode), check if verify else None, progress)
-    return replace(report, warnings=placed.warnings + told + report.warnings)
+    filled = () if hidden is None else (f"{np.count_nonzero(hidden)} masked values got the fill value",)
+    return replace(
+        report,
+        max_error=report.max_error / unit,
+        mean_error=report.mean_error / unit,
+        warnings=placed.warnings + told + filled + report.warnings,
+    )
 
 
 def _units(
@@ -169,7 +181,48 @@ def _array_and_sidecar(
         return source.array, notes or sidecar.parse(source.metadata)
     if isinstance(source, np.ndarray):
         return source, notes
+    if not isinstance(source, str | os.PathLike):
+        raise UsageError(
+            f"the array is a {type(source).__name__}: give a NumPy array (numpy.asarray makes one), a Volume "
+            "or the path of a .npy"
+        )
     return load_array(Path(source)), notes
+
+
+def _check_index(volume: int | None) -> None:
+    if volume is not None and (isinstance(volume, bool) or not isinstance(volume, int | np.integer)):
+        raise UsageError(f"volume={volume!r}: a whole number is needed, the index of a volume from 0")
+
+
+def _unmasked(array: Array) -> tuple[Array, Array | None]:
+    """The data of an array, and where it is masked; None where it is nowhere."""
+    mask = getattr(array, "mask", None)  # only `numpy.ma` has one, which need not be imported for it
+    if mask is None:
+        return array, None
+    hidden = np.broadcast_to(np.asarray(mask, bool), array.shape)
+    return np.asarray(array), hidden if hidden.any() else None
+
+
+def _filled(array: Array, hidden: Array, fill: float | None) -> Array:
+    """The array with ``fill`` where it is masked.
+
+    Raises
+    ------
+    ValuesError
+        Without a fill value.
+    UsageError
+        Where the array's type cannot hold it.
+    """
+    if fill is None:
+        raise ValuesError(
+            f"{np.count_nonzero(hidden)} of {array.size} values are masked; give the value that stands for "
+            "them (fill=), or write what the array's own filled(...) gives"
+        )
+    if array.dtype.kind in "iu" and not (
+        float(fill).is_integer() and np.iinfo(array.dtype).min <= fill <= np.iinfo(array.dtype).max
+    ):
+        raise UsageError(f"fill={fill}: the fill value must be a number that {array.dtype} can hold")
+    return np.where(hidden, np.asarray(fill).astype(array.dtype), array)
 
 
 def _asked_grid(

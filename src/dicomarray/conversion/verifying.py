@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from pydicom import dcmread
 
-from dicomarray.conversion.placing import same_grid
+from dicomarray.conversion.placing import mm_apart
 from dicomarray.errors import GeometryError, HeaderError, InputError, PixelError, VerificationError
 from dicomarray.geometry import StackGeometry
 from dicomarray.reading.catalogs.catalog import scan
@@ -96,8 +97,20 @@ def _mapped(read: Volume, files: Sequence[Path], template: Stack, report: WriteR
 def _compare_geometry(read: StackGeometry | None, asked: StackGeometry | None, shape: Sequence[int]) -> None:
     if (read is None) != (asked is None):
         raise VerificationError("the written series has no patient geometry, or one that was not asked for")
-    if read is not None and asked is not None and not same_grid(read, asked, shape, WRITTEN_MM):
-        raise VerificationError("the written series reads back with another geometry than was asked for")
+    if read is None or asked is None:
+        return
+    apart = mm_apart(read, asked, shape)
+    if apart > WRITTEN_MM:
+        found = (
+            f"voxels up to {apart:.3g} mm from where they were asked for (allowed are {WRITTEN_MM:g} mm)"
+            if math.isfinite(apart)
+            else f"{len(read.slice_positions)} slices, not {len(asked.slice_positions)}"
+        )
+        raise VerificationError(
+            f"the written series reads back with another geometry, {found}: the template's headers and the "
+            "affine do not go together. Ask for a grid that Image Position, Orientation and Pixel Spacing "
+            "can say, or write without a check (verify=False, --no-verify) and compare the result yourself"
+        )
 
 
 def _compare_values(read: Array, asked: Array, report: WriteReport) -> None:

@@ -251,7 +251,8 @@ def place_rescale(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None
 
 
 def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
-    had_rescale = bool(values(header, "RescaleSlope"))
+    slope_told, intercept_told = (bool(values(header, f"Rescale{word}")) for word in ("Slope", "Intercept"))
+    had_rescale = slope_told or intercept_told
     # a type needs a slope beside it
     needed = plan.kind.required or plan.units is not None
     if plan.kind.place is RescalePlace.MAPPING:
@@ -260,8 +261,11 @@ def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
                 if keyword in header:
                     delattr(header, keyword)
     elif plan.slope is None or plan.intercept is None:
-        if needed and not had_rescale:
-            header.RescaleSlope, header.RescaleIntercept = "1", "0"
+        # what one image lacks is 1 and 0, as its values were read; both stand, or none (PS3.3 C.11.1)
+        if (needed or had_rescale) and not slope_told:
+            header.RescaleSlope = "1"
+        if (needed or had_rescale) and not intercept_told:
+            header.RescaleIntercept = "0"
     elif had_rescale or needed or not image.rescale.identity:
         header.RescaleSlope, header.RescaleIntercept = plan.slope, plan.intercept
 
@@ -330,7 +334,7 @@ def set_window(header: Dataset, plan: SeriesPlan) -> None:
     """
     if "ModalityLUTSequence" in header:
         return
-    present = bool(values(header, "WindowCenter"))
+    present = "WindowCenter" in header and header.get_item("WindowCenter").value not in (None, "", b"")
     stays = present and plan.kind.absolute and plan.units in (None, "HU") and _window_fits(header, plan)
     for keyword in ("WindowCenterWidthExplanation", "VOILUTFunction"):
         if keyword in header and not stays:
@@ -344,11 +348,13 @@ def set_window(header: Dataset, plan: SeriesPlan) -> None:
 
 def _window_fits(header: Dataset, plan: SeriesPlan) -> bool:
     """Whether the values span the template's first window, and are such as the template can hold."""
-    centers, widths = values(header, "WindowCenter"), values(header, "WindowWidth")
-    if not widths or text(header, "VOILUTFunction") == "SIGMOID":
+    if text(header, "VOILUTFunction") == "SIGMOID":
         return False
-    center, half = float(centers[0]), float(widths[0]) / 2
-    inside = plan.low <= center - half and center + half <= plan.high
+    try:
+        center, width = (float(values(header, f"Window{word}")[0]) for word in ("Center", "Width"))
+    except (IndexError, TypeError, ValueError):  # empty, or no numbers: it shows nothing
+        return False
+    inside = plan.low <= center - width / 2 and center + width / 2 <= plan.high
     return inside and plan.representable[0] <= plan.low and plan.high <= plan.representable[1]
 
 

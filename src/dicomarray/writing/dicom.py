@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from pydicom import dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
 
 from dicomarray.atomic import new_folder, refuse_inside
 from dicomarray.errors import OutputError, TemplateError, ValuesError
@@ -24,6 +24,7 @@ from dicomarray.writing.classes import RescalePlace
 from dicomarray.writing.clean import strip, swap_words
 from dicomarray.writing.compress import check_compression, compress_pixels
 from dicomarray.writing.derive import SeriesPlan, SliceOutput, check_units, derive
+from dicomarray.writing.diffusion import lost_directions, tell_direction
 from dicomarray.writing.encode import Encoding
 from dicomarray.writing.heads import Head, read_head
 from dicomarray.writing.layout import encode_files
@@ -32,7 +33,7 @@ from dicomarray.writing.options import WriteOptions, private_block
 from dicomarray.writing.plan import image_maker, image_uids, make_plan
 from dicomarray.writing.repeated import Repeated, pixel_words, tags_of
 from dicomarray.writing.request import WriteRequest
-from dicomarray.writing.template import UNREADABLE, Template, read_header, read_template, reason
+from dicomarray.writing.template import UNREADABLE, Template, read_header, read_template, reason, text
 
 # Made once (PS3.5 B.2); it names this software in every file that it writes (PS3.10 7.1).
 IMPLEMENTATION_CLASS_UID = "2.25.200870302587740582784928558676690548984"
@@ -109,6 +110,8 @@ def write_series(
     plan = make_plan(template, encoding, options, request)
     uids = image_uids(template, plan, options)
     report = report_of(template, encoding, plan, uids, output)
+    if text(template.headers[0], "SOPClassUID") == MRImageStorage:
+        report = replace(report, warnings=report.warnings + lost_directions(request, options))
     with new_series(report, output, options, check) as paths:
         image_of = image_maker(template, encoding, plan, uids, request)
         count = ImageCount(progress, len(paths), encoding.image_bytes)
@@ -153,15 +156,16 @@ def encode_request(
     encoding = encode_files(
         request.images, template.layout, template.stored, template.rescales, options, template.kind.limit
     )
-    _check_error(encoding, options.max_error)
+    _check_error(encoding, options.max_error, request.unit)
     return encoding
 
 
-def _check_error(encoding: Encoding, limit: float | None) -> None:
+def _check_error(encoding: Encoding, limit: float | None, unit: float) -> None:
     """Raise ValuesError where what would be written is further from the array than ``max_error`` allows."""
-    if limit is not None and encoding.max_error > limit:
+    greatest, mean = encoding.max_error / unit, encoding.mean_error / unit
+    if limit is not None and greatest > limit:
         raise ValuesError(
-            f"the greatest error would be {encoding.max_error:.6g} (mean {encoding.mean_error:.6g}), more "
+            f"the greatest error would be {greatest:.6g} (mean {mean:.6g}), more "
             f"than max_error={limit:g}: take a template that stores more bits, or allow more"
         )
 
@@ -276,8 +280,9 @@ def _derive_file(
     before = tags_of(header)
     try:
         lossy.remember(header, source, image.stored_type)
+        needed = tell_direction(header)
         strip(header, [private_block(text) for text in options.keep_private])
-        stripped = before - tags_of(header)
+        stripped = before - tags_of(header) - needed
         if header.original_encoding[1] is False:
             swap_words(header)
         derive(header, plan, image)

@@ -173,9 +173,14 @@ def _set_window(groups: Sequence[Dataset], plan: SeriesPlan) -> None:
 
 def _shows(item: Dataset, plan: SeriesPlan) -> bool:
     """Whether the middle of a window is one of the values."""
-    centers = values(item, "WindowCenter")
-    return bool(centers) and plan.low <= float(centers[0]) <= plan.high
+    try:
+        return plan.low <= float(values(item, "WindowCenter")[0]) <= plan.high
+    except (IndexError, TypeError, ValueError):  # empty, or no number: it shows nothing
+        return False
 
 
 def _same_window(one: Dataset, other: Dataset) -> bool:
-    return all(values(one, keyword) == values(other, keyword) for keyword in ("WindowCenter", "WindowWidth"))
+    try:
+        return all(values(one, word) == values(other, word) for word in ("WindowCenter", "WindowWidth"))
+    except (TypeError, ValueError):  # no numbers
+        return False

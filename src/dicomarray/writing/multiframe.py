@@ -22,7 +22,7 @@ from dicomarray.errors import OutputError, TemplateError
 from dicomarray.threads import ImageCount, PixelProgress
 from dicomarray.values import Array
 from dicomarray.writing import lossy
-from dicomarray.writing.clean import strip, swap_words
+from dicomarray.writing.clean import kept_tags, strip, swap_words
 from dicomarray.writing.compress import compress_pixels
 from dicomarray.writing.derive import (
     SeriesPlan,
@@ -61,6 +61,7 @@ from dicomarray.writing.template import UNREADABLE, legal_uid, read_header, reas
 
 # Pixel Data with a length in 32 bits, an even one (PS3.5 7.1).
 _MOST_BYTES = 2**32 - 2
+PHILIPS_SLICES = PrivateBlock(0x2001, "Philips Imaging DD 001", 0x18)
 
 
 def write_multiframe(
@@ -209,7 +210,10 @@ def _derive(header: FileDataset, plan: SeriesPlan, image: ObjectOutput, keep: Se
     """Turn a header of the template, in place, into that of the derived object, but for its pixels."""
     choose_frames(header, image.frames)
     excerpts = private_dimensions(header)
-    strip(header, keep)
+    # readers divide the frames of Philips' private dimensions by it
+    counted = [PHILIPS_SLICES] if any(len(excerpt) for excerpt in excerpts) else []
+    strip(header, [*keep, *counted])
+    _count_slices(header, image)
     if header.original_encoding[1] is False:
         swap_words(header)
     derive_groups(header, plan, image, excerpts)
@@ -225,6 +229,13 @@ def _derive(header: FileDataset, plan: SeriesPlan, image: ObjectOutput, keep: Se
     header.Rows, header.Columns = image.stored.shape[1:3]
     describe_colour(header)
     describe_pixels(header, image.ends, image.stored_type)
+
+
+def _count_slices(header: FileDataset, image: ObjectOutput) -> None:
+    """Philips' number of slices, in place, where it is kept: that of the frames that are written."""
+    for tag in list(kept_tags(header, [PHILIPS_SLICES])):
+        if not tag.is_private_creator:
+            header[tag].value = len({(frame.indices.stack, frame.indices.position) for frame in image.frames})
 
 
 def _append_pixels(path: Path, header: FileDataset, image: ObjectOutput) -> None:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Literal, TypedDict
 
 from dicomarray.errors import UsageError
@@ -88,6 +89,7 @@ class WriteOptions:
         """Refuse what is no option, before anything is read."""
         choices: dict[str, Any] = {"values": Mode, "equipment": Equipment, "compress": Compression}
         check_choices(self, choices)
+        self._check_types()
         if self.fill is not None and not math.isfinite(self.fill):
             raise UsageError(f"fill must be a finite number, not {self.fill}")
         if self.max_error is not None and not 0 <= self.max_error < math.inf:
@@ -97,7 +99,24 @@ class WriteOptions:
         for text in self.keep_private:
             private_block(text)
 
+    def _check_types(self) -> None:
+        """Raise UsageError for a value of another type than the option's."""
+        for names, kind, wanted in _TYPES:
+            for name in names:
+                value: Any = getattr(self, name)
+                if isinstance(value, bool) or not isinstance(value, kind | None):
+                    raise UsageError(f"{name}={value!r}: {wanted} is needed")
+        private: Any = self.keep_private
+        if not isinstance(private, Iterable) or not all(isinstance(text, str) for text in private):
+            raise UsageError(f"keep_private={private!r}: a list of texts is needed")
 
+
+# Options of one type, and the word for it; numpy's own numbers are as good as Python's.
+_TYPES: tuple[tuple[tuple[str, ...], Any, str], ...] = (
+    (("fill", "max_error"), Real, "a number"),
+    (("series_number",), Integral, "a whole number"),
+    (("uid_key", "series_description"), str, "a text"),
+)
 WRITE_NAMES = names_of(WriteOptions)
 
 

@@ -33,6 +33,7 @@ _DESCRIPTION_SUFFIX = " (dicomarray)"
 # Added to the template's Series Number: worklists sort by it, and scanners count from 1.
 SERIES_NUMBER_STEP = 1000
 _GREATEST_NUMBER = 2**31 - 1  # VR IS
+_LONGEST_NUMBER = 12  # characters, VR IS
 
 
 def make_plan(
@@ -85,7 +86,8 @@ def image_maker(
     template: Template, encoding: Encoding, plan: SeriesPlan, uids: Sequence[str], request: WriteRequest
 ) -> Callable[[int], SliceOutput]:
     """What makes the image of an index: its stored values may be a copy, which lasts as long as the image."""
-    numbers = instance_numbers(template.instance_numbers)
+    repetitions = len(request.array) if request.array.ndim - request.image_axes == 2 else 1
+    numbers = instance_numbers(template.instance_numbers, repetitions)
     users = Counter((source.path, source.frame) for source in request.sources if plan.grid is not None)
     # a PET is decay corrected by the times of its images (PS3.3 C.8.9.4); repetitions are told apart by them
     timed = plan.kind.series_time_kept or request.array.ndim == 4
@@ -107,11 +109,28 @@ def image_maker(
     return make
 
 
-def instance_numbers(found: Sequence[str]) -> list[int | None]:
-    """None where each image keeps its Instance Number, because all have one of their own; else 1..N."""
+def instance_numbers(found: Sequence[str], repetitions: int = 1) -> list[int | None]:
+    """None where each image keeps its Instance Number, because all have one of their own; else 1..N.
+
+    ``found`` are the template's, repetitions slowest.  Where there are several, their numbers stay only if
+    they run in the order of the array, repetition by repetition or slice by slice: readers tell repetitions
+    by them, and what else told the template's may be private.
+    """
     known = {number for number in found if number}
-    kept = len(known) == len(found)
+    kept = len(known) == len(found) and (repetitions == 1 or _run(found, repetitions))
     return [None] * len(found) if kept else list(range(1, len(found) + 1))
+
+
+def _run(found: Sequence[str], repetitions: int) -> bool:
+    """Whether numbers come repetition by repetition, or else slice by slice, in either order of slices."""
+    if not all(number.lstrip("+-").isdecimal() and len(number) <= _LONGEST_NUMBER for number in found):
+        return False
+    numbers = np.array([int(number) for number in found], np.int64).reshape(repetitions, -1)
+    if np.all(numbers[:-1].max(axis=1) < numbers[1:].min(axis=1)):
+        return True
+    upwards = all(np.diff(numbers, axis=0).ravel() > 0)
+    first, last = numbers[0], numbers[-1]
+    return upwards and bool(np.all(last[:-1] < first[1:]) or np.all(last[1:] < first[:-1]))
 
 
 def _ends(pairs: Iterable[tuple[float, Rescale]]) -> tuple[float, float]:

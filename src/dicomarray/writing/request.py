@@ -49,6 +49,8 @@ class WriteRequest:
     units
         Of the array's values, where they are not the template's: ``"HU"``, ``"US"``, ... (Rescale Type,
         PS3.3 C.11.1.1.2); for PET ``"BQML"``, ``"GML"``, ... (Units, C.8.9.1.1.3).
+    unit
+        How much of what is written one unit of the caller's array is, which was normalized; else 1.
     """
 
     array: Array
@@ -58,6 +60,7 @@ class WriteRequest:
     units: str | None = None
     image_axes: int = 2
     tiled: bool = False
+    unit: float = 1.0
 
     @property
     def images(self) -> Array:

@@ -182,7 +182,12 @@ def read_header(path: Path) -> FileDataset:
 
 def reason(error: Exception) -> str:
     """Why, without a value that pydicom may have put into its message: it could be a birth date."""
-    return error.strerror or "" if isinstance(error, OSError) else type(error).__name__
+    found: BaseException | None = error
+    while found is not None:  # pydicom raises errors of its own for those of the system
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+        found = found.__cause__ or found.__context__
+    return type(error).__name__
 
 
 def text(header: Dataset, keyword: str) -> str:

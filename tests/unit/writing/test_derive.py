@@ -374,3 +374,45 @@ def test_nuclear_medicine_stays_primary_and_maps_its_values(tmp_path):
     assert list(header.ImageType) == ["DERIVED", "PRIMARY", "STATIC", "EMISSION"]
     assert "RescaleSlope" not in header
     assert header.RealWorldValueMappingSequence[0].RealWorldValueSlope > 0
+
+
+# --- what templates say wrongly or by halves ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ["RescaleSlope", "RescaleIntercept"])
+@pytest.mark.parametrize("how", ["absent", "empty"])
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_a_slope_or_an_intercept_without_the_other(tmp_path, missing, how, modality):
+    """What is missing is 1 or 0, as values are read; what is there stays, and both are written."""
+    common = {"RescaleSlope": "2", "RescaleIntercept": "-1000", missing: ... if how == "absent" else None}
+    stored = synthetic.stored_values(SHAPE, bits_stored=12)
+    files = synthetic.write_series(tmp_path / "in", stored, modality=modality, bits_stored=12, common=common)
+    slope, intercept = (1, -1000) if missing == "RescaleSlope" else (2, 0)
+    array = stored.astype(float) * slope + intercept
+    report = write_series(array, files, tmp_path / "out")
+    assert report.max_error == 0
+    for path, wanted in zip(report.files, array, strict=True):
+        written = pydicom.dcmread(path)
+        assert (written.RescaleSlope, written.RescaleIntercept) == (slope, intercept)
+        np.testing.assert_array_equal(
+            written.pixel_array * written.RescaleSlope + written.RescaleIntercept, wanted
+        )
+
+
+@pytest.mark.parametrize("center", [b"\\40 ", b"abc ", b" ", b"40\\"])
+@pytest.mark.parametrize("width", [b"400 ", b"x "])
+def test_an_unreadable_window_is_made_anew(tmp_path, center, width):
+    """A window that is no number shows nothing: that of the values takes its place."""
+    files = synthetic.write_series(
+        tmp_path / "in", synthetic.stored_values(SHAPE), common={"WindowCenter": "11", "WindowWidth": "222"}
+    )
+    for path in files:
+        raw = path.read_bytes()
+        for old, new, word in ((b"11", center, b"\x50\x10DS"), (b"222 ", width, b"\x51\x10DS")):
+            before = word + len(old).to_bytes(2, "little") + old
+            assert raw.count(before) == 1
+            raw = raw.replace(before, word + len(new).to_bytes(2, "little") + new)
+        path.write_bytes(raw)
+    report = write_series(np.full(SHAPE, 5) + np.arange(5), files, tmp_path / "out")
+    written = pydicom.dcmread(report.files[0])
+    assert (written.WindowCenter, written.WindowWidth) == (7.5, 5)

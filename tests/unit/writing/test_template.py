@@ -9,7 +9,7 @@ from pydicom.data import get_testdata_file
 import synthetic
 from dicomarray.errors import TemplateError
 from dicomarray.values import Rescale, StoredType
-from dicomarray.writing.template import read_template
+from dicomarray.writing.template import read_template, reason
 
 REFUSED = {
     "emri_small.dcm": "cannot carry a derived image",
@@ -132,3 +132,16 @@ def test_a_file_without_preamble_is_a_template_too():
     path = get_testdata_file("ExplVR_LitEndNoMeta.dcm", download=False)
     with pytest.raises(TemplateError, match=r"PhotometricInterpretation|cannot carry"):
         read_template([path])
+
+
+def test_the_reason_is_that_of_the_system():
+    """pydicom raises an error of its own for that of a full disk: the words are the system's."""
+    try:
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError as full:
+            raise OSError("With tag (7FE0,0010) got exception: secret") from full
+    except OSError as error:
+        assert reason(error) == "No space left on device"
+    assert reason(ValueError("1970-01-01")) == "ValueError"
+    assert reason(OSError("secret")) == "OSError"
