@@ -13,6 +13,7 @@ from pathlib import Path
 from dicomarray.reading.finding.files import EXAMPLES, Skipped
 from dicomarray.reading.headers.header import Header
 from dicomarray.reading.remote import shown_path
+from dicomarray.reading.stacks.copies import some
 from dicomarray.storage import Place
 
 
@@ -43,10 +44,9 @@ class Losses:
         )
         if not lost:
             return ()
-        named = ", ".join(f"{item.path.name} ({item.reason})" for item in lost[:EXAMPLES])
-        more = f" and {len(lost) - EXAMPLES} more" if len(lost) > EXAMPLES else ""
+        named = some([f"{item.path.name} ({item.reason})" for item in lost], EXAMPLES)
         files = "a file" if len(lost) == 1 else f"{len(lost)} files"
-        return (f"{files} beside the images could not be read, so images may be missing: {named}{more}",)
+        return (f"{files} beside the images could not be read, so images may be missing: {named}",)
 
 
 def _places(headers: Iterable[Header]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dicomarray.reading.frames.frame import Frame
+from dicomarray.reading.stacks.telling import vendor_of
 
 # GE's name of the pulse sequence, and its user data 12: for epi_pepolar, which volumes are reversed.
 _GE_SEQUENCE, _GE_USER_DATA_12 = "(0019,GEMS_ACQU_01,9C)", "(0019,GEMS_ACQU_01,B3)"
@@ -15,9 +16,8 @@ def known_faults(first: Frame) -> tuple[str, ...]:
     GE's sequence epi_pepolar stores images of reversed phase encoding with their rows in reverse order, while
     Image Orientation stays as it is (described with the data of neurolabusc/dcm_qa_polar).
     """
-    known = first.attributes
-    vendor = str(known.get("Manufacturer") or "").upper()
-    if first.of_multiframe or known.get("Modality") != "MR" or not vendor.startswith("GE"):
+    is_mr = first.attributes.get("Modality") == "MR"
+    if first.of_multiframe or not is_mr or not vendor_of(first).startswith("GE"):
         return ()
     private = first.header.further([_GE_SEQUENCE, _GE_USER_DATA_12])
     if "epi_pepolar" not in str(private.get(_GE_SEQUENCE)).lower():

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from dicomarray.reading.frames.frame import Frame
+from dicomarray.reading.stacks.telling import value_of
 
 # When an image was acquired: TM and DT, which sort as text within a day.
 ACQUIRED = ("AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime")
@@ -30,8 +31,9 @@ def told_apart(alike: Sequence[Repetition]) -> list[Repetition] | None:
     def by(place: _Place) -> list[Repetition]:
         return [list(frames) for frames in zip(*(sorted(f, key=place) for f in at_each), strict=True)]
 
-    found = [by(place) for place in _places(alike) if _runs(by(place), place)]
-    trigger = partial(_value, "TriggerTime")
+    ordered = ((place, by(place)) for place in _places(alike))
+    found = [repetitions for place, repetitions in ordered if _runs(repetitions, place)]
+    trigger = partial(value_of, teller="TriggerTime")
     if all(len({*map(trigger, frames)} - {None}) == len(frames) for frames in at_each):
         found.append(by(trigger))
     return found[0] if len(set(map(_members, found))) == 1 else None
@@ -57,11 +59,7 @@ def _places(repetitions: Sequence[Repetition]) -> Iterator[_Place]:
     frames = list(itertools.chain(*repetitions))
     for keyword, kind in (("AcquisitionNumber", int), *((keyword, str) for keyword in ACQUIRED)):
         if all(isinstance(frame.attributes.get(keyword), kind) for frame in frames):
-            yield partial(_value, keyword)
-
-
-def _value(keyword: str, frame: Frame) -> Any:
-    return frame.attributes.get(keyword)
+            yield partial(value_of, teller=keyword)
 
 
 def _runs(repetitions: Sequence[Repetition], place: _Place) -> bool:

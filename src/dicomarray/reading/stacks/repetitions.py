@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +54,9 @@ class Repetitions:
 Positions = Sequence[Sequence[Frame]]
 
 
-def arrange(positions: Positions, split: bool = False) -> Repetitions:
+def arrange(
+    positions: Positions, split: bool = False, look_closer: Callable[[Frame], Frame] | None = None
+) -> Repetitions:
     """Sort the frames at each position into repetitions.
 
     Parameters
@@ -64,6 +66,8 @@ def arrange(positions: Positions, split: bool = False) -> Repetitions:
     split
         Where nothing tells which repetition an image belongs to: take the first acquired ones at all
         positions, and leave the others over.
+    look_closer
+        Where nothing but numbers and times tells frames apart: what gives each of them further attributes.
 
     Raises
     ------
@@ -76,20 +80,19 @@ def arrange(positions: Positions, split: bool = False) -> Repetitions:
     ordered = [sorted(frames, key=lambda frame: frame.order) for frames in positions]
     leftover: list[list[Frame]] = []
     warnings: tuple[str, ...] = ()
-    if len({len(frames) for frames in ordered}) == 1 and _uneven(ordered) is None:
-        groups, warnings = _sure(_alike(ordered, _tellers(ordered)))
+    even = len({len(frames) for frames in ordered}) == 1
+    alike = _alike(ordered, _tellers(ordered)) if even else []
+    if look_closer is not None and any(len(several) > 1 for several in alike):
+        ordered = [[look_closer(frame) for frame in frames] for frames in ordered]
+        alike = _alike(ordered, _tellers(ordered))
+    if even and _uneven(ordered) is None:
+        groups, warnings = _sure(alike)
     else:
         groups, leftover = _incomplete(ordered, split)
     groups = _by_acquisition(groups)
     axis, coordinates = _axis(groups)
     warnings += _out_of_time(coordinates)
     return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover, warnings)
-
-
-def in_doubt(positions: Positions) -> bool:
-    """Whether nothing but numbers and times tells some of the frames at a position apart."""
-    even = len({len(frames) for frames in positions}) == 1
-    return even and any(len(several) > 1 for several in _alike(positions, _tellers(positions)))
 
 
 def _tellers(positions: Positions) -> list[Teller]:
@@ -134,11 +137,6 @@ def _alike(positions: Positions, tellers: Sequence[Teller]) -> list[list[list[Fr
             groups[key][occurrences[key]].append(frame)
             occurrences[key] += 1
     return [list(several.values()) for several in groups.values()]
-
-
-def _groups(positions: Positions, tellers: Sequence[Teller]) -> list[list[Frame]]:
-    """Repetitions: frames with equal values, and among equal ones the first, second, ... at each position."""
-    return [group for several in _alike(positions, tellers) for group in several]
 
 
 def _sure(alike: Iterable[list[list[Frame]]]) -> tuple[list[list[Frame]], tuple[str, ...]]:
@@ -191,15 +189,22 @@ def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], l
     for tellers in (*([teller] for teller in single), together):
         if not _one_each(positions, tellers):
             continue
-        groups = _groups(positions, tellers)
-        complete = [group for group in groups if len(group) == len(positions)]
-        if complete and len(groups) > 1:
-            return complete, _rest(groups, complete)
-    groups = _groups(positions, [])
-    complete = [group for group in groups if len(group) == len(positions)]
-    if split or (len(complete) > 1 and _in_sequence(positions, groups)):
-        return complete, _rest(groups, complete)
+        complete, rest = _by_completeness(positions, tellers)
+        if complete and len(complete) + len(rest) > 1:
+            return complete, rest
+    complete, rest = _by_completeness(positions, [])
+    if split or (len(complete) > 1 and _in_sequence(positions, [*complete, *rest])):
+        return complete, rest
     raise _undecided(positions)
+
+
+def _by_completeness(
+    positions: Positions, tellers: Sequence[Teller]
+) -> tuple[list[list[Frame]], list[list[Frame]]]:
+    """Repetitions with a frame at each position, and those without."""
+    groups = [group for several in _alike(positions, tellers) for group in several]
+    complete = [group for group in groups if len(group) == len(positions)]
+    return complete, [group for group in groups if len(group) < len(positions)]
 
 
 def _one_each(positions: Positions, tellers: Sequence[Teller]) -> bool:
@@ -210,20 +215,16 @@ def _one_each(positions: Positions, tellers: Sequence[Teller]) -> bool:
     )
 
 
-def _rest(groups: list[list[Frame]], complete: list[list[Frame]]) -> list[list[Frame]]:
-    kept = {id(group) for group in complete}
-    return [group for group in groups if id(group) not in kept]
-
-
 def _in_sequence(positions: Positions, groups: list[list[Frame]]) -> bool:
     """Whether repetitions were acquired one after the other, each in the same order of positions.
 
     By instance number, from the first one on: where the first image is missing, the next position would be
     taken for the one that each repetition begins with.  An unfinished repetition ends before the others.
     """
-    numbers = {frame.header.instance_number for frames in positions for frame in frames}
     everything = [frame for frames in positions for frame in frames]
-    mixed = any(len(distinct(group, n)) > 1 for group in groups for n in differing(everything, CONSTANT))
+    numbers = {frame.header.instance_number for frame in everything}
+    constant = differing(everything, CONSTANT)
+    mixed = any(len(distinct(group, keyword)) > 1 for group in groups for keyword in constant)
     if None in numbers or mixed:
         return False
     place = {id(frame): index for index, frames in enumerate(positions) for frame in frames}

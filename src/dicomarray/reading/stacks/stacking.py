@@ -36,12 +36,13 @@ from dicomarray.reading.stacks.kinds import (
 from dicomarray.reading.stacks.known_faults import known_faults
 from dicomarray.reading.stacks.mixtures import mixture_notes
 from dicomarray.reading.stacks.motion import moved_note, split_by_motion, split_by_place
-from dicomarray.reading.stacks.repetitions import Repetitions, arrange, in_doubt
+from dicomarray.reading.stacks.repetitions import Repetitions, arrange
 from dicomarray.reading.stacks.telling import (
     FURTHER_READ,
     PHILIPS,
     VENDOR_B_VALUES,
     time_index,
+    vendor_of,
 )
 
 DEFAULTS = ReadOptions()
@@ -160,7 +161,8 @@ def _stacks(
         return [stack for members in moved for stack in _stacks(kind, members, options, warnings)]
     positions = by_position(frames)
     if max(map(len, positions)) > 1:
-        known = _knowing(frames, _private_names)
+        knowing = _Knowing(_private_names)
+        known = {id(frame): knowing(frame) for frame in frames}
         told_apart = told_apart and all(known[id(frame)] is frame for frame in frames)
         frames = [known[id(frame)] for frame in frames]
         positions = [[known[id(frame)] for frame in members] for members in positions]
@@ -174,10 +176,8 @@ def _stacks(
             return [stack for part in parts for stack in _stacks(*part, options, warnings)]
         positions, notes = drop_identical(positions)
         warnings += notes
-        if in_doubt(positions):
-            known = _knowing([frame for members in positions for frame in members], _further_names)
-            positions = [[known[id(frame)] for frame in members] for members in positions]
-    repetitions = arrange(positions, split=_may_split(positions, options))
+    look_closer = _Knowing(_further_names)
+    repetitions = arrange(positions, _may_split(positions, options), look_closer)
     warnings += repetitions.warnings + _unfinished(repetitions.leftover, options)
     by_place = split_by_place(repetitions)
     if len(by_place) > 1:
@@ -260,18 +260,22 @@ def _following_motion(
     return [[frames[i] for i in members] for members in table.T]
 
 
-def _knowing(frames: Sequence[Frame], names_of: Callable[[Frame], tuple[str, ...]]) -> dict[int, Frame]:
-    """The frames, by `id`, with further attributes; a file is read once, and those alike are read fast."""
-    readers: dict[tuple[str, ...], HeaderReader] = {}
-    read: dict[int, Mapping[str, Value]] = {}
-    known: dict[int, Frame] = {}
-    for frame in frames:
-        names, header = names_of(frame), frame.header
-        if names and id(header) not in read:
-            reader = readers.setdefault(names, HeaderReader(names))
-            read[id(header)] = reader.read(header.path).attributes
-        known[id(frame)] = frame.with_attributes(read[id(header)]) if names else frame
-    return known
+class _Knowing:
+    """Gives frames further attributes; a file is read once, and those alike are read fast."""
+
+    def __init__(self, names_of: Callable[[Frame], tuple[str, ...]]) -> None:
+        self._names_of = names_of
+        self._readers: dict[tuple[str, ...], HeaderReader] = {}
+        self._read: dict[int, Mapping[str, Value]] = {}  # by the header's id
+
+    def __call__(self, frame: Frame) -> Frame:
+        names, header = self._names_of(frame), frame.header
+        if not names:
+            return frame
+        if id(header) not in self._read:
+            reader = self._readers.get(names) or self._readers.setdefault(names, HeaderReader(names))
+            self._read[id(header)] = reader.read(header.path).attributes
+        return frame.with_attributes(self._read[id(header)])
 
 
 def _private_names(frame: Frame) -> tuple[str, ...]:
@@ -280,7 +284,7 @@ def _private_names(frame: Frame) -> tuple[str, ...]:
     if frame.of_multiframe or known.get("Modality") != "MR":
         return ()
     names: tuple[str, ...] = () if "DiffusionBValue" in known else VENDOR_B_VALUES
-    vendor = str(known.get("Manufacturer") or "").upper()
+    vendor = vendor_of(frame)
     if vendor.startswith("GE"):
         names = (*names, GE_IMAGE_COMPONENT)
     elif not vendor or vendor.startswith("PHILIPS"):

@@ -94,6 +94,11 @@ def time_index(frame: Frame) -> int | None:
     return next((v for k in TIME_INDEX if isinstance(v := frame.attributes.get(k), int)), None)
 
 
+def vendor_of(frame: Frame) -> str:
+    """The manufacturer in capitals; empty where nothing tells."""
+    return str(frame.attributes.get("Manufacturer") or "").upper()
+
+
 def repetition_values(frame: Frame) -> tuple[Hashable, ...]:
     """What the frame says of the repetition that it belongs to."""
     return tuple(value_of(frame, keyword) for keyword in ATTRIBUTES)
