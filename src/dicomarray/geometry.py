@@ -33,13 +33,17 @@ SAME_POSITION_MM = 0.01
 SAME_POSITION_RELATIVE = 0.1
 # No scanner is a kilometre long; a larger number is damage, and would swallow the digits of the others.
 FARTHEST_MM = 1e6
+# ... and no microscope sees a nanometre: what is smaller, in mm, is no distance between voxels but damage.
+NEAREST_MM = 1e-6
 # How far, in mm, a slice may lie from its place on an even grid: positions are often rounded to 0.01 mm.
 EVEN_FLOOR_MM = 0.01
 # ... as long as that is no more than this part of the spacing: in a micro-CT it would hide a whole slice.
 EVEN_FLOOR_RELATIVE = 0.1
 # ... or this part of the spacing, but never more than EVEN_CEILING_MM, where an overlay starts to be off.
-EVEN_RELATIVE = 0.01
+EVEN_RELATIVE = 0.02
 EVEN_CEILING_MM = 0.05
+# What binary numbers leave of a difference of decimal ones, in mm: 3.31 less 3.27 is a little more than 0.04.
+ROUNDING_MM = 1e-9
 # A shear that moves no slice of the stack by more than this, in mm, is rounding and not a tilted gantry.
 TILT_DRIFT_MM = 0.1
 
@@ -78,6 +82,10 @@ class Plane:
             )
         if min(pixel_spacing) <= 0:
             raise GeometryError(f"PixelSpacing {list(pixel_spacing)} is not positive")
+        if min(pixel_spacing) < NEAREST_MM:
+            raise GeometryError(
+                f"PixelSpacing {list(pixel_spacing)} is less than {NEAREST_MM:g} mm, which no image has"
+            )
         row, column = np.array(orientation[:3], float), np.array(orientation[3:], float)
         lengths = np.array([np.linalg.norm(row), np.linalg.norm(column)])
         if np.any(np.abs(lengths - 1) > COSINE_TOLERANCE):
@@ -242,18 +250,31 @@ class StackGeometry:
         }
 
 
-def is_even(positions: Matrix) -> bool:
-    """Whether positions, shape (n, 3), lie evenly on a straight line."""
+def is_even(positions: Matrix, steps: NDArray[np.intp] | None = None) -> bool:
+    """Whether positions lie evenly on a straight line, in order: each near its place on a grid.
+
+    The one answer to whether slices are evenly spaced.  Each may lie `even_tolerance` from its place on the
+    grid from the first to the last.
+
+    Parameters
+    ----------
+    positions
+        Shape (n, 3), LPS mm; or (n,), mm along a normal.
+    steps
+        Which place of the grid each has, ascending from 0; None where all places are taken.
+    """
     if len(positions) < 3:
         return True
-    span = positions[-1] - positions[0]
-    ideal = positions[0] + np.linspace(0, 1, len(positions))[:, None] * span
-    spacing = float(np.linalg.norm(span)) / (len(positions) - 1)
-    return bool(np.linalg.norm(positions - ideal, axis=1).max() <= even_tolerance(spacing))
+    places = positions if positions.ndim > 1 else positions[:, None]
+    along = np.arange(len(places)) if steps is None else steps
+    span = places[-1] - places[0]
+    ideal = places[0] + (along / along[-1])[:, None] * span
+    spacing = float(np.linalg.norm(span)) / int(along[-1])
+    return bool(np.linalg.norm(places - ideal, axis=1).max() <= even_tolerance(spacing) + ROUNDING_MM)
 
 
 def even_tolerance(spacing: float) -> float:
-    """How far a slice may lie from an even grid of that spacing, in mm."""
+    """How far a slice may lie from its place on an even grid of that spacing, in mm."""
     floor = min(EVEN_FLOOR_MM, EVEN_FLOOR_RELATIVE * abs(spacing))
     return min(max(floor, EVEN_RELATIVE * abs(spacing)), EVEN_CEILING_MM)
 
@@ -282,17 +303,20 @@ def median(values: NDArray[np.float64]) -> float:
 def missing_slices(distances: Matrix) -> list[Gap]:
     """The gaps in otherwise evenly spaced slices; empty where spacing is even, or simply uneven.
 
-    ``distances``, shape (slices,), ascending, mm along the normal.  Slices are missing where every gap is
-    a whole multiple of the median one; other variation is a scan that was planned that way.
+    ``distances``, shape (slices,), ascending, mm along the normal.  Slices are missing where those at hand
+    lie on an even grid with holes, or every gap is a whole multiple of the median one but for twice the
+    tolerance, a slice at either end; other variation is a scan that was planned that way.
     """
     gaps = np.diff(distances)
     if len(gaps) < 2:
         return []
     usual = median(gaps)
     multiples = np.round(gaps / usual)
-    if np.any(multiples < 1) or np.any(
-        np.abs(gaps - multiples * usual) > 2 * even_tolerance(usual) * multiples
-    ):
+    if np.any(multiples < 1):
+        return []
+    off = np.abs(gaps - multiples * usual)
+    on_grid = is_even(distances, np.concatenate([[0], np.cumsum(multiples)]).astype(np.intp))
+    if not on_grid and np.any(off > 2 * even_tolerance(usual) * multiples):
         return []
     return [Gap(int(i), int(multiples[i]) - 1, float(gaps[i])) for i in np.flatnonzero(multiples > 1)]
 

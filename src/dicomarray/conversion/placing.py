@@ -14,7 +14,7 @@ import numpy as np
 
 from dicomarray.conversion.saved import load_array
 from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
-from dicomarray.geometry import FARTHEST_MM, Matrix, Plane, StackGeometry, Vector
+from dicomarray.geometry import FARTHEST_MM, NEAREST_MM, Matrix, Plane, StackGeometry, Vector
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.stacks.stacking import Stack
@@ -71,6 +71,10 @@ def read_affine(source: PathLike | Any) -> Matrix:
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     if not lengths.all() or abs(np.linalg.det(affine[:3, :3] / lengths)) < RIGHT_ANGLE:
         raise UsageError("affine: its axes (columns 0 to 2: slice, row, column) do not span a volume")
+    if lengths.min() < NEAREST_MM:
+        raise UsageError(
+            f"affine: voxels are {lengths.min():g} mm apart; below {NEAREST_MM:g} mm there are no voxels"
+        )
     return affine
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from dicomarray.errors import GeometryError
 from dicomarray.geometry import (
+    NEAREST_MM,
     Matrix,
     Plane,
     StackGeometry,
@@ -316,17 +317,19 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
 
 def _geometry(frames: Sequence[Frame], planes: Sequence[Plane]) -> tuple[StackGeometry, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
-    thickness = frames[0].usable_number("SpacingBetweenSlices") or frames[0].usable_number("SliceThickness")
-    if len(frames) == 1 and not thickness:
+    told = (frames[0].usable_number(keyword) for keyword in ("SpacingBetweenSlices", "SliceThickness"))
+    thickness = next((number for number in told if number and abs(number) >= NEAREST_MM), None)
+    if len(frames) == 1 and thickness is None:
         thickness = UNKNOWN_THICKNESS_MM
         notes = (
-            f"a single slice without SliceThickness: its thickness is unknown; the affine has "
+            f"a single slice without a usable SliceThickness: its thickness is unknown; the affine has "
             f"{UNKNOWN_THICKNESS_MM:g} mm",
         )
     frame_of_reference = frames[0].header.text("FrameOfReferenceUID")
     if len({frame.header.text("FrameOfReferenceUID") for frame in frames}) > 1:
         notes += ("FrameOfReferenceUID differs between slices; that of the first one is recorded",)
-    return StackGeometry.from_planes(planes, abs(thickness or 1.0), frame_of_reference), notes
+    thickness = abs(thickness or UNKNOWN_THICKNESS_MM)
+    return StackGeometry.from_planes(planes, thickness, frame_of_reference), notes
 
 
 def _refuse_gaps(frames: Sequence[Frame], distances: Matrix) -> None:
