@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -53,6 +53,23 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         raise OutputError(
             f"{path} exists; choose another name, or overwrite it (--overwrite, overwrite=True)"
         )
+
+
+def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[object]) -> None:
+    """No output is a file that the same call reads, by whatever name or link; what is no path is passed over.
+
+    Raises
+    ------
+    OutputError
+        Where one is.
+    """
+    named = [Path(given) for given in inputs if isinstance(given, str | os.PathLike)]
+    for output in outputs:
+        for given in named:
+            with making(output):
+                same = output.exists() and given.exists() and output.samefile(given)
+            if same:
+                raise OutputError(f"{output} is an input of the same call ({given}); choose another name")
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from dicomarray.npy import save
 from dicomarray.values import Array, Normalization, Rescale, Statistics, finite_statistics
 
 NORMALIZED = "normalized"
+# Names of other files; a sidecar under one of them would be taken for it.
+_NO_SIDECAR = {".npy", ".npz", ".nii", ".gz", ".dcm", ".ima", ".nrrd", ".mha", ".png", ".html", ".zip"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +182,31 @@ def array_and_sidecar(npy: str | PathLike[str], json: str | PathLike[str] | None
     Raises
     ------
     OutputError
-        Where both have one name.
+        Where both have one name, or one has a name that says that it is something else.
     """
     array_path = Path(npy)
     json_path = array_path.with_suffix(".json") if json is None else Path(json)
     if array_path == json_path:
-        raise OutputError(f"{array_path}: the array and its sidecar need two names")
+        raise OutputError(f"{array_path}: the array and its sidecar need two names: .npy and .json")
+    check_suffix(array_path)
+    if json_path.suffix.lower() in _NO_SIDECAR:
+        raise OutputError(f'{json_path}: "{json_path.suffix}" is no name of a sidecar; name it .json')
     return array_path, json_path
+
+
+def check_suffix(path: Path) -> None:
+    """A NumPy array goes into a file named ``.npy``: programs go by the name, and people too.
+
+    Raises
+    ------
+    OutputError
+        Where it is named otherwise.
+    """
+    if path.suffix.lower() == ".npy":
+        return
+    suffix = "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:])
+    said = f'"{suffix}" is another format' if suffix else "it has no suffix"
+    raise OutputError(
+        f"{path}: {said}; the array is written as NumPy has it, so name it "
+        f"{path.name.removesuffix(suffix) or 'array'}.npy"
+    )

@@ -139,10 +139,32 @@ def test_sidecar_lies_beside_the_array_by_default(volume: Volume, tmp_path: Path
     ]  # fmt: skip
 
 
-def test_saved_under_exactly_the_name_given(volume: Volume, tmp_path: Path) -> None:
-    """np.save's habit of adding .npy does not move the file."""
-    volume.save(tmp_path / "array.bin", tmp_path / "array.txt")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["array.bin", "array.txt"]
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("v.nii.gz", '".nii.gz"'),
+        ("v.nii", '".nii"'),
+        ("v.dcm", '".dcm"'),
+        ("v.npz", '".npz"'),
+        ("v", "no suffix"),
+    ],
+)
+def test_an_array_goes_into_a_file_named_npy_only(
+    volume: Volume, tmp_path: Path, name: str, shown: str
+) -> None:
+    """A program that opens v.nii.gz would fail; the error says the suffix and the name that will do."""
+    with pytest.raises(OutputError, match=shown) as error:
+        volume.save(tmp_path / name, tmp_path / "notes.txt")
+    assert "v.npy" in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sidecar_is_not_named_as_an_image(volume: Volume, tmp_path: Path) -> None:
+    """Capital letters name an array as well, and a sidecar may have any name but that of another format."""
+    volume.save(tmp_path / "V.NPY", tmp_path / "notes.txt")
+    with pytest.raises(OutputError, match="sidecar"):
+        volume.save(tmp_path / "a.npy", tmp_path / "a.nii")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["V.NPY", "notes.txt"]
 
 
 @pytest.mark.parametrize("existing", ["v.npy", "v.json"])

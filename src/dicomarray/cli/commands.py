@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import dicomarray
-from dicomarray.atomic import refuse_existing, refuse_inside
+from dicomarray.atomic import refuse_existing, refuse_inputs, refuse_inside
 from dicomarray.cli.exit_codes import DONE, SOME_FAILED
 from dicomarray.cli.progress import Counter, ImageCounter, SeriesProgress
-from dicomarray.cli.streams import tell
+from dicomarray.cli.streams import show, show_names, tell
 from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.reading.finding.files import by_reason
 from dicomarray.reading.options import READ_NAMES, read_options
@@ -97,14 +97,13 @@ def filter(options: argparse.Namespace) -> int:
         found = filter_catalog(options.input_dicom, conditions, counter, options.index, options.workers)
     if options.format == "files":
         names = rendering.file_list(found.series, b"\0" if options.null else b"\n")
-        sys.stdout.flush()
-        sys.stdout.buffer.write(names)
+        show_names(names)
     else:
-        print(rendering.series_list(found.series, options.format))
+        show(rendering.series_list(found.series, options.format))
     if options.why:
         lines = explanation_lines(found.explanation(options.show_patient))
         # what a program reads stays a list of series
-        print("\n" + "\n".join(lines), file=sys.stdout if options.format == "table" else sys.stderr)
+        tell("\n" + "\n".join(lines), sys.stdout if options.format == "table" else sys.stderr)
     _warn(found.warnings)
     _note(rendering.skipped_lines(by_reason(found.catalog.skipped)))
     _note([f"{len(found.series)} of {len(found.catalog)} series match"])
@@ -128,8 +127,11 @@ def run(options: argparse.Namespace) -> int:
     from dicomarray.cli.parameters import with_parameters
     from dicomarray.conversion.choosing import shown
     from dicomarray.pipeline.options import RUN_NAMES
+    from dicomarray.pipeline.running import refuse_as_output
+    from dicomarray.storage import place_of
     from dicomarray.writing.options import WRITE_NAMES
 
+    refuse_as_output(place_of(options.output_dicom), [options.parameters])
     series = SeriesProgress()
 
     def finished(entry: RunEntry, total: int) -> None:
@@ -169,6 +171,7 @@ def view(options: argparse.Namespace) -> int:
     if output.suffix.lower() not in (".png", ".html"):
         raise OutputError(f"{output}: name a picture (.png) or a page (.html)")
     refuse_existing(output, options.overwrite)
+    refuse_inputs([output], [options.input_npy, options.input_json])
     skipped: tuple[Skipped, ...] = ()
     if options.input_npy is not None:
         volume = load_saved(options.input_npy, options.input_json)
@@ -203,7 +206,7 @@ def demo(options: argparse.Namespace) -> int:
     from dicomarray.demo.tour import tour
 
     for line in tour(Path(options.folder), options.overwrite):
-        print(line, flush=True)
+        tell(line)
     return DONE
 
 

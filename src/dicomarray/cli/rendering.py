@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicomarray.errors import InputError
+from dicomarray.plain_text import in_json, one_line
 from dicomarray.reading.remote import shown_path
 
 if TYPE_CHECKING:  # a command loads what it does, not what others report
@@ -46,9 +47,9 @@ def series_list(found: Sequence[Series], style: str) -> str:
     if style == "json":
         for row, series in zip(rows, found, strict=True):
             row["files"] = [str(_name(path, members)) for path in series.files]
-        return json.dumps(rows, indent=1, ensure_ascii=False)
+        return in_json(json.dumps(rows, indent=1, ensure_ascii=False))
     names = list(rows[0]) if rows else [*COLUMNS, "num_instances", "SeriesInstanceUID", "folder"]
-    cells = [["" if row[name] is None else str(row[name]) for name in names] for row in rows]
+    cells = [["" if row[name] is None else one_line(str(row[name])) for name in names] for row in rows]
     return _csv([names, *cells]) if style == "csv" else _table([names, *cells])
 
 
@@ -97,7 +98,9 @@ def skipped_lines(skipped: Iterable[SkippedGroup]) -> list[str]:
     for group in skipped:
         rest = group.count - len(group.examples)
         more = f" and {rest} more" if rest else ""
-        lines.append(f"skipped {group.count}: {group.reason} ({', '.join(group.examples)}{more})")
+        lines.append(
+            f"skipped {group.count}: {group.reason} ({', '.join(map(one_line, group.examples))}{more})"
+        )
     return lines
 
 

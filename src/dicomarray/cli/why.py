@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dicomarray.plain_text import one_line
 from dicomarray.reading.filtering.explaining import Condition, Explanation, Missed, Reason, Values
 from dicomarray.reading.selection import Seen
 
@@ -72,6 +73,5 @@ def _seen_text(common: Sequence[Seen], distinct: int) -> str:
 def _value_text(seen: Seen) -> str:
     if seen.value is None:
         return "(empty)" if seen.present else "(absent)"
-    # a file's text could hold line breaks and control characters, which would forge lines
-    text = "".join(c if c.isprintable() else " " for c in seen.value)
+    text = one_line(seen.value)  # else a line break in a file's text would forge a line
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicomarray.errors import ChoiceError, InputError, UsageError
+from dicomarray.plain_text import one_line
 from dicomarray.reading.catalogs.catalog import Catalog, Progress, scan
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.remote import shown_path
@@ -189,7 +190,7 @@ def matching_series(
 def series_line(series: Series) -> str:
     """A series in a list of choices."""
     description = series.attributes.get("SeriesDescription", "")
-    return f"{series.title}: {len(series.instances)} instances, {description or 'no description'}"
+    return one_line(f"{series.title}: {len(series.instances)} instances, {description or 'no description'}")
 
 
 def _nothing_found(path: Inputs, uid: str | None, catalog: Catalog) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from dicomarray import sidecar
-from dicomarray.atomic import making, new_files, refuse_existing, refuse_inside
+from dicomarray.atomic import making, new_files, refuse_existing, refuse_inputs, refuse_inside
 from dicomarray.conversion.choosing import (
     Inputs,
     choose_series,
@@ -155,9 +155,12 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     for root in input_dicom:
         for output in (npy, json):
             refuse_inside(output, root)
+    read = [*input_dicom, config]
+    refuse_inputs((npy, json), read)
 
     def write(stack: Stack, npy: Path, json: Path) -> _Written:
         paths = array_and_sidecar(npy, json)
+        refuse_inputs(paths, read)
         if changes_grid(stack.geometry, checked):
             made = assemble(stack, checked, workers, pixel_progress)
             made = made if bounds is None else made.normalize(bounds.lower, bounds.upper)
@@ -197,12 +200,13 @@ def names_folder(path: PathLike) -> bool:
 def _outputs(output_npy: PathLike, output_json: PathLike | None) -> tuple[Path, Path]:
     npy = local_path(output_npy)
     if output_json is None:
-        return npy, npy if names_folder(output_npy) else npy.with_suffix(".json")
+        return (npy, npy) if names_folder(output_npy) else array_and_sidecar(npy)
     if names_folder(output_npy) != names_folder(output_json):
         raise UsageError(
             f"{output_npy} and {output_json}: name two files for one volume, or two folders for all volumes"
         )
-    return npy, local_path(output_json)
+    json = local_path(output_json)
+    return (npy, json) if names_folder(output_npy) else array_and_sidecar(npy, json)
 
 
 def _save_all(

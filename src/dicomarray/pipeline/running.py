@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Unpack
 
-from dicomarray.atomic import making, refuse_inside
+from dicomarray.atomic import making, refuse_inputs, refuse_inside
 from dicomarray.conversion.choosing import Inputs, searched
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.pipeline import ledger
@@ -24,6 +24,7 @@ from dicomarray.pipeline.functions import Function, check_call, load_parameters,
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.pipeline.options import RunKeywords, RunOptions, run_options
 from dicomarray.pipeline.packed import Packed
+from dicomarray.pipeline.page import FILE_NAME as PAGE_NAME
 from dicomarray.pipeline.page import put_aside, write_report
 from dicomarray.pipeline.remote import (
     check_urls,
@@ -110,6 +111,7 @@ def run(
     check_call(called, task.parameters)
     check_memory_limit(task)
     _check_output(output, roots, chosen, writing)
+    refuse_as_output(output, [*roots, config, chosen.index, chosen.parameters])
     selection_of(config)  # a mistake in it comes before the scan
     with working_folder(output) as folder, _scratch() as scratch:
         search = Search(task.roots, chosen.index, config, chosen.per, folder)
@@ -121,6 +123,12 @@ def run(
             _check_output(output, roots, chosen, writing)
             report = _run(jobs, replace(task, destination=sent_to(output)), called, chosen, finished)
             return replace(report, skipped=skipped)
+
+
+def refuse_as_output(output: Place, inputs: Iterable[object]) -> None:
+    """Raise OutputError where what a run reads is a file that it would write, its ledger or its page."""
+    if isinstance(output, Path):
+        refuse_inputs((output / ledger.FILE_NAME, output / PAGE_NAME), inputs)
 
 
 def _scratch() -> TemporaryDirectory[str]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Unpack
 
 from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
+from dicomarray.plain_text import one_line
 from dicomarray.reading.elements.names import check_name
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import frames_of
@@ -45,7 +46,7 @@ class Series:
     def title(self) -> str:
         """Modality, number and UID: enough to tell series apart without naming anybody."""
         modality, number = self.attributes.get("Modality"), self.attributes.get("SeriesNumber")
-        return f"{modality or '?'} {'-' if number is None else number} {self.uid or '(no UID)'}"
+        return one_line(f"{modality or '?'} {'-' if number is None else number} {self.uid or '(no UID)'}")
 
     @property
     def is_image(self) -> bool:
@@ -153,7 +154,7 @@ class Series:
 
 def volume_lines(stacks: Sequence[Stack]) -> list[str]:
     """A list of choices, a line each."""
-    return [f"  {index}: {stack.label}" for index, stack in enumerate(stacks)]
+    return [f"  {index}: {one_line(stack.label)}" for index, stack in enumerate(stacks)]
 
 
 class _CommonAttributes(Mapping[str, Value]):
