@@ -51,7 +51,8 @@ PIXELS = (
 ACQUISITION = (
     "TemporalPositionIdentifier", "NumberOfTemporalPositions", "TriggerTime", "EchoTime", "EchoNumbers",
     "InversionTime", "FlipAngle", "RepetitionTime", "DiffusionBValue", "DiffusionGradientOrientation",
-    "KVP", "ConvolutionKernel", "ContrastBolusAgent", "MagneticFieldStrength", "SequenceName",
+    "DiffusionDirectionality", "KVP", "ConvolutionKernel", "ContrastBolusAgent", "MagneticFieldStrength",
+    "SequenceName",
 )  # fmt: skip
 DEFAULT_KEYWORDS = frozenset(IDENTITY + GEOMETRY + PIXELS + ACQUISITION)
 

@@ -10,10 +10,10 @@ from dicomarray.geometry import Plane
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame, may_be_multiframe
 from dicomarray.reading.headers.header import Header
-from dicomarray.reading.stacks.kinds import Kind, split_by_kind, split_side_by_side
+from dicomarray.reading.stacks.kinds import Kind, split_by_kind
 from dicomarray.reading.stacks.motion import split_by_motion, split_by_place
 from dicomarray.reading.stacks.repetitions import arrange
-from dicomarray.reading.stacks.stacking import by_position, loops_of
+from dicomarray.reading.stacks.stacking import by_position, loops_of, split_same_places
 from dicomarray.values import Rescale
 
 
@@ -88,11 +88,7 @@ def _count(kind: Kind, frames: list[Frame]) -> int:
         return sum(_count(kind, members) for members in moved)
     positions = by_position(frames)
     if max(map(len, positions)) > 1:
-        parts = [
-            (part, members)
-            for part, same in split_by_kind(frames)
-            for members in split_side_by_side(by_position(same))
-        ]
+        parts = split_same_places(kind, positions)
         if len(parts) > 1:
             return sum(_count(*part) for part in parts)
     repetitions = arrange(positions, split=True)

@@ -27,6 +27,7 @@ from dicomarray.reading.elements.values import Value
 from dicomarray.reading.headers.header import GREATEST_NUMBER
 from dicomarray.reading.selection.dates import MINUTE, SECOND, Interval, parse_recorded
 from dicomarray.reading.selection.rows import ABSENT, Rows
+from dicomarray.reading.stacks import traces
 from dicomarray.reading.stacks.kinds import TELLING
 from dicomarray.reading.stacks.telling import ATTRIBUTES, VENDOR_B_VALUES
 
@@ -53,7 +54,7 @@ _VOLUMES = _PLACES | {
     "PixelSpacing", "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Manufacturer", "StackID",
     "ConcatenationUID", "ConcatenationFrameOffsetNumber", "DimensionIndexValues", "NumberOfFrames",
     "AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime", *TELLING, *ATTRIBUTES,
-    *VENDOR_B_VALUES,
+    *VENDOR_B_VALUES, *traces.TELLING,
 }  # fmt: skip
 
 

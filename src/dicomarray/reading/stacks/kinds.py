@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.frames.multiframe import UNITS_CODE
 from dicomarray.reading.headers.attributes import may_differ, shared_by
+from dicomarray.reading.stacks import image_kinds
 from dicomarray.reading.stacks.grouping import first_fit
 from dicomarray.volume import NORMALIZED
 
@@ -31,36 +31,26 @@ _DIGITS = 9
 # is a scan that follows the patient's motion.
 SIDE_BY_SIDE = 0.1
 
-# Image Type value 3 and later, and Complex Image Component: what a pixel is (PS3.3 C.8.13.3.1.1; vendors
-# write the letter alone, or the sequence's name behind it).
-_COMPONENTS = {
-    "M": "magnitude", "MAG": "magnitude", "MAGNITUDE": "magnitude", "M_FFE": "magnitude",
-    "M_SE": "magnitude", "M_IR": "magnitude",
-    "P": "phase", "PHASE": "phase", "PHASE MAP": "phase", "PHASE_MAP": "phase", "P_FFE": "phase",
-    "P_SE": "phase", "VELOCITY": "phase", "VELOCITY MAP": "phase", "VELOCITY_MAP": "phase",
-    "R": "real", "REAL": "real", "R_FFE": "real", "R_SE": "real", "R_IR": "real",
-    "I": "imaginary", "IMAGINARY": "imaginary", "I_FFE": "imaginary", "I_SE": "imaginary",
-    "I_IR": "imaginary",
-}  # fmt: skip
-# GE's private code of the same, (0043,GEMS_PARM_01,2F).
-GE_IMAGE_COMPONENT = "(0043,GEMS_PARM_01,2F)"
 # The attributes that `kind_of` asks for.
 TELLING = frozenset((
-    "ImageType", "FrameType", "EchoTime", "EffectiveEchoTime", "EchoNumbers", "SamplesPerPixel",
-    "ComplexImageComponent", GE_IMAGE_COMPONENT, "ProtocolName", "ReferencedSegmentNumber", "SeriesNumber",
-    "Modality", "StudyInstanceUID", "RescaleType", "Units", "DoseUnits", "DoseType",
+    *image_kinds.OF_KINDS, "EchoTime", "EffectiveEchoTime", "EchoNumbers", "SamplesPerPixel", "ProtocolName",
+    "ReferencedSegmentNumber", "SeriesNumber", "Modality", "StudyInstanceUID", "RescaleType", "Units",
+    "DoseUnits", "DoseType",
 ))  # fmt: skip
 _TELLING = TELLING | {UNITS_CODE}
 # Rescale Types that say nothing (PS3.3 C.11.1.1.2; the second is Philips' word).
 _UNSPECIFIED = ("US", NORMALIZED)
 # What is asked for and can be done without: where it is no number, it is as if it were absent.
 _DISPENSABLE = ("EchoTime", "EffectiveEchoTime", "SliceThickness", "SpacingBetweenSlices")
-_GE_COMPONENTS = {0: "magnitude", 1: "phase", 2: "real", 3: "imaginary"}
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What frames of one volume have in common, beside their orientation."""
+    """What frames of one volume have in common, beside their orientation.
+
+    ``shows`` are quantities of the closed list of `image_kinds`; ``words`` are other words of Image Type that
+    tell the volume from others at the same places.
+    """
 
     multiframe: bool
     mosaic: bool
@@ -72,6 +62,7 @@ class Kind:
     derived: bool
     localizer: bool
     component: str
+    shows: tuple[str, ...]
     echo_number: object
     echo_time: object
     protocol: object
@@ -80,6 +71,7 @@ class Kind:
     modality: object
     study: object
     quantity: tuple[object, ...]
+    words: tuple[str, ...] = ()
 
     def differences(self, other: Kind) -> dict[str, tuple[object, object]]:
         """Names of what differs, with both values."""
@@ -90,7 +82,7 @@ class Kind:
 def kind_of(frame: Frame) -> Kind:
     """What a frame's attributes say that it is."""
     get = frame.attributes.get
-    image_type = _image_type(frame)
+    words = image_kinds.type_words(frame.attributes)
     return Kind(
         multiframe=frame.of_multiframe,
         mosaic=frame.tile is not None,
@@ -99,9 +91,10 @@ def kind_of(frame: Frame) -> Kind:
         columns=frame.columns,
         colour=get("SamplesPerPixel") not in (1, None),
         pixel_spacing=frame.plane.pixel_spacing if frame.plane else (0.0, 0.0),
-        derived="DERIVED" in image_type,
-        localizer="LOCALIZER" in image_type,
-        component=component_of(frame),
+        derived="DERIVED" in words,
+        localizer="LOCALIZER" in words,
+        component=image_kinds.component_of(frame.attributes),
+        shows=tuple(name for name in image_kinds.quantities_of(frame.attributes) if name != "trace"),
         echo_number=get("EchoNumbers"),
         echo_time=_echo_time(frame),
         protocol=get("ProtocolName"),
@@ -155,28 +148,6 @@ def _known_kind(frame: Frame, known: dict[Hashable, Kind]) -> Kind:
     spacing = frame.plane.pixel_spacing if frame.plane else None
     key = common, spacing, frame.rows, frame.columns, frame.of_multiframe, frame.tile is None
     return known.get(key) or known.setdefault(key, kind_of(frame))
-
-
-def component_of(frame: Frame) -> str:
-    """magnitude, phase, real, imaginary, another type's own word, or "" where nothing tells."""
-    complex_component = frame.attributes.get("ComplexImageComponent")
-    if complex_component in ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY"):
-        return str(complex_component).lower()
-    ge = frame.attributes.get(GE_IMAGE_COMPONENT)
-    if isinstance(ge, int) and ge in _GE_COMPONENTS:
-        return _GE_COMPONENTS[ge]
-    words = _image_type(frame)[2:]
-    return next((_COMPONENTS[word] for word in words if word in _COMPONENTS), "")
-
-
-def _image_type(frame: Frame) -> tuple[str, ...]:
-    value = frame.attributes.get("FrameType") or frame.attributes.get("ImageType") or ()
-    return _upper_words(value if isinstance(value, tuple) else (value,))
-
-
-@lru_cache(maxsize=256)
-def _upper_words(values: tuple[Hashable, ...]) -> tuple[str, ...]:
-    return tuple(str(value or "").upper() for value in values)
 
 
 def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:

@@ -27,8 +27,13 @@ from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.header import HeaderReader
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.stacks.copies import drop_copies, drop_identical, some
-from dicomarray.reading.stacks.kinds import (
+from dicomarray.reading.stacks.image_kinds import (
+    GE_DIFFUSION_IMAGE,
     GE_IMAGE_COMPONENT,
+    PHILIPS_DIRECTION,
+    SIEMENS_DIRECTIONALITY,
+)
+from dicomarray.reading.stacks.kinds import (
     Kind,
     split_by_kind,
     split_side_by_side,
@@ -40,11 +45,14 @@ from dicomarray.reading.stacks.motion import moved_note, split_by_motion, split_
 from dicomarray.reading.stacks.repetitions import Repetitions, arrange
 from dicomarray.reading.stacks.telling import (
     FURTHER_READ,
+    GE_GRADIENT,
     PHILIPS,
     VENDOR_B_VALUES,
     time_index,
     vendor_of,
 )
+from dicomarray.reading.stacks.traces import TRACE, split_traces
+from dicomarray.reading.stacks.words import split_by_words
 
 DEFAULTS = ReadOptions()
 # Without a neighbour and without Slice Thickness nothing tells how thick a lone slice is, in mm.
@@ -86,7 +94,8 @@ class Stack:
             parts.append(plane_name(self.geometry))
         if self.kind.echo_number is not None:
             parts.append(f"echo {self.kind.echo_number}")
-        parts += [word for word in (self.kind.component, "derived" * self.kind.derived) if word]
+        what = (self.kind.component, *self.kind.shows, *self.kind.words, "derived" * self.kind.derived)
+        parts += [word for word in what if word]
         return ", ".join(parts)
 
 
@@ -109,7 +118,7 @@ def stack_frames(
     warnings = notes + warnings + missing_parts(ordered, options) + unusable_values(ordered)
     stacks: list[Stack] = []
     for kind, members in split_by_kind(ordered):
-        stacks += _stacks(kind, members, options, warnings, told_apart=True)
+        stacks += _stacks(kind, members, options, warnings)
     return stacks
 
 
@@ -148,33 +157,23 @@ def _stacks(
     frames: list[Frame],
     options: ReadOptions,
     warnings: tuple[str, ...],
-    told_apart: bool = False,
+    known: bool = False,
 ) -> list[Stack]:
     """The volume that frames of one kind form; more of them for repetitions that are not complete.
 
-    ``told_apart`` are frames that `split_by_kind` left together: without new attributes it would again.
+    ``known`` are frames of which everything was read that can tell kinds.
     """
     if not kind.placed:
         return [_without_place(kind, loop, warnings) for loop in loops_of(frames)]
     moved = split_by_motion(frames)
     if len(moved) > 1:
         warnings += (moved_note(len(moved)),)
-        return [stack for members in moved for stack in _stacks(kind, members, options, warnings)]
+        return [stack for members in moved for stack in _stacks(kind, members, options, warnings, known)]
     positions = by_position(frames)
     if max(map(len, positions)) > 1:
-        knowing = _Knowing(_private_names)
-        known = {id(frame): knowing(frame) for frame in frames}
-        told_apart = told_apart and all(known[id(frame)] is frame for frame in frames)
-        frames = [known[id(frame)] for frame in frames]
-        positions = [[known[id(frame)] for frame in members] for members in positions]
-        kinds = [(kind, frames)] if told_apart else split_by_kind(frames)
-        parts = [
-            (part, members)
-            for part, same in kinds
-            for members in split_side_by_side(positions if len(kinds) == 1 else by_position(same))
-        ]
-        if len(parts) > 1:
-            return [stack for part in parts for stack in _stacks(*part, options, warnings)]
+        parts = [] if known else _looked_closer(frames)
+        if parts or len(parts := split_same_places(kind, positions)) > 1:
+            return [stack for part in parts for stack in _stacks(*part, options, warnings, known=True)]
         positions, notes = drop_identical(positions)
         warnings += notes
     look_closer = _Knowing(_further_names)
@@ -186,7 +185,32 @@ def _stacks(
     stacks = [_stack(kind, there, options, warnings) for there in by_place]
     keep = replace(options, missing="keep")
     unfinished = [] if options.incomplete == "drop" else repetitions.leftover
-    return stacks + [stack for group in unfinished for stack in _stacks(kind, group, keep, warnings)]
+    return stacks + [
+        stack for group in unfinished for stack in _stacks(kind, group, keep, warnings, known=True)
+    ]
+
+
+def _looked_closer(frames: list[Frame]) -> list[tuple[Kind, list[Frame]]]:
+    """Frames by kinds that only private attributes may tell; none where there is nothing to read."""
+    knowing = _Knowing(_private_names)
+    known = [knowing(frame) for frame in frames]
+    unchanged = all(after is before for after, before in zip(known, frames, strict=True))
+    return [] if unchanged else split_by_kind(known)
+
+
+def split_same_places(kind: Kind, positions: Sequence[Sequence[Frame]]) -> list[tuple[Kind, list[Frame]]]:
+    """Frames of one kind that share places -> those that can be repetitions, each with what it is.
+
+    Nothing is read, and the parts may fall into more parts.
+    """
+    frames = sorted((frame for members in positions for frame in members), key=lambda frame: frame.order)
+    traces = split_traces(frames)
+    if len(traces) > 1:
+        return [(replace(kind, shows=(*kind.shows, TRACE)) if t else kind, part) for t, part in traces]
+    by_words = split_by_words(positions)
+    if len(by_words) > 1:
+        return [(replace(kind, words=(*kind.words, *words)), members) for words, members in by_words]
+    return [(kind, members) for members in split_side_by_side(positions)]
 
 
 def _may_split(positions: Sequence[Sequence[Frame]], options: ReadOptions) -> bool:
@@ -284,12 +308,12 @@ def _private_names(frame: Frame) -> tuple[str, ...]:
     known = frame.attributes
     if frame.of_multiframe or known.get("Modality") != "MR":
         return ()
-    names: tuple[str, ...] = () if "DiffusionBValue" in known else VENDOR_B_VALUES
+    names = () if "DiffusionBValue" in known else (*VENDOR_B_VALUES, SIEMENS_DIRECTIONALITY)
     vendor = vendor_of(frame)
     if vendor.startswith("GE"):
-        names = (*names, GE_IMAGE_COMPONENT)
+        names = (*names, GE_IMAGE_COMPONENT, GE_DIFFUSION_IMAGE, *GE_GRADIENT)
     elif not vendor or vendor.startswith("PHILIPS"):
-        names = (*names, *PHILIPS)
+        names = (*names, PHILIPS_DIRECTION, *PHILIPS)
     return tuple(name for name in names if name not in known)
 
 

@@ -25,12 +25,8 @@ _PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER, _PHILIPS_LABEL = (
 _PHILIPS_PHASE = "(2001,Philips Imaging DD 001,08)"
 # Numbers the volumes of a diffusion scan in the order of acquisition, since software 5.6.
 _PHILIPS_VOLUME = "(2005,Philips MR Imaging DD 006,96)"
-_PHILIPS_DIFFUSION = (
-    _PHILIPS_VOLUME,
-    _PHILIPS_B_NUMBER,
-    _PHILIPS_GRADIENT_NUMBER,
-    *(f"(2005,Philips MR Imaging DD 001,{element})" for element in ("B0", "B1", "B2")),
-)
+PHILIPS_GRADIENT = tuple(f"(2005,Philips MR Imaging DD 001,{element})" for element in ("B0", "B1", "B2"))
+_PHILIPS_DIFFUSION = (_PHILIPS_VOLUME, _PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER, *PHILIPS_GRADIENT)
 PHILIPS = (*_PHILIPS_DIFFUSION, _PHILIPS_PHASE, _PHILIPS_LABEL)
 # Their order, where the instance numbers have none.
 PHILIPS_ORDER = (
@@ -75,15 +71,9 @@ FURTHER_SCANNED = (
 )
 # ... and the others are read where nothing else tells: Canon's comments and the vendors' own elements have
 # the direction of a diffusion gradient.
-FURTHER_READ = (
-    "FrameReferenceTime",
-    "ContentTime",
-    "ImageComments",
-    "(0019,SIEMENS MR HEADER,0E)",
-    "(0019,GEMS_ACQU_01,BB)",
-    "(0019,GEMS_ACQU_01,BC)",
-    "(0019,GEMS_ACQU_01,BD)",
-)
+SIEMENS_GRADIENT = "(0019,SIEMENS MR HEADER,0E)"
+GE_GRADIENT = tuple(f"(0019,GEMS_ACQU_01,{element})" for element in ("BB", "BC", "BD"))
+FURTHER_READ = ("FrameReferenceTime", "ContentTime", "ImageComments", SIEMENS_GRADIENT, *GE_GRADIENT)
 FURTHER = (*FURTHER_SCANNED, *FURTHER_READ)
 # What tells repetitions apart: an attribute by its name, a component of DimensionIndexValues by its place.
 Teller = str | int

@@ -41,10 +41,6 @@ def volumes(folder: Path) -> list[Volume]:
         ("ConvolutionKernel", ("B30f", "B45f", "B60f")),
         ("RepetitionTime", (500, 1000, 2000)),
         ("ImageComments", ("b=0", "b=1500(1,0,0)", "b=1500(0,1,0)")),
-        (
-            "ImageType",
-            (["DERIVED", "PRIMARY", "A"], ["DERIVED", "PRIMARY", "B"], ["DERIVED", "PRIMARY", "C"]),
-        ),
     ],
 )
 def test_an_attribute_goes_before_numbers(tmp_path: Path, keyword: str, values: tuple[Any, ...]) -> None:

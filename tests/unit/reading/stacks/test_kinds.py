@@ -18,7 +18,8 @@ from dicomarray import Volume, scan
 from dicomarray.errors import GeometryError
 from dicomarray.reading.frames.frame import Frame, frames_of
 from dicomarray.reading.headers.header import Header
-from dicomarray.reading.stacks.kinds import GE_IMAGE_COMPONENT, component_of, kind_of, unusable_values
+from dicomarray.reading.stacks.image_kinds import GE_IMAGE_COMPONENT, component_of
+from dicomarray.reading.stacks.kinds import kind_of, unusable_values
 from synthetic import write_repetitions
 
 SHAPE = (2, 3, 5, 6)  # kinds, slices, rows, columns
@@ -280,7 +281,7 @@ def frame(**attributes: Any) -> Frame:
 )
 def test_component_by_the_vendors_words(attributes: dict[str, Any], component: str) -> None:
     """Complex Image Component first, then GE's code, then Image Type from its third value on."""
-    assert component_of(frame(**attributes)) == component
+    assert component_of(frame(**attributes).attributes) == component
 
 
 def test_differences_are_named() -> None:
@@ -303,7 +304,7 @@ def test_labels_tell_the_choices_apart(tmp_path: Path) -> None:
     assert labels == [
         "3 x 5 x 6, axial, echo 1, magnitude",
         "3 x 5 x 6, axial, echo 2, phase",
-        "3 x 5 x 6, axial, magnitude, derived",
+        "3 x 5 x 6, axial, magnitude, adc, derived",
     ]
 
 
