@@ -316,10 +316,15 @@ def duplicate_position(folder: Path) -> Faulty:
 
 
 def identical_duplicate(folder: Path) -> Faulty:
-    """The third slice is there twice, pixels alike: ``expected`` has it once, five slices in all."""
+    """The third slice was sent twice, with another UID: ``expected`` has it once, five slices in all."""
     array, places = stored_values(), np.array([0, 1, 2, 2, 3, 4]) * SPACING_MM
     array[3] = array[2]
-    files = write_series(folder, array, each=[{"ImagePositionPatient": _at(place)} for place in places])
+    numbers = (1, 2, 3, 3, 4, 5)
+    each = [
+        {"ImagePositionPatient": _at(place), "InstanceNumber": number}
+        for place, number in zip(places, numbers, strict=True)
+    ]
+    files = write_series(folder, array, each=each)
     kept = [0, 1, 2, 4, 5]
     return Faulty(folder, files, _hu(array[kept]), places[kept])
 

@@ -1,99 +1,230 @@
-"""Images that are there twice: left out, with a warning."""
+"""Images that are there twice: the second is left out, with a warning.
+
+A copy agrees with another image in place, kind, rescale and decoded pixels, and says that it is the same
+image: by its SOP Instance UID and frame number, or by its Instance Number, where all that tells when and how
+it was acquired agrees too.  Nothing else is left out.  Headers are asked first; pixels are decoded only where
+these leave a copy possible.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from dicomarray.errors import InputError
+from dicomarray.geometry import ORIENTATION_TOLERANCE, Matrix, same_position_tolerance
+from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame, read_images
-from dicomarray.reading.remote import whole
-from dicomarray.reading.stacks.numbering import ACQUIRED
-from dicomarray.reading.stacks.telling import repetition_values
+from dicomarray.reading.stacks import image_kinds
+from dicomarray.reading.stacks.kinds import kind_of
+from dicomarray.reading.stacks.telling import ATTRIBUTES, FURTHER_READ, PHILIPS, VENDOR_B_VALUES
+from dicomarray.values import Array
+
+# When and how an image was acquired, as far as a scan reads it, ...
+_ACQUIRED = (
+    "AcquisitionNumber", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime",
+    "FrameAcquisitionDateTime", "FrameReferenceDateTime", *ATTRIBUTES,
+)  # fmt: skip
+# ... and what is read only of images that may be copies: the b-value and gradient of every vendor among it.
+_ACQUIRED_FURTHER = ("ContentDate", "ContentTime", *FURTHER_READ, *VENDOR_B_VALUES, *PHILIPS)
+_RESCALE = ("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "DoseGridScaling")
+_RESCALE_FURTHER = ("RealWorldValueMappingSequence",)
+COPY_NAMES = (*_ACQUIRED_FURTHER, *_RESCALE_FURTHER, *image_kinds.ATTRIBUTES)
+# So many images of one instance are decoded at a time.
+_DECODED_TOGETHER = 32
+# Nothing; no value of an attribute is so.
+_UNKNOWN = object()
 
 
-def drop_copies(frames: Sequence[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
-    """Without second copies of the same instance: same SOP Instance UID, same bytes.
+def drop_copies(
+    frames: Sequence[Frame], look_closer: Callable[[Frame], Frame]
+) -> tuple[list[Frame], tuple[str, ...]]:
+    """The frames without second copies, in their order, and warnings that name what was left out.
 
-    Different files that claim one UID (careless de-identification) are all kept: their places tell
-    them apart, or the policy for duplicates applies.
+    Which of two copies stays depends on what they say, not on where they were found; only files that say
+    exactly the same are chosen by their path.  ``look_closer`` gives a frame the attributes `COPY_NAMES`.
+
+    Raises
+    ------
+    PixelError
+        Where an image that may be a copy cannot be decoded.
     """
-    first: dict[Hashable, Frame] = {}
-    kept, dropped, shared = [], [], []
-    for frame in frames:
-        uid = frame.header.text("SOPInstanceUID")
-        known = first.setdefault((uid, frame.index), frame) if uid else frame
-        if known is frame:
-            kept.append(frame)
-        elif _digest(known) == _digest(frame):
-            dropped.append(frame.header.path.name)
+    suspects = [frame for group in possible_copies(frames) for frame in group]
+    identities = _identities(suspects, {id(frame): look_closer(frame) for frame in suspects})
+    shared = Counter(identity for known in identities.values() for identity in known)
+    alike = [f for f in suspects if any(shared[identity] > 1 for identity in identities[id(f)])]
+    pixels = dict(zip(map(id, alike), pixel_digests(alike), strict=True))
+    kept: set[Hashable] = set()
+    dropped: set[int] = set()
+    for frame in sorted(alike, key=_rank):
+        images = {(identity, pixels[id(frame)]) for identity in identities[id(frame)]}
+        if kept.isdisjoint(images):
+            kept |= images
         else:
-            kept.append(frame)
-            shared.append(frame.header.path.name)
-    warnings = []
-    if dropped:
-        warnings.append(f"{len(dropped)} identical copies left out: {some(sorted(set(dropped)))}")
-    if shared:
-        warnings.append(f"SOPInstanceUID is not unique: other files have that of {some(sorted(set(shared)))}")
-    return kept, tuple(warnings)
+            dropped.add(id(frame))
+    left = [frame for frame in frames if id(frame) not in dropped]
+    return left, _told([frame for frame in frames if id(frame) in dropped], left)
 
 
-def _digest(frame: Frame) -> bytes:
+def possible_copies(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Images that may be copies of each other, by the attributes at hand; each image once.
+
+    Only their pixels, and attributes that a scan does not read, could tell.
+    """
+    named = Counter(name for frame in frames for name in _names(frame) if name is not None)
+    several = [f for f in frames if any(named[name] > 1 for name in _names(f) if name is not None)]
+    identities = _identities(several, {id(frame): frame for frame in several})
+    groups: dict[Hashable, list[Frame]] = {}
+    of_frame: dict[int, list[Frame]] = {}
+    for frame in several:
+        joined = {id(groups[i]): groups[i] for i in identities[id(frame)] if i in groups}
+        group = [*(member for others in joined.values() for member in others), frame]
+        for member in group:
+            of_frame[id(member)] = group
+            groups.update(dict.fromkeys(identities[id(member)], group))
+    found = {id(group): group for group in of_frame.values()}
+    return [group for group in found.values() if len(group) > 1]
+
+
+def pixel_digests(frames: Iterable[Frame]) -> list[bytes]:
+    """For each frame what its decoded pixels are, whatever type and transfer syntax they are stored in."""
+    several = list(frames)
+    by_file: dict[int, list[Frame]] = {}
+    for frame in several:
+        by_file.setdefault(id(frame.header), []).append(frame)
+    found: dict[int, bytes] = {}
+    for members in by_file.values():
+        most = len(members) if members[0].tile else _DECODED_TOGETHER  # tiles are cut from one picture
+        for start in range(0, len(members), most):
+            together = members[start : start + most]
+            for frame, image in zip(together, read_images(together), strict=True):
+                found[id(frame)] = _digest(image)
+    return [found[id(frame)] for frame in several]
+
+
+def _digest(image: Array) -> bytes:
     import hashlib  # only here: it takes as long to load as many images
 
-    path = frame.header.path
-    try:
-        with whole([frame.header]), path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror}; it was there when it was scanned"
-        ) from error
+    values = np.ascontiguousarray(image, np.float64 if image.dtype.kind == "f" else np.int64)
+    return hashlib.sha256(f"{image.shape}{values.dtype}".encode() + values.tobytes()).digest()
 
 
-def drop_identical(positions: list[list[Frame]]) -> tuple[list[list[Frame]], tuple[str, ...]]:
-    """Without images that are the same, voxel by voxel, as another one at their position.
+def _names(frame: Frame) -> tuple[Hashable, Hashable]:
+    """Which image of its instance, and of its series, a frame says that it is; None where it does not."""
+    uid, number = frame.header.text("SOPInstanceUID"), frame.header.instance_number
+    return uid and (uid, frame.index), None if number is None else frame.order[:2]
 
-    Where there are as many at every position, they are no copies unless all of them are: an empty slice is
-    alike at every time.  So none is dropped where only images of one value have others like them.
+
+def _identities(frames: Sequence[Frame], known: Mapping[int, Frame]) -> dict[int, list[Hashable]]:
+    """By the id of each frame: under what each image is one with others, but for pixels.
+
+    ``known`` has, by the id of each frame, the frame with as many attributes as there are.  An image whose
+    place nothing tells is known by its UID only.
     """
-    uneven = len(set(map(len, positions))) > 1
-    if not uneven and len(_different(positions[0])) == len(positions[0]):
-        return positions, ()
-    kept = [_different(frames) for frames in positions]
-    if not uneven and len(set(map(len, kept))) > 1:
-        return positions, ()
-    there = {id(frame) for frames in kept for frame in frames}
-    dropped = [frame for frames in positions for frame in frames if id(frame) not in there]
-    if all(_is_empty(frame) for frame in dropped):
-        return positions, ()
-    names = [frame.header.path.name for frame in dropped]
-    return kept, (f"{len(names)} images that repeat another one exactly left out: {some(names)}",)
+    places = _places(frames)
+    found: dict[int, list[Hashable]] = {}
+    for frame, place in zip(frames, places, strict=True):
+        knowing = known[id(frame)]
+        by_uid, by_number = _names(frame)
+        alike = (place, *_appearance(knowing))
+        identities: list[Hashable] = [] if by_uid is None else [("uid", by_uid, alike)]
+        if by_number is not None and place is not None:
+            identities.append(("number", by_number, alike, _acquisition(knowing)))
+        found[id(frame)] = identities
+    return found
 
 
-def _different(frames: Sequence[Frame]) -> list[Frame]:
-    """The first of each set of equal images; pixels are read where nothing else tells images apart."""
-    told = [(repetition_values(frame), tuple(map(frame.attributes.get, ACQUIRED))) for frame in frames]
-    alike = {values for values, count in Counter(told).items() if count > 1}
-    images: dict[Hashable, Frame] = {}
-    for values, frame in zip(told, frames, strict=True):
-        images.setdefault((values, _image_digest(frame) if values in alike else None), frame)
-    return list(images.values())
+def _appearance(frame: Frame) -> tuple[Hashable, ...]:
+    """Kind, and what makes values and colours of stored pixels."""
+    get = frame.attributes.get
+    colours = get("SamplesPerPixel") not in (1, None)  # that a codec may keep in other terms
+    return (
+        kind_of(frame),
+        image_kinds.type_words(frame.attributes),
+        None if colours else _plain(get("PhotometricInterpretation")),
+        *(_plain(get(keyword)) for keyword in (*_RESCALE, *_RESCALE_FURTHER)),
+    )
 
 
-def _image_digest(frame: Frame) -> Hashable:
-    import hashlib
-
-    pixels = np.ascontiguousarray(read_images([frame]))
-    return (hashlib.sha256(pixels.tobytes()).digest(), frame.rescale)
+def _acquisition(frame: Frame) -> tuple[Hashable, ...]:
+    """When and how; what is absent in one image and not in the other differs."""
+    return tuple(_moment(frame, keyword) for keyword in (*_ACQUIRED, *_ACQUIRED_FURTHER))
 
 
-def _is_empty(frame: Frame) -> bool:
-    """Whether all values of an image are the same."""
-    pixels = read_images([frame])
-    return bool(np.all(pixels == pixels.flat[0]))
+def _moment(frame: Frame, keyword: str) -> Hashable:
+    value = frame.attributes.get(keyword)
+    if isinstance(value, str) and keyword.endswith("Time") and "." in value:
+        return value.rstrip("0").rstrip(".")  # 100000.5 and 100000.500000 are one moment
+    return _plain(value)
+
+
+def _plain(value: Value) -> Hashable:
+    return value if value is None or isinstance(value, str | int | float) else repr(value)
+
+
+def _places(frames: Sequence[Frame]) -> list[Hashable]:
+    """A number for each place; frames at one place, in one orientation, share it; None without a place."""
+    placed = [(index, frame.plane) for index, frame in enumerate(frames) if frame.plane is not None]
+    found: list[Hashable] = [None] * len(frames)
+    if placed:
+        positions = np.array([plane.position for _, plane in placed])
+        orientations = np.array([plane.orientation for _, plane in placed])
+        tolerance = min(same_position_tolerance(plane.pixel_spacing) for _, plane in placed)
+        parts = zip(*_steps(positions, tolerance), *_steps(orientations, ORIENTATION_TOLERANCE), strict=True)
+        for (index, _), place in zip(placed, parts, strict=True):
+            found[index] = place
+    return found
+
+
+def _steps(values: Matrix, tolerance: float) -> list[list[int]]:
+    """For each column which of its values are one: in steps of no more than the tolerance."""
+    found = []
+    for column in values.T:
+        order = np.argsort(column, kind="stable")
+        step = np.empty(len(column), np.intp)
+        step[order] = np.concatenate([[0], np.cumsum(np.diff(column[order]) > tolerance)])
+        found.append(step.tolist())
+    return found
+
+
+def _rank(frame: Frame) -> tuple[Hashable, ...]:
+    """Which of several copies stays: the first by what they say."""
+    uid, said = frame.header.text("SOPInstanceUID") or "", repr(sorted(frame.attributes.items()))
+    return *frame.order[:2], uid, frame.header.transfer_syntax or "", said, str(frame.header.path)
+
+
+def _told(dropped: Sequence[Frame], kept: Sequence[Frame]) -> tuple[str, ...]:
+    warnings = []
+    if dropped:
+        names = some(sorted({frame.header.path.name for frame in dropped}))
+        warnings.append(f"{len(dropped)} identical copies left out: {names}")
+    uids = Counter(name for frame in kept if (name := _names(frame)[0]) is not None)
+    twice = {f.header.path.name for f in kept if uids.get(_names(f)[0] or _UNKNOWN, 0) > 1}
+    if twice:
+        warnings.append(f"SOPInstanceUID is not unique: that of {some(sorted(twice))} is of several images")
+    return tuple(warnings)
+
+
+def repeated_note(positions: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
+    """A warning for images with the pixels of another one at their place, that all are kept."""
+    repeated = []
+    for frames in positions:
+        if len(frames) > 1:
+            digests = pixel_digests(frames)
+            repeated += [f for f, own in zip(frames, digests, strict=True) if digests.count(own) > 1]
+    return equal_pixels_note(repeated)
+
+
+def equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> tuple[str, ...]:
+    """The warning for these; ``complete`` is not set where there may be more of them."""
+    if not frames:
+        return ()
+    names = some(sorted({frame.header.path.name for frame in frames}))
+    return (
+        f"{'' if complete else 'at least '}{len(frames)} images have the same pixels as another one at their "
+        f"place, and all are kept, since nothing tells that they are copies: {names}",
+    )
 
 
 def some(names: Sequence[str], most: int = 5) -> str:

@@ -26,7 +26,7 @@ from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.header import HeaderReader
 from dicomarray.reading.options import ReadOptions
-from dicomarray.reading.stacks.copies import drop_copies, drop_identical, some
+from dicomarray.reading.stacks.copies import COPY_NAMES, drop_copies, repeated_note, some
 from dicomarray.reading.stacks.image_kinds import (
     GE_DIFFUSION_IMAGE,
     GE_IMAGE_COMPONENT,
@@ -114,7 +114,8 @@ def stack_frames(
     GeometryError
         Where frames that belong together do not form a regular volume; names the files.
     """
-    ordered, warnings = drop_copies(sorted(frames, key=lambda frame: frame.order))
+    ordered = sorted(frames, key=lambda frame: frame.order)
+    ordered, warnings = drop_copies(ordered, _Knowing(_copy_names))
     warnings = notes + warnings + missing_parts(ordered, options) + unusable_values(ordered)
     stacks: list[Stack] = []
     for kind, members in split_by_kind(ordered):
@@ -174,11 +175,11 @@ def _stacks(
         parts = [] if known else _looked_closer(frames)
         if parts or len(parts := split_same_places(kind, positions)) > 1:
             return [stack for part in parts for stack in _stacks(*part, options, warnings, known=True)]
-        positions, notes = drop_identical(positions)
-        warnings += notes
     look_closer = _Knowing(_further_names)
     repetitions = arrange(positions, _may_split(positions, options), look_closer)
     warnings += repetitions.warnings + _unfinished(repetitions.leftover, options)
+    if repetitions.leftover and _one_is_usual(positions):
+        warnings += repeated_note(positions)
     by_place = split_by_place(repetitions)
     if len(by_place) > 1:
         warnings += (moved_note(len(by_place)),)
@@ -215,8 +216,13 @@ def split_same_places(kind: Kind, positions: Sequence[Sequence[Frame]]) -> list[
 
 def _may_split(positions: Sequence[Sequence[Frame]], options: ReadOptions) -> bool:
     """Whether images that nothing tells apart may be taken in the order of acquisition."""
+    return options.duplicates == "split" or (options.duplicates == "auto" and _one_is_usual(positions))
+
+
+def _one_is_usual(positions: Sequence[Sequence[Frame]]) -> bool:
+    """Whether most positions hold one image, so that at the others something was repeated."""
     usual, _ = Counter(map(len, positions)).most_common(1)[0]
-    return options.duplicates == "split" or (options.duplicates == "auto" and usual == 1)
+    return usual == 1
 
 
 def loops_of(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -301,6 +307,11 @@ class _Knowing:
             reader = self._readers.get(names) or self._readers.setdefault(names, HeaderReader(names))
             self._read[id(header)] = reader.read(header.path).attributes
         return frame.with_attributes(self._read[id(header)])
+
+
+def _copy_names(frame: Frame) -> tuple[str, ...]:
+    """What is read only where an image may be a copy of another."""
+    return tuple(name for name in COPY_NAMES if name not in frame.attributes)
 
 
 def _private_names(frame: Frame) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from dicomarray.reading.headers.header import ACQUISITION, IDENTITY
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.remote import whole
 from dicomarray.reading.stacks.stacking import DEFAULTS, Stack
+from dicomarray.reading.volumes.equal_pixels import Probes
 from dicomarray.reading.volumes.filling import Job, read_array, write_array
 from dicomarray.reading.volumes.modality import RGB, Values, values_of
 from dicomarray.reading.volumes.regrid import regrid
@@ -69,9 +70,10 @@ def assemble(
         Where the file does not say what is needed for its values: a slope, what SUV needs.
     """
     with whole(frame.header for frame in stack.frames):
-        values = values_of(stack, options)
-        array, padding = read_array(Job(stack, values, options.exclude_padding, workers, progress))
-    return regrid(_volume(stack, values, array, padding), options)
+        values, probes = values_of(stack, options), Probes(stack)
+        array, padding = read_array(Job(stack, values, probes, options.exclude_padding, workers, progress))
+        notes = probes.notes()
+    return regrid(_volume(stack, values, array, padding, notes), options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +105,20 @@ def assemble_in_file(
     DataError
         As in `assemble`.
     """
-    values = values_of(stack, options)
+    values, probes = values_of(stack, options), Probes(stack)
     if bounds is not None:
         values = values.normalized(bounds.lower, bounds.upper)
     with whole(frame.header for frame in stack.frames):
-        shape = write_array(Job(stack, values, options.exclude_padding, workers, progress), npy)
+        shape = write_array(Job(stack, values, probes, options.exclude_padding, workers, progress), npy)
+        notes = probes.notes()
     in_its_place = np.broadcast_to(np.zeros((), values.dtype), shape)  # shape and type, and no memory
-    volume = regrid(_volume(stack, values, in_its_place, None), options)
+    volume = regrid(_volume(stack, values, in_its_place, None, notes), options)
     return FiledVolume(repr(volume), volume.metadata, volume.warnings)
 
 
-def _volume(stack: Stack, values: Values, array: Array, padding: NDArray[np.bool_] | None) -> Volume:
+def _volume(
+    stack: Stack, values: Values, array: Array, padding: NDArray[np.bool_] | None, notes: tuple[str, ...]
+) -> Volume:
     repetitions = () if stack.axis is None else (stack.axis,)
     axes = (*repetitions, "frame" if stack.geometry is None else "slice", "row", "column")
     return Volume(
@@ -127,7 +132,12 @@ def _volume(stack: Stack, values: Values, array: Array, padding: NDArray[np.bool
         coordinates=MappingProxyType({name: tuple(steps) for name, steps in stack.coordinates.items()}),
         series=MappingProxyType(common_attributes([frame.attributes for frame in stack.frames])),
         slices=_slice_records(stack.frames),
-        warnings=stack.warnings + values.warnings + _value_warnings(stack.frames, values.value_units),
+        warnings=(
+            *stack.warnings,
+            *values.warnings,
+            *_value_warnings(stack.frames, values.value_units),
+            *notes,
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from dicomarray.reading.pixels.alike import AlikeFiles
 from dicomarray.reading.pixels.frame_reader import FrameReader
 from dicomarray.reading.pixels.image_files import ImageFiles, reopened
 from dicomarray.reading.stacks.stacking import Stack
+from dicomarray.reading.volumes.equal_pixels import Probes
 from dicomarray.reading.volumes.modality import Values, stored_type
 from dicomarray.reading.volumes.targets import ArrayTarget, FileTarget, Mask, ScratchMemory, Target
 from dicomarray.threads import ImageCount, PixelProgress, do_all, thread_count
@@ -36,10 +37,11 @@ SMALL_NATIVE_BYTES, SMALL_COMPRESSED_BYTES = 1 << 23, 1 << 18
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What is read, what becomes of it, and how: see `assemble`."""
+    """What is read, what becomes of it, and how: see `assemble`; ``probes`` keeps some pixels."""
 
     stack: Stack
     values: Values
+    probes: Probes
     with_padding: bool = False
     workers: int | None = None
     progress: PixelProgress | None = None
@@ -178,6 +180,7 @@ class _Filler:
     def __init__(self, job: Job, target: Target) -> None:
         self._frames, self._values = job.stack.frames, job.values
         self._with_padding, self._target = job.with_padding, target
+        self._probes = job.probes
         self._stored_shape: tuple[int, ...] | None = None
         self._memory = ScratchMemory()
         self._alike = AlikeFiles()
@@ -257,7 +260,8 @@ class _Filler:
             raise PixelError(f"{frame.header.path}: {stored.dtype} pixel data, where the header has integers")
         if self._stored_shape not in (None, stored.shape[1:]):
             raise self._misfit(frame, stored, self._stored_shape)
-        padding = _padding(stored, frame) if self._with_padding else None  # before its memory is used
+        self._probes.take(index, stored)  # as the padding, before its memory is used
+        padding = _padding(stored, frame) if self._with_padding else None
         images = values.convert(stored, index, room)
         if images.dtype != values.dtype:
             raise self._misfit(frame, images, self._stored_shape)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import synthetic
 from dicomarray import Volume, load, scan
-from dicomarray.errors import ChoiceError, GeometryError
+from dicomarray.errors import GeometryError
 from synthetic import SPACING_MM, write_repetitions
 
 SHAPE = (3, 4, 5, 6)  # repetitions, slices, rows, columns
@@ -299,27 +299,6 @@ def test_a_time_point_lost_here_and_another_there_leaves_the_complete_ones(tmp_p
 # --- duplicates -----------------------------------------------------------------------------------------
 
 
-def copy_of(file: Path, name: str, **changes: Any) -> Path:
-    data_set = pydicom.dcmread(file)
-    data_set.SOPInstanceUID = pydicom.uid.generate_uid(prefix=None)
-    data_set.file_meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
-    for keyword, value in changes.items():
-        setattr(data_set, keyword, value)
-    data_set.save_as(file.with_name(name))
-    return file.with_name(name)
-
-
-@pytest.mark.parametrize("number", [None, 99])
-def test_identical_copy_is_dropped_with_a_warning(ct: Path, number: int | None) -> None:
-    """The same image under another UID: one volume of the usual slices; the warning names the copy."""
-    stored = load(ct).array
-    copy_of(ct / "0003.dcm", "0099.dcm", **({} if number is None else {"InstanceNumber": number}))
-    volume = load(ct)
-    assert np.array_equal(volume.array, stored)
-    assert any("0099.dcm" in w or "0003.dcm" in w for w in volume.warnings)
-    assert sum("left out" in w for w in volume.warnings) == 1
-
-
 def test_identical_pixels_at_other_times_are_no_copies(tmp_path: Path) -> None:
     """An edge slice of zeros at every time stays there, also where the last repetition is not complete."""
     array = synthetic.stored_values(SHAPE)
@@ -336,19 +315,6 @@ def test_empty_slices_of_a_series_without_attributes_stay(tmp_path: Path) -> Non
     array[:, 0] = 0
     write_repetitions(tmp_path / "s", array, [{}, {}, {}])
     assert np.array_equal(load(tmp_path / "s").array, array)
-
-
-@pytest.mark.parametrize("numbers", ["same", "counted on"])
-def test_everything_doubled_is_one_volume(ct: Path, numbers: str) -> None:
-    """A series sent twice with new UIDs is no time series."""
-    stored = load(ct).array
-    for index, file in enumerate(sorted(ct.glob("*.dcm")), 1):
-        more = {} if numbers == "same" else {"InstanceNumber": index + 6}
-        copy_of(file, f"1{file.name}", **more)
-    volume = load(ct)
-    assert volume.axes == ("slice", "row", "column")
-    assert np.array_equal(volume.array, stored)
-    assert any("6 images" in warning and "left out" in warning for warning in volume.warnings)
 
 
 def test_different_images_at_one_position_are_an_error_or_split(tmp_path: Path) -> None:
@@ -373,22 +339,6 @@ def test_repeated_slice_of_a_later_acquisition_is_told_apart(tmp_path: Path) -> 
     whole, rest = volumes(faulty.folder)
     assert np.array_equal(whole.array, faulty.expected[[0, 1, 2, 4, 5]])
     assert np.array_equal(rest.array, faulty.expected[[3]])
-
-
-def test_copies_of_one_instance_are_read_once(ct: Path, tmp_path: Path) -> None:
-    """The same file in two folders: once, with a warning; with other pixels under that UID: a duplicate."""
-    expected = load(ct).array
-    (tmp_path / "more").mkdir()
-    second = tmp_path / "more" / "again.dcm"
-    second.write_bytes((ct / "0002.dcm").read_bytes())
-    volume = load([ct, tmp_path / "more"])
-    assert np.array_equal(volume.array, expected)
-    assert any("identical copies" in warning for warning in volume.warnings)
-    content = bytearray(second.read_bytes())
-    content[-1] ^= 1
-    second.write_bytes(content)
-    with pytest.raises(ChoiceError, match="holds 2 volumes"):
-        load([ct, tmp_path / "more"])
 
 
 # --- many at once ---------------------------------------------------------------------------------------
