@@ -50,10 +50,15 @@ def is_mosaic(header: Header, alike: Alike | None = None) -> bool:
         return False
     if alike is None:
         return _is_mosaic(header)
-    key = shared_by(header.attributes, _ASKED.keys()) or tuple(map(header.text, _ASKED))
-    if key not in alike:
-        alike[key] = _is_mosaic(header)
-    return alike[key]
+    shared = shared_by(header.attributes, _ASKED.keys())
+    if shared is not None and shared in alike:
+        return alike[shared]
+    told = tuple(map(header.text, _ASKED))  # of files that agree in it, but share nothing in memory
+    if told not in alike:
+        alike[told] = _is_mosaic(header)
+    if shared is not None:
+        alike[shared] = alike[told]
+    return alike[told]
 
 
 def _is_mosaic(header: Header) -> bool:

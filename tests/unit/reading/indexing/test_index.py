@@ -144,7 +144,7 @@ def test_any_attribute(indexed: Path) -> None:
         assert {name: repr(known[name]) for name in read} == {name: repr(read[name]) for name in read}
         assert known.keys() == read.keys()
         compared += len(read)
-    assert compared > 5000
+    assert compared, "no series was compared"
 
 
 def test_volumes(ct: Path, tmp_path: Path) -> None:
