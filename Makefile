@@ -1,23 +1,27 @@
 # Every target does its own set-up in .venv, and does it again only when pyproject.toml changes.
 # PYTHON names the interpreter that makes the environment; without it the first suitable one is taken.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench compare clean
+.PHONY: help demo test test-lowest lint bench compare digest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
+LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: $(VENV)/installed ## make a small CT study and take it through the whole round trip (about a minute)
 	$(BIN)/dicomarray demo demo-output --overwrite
 
 test: $(VENV)/installed-test ## the whole test suite
 	$(BIN)/python -m pytest -n logical --dist worksteal $(PYTEST_ARGS)
+
+test-lowest: $(LOWEST)/installed ## the core of the suite with the lowest versions of pyproject.toml, in Python 3.11
+	$(LOWEST)/bin/python -m pytest -n logical --dist worksteal tests/unit $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-lint ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
@@ -27,6 +31,9 @@ lint: $(VENV)/installed-lint ## ruff, mypy --strict, import-linter
 
 bench: $(VENV)/installed-test $(VENV)/installed-bench ## time everything against other tools; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/bench.py
+
+digest: $(VENV)/installed-test $(VENV)/installed-digest ## hash what is made of every series at hand; DIGEST_ARGS='--against OLD'
+	$(BIN)/python benchmarks/digest.py --output digest.jsonl $(DIGEST_ARGS)
 
 compare: $(VENV)/installed-compare ## read the same series with other readers too; writes docs/comparison.md
 	$(BIN)/python benchmarks/compare.py
@@ -43,5 +50,12 @@ $(VENV)/installed-%: pyproject.toml | $(VENV)/installed
 	$(INSTALL) -e '.[$*]'
 	@touch $@
 
+$(LOWEST)/installed: pyproject.toml scripts/lowest-versions
+	@test -n "$(PYTHON)" || { echo "dicomarray needs Python 3.11 or later on the PATH, or make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python scripts/lowest-versions > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt -e '.[test]'
+	@touch $@
+
 clean: ## remove the environment and all that was made
-	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) digest.jsonl demo-output .pytest_cache .mypy_cache .ruff_cache
