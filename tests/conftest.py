@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,11 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 import synthetic
+from real_series import REAL_DATA
 
 # A machine under load is slow, not wrong: no time limit on a single example.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-REAL_DATA = Path(os.environ.get("DICOMARRAY_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")
