@@ -13,6 +13,8 @@ from pathlib import Path
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from dicomarray.nesting import DEEPEST
+
 _PREAMBLE, _MAGIC = 128, b"DICM"
 # How many bytes are read at first, and at most: headers are 2 to 20 kB, with a large private part 200 kB.
 _FIRST_BYTES, _MOST_BYTES = 1 << 14, 1 << 22
@@ -29,8 +31,6 @@ _TRANSFER_SYNTAX = 0x00020010
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _GROUP_2 = 0x00030000
 _TAG, _LENGTH_16, _LENGTH_32 = struct.Struct("<HH"), struct.Struct("<H"), struct.Struct("<L")
-# No sequence of a real header is nested deeper.
-_DEEPEST = 16
 
 
 class NotUsual(Exception):  # noqa: N818 - never leaves this package: pydicom reads the file then
@@ -183,7 +183,7 @@ def _element(data: bytes, position: int, implicit: bool, depth: int = 0) -> tupl
 
 def _sequence_end(data: bytes, position: int, implicit: bool, depth: int) -> int:
     """Behind a sequence of undefined length (PS3.5 7.5.2)."""
-    if depth > _DEEPEST:
+    if depth > DEEPEST:
         raise NotUsual
     while True:
         tag, length = _item_tag(data, position)

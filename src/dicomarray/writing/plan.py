@@ -21,7 +21,7 @@ from dicomarray.writing.encode import Encoding
 from dicomarray.writing.grid import new_grid
 from dicomarray.writing.options import WriteOptions
 from dicomarray.writing.request import WriteRequest
-from dicomarray.writing.template import Template, text, values
+from dicomarray.writing.template import Template, text, values, whole_number
 
 # Made once (PS3.5 B.2): the namespace of the UIDs that are made from a key.
 UID_NAMESPACE = uuid.UUID("077b29b4-eafb-4540-a5fd-a9ae6108af3a")
@@ -33,7 +33,6 @@ _DESCRIPTION_SUFFIX = " (dicomarray)"
 # Added to the template's Series Number: worklists sort by it, and scanners count from 1.
 SERIES_NUMBER_STEP = 1000
 _GREATEST_NUMBER = 2**31 - 1  # VR IS
-_LONGEST_NUMBER = 12  # characters, VR IS
 
 
 def make_plan(
@@ -123,9 +122,10 @@ def instance_numbers(found: Sequence[str], repetitions: int = 1) -> list[int | N
 
 def _run(found: Sequence[str], repetitions: int) -> bool:
     """Whether numbers come repetition by repetition, or else slice by slice, in either order of slices."""
-    if not all(number.lstrip("+-").isdecimal() and len(number) <= _LONGEST_NUMBER for number in found):
+    whole = [whole_number(number) for number in found]
+    if None in whole:
         return False
-    numbers = np.array([int(number) for number in found], np.int64).reshape(repetitions, -1)
+    numbers = np.array(whole, np.int64).reshape(repetitions, -1)
     if np.all(numbers[:-1].max(axis=1) < numbers[1:].min(axis=1)):
         return True
     upwards = all(np.diff(numbers, axis=0).ravel() > 0)
@@ -179,8 +179,7 @@ def _series_number(first: Dataset, chosen: int | None) -> int:
         if not 0 <= chosen <= _GREATEST_NUMBER:
             raise UsageError(f"series_number={chosen} is outside of 0 to {_GREATEST_NUMBER} (VR IS)")
         return chosen
-    digits = text(first, "SeriesNumber")
-    number = (int(digits) if digits.lstrip("+-").isdecimal() else 0) + SERIES_NUMBER_STEP
+    number = (whole_number(text(first, "SeriesNumber")) or 0) + SERIES_NUMBER_STEP
     return number if 0 <= number <= _GREATEST_NUMBER else SERIES_NUMBER_STEP
 
 

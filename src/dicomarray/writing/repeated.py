@@ -18,11 +18,13 @@ import numpy as np
 from pydicom.datadict import keyword_dict
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from dicomarray.values import Array
 from dicomarray.writing.classes import RescalePlace
 from dicomarray.writing.derive import SeriesPlan, SliceOutput
-from dicomarray.writing.heads import Head, NotUsual, encoded, file_meta, parse_head
+from dicomarray.writing.faults import is_of_whole_numbers
+from dicomarray.writing.heads import Head, NotUsual, encoded, file_meta, parse_head, value_offset
 from dicomarray.writing.template import legal_uid
 
 # So many headers are kept to be compared with: a series has a few kinds of images, not many.
@@ -133,7 +135,7 @@ class Repeated:
         for tag, element in head.elements.items():
             if element == kind.head.elements[tag] or tag in kind.ignored:
                 continue
-            if tag in kind.copied:
+            if tag in kind.copied and _is_sound(tag, element, head.implicit):
                 changed[kind.places[tag]] = element
             elif not self._varies_as_known(kind, head, tag, changed):
                 return None
@@ -211,6 +213,12 @@ def _ends(kind: _Kind, image: SliceOutput) -> dict[int, bytes]:
             raw = value.to_bytes(2, "little", signed=image.stored_type.signed)
             changed[place] = kind.parts[place][:-2] + raw
     return changed
+
+
+def _is_sound(tag: int, element: bytes, implicit: bool) -> bool:
+    """Whether an element can be copied without a look at it: one of numbers has none that is cut off."""
+    declared = None if implicit else element[4:6].decode("ascii")
+    return is_of_whole_numbers(Tag(tag), declared, len(element) - value_offset(element, implicit))
 
 
 def _padded(uid: str) -> bytes:

@@ -13,19 +13,21 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.datadict import keyword_dict
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID
 
 from dicomarray.errors import TemplateError
+from dicomarray.nesting import TOO_DEEP
 from dicomarray.values import Rescale, StoredType
 from dicomarray.writing.classes import ImageClass, RescalePlace, image_class
+from dicomarray.writing.faults import fault_of
 from dicomarray.writing.heads import Head, read_head
 from dicomarray.writing.layout import FUNCTIONAL_GROUPS, Layout, layout_of
 
 # What pydicom raises on damaged files.
 UNREADABLE = (
-    OSError, EOFError, InvalidDicomError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-    NotImplementedError, struct.error, zlib.error,
+    OSError, EOFError, InvalidDicomError, BytesLengthException, ValueError, TypeError, KeyError, IndexError,
+    AttributeError, NotImplementedError, OverflowError, RecursionError, struct.error, zlib.error,
 )  # fmt: skip
 
 # What must be the same in all files, since the array has one shape and one kind of value.
@@ -41,6 +43,7 @@ _READ = (
 _OWN_TAGS = (keyword_dict["SOPInstanceUID"], keyword_dict["InstanceNumber"])
 _SHARED_TAGS = tuple(tag for tag in (keyword_dict[keyword] for keyword in _READ) if tag not in _OWN_TAGS)
 _OWN_VALUE = re.compile(rb"([0-9][0-9.]*)[ \0]?")
+_WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,11}")
 # Longer heads are read again when they are needed: kept, they would fill the memory.
 _LONGEST_KEPT = 1 << 14  # bytes
 # Real World Value First and Last Value Mapped are US or SS.
@@ -175,14 +178,24 @@ def read_header(path: Path) -> FileDataset:
         Where it cannot be read.
     """
     try:
-        return dcmread(path, stop_before_pixels=True, force=True)
+        header = dcmread(path, stop_before_pixels=True, force=True)
+        fault = fault_of(header)
     except UNREADABLE as error:
         raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error
+    _refuse(fault, path)
+    return header
+
+
+def _refuse(fault: str | None, path: Path) -> None:
+    if fault is not None:
+        raise TemplateError(f"{path}: {fault}; repair the template, or choose another")
 
 
 def reason(error: Exception) -> str:
     """Why, without a value that pydicom may have put into its message: it could be a birth date."""
     found: BaseException | None = error
+    if isinstance(error, RecursionError):
+        return TOO_DEEP
     while found is not None:  # pydicom raises errors of its own for those of the system
         if isinstance(found, OSError) and found.strerror:
             return found.strerror
@@ -194,6 +207,11 @@ def text(header: Dataset, keyword: str) -> str:
     """An attribute as text without padding; empty where it is absent or empty."""
     value = header.get(keyword)
     return "" if value is None else str(value).strip()
+
+
+def whole_number(digits: str) -> int | None:
+    """The number of an Integer String (PS3.5 6.2); None for what is none."""
+    return int(digits) if _WHOLE_NUMBER.fullmatch(digits) else None
 
 
 def legal_uid(uid: str) -> bool:
@@ -214,6 +232,7 @@ def values(header: Dataset, keyword: str) -> list[Any]:
 def _summary(path: Path) -> Dataset:
     try:
         read = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_READ))
+        _refuse(fault_of(read, inside=False), path)
         summary = Dataset()
         for keyword in _READ:
             if keyword in read:

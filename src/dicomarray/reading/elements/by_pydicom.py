@@ -23,6 +23,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.errors import InputError
+from dicomarray.nesting import DEEPEST, TOO_DEEP
 from dicomarray.reading.elements.deflated import TOO_FAR, inflates_beyond_limit
 from dicomarray.reading.elements.dictionary import keyword_for_tag
 from dicomarray.reading.elements.names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
@@ -30,11 +31,13 @@ from dicomarray.reading.elements.part10 import LONG_VRS, UNDEFINED, DoubtError, 
 from dicomarray.reading.elements.values import (
     BINARY_NUMBERS,
     FAILURES,
+    ITEMS,
     LATIN_1,
     LONGEST_LIST,
     Value,
     decode,
     encodings_of,
+    is_misplaced,
     one_or_many,
     texts,
     value_representation,
@@ -67,10 +70,9 @@ def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None,
         attributes = {
             name: element_value(dataset, tag, encodings) for name, tag in sorted(wanted) if tag in dataset
         }
-        meta = getattr(dataset, "file_meta", None) or {}
-        uids = [meta.get(keyword) for keyword in ("TransferSyntaxUID", "MediaStorageSOPClassUID")]
-    syntax, storage_class = (None if uid is None else str(uid) for uid in uids)
-    return syntax, storage_class, attributes
+        syntax = transfer_syntax_of(dataset)
+        storage_class = (getattr(dataset, "file_meta", None) or {}).get("MediaStorageSOPClassUID")
+    return syntax, storage_class if isinstance(storage_class, str) else None, attributes
 
 
 def dataset_of_file(path: Path, tags: list[BaseTag] | None) -> Dataset:
@@ -78,12 +80,29 @@ def dataset_of_file(path: Path, tags: list[BaseTag] | None) -> Dataset:
     with path.open("rb") as stream:
         if inflates_beyond_limit(stream):
             raise InputError(TOO_FAR)
-        return pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
+        try:
+            return pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
+        except RecursionError as error:
+            raise InputError(TOO_DEEP) from error
+
+
+def transfer_syntax_of(dataset: Dataset) -> str | None:
+    """The Transfer Syntax UID of a file; None where it has none.
+
+    Raises
+    ------
+    InputError
+        Where it is no text.
+    """
+    uid = (getattr(dataset, "file_meta", None) or {}).get("TransferSyntaxUID")
+    if uid is not None and not isinstance(uid, str):
+        raise InputError("TransferSyntaxUID is no UID (PS3.10 7.1)")
+    return None if uid is None else str(uid)
 
 
 def _creator(dataset: Dataset, tag: int) -> str | None:
     """The private creator that an element names (PS3.5 7.8.1); None where there is no such element."""
-    return str(dataset[tag].value).strip() if tag in dataset else None
+    return "\\".join(texts(element_value(dataset, Tag(tag), (LATIN_1,)))).strip() if tag in dataset else None
 
 
 def value_among(
@@ -139,11 +158,21 @@ def known_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> V
     return element_value(dataset, tag, encodings) if tag in dataset else None
 
 
-def plain_value(element: DataElement) -> Value:
-    """pydicom's value of an element as plain Python; sequences as tuples of mappings by keyword."""
+def plain_value(element: DataElement, depth: int = 0) -> Value:
+    """pydicom's value of an element as plain Python; sequences as tuples of mappings by keyword.
+
+    Raises
+    ------
+    ValueError
+        Where sequences are nested too deep; any other of `PYDICOM_FAILURES` where there is no value.
+    """
     if element.VR == "SQ":
+        if is_misplaced(int(element.tag)):
+            return ITEMS
+        if depth >= DEEPEST:
+            raise ValueError(TOO_DEEP)
         return tuple(
-            {keyword_for_tag(e.tag) or str(e.tag).replace(" ", ""): plain_value(e) for e in item}
+            {keyword_for_tag(e.tag) or str(e.tag).replace(" ", ""): plain_value(e, depth + 1) for e in item}
             for item in element.value or ()
         )
     value = element.value

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import BinaryIO, NamedTuple
 
+from dicomarray.nesting import DEEPEST
 from dicomarray.reading.elements.item_layouts import FEW_ITEMS, LONGEST_ALIKE, ItemLayouts, Leaf, Sample
 from dicomarray.reading.elements.syntaxes import BIG_ENDIAN, DEFLATED, IMPLICIT_LITTLE_ENDIAN
 
 # Most headers fit: one read of the file is enough for them.  Bytes.
 FIRST_READ = 16 * 1024
 NEXT_READ = 16 * 1024
-# Sequences of undefined length hold items that hold sequences; real ones are a few levels deep.
-DEEPEST = 16
 
 _OTHERS = frozenset((BIG_ENDIAN, DEFLATED))
 _DICOM_UIDS = "1.2.840.10008."
@@ -172,7 +171,7 @@ def _after_sequence(
     window: Window, place: int, explicit: bool, depth: int, leaves: list[_Leaf] | None
 ) -> int:
     """The place behind a sequence of undefined length whose items begin at a place (PS3.5 7.5)."""
-    if depth > DEEPEST:
+    if depth >= DEEPEST:
         raise DoubtError
     count, alike = 0, None
     while True:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from struct import error, unpack
 
+from dicomarray.nesting import DEEPEST
 from dicomarray.reading.elements.dictionary import keyword_for_tag, vr_for_tag
 from dicomarray.reading.elements.item_layouts import (
     FEW_ITEMS,
@@ -23,7 +24,6 @@ from dicomarray.reading.elements.item_layouts import (
 )
 from dicomarray.reading.elements.items import Item, ItemTemplate
 from dicomarray.reading.elements.part10 import (
-    DEEPEST,
     EXPLICIT_HEAD,
     ITEM,
     ITEM_END,
@@ -34,7 +34,15 @@ from dicomarray.reading.elements.part10 import (
     UNDEFINED,
     DoubtError,
 )
-from dicomarray.reading.elements.values import BINARY_NUMBERS, ESCAPE, LATIN_1, LONGEST_LIST, Value, decode
+from dicomarray.reading.elements.values import (
+    BINARY_NUMBERS,
+    ESCAPE,
+    LATIN_1,
+    LONGEST_LIST,
+    Value,
+    decode,
+    is_misplaced,
+)
 
 _BYTES = frozenset(("OB", "OW", "OF", "OD", "OL", "OV"))
 _NUMBER_TEXT = frozenset(("DS", "IS"))
@@ -98,7 +106,7 @@ class _Reader:
         self, place: int, end: int, undefined: bool, depth: int
     ) -> tuple[tuple[Mapping[str, Value], ...], int]:
         """The items from a place on, and where they end: at ``end``, or behind the delimiter before it."""
-        if depth > DEEPEST:
+        if depth >= DEEPEST:
             raise DoubtError
         found: list[Mapping[str, Value]] = []
         while undefined or place < end:
@@ -149,6 +157,8 @@ class _Reader:
             if tag <= last or tag >= ITEM:
                 raise DoubtError
             last = tag
+            if vr == "SQ" and is_misplaced(tag):
+                raise DoubtError
             if vr == "SQ" and length == UNDEFINED:
                 item[_name(tag)], place = self.items(place, end, True, depth + 1)
                 continue

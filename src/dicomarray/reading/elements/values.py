@@ -49,6 +49,8 @@ BINARY_NUMBERS = {
     "FL": ("f", 4),
     "FD": ("d", 8),
 }
+# In place of a VR: of a sequence where the standard has words or numbers; and what its value is then.
+MISPLACED, ITEMS = "items", "<items>"
 LATIN_1 = "iso8859"
 # PS3.3 C.12.1.1.2, Specific Character Set without code extensions; pydicom knows the others.
 ENCODINGS = {
@@ -69,8 +71,22 @@ LONGEST_LIST = 1024  # binary numbers of one element; what is longer is a table,
 
 
 @lru_cache(maxsize=4096)
+def is_misplaced(tag: int) -> bool:
+    """Whether a sequence with this tag stands where the standard has words or numbers."""
+    try:
+        return vr_for_tag(tag) != "SQ"
+    except KeyError:
+        return False
+
+
+@lru_cache(maxsize=4096)
 def value_representation(declared: str | None, tag: int, signed: bool) -> str:
-    """The element's own VR, or the dictionary's; "US or SS" goes by Pixel Representation (PS3.5 A.1)."""
+    """The element's own VR, or the dictionary's; "US or SS" goes by Pixel Representation (PS3.5 A.1).
+
+    `MISPLACED` for a sequence where the standard has words or numbers: whoever asks for these gets no items.
+    """
+    if declared == "SQ" and is_misplaced(tag):
+        return MISPLACED
     if declared not in (None, "UN"):
         return str(declared)
     try:
@@ -103,8 +119,8 @@ def decode(vr: str, raw: bytes, little_endian: bool, encodings: tuple[str, ...])
         if rest:
             return f"<{len(raw)} bytes>"
         return one_or_many(struct.unpack(f"{'<' if little_endian else '>'}{count}{letter}", raw))
-    if vr in _OPAQUE:
-        return f"<{len(raw)} bytes>" if raw else None
+    if vr in _OPAQUE or vr == MISPLACED:
+        return ITEMS if vr == MISPLACED else f"<{len(raw)} bytes>" if raw else None
     text = _decode_text(raw, encodings if vr in _TEXT_WITH_CHARACTER_SET else (LATIN_1,))
     text = text.rstrip(" \0")
     if vr in _SINGLE_VALUED:

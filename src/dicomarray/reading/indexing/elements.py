@@ -24,6 +24,7 @@ from dicomarray.reading.elements.by_pydicom import (
     dataset_of_file,
     element_value,
     known_value,
+    transfer_syntax_of,
 )
 from dicomarray.reading.elements.names import (
     PIXEL_REPRESENTATION,
@@ -81,7 +82,11 @@ class Walked:
     @property
     def series_uid(self) -> str:
         raw = self.elements.get(SERIES_INSTANCE_UID)
-        return _series_uid(None if raw is None or raw[3] is None else decode("UI", raw[3], True, ()))
+        if raw is None or raw[3] is None:
+            return ""
+        if raw[0] in (b"UI", None):  # which is fast, and nearly always so
+            return _series_uid(decode("UI", raw[3], True, ()))
+        return _series_uid(Decoder.of(self).value(SERIES_INSTANCE_UID, raw))
 
     def values(self) -> dict[str, Value]:
         """All values, decoded, by name."""
@@ -168,8 +173,8 @@ def _by_pydicom(path: Path) -> Decoded:
             for tag in list(dataset.keys())
             if int(tag) not in PIXEL_DATA and (name := names.of_tag(int(tag))) is not None
         }
-        syntax = None if meta is None else meta.get("TransferSyntaxUID")
-    return Decoded(None if syntax is None else str(syntax), values)
+        syntax = transfer_syntax_of(dataset)
+    return Decoded(syntax, values)
 
 
 def says_how_to_decode(tag: int) -> bool:

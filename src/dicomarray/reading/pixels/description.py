@@ -92,12 +92,16 @@ class PixelDescription:
             Where an attribute is missing, unreadable or breaks PS3.3 C.7.6.3; the message names it.
         """
         from pydicom.errors import BytesLengthException
+        from pydicom.sequence import Sequence
 
         def get(keyword: str) -> Any:
             try:
-                return dataset.get(keyword)
+                found = dataset.get(keyword)
             except BytesLengthException as error:
                 raise ValueError(str(error)) from error
+            if isinstance(found, Sequence):
+                raise ValueError("it is a sequence")
+            return found
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pydicom; what is wrong with a value is said here
@@ -243,7 +247,7 @@ def _transfer_syntax(dataset: Dataset, path: str | PathLike[str]) -> str:
     """The transfer syntax; where the file has no meta group, the one that its encoding shows (PS3.5 10.1)."""
     meta = getattr(dataset, "file_meta", None)
     stated = None if meta is None else meta.get("TransferSyntaxUID")
-    if stated:
+    if isinstance(stated, str) and stated:
         return str(stated)
     implicit, little_endian = dataset.original_encoding
     if implicit is None or little_endian is None:
