@@ -115,9 +115,18 @@ class Plane:
         """Whether both have the same orientation, but for rounding."""
         if self.row_direction == other.row_direction and self.column_direction == other.column_direction:
             return True
-        return max(abs(a - b) for a, b in zip(self.orientation, other.orientation, strict=True)) <= (
-            ORIENTATION_TOLERANCE
+        return _alike(self.row_direction, other.row_direction) and _alike(
+            self.column_direction, other.column_direction
         )
+
+
+def _alike(direction: Vector, other: Vector) -> bool:
+    """Whether two directions are one but for rounding; written out, since this is asked very often."""
+    return (
+        abs(direction[0] - other[0]) <= ORIENTATION_TOLERANCE
+        and abs(direction[1] - other[1]) <= ORIENTATION_TOLERANCE
+        and abs(direction[2] - other[2]) <= ORIENTATION_TOLERANCE
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -279,7 +279,12 @@ def whole(headers: Iterable[Header]) -> Iterator[None]:
         Where a file is another one than when it was scanned.
     StorageError
         Where it cannot be fetched.
+    PixelsClosedError
+        Where a header is one of a file that is not to be opened (`ClosedHeader`).
     """
+    headers = list(headers)
+    for header in headers:
+        header.check_open()
     if not _originals:
         yield
         return

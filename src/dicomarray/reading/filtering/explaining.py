@@ -211,6 +211,8 @@ def _hints(failure: Failure, by_case: bool) -> list[str]:
         hints.append(
             f"instances disagree; use {'not: {every: ...}' if negated else chr(34) + 'some' + chr(34)}"
         )
+    if failure.why_unknown is not None:
+        hints.append(f"unknown: {failure.why_unknown}")
     if by_case:
         hints.append("only case: true is in the way")
     if any(item.value is None and item.present for item in failure.seen):

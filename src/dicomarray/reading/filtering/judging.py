@@ -15,7 +15,7 @@ ReadRows = Callable[[Series, Selection], Rows]
 
 def rows_of_headers(series: Series, selection: Selection) -> Rows:
     """The table of headers that were read with `Selection.attributes`."""
-    return rows_of(series.instances, selection.attributes, selection.needs_places)
+    return rows_of(series.instances, selection.attributes)
 
 
 @dataclass(frozen=True, slots=True)

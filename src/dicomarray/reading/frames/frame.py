@@ -20,6 +20,7 @@ from dicomarray.errors import GeometryError, HeaderError, InputError
 from dicomarray.geometry import FARTHEST_MM, Plane
 from dicomarray.reading.elements.syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.closed import KeptHeader
 from dicomarray.reading.frames.mosaic_words import Alike, is_mosaic
 from dicomarray.reading.frames.multiframe import dose_attributes, frame_attributes
 from dicomarray.reading.headers.attributes import ABSENT, Attributes
@@ -113,8 +114,11 @@ def frames_of(header: Header, alike: Alike | None = None) -> list[Frame]:
     GeometryError
         Where they are numbers, but no geometry.
     """
-    if is_mosaic(header, alike):
-        return _tile_frames(header)
+    if isinstance(header, KeptHeader):
+        if (tiles := header.known_tiles()) is not None:
+            return _tile_frames(_whole(header), tiles)
+    elif is_mosaic(header, alike):
+        return _tile_frames(_whole(header), mosaic_tiles(header))
     count = _frame_count(header)
     if header.attributes.get("Modality") == "RTDOSE":
         return _frames(header, dose_attributes(header, count), multiframe=count > 1)
@@ -140,14 +144,30 @@ def read_images(frames: Sequence[Frame]) -> Array:
     return np.stack([frame.tile.cut(picture) for frame in frames if frame.tile is not None])
 
 
-def _tile_frames(header: Header) -> list[Frame]:
+def mosaic_tiles(header: Header) -> list[Tile]:
+    """The slices of a mosaic (`is_mosaic`), as its file tells them.
+
+    Raises
+    ------
+    DataError
+        Where the file does not tell, or is damaged.
+    """
     from dicomarray.reading.frames.mosaics import Picture, tiles_of
 
-    whole = _frame(header, 0, header.attributes, multiframe=False)
-    common = dict(header.attributes)
+    picture = _whole(header)
+    return tiles_of(Picture(header, picture.rows, picture.columns, picture.plane))
+
+
+def _whole(header: Header) -> Frame:
+    """The one image of an instance."""
+    return _frame(header, 0, header.attributes, multiframe=False)
+
+
+def _tile_frames(picture: Frame, tiles: Sequence[Tile]) -> list[Frame]:
+    common = dict(picture.attributes)
     return [
         replace(
-            whole,
+            picture,
             index=index,
             plane=tile.plane,
             rows=tile.rows,
@@ -156,7 +176,7 @@ def _tile_frames(header: Header) -> list[Frame]:
             of_multiframe=False,
             tile=tile,
         )
-        for index, tile in enumerate(tiles_of(Picture(header, whole.rows, whole.columns, whole.plane)))
+        for index, tile in enumerate(tiles)
     ]
 
 
@@ -185,16 +205,23 @@ def _frame_count(header: Header) -> int:
 
 def _check_room(header: Header, count: int) -> None:
     """So many frames need a file of some size: a false number must not cost memory."""
-    try:
-        size = size_of(header.path)
-    except OSError as error:
-        raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
+    size = _file_size(header)
     needed = int(count * _least_frame_bytes(header))
-    if needed > size:
+    if size is not None and needed > size:
         raise HeaderError(
             f"{header.path}: NumberOfFrames is {count}, which needs {needed} bytes or more, but the file has "
             f"{size}; it is truncated, or the number is wrong"
         )
+
+
+def _file_size(header: Header) -> int | None:
+    """Bytes; None where it is not known."""
+    if isinstance(header, KeptHeader):
+        return header.size
+    try:
+        return size_of(header.path)
+    except OSError as error:
+        raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
 
 
 def _least_frame_bytes(header: Header) -> float:

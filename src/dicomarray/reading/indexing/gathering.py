@@ -16,7 +16,7 @@ from dicomarray.reading.indexing.json_values import ABSENT, to_json
 
 # What is known of an instance beside its attributes; no keyword is in lower case.
 TRANSFER_SYNTAX = "transfer_syntax"
-FRAME_PLACES = "frame_places"
+TILES = "tiles"
 PIXEL_NAMES = ("pixel_tag", "pixel_start", "pixel_length", "pixel_vr")
 
 
@@ -54,9 +54,9 @@ class Gathered:
     _elements: Mapping[int, Raw] = field(default_factory=dict)
     _decoder: Decoder | None = None
 
-    def add(self, origin: Origin, instance: Walked | Decoded, places: Value = None) -> None:
-        """One instance more; ``places`` as `places_of` gives them."""
-        of_file = _of_file(instance, places)
+    def add(self, origin: Origin, instance: Walked | Decoded, tiles: Value = None) -> None:
+        """One instance more; ``tiles`` as `tiles_of` gives them."""
+        of_file = _of_file(instance, tiles)
         if not self.origins:
             self.first = {name: to_json(value) for name, value in instance.values().items()}
             self.first |= of_file
@@ -113,12 +113,12 @@ class Gathered:
         self.characters += len(text)
 
 
-def _of_file(instance: Walked | Decoded, places: Value) -> dict[str, str]:
+def _of_file(instance: Walked | Decoded, tiles: Value) -> dict[str, str]:
     """What is known beside the attributes, as columns."""
     pixels = instance.pixels
     known: tuple[Value, ...] = (None,) * 4
     if pixels is not None:
         known = (pixels.tag, pixels.start, pixels.length, pixels.vr)
     texts = dict(zip(PIXEL_NAMES, map(to_json, known), strict=True))
-    texts[FRAME_PLACES] = ABSENT if places is None else to_json(places)
+    texts[TILES] = ABSENT if tiles is None else to_json(tiles)
     return {TRANSFER_SYNTAX: to_json(instance.transfer_syntax), **texts}

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from dicomarray.errors import HeaderError, InputError
+from dicomarray.errors import InputError
 from dicomarray.reading.elements.names import tag_of
 from dicomarray.reading.elements.part10 import PixelPlace
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.finding.archives import Unpacked, kind_of, unpack
-from dicomarray.reading.headers.header import Header, Stamp
+from dicomarray.reading.frames.closed import ClosedHeader, KeptHeader
+from dicomarray.reading.headers.attributes import ABSENT as NOT_THERE
+from dicomarray.reading.headers.attributes import Attributes, Common
+from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, Header, HeaderReader, Stamp
 from dicomarray.reading.indexing.columns import SeriesColumns
 from dicomarray.reading.indexing.elements import canonical_name
-from dicomarray.reading.indexing.gathering import FRAME_PLACES, PIXEL_NAMES, TRANSFER_SYNTAX
+from dicomarray.reading.indexing.gathering import PIXEL_NAMES, TILES, TRANSFER_SYNTAX
 from dicomarray.reading.indexing.schema import damage_told
 from dicomarray.reading.indexing.storing import STAMP_COLUMNS, as_path, as_stamp
+from dicomarray.reading.indexing.tiles import kept_tiles
 from dicomarray.reading.pixels.source import PIXEL_TAGS
-from dicomarray.reading.selection.rows import ABSENT, Rows, frame_places, rows_of
+from dicomarray.reading.selection.rows import ABSENT, KnownFact, Rows, rows_of
+
+if TYPE_CHECKING:
+    from dicomarray.reading.frames.mosaics import Tile
 
 
 class IndexedAttributes(Mapping[str, Value]):
@@ -120,22 +127,11 @@ class IndexedHeader(Header):
     def _file(self) -> FileOfInstance:
         return self._instances.files[self._place]
 
-    def further(self, names: Iterable[str]) -> Mapping[str, Value]:
+    def further(self, names: Iterable[str], reader: HeaderReader | None = None) -> Mapping[str, Value]:
         """Any attributes, from the index."""
+        del reader  # no file is read
         found = {name: self._further(name) for name in names}
         return {name: value for name, value in found.items() if value is not ABSENT}
-
-    @property
-    def has_frame_places(self) -> bool:
-        """Whether the index has places of frames, or the reason why its file does not tell them."""
-        return self._instances.columns.cell(FRAME_PLACES, self._place) is not ABSENT
-
-    def frame_places(self) -> Sequence[Mapping[str, Value]]:
-        """As `rows.frame_places`, from the index."""
-        places = self._instances.columns.cell(FRAME_PLACES, self._place)
-        if isinstance(places, str):
-            raise HeaderError(places)
-        return frame_places(self) if places is ABSENT else places
 
     def _further(self, name: str) -> Value:
         columns = self._instances.columns
@@ -202,32 +198,88 @@ class IndexedInstances(Sequence[Header]):
                 raise ValueError(f"{len(found)} files for {columns.count} instances")
         return found
 
-    def rows(self, attributes: Iterable[str] | None, places: bool) -> Rows:
+    def rows(self, attributes: Iterable[str] | None) -> Rows:
         """The table that a filter asks; see `rows_of`."""
-        several_frames = any(cell is not ABSENT for cell in self.columns.cells("NumberOfFrames"))
-        if several_frames or (places and self._are_mosaics()):
-            columns = self.columns.showing(attributes or ())
-            return rows_of(list(IndexedInstances(columns, self.places)), attributes, places)
-        return IndexedRows(self)
+        table = IndexedRows(self)
+        if all(cell is ABSENT for cell in self.columns.cells("NumberOfFrames")):
+            return table
+        shown = IndexedInstances(self.columns.showing(attributes or ()), self.places)
+        rows = rows_of(list(shown), attributes)
+        return replace(table, frames=rows, owners=rows.owners, warnings=rows.warnings)
 
-    def _are_mosaics(self) -> bool:
-        return any(cell is not ABSENT for cell in self.columns.cells(FRAME_PLACES))
+    @property
+    def is_whole(self) -> bool:
+        """Whether all instances of the series are meant, not only those below some folder."""
+        return len(self.places) == self.columns.count
+
+    def kept_headers(self) -> list[KeptHeader]:
+        """Headers that have what a scan would have read, and need no file for anything else."""
+        cells = {
+            name: self.columns.cells(known)
+            for name, known in self.columns.source.shown.items()
+            if name in DEFAULT_KEYWORDS
+        }
+        varying = [name for name, column in cells.items() if len(column) > 1]
+        common = Common(
+            {name: c[0] for name, c in cells.items() if len(c) == 1 and c[0] is not ABSENT},
+            {name: slot for slot, name in enumerate(varying)},
+            ("",) * len(varying),  # nothing is left to decode
+            (),
+            tuple(sorted(cells)),
+        )
+        own = [
+            tuple([NOT_THERE if cell is ABSENT else cell for cell in row])
+            for row in zip(*(cells[name] for name in varying), strict=True)
+        ] or [()] * self.columns.count
+        tiles = self._tiles()
+        return [
+            KeptHeader(
+                _shown_path(file := self.files[place]),
+                header.transfer_syntax,
+                Attributes(common, own[place]),
+                source=header,
+                tiles=tiles[place if len(tiles) > 1 else 0],
+                size=file.stamp.size if file.member is None else None,
+            )
+            for place, header in zip(self.places, self._headers, strict=True)
+        ]
+
+    def _tiles(self) -> list[Sequence[Tile] | str | None]:
+        """Of each instance, or of all, as `KeptHeader` has them."""
+        with damage_told(self.columns.source.path):
+            return [kept_tiles(None if cell is ABSENT else cell) for cell in self.columns.cells(TILES)]
+
+
+def _shown_path(file: FileOfInstance) -> Path:
+    """The file, or the name of an archive's member below that of the archive, which stays packed."""
+    return Path(file.path) if file.member is None else Path(file.path, file.member)
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedRows:
-    """The table of a series whose instances have one frame each."""
+    """The table of a series; ``frames`` are its rows where instances have several."""
 
     instances: IndexedInstances
-    owners: None = None
+    frames: Rows | None = None
+    owners: Sequence[int] | None = None
     warnings: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
-        return len(self.instances)
+        return len(self.instances) if self.frames is None else self.frames.size
+
+    @property
+    def headers(self) -> Sequence[ClosedHeader]:
+        return self.instances.kept_headers()
+
+    @property
+    def facts(self) -> Mapping[str, KnownFact] | None:
+        return None
 
     def column(self, name: str) -> Sequence[Value]:
         """The cells of an attribute, or a single one where all are the same."""
+        if self.frames is not None:
+            return self.frames.column(name)
         columns = self.instances.columns
         cells = columns.cells(canonical_name(name))
         if len(cells) == 1 or self.size == columns.count:

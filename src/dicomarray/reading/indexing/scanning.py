@@ -17,9 +17,9 @@ from dicomarray.reading.finding.files import PathLike, Skipped, find_names
 from dicomarray.reading.headers.header import Header, Stamp
 from dicomarray.reading.indexing.elements import Decoded, Walked, read_elements
 from dicomarray.reading.indexing.gathering import Gathered, Origin, SeenFile
-from dicomarray.reading.indexing.places import places_of
 from dicomarray.reading.indexing.schema import connect_to_write
 from dicomarray.reading.indexing.storing import Batch, KnownFile, Store
+from dicomarray.reading.indexing.tiles import tiles_of
 from dicomarray.storage import local_path
 
 # After so many files, series of which no file came since the last time are written: files of a series mostly
@@ -180,9 +180,9 @@ class _Indexing:
                 self.skipped.append(item)
                 self.batch.skipped.append((seen, item))
             else:
-                self._gather(Origin(seen, *origin), item, places_of(path, item))
+                self._gather(Origin(seen, *origin), item, tiles_of(path, item))
 
-    def _gather(self, origin: Origin, instance: Walked | Decoded, places: Value) -> None:
+    def _gather(self, origin: Origin, instance: Walked | Decoded, tiles: Value) -> None:
         uid = instance.series_uid
         # an instance without Series Instance UID is a series of its own
         key = uid or f"{origin.file.folder}{os.sep}{origin.file.name}{os.sep}{origin.number}"
@@ -190,7 +190,7 @@ class _Indexing:
         if gathered is None:
             gathered = self.gathered[key] = Gathered(uid)
         self.characters -= gathered.characters
-        gathered.add(origin, instance, places)
+        gathered.add(origin, instance, tiles)
         self.characters += gathered.characters
         self.recent.add(key)
         self.instances += 1

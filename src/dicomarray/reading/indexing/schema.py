@@ -15,7 +15,7 @@ from dicomarray.version import __version__
 # "DIAR": tells the file from other SQLite files.
 APPLICATION_ID = 0x44494152
 # Another number means another meaning of the tables; a file with another one is not touched.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # How long a process waits for another one to finish writing, seconds; a transaction takes about one.
 PATIENCE_SECONDS = 120.0
 # How long between two tries of what SQLite does not wait for by itself.

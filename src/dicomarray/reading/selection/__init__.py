@@ -12,11 +12,10 @@ from typing import Any
 
 from dicomarray.errors import UsageError
 from dicomarray.reading.selection.decision import Decision, Failure, Seen, judge
-from dicomarray.reading.selection.facts import FACTS
 from dicomarray.reading.selection.instance import Evaluation, Instance, Value
-from dicomarray.reading.selection.nodes import FactEntry, Leaf, Node
+from dicomarray.reading.selection.nodes import Node
 from dicomarray.reading.selection.parser import Parser
-from dicomarray.reading.selection.ranking import FactKey, NodeKey, Ranked, Ranking
+from dicomarray.reading.selection.ranking import Ranked, Ranking
 from dicomarray.reading.selection.rows import ListRows, Rows
 
 __all__ = ["Decision", "Failure", "Instance", "Ranked", "Seen", "Selection", "Value", "parse"]
@@ -39,15 +38,6 @@ class Selection:
         under the name of the outermost sequence.  Those that facts and ranking need are among them.
         """
         return self.ranking.attributes.union(*(leaf.attributes for leaf in self.root.leaves()))
-
-    @property
-    def needs_places(self) -> bool:
-        """Whether a fact asks where slices lie, so that mosaics and dose grids have to be taken apart."""
-        nodes = [key.key.node for key in self.ranking.keys if isinstance(key.key, NodeKey)]
-        leaves: list[Leaf] = [leaf for node in (self.root, *nodes) for leaf in node.leaves()]
-        facts = {leaf.fact for leaf in leaves if isinstance(leaf, FactEntry)}
-        facts |= {key.key.fact for key in self.ranking.keys if isinstance(key.key, FactKey)}
-        return any(FACTS[fact].places for fact in facts)
 
     @property
     def identifying(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from dicomarray.reading.selection.instance import Evaluation
-from dicomarray.reading.selection.nodes import Combined, Entry, Leaf, Node, NoneOf, Shown
+from dicomarray.reading.selection.nodes import Combined, Entry, FactEntry, Leaf, Node, NoneOf, Shown
 from dicomarray.reading.selection.ranking import Place, Ranking
 
 # More of the values seen tell nothing: every instance has a UID of its own.
@@ -31,6 +31,7 @@ class Failure:
     ``path`` is its place in the config and ``condition`` that of the entry of the top level to which it
     belongs; ``passed`` of ``total`` instances satisfy it; ``seen`` are the most common values of ``field``,
     ``distinct`` the number of different ones.  Where ``identifying`` is set they name the patient.
+    ``why_unknown`` is why a fact cannot be told.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Failure:
     seen: tuple[Seen, ...]
     distinct: int
     identifying: bool
+    why_unknown: str | None = None
 
     @property
     def disagree(self) -> bool:
@@ -84,9 +86,14 @@ class Decision:
 
 
 def judge(root: Node, ranking: Ranking, evaluation: Evaluation) -> Decision:
-    """Ask every instance, until one fails."""
-    accepted = all(entry.passing(evaluation) == evaluation.everyone for entry in root.entries)
+    """Ask every instance, until one fails; what costs most, facts, last."""
+    entries = sorted(root.entries, key=_asks_facts)
+    accepted = all(entry.passing(evaluation) == evaluation.everyone for entry in entries)
     return Decision(accepted, evaluation.rows.size, tuple(evaluation.warnings), root, ranking, evaluation)
+
+
+def _asks_facts(entry: Entry) -> bool:
+    return any(isinstance(leaf, FactEntry) for leaf in entry.leaves())
 
 
 def _blame(entry: Entry, condition: str, evaluation: Evaluation) -> Iterator[Failure]:
@@ -119,4 +126,5 @@ def _failure(leaf: Leaf, condition: str, passed: int, evaluation: Evaluation) ->
         ),
         distinct=len(counts),
         identifying=leaf.identifying,
+        why_unknown=leaf.why_unknown(evaluation),
     )

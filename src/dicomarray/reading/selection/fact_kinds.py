@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from dicomarray.reading.selection.facts import FACTS, MIXED, PLANES
+from dicomarray.reading.selection.facts import FACTS
 from dicomarray.reading.selection.instance import Value
 from dicomarray.reading.selection.kinds import Kind, Number, Test, describe
 from dicomarray.reading.selection.words import ORDER, MistakeError, did_you_mean, suggest
 
 _ONE_VALUE = frozenset({"eq", "in", "not", "exists"})
+_OF_SEVERAL = frozenset({"each", "has_all", "count"})
 _TRUTHS = {"true": True, "false": False}
-_WORDS = (*PLANES, MIXED)
 
 
 class FactNumber(Number):
@@ -22,22 +23,40 @@ class FactNumber(Number):
     operators = _ONE_VALUE | ORDER | {"near"}
 
 
+class FactNumbers(FactNumber):
+    """Several numbers, of which one has to fit."""
+
+    __slots__ = ()
+    operators = FactNumber.operators | _OF_SEVERAL
+
+
+@dataclass(frozen=True, slots=True)
 class FactWord(Kind):
     """One of a few words."""
 
-    __slots__ = ()
-    noun = f"one of {', '.join(_WORDS)}"
+    words: tuple[str, ...] = ()
     operators = _ONE_VALUE
+
+    @property
+    def noun(self) -> str:  # type: ignore[override]
+        return f"one of {', '.join(self.words)}"
 
     def value(self, raw: Value) -> Value:
         return raw
 
     def literal(self, scalar: Any) -> str:
         word = scalar.strip().lower() if isinstance(scalar, str) else None
-        if word not in _WORDS:
-            hint = did_you_mean(suggest(word, _WORDS)) if word else ""
+        if word not in self.words:
+            hint = did_you_mean(suggest(word, self.words)) if word else ""
             raise MistakeError(f"{describe(scalar)} is not {self.noun}{hint}")
         return word
+
+
+@dataclass(frozen=True, slots=True)
+class FactWords(FactWord):
+    """Several of a few words, of which one has to fit."""
+
+    operators = FactWord.operators | _OF_SEVERAL
 
 
 class FactTruth(Kind):
@@ -63,9 +82,9 @@ class FactTruth(Kind):
 
 def fact_kind(name: str) -> Kind:
     """How a fact is compared; its ``vr`` is what messages call it."""
-    kind = FACTS[name].kind
-    if kind == "whole":
-        return FactNumber("IS")
-    if kind == "number":
-        return FactNumber("FD")
-    return FactWord("a word") if kind == "word" else FactTruth("true or false")
+    fact = FACTS[name]
+    if fact.kind in ("whole", "number"):
+        return (FactNumbers if fact.several else FactNumber)("IS" if fact.kind == "whole" else "FD")
+    if fact.kind == "word":
+        return (FactWords if fact.several else FactWord)("a word", words=fact.words)
+    return FactTruth("true or false")

@@ -85,11 +85,16 @@ class Evaluation:
             return 0
         return int.from_bytes(bytes([answers[number] for number in column.which]), "little")
 
-    def fact(self, name: str) -> Value:
-        """A fact of the series; None where it is unknown."""
+    @property
+    def facts(self) -> Facts:
+        """The facts of the series."""
         if self._facts is None:
             self._facts = Facts(self.rows)
-        value: Value = self._facts.value(name)
+        return self._facts
+
+    def fact(self, name: str) -> Value:
+        """A fact of the series; None where it is unknown."""
+        value: Value = self.facts.value(name)
         return value
 
     def of_item(self, item: Instance) -> Evaluation:

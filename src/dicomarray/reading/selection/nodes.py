@@ -81,6 +81,10 @@ class Leaf(Entry):
     def seen(self, evaluation: Evaluation) -> Counter[Shown]:
         """The values that it was asked of, and how many rows have each."""
 
+    def why_unknown(self, evaluation: Evaluation) -> str | None:  # noqa: ARG002 - facts only have a reason
+        """Why what it asks cannot be told, where there is more to say than that an attribute is absent."""
+        return None
+
     def leaves(self) -> Iterator[Leaf]:
         yield self
 
@@ -150,18 +154,23 @@ class FactEntry(Leaf):
 
     def passing(self, evaluation: Evaluation) -> int:
         value = evaluation.fact(self.fact)
-        found = Found(False, ()) if value is None else Found(True, (value,))
+        found = Found(False, ()) if value is None else Found(True, elements_of(value))
         return evaluation.everyone if self.condition.holds(found, evaluation) else 0
 
     def seen(self, evaluation: Evaluation) -> Counter[Shown]:
         value = evaluation.fact(self.fact)
         return Counter({(shown_fact(value), value is not None): evaluation.rows.size})
 
+    def why_unknown(self, evaluation: Evaluation) -> str | None:
+        return evaluation.facts.why_unknown(self.fact)
+
 
 def shown_fact(value: object) -> str | None:
     """A fact as configs write it; None where it is unknown."""
     if value is None or isinstance(value, bool):
         return None if value is None else str(value).lower()
+    if isinstance(value, tuple):
+        return "\\".join(str(shown_fact(element)) for element in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

@@ -10,9 +10,8 @@ Columns are asked for by the names of `Selection.attributes`, only those, each o
     decision = selection.decide(rows)
 
 A cell is what `Header.attributes` holds for the attribute, and `ABSENT` where the instance lacks it.  Of an
-enhanced object every frame is a row, whose functional groups answer plain keywords (PS3.3 C.7.6.16); of a
-mosaic every tile, where places matter.  `rows_of` makes such rows of headers; an index stores what it gives
-for ``attributes=None``, ``places=True``.
+enhanced object every frame is a row, whose functional groups answer plain keywords (PS3.3 C.7.6.16).
+`rows_of` makes such rows of headers.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Final, Protocol, runtime_checkable
 
 from dicomarray.errors import DataError
 from dicomarray.reading.elements.values import Value
-from dicomarray.reading.frames.frame import Frame, frames_of
-from dicomarray.reading.frames.mosaic_words import Alike, is_mosaic
+from dicomarray.reading.frames.closed import ClosedHeader, KeptHeader
 from dicomarray.reading.frames.multiframe import FUNCTIONAL_GROUPS, flatten
 from dicomarray.reading.headers.header import Header
 
@@ -67,41 +66,53 @@ class Rows(Protocol):
     def warnings(self) -> tuple[str, ...]:
         """What is odd about the files, such as frames that could not be read."""
 
+    @property
+    def headers(self) -> Sequence[ClosedHeader]:
+        """The instances, of which facts make frames and stacks."""
+
+    @property
+    def facts(self) -> Mapping[str, KnownFact] | None:
+        """All facts by name, where they are known already."""
+
     def column(self, name: str) -> Sequence[Value]:
         """The cells of an attribute, one for each row, or a single one where all are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFact:
+    """A fact that was computed before; None where it is unknown, with the reason where there is one."""
+
+    value: Any
+    why_unknown: str | None = None
 
 
 @runtime_checkable
 class HasRows(Protocol):
     """Instances that keep their own table, as those of an index do."""
 
-    def rows(self, attributes: Iterable[str] | None, places: bool) -> Rows:
+    def rows(self, attributes: Iterable[str] | None) -> Rows:
         """The table; see `rows_of`."""
-
-
-@runtime_checkable
-class KnowsFrames(Protocol):
-    """A header that need not look into its file to tell where its frames lie, as one of an index."""
-
-    @property
-    def has_frame_places(self) -> bool:
-        """Whether it is of several slices that `frame_places` tells."""
-
-    def frame_places(self) -> Sequence[Mapping[str, Value]]:
-        """See `frame_places`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListRows:
-    """Rows that are mappings."""
+    """Rows that are mappings, of these instances; without instances each row is one."""
 
     rows: Sequence[Mapping[str, Value]]
     owners: Sequence[int] | None = None
     warnings: tuple[str, ...] = ()
+    instances: Sequence[Header] | None = None
+    facts: None = None
 
     @property
     def size(self) -> int:
         return len(self.rows)
+
+    @property
+    def headers(self) -> Sequence[ClosedHeader]:
+        if self.instances is None:
+            return _headers_of(self.rows)
+        return [ClosedHeader.of(header) for header in self.instances]
 
     def column(self, name: str) -> Sequence[Value]:
         cells = [row.get(name, ABSENT) for row in self.rows]
@@ -110,18 +121,32 @@ class ListRows:
 
 @dataclass(frozen=True, slots=True)
 class ColumnRows:
-    """Columns that are at hand; a name without a column is an attribute that no row has."""
+    """Columns that are at hand, of instances with a row each; a name without a column is an attribute that
+    no row has.
+    """
 
     size: int
     columns: Mapping[str, Sequence[Value]]
-    owners: Sequence[int] | None = None
     warnings: tuple[str, ...] = field(default=())
+    owners: None = None
+    facts: None = None
+
+    @property
+    def headers(self) -> Sequence[ClosedHeader]:
+        cells = {name: tuple(c) * self.size if len(c) == 1 else c for name, c in self.columns.items()}
+        rows = (dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True))
+        return _headers_of([{name: cell for name, cell in row.items() if cell is not ABSENT} for row in rows])
 
     def column(self, name: str) -> Sequence[Value]:
         return self.columns.get(name, (ABSENT,))
 
 
-def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None, places: bool = False) -> Rows:
+def _headers_of(rows: Sequence[Mapping[str, Value]]) -> list[ClosedHeader]:
+    """Headers that know nothing but their row; without a file there is no room for several frames."""
+    return [KeptHeader(Path(f"instance {number}"), None, row, size=0) for number, row in enumerate(rows)]
+
+
+def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None) -> Rows:
     """The table of a series.
 
     Parameters
@@ -130,70 +155,41 @@ def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None, 
         Its instances, with the attributes read that will be asked for.
     attributes
         What will be asked for; None for anything.  Functional groups are read only where they can answer.
-    places
-        Whether the places of slices matter: then a mosaic or a dose grid is its slices.
     """
     if isinstance(headers, HasRows):
-        return headers.rows(attributes, places)
+        return headers.rows(attributes)
     per_frame = attributes is None or not SERIES_WIDE.issuperset(attributes)
-    alike: Alike = {}
-    if not any(_has_frames(header, per_frame, places, alike) for header in headers):
-        return ListRows([header.attributes for header in headers])
+    if not per_frame or not any("NumberOfFrames" in header.attributes for header in headers):
+        return ListRows([header.attributes for header in headers], instances=headers)
     rows: list[Mapping[str, Value]] = []
     owners: list[int] = []
     warnings: list[str] = []
     for owner, header in enumerate(headers):
         frames: Sequence[Mapping[str, Value]] = (header.attributes,)
-        if _has_frames(header, per_frame, places, alike):
+        if "NumberOfFrames" in header.attributes:
             try:
-                frames = _frame_rows(header, places)
+                frames = _frame_rows(header)
             except DataError as error:
                 warnings.append(f"{error}; it is judged by its data set, not frame by frame")
         rows += frames
         owners += [owner] * len(frames)
-    return ListRows(rows, owners, tuple(warnings))
+    return ListRows(rows, owners, tuple(warnings), headers)
 
 
-def _has_frames(header: Header, per_frame: bool, places: bool, alike: Alike) -> bool:
-    if not per_frame or "NumberOfFrames" in header.attributes:
-        return per_frame
-    if not places:
-        return False
-    return header.has_frame_places if isinstance(header, KnowsFrames) else is_mosaic(header, alike)
-
-
-def _frame_rows(header: Header, places: bool) -> Sequence[Mapping[str, Value]]:
+def _frame_rows(header: Header) -> Sequence[Mapping[str, Value]]:
     """The frames of an instance that say something of their own; else the instance as it is."""
     groups = header.further(FUNCTIONAL_GROUPS)
     shared, per_frame = (_items(groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
-    if shared or per_frame:
-        count = header.attributes.get("NumberOfFrames")
-        if per_frame and len(per_frame) != count:
-            raise DataError(
-                f"{header.path}: NumberOfFrames is {count!r}, but PerFrameFunctionalGroupsSequence has "
-                f"{len(per_frame)} items"
-            )
-        common = _laid_over(dict(header.attributes), shared[0]) if shared else dict(header.attributes)
-        return [_laid_over(common, group) for group in per_frame] or [common]
-    if not places:
+    if not (shared or per_frame):
         return [header.attributes]
-    known = header.frame_places() if isinstance(header, KnowsFrames) else frame_places(header)
-    return [{**header.attributes, **place} for place in known]
-
-
-def frame_places(header: Header) -> list[dict[str, Value]]:
-    """What is each frame's own: its place and size, and what else a mosaic or a dose grid says of a slice.
-
-    Raises
-    ------
-    DataError
-        Where the file does not tell, or is damaged.
-    """
-    missing = object()
-    return [
-        {name: v for name, v in _placed(frame).items() if header.attributes.get(name, missing) != v}
-        for frame in frames_of(header)
-    ]
+    count = header.attributes.get("NumberOfFrames")
+    if per_frame and len(per_frame) != count:
+        raise DataError(
+            f"{header.path}: NumberOfFrames is {count!r}, but PerFrameFunctionalGroupsSequence has "
+            f"{len(per_frame)} items"
+        )
+    common = _laid_over(dict(header.attributes), shared[0]) if shared else dict(header.attributes)
+    return [_laid_over(common, group) for group in per_frame] or [common]
 
 
 def _items(value: Value) -> tuple[Mapping[str, Value], ...]:
@@ -224,13 +220,3 @@ def _joined(known: Mapping[str, Value], name: str, further: Value) -> Value:
     parts = [value for value in (known.get(name), further) if value is not None]
     values = tuple(v for part in parts for v in (part if isinstance(part, tuple) else (part,)))
     return values if len(values) > 1 else (values[0] if values else None)
-
-
-def _placed(frame: Frame) -> Mapping[str, Value]:
-    """A frame's attributes, with the place and size that are its own."""
-    place: dict[str, Value] = {"Rows": frame.rows, "Columns": frame.columns, "ImagePositionPatient": None}
-    if frame.plane is not None:
-        place["ImagePositionPatient"] = frame.plane.position
-        place["ImageOrientationPatient"] = frame.plane.orientation
-        place["PixelSpacing"] = frame.plane.pixel_spacing
-    return {**frame.attributes, **place}

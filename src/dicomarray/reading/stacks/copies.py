@@ -15,6 +15,7 @@ import numpy as np
 
 from dicomarray.geometry import ORIENTATION_TOLERANCE, Matrix, same_position_tolerance
 from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.closed import ClosedHeader
 from dicomarray.reading.frames.frame import Frame, read_images
 from dicomarray.reading.stacks import image_kinds
 from dicomarray.reading.stacks.kinds import kind_of
@@ -207,7 +208,12 @@ def _told(dropped: Sequence[Frame], kept: Sequence[Frame]) -> tuple[str, ...]:
 
 
 def repeated_note(positions: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
-    """A warning for images with the pixels of another one at their place, that all are kept."""
+    """A warning for images with the pixels of another one at their place, that all are kept.
+
+    None where files stay closed: then nobody reads warnings.
+    """
+    if any(isinstance(frame.header, ClosedHeader) for frames in positions for frame in frames):
+        return ()
     repeated = []
     for frames in positions:
         if len(frames) > 1:

@@ -6,8 +6,9 @@ among originals and copies of a scan in another form are volumes of their own.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Kind:
 
 def kind_of(frame: Frame) -> Kind:
     """What a frame's attributes say that it is."""
-    get = frame.attributes.get
+    get = partial(_plain, frame.attributes)
     words = image_kinds.type_words(frame.attributes)
     return Kind(
         multiframe=frame.of_multiframe,
@@ -106,6 +107,12 @@ def kind_of(frame: Frame) -> Kind:
     )
 
 
+def _plain(attributes: Mapping[str, Value], keyword: str) -> Hashable:
+    """A value, or the text of it where a broken file has items of a sequence in its place."""
+    value = attributes.get(keyword)
+    return value if not isinstance(value, tuple) or image_kinds.is_plain(value) else repr(value)
+
+
 def _echo_time(frame: Frame) -> float | str | None:
     """In ms; the text of what is no number, so that images that differ in it are not taken for one echo."""
     for keyword in ("EffectiveEchoTime", "EchoTime"):
@@ -116,9 +123,9 @@ def _echo_time(frame: Frame) -> float | str | None:
     return None
 
 
-def _rescale_type(frame: Frame) -> Value:
+def _rescale_type(frame: Frame) -> Hashable:
     """What the values are, or None where nothing says it; those of a CT are HU then (PS3.3 C.11.1.1.2)."""
-    value = frame.attributes.get("RescaleType")
+    value = _plain(frame.attributes, "RescaleType")
     if value in _UNSPECIFIED:
         return None
     return "HU" if not value and frame.attributes.get("Modality") == "CT" else value or None

