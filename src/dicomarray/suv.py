@@ -367,7 +367,7 @@ def _number(attributes: Attributes, keyword: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValuesError(f"{keyword} is {value!r} where a finite number is expected")
+        raise ValuesError(f"{keyword} is {_shown(keyword, value)} where a finite number is expected")
     return float(value)
 
 
@@ -376,5 +376,12 @@ def _positive(attributes: Attributes, keyword: str, expected: str) -> float:
     if value is None:
         raise ValuesError(f"{keyword} is missing or empty; SUV needs it: {expected}")
     if value <= 0:
-        raise ValuesError(f"{keyword} is {value:g}; SUV needs {expected}")
+        raise ValuesError(f"{keyword} is {_shown(keyword, value)}; SUV needs {expected}")
     return value
+
+
+def _shown(keyword: str, value: object) -> str:
+    """A value in a message, but for that of the patient's weight, which is the patient's affair."""
+    if keyword == "PatientWeight":
+        return "a value"
+    return f"{value:g}" if isinstance(value, float) else repr(value)

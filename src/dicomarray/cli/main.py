@@ -196,7 +196,7 @@ def _filter(commands: Commands) -> None:
         metavar="N",
         help="processes that read headers; default: by the number of files",
     )
-    c.add_argument("--show-patient", action="store_true", help="with --why: names, ids and birth dates too")
+    c.add_argument("--show-patient", action="store_true", help="with --why: values that name the patient too")
 
 
 def _index(commands: Commands) -> None:

@@ -112,7 +112,8 @@ class Catalog(Sequence[Series]):
         config
             A mapping, or the path of a JSON, YAML or TOML file with one.
         show_patient
-            Whether names, ids and birth dates are shown; they are hidden by default.
+            Whether values that may tell who the patient is are shown (names, ids, comments, physicians, ...);
+            they are hidden by default.
 
         Raises
         ------

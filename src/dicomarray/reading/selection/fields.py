@@ -14,31 +14,10 @@ from pydicom.datadict import (
     tag_for_keyword,
 )
 
+from dicomarray.reading.elements.identities import may_identify
 from dicomarray.reading.selection.instance import Cell, Found, Instance, Value, elements_of, is_blank
 from dicomarray.reading.selection.rows import ABSENT
 from dicomarray.reading.selection.words import MistakeError, did_you_mean, suggest_keyword
-
-# Attributes whose values name the patient (PS3.3 C.7.1.1): a message never shows what is in them.
-IDENTIFYING = frozenset(
-    {
-        "PatientName",
-        "PatientID",
-        "PatientBirthDate",
-        "PatientBirthTime",
-        "PatientBirthDateInAlternativeCalendar",
-        "PatientBirthName",
-        "PatientMotherBirthName",
-        "PatientAddress",
-        "PatientTelephoneNumbers",
-        "OtherPatientIDs",
-        "OtherPatientIDsSequence",
-        "OtherPatientNames",
-        "ResponsiblePerson",
-        "MedicalRecordLocator",
-        "ClinicalTrialSubjectID",
-        "ClinicalTrialSubjectReadingID",
-    }
-)
 
 _STEP = re.compile(
     r"(?P<name>\(.+?\)(?=[.\[]|$)|[^.\[\]()]+)(?:\[(?P<index>\d{1,9})\])?(?P<dot>\.(?!$))?", re.ASCII
@@ -81,8 +60,8 @@ class Field:
 
     @property
     def identifying(self) -> bool:
-        """Whether its values name the patient."""
-        return any(step.key in IDENTIFYING for step in self.steps)
+        """Whether its values may tell who the patient is: a message never shows what is in them."""
+        return any(may_identify(step.key) for step in self.steps)
 
     def find(self, cell: Cell) -> Found:
         """All values of the field where its `key` has this cell, of all items of sequences on the way."""

@@ -20,6 +20,7 @@ from dicomarray.reading.frames.multiframe import UNITS_CODE
 from dicomarray.reading.headers.attributes import may_differ, shared_by
 from dicomarray.reading.stacks import image_kinds
 from dicomarray.reading.stacks.grouping import first_fit
+from dicomarray.reading.stacks.studies import is_one_study
 from dicomarray.volume import NORMALIZED
 
 # Echo times, in ms, that differ by no more are one echo: scanners round them.
@@ -163,7 +164,10 @@ def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:
     by_kind: dict[Kind, list[list[Frame]]] = {}
     known: dict[Hashable, Kind] = {}
     kinds = [_known_kind(frame, known) for frame in frames]
-    alike = _alike({id(kind): kind for kind in kinds}.values())
+    different = {id(kind): kind for kind in kinds}
+    alike = _alike(different.values())
+    if len({kind.study for kind in different.values()}) > 1 and is_one_study(frames):
+        alike = {own: replace(kind, study=None) for own, kind in alike.items()}
     for frame, own_kind in zip(frames, kinds, strict=True):
         kind = alike[own_kind]
         same_kind = by_kind.setdefault(kind, [])

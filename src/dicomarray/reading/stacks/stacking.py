@@ -43,6 +43,7 @@ from dicomarray.reading.stacks.known_faults import known_faults
 from dicomarray.reading.stacks.mixtures import mixture_notes
 from dicomarray.reading.stacks.motion import moved_note, split_by_motion, split_by_place
 from dicomarray.reading.stacks.repetitions import Repetitions, arrange
+from dicomarray.reading.stacks.studies import ONE_STUDY, is_one_study, knowing_patients
 from dicomarray.reading.stacks.telling import (
     FURTHER_READ,
     GE_GRADIENT,
@@ -116,7 +117,10 @@ def stack_frames(
     """
     ordered = sorted(frames, key=lambda frame: frame.order)
     ordered, warnings = drop_copies(ordered, _Knowing(_copy_names))
+    ordered = knowing_patients(ordered)
     warnings = notes + warnings + missing_parts(ordered, options) + unusable_values(ordered)
+    if is_one_study(ordered):
+        warnings += (ONE_STUDY,)
     stacks: list[Stack] = []
     for kind, members in split_by_kind(ordered):
         stacks += _stacks(kind, members, options, warnings)
