@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from dicomarray.conversion.saved import load_array
+from dicomarray.diffusion import B_VALUE
 from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
 from dicomarray.geometry import FARTHEST_MM, NEAREST_MM, Matrix, Plane, StackGeometry, Vector
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.stacks.stacking import Stack
-from dicomarray.reading.stacks.telling import AXES, VENDOR_B_VALUES
+from dicomarray.reading.stacks.telling import AXES
 from dicomarray.values import Array
 from dicomarray.writing.request import Source, WriteRequest
 
@@ -32,8 +33,6 @@ RIGHT_ANGLE = 1e-6
 # A file with an affine is small; a larger one is something else.
 LARGEST_AFFINE_BYTES = 1 << 20
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
-# GE adds flags to a b-value, in multiples of this; no b-value reaches it, in s/mm2.
-GE_B_VALUE_FLAGS = 100_000
 FLIPPED = (
     "the array's slices ran against the direction in which slices are counted (row x column direction): they "
     "are written, and read back, in the other order; every voxel lies where it was asked for"
@@ -317,13 +316,11 @@ def _repetition_identity(stack: Stack, repetition: int) -> dict[str, Any]:
 
 
 def _private_b_value(stack: Stack, repetition: int) -> dict[str, Any]:
-    for name in VENDOR_B_VALUES:
-        if name in stack.coordinates and "DiffusionBValue" not in stack.coordinates:
-            value = stack.coordinates[name][repetition]
-            number = value[0] if isinstance(value, Sequence) and not isinstance(value, str) else value
-            if isinstance(number, int | float):
-                return {"DiffusionBValue": float(number) % GE_B_VALUE_FLAGS}
-    return {}
+    steps = stack.coordinates.get(B_VALUE)
+    first = stack.frames[repetition * len(stack.frames) // stack.repetitions]
+    if steps is None or first.of_multiframe or first.tile or first.header.attributes.get(B_VALUE) is not None:
+        return {}
+    return {} if steps[repetition] is None else {B_VALUE: float(steps[repetition])}
 
 
 def _needs_numbers(stack: Stack) -> bool:

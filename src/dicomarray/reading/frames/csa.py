@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +102,15 @@ def mosaic_count(raw: bytes) -> int:
         return int(count)
     except (HeaderError, ValueError):
         return 0
+
+
+def csa_diffusion(csa: Mapping[str, Sequence[str]]) -> tuple[float | None, tuple[float, ...] | None]:
+    """b-value, and direction of the gradient along the patient's axes; None for what is not told."""
+    b_value, direction = csa.get("B_value", ())[:1], csa.get("DiffusionGradientDirection", ())
+    told = [_number(text) for text in (*b_value, *direction)]
+    if not b_value or not all(map(math.isfinite, told)):
+        return None, None
+    return told[0], tuple(told[1:]) if len(direction) == 3 else None
 
 
 def _items(raw: bytes, offset: int, count: int, surplus: int) -> tuple[tuple[str, ...], int]:

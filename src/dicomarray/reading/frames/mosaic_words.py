@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import suppress
 
 from dicomarray.errors import DataError, HeaderError
 from dicomarray.reading.elements.part10 import read_part10
-from dicomarray.reading.frames.csa import mosaic_count
+from dicomarray.reading.frames.csa import mosaic_count, parse_csa
 from dicomarray.reading.headers.attributes import shared_by
 from dicomarray.reading.headers.header import Header
 
@@ -90,7 +91,10 @@ def _extent(header: Header) -> float:
 
 
 def _private_elements(header: Header) -> Mapping[int, bytes | None]:
-    """By tag.  None of a file that cannot be read: what reads its pixels will say why."""
+    """Those of the groups in which Siemens tells of a mosaic and of diffusion, as bytes by tag.
+
+    None of a file that cannot be read: what reads its pixels will say why.
+    """
     try:
         with header.path.open("rb") as stream:
             if (found := read_part10(stream, lambda tag: tag >> 16 in TELLING_GROUPS)) is not None:
@@ -101,6 +105,14 @@ def _private_elements(header: Header) -> Mapping[int, bytes | None]:
             return all_private_bytes(stream, str(header.path))
     except (OSError, DataError):
         return {}
+
+
+def csa_headers(header: Header) -> Iterator[Mapping[str, tuple[str, ...]]]:
+    """The CSA headers of an image, without those that cannot be read."""
+    for tag, raw in _private_elements(header).items():
+        if raw and tag >> 16 == _CSA_GROUP and tag & 0xFF == _CSA and tag & _ELEMENT >= _FIRST_IN_BLOCK:
+            with suppress(HeaderError):
+                yield parse_csa(raw)
 
 
 def slices_told(elements: Mapping[int, bytes | None]) -> int:

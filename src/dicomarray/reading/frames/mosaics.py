@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
+from dicomarray.diffusion import B_VALUE, GRADIENT, Axes, Turning
 from dicomarray.errors import GeometryError, HeaderError, InputError
 from dicomarray.geometry import COSINE_TOLERANCE, Matrix, Plane
 from dicomarray.reading.elements.values import Value
-from dicomarray.reading.frames.csa import MAGIC, ProtocolSlices, parse_csa, parse_protocol
+from dicomarray.reading.frames.csa import MAGIC, ProtocolSlices, csa_diffusion, parse_csa, parse_protocol
 from dicomarray.reading.frames.mosaic_words import UIH_GRID
 from dicomarray.reading.frames.private_elements import (
     PrivateElement,
@@ -288,20 +289,23 @@ def _protocol_sign(picture: Picture, first: Plane, extent: float, protocol: Prot
 
 
 def _siemens_diffusion(picture: Picture, dataset: Dataset, csa: _Csa) -> dict[str, Value]:
-    b_value = finite_numbers(csa.get("B_value", ()), 1) or private_numbers(dataset, _SIEMENS_B_VALUE, 1)
-    gradient = finite_numbers(csa.get("DiffusionGradientDirection", ()), 3)
-    return _diffusion(picture, b_value, gradient or private_numbers(dataset, _SIEMENS_GRADIENT, 3))
+    b_value, gradient = csa_diffusion(csa)
+    if b_value is None:
+        told = private_numbers(dataset, _SIEMENS_B_VALUE, 1)
+        b_value = told[0] if told else None
+    if gradient is None:
+        gradient = private_numbers(dataset, _SIEMENS_GRADIENT, 3)
+    return _diffusion(picture, b_value, gradient, Axes.PATIENT)
 
 
 def _diffusion(
-    picture: Picture, b_value: tuple[float, ...] | None, gradient: tuple[float, ...] | None
+    picture: Picture, b_value: float | None, gradient: tuple[float, ...] | None, axes: Axes
 ) -> dict[str, Value]:
     """The standard attributes, from the private ones where they are missing; None without diffusion."""
-    attributes = picture.header.attributes
-    return {
-        "DiffusionBValue": attributes.get("DiffusionBValue", b_value[0] if b_value else None),
-        "DiffusionGradientOrientation": attributes.get("DiffusionGradientOrientation", gradient),
-    }
+    known = picture.header.attributes
+    turning = Turning.of(known, picture.plane.orientation if picture.plane else None)
+    told = None if gradient is None else turning.in_patient(gradient, axes)
+    return {B_VALUE: known.get(B_VALUE, b_value), GRADIENT: known.get(GRADIENT, told)}
 
 
 # ---- United Imaging (UIH)
@@ -325,9 +329,9 @@ def _uih_tiles(picture: Picture, dataset: Dataset) -> list[Tile]:
     _check_grid(picture, count, grid)
     planes = [_uih_plane(picture, item, index) for index, item in enumerate(slices)]
     b_value = private_numbers(dataset, _UIH_B_VALUE, 1)
-    return _cut(
-        picture, grid, planes, _diffusion(picture, b_value, private_numbers(dataset, _UIH_GRADIENT, 3))
-    )
+    gradient = private_numbers(dataset, _UIH_GRADIENT, 3)
+    known = _diffusion(picture, b_value[0] if b_value else None, gradient, Axes.IMAGE)
+    return _cut(picture, grid, planes, known)
 
 
 def _uih_plane(picture: Picture, item: Mapping[str, Value], index: int) -> Plane:

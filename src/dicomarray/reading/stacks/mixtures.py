@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Hashable, Sequence
 
 from dicomarray.reading.frames.frame import Frame
-from dicomarray.reading.stacks.telling import TIME_INDEX, VENDOR_B_VALUES, differing, value_of
+from dicomarray.reading.stacks.telling import TIME_INDEX, differing, value_of
 
 # Of a volume there is one of each, ...
-_ONE = ("ConvolutionKernel", "DiffusionBValue", *VENDOR_B_VALUES, "FlipAngle")
+_ONE = ("ConvolutionKernel", "DiffusionBValue", "FlipAngle")
 # ... while these may change along it, or count its slices, but do not come and go.  MR scanners number the
 # acquisitions of odd and even slices.
 _IN_BLOCKS = ("SliceThickness", *TIME_INDEX)

@@ -27,6 +27,7 @@ from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.header import HeaderReader
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.stacks.copies import COPY_NAMES, drop_copies, repeated_note, some
+from dicomarray.reading.stacks.diffusion import names_to_read, told_by_csa, with_diffusion
 from dicomarray.reading.stacks.image_kinds import (
     GE_DIFFUSION_IMAGE,
     GE_IMAGE_COMPONENT,
@@ -46,9 +47,7 @@ from dicomarray.reading.stacks.repetitions import Repetitions, arrange
 from dicomarray.reading.stacks.studies import ONE_STUDY, is_one_study, knowing_patients
 from dicomarray.reading.stacks.telling import (
     FURTHER_READ,
-    GE_GRADIENT,
     PHILIPS,
-    VENDOR_B_VALUES,
     time_index,
     vendor_of,
 )
@@ -198,7 +197,7 @@ def _stacks(
 def _looked_closer(frames: list[Frame]) -> list[tuple[Kind, list[Frame]]]:
     """Frames by kinds that only private attributes may tell; none where there is nothing to read."""
     knowing = _Knowing(_private_names)
-    known = [knowing(frame) for frame in frames]
+    known = with_diffusion([knowing(frame) for frame in frames])
     unchanged = all(after is before for after, before in zip(known, frames, strict=True))
     return [] if unchanged else split_by_kind(known)
 
@@ -309,7 +308,8 @@ class _Knowing:
             return frame
         if id(header) not in self._read:
             reader = self._readers.get(names) or self._readers.setdefault(names, HeaderReader(names))
-            self._read[id(header)] = header.further(names, reader)
+            further = header.further(names, reader)
+            self._read[id(header)] = {**told_by_csa(header, {**frame.attributes, **further}), **further}
         return frame.with_attributes(self._read[id(header)])
 
 
@@ -323,10 +323,12 @@ def _private_names(frame: Frame) -> tuple[str, ...]:
     known = frame.attributes
     if frame.of_multiframe or known.get("Modality") != "MR":
         return ()
-    names = () if "DiffusionBValue" in known else (*VENDOR_B_VALUES, SIEMENS_DIRECTIONALITY)
+    names = names_to_read(frame)
+    if names:
+        names = (*names, SIEMENS_DIRECTIONALITY)
     vendor = vendor_of(frame)
     if vendor.startswith("GE"):
-        names = (*names, GE_IMAGE_COMPONENT, GE_DIFFUSION_IMAGE, *GE_GRADIENT)
+        names = (*names, GE_IMAGE_COMPONENT, GE_DIFFUSION_IMAGE)
     elif not vendor or vendor.startswith("PHILIPS"):
         names = (*names, PHILIPS_DIRECTION, *PHILIPS)
     return tuple(name for name in names if name not in known)

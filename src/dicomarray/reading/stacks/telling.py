@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import cast
 
+from dicomarray.diffusion import B_VALUE, GE, GRADIENT, SIEMENS, VENDORS
+from dicomarray.diffusion import PHILIPS as PHILIPS_VENDOR
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.attributes import may_differ
 
-# b-value where the standard attribute is missing: Siemens, GE and Philips classic images.
-VENDOR_B_VALUES = (
-    "(0019,SIEMENS MR HEADER,0C)",
-    "(0043,GEMS_PARM_01,39)",
-    "(2001,Philips Imaging DD 001,03)",
-)
+# b-value where the standard attribute is missing.
+VENDOR_B_VALUES = tuple(vendor.b_value for vendor in VENDORS)
 # Numbers a time point outright; where they exist, repetitions are in their order.
 TIME_INDEX = ("TemporalPositionIdentifier", "TemporalPositionIndex")
 # What tells repetitions apart in Philips' classic images, whose instance numbers may be in no order: which of
@@ -25,8 +23,7 @@ _PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER, _PHILIPS_LABEL = (
 _PHILIPS_PHASE = "(2001,Philips Imaging DD 001,08)"
 # Numbers the volumes of a diffusion scan in the order of acquisition, since software 5.6.
 _PHILIPS_VOLUME = "(2005,Philips MR Imaging DD 006,96)"
-PHILIPS_GRADIENT = tuple(f"(2005,Philips MR Imaging DD 001,{element})" for element in ("B0", "B1", "B2"))
-_PHILIPS_DIFFUSION = (_PHILIPS_VOLUME, _PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER, *PHILIPS_GRADIENT)
+_PHILIPS_DIFFUSION = (_PHILIPS_VOLUME, _PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER)
 PHILIPS = (*_PHILIPS_DIFFUSION, _PHILIPS_PHASE, _PHILIPS_LABEL)
 # Their order, where the instance numbers have none.
 PHILIPS_ORDER = (
@@ -37,7 +34,7 @@ PHILIPS_ORDER = (
     _PHILIPS_PHASE,
 )
 # Attributes that tell repetitions apart, and the axis that each makes; the first that varies names it.
-DIFFUSION = ("DiffusionBValue", "DiffusionGradientOrientation", *VENDOR_B_VALUES, *_PHILIPS_DIFFUSION)
+DIFFUSION = (B_VALUE, GRADIENT, *_PHILIPS_DIFFUSION)
 AXES: dict[str, tuple[str, ...]] = {
     "diffusion": DIFFUSION,
     "inversion_time": ("InversionTime", "InversionTimes"),
@@ -55,7 +52,7 @@ AXES: dict[str, tuple[str, ...]] = {
 }
 ATTRIBUTES = tuple(keyword for keywords in AXES.values() for keyword in keywords)
 # One value for all images of a repetition, whatever the sequence: where it differs, they are of several.
-CONSTANT = (*TIME_INDEX, "DiffusionBValue", *VENDOR_B_VALUES, "FlipAngle")
+CONSTANT = (*TIME_INDEX, B_VALUE, "FlipAngle")
 # What else may tell repetitions apart; no axis is named by it.  A scan reads the first of these, ...
 FURTHER_SCANNED = (
     "ImageType",
@@ -69,11 +66,15 @@ FURTHER_SCANNED = (
     "AcquisitionTime",
     "FrameAcquisitionDateTime",
 )
-# ... and the others are read where nothing else tells: Canon's comments and the vendors' own elements have
-# the direction of a diffusion gradient.
-SIEMENS_GRADIENT = "(0019,SIEMENS MR HEADER,0E)"
-GE_GRADIENT = tuple(f"(0019,GEMS_ACQU_01,{element})" for element in ("BB", "BC", "BD"))
-FURTHER_READ = ("FrameReferenceTime", "ContentTime", "ImageComments", SIEMENS_GRADIENT, *GE_GRADIENT)
+# ... and the others are read where nothing else tells: also directions that cannot be turned into the
+# standard's words.
+(SIEMENS_GRADIENT,), GE_GRADIENT, PHILIPS_GRADIENT = SIEMENS.direction, GE.direction, PHILIPS_VENDOR.direction
+FURTHER_READ = (
+    "FrameReferenceTime",
+    "ContentTime",
+    "ImageComments",
+    *(name for vendor in VENDORS for name in vendor.direction),
+)
 FURTHER = (*FURTHER_SCANNED, *FURTHER_READ)
 # What tells repetitions apart: an attribute by its name, a component of DimensionIndexValues by its place.
 Teller = str | int
