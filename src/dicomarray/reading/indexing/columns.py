@@ -1,4 +1,7 @@
-"""The columns of one indexed series, fetched when they are asked for."""
+"""The columns of one indexed series, fetched when they are asked for.
+
+Several threads may ask: a column is put in its place when it is there, and is the same whoever fetched it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class Source:
     shown: Mapping[str, str]
 
     @property
-    def usual(self) -> Iterable[str]:
+    def usual(self) -> Sequence[str]:
         """The columns that headers need."""
         return (*self.shown.values(), *FILE_COLUMNS)
 
@@ -48,7 +51,6 @@ class SeriesColumns:
     count: int
     _kept: dict[str, Kept | None] = field(default_factory=dict)
     _cells: dict[str, Sequence[Value]] = field(default_factory=dict)
-    _has_usual: bool = False
 
     def showing(self, names: Iterable[str]) -> SeriesColumns:
         """The same columns, for headers that show these attributes too."""
@@ -75,9 +77,7 @@ class SeriesColumns:
         return cells[0] if len(cells) == 1 else cells[place]
 
     def _decoded(self, name: str) -> Sequence[Value]:
-        if name not in self._kept:
-            self._fetch(name)
-        kept = self._kept[name]
+        kept = self._kept[name] if name in self._kept else self._fetched(name)
         if kept is None:
             return (ABSENT,)
         kind, value = kept
@@ -89,18 +89,19 @@ class SeriesColumns:
                 raise ValueError(f"{name} has {len(cells)} values for {self.count} instances")
             return cells
 
-    def _fetch(self, name: str) -> None:
-        """A column; all that headers need at once."""
-        usual = list(self.source.usual)
-        names = usual if not self._has_usual and name in usual else [name]
-        self._has_usual = self._has_usual or names is usual
-        wanted = {
-            self.source.numbers[n]: n for n in names if n in self.source.numbers and n not in self._kept
-        }
-        for missing in names:
-            self._kept.setdefault(missing, None)
+    def _fetched(self, name: str) -> Kept | None:
+        """A column; all that headers need at once.
+
+        Nothing says that a column is absent before the index was asked: another thread would believe it.
+        """
+        usual = self.source.usual
+        names = [n for n in usual if n not in self._kept] if name in usual else [name]
+        wanted = {self.source.numbers[n]: n for n in names if n in self.source.numbers}
+        fetched: dict[str, Kept | None] = dict.fromkeys(names)
         if wanted:
             marks = ",".join("?" * len(wanted))
             query = f"SELECT name, kind, value FROM stored_values WHERE series = ? AND name IN ({marks})"
             for number, kind, value in self.source.query(query, (self.series, *wanted)):
-                self._kept[wanted[number]] = kind, value
+                fetched[wanted[number]] = kind, value
+        self._kept.update(fetched)
+        return self._kept[name]

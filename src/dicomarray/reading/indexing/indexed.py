@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,8 +20,9 @@ from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, Header, HeaderRe
 from dicomarray.reading.indexing.columns import SeriesColumns
 from dicomarray.reading.indexing.elements import canonical_name
 from dicomarray.reading.indexing.gathering import PIXEL_NAMES, TILES, TRANSFER_SYNTAX
+from dicomarray.reading.indexing.json_values import LARGEST_INTEGER
 from dicomarray.reading.indexing.schema import damage_told
-from dicomarray.reading.indexing.storing import STAMP_COLUMNS, as_path, as_stamp
+from dicomarray.reading.indexing.storing import STAMP_COLUMNS, as_path, as_stamp, path_of_file
 from dicomarray.reading.indexing.tiles import kept_tiles
 from dicomarray.reading.pixels.source import PIXEL_TAGS
 from dicomarray.reading.selection.rows import ABSENT, KnownFact, Rows, rows_of
@@ -97,7 +97,11 @@ class IndexedHeader(Header):
     @property
     def transfer_syntax(self) -> str | None:
         """Transfer Syntax UID."""
-        return self._instances.columns.cell(TRANSFER_SYNTAX, self._place)  # type: ignore[no-any-return]
+        uid = self._instances.columns.cell(TRANSFER_SYNTAX, self._place)
+        with damage_told(self._instances.columns.source.path):
+            if uid is None or isinstance(uid, str):
+                return uid
+            raise TypeError(f"a Transfer Syntax UID that is {type(uid).__name__}")
 
     @property
     def attributes(self) -> Mapping[str, Value]:
@@ -111,7 +115,7 @@ class IndexedHeader(Header):
         if tag is None or tag is ABSENT:
             return None
         with damage_told(self._instances.columns.source.path):
-            known = isinstance(start, int) and isinstance(length, int | None) and isinstance(vr, str | None)
+            known = _is_place(start) and (length is None or _is_place(length)) and isinstance(vr, str | None)
             if tag not in PIXEL_TAGS or not known:
                 raise ValueError(f"pixel data {tag!r} ({vr!r}) at {start!r}, {length!r} bytes")
         return PixelPlace(tag, start, length, vr)
@@ -187,7 +191,7 @@ class IndexedInstances(Sequence[Header]):
         with damage_told(columns.source.path):
             found = [
                 FileOfInstance(
-                    os.path.join(as_path(folder), as_path(name)),  # noqa: PTH118 - Path costs most
+                    path_of_file(as_path(folder), as_path(name)),
                     None if member is None else as_path(member),
                     None if number is None else int(number),
                     as_stamp(*stored),
@@ -286,6 +290,11 @@ class IndexedRows:
             return cells
         chosen = [cells[place] for place in self.instances.places]
         return chosen[:1] if chosen.count(chosen[0]) == len(chosen) else chosen
+
+
+def _is_place(number: Value) -> bool:
+    """Whether it can be a place in a file, or a number of bytes."""
+    return isinstance(number, int) and 0 <= number < LARGEST_INTEGER
 
 
 def _unpacked(file: FileOfInstance) -> Path:

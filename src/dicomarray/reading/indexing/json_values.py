@@ -22,6 +22,8 @@ NOT_FINITE = "float"
 ITSELF, JSON, LIST = 0, 1, 2
 
 LARGEST_INTEGER = 2**63  # SQLite's integers have 64 bits
+# Lists and objects in each other: sequences may be nested in a file, and their items are lists of objects.
+DEEPEST = 100
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -58,7 +60,7 @@ def from_stored(kind: int, stored: Any) -> Value:
     """One value as it was."""
     if kind == JSON:
         return from_json(stored)
-    if not isinstance(stored, str | int | float | None):
+    if kind != ITSELF or not isinstance(stored, str | int | float | None):
         raise TypeError(f"a value that is {type(stored).__name__}")
     return stored
 
@@ -78,8 +80,10 @@ def texts_of_list(stored: str) -> list[str]:
 def values_of_list(stored: str, absent: Value) -> list[Value]:
     """The value of each instance; ``absent`` for one that does not have the attribute."""
     items = json.loads(stored)
+    if not isinstance(items, list):
+        raise TypeError("a list of values that is none")
     if "{" not in stored:  # no sequence, none absent, and all numbers finite
-        return [tuple(item) if isinstance(item, list) else item for item in items]
+        return [_plain(item) if isinstance(item, list) else item for item in items]
     return [absent if item == {} else _plain(item) for item in items]
 
 
@@ -101,11 +105,13 @@ def _with_finite_numbers(value: Value) -> Any:
     return value
 
 
-def _plain(value: Any) -> Value:
+def _plain(value: Any, depth: int = 0) -> Value:
+    if depth > DEEPEST:
+        raise ValueError(f"values nested more than {DEEPEST} deep")
     if isinstance(value, list):
-        return tuple(_plain(item) for item in value)
+        return tuple([_plain(item, depth + 1) if isinstance(item, list | dict) else item for item in value])
     if isinstance(value, dict):
         if NOT_FINITE in value:
             return float(value[NOT_FINITE])
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item, depth + 1) for key, item in value.items()}
     return value

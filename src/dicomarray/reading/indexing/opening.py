@@ -15,12 +15,13 @@ from dicomarray.reading.catalogs.catalog import NO_NUMBER, Catalog, in_catalog_o
 from dicomarray.reading.catalogs.losses import Losses
 from dicomarray.reading.finding.files import PathLike, Skipped
 from dicomarray.reading.headers.header import DEFAULT_KEYWORDS
+from dicomarray.reading.indexing.bounds import BoundedConnection
 from dicomarray.reading.indexing.columns import Kept, SeriesColumns, Source
 from dicomarray.reading.indexing.elements import canonical_name
 from dicomarray.reading.indexing.indexed import IndexedInstances
 from dicomarray.reading.indexing.scanning import absolute_roots
 from dicomarray.reading.indexing.schema import connect_to_read, damage_told
-from dicomarray.reading.indexing.storing import as_path, as_stored, lies_below
+from dicomarray.reading.indexing.storing import as_path, as_stored, lies_below, path_of_file
 from dicomarray.reading.series import Series
 
 # What a catalog says of a folder that was not read to the end, in `skipped`.
@@ -83,16 +84,26 @@ def _series(
     places = None if roots is None else database.places_below(roots)
     beside = database.series_beside(losses.by_place)
     found = []
-    for number, uid, count in database.rows("SELECT id, uid, num_instances FROM series"):
+    for number, uid, count in _counted(database):
         chosen: Sequence[int] = range(count) if places is None else places.get(number, ())
         if chosen:
-            if max(chosen) >= count:
+            if not 0 <= min(chosen) <= max(chosen) < count:
                 raise IndexError(f"series {number} has {count} instances, and one at place {max(chosen)}")
             kept = SeriesColumns(source, number, count)
             kept.preload(at_hand, {keywords[name]: value for name, value in columns.get(number, {}).items()})
             notes = losses.notes_at(beside.get(number, ()))
             found.append(Series(uid, IndexedInstances(kept, chosen), notes))
     return sorted(found, key=_in_catalog_order)
+
+
+def _counted(database: Database) -> Iterator[tuple[int, str, int]]:
+    """Number, UID and number of instances of each series."""
+    left = database.most_instances
+    for number, uid, count in database.rows("SELECT id, uid, num_instances FROM series"):
+        if not isinstance(uid, str) or not isinstance(count, int) or not 0 < count <= left:
+            raise ValueError(f"series {number} has the UID {uid!r:.80} and {count!r:.20} instances")
+        left -= count
+        yield number, uid, count
 
 
 def _in_catalog_order(series: Series) -> tuple[int, str, str]:
@@ -140,28 +151,39 @@ def check_finished(catalog: Catalog) -> None:
             raise InputError(f"{item.path}: {UNFINISHED}; index it again (dicomarray index)")
 
 
+# SQLite in one thread at a time, and none while the process is forked: a child that inherits a lock which
+# another thread of its parent holds would wait for it for ever.
+_turn = threading.Lock()
+# Connections of the parent, which a child must not even close (https://www.sqlite.org/faq.html#q6).
+_inherited: list[sqlite3.Connection] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_turn.acquire, after_in_parent=_turn.release, after_in_child=_turn.release)
+
+
 @dataclass(slots=True)
 class Database:
-    """The index, open for reading: one state of it, whoever writes meanwhile."""
+    """The index, open for reading: one state of it, whoever writes meanwhile, and for all threads."""
 
     path: Path
-    _connection: sqlite3.Connection = field(init=False)
+    _connection: BoundedConnection = field(init=False)
     _owner: int = field(init=False)
     _state: int = field(init=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._connect()
+        with _turn:
+            self._connect()
 
     def _connect(self) -> None:
         self._connection, self._owner = connect_to_read(self.path), os.getpid()
         with damage_told(self.path):
             self._connection.execute("BEGIN")
-            self._state = self._generation()
+            ((number,),) = self._connection.rows("SELECT value FROM meta WHERE key = 'generation'")
+            self._state = int(number)
 
-    def _generation(self) -> int:
-        (number,) = self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
-        return int(number)
+    @property
+    def most_instances(self) -> int:
+        """More instances than this the file cannot hold."""
+        return self._connection.most_rows
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query.
@@ -171,14 +193,15 @@ class Database:
         InputError
             In a forked process, where the index has changed since: it sees the state of now.
         """
-        with self._lock:
+        with _turn:
             if self._owner != os.getpid():
                 before = self._state
+                _inherited.append(self._connection)
                 self._connect()  # a connection must not be used on both sides of a fork
                 if self._state != before:
                     raise InputError(f"the index {self.path} has changed since it was opened; open it again")
             with damage_told(self.path):
-                return self._connection.execute(query, parameters).fetchall()
+                return self._connection.rows(query, parameters)
 
     def roots(self) -> dict[str, bool]:
         """What was indexed, and whether to the end."""
@@ -224,6 +247,6 @@ class Database:
         whole = {path: lies_below(as_path(path), roots) for (path,) in self.rows("SELECT path FROM folders")}
         places: dict[int, list[int]] = {}
         for series, place, folder, name in self.rows(query):
-            if whole[folder] or lies_below(os.path.join(as_path(folder), as_path(name)), roots):  # noqa: PTH118
+            if whole[folder] or lies_below(path_of_file(as_path(folder), as_path(name)), roots):
                 places.setdefault(series, []).append(place)
         return places

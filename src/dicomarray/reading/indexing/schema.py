@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
-from dicomarray.errors import InputError
+from dicomarray.errors import InputError, OutputError
+from dicomarray.reading.indexing.bounds import BoundedConnection
 from dicomarray.version import __version__
 
 # "DIAR": tells the file from other SQLite files.
@@ -18,13 +21,17 @@ APPLICATION_ID = 0x44494152
 SCHEMA_VERSION = 3
 # How long a process waits for another one to finish writing, seconds; a transaction takes about one.
 PATIENCE_SECONDS = 120.0
+# Tables, indexes and triggers; there are about twenty.
+MOST_TABLES = 1000
 # How long between two tries of what SQLite does not wait for by itself.
 RETRY_SECONDS = 0.01
 # Lists of one value an instance are a few kB each: on larger pages less room is lost.  Bytes.
 PAGE_BYTES = 16384
-# SQLite tells of a damaged page; a damaged value is no text, no number, or one too many.
-_DAMAGE = (sqlite3.Error, ValueError, TypeError, IndexError, KeyError, OverflowError)
-_SQLITE_MAGIC = b"SQLite format 3\0"
+# SQLite tells of a damaged page; a damaged value is no text, no number, one too many, or without end.
+_DAMAGE = (
+    sqlite3.Error, ValueError, TypeError, IndexError, KeyError, OverflowError, RecursionError, MemoryError,
+)  # fmt: skip
+_DISK_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -112,20 +119,19 @@ WHERE kind < 2 OR json_extract(value, '$[' || place || ']') IS NOT '{{}}';
 """
 
 
-def connect_to_write(path: Path) -> sqlite3.Connection:
+def connect_to_write(path: Path) -> BoundedConnection:
     """The index for writing, made where there is none; only its owner can read it (mode 0600).
 
     Raises
     ------
     InputError
         Where the file is something else, of another schema, or cannot be opened.
+    OutputError
+        Where it cannot be made: the disk is full.
     """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise InputError(f"the index {path} cannot be written: {error.strerror}") from error
-    _check_magic(path)
-    connection = _connect(path, "rw")
+    made = _made_empty(path)
+    with damage_told(path):
+        connection = _connect(path, "rw")
     try:
         with damage_told(path):
             if not _is_new(connection):
@@ -137,10 +143,27 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
             if _is_new(connection):
                 _create(connection)
             connection.execute("COMMIT")
+            if not _is_file(path):
+                raise ValueError("it was removed just now")
     except BaseException:
         connection.close()
+        if made:  # what holds nothing is no index
+            path.unlink(missing_ok=True)
         raise
     return connection
+
+
+def _made_empty(path: Path) -> bool:
+    """Make the file where there is none; whether this process made it."""
+    if _is_file(path):
+        return False
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:  # another one was faster
+        return False
+    except OSError as error:
+        raise OutputError(f"the index {path} cannot be written: {error.strerror}") from error
+    return True
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -157,7 +180,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
+def connect_to_read(path: Path) -> BoundedConnection:
     """The index for reading.
 
     Raises
@@ -165,29 +188,38 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     InputError
         Where there is none, or the file is something else or of another schema.
     """
-    try:
-        found = path.is_file()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", error)
-        raise InputError(f"the index {str(path)!r} cannot be read: {reason}") from error
-    if not found:
+    if not _is_file(path):
         raise InputError(f"there is no index {path}; make it: dicomarray index -i DIR --index {path}")
-    _check_magic(path)
     # SQLite keeps two files beside an index that is in use: who may write cleans them up, and where there
     # is no room for them, in a read-only folder, it has to be told that nobody else writes
     log = path.with_name(path.name + "-wal")
     modes = ("rw", "ro") if log.exists() else ("rw", "ro", "ro&immutable=1")
-    for mode in modes:
-        try:
-            return _readable(path, mode)
-        except sqlite3.OperationalError as error:
-            trouble: sqlite3.Error = error
-        except (sqlite3.Error, ValueError) as error:
-            raise unusable(path, error) from error
-    raise unusable(path, trouble) from trouble
+    with damage_told(path):
+        for mode in modes[:-1]:
+            with suppress(sqlite3.OperationalError):
+                return _readable(path, mode)
+        return _readable(path, modes[-1])
 
 
-def _readable(path: Path, mode: str) -> sqlite3.Connection:
+def _is_file(path: Path) -> bool:
+    """Whether there is a file; what is there and is none is refused before it is opened, which may wait.
+
+    Nobody but SQLite opens an index: with any other handle the system lets go of the locks that SQLite has
+    in this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", error)
+        raise InputError(f"the index {str(path)!r} cannot be read: {reason}") from error
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} is no index: no file, but a folder or device; name another one")
+    return True
+
+
+def _readable(path: Path, mode: str) -> BoundedConnection:
     connection = _connect(path, mode)
     try:
         connection.execute("PRAGMA query_only = 1")
@@ -206,7 +238,19 @@ def damage_told(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code in _DISK_FULL:
+            raise unwritable(path, error) from error
+        if code == sqlite3.SQLITE_NOTADB:
+            raise InputError(f"{path} is no index: no SQLite file; name another one") from error
         raise unusable(path, error) from error
+
+
+def unwritable(path: Path, error: Exception) -> OutputError:
+    """What to say where the disk is full."""
+    return OutputError(
+        f"the index {path} cannot be written: {error}; make room, and index again: what it holds is whole"
+    )
 
 
 def unusable(path: Path, error: Exception) -> InputError:
@@ -217,27 +261,24 @@ def unusable(path: Path, error: Exception) -> InputError:
     )
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str) -> BoundedConnection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(
-        uri, uri=True, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=PATIENCE_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=BoundedConnection,
     )
+    connection.bound(path, growing="rw" in mode)
+    # a table of a file that lies must not call functions
+    connection.execute("PRAGMA trusted_schema = 0")
+    return connection
 
 
-def _check_magic(path: Path) -> None:
-    """SQLite would take any file that it has not looked into yet."""
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(len(_SQLITE_MAGIC))
-    except OSError as error:
-        raise InputError(f"the index {path} cannot be read: {error.strerror}") from error
-    if start not in (b"", _SQLITE_MAGIC):
-        raise InputError(f"{path} is no index: no SQLite file; name another one")
-
-
-def _is_new(connection: sqlite3.Connection) -> bool:
-    (count,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return int(count) == 0
+def _is_new(connection: BoundedConnection) -> bool:
+    return not connection.rows("SELECT 1 FROM sqlite_master LIMIT 1")
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -249,7 +290,7 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.executemany("INSERT INTO meta VALUES (?, ?)", about.items())
 
 
-def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
+def _check_schema(connection: BoundedConnection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
         raise InputError(f"{path} is no index: a SQLite file of another program; name another one")
@@ -259,3 +300,27 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
             f"the index {path} has schema {version}, and this dicomarray {__version__} knows schema "
             f"{SCHEMA_VERSION}; delete the file and index again, or use the dicomarray that made it"
         )
+    if _tables(connection) != _tables_made():
+        raise ValueError("its tables are others than dicomarray makes")
+
+
+def _tables(connection: BoundedConnection) -> dict[str, tuple[str, str, str]]:
+    """What is asked for rows, or acts when rows are written: all but the views, and SQLite's statistics."""
+    query = (
+        "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_master "
+        "WHERE type <> 'view' AND name NOT GLOB 'sqlite_stat[0-9]'"
+    )
+    rows = connection.execute(query).fetchmany(MOST_TABLES)
+    return {str(name): (kind, table, text) for name, kind, table, text in rows}
+
+
+@lru_cache(maxsize=1)
+def _tables_made() -> dict[str, tuple[str, str, str]]:
+    """As `_tables`, of an index that is just made."""
+    connection = sqlite3.connect(":memory:", factory=BoundedConnection)
+    connection.bound(Path(), growing=True)
+    for statement in TABLES.split(";"):
+        connection.execute(statement)
+    found = _tables(connection)
+    connection.close()
+    return found

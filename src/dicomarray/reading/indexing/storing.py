@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dicomarray.reading.finding.files import Skipped
 from dicomarray.reading.headers.header import Stamp
+from dicomarray.reading.indexing.bounds import BoundedConnection
 from dicomarray.reading.indexing.gathering import Gathered, Origin, SeenFile
 from dicomarray.reading.indexing.json_values import ABSENT, JSON, LIST, text_of, texts_of_list, to_stored
 from dicomarray.reading.indexing.schema import damage_told
@@ -73,6 +75,24 @@ def as_path(stored: str | bytes) -> str:
     return stored if isinstance(stored, str) else os.fsdecode(stored)  # TypeError in a damaged index
 
 
+def path_of_file(folder: str, name: str) -> str:
+    """The path of a file in the index.
+
+    Raises
+    ------
+    ValueError
+        Where `index` cannot have stored it: it names real paths, which do not lead up and down again.
+    """
+    if not _is_real(folder) or not name or name in (os.curdir, os.pardir) or "\0" in name or os.sep in name:
+        raise ValueError(f"a file {name!r:.80} in {folder!r:.80}, which is no real path")
+    return os.path.join(folder, name)  # noqa: PTH118 - Path costs most
+
+
+@lru_cache(maxsize=64)
+def _is_real(folder: str) -> bool:
+    return os.path.isabs(folder) and os.path.normpath(folder) == folder and "\0" not in folder  # noqa: PTH117
+
+
 def file_order(folder: str, name: str, number: int | None) -> tuple[Any, ...]:
     """Sorts files as `find_files` finds them: depth first, by names; members as their archive has them."""
     return (*Path(folder).parts, name), number or 0
@@ -83,7 +103,7 @@ class Store:
     """The index, open for writing."""
 
     path: Path
-    connection: sqlite3.Connection
+    connection: BoundedConnection
     _names: dict[str, int] = field(default_factory=dict)
 
     def known_files(self, roots: Sequence[str]) -> dict[str, KnownFile]:
@@ -93,13 +113,13 @@ class Store:
 
     def _known_files(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         known: dict[str, KnownFile] = {}
-        for folder, stored in self.connection.execute("SELECT id, path FROM folders").fetchall():
+        for folder, stored in self.connection.rows("SELECT id, path FROM folders"):
             path = as_path(stored)
             start = os.path.join(path, "")  # noqa: PTH118 - it ends in a separator
             query = f"SELECT name, id, {STAMP_COLUMNS} FROM files WHERE folder = ?"
             files = {
                 start + as_path(name): KnownFile(number, as_stamp(*stored))
-                for name, number, *stored in self.connection.execute(query, (folder,))
+                for name, number, *stored in self.connection.rows(query, (folder,))
             }
             if lies_below(path, roots):
                 known |= files
@@ -119,7 +139,7 @@ class Store:
     def finish(self, roots: Sequence[str], pathless: Iterable[Skipped]) -> None:
         """Note that the roots were read to the end, and what belongs to no file, such as closed folders."""
         with self._transaction():
-            rows = self.connection.execute("SELECT id, path FROM skipped WHERE file IS NULL").fetchall()
+            rows = self.connection.rows("SELECT id, path FROM skipped WHERE file IS NULL")
             old = [(number,) for number, path in rows if lies_below(as_path(path), roots)]
             self.connection.executemany("DELETE FROM skipped WHERE id = ?", old)
             self._insert_skipped((None, item) for item in pathless)
@@ -202,7 +222,7 @@ class Store:
         found: set[int] = set()
         for part in _parts(files):
             query = f"SELECT DISTINCT series FROM instances WHERE file IN ({_marks(part)})"
-            found.update(number for (number,) in self.connection.execute(query, part))
+            found.update(number for (number,) in self.connection.rows(query, part))
         return found
 
     def _delete(self, table: str, column: str, numbers: Iterable[int]) -> None:
@@ -239,7 +259,7 @@ class Store:
         query = (
             "SELECT keyword, kind, value FROM stored_values JOIN names ON names.id = name WHERE series = ?"
         )
-        known = {name: kept for name, *kept in self.connection.execute(query, (series,))}
+        known = {name: kept for name, *kept in self.connection.rows(query, (series,))}
         rows = []
         for name in dict.fromkeys((*known, *gathered.first, *gathered.varying)):
             kind, value = known.get(name, (JSON, ABSENT))
@@ -309,9 +329,7 @@ class Store:
             f"WHERE series = ? {condition} ORDER BY place"
         )
         found = []
-        for place, file, member, number, folder, name in self.connection.execute(
-            query, (series, *parameters)
-        ):
+        for place, file, member, number, folder, name in self.connection.rows(query, (series, *parameters)):
             order = file_order(as_path(folder), as_path(name), number)
             found.append((place, _Placed(order, file, None if member is None else as_path(member), number)))
         return found
@@ -322,7 +340,7 @@ class Store:
             "SELECT keyword, kind, value FROM stored_values JOIN names ON names.id = name WHERE series = ?"
         )
         columns = {}
-        for keyword, kind, value in self.connection.execute(query, (series,)):
+        for keyword, kind, value in self.connection.rows(query, (series,)):
             if kind == LIST:
                 texts = texts_of_list(value)
                 columns[keyword] = [texts[place] for place in places]
