@@ -362,6 +362,10 @@ def _reading(c: argparse.ArgumentParser, units: bool = False) -> None:
         "duplicates": ("auto|error|split", "different images at one place; default: split a few, else error"),
         "incomplete": ("keep|drop", "a repetition cut short; default: keep it as a volume of its own"),
         "palette": ("indices|rgb", "palette images: indices as stored (default), or their colours"),
+        "geometry": (
+            "strict|ignore",
+            "broken places; default: an error; ignore: frames without a place",
+        ),
         "philips-scaling": ("display|precise", "values of Philips MR; default: display"),
     }
     for name, (metavar, text) in choices.items():

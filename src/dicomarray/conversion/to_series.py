@@ -25,7 +25,7 @@ from dicomarray.geometry import Matrix, StackGeometry
 from dicomarray.reading.catalogs.catalog import Progress
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.remote import whole
-from dicomarray.reading.series import KEEP
+from dicomarray.reading.series import KEEP, UNPLACED
 from dicomarray.reading.stacks.stacking import Stack
 from dicomarray.sidecar import Sidecar
 from dicomarray.storage import local_path
@@ -102,7 +102,8 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     made_from = notes.series.get("SeriesInstanceUID") if notes is not None else None
     template = choose_series(template_dicom, series, progress=progress, made_from=made_from)
     matrix = None if affine is None else read_affine(affine)
-    stack = template.stack(KEEP, volume)
+    unplaced = notes is not None and notes.geometry is None
+    stack = template.stack(UNPLACED if unplaced else KEEP, volume)
     with whole(frame.header for frame in stack.frames):
         return write_like(array, notes, stack, output, checked, matrix, units, progress=pixel_progress)
 

@@ -14,7 +14,7 @@ from dicomarray.errors import GeometryError, HeaderError, InputError, PixelError
 from dicomarray.geometry import StackGeometry
 from dicomarray.reading.catalogs.catalog import scan
 from dicomarray.reading.options import ReadOptions
-from dicomarray.reading.series import KEEP, Series, volume_lines
+from dicomarray.reading.series import KEEP, UNPLACED, Series, volume_lines
 from dicomarray.reading.stacks.stacking import Stack
 from dicomarray.reading.volumes.assemble import assemble
 from dicomarray.threads import PixelProgress
@@ -47,7 +47,8 @@ def verify_series(
         Where values are off by more than the report says, the geometry or a UID is another.
     """
     try:
-        read = _read_back(_identified(files, template, report), stored, progress)
+        written = _identified(files, template, report)
+        read = _read_back(written, stored, placed=template.geometry is not None, progress=progress)
         _compare_geometry(read.geometry, grid or template.geometry, array.shape)
         _compare_values(_mapped(read, files, template, report, stored), array, report)
     except (InputError, HeaderError, GeometryError, PixelError) as error:
@@ -71,8 +72,8 @@ def _identified(files: Sequence[Path], template: Stack, report: WriteReport) -> 
     return catalog[0]
 
 
-def _read_back(series: Series, stored: bool, progress: PixelProgress | None) -> Volume:
-    stacks = series.stacks(KEEP)
+def _read_back(series: Series, stored: bool, placed: bool, progress: PixelProgress | None) -> Volume:
+    stacks = series.stacks(KEEP if placed else UNPLACED)
     if len(stacks) != 1:
         raise VerificationError(
             f"the written series reads back as {len(stacks)} volumes:\n" + "\n".join(volume_lines(stacks))

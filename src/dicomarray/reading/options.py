@@ -18,6 +18,12 @@ Duplicates = Literal["auto", "error", "split"]
 Incomplete = Literal["keep", "drop"]
 PhilipsScaling = Literal["display", "precise"]
 Palette = Literal["indices", "rgb"]
+Geometry = Literal["strict", "ignore"]
+# The way out that an error about places names.
+WITHOUT_PLACES = (
+    'If it is the places that are wrong: geometry="ignore" (--geometry ignore) reads the images as frames '
+    "without a place"
+)
 
 
 class ReadKeywords(TypedDict, total=False):
@@ -33,6 +39,7 @@ class ReadKeywords(TypedDict, total=False):
     philips_scaling: str
     palette: str
     exclude_padding: bool
+    geometry: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,10 @@ class ReadOptions:
         PALETTE COLOR images: the ``"indices"`` as stored, or the colours they stand for, ``"rgb"``.
     exclude_padding
         Mark padding (Pixel Padding Value): statistics leave it out, normalization makes it 0.
+    geometry
+        Where the place of an image is broken, or the places of a stack contradict each other: ``"strict"``,
+        an error; or ``"ignore"`` the places of that stack: its images are frames without a place, in the
+        order of acquisition, with a warning.  Other volumes stay.
     """
 
     units: Units = "modality"
@@ -80,6 +91,7 @@ class ReadOptions:
     philips_scaling: PhilipsScaling = "display"
     palette: Palette = "indices"
     exclude_padding: bool = False
+    geometry: Geometry = "strict"
 
     def __post_init__(self) -> None:
         """Refuse what is no option, before anything is read."""
@@ -112,6 +124,7 @@ CHOICES: dict[str, Any] = {
     "incomplete": Incomplete,
     "philips_scaling": PhilipsScaling,
     "palette": Palette,
+    "geometry": Geometry,
 }
 READ_NAMES = names_of(ReadOptions)
 

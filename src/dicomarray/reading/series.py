@@ -25,6 +25,8 @@ from dicomarray.volume import Volume
 
 # What is at hand, whatever is missing: for order, and for a template.
 KEEP = ReadOptions(missing="keep", duplicates="split")
+# As a volume without a place was read, whatever is wrong with the places of its images.
+UNPLACED = ReadOptions(geometry="ignore")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ class Series:
         others = sorted(header.path.name for header in self.instances if not header.is_image)
         note = f"{len(others)} instances without pixels left out: {some(others)}"
         alike: Alike = {}
-        frames = [frame for header in images for frame in frames_of(header, alike)]
+        frames = [frame for header in images for frame in frames_of(header, alike, options.geometry)]
         return stack_frames(frames, options, self.notes + ((note,) if others else ()))
 
     def volumes(

@@ -27,6 +27,7 @@ def test_defaults_change_nothing() -> None:
         "philips_scaling": "display",
         "palette": "indices",
         "exclude_padding": False,
+        "geometry": "strict",
     }
 
 

@@ -25,6 +25,7 @@ from dicomarray.reading.frames.mosaic_words import Alike, is_mosaic
 from dicomarray.reading.frames.multiframe import dose_attributes, frame_attributes
 from dicomarray.reading.headers.attributes import ABSENT, Attributes
 from dicomarray.reading.headers.header import Header, numbers_of
+from dicomarray.reading.options import WITHOUT_PLACES, Geometry
 from dicomarray.reading.pixels.frame_reader import read_frames
 from dicomarray.reading.remote import size_of, whole
 from dicomarray.values import Array, Rescale
@@ -57,7 +58,8 @@ class Frame:
     ``attributes`` are the instance's, with the frame's own functional groups over them.  ``plane`` is
     None where the image has no place in the patient.  ``tile`` is where in the instance's one image it
     lies, when that is a mosaic; then ``index`` counts the tiles.  ``of_multiframe`` is set for frames that
-    functional groups describe, or that are several in an instance.
+    functional groups describe, or that are several in an instance.  ``broken`` says why the place cannot be
+    told, where frames are read without it instead of an error.
     """
 
     header: Header
@@ -69,6 +71,7 @@ class Frame:
     attributes: Mapping[str, Value]
     of_multiframe: bool = False
     tile: Tile | None = None
+    broken: str | None = None
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
         """So many finite numbers of an attribute, or None; HeaderError where it is something else."""
@@ -102,10 +105,11 @@ class Frame:
         return (1 << 62 if number is None else number, index, str(self.header.path))
 
 
-def frames_of(header: Header, alike: Alike | None = None) -> list[Frame]:
+def frames_of(header: Header, alike: Alike | None = None, geometry: Geometry = "strict") -> list[Frame]:
     """The frames of an instance, in the order of its pixel data.
 
-    ``alike`` is what `is_mosaic` found of other instances of its series.
+    ``alike`` is what `is_mosaic` found of other instances of its series.  With "ignore" for ``geometry``
+    frames whose place is broken have none, and say why; a mosaic whose slices cannot be placed is one frame.
 
     Raises
     ------
@@ -114,18 +118,16 @@ def frames_of(header: Header, alike: Alike | None = None) -> list[Frame]:
     GeometryError
         Where they are numbers, but no geometry.
     """
-    if isinstance(header, KeptHeader):
-        if (tiles := header.known_tiles()) is not None:
-            return _tile_frames(_whole(header), tiles)
-    elif is_mosaic(header, alike):
-        return _tile_frames(_whole(header), mosaic_tiles(header))
+    strict = geometry == "strict"
+    if header.tiles is not None if isinstance(header, KeptHeader) else is_mosaic(header, alike):
+        return _mosaic_frames(header, strict)
     count = _frame_count(header)
     if header.attributes.get("Modality") == "RTDOSE":
-        return _frames(header, dose_attributes(header, count), multiframe=count > 1)
+        return _dose_frames(header, count, strict)
     groups = None if count == 1 and _is_classic(header) else frame_attributes(header, count)
     if groups is None:
-        return [_frame(header, 0, header.attributes, multiframe=False)]
-    return _frames(header, groups, multiframe=True)
+        return [_frame(header, 0, header.attributes, multiframe=False, strict=strict)]
+    return _frames(header, groups, multiframe=True, strict=strict)
 
 
 def read_images(frames: Sequence[Frame]) -> Array:
@@ -144,7 +146,7 @@ def read_images(frames: Sequence[Frame]) -> Array:
     return np.stack([frame.tile.cut(picture) for frame in frames if frame.tile is not None])
 
 
-def mosaic_tiles(header: Header) -> list[Tile]:
+def mosaic_tiles(header: Header) -> Sequence[Tile]:
     """The slices of a mosaic (`is_mosaic`), as its file tells them.
 
     Raises
@@ -158,9 +160,37 @@ def mosaic_tiles(header: Header) -> list[Tile]:
     return tiles_of(Picture(header, picture.rows, picture.columns, picture.plane))
 
 
-def _whole(header: Header) -> Frame:
+def _whole(header: Header, strict: bool = True) -> Frame:
     """The one image of an instance."""
-    return _frame(header, 0, header.attributes, multiframe=False)
+    return _frame(header, 0, header.attributes, multiframe=False, strict=strict)
+
+
+def _mosaic_frames(header: Header, strict: bool) -> list[Frame]:
+    picture = _whole(header, strict)
+    try:
+        tiles = header.known_tiles() if isinstance(header, KeptHeader) else mosaic_tiles(header)
+    except (GeometryError, HeaderError) as error:
+        if strict:
+            raise _with_way_out(error) from error
+        return [replace(picture, plane=None, broken=str(error))]
+    return _tile_frames(picture, tiles or ())
+
+
+def _dose_frames(header: Header, count: int, strict: bool) -> list[Frame]:
+    try:
+        return _frames(header, dose_attributes(header, count), multiframe=count > 1, strict=strict)
+    except (GeometryError, HeaderError) as error:
+        unplaced = dose_attributes(header, count, placed=False)  # tells what is wrong with anything else
+        if strict:
+            raise _with_way_out(error) from error
+        frames = _frames(header, unplaced, multiframe=count > 1, strict=strict)
+        return [replace(frame, plane=None, broken=str(error)) for frame in frames]
+
+
+def _with_way_out(error: GeometryError | HeaderError) -> GeometryError | HeaderError:
+    """An error about a place that names how images are read without it."""
+    told = str(error)
+    return error if WITHOUT_PLACES in told else type(error)(f"{told}. {WITHOUT_PLACES}")
 
 
 def _tile_frames(picture: Frame, tiles: Sequence[Tile]) -> list[Frame]:
@@ -233,7 +263,7 @@ def _least_frame_bytes(header: Header) -> float:
     return pixels * bits / 8 / (GREATEST_DEFLATION if header.transfer_syntax == DEFLATED else 1)
 
 
-def _frames(header: Header, groups: Sequence[Attributes], multiframe: bool) -> list[Frame]:
+def _frames(header: Header, groups: Sequence[Attributes], multiframe: bool, strict: bool) -> list[Frame]:
     """Frames by their attributes; what some have the very same values for is worked out once."""
     differing = [name for name in _DESCRIBING if name in groups[0].common.slots]
     known: dict[Hashable, Frame] = {}
@@ -241,37 +271,55 @@ def _frames(header: Header, groups: Sequence[Attributes], multiframe: bool) -> l
     for index, attributes in enumerate(groups):
         # by identity: 0.0 and -0.0 are equal, and not the same
         key = tuple([id(attributes.get(name, ABSENT)) for name in differing])
-        like = known.get(key) or known.setdefault(key, _frame(header, index, attributes, multiframe))
-        frames.append(
-            Frame(header, index, like.plane, like.rows, like.columns, like.rescale, attributes, multiframe)
-        )
+        like = known.get(key) or known.setdefault(key, _frame(header, index, attributes, multiframe, strict))
+        described = (like.plane, like.rows, like.columns, like.rescale)
+        frames.append(Frame(header, index, *described, attributes, multiframe, broken=like.broken))
     return frames
 
 
-def _frame(header: Header, index: int, attributes: Mapping[str, Value], multiframe: bool) -> Frame:
-    def numbers(keyword: str, size: int) -> tuple[float, ...] | None:
-        value = attributes.get(keyword)
-        return None if value is None else _known_numbers(value, keyword, size, header)
+def _frame(
+    header: Header, index: int, attributes: Mapping[str, Value], multiframe: bool, strict: bool
+) -> Frame:
+    def numbers(keyword: str, size: int = 1) -> tuple[float, ...] | None:
+        return _numbers_told(header, attributes, keyword, size)
 
-    rows, columns = numbers("Rows", 1), numbers("Columns", 1)
+    rows, columns = numbers("Rows"), numbers("Columns")
     if rows is None or columns is None or min(*rows, *columns) < 1:
         raise HeaderError(f"{header.path}: Rows and Columns are {rows} and {columns}; no image without them")
-    slope, intercept = numbers("RescaleSlope", 1), numbers("RescaleIntercept", 1)
+    slope, intercept = numbers("RescaleSlope"), numbers("RescaleIntercept")
+    plane, broken = _place(header, attributes, strict)
     return Frame(
         header=header,
         index=index,
-        plane=_plane(
-            header,
-            numbers_of(attributes.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.path),
-            numbers("ImageOrientationPatient", 6),
-            numbers("PixelSpacing", 2),
-        ),
+        plane=plane,
         rows=int(rows[0]),
         columns=int(columns[0]),
         rescale=_rescale(1.0 if slope is None else slope[0], 0.0 if intercept is None else intercept[0]),
         attributes=attributes,
         of_multiframe=multiframe,
+        broken=broken,
     )
+
+
+def _place(header: Header, attributes: Mapping[str, Value], strict: bool) -> tuple[Plane | None, str | None]:
+    """The plane, None where nothing tells it; and, where that is no error, why it cannot be one."""
+
+    try:
+        position = numbers_of(attributes.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.path)
+        orientation = _numbers_told(header, attributes, "ImageOrientationPatient", 6)
+        spacing = _numbers_told(header, attributes, "PixelSpacing", 2)
+        return _plane(header, position, orientation, spacing), None
+    except (GeometryError, HeaderError) as error:
+        if strict:
+            raise _with_way_out(error) from error
+        return None, str(error)
+
+
+def _numbers_told(
+    header: Header, attributes: Mapping[str, Value], keyword: str, size: int
+) -> tuple[float, ...] | None:
+    value = attributes.get(keyword)
+    return None if value is None else _known_numbers(value, keyword, size, header)
 
 
 def _known_numbers(value: Value, keyword: str, size: int, header: Header) -> tuple[float, ...] | None:

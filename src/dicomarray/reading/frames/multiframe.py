@@ -67,8 +67,8 @@ def frame_attributes(header: Header, count: int) -> list[Attributes] | None:
     return None
 
 
-def dose_attributes(header: Header, count: int) -> list[Attributes]:
-    """The attributes of each plane of an RT Dose (PS3.3 C.8.8.3).
+def dose_attributes(header: Header, count: int, placed: bool = True) -> list[Attributes]:
+    """The attributes of each plane of an RT Dose (PS3.3 C.8.8.3), without a place where not ``placed``.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def dose_attributes(header: Header, count: int) -> list[Attributes]:
         Where the number of planes and their offsets do not fit.
     """
     dose_type: dict[str, Value] = {"DoseType": header.further(["DoseType"]).get("DoseType")}
-    planes = _dose_planes(header, count)
+    planes = _dose_planes(header, count) if placed else [{**_dose_scaling(header), **_NO_PLACE}] * count
     return _laid_over(header, [(_Alike(dose_type | plane), ()) for plane in planes])
 
 
@@ -202,8 +202,7 @@ def _layers(group: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Val
 
 def _dose_planes(header: Header, count: int) -> list[dict[str, Value]]:
     """Planes along the normal, stored values times Dose Grid Scaling."""
-    scaling = header.number("DoseGridScaling")
-    common: dict[str, Value] = {} if scaling is None else {"RescaleSlope": scaling, "RescaleIntercept": 0.0}
+    common = _dose_scaling(header)
     if count == 1:
         return [common]
     offsets = header.numbers("GridFrameOffsetVector", count)
@@ -224,6 +223,11 @@ def _dose_planes(header: Header, count: int) -> list[dict[str, Value]]:
         }
         for offset in offsets
     ]
+
+
+def _dose_scaling(header: Header) -> dict[str, Value]:
+    scaling = header.number("DoseGridScaling")
+    return {} if scaling is None else {"RescaleSlope": scaling, "RescaleIntercept": 0.0}
 
 
 def _way_of_offsets(first: Plane, offset: float) -> Sequence[float] | None:

@@ -15,8 +15,9 @@ from dicomarray.reading.frames.frame import Frame, frames_of
 from dicomarray.reading.frames.mosaic_words import Alike
 from dicomarray.reading.headers.header import Header
 from dicomarray.reading.options import ReadOptions
+from dicomarray.reading.stacks.concatenations import missing_parts
 from dicomarray.reading.stacks.kinds import PIXEL_SPACING_TOLERANCE_MM
-from dicomarray.reading.stacks.stacking import Stack, missing_parts, plane_name, stack_frames
+from dicomarray.reading.stacks.stacking import Stack, plane_name, stack_frames
 
 # What is there, whatever is missing: `is_regular` tells that something is.
 THERE = ReadOptions(missing="keep")

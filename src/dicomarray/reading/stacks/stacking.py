@@ -25,7 +25,9 @@ from dicomarray.geometry import (
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.header import HeaderReader
-from dicomarray.reading.options import ReadOptions
+from dicomarray.reading.options import WITHOUT_PLACES, ReadOptions
+from dicomarray.reading.stacks.broken_places import broken_place, with_broken_places
+from dicomarray.reading.stacks.concatenations import missing_parts
 from dicomarray.reading.stacks.copies import COPY_NAMES, drop_copies, repeated_note, some
 from dicomarray.reading.stacks.diffusion import names_to_read, told_by_csa, with_diffusion
 from dicomarray.reading.stacks.image_kinds import (
@@ -120,40 +122,11 @@ def stack_frames(
     warnings = notes + warnings + missing_parts(ordered, options) + unusable_values(ordered)
     if is_one_study(ordered):
         warnings += (ONE_STUDY,)
-    stacks: list[Stack] = []
-    for kind, members in split_by_kind(ordered):
-        stacks += _stacks(kind, members, options, warnings)
-    return stacks
-
-
-def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> tuple[str, ...]:
-    """What is missing of concatenations: one object in several files (PS3.3 C.7.6.16).
-
-    Raises
-    ------
-    GeometryError
-        Where a part is missing, unless ``missing`` says what to do then: it is a warning then.
-    """
-    parts: dict[str, dict[Value, Frame]] = {}
-    for frame in frames:
-        if uid := frame.header.text("ConcatenationUID"):
-            parts.setdefault(uid, {}).setdefault(frame.attributes.get("InConcatenationNumber"), frame)
-    warnings = []
-    for uid, members in parts.items():
-        first = next(iter(members.values()))
-        numbers = [number for number in members if isinstance(number, int)]
-        total = int(first.number("InConcatenationTotalNumber") or max(numbers, default=len(members)))
-        if len(members) >= total:
-            continue
-        there = some([f"{frame.header.path} (part {number})" for number, frame in members.items()])
-        lost = total - len(members)
-        told = f"{lost} of the {total} parts of concatenation {uid} are missing; there is {there}"
-        if options.missing == "error":
-            raise GeometryError(
-                f'{told}. Find the missing files, or take what is there with missing="keep" (--missing keep)'
-            )
-        warnings.append(told)
-    return tuple(warnings)
+    groups = with_broken_places(split_by_kind(ordered))
+    try:
+        return [stack for kind, members in groups for stack in _stacks(kind, members, options, warnings)]
+    except GeometryError as error:
+        raise GeometryError(f"{error}. {WITHOUT_PLACES}") from error
 
 
 def _stacks(
@@ -168,7 +141,18 @@ def _stacks(
     ``known`` are frames of which everything was read that can tell kinds.
     """
     if not kind.placed:
-        return [_without_place(kind, loop, warnings) for loop in loops_of(frames)]
+        return _without_place(kind, frames, warnings, broken_place(frames))
+    try:
+        return _placed_stacks(kind, frames, options, warnings, known)
+    except GeometryError as error:
+        if options.geometry == "strict":
+            raise
+        return _without_place(kind, frames, warnings, str(error))
+
+
+def _placed_stacks(
+    kind: Kind, frames: list[Frame], options: ReadOptions, warnings: tuple[str, ...], known: bool
+) -> list[Stack]:
     moved = split_by_motion(frames)
     if len(moved) > 1:
         warnings += (moved_note(len(moved)),)
@@ -239,10 +223,17 @@ def loops_of(frames: Sequence[Frame]) -> list[list[Frame]]:
     return list(loops.values())
 
 
-def _without_place(kind: Kind, frames: Sequence[Frame], warnings: tuple[str, ...]) -> Stack:
-    note = "no place in the patient is known: frames are in the order of acquisition"
-    warnings = (*warnings, note) if len(frames) > 1 else warnings
-    return Stack(tuple(frames), None, kind, warnings=warnings)
+def _without_place(
+    kind: Kind, frames: Sequence[Frame], warnings: tuple[str, ...], fault: str | None
+) -> list[Stack]:
+    """Frames in the order of acquisition; ``fault`` is why their places are left aside, None without any."""
+    if fault is not None:
+        warnings += (f'places are left aside (geometry="ignore"): {fault}',)
+    note = ("no place in the patient is known: frames are in the order of acquisition",)
+    return [
+        Stack(tuple(loop), None, kind, warnings=warnings + (note if len(loop) > 1 else ()))
+        for loop in loops_of(sorted(frames, key=lambda frame: frame.order))
+    ]
 
 
 def _unfinished(leftover: Sequence[Sequence[Frame]], options: ReadOptions) -> tuple[str, ...]:
