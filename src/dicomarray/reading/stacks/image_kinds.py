@@ -7,10 +7,11 @@ codes and Diffusion Directionality say it where those do not.  Nothing here look
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 
 from dicomarray.reading.elements.values import Value
+from dicomarray.reading.headers.attributes import may_differ
 
 # GE's private code of the image component, and of what an image of a diffusion scan is (Vas Collapse Flag).
 GE_IMAGE_COMPONENT = "(0043,GEMS_PARM_01,2F)"
@@ -98,6 +99,8 @@ MAP_WORDS: Mapping[str, str] = {
 # All words that an image can be called by.
 IMAGE_KINDS = (*COMPONENTS, *QUANTITY_WORDS)
 
+# Diffusion Directionality of a trace.
+ISOTROPIC = "ISOTROPIC"
 _GE_COMPONENTS = dict(enumerate(COMPONENTS))
 _GE_FA, _GE_TRACES = 18, (15, 19)
 _GE_ALONG_AN_AXIS = (3, 4, 5)
@@ -147,6 +150,22 @@ def is_plain(values: tuple[Value, ...]) -> bool:
     except TypeError:
         return False
     return True
+
+
+def common_type(several: Sequence[Mapping[str, Value]]) -> tuple[str, ...]:
+    """The words of Frame Type, or else Image Type, that images agree in, as they are written.
+
+    Empty where nothing tells, or where they disagree in what the first two values say.
+    """
+    first = several[0]
+    others = several[1:] if may_differ(several, ("FrameType", "ImageType")) else ()
+    written = first.get("FrameType") or first.get("ImageType") or ()
+    values = tuple(str(v or "") for v in (written if isinstance(written, tuple) else (written,)))
+    found = {type_words(other) for other in others} - {type_words(first)}
+    if any(words[:2] != type_words(first)[:2] for words in found):
+        return ()
+    missing = {word for words in found for word in set(type_words(first)).difference(words)}
+    return tuple(v for v, word in zip(values, _words(values), strict=False) if word not in missing)
 
 
 @lru_cache(maxsize=1024)
@@ -199,7 +218,7 @@ def is_isotropic(attributes: Mapping[str, Value]) -> bool:
     """Whether an image is said to show diffusion whatever its direction; not so one without any (b = 0)."""
     b_value = attributes.get("DiffusionBValue")
     low = isinstance(b_value, int | float) and b_value <= LOW_B_VALUE
-    return not low and _directionality(attributes) in ("ISOTROPIC", "I")
+    return not low and _directionality(attributes) in (ISOTROPIC, "I")
 
 
 def is_along_a_direction(attributes: Mapping[str, Value]) -> bool:

@@ -53,7 +53,7 @@ from dicomarray.reading.stacks.telling import (
     time_index,
     vendor_of,
 )
-from dicomarray.reading.stacks.traces import TRACE, split_traces
+from dicomarray.reading.stacks.traces import TRACE, are_traces, split_traces
 from dicomarray.reading.stacks.words import split_by_words
 
 DEFAULTS = ReadOptions()
@@ -96,8 +96,8 @@ class Stack:
             parts.append(plane_name(self.geometry))
         if self.kind.echo_number is not None:
             parts.append(f"echo {self.kind.echo_number}")
-        what = (self.kind.component, *self.kind.shows, *self.kind.words, "derived" * self.kind.derived)
-        parts += [word for word in what if word]
+        what = (self.kind.component, *self.kind.shows, TRACE * are_traces(self.frames))
+        parts += [word for word in (*what, *self.kind.words, "derived" * self.kind.derived) if word]
         return ", ".join(parts)
 
 
@@ -194,7 +194,7 @@ def split_same_places(kind: Kind, positions: Sequence[Sequence[Frame]]) -> list[
     frames = sorted((frame for members in positions for frame in members), key=lambda frame: frame.order)
     traces = split_traces(frames)
     if len(traces) > 1:
-        return [(replace(kind, shows=(*kind.shows, TRACE)) if t else kind, part) for t, part in traces]
+        return [(kind, part) for part in traces]
     by_words = split_by_words(positions)
     if len(by_words) > 1:
         return [(replace(kind, words=(*kind.words, *words)), members) for words, members in by_words]

@@ -30,31 +30,37 @@ TELLING = (*ATTRIBUTES, *DIFFUSION, *(name for names in _GRADIENTS for name in n
 _GE_B_VALUE_ABOVE = 1_000_000_000
 
 
-def split_traces(frames: Sequence[Frame]) -> list[tuple[bool, list[Frame]]]:
-    """Frames of one kind -> directions and what was acquired without diffusion; traces, which are marked.
+def split_traces(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Frames of one kind -> directions with what was acquired without diffusion; traces.
 
     A series of traces alone, with what it has at b = 0, stays together.
     """
+    together = [list(frames)]
     if not may_differ([frame.attributes for frame in frames], TELLING):
-        return [(False, list(frames))]
-    b_values = [_b_value(frame) for frame in frames]
-    named = [TRACE in quantities_of(frame.attributes) for frame in frames]
-    traces = [says or _is_trace(frame, b) for frame, says, b in zip(frames, named, b_values, strict=True)]
-    others = [place for place, is_trace in enumerate(traces) if not is_trace]
+        return together
+    traces = [is_trace(frame) for frame in frames]
+    others = [frame for frame, trace in zip(frames, traces, strict=True) if not trace]
     if len(others) in (0, len(frames)):
-        return [(False, list(frames))]
-    directional = any(_is_direction(frames[place], b_values[place]) for place in others)
-    unweighted = all((b := b_values[place]) is not None and b <= LOW_B_VALUE for place in others)
-    if not (directional or (any(named) and not unweighted)):
-        return [(False, list(frames))]
-    return [
-        (mark, [frame for frame, is_trace in zip(frames, traces, strict=True) if is_trace is mark])
-        for mark in (False, True)
-    ]
+        return together
+    named = any(TRACE in quantities_of(frame.attributes) for frame in frames)
+    if not any(map(_is_direction, others)) and (not named or all(map(_is_unweighted, others))):
+        return together
+    return [others, [frame for frame, trace in zip(frames, traces, strict=True) if trace]]
 
 
-def _is_trace(frame: Frame, b_value: float | None) -> bool:
-    """Whether an image is isotropic, or has a gradient of length 0, at a b-value above that of b = 0."""
+def are_traces(frames: Sequence[Frame]) -> bool:
+    """Whether there are no other images, but for those without diffusion that belong to them."""
+    return any(map(is_trace, frames)) and all(is_trace(frame) or _is_unweighted(frame) for frame in frames)
+
+
+def is_trace(frame: Frame) -> bool:
+    """Whether an image is called a trace, is isotropic or has a gradient of length 0.
+
+    The last two tell nothing of an image without diffusion.
+    """
+    if TRACE in quantities_of(frame.attributes):
+        return True
+    b_value = _b_value(frame)
     if b_value is not None and b_value <= LOW_B_VALUE:
         return False
     if is_isotropic(frame.attributes):
@@ -62,8 +68,13 @@ def _is_trace(frame: Frame, b_value: float | None) -> bool:
     return b_value is not None and _gradient(frame) == (0.0, 0.0, 0.0) and not is_acquired(frame.attributes)
 
 
-def _is_direction(frame: Frame, b_value: float | None) -> bool:
-    gradient = _gradient(frame)
+def _is_unweighted(frame: Frame) -> bool:
+    b_value = _b_value(frame)
+    return b_value is not None and b_value <= LOW_B_VALUE
+
+
+def _is_direction(frame: Frame) -> bool:
+    b_value, gradient = _b_value(frame), _gradient(frame)
     along = is_along_a_direction(frame.attributes) or (gradient is not None and any(gradient))
     return along and b_value is not None and b_value > 0
 

@@ -7,54 +7,67 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.attributes import may_differ
 from dicomarray.reading.stacks.image_kinds import type_words
 from dicomarray.reading.stacks.numbering import ACQUIRED
-from dicomarray.reading.stacks.telling import DIFFUSION, TIME_INDEX, Teller, value_of
+from dicomarray.reading.stacks.telling import DIFFUSION, TIME_INDEX, value_of
 
 # Where one of these tells images with a word from those without, they are repetitions.
 _TIMES = (*TIME_INDEX, "TriggerTime", "NominalCardiacTriggerDelayTime", "FrameReferenceTime", *ACQUIRED)
-# So many words that come and go are looked past.
-_MOST_UNSTEADY = 3
+# So many words together are looked at: more vary only where images say at random how they were processed.
+_MOST_WORDS = 3
 
+Positions = Sequence[Sequence[Frame]]
 _Words = frozenset[str]
 
 
-def split_by_words(positions: Sequence[Sequence[Frame]]) -> list[tuple[tuple[str, ...], list[Frame]]]:
-    """Frames of one kind at each place -> those with the same words, and the words that some others lack.
+def split_by_words(positions: Positions) -> list[tuple[tuple[str, ...], list[Frame]]]:
+    """Frames of one kind at each place -> those of one group by their words, and what all of a group say.
 
-    Where words part nothing, or it is in doubt what they mean, all frames come back together.
+    As few words as part the frames are used, so that those that come and go beside them tear nothing.  Where
+    words part nothing all frames come back together.
     """
-    frames = sorted((frame for members in positions for frame in members), key=lambda frame: frame.order)
-    whole: list[tuple[tuple[str, ...], list[Frame]]] = [((), frames)]
-    attributes = [frame.attributes for frame in frames]
-    if not may_differ(attributes, ("ImageType", "FrameType")):
-        return whole
+    frames = [frame for members in positions for frame in members]
+    if not may_differ([frame.attributes for frame in frames], ("ImageType", "FrameType")):
+        return [((), frames)]
     words = {id(frame): frozenset(type_words(frame.attributes)) - {""} for frame in frames}
-    varying = frozenset.union(*words.values()) - frozenset.intersection(*words.values())
-    tellers = [(name,) for name in may_differ(attributes, _TIMES)]
-    diffusion = tuple(may_differ(attributes, DIFFUSION))
-    timeless = varying.difference(
-        word
-        for word in varying
-        if any(_tell(positions, word, words, teller) for teller in (*tellers, diffusion) if teller)
-    )
-    kept = next((kept for kept in _from_most(timeless) if _part_each_place(positions, words, kept)), None)
-    if kept is None:
-        return whole
-    groups: dict[_Words, list[Frame]] = {}
-    for frame in frames:
-        groups.setdefault(words[id(frame)] & kept, []).append(frame)
-    return [(tuple(sorted(told)), members) for told, members in groups.items()]
+    common = frozenset.intersection(*words.values())
+    groups = [sorted(group, key=lambda frame: frame.order) for group in _groups(positions, words)]
+    return [
+        (tuple(sorted(frozenset.intersection(*(words[id(frame)] for frame in group)) - common)), group)
+        for group in sorted(groups, key=lambda group: group[0].order)
+    ]
 
 
-def _tell(
-    positions: Iterable[Sequence[Frame]], word: str, words: Mapping[int, _Words], teller: tuple[Teller, ...]
-) -> bool:
-    """Whether at each place images with a word and without it have other values, at one of them both."""
+def _groups(positions: Positions, words: Mapping[int, _Words]) -> list[list[Frame]]:
+    frames = [frame for members in positions for frame in members]
+    kept = _parting(positions, words, _timeless(positions, words))
+    if not kept:
+        return [frames]
+    found: list[list[Frame]] = []
+    for group in dict.fromkeys(words[id(frame)] & kept for frame in frames):
+        there = [[frame for frame in members if words[id(frame)] & kept == group] for members in positions]
+        found += _groups([members for members in there if members], words)
+    return found
+
+
+def _timeless(positions: Positions, words: Mapping[int, _Words]) -> list[str]:
+    """The words that differ, but for those of which times or diffusion weightings tell images apart."""
+    frames = [frame for members in positions for frame in members]
+    attributes = [frame.attributes for frame in frames]
+    told = [words[id(frame)] for frame in frames]
+    varying = frozenset.union(*told) - frozenset.intersection(*told)
+    tellers: list[tuple[str, ...]] = [(name,) for name in may_differ(attributes, _TIMES)]
+    if diffusion := tuple(may_differ(attributes, DIFFUSION)):
+        tellers.append(diffusion)
+    return [w for w in sorted(varying) if not any(_tell(positions, w, words, teller) for teller in tellers)]
+
+
+def _tell(positions: Positions, word: str, words: Mapping[int, _Words], teller: tuple[str, ...]) -> bool:
+    """Whether at each place images with a word have other values than those without, and one has both."""
     both = False
     for members in positions:
         values: dict[bool, set[Hashable]] = {True: set(), False: set()}
@@ -66,21 +79,42 @@ def _tell(
     return both
 
 
-def _from_most(words: _Words) -> Iterator[_Words]:
-    """The words, then without one of them, without two, ...: never without all."""
-    ordered = sorted(words)
-    for unsteady in range(min(_MOST_UNSTEADY + 1, len(ordered))):
-        for left_out in itertools.combinations(ordered, unsteady):
-            yield words.difference(left_out)
+def _parting(positions: Positions, words: Mapping[int, _Words], candidates: Sequence[str]) -> _Words:
+    """The fewest words that part the images at each place; none where none do.
+
+    Of several, those that come in the same order at each place.
+    """
+    places = {frozenset(Counter(words[id(frame)] for frame in members).items()) for members in positions}
+    for count in range(1, 1 + min(_MOST_WORDS, len(candidates))):
+        found = [
+            kept
+            for several in itertools.combinations(candidates, count)
+            if _part(places, kept := frozenset(several))
+        ]
+        if found:
+            return next((kept for kept in found if _in_one_order(positions, words, kept)), found[0])
+    return frozenset()
 
 
-def _part_each_place(positions: Iterable[Sequence[Frame]], words: Mapping[int, _Words], kept: _Words) -> bool:
-    """Whether a place has images of several words, and words are in as many images wherever they are."""
+def _part(places: Iterable[Iterable[tuple[_Words, int]]], kept: _Words) -> bool:
+    """Whether a place has images of two groups, and a group as many images wherever it has any."""
     counts: dict[_Words, set[int]] = {}
     shared = False
-    for members in positions:
-        here = Counter(words[id(frame)] & kept for frame in members)
+    for members in places:
+        here: Counter[_Words] = Counter()
+        for words, count in members:
+            here[words & kept] += count
         shared = shared or len(here) > 1
-        for told, count in here.items():
-            counts.setdefault(told, set()).add(count)
+        for group, count in here.items():
+            counts.setdefault(group, set()).add(count)
     return shared and all(len(several) == 1 for several in counts.values())
+
+
+def _in_one_order(positions: Positions, words: Mapping[int, _Words], kept: _Words) -> bool:
+    """Whether the groups were numbered alike at all places that have all of them."""
+    orders = {
+        tuple(words[id(frame)] & kept for frame in sorted(members, key=lambda frame: frame.order))
+        for members in positions
+    }
+    longest = max(map(len, orders))
+    return sum(len(order) == longest for order in orders) == 1

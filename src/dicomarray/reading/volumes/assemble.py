@@ -17,7 +17,9 @@ from dicomarray.reading.headers.attributes import may_differ
 from dicomarray.reading.headers.header import ACQUISITION, IDENTITY
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.remote import whole
+from dicomarray.reading.stacks.image_kinds import ISOTROPIC, common_type, image_kinds
 from dicomarray.reading.stacks.stacking import DEFAULTS, Stack
+from dicomarray.reading.stacks.traces import is_trace
 from dicomarray.reading.volumes.equal_pixels import Probes
 from dicomarray.reading.volumes.filling import Job, read_array, write_array
 from dicomarray.reading.volumes.modality import RGB, Values, values_of
@@ -130,7 +132,7 @@ def _volume(
         normalization=values.normalization,
         padding=padding,
         coordinates=MappingProxyType({name: tuple(steps) for name, steps in stack.coordinates.items()}),
-        series=MappingProxyType(common_attributes([frame.attributes for frame in stack.frames])),
+        series=MappingProxyType(_series_attributes(stack)),
         slices=_slice_records(stack.frames),
         warnings=(
             *stack.warnings,
@@ -139,6 +141,24 @@ def _volume(
             *notes,
         ),
     )
+
+
+def _series_attributes(stack: Stack) -> dict[str, Value]:
+    """What equals in all images of a volume, and by the standard's keywords what they show.
+
+    Image Type is that of the frames, as far as they agree; private codes of the component and of isotropic
+    diffusion are told by the attributes that the standard has for them.
+    """
+    records = [frame.attributes for frame in stack.frames]
+    found = common_attributes(records)
+    if words := common_type(records):
+        found["ImageType"] = words
+    component = stack.kind.component
+    if component and component not in image_kinds({"ImageType": words}):
+        found["ComplexImageComponent"] = component.upper()
+    if all(map(is_trace, stack.frames)):
+        found["DiffusionDirectionality"] = ISOTROPIC
+    return found
 
 
 def common_attributes(
