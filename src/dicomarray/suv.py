@@ -174,10 +174,12 @@ def _from_activity(attributes: Attributes, correction: str, earliest: datetime |
         )
     half_life = _positive(isotope, "RadionuclideHalfLife", "seconds above 0")
     scan_start, how = _scan_start(attributes, half_life, earliest)
-    decay_time = _decay_time(attributes, isotope, scan_start, half_life)
+    start, assumed = _administration(attributes, isotope, scan_start)
+    decay_time = _decay_time(attributes, start, scan_start, half_life)
     decayed_dose = dose * 2.0 ** (-decay_time / half_life)
     return SuvScale(
-        weight * GRAMS_PER_KILOGRAM / decayed_dose, f"{SUV_UNITS}, decay corrected to the scan start ({how})"
+        weight * GRAMS_PER_KILOGRAM / decayed_dose,
+        f"{SUV_UNITS}, decay corrected to the scan start ({how}){assumed}",
     )
 
 
@@ -239,11 +241,10 @@ def _average_count_time(duration: float, half_life: float) -> float:
     return math.log(decay * duration / -math.expm1(-decay * duration)) / decay
 
 
-def _decay_time(attributes: Attributes, isotope: Attributes, scan_start: datetime, half_life: float) -> float:
+def _decay_time(attributes: Attributes, start: datetime, scan_start: datetime, half_life: float) -> float:
     """Seconds from the administration to the start of the scan."""
-    earliest = -LATEST_INJECTION_S if _is_dynamic(attributes) else 0.0
-    seconds = (scan_start - _administration(attributes, isotope, scan_start, earliest)).total_seconds()
-    if seconds < earliest:
+    seconds = (scan_start - start).total_seconds()
+    if seconds < _least_decay_time(attributes):
         raise ValuesError(
             f"the administration (RadiopharmaceuticalStartDateTime) is {-seconds:g} s after the start of the "
             "scan, which only a dynamic series may have, and by minutes at most"
@@ -257,15 +258,22 @@ def _decay_time(attributes: Attributes, isotope: Attributes, scan_start: datetim
     return seconds
 
 
+def _least_decay_time(attributes: Attributes) -> float:
+    return -LATEST_INJECTION_S if _is_dynamic(attributes) else 0.0
+
+
 def _is_dynamic(attributes: Attributes) -> bool:
     value = attributes.get("SeriesType")
     return (value[0] if isinstance(value, tuple) else value) == "DYNAMIC"
 
 
 def _administration(
-    attributes: Attributes, isotope: Attributes, scan_start: datetime, earliest: float
-) -> datetime:
-    """Start of the administration; a time without a date is the last one before the scan (over midnight)."""
+    attributes: Attributes, isotope: Attributes, scan_start: datetime
+) -> tuple[datetime, str]:
+    """Start of the administration, and what was assumed for it, in words.
+
+    A time without a date is the last one before the scan (over midnight).
+    """
     dated, timed = (
         isotope.get("RadiopharmaceuticalStartDateTime"),
         isotope.get("RadiopharmaceuticalStartTime"),
@@ -282,10 +290,16 @@ def _administration(
     if dated is not None:
         start = _local("RadiopharmaceuticalStartDateTime", dated, attributes)
         _require_same_time_of_day(start, on_scan_day)
-        return start
+        return start, ""
     assert on_scan_day is not None  # one of the two is there
-    too_late = (scan_start - on_scan_day).total_seconds() < earliest
-    return _earlier(on_scan_day, 86400.0, "SeriesDate") if too_late else on_scan_day
+    silent = "; the administration has a time (RadiopharmaceuticalStartTime) and no date: "
+    if (scan_start - on_scan_day).total_seconds() < _least_decay_time(attributes):
+        before = _earlier(on_scan_day, 86400.0, "SeriesDate")
+        return (
+            before,
+            f"{silent}the day before the scan is assumed, as the time of day is later than that of the scan",
+        )
+    return on_scan_day, f"{silent}the same day as the scan is assumed"
 
 
 def _require_same_time_of_day(start: datetime, other: datetime | None) -> None:

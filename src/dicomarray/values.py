@@ -6,6 +6,7 @@ Stored values are the numbers in Pixel Data; ``modality = stored * slope + inter
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -69,6 +70,10 @@ class Rescale:
     @property
     def integral(self) -> bool:
         return float(self.slope).is_integer() and float(self.intercept).is_integer()
+
+
+# Stands for a slope or intercept that is no number: whoever needs values has to ask for it first.
+UNREADABLE = Rescale(math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True)

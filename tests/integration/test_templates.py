@@ -31,7 +31,7 @@ from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.series import KEEP, Series
 from dicomarray.reading.stacks.stacking import Stack
 from dicomarray.reading.volumes.assemble import assemble
-from dicomarray.writing.classes import mapped_only
+from dicomarray.writing.classes import RescalePlace, image_class, is_classic
 from real_series import FOLDERS
 
 # Templates that are refused, by their first file, and what the error says.
@@ -110,7 +110,8 @@ class Unit:
     @property
     def mapped(self) -> bool:
         """Whether its class says slope and intercept in a Real World Value Mapping only."""
-        return mapped_only(self.stack.frames[0].header.text("SOPClassUID") or "")
+        uid = self.stack.frames[0].header.text("SOPClassUID") or ""
+        return is_classic(uid) and image_class(uid, "", "").place is RescalePlace.MAPPING
 
     @property
     def for_dcm2niix(self) -> bool:

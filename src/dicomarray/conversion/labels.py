@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.stacks.stacking import Stack
-from dicomarray.reading.volumes.modality import modality_units, stored_type
-from dicomarray.values import Array, modality_dtype
+from dicomarray.reading.volumes.modality import units_of, values_of
+from dicomarray.values import Array
 
-# What `modality_units` says where a series claims no units.
-_NO_UNITS = "modality"
+# What `units_of` says where a series claims no units.
+_NO_UNITS = ("modality", "1")
 # No unit, in the words of Rescale Type (PS3.3 C.11.1.1.2) and of Units of a PET (C.8.9.1.1.3).
 _UNSPECIFIED, _PET_NONE = "US", "NONE"
 SEGMENTATION = (
@@ -25,13 +26,16 @@ def is_labels(array: Array, stack: Stack) -> bool:
     """
     if array.dtype == np.bool_:
         return True
-    pairs = [(stored_type(frame.header), frame.rescale) for frame in stack.frames]
-    return array.dtype.kind in "iu" and array.dtype.itemsize == 1 and modality_dtype(pairs).itemsize > 1
+    return (
+        array.dtype.kind in "iu"
+        and array.dtype.itemsize == 1
+        and values_of(stack, ReadOptions()).dtype.itemsize > 1
+    )
 
 
 def label_units(stack: Stack) -> str | None:
     """The units to write for labels; None where the template claims none."""
-    if modality_units(stack.frames) == _NO_UNITS:
+    if units_of(stack) in _NO_UNITS:
         return None
     return _PET_NONE if stack.frames[0].attributes.get("Modality") == "PT" else _UNSPECIFIED
 

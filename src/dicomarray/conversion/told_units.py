@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dicomarray.errors import UsageError
 from dicomarray.reading.stacks.stacking import Stack
-from dicomarray.reading.volumes.modality import modality_units
+from dicomarray.reading.volumes.modality import units_of
 from dicomarray.suv import SUV_UNITS
 from dicomarray.writing.encode import Mode
 
 STORED = "stored"
+# Where nothing says what values are, and where a mapping says that they are in no units (UCUM).
+_NO_UNITS = {"modality", "1"}
 # SUV by body weight is g/ml in the words of the standard (PS3.3 C.8.9.1.1.3).
 _STANDARD_WORDS = {SUV_UNITS: "GML"}
 
@@ -23,7 +25,7 @@ def written_units(asked: str | None, known: str | None, stack: Stack, mode: Mode
     UsageError
         Where the array is in other units than the template and nobody said so, or holds stored values.
     """
-    own = modality_units(stack.frames)
+    own = units_of(stack)
     name = f"template series {stack.frames[0].header.text('SeriesInstanceUID')}"
     if asked is not None:
         if STORED in (known, mode):
@@ -32,7 +34,7 @@ def written_units(asked: str | None, known: str | None, stack: Stack, mode: Mode
             )
         word = _STANDARD_WORDS.get(asked, asked)
         return None if word == own else word
-    if known not in (None, STORED, own):
+    if known not in (None, STORED, own) and not {known, own} <= _NO_UNITS:
         word = _STANDARD_WORDS.get(str(known), known)
         raise UsageError(
             f"the array is in {known}, {name} in {own}: written as they are, the numbers would mean "

@@ -105,12 +105,6 @@ def is_classic(uid: str) -> bool:
     return uid.startswith(_ROOT) and uid.removeprefix(_ROOT) in _CLASSES
 
 
-def mapped_only(uid: str) -> bool:
-    """Whether images of a SOP Class say slope and intercept in a Real World Value Mapping only."""
-    kind = _CLASSES.get(uid.removeprefix(_ROOT)) if uid.startswith(_ROOT) else None
-    return kind is not None and kind.place is RescalePlace.MAPPING
-
-
 def image_class(uid: str, name: str, where: str) -> ImageClass:
     """The class of a template.
 

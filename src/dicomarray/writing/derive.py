@@ -261,6 +261,9 @@ def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
                 if keyword in header:
                     delattr(header, keyword)
     elif plan.slope is None or plan.intercept is None:
+        if needed and not had_rescale and not image.rescale.identity:  # that of a mapping, which it overrules
+            header.RescaleSlope, header.RescaleIntercept = image.rescale.slope, image.rescale.intercept
+            return
         # what one image lacks is 1 and 0, as its values were read; both stand, or none (PS3.3 C.11.1)
         if (needed or had_rescale) and not slope_told:
             header.RescaleSlope = "1"

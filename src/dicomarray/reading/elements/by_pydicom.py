@@ -38,6 +38,7 @@ from dicomarray.reading.elements.values import (
     decode,
     encodings_of,
     is_misplaced,
+    is_number_in_text,
     one_or_many,
     texts,
     value_representation,
@@ -176,11 +177,18 @@ def plain_value(element: DataElement, depth: int = 0) -> Value:
             for item in element.value or ()
         )
     value = element.value
+    if is_number_in_text(element.VR, int(element.tag)):
+        representation = value_representation(element.VR, int(element.tag), False)
+        return decode(representation, "\\".join(texts(_plain_texts(value))).encode(), True, ())
     if isinstance(value, MultiValue | list | tuple):
         if element.VR in BINARY_NUMBERS and len(value) > LONGEST_LIST:
             return f"<{len(value)} numbers>"
         return one_or_many(tuple(_plain_scalar(v) for v in value))
     return _plain_scalar(value)
+
+
+def _plain_texts(value: Any) -> Value:
+    return tuple(value) if isinstance(value, MultiValue | list | tuple) else value
 
 
 def _plain_scalar(value: Any) -> Value:

@@ -72,6 +72,7 @@ USUAL = {
     "RescaleType": (0x00281054, "LO"),
     "LossyImageCompression": (0x00282110, "CS"),
     "ModalityLUTSequence": (0x00283000, "SQ"),
+    "RealWorldValueMappingSequence": (0x00409096, "SQ"),
     "Units": (0x00541001, "CS"),
     "DoseUnits": (0x30040002, "CS"),
     "GridFrameOffsetVector": (0x3004000C, "DS"),

@@ -42,6 +42,7 @@ from dicomarray.reading.elements.values import (
     Value,
     decode,
     is_misplaced,
+    is_number_in_text,
 )
 
 _BYTES = frozenset(("OB", "OW", "OF", "OD", "OL", "OV"))
@@ -193,7 +194,7 @@ class _Reader:
             return tag, _dictionary_vr(tag), place + 8, length
         _, _, raw, length = EXPLICIT_HEAD(self._data, place)
         vr = _VRS.get(raw)
-        if vr is None:
+        if vr is None or is_number_in_text(vr, tag):
             raise DoubtError
         if vr not in _LONG:
             return tag, vr, place + 8, length

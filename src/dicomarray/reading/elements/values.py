@@ -36,8 +36,13 @@ FAILURES = (
 _TEXT_WITH_CHARACTER_SET = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 _OPAQUE = frozenset(("OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"))
 _SINGLE_VALUED = frozenset(("LT", "ST", "UT", "UR"))
-_DECIMAL_TEXT = frozenset(("DS",))
-_INTEGER_TEXT = frozenset(("IS",))
+# What stands for DS and IS where an element should hold a number, and the file gave it a VR of text.
+MISLABELLED = {"DS": "DS as text", "IS": "IS as text"}
+_DECIMAL_TEXT = frozenset(("DS", MISLABELLED["DS"]))
+_INTEGER_TEXT = frozenset(("IS", MISLABELLED["IS"]))
+_TEXT = frozenset(("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"))
+_WHOLE_NUMBERS = frozenset(("IS", "US", "SS", "UL", "SL", "UV", "SV", "US or SS"))
+_NUMBERS = frozenset(("DS", "FL", "FD")) | _WHOLE_NUMBERS
 # for `struct`, and how many bytes each has
 BINARY_NUMBERS = {
     "US": ("H", 2),
@@ -70,6 +75,24 @@ ESCAPE = b"\x1b"  # begins a change of character set (ISO 2022), in bytes that a
 LONGEST_LIST = 1024  # binary numbers of one element; what is longer is a table, which others read
 
 
+class NumberInText(float):
+    """A number whose element has a VR of text in the file, where the standard has one of numbers."""
+
+    __slots__ = ()
+
+
+class WholeNumberInText(int):
+    """The same of a whole number."""
+
+    __slots__ = ()
+
+
+def is_mislabelled(value: Value) -> bool:
+    """Whether a value, or the first of several, is a number that stood in an element of text."""
+    first = value[0] if type(value) is tuple and value else value
+    return isinstance(first, NumberInText | WholeNumberInText)
+
+
 @lru_cache(maxsize=4096)
 def is_misplaced(tag: int) -> bool:
     """Whether a sequence with this tag stands where the standard has words or numbers."""
@@ -84,9 +107,12 @@ def value_representation(declared: str | None, tag: int, signed: bool) -> str:
     """The element's own VR, or the dictionary's; "US or SS" goes by Pixel Representation (PS3.5 A.1).
 
     `MISPLACED` for a sequence where the standard has words or numbers: whoever asks for these gets no items.
+    Where the file has a VR of text for what the dictionary knows as a number, the text is read as numbers.
     """
     if declared == "SQ" and is_misplaced(tag):
         return MISPLACED
+    if declared in _TEXT:
+        return _mislabelled(tag) or str(declared)
     if declared not in (None, "UN"):
         return str(declared)
     try:
@@ -94,6 +120,23 @@ def value_representation(declared: str | None, tag: int, signed: bool) -> str:
     except KeyError:
         return "UN"
     return "SS" if signed and known.startswith("US or SS") else known.split(" ")[0]
+
+
+def is_number_in_text(declared: str, tag: int) -> bool:
+    """Whether a file gives a VR of text to an element that the dictionary knows as numbers."""
+    return declared in _TEXT and _mislabelled(tag) is not None
+
+
+@lru_cache(maxsize=4096)
+def _mislabelled(tag: int) -> str | None:
+    """How an element of text is read that the dictionary knows as numbers; None for all others."""
+    try:
+        known = vr_for_tag(tag)
+    except KeyError:
+        return None
+    if known not in _NUMBERS:
+        return None
+    return MISLABELLED["IS" if known in _WHOLE_NUMBERS else "DS"]
 
 
 @lru_cache(maxsize=256)
@@ -127,7 +170,8 @@ def decode(vr: str, raw: bytes, little_endian: bool, encodings: tuple[str, ...])
         return text or None
     parts = [part.strip(" \0") for part in text.split("\\")]
     if vr in _DECIMAL_TEXT or vr in _INTEGER_TEXT:
-        return one_or_many(tuple([_number(part, vr in _INTEGER_TEXT) for part in parts]))
+        numbers = [_number(part, vr in _INTEGER_TEXT) for part in parts]
+        return one_or_many(tuple([_marked(number) for number in numbers] if len(vr) > 2 else numbers))
     return one_or_many(tuple([part or None for part in parts]))
 
 
@@ -167,6 +211,13 @@ def _number(text: str, integer: bool) -> Value:
     if integer and number.is_integer():
         return int(number)
     return number
+
+
+def _marked(number: Value) -> Value:
+    """A number from an element of text, in the type that says so."""
+    if isinstance(number, float):
+        return NumberInText(number)
+    return WholeNumberInText(number) if isinstance(number, int) else number
 
 
 def one_or_many(values: tuple[Value, ...]) -> Value:

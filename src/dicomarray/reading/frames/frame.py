@@ -8,7 +8,7 @@ stand for those of the data set.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +28,7 @@ from dicomarray.reading.headers.header import Header, numbers_of
 from dicomarray.reading.options import WITHOUT_PLACES, Geometry
 from dicomarray.reading.pixels.frame_reader import read_frames
 from dicomarray.reading.remote import size_of, whole
-from dicomarray.values import Array, Rescale
+from dicomarray.values import UNREADABLE, Array, Rescale
 
 if TYPE_CHECKING:
     from dicomarray.reading.frames.mosaics import Tile
@@ -286,7 +286,6 @@ def _frame(
     rows, columns = numbers("Rows"), numbers("Columns")
     if rows is None or columns is None or min(*rows, *columns) < 1:
         raise HeaderError(f"{header.path}: Rows and Columns are {rows} and {columns}; no image without them")
-    slope, intercept = numbers("RescaleSlope"), numbers("RescaleIntercept")
     plane, broken = _place(header, attributes, strict)
     return Frame(
         header=header,
@@ -294,7 +293,7 @@ def _frame(
         plane=plane,
         rows=int(rows[0]),
         columns=int(columns[0]),
-        rescale=_rescale(1.0 if slope is None else slope[0], 0.0 if intercept is None else intercept[0]),
+        rescale=_rescale_of(numbers),
         attributes=attributes,
         of_multiframe=multiframe,
         broken=broken,
@@ -337,6 +336,15 @@ def _finite_numbers(value: Value, size: int) -> tuple[float, ...] | None:
         return numbers_of(value, "", size, Path())
     except HeaderError:
         return None
+
+
+def _rescale_of(numbers: Callable[[str, int], tuple[float, ...] | None]) -> Rescale:
+    """Slope and intercept; stored values can be had without them, so that a fault of theirs is told later."""
+    try:
+        slope, intercept = numbers("RescaleSlope", 1), numbers("RescaleIntercept", 1)
+    except HeaderError:
+        return UNREADABLE
+    return _rescale(1.0 if slope is None else slope[0], 0.0 if intercept is None else intercept[0])
 
 
 @lru_cache(maxsize=1024)

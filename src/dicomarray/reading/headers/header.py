@@ -46,7 +46,8 @@ PIXELS = (
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
     "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "RescaleType",
-    "Units", "DoseGridScaling", "DoseUnits", "ModalityLUTSequence", "LossyImageCompression",
+    "Units", "DoseGridScaling", "DoseUnits", "ModalityLUTSequence", "RealWorldValueMappingSequence",
+    "LossyImageCompression",
 )  # fmt: skip
 ACQUISITION = (
     "TemporalPositionIdentifier", "NumberOfTemporalPositions", "TriggerTime", "EchoTime", "EchoNumbers",

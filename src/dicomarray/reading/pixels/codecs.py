@@ -9,12 +9,14 @@ import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from dicomarray.reading.pixels.codestreams import Codestream, CodestreamError, parse_jpeg, parse_jpeg_2000
 from dicomarray.reading.pixels.description import PixelDescription
+from dicomarray.reading.pixels.jpeg_scans import faults
 from dicomarray.reading.pixels.native import stored_bits
 from dicomarray.values import Array
 
@@ -65,9 +67,24 @@ RLE_SAMPLES_PER_BYTE = 64
 RLE_HEADER = struct.Struct("<16L")
 # Zero bytes that pad a segment, or its rows before they were encoded, decode to a few bytes too many.
 RLE_EXCESS_BYTES = 8
+# So many bytes behind the run that makes the last pixel are padding; more of them are another image's size.
+RLE_TRAILING_BYTES = 128
+OVERSHOOT = (
+    "lossy compression overshot: decoded values beyond the range of BitsStored were set to its least or "
+    "greatest value"
+)
+RLE_TRAILING = "RLE segments have bytes behind the last pixel, which are left out"
 
 
-def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> Array:
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The stored values of a frame, and what there is to tell of how they were had."""
+
+    samples: Array
+    notes: tuple[str, ...] = ()
+
+
+def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> Decoded:
     """Decode one frame.
 
     Parameters
@@ -79,7 +96,7 @@ def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> Ar
 
     Returns
     -------
-    ndarray
+    Decoded
         ``(rows, columns)`` or ``(rows, columns, 3)``, `PixelDescription.array_dtype`, stored values.
         Colour as the header labels it, except that JPEG (lossy) and JPEG 2000 undo their own transform;
         `decodes_to_rgb` tells.
@@ -91,14 +108,16 @@ def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> Ar
     """
     compression = COMPRESSIONS[description.transfer_syntax]
     if compression.family == RLE:
-        return stored_bits(_decode_rle(stream, description, frame), description)
+        words, notes = _decode_rle(stream, description, frame)
+        return Decoded(stored_bits(words, description), notes)
     try:
         codestream = _PARSERS[compression.family](stream)
     except (CodestreamError, struct.error, IndexError) as error:
         raise description.trouble(f"damaged {compression.family} stream: {error}", frame) from error
     _compare(codestream, description, len(stream), frame)
-    samples = _decode_stream(stream, codestream, description, frame)
-    return _as_stored(samples, codestream, description, frame)
+    samples, notes = _decode_stream(stream, codestream, description, frame)
+    stored, clipped = _as_stored(samples, codestream, description, frame)
+    return Decoded(stored, (*notes, OVERSHOOT) if clipped else notes)
 
 
 def decodes_to_rgb(stream: bytes, description: PixelDescription) -> bool:
@@ -138,8 +157,10 @@ def _compare(codestream: Codestream, description: PixelDescription, length: int,
         raise description.trouble(f"{length} compressed bytes cannot hold {total} samples", frame)
 
 
-def _decode_stream(stream: bytes, codestream: Codestream, description: PixelDescription, frame: int) -> Array:
-    """The samples as the decoder gives them, of the shape that the header says."""
+def _decode_stream(
+    stream: bytes, codestream: Codestream, description: PixelDescription, frame: int
+) -> tuple[Array, tuple[str, ...]]:
+    """The samples as the decoder gives them, of the header's shape; and what it would not tell."""
     import imagecodecs
 
     family = COMPRESSIONS[description.transfer_syntax].family
@@ -151,10 +172,13 @@ def _decode_stream(stream: bytes, codestream: Codestream, description: PixelDesc
             f"JPEG 2000 with {codestream.precision} bits a sample; up to {JPEG_2000_PRECISION} are read",
             frame,
         )
+    notes: tuple[str, ...] = ()
     try:
         if family == JPEG:
             colour, result = _jpeg_colours(codestream, description)
-            samples = imagecodecs.jpeg8_decode(stream, colorspace=colour, outcolorspace=result)
+            decode = partial(imagecodecs.jpeg8_decode, colorspace=colour, outcolorspace=result)
+            samples = decode(stream)
+            notes = faults(stream, samples, decode)
         elif family == JPEG_LS:
             samples = imagecodecs.jpegls_decode(stream)
         else:
@@ -172,7 +196,7 @@ def _decode_stream(stream: bytes, codestream: Codestream, description: PixelDesc
             f"decoding gave {samples.dtype} of shape {samples.shape}, the header {description.frame_shape}",
             frame,
         )
-    return np.asarray(samples)
+    return np.asarray(samples), notes
 
 
 def _jpeg_colours(
@@ -202,8 +226,10 @@ def _names_rgb(codestream: Codestream) -> bool:
     return codestream.component_ids in (b"RGB", b"rgb")
 
 
-def _as_stored(samples: Array, codestream: Codestream, description: PixelDescription, frame: int) -> Array:
-    """Decoded samples in the header's sign and range.
+def _as_stored(
+    samples: Array, codestream: Codestream, description: PixelDescription, frame: int
+) -> tuple[Array, bool]:
+    """Decoded samples in the header's sign and range, and whether some were beyond it.
 
     JPEG and JPEG-LS know no sign, and JPEG 2000 streams exist whose sign is not the header's: the bits are
     then taken as the header says.
@@ -211,14 +237,15 @@ def _as_stored(samples: Array, codestream: Codestream, description: PixelDescrip
     compression, stored = COMPRESSIONS[description.transfer_syntax], description.stored
     shifted = description.low_bit > 0 and codestream.precision > stored.bits_stored
     if shifted or (compression.family == JPEG and not compression.lossy):
-        return stored_bits(_low_bits_first(samples, codestream, description), description)
+        return stored_bits(_low_bits_first(samples, codestream, description), description), False
     if codestream.signed != stored.signed:
         bits = codestream.precision
         if stored.signed:
             bits = min(bits, stored.bits_stored)
         samples = _reinterpret(samples, bits, stored.signed)
     lowest, highest = int(samples.min()), int(samples.max())
-    if lowest < stored.minimum or highest > stored.maximum:
+    beyond = lowest < stored.minimum or highest > stored.maximum
+    if beyond:
         if not compression.lossy:
             raise description.trouble(
                 f"decoded values {lowest} to {highest} do not fit BitsStored {stored.bits_stored}, "
@@ -227,7 +254,7 @@ def _as_stored(samples: Array, codestream: Codestream, description: PixelDescrip
             )
         # A lossy stream of more precision than Bits Stored may overshoot; its decoder cuts off alike.
         samples = np.clip(samples, stored.minimum, stored.maximum)
-    return np.asarray(samples.astype(description.array_dtype, copy=False))
+    return np.asarray(samples.astype(description.array_dtype, copy=False)), beyond
 
 
 def _low_bits_first(samples: Array, codestream: Codestream, description: PixelDescription) -> Array:
@@ -246,7 +273,7 @@ def _reinterpret(samples: Array, bits: int, signed: bool) -> Array:
     return wide
 
 
-def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> Array:
+def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> tuple[Array, tuple[str, ...]]:
     """RLE Lossless (PS3.5 Annex G): one PackBits segment for every byte of a sample, highest first."""
     import imagecodecs
 
@@ -260,11 +287,17 @@ def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> Arr
         )
     segments = _rle_segments(stream, description, frame)
     planes = np.empty((description.samples, pixels, width), np.uint8)
+    notes: tuple[str, ...] = ()
     for number, segment in enumerate(segments):
         try:
             plane = imagecodecs.packbits_decode(segment, out=pixels + RLE_EXCESS_BYTES)
         except imagecodecs.PackbitsError as error:
-            raise description.trouble(f"RLE segment {number} cannot be decoded: {error}", frame) from error
+            end = _end_of_runs(segment, pixels)
+            if end is None or len(segment) - end > RLE_TRAILING_BYTES:
+                raise description.trouble(
+                    f"RLE segment {number} cannot be decoded: {error}", frame
+                ) from error
+            plane, notes = imagecodecs.packbits_decode(segment[:end]), (RLE_TRAILING,)
         if len(plane) < pixels:
             raise description.trouble(f"RLE segment {number} has {len(plane)} of {pixels} bytes", frame)
         sample, byte = divmod(number, width)
@@ -273,7 +306,22 @@ def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> Arr
         planes[sample, :, byte] = np.frombuffer(plane, np.uint8, pixels)
     words = planes.view(np.dtype(f"u{width}"))
     by_plane = words.reshape(description.samples, description.rows, description.columns)
-    return by_plane[0] if description.samples == 1 else np.moveaxis(by_plane, 0, -1)
+    return by_plane[0] if description.samples == 1 else np.moveaxis(by_plane, 0, -1), notes
+
+
+def _end_of_runs(segment: bytes, pixels: int) -> int | None:
+    """Where the runs of a segment end that make so many bytes; None where none does (PS3.5 G.3.1)."""
+    position = made = 0
+    while made < pixels and position < len(segment):
+        control = segment[position]
+        if control < 128:
+            made, position = made + control + 1, position + control + 2
+        elif control > 128:
+            made, position = made + 257 - control, position + 2
+        else:
+            position += 1
+    fits = pixels <= made <= pixels + RLE_EXCESS_BYTES
+    return position if fits and position <= len(segment) else None
 
 
 def _rle_segments(stream: bytes, description: PixelDescription, frame: int) -> list[bytes]:

@@ -40,7 +40,7 @@ def parse_jpeg(stream: bytes) -> Codestream:
         marker = _marker_at(stream, position)
         length = struct.unpack_from(">H", stream, position + 2)[0]
         segment = stream[position + 4 : position + 2 + length]
-        if _starts_frame(marker):
+        if starts_frame(marker):
             break
         if marker == 0xE0 and segment.startswith(b"JFIF"):
             jfif = True
@@ -67,7 +67,7 @@ def _marker_at(stream: bytes, position: int) -> int:
     return code
 
 
-def _starts_frame(marker: int) -> bool:
+def starts_frame(marker: int) -> bool:
     """SOF0 to SOF15 without DHT, JPG and DAC, and SOF55 of JPEG-LS."""
     return marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -192,11 +192,13 @@ class FrameReader:
     """Reads any frame of one open file; what can be checked without reading one was checked.
 
     ``fragments`` has those of each frame where the pixel data is compressed, and is None where it is native.
+    ``notes`` are what there is to tell of frames that were decoded, by their index.
     """
 
     source: PixelSource
     description: PixelDescription
     fragments: Sequence[Sequence[Fragment]] | None = None
+    notes: set[tuple[int, str]] = field(default_factory=set)
 
     def on(self, stream: BinaryIO) -> FrameReader:
         """The same for another stream of the same file: a thread needs one of its own."""
@@ -246,9 +248,10 @@ class FrameReader:
         description = self.description
         stream = read_fragments(self.source.stream, self.fragments[frame])
         decoded = decode_frame(stream, description, frame)
+        self.notes.update((frame, note) for note in decoded.notes)
         if description.samples == 1 or decodes_to_rgb(stream, description):
-            return decoded
-        return ybr_to_rgb(decoded, description)
+            return decoded.samples
+        return ybr_to_rgb(decoded.samples, description)
 
 
 def frame_reader(source: PixelSource, description: PixelDescription) -> FrameReader:

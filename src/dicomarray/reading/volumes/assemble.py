@@ -24,6 +24,7 @@ from dicomarray.reading.volumes.equal_pixels import Probes
 from dicomarray.reading.volumes.filling import Job, read_array, write_array
 from dicomarray.reading.volumes.modality import RGB, Values, values_of
 from dicomarray.reading.volumes.regrid import regrid
+from dicomarray.reading.volumes.told_values import mislabelled_notes
 from dicomarray.threads import PixelProgress
 from dicomarray.values import Array, Normalization
 from dicomarray.volume import Volume
@@ -73,8 +74,9 @@ def assemble(
     """
     with whole(frame.header for frame in stack.frames):
         values, probes = values_of(stack, options), Probes(stack)
-        array, padding = read_array(Job(stack, values, probes, options.exclude_padding, workers, progress))
-        notes = probes.notes()
+        job = Job(stack, values, probes, options.exclude_padding, workers, progress)
+        array, padding, decoding = read_array(job)
+        notes = (*decoding, *probes.notes())
     return regrid(_volume(stack, values, array, padding, notes), options)
 
 
@@ -107,12 +109,13 @@ def assemble_in_file(
     DataError
         As in `assemble`.
     """
-    values, probes = values_of(stack, options), Probes(stack)
-    if bounds is not None:
-        values = values.normalized(bounds.lower, bounds.upper)
     with whole(frame.header for frame in stack.frames):
-        shape = write_array(Job(stack, values, probes, options.exclude_padding, workers, progress), npy)
-        notes = probes.notes()
+        values, probes = values_of(stack, options), Probes(stack)
+        if bounds is not None:
+            values = values.normalized(bounds.lower, bounds.upper)
+        job = Job(stack, values, probes, options.exclude_padding, workers, progress)
+        shape, decoding = write_array(job, npy)
+        notes = (*decoding, *probes.notes())
     in_its_place = np.broadcast_to(np.zeros((), values.dtype), shape)  # shape and type, and no memory
     volume = regrid(_volume(stack, values, in_its_place, None, notes), options)
     return FiledVolume(repr(volume), volume.metadata, volume.warnings)
@@ -121,6 +124,7 @@ def assemble_in_file(
 def _volume(
     stack: Stack, values: Values, array: Array, padding: NDArray[np.bool_] | None, notes: tuple[str, ...]
 ) -> Volume:
+    """``notes`` are the warnings that came up while the pixels were read."""
     repetitions = () if stack.axis is None else (stack.axis,)
     axes = (*repetitions, "frame" if stack.geometry is None else "slice", "row", "column")
     return Volume(
@@ -136,6 +140,7 @@ def _volume(
         slices=_slice_records(stack.frames),
         warnings=(
             *stack.warnings,
+            *mislabelled_notes(stack.frames),
             *values.warnings,
             *_value_warnings(stack.frames, values.value_units),
             *notes,

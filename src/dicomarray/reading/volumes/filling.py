@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -47,8 +48,10 @@ class Job:
     progress: PixelProgress | None = None
 
 
-def read_array(job: Job) -> tuple[Array, Mask | None]:
+def read_array(job: Job) -> tuple[Array, Mask | None, tuple[str, ...]]:
     """All frames in one array, (*stack shape, *frame shape), and where asked for a mask of their padding.
+
+    The third result is what there is to tell of how frames were decoded.
 
     Raises
     ------
@@ -56,12 +59,12 @@ def read_array(job: Job) -> tuple[Array, Mask | None]:
         As in `assemble`.
     """
     target = ArrayTarget(job.stack.shape, job.with_padding)
-    _fill(job, target)
-    return target.array, target.padding
+    notes = _fill(job, target)
+    return target.array, target.padding, notes
 
 
-def write_array(job: Job, npy: Path) -> tuple[int, ...]:
-    """The same in a ``.npy`` file, of which nothing is kept in memory; its shape.
+def write_array(job: Job, npy: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The same in a ``.npy`` file, of which nothing is kept in memory; its shape, and what there is to tell.
 
     There is no mask of the padding; where values are normalized, padding is 0.
 
@@ -74,10 +77,10 @@ def write_array(job: Job, npy: Path) -> tuple[int, ...]:
     """
     target = FileTarget(npy, job.stack.shape)
     try:
-        _fill(job, target)
+        notes = _fill(job, target)
     finally:
         target.close()
-    return target.shape
+    return target.shape, notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,8 @@ class _Part:
     reader: FrameReader | None = None
 
 
-def _fill(job: Job, target: Target) -> None:
-    """Read all images, in the order of the array as far as several threads keep one."""
+def _fill(job: Job, target: Target) -> tuple[str, ...]:
+    """Read all images, in the order of the array as far as several threads keep one; returns what to tell."""
     frames = job.stack.frames
     filler, files = _Filler(job, target), ImageFiles()
     frame_bytes = _frame_bytes(frames[0])
@@ -124,6 +127,7 @@ def _fill(job: Job, target: Target) -> None:
         parts = [_Part(first.header, rest[i : i + most], reader) for i in range(0, len(rest), most)]
         do_all(work, [[part] for part in parts], workers, done)
     do_all(work, _tasks(pending, most), workers, done)
+    return filler.told()
 
 
 def _alone(members: Sequence[int], first: Frame, reader: FrameReader, started: bool) -> int:
@@ -184,6 +188,13 @@ class _Filler:
         self._stored_shape: tuple[int, ...] | None = None
         self._memory = ScratchMemory()
         self._alike = AlikeFiles()
+        self._notes: set[tuple[int, int, str]] = set()  # of a header, by its id; of a frame of it
+
+    def told(self) -> tuple[str, ...]:
+        """What there is to tell of how images were decoded, and of how many of them."""
+        counts = Counter(note for _, _, note in self._notes)
+        of_all = len(self._frames)
+        return tuple(f"{note} ({counts[note]} of {of_all} images)" for note in sorted(counts))
 
     @property
     def started(self) -> bool:
@@ -205,6 +216,14 @@ class _Filler:
 
     def read(self, reader: FrameReader, members: Sequence[int]) -> None:
         """Images of one file, by their indices in the stack."""
+        try:
+            self._read(reader, members)
+        finally:
+            if members and reader.notes:
+                key = id(self._frames[members[0]].header)
+                self._notes.update((key, frame, note) for frame, note in tuple(reader.notes))
+
+    def _read(self, reader: FrameReader, members: Sequence[int]) -> None:
         if members and self._frames[members[0]].tile is not None:
             picture = reader.read(0)[0]
             for index in members:

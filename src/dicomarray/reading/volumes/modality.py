@@ -11,11 +11,17 @@ import numpy as np
 
 from dicomarray.errors import HeaderError, ValuesError
 from dicomarray.reading.frames.frame import Frame
-from dicomarray.reading.headers.attributes import Common, shared_by
+from dicomarray.reading.headers.attributes import Common, may_differ, shared_by
 from dicomarray.reading.headers.header import Header
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.stacks.stacking import Stack
-from dicomarray.reading.volumes.told_values import has_rescale, require_rescale, units_notes
+from dicomarray.reading.volumes.told_values import (
+    half_rescale_notes,
+    has_rescale,
+    require_rescale,
+    stored_notes,
+    units_notes,
+)
 from dicomarray.values import Array, Normalization, Rescale, StoredType, modality_dtype, to_modality
 from dicomarray.volume import NORMALIZED
 
@@ -25,6 +31,9 @@ if TYPE_CHECKING:
 # Units of its own: precise values must not be taken for the template's display values.
 PHILIPS_PRECISE = "Philips precise"
 RGB = "RGB"
+MAPPING = "RealWorldValueMappingSequence"
+# What turns grey values into others, and what of it changes nothing.
+_FOR_GREY_VALUES = {"RescaleSlope": 1, "RescaleIntercept": 0, "ModalityLUTSequence": ()}
 # What `stored_type` asks for.
 _STORED = frozenset(("BitsAllocated", "BitsStored", "PixelRepresentation"))
 # Stored values of frames that are alike, the index of the first one in the stack, memory for the result.
@@ -78,62 +87,135 @@ def values_of(stack: Stack, options: ReadOptions) -> Values:
     """
     headers = {id(frame.header): frame.header for frame in stack.frames}
     by_file = _stored_types(headers)
-    rescales = tuple(frame.rescale for frame in stack.frames)
     if options.units == "stored":
-        dtype = np.result_type(*(stored.dtype for stored in set(by_file.values())))
-        as_stored = Rescale()
-        return Values(
-            lambda stored, _, out: to_modality(stored, as_stored, dtype, out), dtype, rescales, "stored"
-        )
-    if options.palette == "rgb" and _is_palette(stack.frames):
+        return _as_stored(stack, by_file)
+    if options.palette == "rgb" and is_palette(stack.frames):
         return _coloured(stack)
+    if is_coloured(stack.frames) or is_palette(stack.frames):
+        return _unscaled(stack, by_file, options)
+    lut_notes: tuple[str, ...] = ()
     if any(header.attributes.get("ModalityLUTSequence") for header in headers.values()):
-        return _looked_up(stack, options)
-    require_rescale(stack.frames)
-    units, warnings = modality_units(stack.frames), units_notes(stack.frames)
-    if options.units == "suv":
-        from dicomarray.reading.volumes.scaling import suv_rescale, suv_scales
-        from dicomarray.suv import SUV_UNITS
-
-        scales = suv_scales(stack.frames)
-        rescales = tuple(suv_rescale(r, s) for r, s in zip(rescales, scales, strict=True))
-        units, warnings = SUV_UNITS, tuple(dict.fromkeys(scale.basis for scale in scales))
-    elif options.philips_scaling == "precise":
-        from dicomarray.reading.volumes.scaling import philips_rescales
-
-        rescales, units = tuple(philips_rescales(stack.frames)), PHILIPS_PRECISE
+        if not all(map(_says_nothing, headers.values())):
+            return _looked_up(stack, options)
+        lut_notes = ("ModalityLUTSequence has an item without a table: it says nothing, and is left out",)
     types = [by_file[id(frame.header)] for frame in stack.frames]
-    if options.units == "modality" and options.philips_scaling != "precise":
-        rescales, units, warnings = _of_the_real_world(stack.frames, types) or (rescales, units, warnings)
+    rescales, units, warnings = _scaled(stack.frames, types, options)
     dtype = modality_dtype(zip(types, rescales, strict=True))
     return Values(
         lambda stored, index, out: to_modality(stored, rescales[index], dtype, out),
         dtype,
         rescales,
         units,
-        warnings,
+        lut_notes + warnings,
     )
+
+
+def units_of(stack: Stack) -> str:
+    """The units in which a stack is read, where nothing else is asked for.
+
+    Raises
+    ------
+    HeaderError, ValuesError
+        As `values_of`.
+    """
+    if _is_mapped(stack.frames):
+        return values_of(stack, ReadOptions()).units
+    return modality_units(stack.frames)
+
+
+def _as_stored(stack: Stack, by_file: Mapping[int, StoredType]) -> Values:
+    dtype = np.result_type(*(stored.dtype for stored in set(by_file.values())))
+    notes = stored_notes(stack.frames)
+    rescales = (Rescale(),) if notes else tuple(frame.rescale for frame in stack.frames)
+    return Values(_copying(dtype), dtype, rescales, "stored", notes)
+
+
+def _copying(dtype: np.dtype[Any]) -> Convert:
+    as_stored = Rescale()
+    return lambda stored, _, out: to_modality(stored, as_stored, dtype, out)
+
+
+def _unscaled(stack: Stack, by_file: Mapping[int, StoredType], options: ReadOptions) -> Values:
+    """Colours, and indices into a palette: no measurements, so that no slope applies (PS3.3 C.11.1)."""
+    units = modality_units(stack.frames)
+    what = "colours" if units == RGB else "indices into a palette"
+    if options.units == "suv":
+        raise ValuesError(f"{stack.frames[0].header.path}: {what} are no activity, so there is no SUV")
+    dtype = np.result_type(*(stored.dtype for stored in set(by_file.values())))
+    return Values(_copying(dtype), dtype, (Rescale(),), units, _scaling_left_out(stack.frames, what))
+
+
+def _scaling_left_out(frames: Sequence[Frame], what: str) -> tuple[str, ...]:
+    """A warning where colours or indices have something beside them that is for grey values."""
+    told = [
+        f"{keyword} {value}" if isinstance(value, int | float | str) else keyword
+        for keyword, nothing in _FOR_GREY_VALUES.items()
+        if (value := next((v for f in frames if (v := f.attributes.get(keyword)) is not None), None))
+        not in (None, nothing)
+    ]
+    if not told:
+        return ()
+    return (f"{', '.join(told)} (Rescale and Modality LUT are for grey values): not applied to {what}",)
+
+
+def _scaled(
+    frames: Sequence[Frame], types: Sequence[StoredType], options: ReadOptions
+) -> tuple[tuple[Rescale, ...], str, tuple[str, ...]]:
+    """Slopes and intercepts, units and warnings, where a value is a line of the stored one."""
+    precise = options.philips_scaling == "precise"
+    if options.units == "modality" and not precise and _is_mapped(frames):
+        return _of_the_real_world(frames, types)
+    require_rescale(frames)
+    rescales = tuple(frame.rescale for frame in frames)
+    half = half_rescale_notes(frames)
+    if options.units == "suv":
+        from dicomarray.reading.volumes.scaling import suv_rescale, suv_scales
+        from dicomarray.suv import SUV_UNITS
+
+        scales = suv_scales(frames)
+        rescales = tuple(suv_rescale(r, s) for r, s in zip(rescales, scales, strict=True))
+        return rescales, SUV_UNITS, half + tuple(dict.fromkeys(scale.basis for scale in scales))
+    if precise:
+        from dicomarray.reading.volumes.scaling import philips_rescales
+
+        return tuple(philips_rescales(frames)), PHILIPS_PRECISE, half + units_notes(frames)
+    return rescales, modality_units(frames), half + units_notes(frames)
+
+
+def _is_mapped(frames: Sequence[Frame]) -> bool:
+    """Whether all that tells the values of some frames is a Real World Value Mapping."""
+    first = frames[0].attributes
+    told = ("RescaleSlope", MAPPING, "RealWorldValueSlope", "RealWorldValueLUTData")
+    if first.get("RescaleSlope") is not None and not may_differ([f.attributes for f in frames], told):
+        return False
+    from dicomarray.reading.volumes.world_values import is_only_mapped
+
+    return any(map(is_only_mapped, frames))
 
 
 def _of_the_real_world(
     frames: Sequence[Frame], types: Sequence[StoredType]
-) -> tuple[tuple[Rescale, ...], str, tuple[str, ...]] | None:
+) -> tuple[tuple[Rescale, ...], str, tuple[str, ...]]:
     """Slopes, units and warnings, where all that tells them is a Real World Value Mapping."""
-    if not any(frame.of_multiframe for frame in frames):
-        return None
-    from dicomarray.reading.volumes.world_values import is_only_mapped, world_values
+    from dicomarray.reading.volumes.extents import stored_extents
+    from dicomarray.reading.volumes.world_values import UnmappedError, world_values
 
-    if not any(map(is_only_mapped, frames)):
-        return None
     try:
-        rescales, units = world_values(frames, types)
-    except ValuesError as error:
+        found = world_values(frames, types, lambda: stored_extents(frames))
+    except UnmappedError as error:
+        require_rescale(frames)
         note = f"real world values are not worked out, as the Real World Value Mapping {error}"
-        return tuple(frame.rescale for frame in frames), "modality", (note,)
-    return rescales, units or modality_units(frames), ()
+        return tuple(frame.rescale for frame in frames), "modality", (*half_rescale_notes(frames), note)
+    return found.rescales, found.units or modality_units(frames), found.notes
 
 
-def _is_palette(frames: Sequence[Frame]) -> bool:
+def is_coloured(frames: Sequence[Frame]) -> bool:
+    """Whether images have several samples a pixel: colours, which are read as RGB."""
+    return frames[0].attributes.get("SamplesPerPixel") == 3
+
+
+def is_palette(frames: Sequence[Frame]) -> bool:
+    """Whether images hold indices into a palette of colours."""
     return all(frame.attributes.get("PhotometricInterpretation") == "PALETTE COLOR" for frame in frames)
 
 
@@ -149,6 +231,7 @@ def _coloured(stack: Stack) -> Values:
         dtype,
         (Rescale(),),
         RGB,
+        _scaling_left_out(stack.frames, "colours"),
     )
 
 
@@ -170,6 +253,19 @@ def _looked_up(stack: Stack, options: ReadOptions) -> Values:
         (Rescale(),),
         units or "modality",
         (note,),
+    )
+
+
+def _says_nothing(header: Header) -> bool:
+    """Whether a file has no Modality LUT, or one item of it without descriptor and data."""
+    items = header.attributes.get("ModalityLUTSequence")
+    if not items:
+        return True
+    (item, *others) = items if isinstance(items, tuple) else (None, None)
+    return (
+        not others
+        and isinstance(item, Mapping)
+        and all(item.get(keyword) is None for keyword in ("LUTDescriptor", "LUTData"))
     )
 
 
@@ -217,8 +313,13 @@ def stored_type(header: Header) -> StoredType:
 
 
 def modality_units(frames: Sequence[Frame]) -> str:
-    """HU for CT unless the file says otherwise, the Rescale Type or Units of the file, or "modality"."""
+    """HU for CT unless the file says otherwise, the Rescale Type or Units of the file, or "modality".
+
+    Colours are RGB.
+    """
     first = frames[0].attributes
+    if is_coloured(frames):
+        return RGB
     types = dict.fromkeys(frame.attributes.get("RescaleType") for frame in frames)
     # US: unspecified, PS3.3 C.11.1.1.2; "normalized" is Philips' word for it, and here means something else
     told = [rescale_type for rescale_type in types if rescale_type not in (None, "US", NORMALIZED)]
