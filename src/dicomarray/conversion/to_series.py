@@ -38,6 +38,9 @@ from dicomarray.writing.enhanced_classes import is_multiframe
 from dicomarray.writing.multiframe import write_multiframe
 from dicomarray.writing.options import WriteKeywords, WriteOptions, write_options
 
+# By so much greater is an error that float32 adds more to than the last digits of it.
+NOTICEABLE = 1.01
+
 
 def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by name
     array_or_npy: Array | Volume | PathLike,
@@ -145,10 +148,16 @@ def write_like(  # noqa: PLR0913 - as `to_dicom`
     filled = () if hidden is None else (f"{np.count_nonzero(hidden)} masked values got the fill value",)
     return replace(
         report,
-        max_error=max([report.max_error, *off]) / unit,
+        max_error=_noticed(report.max_error, off) / unit,
         mean_error=report.mean_error / unit,
         warnings=placed.warnings + told + filled + report.warnings,
     )
+
+
+def _noticed(written: float, read: Sequence[float]) -> float:
+    """The greatest error: of what is written, unless readers, in float32, get one that is clearly greater."""
+    found = max(read, default=0.0)
+    return found if found > NOTICEABLE * written else written
 
 
 def _units(
