@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from dicomarray.errors import ValuesError
+from dicomarray.errors import ValuesError, quoted
 
 Attributes = Mapping[str, Any]
 
@@ -109,7 +109,7 @@ def _require_corrections(attributes: Attributes) -> None:
     missing = [name for name, words in (("ATTN", {"ATTN"}), ("DECY", {"DECY", "DECAY"})) if not words & done]
     if missing:
         raise ValuesError(
-            f"CorrectedImage is {value!r} without {' and '.join(missing)}; only values corrected for "
+            f"CorrectedImage is {quoted(value)} without {' and '.join(missing)}; only values corrected for "
             'attenuation and decay make a SUV; take units="modality"'
         )
 
@@ -317,15 +317,15 @@ def _local(name: str, value: Any, attributes: Attributes) -> datetime:
     """A DT (PS3.5 6.2) in the local time of the image's dates and times."""
     match = _DATE_TIME.fullmatch(str(value).strip())
     if match is None:
-        raise ValuesError(f"{name} is {value!r} where a date and time to the minute are expected")
+        raise ValuesError(f"{name} is {quoted(value)} where a date and time to the minute are expected")
     moment = _date(name, match[1]) + _time_of_day(name, match[2])
     if match[3] is None:
         return moment
     timezone = attributes.get("TimezoneOffsetFromUTC")
     if timezone is None:
         raise ValuesError(
-            f"{name} is {value!r}, with an offset from UTC, but TimezoneOffsetFromUTC is missing, so it "
-            "cannot be compared with the times of the scan"
+            f"{name} is {quoted(value)}, with an offset from UTC, but TimezoneOffsetFromUTC is missing, so "
+            "it cannot be compared with the times of the scan"
         )
     return moment - _utc_offset(name, match[3]) + _utc_offset("TimezoneOffsetFromUTC", timezone)
 
@@ -333,7 +333,7 @@ def _local(name: str, value: Any, attributes: Attributes) -> datetime:
 def _utc_offset(name: str, value: Any) -> timedelta:
     match = _OFFSET.fullmatch(str(value).strip())
     if match is None:
-        raise ValuesError(f"{name} is {value!r} where an offset such as +0100 is expected")
+        raise ValuesError(f"{name} is {quoted(value)} where an offset such as +0100 is expected")
     offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
     return -offset if match[1] == "-" else offset
 
@@ -353,7 +353,7 @@ def _date(name: str, value: str) -> datetime:
 
 
 def _no_date(name: str, value: str) -> datetime:
-    raise ValuesError(f"{name} is {value!r} where a date YYYYMMDD is expected")
+    raise ValuesError(f"{name} is {quoted(value)} where a date YYYYMMDD is expected")
 
 
 def _time_of_day(name: str, value: Any) -> timedelta:
@@ -361,7 +361,7 @@ def _time_of_day(name: str, value: Any) -> timedelta:
     match = _TIME.fullmatch(str(value).strip())
     hour, minute, second = (int(match[i] or 0) for i in (1, 3, 4)) if match else (24, 0, 0)
     if match is None or hour > 23 or minute > 59 or second > 60:  # 60: a leap second
-        raise ValuesError(f"{name} is {value!r} where a time HHMMSS is expected")
+        raise ValuesError(f"{name} is {quoted(value)} where a time HHMMSS is expected")
     return timedelta(hours=hour, minutes=minute, seconds=second + float(match[5] or 0.0))
 
 
@@ -398,4 +398,4 @@ def _shown(keyword: str, value: object) -> str:
     """A value in a message, but for that of the patient's weight, which is the patient's affair."""
     if keyword == "PatientWeight":
         return "a value"
-    return f"{value:g}" if isinstance(value, float) else repr(value)
+    return f"{value:g}" if isinstance(value, float) else quoted(value)

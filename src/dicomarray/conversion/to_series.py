@@ -22,6 +22,7 @@ from dicomarray.conversion.told_units import STORED, written_units
 from dicomarray.conversion.verifying import verify_series
 from dicomarray.errors import GeometryError, UsageError, ValuesError
 from dicomarray.geometry import Matrix, StackGeometry
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.catalogs.catalog import Progress
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.remote import whole
@@ -111,6 +112,7 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
         return write_like(array, notes, stack, output, checked, matrix, units, progress=pixel_progress)
 
 
+@pydicom_quiet
 def write_like(  # noqa: PLR0913 - as `to_dicom`
     array: Array,
     notes: Sidecar | None,

@@ -23,6 +23,8 @@ from dicomarray.storage import Place
 from dicomarray.threads import PixelProgress, thread_count
 from dicomarray.volume import Volume
 
+# Of what is shown of a value in a title: that of UIDs and short texts (PS3.5 6.2), in characters.
+LONGEST_WORD = 64
 # What is at hand, whatever is missing: for order, and for a template.
 KEEP = ReadOptions(missing="keep", duplicates="split")
 # As a volume without a place was read, whatever is wrong with the places of its images.
@@ -48,7 +50,9 @@ class Series:
     def title(self) -> str:
         """Modality, number and UID: enough to tell series apart without naming anybody."""
         modality, number = self.attributes.get("Modality"), self.attributes.get("SeriesNumber")
-        return one_line(f"{modality or '?'} {'-' if number is None else number} {self.uid or '(no UID)'}")
+        parts = modality or "?", "-" if number is None else number, self.uid or "(no UID)"
+        # a length that is damaged makes the elements behind it, a patient's name among them, part of a value
+        return one_line(" ".join(str(part)[:LONGEST_WORD] for part in parts))
 
     @property
     def is_image(self) -> bool:

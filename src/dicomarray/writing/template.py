@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID
 
-from dicomarray.errors import TemplateError
+from dicomarray.errors import TemplateError, quoted
 from dicomarray.nesting import TOO_DEEP
 from dicomarray.values import Rescale, StoredType
 from dicomarray.writing.classes import ImageClass, RescalePlace, image_class
@@ -255,8 +255,8 @@ def check_same(header: Dataset, first: Dataset, path: Path, first_path: Path) ->
     """Raise TemplateError where a file is not of one kind with the first."""
     for keyword in _SAME:
         if text(header, keyword) != text(first, keyword):
-            shown = "differs from" if keyword.endswith("UID") else f"is {header.get(keyword)!r}, but"
-            other = "that" if keyword.endswith("UID") else f"{first.get(keyword)!r}"
+            shown = "differs from" if keyword.endswith("UID") else f"is {quoted(header.get(keyword))}, but"
+            other = "that" if keyword.endswith("UID") else quoted(first.get(keyword))
             raise TemplateError(
                 f"{path}: {keyword} {shown} {other} in {first_path}; a template is one series of images "
                 "of one size and kind"
@@ -307,7 +307,7 @@ def rescale_of(header: Dataset, path: Path) -> Rescale:
         try:
             numbers.append(float(found[0]) if found else default)
         except (TypeError, ValueError) as error:
-            raise TemplateError(f"{path}: {keyword} {found[0]!r} is no number") from error
+            raise TemplateError(f"{path}: {keyword} {quoted(found[0])} is no number") from error
     return Rescale(*numbers)
 
 
@@ -318,6 +318,6 @@ def integer(header: Dataset, keyword: str, path: Path) -> int:
         number = int(found[0])
     except (IndexError, TypeError, ValueError) as error:
         raise TemplateError(
-            f"{path}: {keyword} is {found or 'missing'}; it must be one whole number"
+            f"{path}: {keyword} is {quoted(found) if found else 'missing'}; it must be one whole number"
         ) from error
     return number

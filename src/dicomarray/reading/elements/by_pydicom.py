@@ -6,7 +6,6 @@ headers of a thousand files.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
@@ -24,6 +23,7 @@ from pydicom.tag import BaseTag, Tag
 
 from dicomarray.errors import InputError
 from dicomarray.nesting import DEEPEST, TOO_DEEP
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.deflated import TOO_FAR, inflates_beyond_limit
 from dicomarray.reading.elements.dictionary import keyword_for_tag
 from dicomarray.reading.elements.names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
@@ -59,8 +59,7 @@ def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None,
     InputError
         Where a deflated file would fill the memory; beside it any of `PYDICOM_FAILURES`.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what matters of it comes back as an error of ours
+    with pydicom_quiet:
         # where the block of a private creator lies is known only once the creators are read: then read all
         dataset = dataset_of_file(path, None if request.private else [Tag(tag) for tag in request.read])
         wanted = [(name, Tag(tag)) for name, tag in request.tags]
@@ -110,8 +109,7 @@ def value_among(
     elements: Mapping[int, Element], tag: int, explicit: bool, encodings: tuple[str, ...]
 ) -> Value:
     """The plain value of one of some elements that were walked; DoubtError where they are odd."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they quote bytes that may name a patient
+    with pydicom_quiet:
         return element_value(_dataset_of_elements(elements, explicit), Tag(tag), encodings)
 
 

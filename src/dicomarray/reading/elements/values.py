@@ -7,11 +7,11 @@ needs it says so.
 from __future__ import annotations
 
 import struct
-import warnings
 import zlib
 from functools import lru_cache
 from typing import Any
 
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.dictionary import vr_for_tag
 
 Value = Any  # None | str | int | float | tuple of those | for a sequence a tuple of mappings
@@ -146,8 +146,7 @@ def encodings_of(character_sets: tuple[str, ...]) -> tuple[str, ...]:
         return (ENCODINGS[character_sets[0]],)
     from pydicom.charset import convert_encodings
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with pydicom_quiet:
         try:
             return tuple(convert_encodings(list(character_sets) or ""))
         except (LookupError, ValueError, TypeError, AttributeError):
@@ -191,8 +190,7 @@ def _decode_text(raw: bytes, encodings: tuple[str, ...]) -> str:
             pass
     from pydicom.charset import decode_bytes
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with pydicom_quiet:
         try:
             return decode_bytes(raw, list(encodings), set())
         except (LookupError, ValueError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dicomarray.errors import GeometryError, HeaderError, InputError
+from dicomarray.errors import GeometryError, HeaderError, InputError, quoted
 from dicomarray.geometry import FARTHEST_MM, Plane
 from dicomarray.reading.elements.syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.reading.elements.values import Value
@@ -227,7 +227,9 @@ def _frame_count(header: Header) -> int:
     value = header.attributes.get("NumberOfFrames")
     count = 1 if value is None else value
     if not isinstance(count, int) or not 1 <= count <= MOST_FRAMES:
-        raise HeaderError(f"{header.path}: NumberOfFrames is {value!r} where a positive number is expected")
+        raise HeaderError(
+            f"{header.path}: NumberOfFrames is {quoted(value)} where a positive number is expected"
+        )
     if count > 1:
         _check_room(header, count)
     return count

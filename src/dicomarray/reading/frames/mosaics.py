@@ -8,7 +8,6 @@ is never taken for a slice.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from pydicom.dataset import Dataset
 from dicomarray.diffusion import B_VALUE, GRADIENT, Axes, Turning
 from dicomarray.errors import GeometryError, HeaderError, InputError
 from dicomarray.geometry import COSINE_TOLERANCE, Matrix, Plane
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.csa import MAGIC, ProtocolSlices, csa_diffusion, parse_csa, parse_protocol
 from dicomarray.reading.frames.mosaic_words import UIH_GRID
@@ -107,8 +107,7 @@ def tiles_of(picture: Picture) -> list[Tile]:
 
 
 def _read(header: Header) -> Dataset:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what matters of it comes back as an error of ours
+    with pydicom_quiet:
         try:
             with header.path.open("rb") as stream:
                 return read_header(stream, str(header.path))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,6 +14,7 @@ from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.errors import HeaderError
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.by_pydicom import PYDICOM_FAILURES, plain_value
 from dicomarray.reading.elements.values import LATIN_1, Value, decode
 from dicomarray.reading.pixels.data_sets import read_header
@@ -124,8 +124,7 @@ def private_items(dataset: Dataset, wanted: PrivateElement) -> list[Mapping[str,
 
 def _items(dataset: Dataset, tag: BaseTag) -> tuple[Mapping[str, Value], ...]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters of it comes back as an error of ours
+        with pydicom_quiet:
             element = dataset[tag]
             if isinstance(element.value, bytes):  # of unknown type: implicit little endian, PS3.5 6.2.2
                 if not element.value.startswith(_ITEM):

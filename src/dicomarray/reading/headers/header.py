@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from dicomarray.errors import HeaderError, InputError
+from dicomarray.errors import HeaderError, InputError, quoted
 from dicomarray.reading.elements.names import Request, request_for
 from dicomarray.reading.elements.part10 import DoubtError, PixelPlace, Window, read_part10
 from dicomarray.reading.elements.values import FAILURES, Value
@@ -148,7 +148,7 @@ def numbers_of(value: Value, keyword: str, count: int, path: Path) -> tuple[floa
     numeric = [isinstance(v, _NUMERIC) and abs(v) <= GREATEST_NUMBER for v in values]
     if len(values) != count or not all(numeric):
         expected = "one finite number" if count == 1 else f"{count} finite numbers"
-        raise HeaderError(f"{path}: {keyword} is {value!r} where the standard has {expected}")
+        raise HeaderError(f"{path}: {keyword} is {quoted(value)} where the standard has {expected}")
     return tuple([float(v) if abs(v) >= LEAST_NUMBER else 0.0 for v in values])
 
 

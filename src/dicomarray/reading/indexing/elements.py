@@ -5,7 +5,6 @@ Decoding is put off until it is known which values differ from those of the seri
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +18,7 @@ from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.errors import InputError
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.by_pydicom import (
     PYDICOM_FAILURES,
     dataset_of_file,
@@ -154,8 +154,7 @@ def _is_sequence(vr: bytes | None, tag: int) -> bool:
 
 
 def _by_pydicom(path: Path) -> Decoded:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what matters of it comes back as an error of ours
+    with pydicom_quiet:
         require_dicom(path)
         dataset = dataset_of_file(path, None)
         meta = getattr(dataset, "file_meta", None)
@@ -284,8 +283,7 @@ class Decoder:
 
     def _by_pydicom(self, tag: int, raw: Raw, content: bytes) -> Value:
         """Sequences, and elements of which only a private dictionary knows the type."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with pydicom_quiet:
             elements: dict[BaseTag, DataElement | RawDataElement] = {
                 Tag(key): self._raw_element(key, other) for key, other in self.context.items()
             }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import struct
-import warnings
 import zlib
 from io import BytesIO
 from typing import BinaryIO
@@ -17,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from dicomarray.errors import InputError, PixelError
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.deflated import TOO_FAR, inflates_beyond_limit
 from dicomarray.reading.elements.part10 import UNDEFINED
 from dicomarray.reading.pixels.description import PIXEL_KEYWORDS, UNREADABLE
@@ -64,8 +64,7 @@ def read_whole(stream: BinaryIO, path: str) -> Dataset:
 
 def _dcmread(stream: BinaryIO, path: str, stop_before_pixels: bool) -> Dataset:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they quote bytes that may name a patient; errors are ours
+        with pydicom_quiet:
             return pydicom.dcmread(stream, stop_before_pixels=stop_before_pixels, force=True)
     except UNREADABLE_FILE as error:
         raise InputError(f"{path} cannot be read as DICOM: {type(error).__name__} {error}") from error

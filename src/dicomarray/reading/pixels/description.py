@@ -5,7 +5,6 @@ PS3.3 C.7.6.3.  Everything that reads pixel data relies on the checks made here.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicomarray.errors import HeaderError, PixelError
+from dicomarray.errors import HeaderError, PixelError, quoted
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.syntaxes import BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from dicomarray.values import StoredType
 
@@ -103,8 +103,7 @@ class PixelDescription:
                 raise ValueError("it is a sequence")
             return found
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pydicom; what is wrong with a value is said here
+        with pydicom_quiet:
             header = _Header(get, str(path))
             return cls._checked(header, keyword or pixel_keyword(dataset), _transfer_syntax(dataset, path))
 
@@ -201,7 +200,9 @@ class _Header:
         return number
 
     def broken(self, keyword: str, found: Any, rule: str) -> HeaderError:
-        return HeaderError(f"{self.path}: {keyword} is {found!r}, but {rule}; repair or leave out the file")
+        return HeaderError(
+            f"{self.path}: {keyword} is {quoted(found)}, but {rule}; repair or leave out the file"
+        )
 
 
 def _photometric(header: _Header, samples: int) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from dicomarray.errors import GeometryError
+from dicomarray.errors import GeometryError, quoted
 from dicomarray.geometry import same_position_tolerance
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
@@ -141,8 +141,8 @@ def unusable_values(frames: Sequence[Frame]) -> tuple[str, ...]:
             value = frame.attributes.get(keyword)
             if value is not None and frame.usable_number(keyword) is None:
                 notes.append(
-                    f"{frame.header.path.name}: {keyword} is {value!r} where the standard has one finite "
-                    "number; it is taken as absent"
+                    f"{frame.header.path.name}: {keyword} is {quoted(value)} where the standard has one "
+                    "finite number; it is taken as absent"
                 )
                 break
     return tuple(notes)

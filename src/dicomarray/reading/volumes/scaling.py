@@ -6,7 +6,6 @@ padding and no image at all (PS3.3 C.7.5.1.1.2).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomarray.errors import HeaderError, InputError, ValuesError
+from dicomarray.errors import HeaderError, InputError, ValuesError, quoted
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.header import read_header
@@ -63,8 +63,7 @@ def read_modality_lut(path: Path) -> ModalityLut | None:
 
     tags = ["ModalityLUTSequence", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters of it comes back as an error of ours
+        with pydicom_quiet:
             dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(tags))
             items = dataset.get("ModalityLUTSequence") or []
             if not items:
@@ -115,7 +114,9 @@ def modality_lut(
     try:
         count, first, bits = (int(value) for value in descriptor)
     except (TypeError, ValueError) as error:
-        raise HeaderError(f"LUTDescriptor is {descriptor!r} where three integers are expected") from error
+        raise HeaderError(
+            f"LUTDescriptor is {quoted(descriptor)} where three integers are expected"
+        ) from error
     count = (count & 0xFFFF) or MOST_LUT_ENTRIES  # a number above 32767 looks negative where the VR is SS
     if not 1 <= bits <= MOST_LUT_BITS:
         raise HeaderError(f"LUTDescriptor says {bits} bits an entry where PS3.3 C.11.1.1.1 has 8 or 16")
@@ -190,8 +191,7 @@ def palette_colours(path: Path) -> Callable[[Array], Array]:
     from dicomarray.reading.elements.by_pydicom import PYDICOM_FAILURES
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with pydicom_quiet:
             dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
     except PYDICOM_FAILURES as error:
         raise InputError(f"{path} cannot be read: {type(error).__name__} {error}") from error
@@ -248,8 +248,8 @@ def _require_classic_pet(attributes: Mapping[str, Value]) -> None:
     found = attributes.get("SOPClassUID")
     if found != PET_IMAGE_STORAGE:
         raise ValuesError(
-            f"SOPClassUID is {found!r}; SUV is worked out for Positron Emission Tomography Image Storage "
-            f'({PET_IMAGE_STORAGE}) only; take units="modality"'
+            f"SOPClassUID is {quoted(found)}; SUV is worked out for Positron Emission Tomography Image "
+            f'Storage ({PET_IMAGE_STORAGE}) only; take units="modality"'
         )
 
 
@@ -323,7 +323,7 @@ def _philips_number(attributes: Mapping[str, Value], name: str) -> float | None:
     if value is None:
         return None
     if not isinstance(value, int | float) or not np.isfinite(value):
-        raise HeaderError(f"{name} is {value!r} where a finite number is expected")
+        raise HeaderError(f"{name} is {quoted(value)} where a finite number is expected")
     return float(value)
 
 
