@@ -46,18 +46,19 @@ def test_others_are_heard() -> None:
 def test_threads_leave_the_filters_as_they_were() -> None:
     """Whoever leaves last: `catch_warnings` would leave one thread's filters behind for ever."""
     before = list(warnings.filters)
-    first_is_in, second_is_in = threading.Event(), threading.Event()
+    first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
 
     def first() -> None:
         with pydicom_quiet:
             first_is_in.set()
             second_is_in.wait(5)
+        first_is_out.set()
 
     def second() -> None:
         first_is_in.wait(5)
         with pydicom_quiet:
             second_is_in.set()
-            one.result(5)
+            first_is_out.wait(5)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 with pydicom_quiet:
@@ -65,8 +66,8 @@ def test_threads_leave_the_filters_as_they_were() -> None:
             assert not caught
 
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.submit(first), pool.submit(second)
-        other.result(5)
+        for task in [pool.submit(first), pool.submit(second)]:
+            task.result(10)
     assert list(warnings.filters) == before
     assert not logging.getLogger("pydicom").filters
 
