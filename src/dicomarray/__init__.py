@@ -3,24 +3,67 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dicomarray.errors import DicomArrayError
+from dicomarray.errors import (
+    ArrayUseError,
+    ChoiceError,
+    ConfigError,
+    DataError,
+    DicomArrayError,
+    FunctionError,
+    GeometryError,
+    HeaderError,
+    InputError,
+    OutputError,
+    PixelError,
+    StorageError,
+    TemplateError,
+    UsageError,
+    ValuesError,
+    VerificationError,
+)
 from dicomarray.version import __version__
 
 if TYPE_CHECKING:
     from dicomarray.conversion.choosing import dicom_filter
-    from dicomarray.conversion.to_array import load, to_numpy
+    from dicomarray.conversion.to_array import NumpyReport, load, to_numpy
     from dicomarray.conversion.to_series import to_dicom
-    from dicomarray.pipeline import run
+    from dicomarray.pipeline import RunEntry, RunReport, SeriesOutput, run
     from dicomarray.reading.catalogs.catalog import Catalog, scan
-    from dicomarray.reading.indexing import index, open_index
+    from dicomarray.reading.indexing import IndexReport, index, open_index
+    from dicomarray.reading.options import ReadOptions
     from dicomarray.reading.series import Series
     from dicomarray.volume import Volume
+    from dicomarray.writing.dicom import WriteReport
+    from dicomarray.writing.options import WriteOptions
 
 __all__ = [
+    "ArrayUseError",
     "Catalog",
+    "ChoiceError",
+    "ConfigError",
+    "DataError",
     "DicomArrayError",
+    "FunctionError",
+    "GeometryError",
+    "HeaderError",
+    "IndexReport",
+    "InputError",
+    "NumpyReport",
+    "OutputError",
+    "PixelError",
+    "ReadOptions",
+    "RunEntry",
+    "RunReport",
     "Series",
+    "SeriesOutput",
+    "StorageError",
+    "TemplateError",
+    "UsageError",
+    "ValuesError",
+    "VerificationError",
     "Volume",
+    "WriteOptions",
+    "WriteReport",
     "__version__",
     "dicom_filter",
     "index",
@@ -36,8 +79,16 @@ __all__ = [
 # command line's --help cost neither NumPy nor pydicom.
 _HOMES = {
     "Catalog": "dicomarray.reading.catalogs.catalog",
+    "IndexReport": "dicomarray.reading.indexing",
+    "NumpyReport": "dicomarray.conversion.to_array",
+    "ReadOptions": "dicomarray.reading.options",
+    "RunEntry": "dicomarray.pipeline",
+    "RunReport": "dicomarray.pipeline",
     "Series": "dicomarray.reading.series",
+    "SeriesOutput": "dicomarray.pipeline",
     "Volume": "dicomarray.volume",
+    "WriteOptions": "dicomarray.writing.options",
+    "WriteReport": "dicomarray.writing.dicom",
     "dicom_filter": "dicomarray.conversion.choosing",
     "index": "dicomarray.reading.indexing",
     "load": "dicomarray.conversion.to_array",

@@ -3,7 +3,8 @@
     DicomArrayError
     |-- UsageError         the call itself cannot work, whatever the data is
     |   |-- ConfigError    a filter config with mistakes in it (lists all of them)
-    |   `-- OutputError    the place for a result is taken, or lies inside the input
+    |   |-- OutputError    the place for a result is taken, or lies inside the input
+    |   `-- ArrayUseError  a volume used as if it were its array (a TypeError too)
     `-- DataError          the data cannot be converted as asked
         |-- InputError     nothing to read, or a file that cannot be read as DICOM
         |-- HeaderError    an attribute is missing or its value breaks a rule
@@ -35,6 +36,10 @@ class ConfigError(UsageError):
 
 class OutputError(UsageError):
     """The place for a result exists already, or lies inside the input folder."""
+
+
+class ArrayUseError(UsageError, TypeError):
+    """A volume used as if it were an array; its array is `Volume.array`."""
 
 
 class DataError(DicomArrayError):

@@ -10,11 +10,34 @@ from io import FileIO
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
-from dicomarray.errors import OutputError
+from dicomarray.errors import InputError, OutputError
 from dicomarray.values import Array
+
+
+def load_array(path: Path) -> Array:
+    """The array of a ``.npy`` file; never unpickles.
+
+    Raises
+    ------
+    InputError
+        Where the file is no such array of numbers.
+    """
+    try:
+        # mapped, the file's size is compared with what it claims to hold before memory is taken
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, OverflowError, MemoryError, BadZipFile) as error:
+        raise InputError(f"{path} is no .npy file with numbers: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} holds several arrays (.npz); save the one that is meant as .npy")
+    if array.dtype.kind not in "biufc":
+        raise InputError(f"{path} holds {array.dtype} and no numbers")
+    return np.array(array)
 
 
 def save(path: Path, array: Array) -> None:

@@ -107,7 +107,7 @@ def read(path: Path) -> Sidecar:
         raise InputError(f'{path} is no dicomarray sidecar: its "format" is not "{FORMAT}"')
     try:
         return parse(content)
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, UsageError) as error:
         raise InputError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
 
@@ -131,9 +131,9 @@ def parse(content: Mapping[str, Any]) -> Sidecar:
             bool(normalization["clip"]),
             str(content["values"]["units"]),
         ),
-        coordinates={key: tuple(values) for key, values in array.get("coordinates", {}).items()},
-        series=dict(content["series"]),
-        slices=tuple(dict(record) for record in content["slices"]),
+        coordinates={key: _frozen(values) for key, values in array.get("coordinates", {}).items()},
+        series={key: _frozen(value) for key, value in content["series"].items()},
+        slices=tuple({key: _frozen(value) for key, value in record.items()} for record in content["slices"]),
         warnings=tuple(str(warning) for warning in content["warnings"]),
     )
 
@@ -156,6 +156,13 @@ def _geometry(content: Mapping[str, Any], array: Mapping[str, Any]) -> StackGeom
         thickness=float(lengths[0]),
         frame_of_reference_uid=content.get("frame_of_reference_uid"),
     )
+
+
+def _frozen(value: Any) -> Any:
+    """JSON's value as a header has it: several values are a tuple."""
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in value)
+    return {key: _frozen(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _plain(value: Any) -> Any:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from dicomarray import sidecar
 from dicomarray.atomic import new_files
-from dicomarray.errors import OutputError, UsageError
+from dicomarray.errors import ArrayUseError, InputError, OutputError, UsageError
 from dicomarray.geometry import StackGeometry, Vector
-from dicomarray.npy import save
+from dicomarray.npy import load_array, save
 from dicomarray.values import Array, Normalization, Rescale, Statistics, finite_statistics
 
 NORMALIZED = "normalized"
@@ -70,6 +70,28 @@ class Volume:
 
     def __repr__(self) -> str:
         return f"<Volume {'x'.join(map(str, self.array.shape))} {self.array.dtype} {self.units}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For `pickle` and `copy`: read-only views of mappings cannot be pickled, so these are dicts."""
+        return {name: _as_dicts(value) for name, value in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        for name in ("coordinates", "series"):
+            vars(self)[name] = MappingProxyType(state[name])
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        """``numpy.asarray(volume)`` is `array`."""
+        if dtype is None or np.dtype(dtype) == self.array.dtype:
+            return self.array.copy() if copy else self.array
+        if copy is False:
+            raise ValueError(f"{self!r} as {np.dtype(dtype)} needs a copy of its array")
+        return self.array.astype(dtype)
+
+    __array_ufunc__ = None  # so that NumPy's operators leave the answer to those at the end of this module
+
+    def __bool__(self) -> bool:
+        return True  # a volume is there, whatever its values
 
     @property
     def affine(self) -> NDArray[np.float64] | None:
@@ -175,6 +197,44 @@ class Volume:
             save(array_file, self.array)
             sidecar.write(json_file, self.metadata)
 
+    @classmethod
+    def load(cls, npy: str | PathLike[str], json: str | PathLike[str] | None = None) -> Self:
+        """The volume that `save` or ``to-numpy`` wrote; without ``json`` the sidecar beside the array.
+
+        All of it comes back but `padding`, which is in no file.
+
+        Raises
+        ------
+        InputError
+            Where a file is missing or damaged, is no ``.npy``, or the two do not belong together.
+        """
+        path = Path(npy)
+        if path.name.lower().endswith((".nii", ".nii.gz")):
+            raise InputError(f"{path}: NIfTI files are not read; give the .npy that Volume.save wrote")
+        notes = sidecar.read(path.with_suffix(".json") if json is None else Path(json))
+        array = load_array(path)
+        if array.shape != notes.shape:
+            raise InputError(f"{path} has shape {array.shape}, its sidecar says {notes.shape}")
+        return cls(
+            array=array,
+            geometry=notes.geometry,
+            axes=notes.axes,
+            units=notes.units,
+            rescales=notes.rescales,
+            normalization=notes.normalization,
+            coordinates=MappingProxyType(dict(notes.coordinates)),
+            series=MappingProxyType(dict(notes.series)),
+            slices=notes.slices,
+            warnings=notes.warnings,
+        )
+
+
+def _as_dicts(value: Any) -> Any:
+    """The same value with plain dicts for all mappings in it."""
+    if isinstance(value, Mapping):
+        return {key: _as_dicts(part) for key, part in value.items()}
+    return tuple(_as_dicts(part) for part in value) if isinstance(value, tuple) else value
+
 
 def array_and_sidecar(npy: str | PathLike[str], json: str | PathLike[str] | None = None) -> tuple[Path, Path]:
     """The paths of an array and its sidecar, which lies beside it unless it is named.
@@ -210,3 +270,30 @@ def check_suffix(path: Path) -> None:
         f"{path}: {said}; the array is written as NumPy has it, so name it "
         f"{path.name.removesuffix(suffix) or 'array'}.npy"
     )
+
+
+_ARITHMETIC = (
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "and", "or", "xor",
+    "lshift", "rshift",
+)  # fmt: skip
+_OTHERS = (
+    "neg", "pos", "abs", "invert", "lt", "le", "gt", "ge", "len", "getitem", "setitem", "iter", "contains",
+    "float", "int",
+)  # fmt: skip
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    """A special method that says what to use in its place."""
+
+    def method(*_: object) -> Any:
+        raise ArrayUseError(
+            f"a Volume is no array ({name}): use volume.array, and volume.with_array(...) for a volume of "
+            "the result"
+        )
+
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
+for _name in (*_ARITHMETIC, *(f"r{name}" for name in _ARITHMETIC), *_OTHERS):
+    setattr(Volume, f"__{_name}__", _refusing(f"__{_name}__"))

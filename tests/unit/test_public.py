@@ -13,7 +13,10 @@ from dicomarray import errors
 from dicomarray.reading.options import ReadKeywords
 from dicomarray.writing.options import WriteKeywords
 
-NAMES = {"scan", "dicom_filter", "load", "to_numpy", "to_dicom", "run", "Catalog", "Series", "Volume"}
+NAMES = {
+    "scan", "dicom_filter", "load", "to_numpy", "to_dicom", "run", "Catalog", "Series", "Volume",
+    "WriteReport", "RunReport", "ReadOptions", "WriteOptions",
+}  # fmt: skip
 
 
 def test_all_public_names_are_there() -> None:
@@ -62,6 +65,8 @@ def test_every_error_has_the_one_root() -> None:
     classes = [value for value in vars(errors).values() if inspect.isclass(value)]
     assert len(classes) > 10
     for error in classes:
+        assert getattr(dicomarray, error.__name__) is error
+        assert error.__name__ in dicomarray.__all__
         assert issubclass(error, dicomarray.DicomArrayError)
         assert not (issubclass(error, errors.UsageError) and issubclass(error, errors.DataError))
         assert error.__name__ in str(errors.__doc__)

@@ -163,7 +163,6 @@ def run(options: argparse.Namespace) -> int:
 def view(options: argparse.Namespace) -> int:
     """A picture of three planes, or a page to leaf through the slices."""
     from dicomarray.cli import rendering
-    from dicomarray.conversion.saved import load_saved
     from dicomarray.outputs.pictures import draw, save_png
     from dicomarray.outputs.viewer import save_html
 
@@ -174,7 +173,7 @@ def view(options: argparse.Namespace) -> int:
     refuse_inputs([output], [options.input_npy, options.input_json])
     skipped: tuple[Skipped, ...] = ()
     if options.input_npy is not None:
-        volume = load_saved(options.input_npy, options.input_json)
+        volume = dicomarray.Volume.load(options.input_npy, options.input_json)
     else:
         volume, skipped = _volume_of_series(options, output)
     if output.suffix.lower() == ".png":

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from dicomarray.conversion.saved import load_array
 from dicomarray.diffusion import B_VALUE
 from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
 from dicomarray.geometry import FARTHEST_MM, NEAREST_MM, Matrix, Plane, StackGeometry, Vector
+from dicomarray.npy import load_array
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.stacks.stacking import Stack

@@ -17,12 +17,12 @@ from dicomarray.conversion.choosing import Inputs, choose_series, roots_of
 from dicomarray.conversion.labels import is_labels, label_note, label_units
 from dicomarray.conversion.pictures import as_files, check_colours, is_colour, is_grouped, place_unchanged
 from dicomarray.conversion.placing import Asked, make_request, place, read_affine
-from dicomarray.conversion.saved import load_array
 from dicomarray.conversion.told_units import STORED, written_units
 from dicomarray.conversion.verifying import verify_series
 from dicomarray.errors import GeometryError, UsageError, ValuesError
 from dicomarray.geometry import Matrix, StackGeometry
 from dicomarray.quiet import pydicom_quiet
+from dicomarray.npy import load_array
 from dicomarray.reading.catalogs.catalog import Progress
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.remote import whole

@@ -14,8 +14,8 @@ import pytest
 
 import synthetic
 from dicomarray import Volume, load
-from dicomarray.conversion.saved import load_array, load_saved
 from dicomarray.errors import InputError
+from dicomarray.npy import load_array
 
 
 def npy_bytes(array: np.ndarray, **options: Any) -> bytes:
@@ -115,7 +115,7 @@ def test_saved_volume_is_the_same_volume(tmp_path: Path, fault: Any) -> None:
     """Array, axes, units, place, series and slices come back from the two files."""
     volume = load(fault(tmp_path / "s").folder)
     volume.save(tmp_path / "v.npy")
-    read = load_saved(tmp_path / "v.npy")
+    read = Volume.load(tmp_path / "v.npy")
     assert np.array_equal(read.array, volume.array)
     assert read.array.dtype == volume.array.dtype
     assert (read.axes, read.units) == (volume.axes, volume.units)
@@ -133,7 +133,7 @@ def test_saved_volume_is_the_same_volume(tmp_path: Path, fault: Any) -> None:
 def test_saved_volume_saved_again_has_the_same_sidecar(tmp_path: Path, fault: Any) -> None:
     """Nothing gets lost on the way: slopes, warnings and all."""
     load(fault(tmp_path / "s").folder).save(tmp_path / "v.npy")
-    load_saved(tmp_path / "v.npy").save(tmp_path / "w.npy")
+    Volume.load(tmp_path / "v.npy").save(tmp_path / "w.npy")
     first, second = (json.loads((tmp_path / name).read_text("utf-8")) for name in ("v.json", "w.json"))
     for content in (first, second):
         geometry = content.pop("geometry")
@@ -145,7 +145,7 @@ def test_normalized_volume_comes_back_with_its_bounds(ct: Path, tmp_path: Path) 
     """So that it can still be undone."""
     volume = load(ct).normalize(-1024, 3071)
     volume.save(tmp_path / "v.npy", tmp_path / "notes.json")
-    read = load_saved(tmp_path / "v.npy", tmp_path / "notes.json")
+    read = Volume.load(tmp_path / "v.npy", tmp_path / "notes.json")
     assert read.normalization == volume.normalization
     assert read.normalization is not None
     back = read.normalization.undo(read.array)
@@ -156,7 +156,7 @@ def test_volume_without_a_place_comes_back(tmp_path: Path) -> None:
     """No geometry before, none after."""
     synthetic.write_series(tmp_path / "s", synthetic.stored_values(bits_stored=8), modality="SC")
     load(tmp_path / "s").save(tmp_path / "v.npy")
-    read = load_saved(tmp_path / "v.npy")
+    read = Volume.load(tmp_path / "v.npy")
     assert read.geometry is None
     assert read.axes == ("frame", "row", "column")
 
@@ -168,7 +168,7 @@ def test_files_that_do_not_belong_together_are_told(ct: Path, tmp_path: Path) ->
     other: Volume = dataclasses.replace(volume, array=volume.array[:, :, ::2])
     other.save(tmp_path / "w.npy")
     with pytest.raises(InputError, match=r"\(6, 12, 16\)"):
-        load_saved(tmp_path / "w.npy", tmp_path / "v.json")
+        Volume.load(tmp_path / "w.npy", tmp_path / "v.json")
 
 
 def test_missing_sidecar_is_told(ct: Path, tmp_path: Path) -> None:
@@ -176,4 +176,4 @@ def test_missing_sidecar_is_told(ct: Path, tmp_path: Path) -> None:
     load(ct).save(tmp_path / "v.npy")
     (tmp_path / "v.json").unlink()
     with pytest.raises(InputError, match=r"v\.json"):
-        load_saved(tmp_path / "v.npy")
+        Volume.load(tmp_path / "v.npy")
