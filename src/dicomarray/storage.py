@@ -25,6 +25,7 @@ _URL_AS_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
 # User and password before the host; a query, which may be a signature.
 _SECRETS = re.compile(r"(?<=://)[^/@\s]*@|\?[^\s'\"]*")
 _LOCAL = ("file", "local")
+_PATTERN = re.compile(r"[*?[]")
 # What of a store's words on a file tells that its content is another: the first of them that it has.
 _MARKS = (
     "ETag", "etag", "md5Hash", "content_md5", "generation", "mtime", "LastModified", "last_modified",
@@ -96,18 +97,32 @@ def place_of(path: str | os.PathLike[str] | Url) -> Place:
     Raises
     ------
     UsageError
-        For a chain of URLs, and for a URL that became a `Path`.
+        For a chain of URLs, for a URL that became a `Path`, and for what is no path at all.
     """
     if isinstance(path, Url):
         return path
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"a {type(path).__name__} is no path; name a folder or file, as a text or a Path")
     text = os.fspath(path)
+    if not text:
+        raise UsageError("the path is empty; name a folder or file (. is the current folder)")
     if _URL_AS_PATH.match(text) and isinstance(path, PurePath) and not Path(path).exists():
         raise UsageError(f"{text} is a URL that was made a Path, which spoils it; give it as a text")
     if not _URL.match(text):
-        return Path(path)
+        return _at_home(Path(path))
     if "::" in text:
         raise UsageError(f"{without_secrets(text)}: a chain of URLs (::) is not read; name one")
     return Url(text if text.endswith("://") else text.rstrip("/"))
+
+
+def _at_home(path: Path) -> Path:
+    """A path that begins with ``~`` as a shell has it, which leaves it as it is inside quotes."""
+    if not str(path).startswith("~") or path.exists():
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of that name
+        return path
 
 
 def local_path(path: str | os.PathLike[str] | Url) -> Path:
@@ -315,6 +330,27 @@ def on_this_computer(place: Place) -> Path | None:
     return Path(filesystem(place)[1]) if place.protocol in _LOCAL else None
 
 
-def places(paths: Iterable[str | os.PathLike[str] | Url]) -> list[Place]:
-    """`place_of` each."""
-    return [place_of(path) for path in paths]
+def places(paths: str | os.PathLike[str] | Url | Iterable[str | os.PathLike[str] | Url]) -> list[Place]:
+    """What a user named, one or several; a pattern (``ct/*.dcm``) that no shell expanded, as what it matches.
+
+    Raises
+    ------
+    UsageError
+        For what is no path.
+    InputError
+        For a pattern that matches nothing.
+    """
+    if isinstance(paths, str | os.PathLike | Url) or not isinstance(paths, Iterable):
+        paths = [paths]
+    return [found for path in paths for found in _matches(place_of(path))]
+
+
+def _matches(place: Place) -> list[Place]:
+    if isinstance(place, Url) or not _PATTERN.search(str(place)) or os.path.lexists(place):
+        return [place]
+    import glob
+
+    found = sorted(glob.glob(str(place), recursive=True))  # noqa: PTH207 - of a path with a root or not
+    if not found:
+        raise InputError(f"{place} matches no file or folder")
+    return [Path(path) for path in found]

@@ -54,6 +54,8 @@ class Volume:
         One record an image: where it came from.  In the order of the array (first axis slowest).
     warnings
         What a user should know before trusting the numbers.
+    files
+        Of which DICOM files it was read, one an image; empty for any other volume.  In no sidecar.
     """
 
     array: Array
@@ -67,6 +69,7 @@ class Volume:
     series: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     slices: tuple[Mapping[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Volume {'x'.join(map(str, self.array.shape))} {self.array.dtype} {self.units}>"

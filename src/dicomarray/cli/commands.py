@@ -31,6 +31,10 @@ def to_numpy(options: argparse.Namespace) -> int:
     """A DICOM series to an array and its metadata."""
     from dicomarray.cli import rendering
 
+    config = _config(options)
+    if options.config is not None:
+        npy = Path(options.output_npy)
+        refuse_inputs([npy, Path(options.output_json or npy.with_suffix(".json"))], [options.config])
     with Counter("files scanned") as counter, ImageCounter() as images:
         report = dicomarray.to_numpy(
             options.input_dicom,
@@ -39,7 +43,8 @@ def to_numpy(options: argparse.Namespace) -> int:
             normalize=options.normalize,
             series=options.series,
             volume=options.volume,
-            config=options.config,
+            config=config,
+            index=options.index,
             overwrite=options.overwrite,
             workers=options.workers,
             progress=counter,
@@ -70,6 +75,8 @@ def to_dicom(options: argparse.Namespace) -> int:
             input_json=options.input_json,
             series=options.series,
             volume=options.volume,
+            config=_config(options),
+            index=options.index,
             affine=options.affine,
             units=options.units,
             progress=counter,
@@ -84,17 +91,14 @@ def to_dicom(options: argparse.Namespace) -> int:
 def filter(options: argparse.Namespace) -> int:
     """The series that match."""
     from dicomarray.cli import rendering
-    from dicomarray.cli.where import with_conditions
     from dicomarray.cli.why import explanation_lines
     from dicomarray.conversion.choosing import filter_catalog
-    from dicomarray.reading.filtering.config import load_config
 
     if options.null and options.format != "files":
         raise UsageError("--null ends file names, so it needs --format files")
-    config = {} if options.config is None else load_config(Path(options.config))
+    config = _config(options, with_series=True)
     with Counter("files scanned") as counter:
-        conditions = with_conditions(config, options.where)
-        found = filter_catalog(options.input_dicom, conditions, counter, options.index, options.workers)
+        found = filter_catalog(options.input_dicom, config, counter, options.index, options.workers)
     if options.format == "files":
         names = rendering.file_list(found.series, b"\0" if options.null else b"\n")
         show_names(names)
@@ -131,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
     from dicomarray.storage import place_of
     from dicomarray.writing.options import WRITE_NAMES
 
-    refuse_as_output(place_of(options.output_dicom), [options.parameters])
+    refuse_as_output(place_of(options.output_dicom), [options.parameters, options.config])
     series = SeriesProgress()
 
     def finished(entry: RunEntry, total: int) -> None:
@@ -147,7 +151,7 @@ def run(options: argparse.Namespace) -> int:
             options.input_dicom,
             options.output_dicom,
             options.function,
-            options.config,
+            _config(options, with_series=True),
             progress=counter,
             finished=finished,
             **_given(options, (*RUN_NAMES, *READ_NAMES, *WRITE_NAMES))
@@ -170,7 +174,7 @@ def view(options: argparse.Namespace) -> int:
     if output.suffix.lower() not in (".png", ".html"):
         raise OutputError(f"{output}: name a picture (.png) or a page (.html)")
     refuse_existing(output, options.overwrite)
-    refuse_inputs([output], [options.input_npy, options.input_json])
+    refuse_inputs([output], [options.input_npy, options.input_json, options.config, options.index])
     skipped: tuple[Skipped, ...] = ()
     if options.input_npy is not None:
         volume = dicomarray.Volume.load(options.input_npy, options.input_json)
@@ -188,14 +192,16 @@ def view(options: argparse.Namespace) -> int:
 
 def _volume_of_series(options: argparse.Namespace, output: Path) -> tuple[Volume, tuple[Skipped, ...]]:
     """The volume that a command is given as a folder, and what was skipped there."""
-    from dicomarray.conversion.choosing import roots_of, scan_and_choose
+    from dicomarray.conversion.choosing import scan_and_choose, searched
 
     reading = _given(options, READ_NAMES)
     read_options(cast("ReadKeywords", reading))
-    for root in roots_of(options.input_dicom):
+    for root in searched(options.input_dicom, options.index):
         refuse_inside(output, root)
     with Counter("files scanned") as counter, ImageCounter() as images:
-        catalog, series = scan_and_choose(options.input_dicom, options.series, progress=counter)
+        catalog, series = scan_and_choose(
+            options.input_dicom, options.series, _config(options), counter, index=options.index
+        )
         volume = series.volume(index=options.volume, pixel_progress=images, **reading)
     return volume, catalog.skipped
 
@@ -207,6 +213,23 @@ def demo(options: argparse.Namespace) -> int:
     for line in tour(Path(options.folder), options.overwrite):
         tell(line)
     return DONE
+
+
+def _config(options: argparse.Namespace, with_series: bool = False) -> Any:
+    """The filter config of ``-c`` with the conditions of ``-w``, and of ``--series`` where all is one config.
+
+    None where there is none: then the filter need not be imported.
+    """
+    conditions = list(options.where)
+    if options.series is not None and with_series:
+        conditions.append(f"SeriesInstanceUID={options.series}")
+    if not conditions:
+        return options.config
+    from dicomarray.cli.where import with_conditions
+    from dicomarray.reading.filtering.config import load_config
+
+    config = {} if options.config is None else load_config(Path(options.config))
+    return with_conditions(config, conditions)
 
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ OBJECTS_A_COLLECTION = 100_000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
-    options = parser().parse_args(arguments)
+    options = parsed(arguments)
     if options.run != "run":  # there a user's function works, in whose threads and garbage we do not meddle
         _start_and_end_quickly()
     command = importlib.import_module("dicomarray.cli.commands")
@@ -65,6 +65,37 @@ def _start_and_end_quickly() -> None:
 def _complain(error: Exception, code: int) -> int:
     tell(f"dicomarray: error: {error}", sys.stderr)
     return code
+
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of a command line; folders that stand there without a flag are inputs.
+
+    argparse takes such words only where they stand together, so what it leaves is taken here.
+    """
+    top = parser()
+    options, rest = top.parse_known_args(arguments)
+    command, name = options.command, str(getattr(options, "inputs", ""))
+    if rest and (not name or any(word.startswith("-") for word in rest)):
+        command.error(f"unrecognized arguments: {' '.join(rest)}")
+    if "" in rest:
+        command.error("argument -i/--input-dicom: an empty name")
+    if rest:
+        given = getattr(options, name)
+        setattr(options, name, [*([given] if isinstance(given, str) else given or ()), *rest])
+    indexed = getattr(options, "index", None) is not None and options.run != "index"
+    if name and not getattr(options, name) and not indexed:
+        _refuse_without_input(options)
+    if options.run == "view" and options.input_npy is not None and (options.input_dicom or indexed):
+        command.error("argument -n/--input-npy: not allowed with argument -i/--input-dicom or --index")
+    return options
+
+
+def _refuse_without_input(options: argparse.Namespace) -> None:
+    flags = {"to_dicom": "-d/--input-dicom", "view": "-i/--input-dicom or -n/--input-npy"}
+    if options.run in ("filter", "run") or (options.run == "view" and options.input_npy is not None):
+        return  # of these the command says what is missing
+    flag = flags.get(options.run, "-i/--input-dicom")
+    options.command.error(f"the following arguments are required: {flag} (a folder, or several)")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -111,13 +142,13 @@ if TYPE_CHECKING:
 def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     command.register("action", None, _Once)
-    command.set_defaults(run=name.replace("-", "_"))
+    command.set_defaults(run=name.replace("-", "_"), command=command)
     return command
 
 
 def _to_numpy(commands: Commands) -> None:
     c = _command(commands, "to-numpy", "a DICOM series -> an array (.npy) and its metadata (.json)")
-    _inputs(c, "folders or files, searched as one", required=True)
+    _inputs(c)
     c.add_argument(
         "-n",
         "--output-npy",
@@ -134,7 +165,6 @@ def _to_numpy(commands: Commands) -> None:
         help="map LOWER..UPPER to 0..1, clipped, float32",
     )
     _choice(c)
-    c.add_argument("-c", "--config", metavar="FILE", help="filter config that tells which series")
     _reading(c, units=True)
     c.add_argument(
         "--exclude-padding", action="store_true", default=None, help="padding becomes 0 in normalization"
@@ -148,9 +178,7 @@ def _to_numpy(commands: Commands) -> None:
 def _to_dicom(commands: Commands) -> None:
     c = _command(commands, "to-dicom", "an array -> a new DICOM series derived from a template series")
     c.add_argument("-n", "--input-npy", metavar="FILE", required=True, help="the array")
-    c.add_argument(
-        "-d", "--input-dicom", metavar="TEMPLATE_DIR", type=_path, required=True, help="the template series"
-    )
+    _input(c, "-d", "TEMPLATE_DIR", "folder or file with the template series")
     c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
     c.add_argument(
         "-j",
@@ -171,18 +199,8 @@ def _to_dicom(commands: Commands) -> None:
 
 def _filter(commands: Commands) -> None:
     c = _command(commands, "filter", "list the series below a folder that match")
-    _inputs(c, "folders or files, searched as one; with --index: only what lies below them")
-    _indexed(c)
-    c.add_argument("-c", "--config", metavar="FILE", help="filter config: JSON, YAML or TOML")
-    c.add_argument(
-        "-w",
-        "--where",
-        metavar="CONDITION",
-        action="append",
-        default=[],
-        help="a condition: 'Modality=MR', 'num_slices>=20'; repeatable, all must hold; also "
-        "sort=-num_slices, limit=1, per=study",
-    )
+    _inputs(c)
+    _series(c)
     c.add_argument(
         "--format", default="table", choices=("table", "json", "csv", "files"), help="default: table"
     )
@@ -201,11 +219,12 @@ def _filter(commands: Commands) -> None:
 
 def _index(commands: Commands) -> None:
     c = _command(commands, "index", "keep the catalog of folders in one file, and up to date")
-    _inputs(c, "folders or files", required=True)
+    _inputs(c)
     c.add_argument("--index", metavar="FILE", required=True, help="the index; it is made where there is none")
 
 
-def _inputs(c: argparse.ArgumentParser, text: str, required: bool = False) -> None:
+def _inputs(c: argparse.ArgumentParser) -> None:
+    """Folders or files, searched as one; words without a flag are such as well (`parsed`)."""
     c.add_argument(
         "-i",
         "--input-dicom",
@@ -213,9 +232,14 @@ def _inputs(c: argparse.ArgumentParser, text: str, required: bool = False) -> No
         nargs="+",
         action="extend",
         type=_path,
-        required=required,
-        help=text,
+        help="folders or files, searched as one; those without a flag are inputs too",
     )
+    c.set_defaults(inputs="input_dicom")
+
+
+def _input(c: argparse.ArgumentParser, flag: str, metavar: str, text: str) -> None:
+    c.add_argument(flag, "--input-dicom", metavar=metavar, type=_path, help=f"{text}; also without a flag")
+    c.set_defaults(inputs="input_dicom")
 
 
 def _path(text: str) -> str:
@@ -225,14 +249,10 @@ def _path(text: str) -> str:
     return text
 
 
-def _indexed(c: argparse.ArgumentParser) -> None:
-    c.add_argument("--index", metavar="FILE", help="take the series from this index, without a scan")
-
-
 def _run(commands: Commands) -> None:
     c = _command(commands, "run", "a function over every matching series, results written as DICOM")
-    _inputs(c, "folders or files, searched as one; with --index: only what lies below them")
-    _indexed(c)
+    _inputs(c)
+    _series(c)
     c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
     c.add_argument(
         "-f",
@@ -241,7 +261,6 @@ def _run(commands: Commands) -> None:
         required=True,
         help="takes a Volume, returns an array, a Volume or a dict of them; also file.py:function",
     )
-    c.add_argument("-c", "--config", metavar="FILE", help="filter config; default: every series with images")
     _running(c)
     _writing(c)
     _reading(c)
@@ -280,9 +299,8 @@ def _running(c: argparse.ArgumentParser) -> None:
 
 def _view(commands: Commands) -> None:
     c = _command(commands, "view", "a picture of three planes through a volume, or a page of its slices")
-    source = c.add_mutually_exclusive_group(required=True)
-    source.add_argument("-i", "--input-dicom", metavar="DIR", type=_path, help="folder with DICOM files")
-    source.add_argument("-n", "--input-npy", metavar="FILE", help="an array that to-numpy wrote")
+    _input(c, "-i", "DIR", "folder or file with the series")
+    c.add_argument("-n", "--input-npy", metavar="FILE", help="instead: an array that to-numpy wrote")
     c.add_argument(
         "-j", "--input-json", metavar="FILE", help="the array's metadata; default: beside the array"
     )
@@ -298,8 +316,29 @@ def _demo(commands: Commands) -> None:
     _overwrite(c)
 
 
+def _series(c: argparse.ArgumentParser) -> None:
+    """Which series are meant; the same flags in every command."""
+    c.add_argument(
+        "--index",
+        metavar="FILE",
+        help="take the series from this index, without a scan; with inputs: those below them",
+    )
+    c.add_argument("-c", "--config", metavar="FILE", help="filter config: JSON, YAML or TOML")
+    c.add_argument(
+        "-w",
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="a condition: 'Modality=MR', 'num_slices>=20'; repeatable, all must hold; also "
+        "sort=-num_slices, limit=1, per=study",
+    )
+    c.add_argument("--series", metavar="UID", help="the series with this UID")
+
+
 def _choice(c: argparse.ArgumentParser) -> None:
-    c.add_argument("--series", metavar="UID", help="which series, where there are several")
+    """Which series is meant, and which volume of it."""
+    _series(c)
     c.add_argument(
         "--volume", type=int, metavar="N", help="which volume of the series, where there are several"
     )

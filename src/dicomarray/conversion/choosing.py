@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -129,24 +128,26 @@ def searched(input_dir: Inputs | None, index: PathLike | None = None) -> list[Pl
 
 
 def choose_series(
-    path: Inputs,
+    path: Inputs | None,
     uid: str | None = None,
     config: Config = None,
     progress: Progress | None = None,
     workers: int | None = None,
     made_from: str | None = None,
+    index: PathLike | None = None,
 ) -> Series:
     """The one series with images below a path; as `scan_and_choose`."""
-    return scan_and_choose(path, uid, config, progress, workers, made_from)[1]
+    return scan_and_choose(path, uid, config, progress, workers, made_from, index)[1]
 
 
 def scan_and_choose(
-    path: Inputs,
+    path: Inputs | None,
     uid: str | None = None,
     config: Config = None,
     progress: Progress | None = None,
     workers: int | None = None,
     made_from: str | None = None,
+    index: PathLike | None = None,
 ) -> tuple[Catalog, Series]:
     """All that was scanned, and the one series with images; without ``uid`` the one ``made_from`` names.
 
@@ -157,8 +158,8 @@ def scan_and_choose(
     ChoiceError
         Where there are several; the message lists them.
     """
-    path = roots_of(path)  # an iterator can be read once only
-    catalog, matching = matching_series(path, config, progress, workers)
+    path = searched(path, index)  # an iterator can be read once only
+    catalog, matching = matching_series(path, config, progress, workers, index)
     wanted = uid or made_from
     images = [series for series in matching if series.is_image and wanted in (None, series.uid)]
     if len(images) == 1:
@@ -177,13 +178,17 @@ def scan_and_choose(
 
 
 def matching_series(
-    input_dir: Inputs, config: Config = None, progress: Progress | None = None, workers: int | None = None
+    input_dir: Inputs,
+    config: Config = None,
+    progress: Progress | None = None,
+    workers: int | None = None,
+    index: PathLike | None = None,
 ) -> tuple[Catalog, Sequence[Series]]:
     """What was scanned, and the series that match; without a config the filter is not even imported."""
-    if config is None:
+    if config is None and index is None:
         catalog = scan(input_dir, progress=progress, workers=workers)
         return catalog, catalog
-    found = filter_catalog(input_dir, config, progress, workers=workers)
+    found = filter_catalog(input_dir, config, progress, index, workers)
     return found.catalog, found.series
 
 
@@ -217,15 +222,19 @@ def file_stem(series: Series) -> str:
     return f"{modality}_{number if isinstance(number, int) else 0:04d}_{digest}"
 
 
-def roots_of(inputs: Inputs) -> list[Place]:
+def roots_of(inputs: Inputs | None) -> list[Place]:
     """The paths and URLs as a list.
 
     Raises
     ------
+    UsageError
+        For what is no path.
     InputError
         Where there is none.
     """
-    roots = places([inputs] if isinstance(inputs, str | os.PathLike | Url) else inputs)
+    if inputs is None:
+        raise UsageError("no path given: name a folder or file with DICOM images (None is none)")
+    roots = places(inputs)
     if not roots:
         raise InputError("no path given: name a folder or file with DICOM images")
     return roots

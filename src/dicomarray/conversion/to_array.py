@@ -15,8 +15,8 @@ from dicomarray.conversion.choosing import (
     choose_series,
     file_stem,
     matching_series,
-    roots_of,
     scan_and_choose,
+    searched,
     shown,
 )
 from dicomarray.errors import DataError, InputError, UsageError
@@ -65,11 +65,12 @@ class _Written:
 
 
 def load(
-    path: Inputs,
+    path: Inputs | None,
     *,
     series: str | None = None,
     volume: int | None = None,
     config: Config = None,
+    index: PathLike | None = None,
     workers: int | None = None,
     pixel_progress: PixelProgress | None = None,
     **options: Unpack[ReadKeywords],
@@ -79,9 +80,11 @@ def load(
     Parameters
     ----------
     path
-        A folder, a file, or several.
+        A folder, a file, or several; with ``index`` it may be None, for everything in it.
     series, config
         Which series, where there are several: its UID, or a filter config.
+    index
+        An index file (see `dicomarray.index`): it answers without a scan.
     volume
         Which volume of the series, where it holds several: its index in `Series.volumes`.
     workers
@@ -102,12 +105,12 @@ def load(
     """
     checked = read_options(options)
     thread_count(workers)
-    stack = choose_series(path, series, config, workers=workers).stack(checked, volume)
+    stack = choose_series(path, series, config, workers=workers, index=index).stack(checked, volume)
     return assemble(stack, checked, workers, pixel_progress)
 
 
 def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
-    input_dicom: Inputs,
+    input_dicom: Inputs | None,
     output_npy: PathLike,
     output_json: PathLike | None = None,
     *,
@@ -115,6 +118,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     series: str | None = None,
     volume: int | None = None,
     config: Config = None,
+    index: PathLike | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -135,7 +139,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         Bounds ``(lower, upper)``: values become ``(x - lower) / (upper - lower)``, clipped to [0, 1].
     progress
         Called with the number of files that were looked at.
-    series, volume, config, workers, pixel_progress, options
+    series, volume, config, index, workers, pixel_progress, options
         As in `load`; ``pixel_progress`` counts the images of one volume after the other.
 
     Raises
@@ -151,11 +155,11 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     thread_count(workers)
     bounds = None if normalize is None else Normalization(float(normalize[0]), float(normalize[1]))
     npy, json = _outputs(output_npy, output_json)
-    input_dicom = roots_of(input_dicom)
+    input_dicom = searched(input_dicom, index)
     for root in input_dicom:
         for output in (npy, json):
             refuse_inside(output, root)
-    read = [*input_dicom, config]
+    read = [*input_dicom, config, index]
     refuse_inputs((npy, json), read)
 
     def write(stack: Stack, npy: Path, json: Path) -> _Written:
@@ -172,7 +176,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         return _Written(paths, filed.shown, filed.warnings)
 
     if names_folder(output_npy):
-        catalog, selected = matching_series(input_dicom, config, progress, workers)
+        catalog, selected = matching_series(input_dicom, config, progress, workers, index)
         batch = [s for s in selected if s.is_image and series in (None, s.uid)]
         if not batch:
             raise InputError(f"{shown(input_dicom)}: no series with images matches")
@@ -183,7 +187,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         return replace(_save_all(batch, npy, json, stacks, write), skipped=catalog.skipped)
     for output in (npy, json):
         refuse_existing(output, overwrite)
-    catalog, chosen = scan_and_choose(input_dicom, series, config, progress, workers)
+    catalog, chosen = scan_and_choose(input_dicom, series, config, progress, workers, index=index)
     made = write(chosen.stack(checked, volume), npy, json)
     return NumpyReport((made.paths,), (made.volume,), (), made.warnings, catalog.skipped)
 

@@ -6,23 +6,23 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dicomarray import sidecar
 from dicomarray.atomic import refuse_inside
-from dicomarray.conversion.choosing import Inputs, choose_series, roots_of
 from dicomarray.conversion.labels import is_labels, label_note, label_units
 from dicomarray.conversion.pictures import as_files, check_colours, is_colour, is_grouped, place_unchanged
 from dicomarray.conversion.placing import Asked, make_request, place, read_affine
+from dicomarray.conversion.templates import Choice, Template, found, template_places, template_stack
 from dicomarray.conversion.told_units import STORED, written_units
 from dicomarray.conversion.verifying import verify_series
 from dicomarray.errors import GeometryError, UsageError, ValuesError
 from dicomarray.geometry import Matrix, StackGeometry
-from dicomarray.quiet import pydicom_quiet
 from dicomarray.npy import load_array
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.catalogs.catalog import Progress
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.remote import whole
@@ -39,18 +39,23 @@ from dicomarray.writing.enhanced_classes import is_multiframe
 from dicomarray.writing.multiframe import write_multiframe
 from dicomarray.writing.options import WriteKeywords, WriteOptions, write_options
 
+if TYPE_CHECKING:
+    from dicomarray.reading.filtering.config import Config
+
 # By so much greater is an error that float32 adds more to than the last digits of it.
 NOTICEABLE = 1.01
 
 
 def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by name
     array_or_npy: Array | Volume | PathLike,
-    template_dicom: Inputs,
+    template_dicom: Template | None,
     output_dicom: PathLike,
     *,
     input_json: PathLike | None = None,
     series: str | None = None,
     volume: int | None = None,
+    config: Config = None,
+    index: PathLike | None = None,
     affine: ArrayLike | PathLike | None = None,
     units: str | None = None,
     progress: Progress | None = None,
@@ -64,10 +69,14 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     array_or_npy
         Shape ``(slices, rows, columns)``, for a 4-D template ``(repetitions, slices, rows, columns)``; or the
         path of such a ``.npy``, or a `Volume`.
+    template_dicom
+        A folder or file, or several; a `Series`; a `Volume` that was read from DICOM files; with ``index`` it
+        may be None.
     input_json
         The array's sidecar: with it a normalization is undone, and the voxels lie where it says.
-    series, volume
-        Which series (UID) and volume (index) of the template folder, where there are several.
+    series, volume, config, index
+        Which series (UID or a filter config) and volume (its index) is the template, where there are several;
+        an index file (see `dicomarray.index`) answers without a scan.
     affine
         4x4 from the index (slice, row, column) to LPS mm, or a ``.npy`` or ``.json`` with it: where the
         voxels lie, if not where a `Volume` or sidecar says, else on the template's grid.
@@ -99,15 +108,16 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     checked = write_options(options)
     _check_index(volume)
     output = local_path(output_dicom)
-    template_dicom = roots_of(template_dicom)
-    for root in template_dicom:
-        refuse_inside(output, root)
+    choice = Choice(series, volume, config, index)
+    template = found(template_dicom, choice)
+    for source in template_places(template, choice):
+        refuse_inside(output, source)
     array, notes = _array_and_sidecar(array_or_npy, input_json)
     made_from = notes.series.get("SeriesInstanceUID") if notes is not None else None
-    template = choose_series(template_dicom, series, progress=progress, made_from=made_from)
-    matrix = None if affine is None else read_affine(affine)
     unplaced = notes is not None and notes.geometry is None
-    stack = template.stack(UNPLACED if unplaced else KEEP, volume)
+    reading = UNPLACED if unplaced else KEEP
+    stack = template_stack(template, choice, reading, progress=progress, made_from=made_from)
+    matrix = None if affine is None else read_affine(affine)
     with whole(frame.header for frame in stack.frames):
         return write_like(array, notes, stack, output, checked, matrix, units, progress=pixel_progress)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -165,7 +164,7 @@ def scan(
     names = DEFAULT_KEYWORDS.union(attributes)
     for name in names:
         check_name(name)  # a mistake is one in an empty folder too
-    roots, lost = mirrored(places([path] if isinstance(path, str | os.PathLike | Url) else path), progress)
+    roots, lost = mirrored(places(path), progress)
     with young_collections_only():
         headers, skipped = _read([*find_files(roots), *lost], names, progress, workers)
         return Catalog(tuple(_group(headers, skipped)), tuple(skipped))

@@ -20,7 +20,7 @@ from dicomarray.reading.indexing.gathering import Gathered, Origin, SeenFile
 from dicomarray.reading.indexing.schema import connect_to_write
 from dicomarray.reading.indexing.storing import Batch, KnownFile, Store
 from dicomarray.reading.indexing.tiles import tiles_of
-from dicomarray.storage import local_path
+from dicomarray.storage import local_path, places
 
 # After so many files, series of which no file came since the last time are written: files of a series mostly
 # lie together, so that each is written once, and a kill loses little.
@@ -102,8 +102,7 @@ def index(
 
 def absolute_roots(path: PathLike | Iterable[PathLike]) -> list[str]:
     """The real paths: the same files wherever the index is used, and none of them by two names."""
-    several = [path] if isinstance(path, str | os.PathLike) else list(path)
-    return [os.path.realpath(local_path(item)) for item in several]
+    return [os.path.realpath(local_path(item)) for item in places(path)]
 
 
 @dataclass(slots=True)

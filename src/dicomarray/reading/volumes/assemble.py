@@ -138,6 +138,7 @@ def _volume(
         coordinates=MappingProxyType({name: tuple(steps) for name, steps in stack.coordinates.items()}),
         series=MappingProxyType(_series_attributes(stack)),
         slices=_slice_records(stack.frames),
+        files=tuple(frame.header.path for frame in stack.frames),
         warnings=(
             *stack.warnings,
             *mislabelled_notes(stack.frames),
