@@ -9,6 +9,7 @@ import itertools
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
+from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.attributes import may_differ
 from dicomarray.reading.stacks.image_kinds import type_words
@@ -17,6 +18,7 @@ from dicomarray.reading.stacks.telling import DIFFUSION, TIME_INDEX, value_of
 
 # Where one of these tells images with a word from those without, they are repetitions.
 _TIMES = (*TIME_INDEX, "TriggerTime", "NominalCardiacTriggerDelayTime", "FrameReferenceTime", *ACQUIRED)
+_MOMENTS = (*TIME_INDEX, "TriggerTime")
 # So many words together are looked at: more vary only where images say at random how they were processed.
 _MOST_WORDS = 3
 
@@ -84,7 +86,10 @@ def _parting(positions: Positions, words: Mapping[int, _Words], candidates: Sequ
 
     Of several, those that come in the same order at each place.
     """
-    places = {frozenset(Counter(words[id(frame)] for frame in members).items()) for members in positions}
+    places = {
+        frozenset(Counter((words[id(frame)], _moment(frame)) for frame in members).items())
+        for members in positions
+    }
     for count in range(1, 1 + min(_MOST_WORDS, len(candidates))):
         found = [
             kept
@@ -96,18 +101,30 @@ def _parting(positions: Positions, words: Mapping[int, _Words], candidates: Sequ
     return frozenset()
 
 
-def _part(places: Iterable[Iterable[tuple[_Words, int]]], kept: _Words) -> bool:
-    """Whether a place has images of two groups, and a group as many images wherever it has any."""
+def _part(places: Iterable[Iterable[tuple[tuple[_Words, Value], int]]], kept: _Words) -> bool:
+    """Whether a place has images of two groups, and a group as many images wherever it has any.
+
+    Of a group over time some may be missing: there may be one image for each moment.
+    """
     counts: dict[_Words, set[int]] = {}
+    repeated: set[_Words] = set()
     shared = False
     for members in places:
         here: Counter[_Words] = Counter()
-        for words, count in members:
+        moments: Counter[tuple[_Words, Value]] = Counter()
+        for (words, moment), count in members:
             here[words & kept] += count
+            moments[words & kept, moment] += count
+        repeated.update(group for (group, moment), n in moments.items() if n > 1 or moment is None)
         shared = shared or len(here) > 1
         for group, count in here.items():
             counts.setdefault(group, set()).add(count)
-    return shared and all(len(several) == 1 for several in counts.values())
+    return shared and all(len(several) == 1 or group not in repeated for group, several in counts.items())
+
+
+def _moment(frame: Frame) -> Value:
+    """The time point or trigger time, where a frame has one."""
+    return next((v for name in _MOMENTS if type(v := frame.attributes.get(name)) in (int, float)), None)
 
 
 def _in_one_order(positions: Positions, words: Mapping[int, _Words], kept: _Words) -> bool:

@@ -91,6 +91,21 @@ def test_an_image_more_with_a_word_of_its_own_is_a_volume(tmp_path: Path) -> Non
     assert np.array_equal(single.array, array[1, [2]])
 
 
+def test_a_slice_missing_of_contrasts_over_time_mixes_none(tmp_path: Path) -> None:
+    """X1 and X2 at three times each, of which one image is missing: no time axis has both."""
+    array = written(
+        tmp_path / "s",
+        6,
+        lambda r, _: [f"X{r % 2}"],
+        lambda r: {"TemporalPositionIdentifier": r // 2 + 1},
+        without=[(5, 5)],
+    )
+    whole, rest, cut = volumes(tmp_path / "s", missing="keep")
+    assert np.array_equal(whole.array, array[::2])
+    assert np.array_equal(rest.array, array[[1, 3]])
+    assert np.array_equal(cut.array, array[5, :5])
+
+
 @pytest.mark.parametrize(
     "unsteady", [lambda _, z: z % 2 == 1, lambda r, z: r == z, lambda r, z: (r, z) == (1, 3)]
 )
