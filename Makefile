@@ -1,7 +1,7 @@
 # Every target does its own set-up in .venv, and does it again only when pyproject.toml changes.
 # PYTHON names the interpreter that makes the environment; without it the first suitable one is taken.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest lint bench compare digest clean
+.PHONY: help demo test fuzz test-lowest lint bench compare digest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -22,6 +22,9 @@ test: $(VENV)/installed-test ## the whole test suite
 
 test-lowest: $(LOWEST)/installed ## the core of the suite with the lowest versions of pyproject.toml, in Python 3.11
 	$(LOWEST)/bin/python -m pytest -n logical --dist worksteal tests/unit $(PYTEST_ARGS)
+
+fuzz: $(VENV)/installed-test ## damage sound files and read them, for half an hour or more; FUZZ_ARGS='--runs 1000000'
+	PYTHONPATH=tests:benchmarks $(BIN)/python -m fuzzing $(FUZZ_ARGS)
 
 lint: $(VENV)/installed-lint ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -7,34 +7,24 @@ from __future__ import annotations
 
 import os
 import struct
-import zlib
 from io import BytesIO
 from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from dicomarray.errors import InputError, PixelError
 from dicomarray.quiet import pydicom_quiet
+from dicomarray.reading.elements.by_pydicom import PYDICOM_FAILURES
 from dicomarray.reading.elements.deflated import TOO_FAR, inflates_beyond_limit
 from dicomarray.reading.elements.part10 import UNDEFINED
-from dicomarray.reading.pixels.description import PIXEL_KEYWORDS, UNREADABLE
+from dicomarray.reading.pixels.description import PIXEL_KEYWORDS
 from dicomarray.reading.pixels.source import PIXEL_TAGS, PixelSource, unpack_offsets
 
 PIXEL_VRS = (b"OB", b"OW", b"OF", b"OD", b"UN")
 # What pydicom raises where the bytes of an element do not make a value, and where those of a file make none.
-UNREADABLE_VALUE = (*UNREADABLE, BytesLengthException)
-UNREADABLE_FILE = (
-    *UNREADABLE_VALUE,
-    InvalidDicomError,
-    AttributeError,
-    EOFError,
-    MemoryError,
-    RecursionError,
-    struct.error,
-    zlib.error,
-)
+UNREADABLE_VALUE = PYDICOM_FAILURES
+UNREADABLE_FILE = tuple(failure for failure in PYDICOM_FAILURES if failure is not OSError)
 
 
 def read_header(stream: BinaryIO, path: str) -> Dataset:

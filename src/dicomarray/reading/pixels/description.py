@@ -15,6 +15,7 @@ import numpy as np
 from dicomarray.errors import HeaderError, PixelError, quoted
 from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.syntaxes import BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from dicomarray.reading.elements.values import LATIN_1
 from dicomarray.values import StoredType
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ KEYWORDS = (
     "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
 )  # fmt: skip
 INTEGER_BITS_ALLOCATED = (1, 8, 16, 32)
-# What is raised where the bytes of an element do not make a value; pydicom has an error of its own beside.
-UNREADABLE = (ValueError, TypeError, KeyError, OverflowError, NotImplementedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +90,12 @@ class PixelDescription:
         HeaderError
             Where an attribute is missing, unreadable or breaks PS3.3 C.7.6.3; the message names it.
         """
-        from pydicom.errors import BytesLengthException
-        from pydicom.sequence import Sequence
+        from pydicom.tag import Tag
+
+        from dicomarray.reading.elements.by_pydicom import known_value
 
         def get(keyword: str) -> Any:
-            try:
-                found = dataset.get(keyword)
-            except BytesLengthException as error:
-                raise ValueError(str(error)) from error
-            if isinstance(found, Sequence):
-                raise ValueError("it is a sequence")
-            return found
+            return known_value(dataset, Tag(keyword), (LATIN_1,))
 
         with pydicom_quiet:
             header = _Header(get, str(path))
@@ -175,10 +169,7 @@ class _Header:
 
     def value(self, keyword: str) -> Any:
         """The attribute's value; None where it is absent or empty."""
-        try:
-            found = self.get(keyword)
-        except UNREADABLE as error:
-            raise HeaderError(f"{self.path}: {keyword} cannot be read: {error}; repair the file") from error
+        found = self.get(keyword)
         return None if found in (None, "") else found
 
     def number(

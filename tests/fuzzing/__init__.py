@@ -1,0 +1,1 @@
+"""A fuzzer that knows what DICOM files are made of: sound files, damaged in what gives them structure."""
