@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
 
-from pydicom.datadict import dictionary_VR, keyword_dict
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_dict
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
@@ -33,6 +36,11 @@ _TOP_LEVEL = (
     "DoubleFloatPixelPaddingRangeLimit",
 )  # fmt: skip
 _OVERLAYS = range(0x6000, 0x6020)
+_TEXT_VRS = frozenset(("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"))
+# How the numbers of a VR are made of text; others are left as they are.
+_NUMBERS_OF_TEXT: dict[str, Callable[[str], Any]] = {
+    "DS": str, "IS": str, "US": int, "SS": int, "UL": int, "SL": int, "FL": float, "FD": float
+}  # fmt: skip
 # Bytes a word of the binary types, which pydicom hands through as they are in the file.
 _WORDS = {"OW": 2, "OL": 4, "OF": 4, "OV": 8, "OD": 8}
 
@@ -74,6 +82,20 @@ def _strip_everywhere(data_set: Dataset, keep: frozenset[BaseTag] = frozenset())
         elif _is_sequence(data_set, tag):
             for item in data_set[tag].value or ():
                 _strip_everywhere(item)
+        elif data_set.get_item(tag).VR in _TEXT_VRS:
+            _relabel(data_set, tag)
+
+
+def _relabel(data_set: Dataset, tag: BaseTag) -> None:
+    """The standard's VR in place of one of text, for numbers; they are read as such (PS3.6)."""
+    make = _NUMBERS_OF_TEXT.get(dictionary_VR(tag)) if dictionary_has_tag(tag) else None
+    if make is None:
+        return
+    value = data_set[tag].value
+    parts = [value] if isinstance(value, str) else list(value or ())
+    words = [part.strip(" \0") for text in parts for part in str(text).split("\\")]
+    with suppress(ValueError):  # what is no number stays the text that it is
+        data_set[tag] = DataElement(tag, dictionary_VR(tag), [make(word) for word in words])
 
 
 def _is_sequence(data_set: Dataset, tag: BaseTag) -> bool:

@@ -93,6 +93,13 @@ def is_mislabelled(value: Value) -> bool:
     return isinstance(first, NumberInText | WholeNumberInText)
 
 
+def mislabelled(value: Value) -> Value:
+    """A number, or several, as read from an element of text: in the types that say so."""
+    if isinstance(value, tuple):
+        return tuple([_marked(one) for one in value])
+    return _marked(value)
+
+
 @lru_cache(maxsize=4096)
 def is_misplaced(tag: int) -> bool:
     """Whether a sequence with this tag stands where the standard has words or numbers."""
@@ -170,7 +177,8 @@ def decode(vr: str, raw: bytes, little_endian: bool, encodings: tuple[str, ...])
     parts = [part.strip(" \0") for part in text.split("\\")]
     if vr in _DECIMAL_TEXT or vr in _INTEGER_TEXT:
         numbers = [_number(part, vr in _INTEGER_TEXT) for part in parts]
-        return one_or_many(tuple([_marked(number) for number in numbers] if len(vr) > 2 else numbers))
+        found = one_or_many(tuple(numbers))
+        return mislabelled(found) if vr in MISLABELLED.values() else found
     return one_or_many(tuple([part or None for part in parts]))
 
 

@@ -1,8 +1,9 @@
 """Plain values <-> how the index keeps them: SQLite's own types where they hold the value, else JSON.
 
 JSON has no tuple, no NaN and no infinity.  Every list is a tuple; a number that is not finite is
-``{"float": "nan"}`` (``"inf"``, ``"-inf"``); a sequence is a list of objects by keyword.  No keyword is in
-lower case, so the two kinds of object cannot be mixed up.
+``{"float": "nan"}`` (``"inf"``, ``"-inf"``); numbers that stood in an element of text are
+``{"text": [...]}``; a sequence is a list of objects by keyword.  No keyword is in lower case, so the kinds of
+object cannot be mixed up.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dicomarray.reading.elements.values import Value
+from dicomarray.reading.elements.values import Value, is_mislabelled, mislabelled
 
 # In a list of one value an instance: the instance does not have the attribute.  No value is an empty object.
 ABSENT = "{}"
-NOT_FINITE = "float"
+NOT_FINITE, IN_TEXT = "float", "text"
 
 # How a value is kept: as itself, as JSON, or as a JSON list of one value an instance.
 ITSELF, JSON, LIST = 0, 1, 2
@@ -31,6 +32,8 @@ _encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 def to_json(value: Value) -> str:
     """A value as JSON text that every UTF-8 column can hold."""
+    if is_mislabelled(value):
+        value = {IN_TEXT: value}
     try:
         text = _encode(value)
     except ValueError:
@@ -113,5 +116,7 @@ def _plain(value: Any, depth: int = 0) -> Value:
     if isinstance(value, dict):
         if NOT_FINITE in value:
             return float(value[NOT_FINITE])
+        if IN_TEXT in value:
+            return mislabelled(_plain(value[IN_TEXT], depth + 1))
         return {key: _plain(item, depth + 1) for key, item in value.items()}
     return value

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.datadict import dictionary_VR
 
-from dicomarray import Volume, load, to_dicom
+from dicomarray import Volume, dicom_filter, index, load, open_index, scan, to_dicom
 from dicomarray.errors import HeaderError, TemplateError, ValuesError
 from synthetic import stored_values
 
@@ -268,10 +269,16 @@ def _place_of(raw: bytes, tag: int, order: str) -> int:
     return at
 
 
-@pytest.mark.parametrize("syntax", ["explicit", "big-endian"])
-@pytest.mark.parametrize("vr", ["UT", "LT", "LO", "ST", "UC", "SH"])
+ELSEWHERE = ("ImagePositionPatient", "ImageOrientationPatient", "RescaleIntercept", "Rows")
+
+
 @pytest.mark.parametrize(
-    "keyword", ["PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleIntercept", "Rows"]
+    ("keyword", "vr", "syntax"),
+    [
+        *(("PixelSpacing", vr, "explicit") for vr in ("UT", "LT", "LO", "ST", "UC", "SH")),
+        ("PixelSpacing", "UT", "big-endian"),
+        *((keyword, vr, "explicit") for keyword in ELSEWHERE for vr in ("UT", "LO")),
+    ],
 )
 def test_numbers_in_elements_of_text(make_series: Any, keyword: str, vr: str, syntax: str) -> None:
     """They are read as the numbers that they are; a warning names the attribute."""
@@ -291,6 +298,30 @@ def test_a_wrong_vr_in_one_file_is_told(make_series: Any, tmp_path: Path) -> Non
     (folder / "0003.dcm").rename(odd / "0003.dcm")
     (mislabel(odd, "PixelSpacing", "UT") / "0003.dcm").rename(folder / "0003.dcm")
     assert mentions(load(folder), "PixelSpacing", "VR of text")
+
+
+@pytest.mark.parametrize("keyword", ["PixelSpacing", "EchoTime", "InstanceNumber"])
+def test_an_index_keeps_numbers_as_a_scan_has_them(make_series: Any, tmp_path: Path, keyword: str) -> None:
+    """The same values, the same choice, and the same warning."""
+    folder = mislabel(make_series(modality="MR"), keyword, "UT")
+    index(folder, tmp_path / "index.sqlite")
+    (kept,), (scanned,) = open_index(tmp_path / "index.sqlite"), scan(folder)
+    assert kept.attributes.get(keyword) == scanned.attributes.get(keyword)
+    assert kept.volume().warnings == scanned.volume().warnings
+    assert mentions(kept.volume(), keyword)
+    config = {"PixelSpacing": {"gte": 0.5}, "EchoTime": 10, "InstanceNumber": {"gte": 1}}
+    assert dicom_filter(folder, config)
+    assert dicom_filter(folder, config, index=tmp_path / "index.sqlite")
+
+
+@pytest.mark.parametrize("keyword", ["PixelSpacing", "RescaleIntercept", "Rows", "ImagePositionPatient"])
+def test_a_wrong_vr_is_not_written_on(make_series: Any, tmp_path: Path, keyword: str) -> None:
+    """A derived series has the standard's VR."""
+    folder = mislabel(make_series(), keyword, "UT")
+    report = to_dicom(load(folder), folder, tmp_path / "out")
+    again = load(tmp_path / "out")
+    assert not mentions(again, "VR of text") and np.array_equal(again.array, load(folder).array)
+    assert dictionary_VR(keyword) == dcmread(report.files[0])[keyword].VR
 
 
 def test_text_that_is_no_number_is_refused(make_series: Any) -> None:
