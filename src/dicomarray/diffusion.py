@@ -72,6 +72,8 @@ VENDORS = (SIEMENS, PHILIPS, GE, UIH)
 _CANON_WORDS = ("CANON", "TOSHIBA")
 # What may tell a b-value, as a reader of headers has to be asked for it.
 B_VALUE_ELEMENTS = (B_VALUE, *(vendor.b_value for vendor in VENDORS), CANON_ELEMENT)
+# What may tell a direction, beside these.
+DIRECTION_ELEMENTS = tuple(name for vendor in VENDORS for name in vendor.direction)
 
 
 def elements_of(manufacturer: str) -> tuple[str, ...]:

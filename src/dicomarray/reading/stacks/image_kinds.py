@@ -10,6 +10,7 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 
+from dicomarray import diffusion
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.headers.attributes import may_differ
 
@@ -23,12 +24,9 @@ SIEMENS_DIRECTIONALITY = "(0019,SIEMENS MR HEADER,0D)"
 OF_KINDS = ("FrameType", "ImageType", "ComplexImageComponent", GE_IMAGE_COMPONENT, GE_DIFFUSION_IMAGE)
 # ... and with those that tell a trace, all that tell what an image is.
 ATTRIBUTES = (
-    *OF_KINDS,
-    "DiffusionDirectionality",
-    "DiffusionBValue",
-    SIEMENS_DIRECTIONALITY,
-    PHILIPS_DIRECTION,
-)
+    *OF_KINDS, "DiffusionDirectionality", SIEMENS_DIRECTIONALITY, PHILIPS_DIRECTION,
+    *diffusion.B_VALUE_ELEMENTS, diffusion.GRADIENT, *diffusion.DIRECTION_ELEMENTS,
+)  # fmt: skip
 
 COMPONENTS = ("magnitude", "phase", "real", "imaginary")
 # For each component the words for it, from the third value on.  A blank is an underline here, and what
@@ -101,6 +99,7 @@ IMAGE_KINDS = (*COMPONENTS, *QUANTITY_WORDS)
 
 # Diffusion Directionality of a trace.
 ISOTROPIC = "ISOTROPIC"
+TRACE = "trace"
 _GE_COMPONENTS = dict(enumerate(COMPONENTS))
 _GE_FA, _GE_TRACES = 18, (15, 19)
 _GE_ALONG_AN_AXIS = (3, 4, 5)
@@ -133,7 +132,7 @@ def image_kinds(attributes: Mapping[str, Value]) -> tuple[str, ...]:
     """
     component = component_of(attributes)
     kinds = (*((component,) if component else ()), *quantities_of(attributes))
-    return (*kinds, "trace") if "trace" not in kinds and is_isotropic(attributes) else kinds
+    return (*kinds, TRACE) if TRACE not in kinds and is_trace(attributes) else kinds
 
 
 def type_words(attributes: Mapping[str, Value]) -> tuple[str, ...]:
@@ -202,7 +201,7 @@ def quantities_of(attributes: Mapping[str, Value]) -> tuple[str, ...]:
     code = attributes.get(GE_DIFFUSION_IMAGE)
     if code == _GE_FA and "fa" not in quantities:
         return (*quantities, "fa")
-    return (*quantities, "trace") if code in _GE_TRACES and "trace" not in quantities else quantities
+    return (*quantities, TRACE) if code in _GE_TRACES and TRACE not in quantities else quantities
 
 
 @lru_cache(maxsize=1024)
@@ -214,11 +213,21 @@ def _quantities(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in QUANTITY_WORDS if name in found)
 
 
-def is_isotropic(attributes: Mapping[str, Value]) -> bool:
-    """Whether an image is said to show diffusion whatever its direction; not so one without any (b = 0)."""
-    b_value = attributes.get("DiffusionBValue")
-    low = isinstance(b_value, int | float) and b_value <= LOW_B_VALUE
-    return not low and _directionality(attributes) in (ISOTROPIC, "I")
+def is_trace(attributes: Mapping[str, Value]) -> bool:
+    """Whether an image is called a trace, or shows diffusion of no direction.
+
+    An image without diffusion weighting (b = 0) has no direction either, and is no trace.
+    """
+    if TRACE in quantities_of(attributes):
+        return True
+    isotropic = _directionality(attributes) in (ISOTROPIC, "I")
+    b_value = diffusion.b_value(attributes)
+    if b_value is None or b_value <= LOW_B_VALUE:
+        return isotropic and b_value is None
+    if isotropic:
+        return True
+    is_acquired = attributes.get(GE_DIFFUSION_IMAGE) in _GE_ACQUIRED
+    return not is_acquired and diffusion.gradient(attributes) == (0.0, 0.0, 0.0)
 
 
 def is_along_a_direction(attributes: Mapping[str, Value]) -> bool:
@@ -227,11 +236,6 @@ def is_along_a_direction(attributes: Mapping[str, Value]) -> bool:
     if said:
         return said in ("DIRECTIONAL", "BMATRIX", *_PHILIPS_DIRECTIONS)
     return attributes.get(GE_DIFFUSION_IMAGE) in _GE_ALONG_AN_AXIS
-
-
-def is_acquired(attributes: Mapping[str, Value]) -> bool:
-    """Whether an image is said to be none that was made of several directions."""
-    return attributes.get(GE_DIFFUSION_IMAGE) in _GE_ACQUIRED
 
 
 def _directionality(attributes: Mapping[str, Value]) -> str:

@@ -35,6 +35,7 @@ from dicomarray.reading.stacks.image_kinds import (
     GE_IMAGE_COMPONENT,
     PHILIPS_DIRECTION,
     SIEMENS_DIRECTIONALITY,
+    TRACE,
 )
 from dicomarray.reading.stacks.kinds import (
     Kind,
@@ -53,7 +54,7 @@ from dicomarray.reading.stacks.telling import (
     time_index,
     vendor_of,
 )
-from dicomarray.reading.stacks.traces import TRACE, are_traces, split_traces
+from dicomarray.reading.stacks.traces import are_traces, split_traces
 from dicomarray.reading.stacks.words import split_by_words
 
 DEFAULTS = ReadOptions()

@@ -17,9 +17,8 @@ from dicomarray.reading.headers.attributes import may_differ
 from dicomarray.reading.headers.header import ACQUISITION, IDENTITY
 from dicomarray.reading.options import ReadOptions
 from dicomarray.reading.remote import whole
-from dicomarray.reading.stacks.image_kinds import ISOTROPIC, common_type, image_kinds
+from dicomarray.reading.stacks.image_kinds import ISOTROPIC, common_type, image_kinds, is_trace
 from dicomarray.reading.stacks.stacking import DEFAULTS, Stack
-from dicomarray.reading.stacks.traces import is_trace
 from dicomarray.reading.volumes.equal_pixels import Probes
 from dicomarray.reading.volumes.filling import Job, read_array, write_array
 from dicomarray.reading.volumes.modality import RGB, Values, values_of
@@ -162,7 +161,7 @@ def _series_attributes(stack: Stack) -> dict[str, Value]:
     component = stack.kind.component
     if component and component not in image_kinds({"ImageType": words}):
         found["ComplexImageComponent"] = component.upper()
-    if all(map(is_trace, stack.frames)):
+    if all(map(is_trace, records)):
         found["DiffusionDirectionality"] = ISOTROPIC
     return found
 

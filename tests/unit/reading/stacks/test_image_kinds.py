@@ -121,6 +121,10 @@ def test_words_say_what_an_image_shows(keyword: str, words: str, kinds: str) -> 
         ({PHILIPS_DIRECTION: "P", "DiffusionBValue": 800}, ()),
         ({SIEMENS_DIRECTIONALITY: "ISOTROPIC"}, ("trace",)),
         ({"DiffusionDirectionality": "DIRECTIONAL", PHILIPS_DIRECTION: "I"}, ()),
+        ({"DiffusionBValue": 900.0, "DiffusionGradientOrientation": (0.0, 0.0, 0.0)}, ("trace",)),
+        ({"DiffusionBValue": 5.0, "DiffusionGradientOrientation": (0.0, 0.0, 0.0)}, ()),
+        ({"DiffusionBValue": 900.0, "DiffusionGradientOrientation": (0.0, 0.0, 1.0)}, ()),
+        ({"DiffusionBValue": 900.0}, ()),
     ],
 )
 def test_other_attributes_say_it_where_words_do_not(
