@@ -53,6 +53,7 @@ from dicomarray.reading.finding.files import (
     begins_with_zeros,
     looks_like_dicom,
 )
+from dicomarray.reading.finding.zip_directory import check_count, check_header, unlisted
 
 Kind = Literal["zip", "tar", "gzip", "bzip2", "xz"]
 
@@ -182,7 +183,10 @@ def _unpack_all(work: _Unpacking, kind: Kind) -> None:
 
 
 def _unpack_zip(work: _Unpacking) -> None:
-    with zipfile.ZipFile(work.archive) as archive:
+    with work.archive.open("rb") as raw, zipfile.ZipFile(work.archive) as archive:
+        check_count(raw, len(archive.infolist()))
+        for found in unlisted(raw, archive.infolist(), archive.start_dir):
+            work.skip(safe_path(found), "a member that the archive's directory does not list", lost=True)
         for info in archive.infolist():
             work.next_member()
             name = safe_path(info.filename)
@@ -195,8 +199,10 @@ def _unpack_zip(work: _Unpacking) -> None:
                 reason = "an encrypted member; unpack the archive by hand, with its password"
                 work.skip(name, reason, lost=True)
             else:
-                with _a_member_costs_itself(work, name), archive.open(info) as stream:
-                    _take_member(work, name, Metered(cast("Readable", stream), work.meter))
+                with _a_member_costs_itself(work, name):
+                    check_header(raw, info)
+                    with archive.open(info) as stream:
+                        _take_member(work, name, Metered(cast("Readable", stream), work.meter))
 
 
 def _unpack_tar(work: _Unpacking, stream: Forward) -> None:
