@@ -17,6 +17,7 @@ from dicomarray.geometry import ORIENTATION_TOLERANCE, Matrix, same_position_tol
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.closed import ClosedHeader
 from dicomarray.reading.frames.frame import Frame, read_images
+from dicomarray.reading.headers.header import DEFAULT_KEYWORDS
 from dicomarray.reading.stacks import image_kinds
 from dicomarray.reading.stacks.kinds import kind_of
 from dicomarray.reading.stacks.telling import ATTRIBUTES, FURTHER_READ, PHILIPS, VENDOR_B_VALUES
@@ -34,8 +35,6 @@ _RESCALE_FURTHER = ("RealWorldValueMappingSequence",)
 COPY_NAMES = (*_ACQUIRED_FURTHER, *_RESCALE_FURTHER, *image_kinds.ATTRIBUTES)
 # So many images of one instance are decoded at a time.
 _DECODED_TOGETHER = 32
-# Nothing; no value of an attribute is so.
-_UNKNOWN = object()
 
 
 def drop_copies(
@@ -73,8 +72,12 @@ def possible_copies(frames: Sequence[Frame]) -> list[list[Frame]]:
 
     Only their pixels, and attributes that a scan does not read, could tell.
     """
-    named = Counter(name for frame in frames for name in _names(frame) if name is not None)
-    several = [f for f in frames if any(named[name] > 1 for name in _names(f) if name is not None)]
+    uids, numbers = [_by_uid(frame) for frame in frames], [_by_number(frame) for frame in frames]
+    repeated = _repeated(uids) | _repeated(numbers)
+    if not repeated:
+        return []
+    named = zip(frames, uids, numbers, strict=True)
+    several = [frame for frame, *names in named if not repeated.isdisjoint(names)]
     identities = _identities(several, {id(frame): frame for frame in several})
     groups: dict[Hashable, list[Frame]] = {}
     of_frame: dict[int, list[Frame]] = {}
@@ -111,10 +114,20 @@ def _digest(image: Array) -> bytes:
     return hashlib.sha256(f"{image.shape}{values.dtype}".encode() + values.tobytes()).digest()
 
 
-def _names(frame: Frame) -> tuple[Hashable, Hashable]:
-    """Which image of its instance, and of its series, a frame says that it is; None where it does not."""
-    uid, number = frame.header.text("SOPInstanceUID"), frame.header.instance_number
-    return uid and (uid, frame.index), None if number is None else frame.order[:2]
+def _by_uid(frame: Frame) -> Hashable:
+    """Which image a frame is by its instance's UID; None where it has none."""
+    uid = frame.header.text("SOPInstanceUID")
+    return (uid, frame.index) if uid else None
+
+
+def _by_number(frame: Frame) -> Hashable:
+    """Which image of its series a frame is by Instance Number; None where it has none."""
+    return None if frame.header.instance_number is None else frame.order[:2]
+
+
+def _repeated(names: Iterable[Hashable]) -> set[Hashable]:
+    """Those that several images have."""
+    return {name for name, count in Counter(names).items() if count > 1 and name is not None}
 
 
 def _identities(frames: Sequence[Frame], known: Mapping[int, Frame]) -> dict[int, list[Hashable]]:
@@ -127,7 +140,7 @@ def _identities(frames: Sequence[Frame], known: Mapping[int, Frame]) -> dict[int
     found: dict[int, list[Hashable]] = {}
     for frame, place in zip(frames, places, strict=True):
         knowing = known[id(frame)]
-        by_uid, by_number = _names(frame)
+        by_uid, by_number = _by_uid(frame), _by_number(frame)
         alike = (place, *_appearance(knowing))
         identities: list[Hashable] = [] if by_uid is None else [("uid", by_uid, alike)]
         if by_number is not None and place is not None:
@@ -190,8 +203,9 @@ def _steps(values: Matrix, tolerance: float) -> list[list[int]]:
 
 
 def _rank(frame: Frame) -> tuple[Hashable, ...]:
-    """Which of several copies stays: the first by what they say."""
-    uid, said = frame.header.text("SOPInstanceUID") or "", repr(sorted(frame.attributes.items()))
+    """Which of several copies stays: the first by what they say, as far as every scan and index knows it."""
+    uid = frame.header.text("SOPInstanceUID") or ""
+    said = repr([frame.attributes.get(keyword) for keyword in sorted(DEFAULT_KEYWORDS)])
     return *frame.order[:2], uid, frame.header.transfer_syntax or "", said, str(frame.header.path)
 
 
@@ -200,10 +214,10 @@ def _told(dropped: Sequence[Frame], kept: Sequence[Frame]) -> tuple[str, ...]:
     if dropped:
         names = some(sorted({frame.header.path.name for frame in dropped}))
         warnings.append(f"{len(dropped)} identical copies left out: {names}")
-    uids = Counter(name for frame in kept if (name := _names(frame)[0]) is not None)
-    twice = {f.header.path.name for f in kept if uids.get(_names(f)[0] or _UNKNOWN, 0) > 1}
-    if twice:
-        warnings.append(f"SOPInstanceUID is not unique: that of {some(sorted(twice))} is of several images")
+    shared = _repeated([_by_uid(frame) for frame in kept])
+    if shared:
+        names = some(sorted({frame.header.path.name for frame in kept if _by_uid(frame) in shared}))
+        warnings.append(f"SOPInstanceUID is not unique: that of {names} is of several images")
     return tuple(warnings)
 
 

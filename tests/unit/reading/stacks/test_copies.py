@@ -232,6 +232,32 @@ def test_an_image_that_says_otherwise_is_no_copy(mr: Path, keyword: str, value: 
     assert not any(warned(volume, "copies left out") for volume in found)
 
 
+@pytest.mark.parametrize(
+    ("creator", "tag", "vr", "value"),
+    [
+        ("SIEMENS MR HEADER", 0x0019000C, "IS", 1000),
+        ("SIEMENS MR HEADER", 0x0019000E, "FD", [1.0, 0.0, 0.0]),
+        ("GEMS_PARM_01", 0x00430039, "IS", [1000, 8, 0, 0]),
+        ("GEMS_ACQU_01", 0x001900BB, "DS", "1.0"),
+        ("Philips Imaging DD 001", 0x20010003, "FL", 1000.0),
+        ("Philips MR Imaging DD 001", 0x200500B0, "FL", 1.0),
+        ("Image Private Header", 0x00650009, "FD", 1000.0),
+        ("Image Private Header", 0x00650037, "FD", [1.0, 0.0, 0.0]),
+    ],
+)
+def test_a_vendors_b_value_or_gradient_tells_images_apart(
+    tmp_path: Path, creator: str, tag: int, vr: str, value: Any
+) -> None:
+    """Where the standard's attributes are missing, and the pixels are the same."""
+    files = write_series(tmp_path / "s", stored_values(SHAPE), modality="MR")
+    other = copy_of(files[1], tmp_path / "s" / "other.dcm")
+    data_set = pydicom.dcmread(other)
+    data_set.private_block(tag >> 16, creator, create=True).add_new(tag & 0xFF, vr, value)
+    data_set.save_as(other)
+    found = volumes(tmp_path / "s")
+    assert sum(len(volume.slices) for volume in found) == SLICES + 1
+
+
 @pytest.mark.parametrize("new_uid", [False, True])
 def test_other_pixels_are_no_copy(mr: Path, new_uid: bool) -> None:
     """Same number, times and place, even the same UID: it is kept, and a shared UID is told."""
