@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomarray.reading.elements.syntaxes import ALWAYS_LOSSY
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.attributes import may_differ
@@ -198,12 +199,18 @@ def _slice_record(frame: Frame, keywords: Iterable[str]) -> dict[str, Value]:
     return record
 
 
+def _is_lossy(frame: Frame) -> bool:
+    """Whether pixels were ever compressed with loss: the header says so, or the file is."""
+    get = frame.attributes.get
+    return get("LossyImageCompression") == "01" or frame.header.transfer_syntax in ALWAYS_LOSSY
+
+
 def _value_warnings(frames: Sequence[Frame], units: str) -> tuple[str, ...]:
     warnings: tuple[str, ...] = ()
     flat = sum(frame.rescale.slope == 0 for frame in frames)
     if flat:
         warnings = (f"RescaleSlope is 0 in {flat} images: all their voxels have the value of the intercept",)
-    if any(frame.attributes.get("LossyImageCompression") == "01" for frame in frames):
+    if any(_is_lossy(frame) for frame in frames):
         warnings += ("the images were compressed with loss at some time: values differ from those acquired",)
     photometric = frames[0].attributes.get("PhotometricInterpretation")
     if photometric == "PALETTE COLOR" and units != RGB:

@@ -358,3 +358,25 @@ def test_rle_segments_with_a_byte_too_many():
     segment = imagecodecs.packbits_encode(values.tobytes() + b"\0")
     stream = struct.pack("<16L", 1, 64, *[0] * 14) + segment
     assert np.array_equal(read_frames(image([stream], (3, 5), RLELossless))[0], values)
+
+
+@pytest.mark.parametrize("tail", [b"\x20", b"\x05\x01", b"\x7f" * 60, b"\xff\xff\xff"])
+def test_rle_bytes_behind_the_last_pixel(tail):
+    """They are padding, whatever they hold, in each segment; the reader notes them."""
+    values = smooth((6, 9), 16)
+    parts = [
+        b"".join(bytes([len(row) - 1]) + row.tobytes() for row in plane) + tail
+        for plane in ((values >> 8).astype("u1"), (values & 255).astype("u1"))
+    ]
+    header = struct.pack("<16L", 2, 64, 64 + len(parts[0]), *[0] * 13)
+    dataset = image([header + b"".join(parts)], (6, 9), RLELossless, bits=16)
+    assert np.array_equal(read_frames(dataset)[0], values)
+
+
+def test_rle_rows_behind_the_last_pixel():
+    """So many bytes are no padding: Rows are another number than was encoded."""
+    values = smooth((40, 30), 8)
+    segment = b"".join(bytes([29]) + row.tobytes() for row in values)
+    stream = struct.pack("<16L", 1, 64, *[0] * 14) + segment
+    with pytest.raises(PixelError, match="RLE segment 0"):
+        read_frames(image([stream], (30, 30), RLELossless))

@@ -91,6 +91,30 @@ def test_data_that_ends_early(tmp_path: Path, name: str, cut: int) -> None:
     assert any("(1 of 1 images)" in warning for warning in volume.warnings)
 
 
+def test_lossy_compression_is_told(tmp_path: Path) -> None:
+    """By the transfer syntax too, where the header forgets to say so; lossless is none."""
+    assert any("with loss" in warning for warning in read(tmp_path / "a", baseline(), "baseline").warnings)
+    assert not any(
+        "with loss" in warning for warning in read(tmp_path / "b", lossless(), "lossless").warnings
+    )
+
+
+@pytest.mark.parametrize(("bits", "overshot"), [(10, True), (12, False)])
+def test_overshoot_that_is_cut_off(tmp_path: Path, bits: int, overshot: bool) -> None:
+    """A stream of 12 bits for values of 10, whose edges swing beyond them."""
+    pixels = np.tile(np.array([0, 1023], np.uint16), (16, 8))
+    (file,) = write_series(tmp_path, pixels[np.newaxis], modality="SC", bits_stored=bits)
+    data_set = dcmread(file)
+    data_set.file_meta.TransferSyntaxUID = JPEGExtended12Bit
+    stream = bytes(imagecodecs.jpeg8_encode(pixels, level=30, bitspersample=12))
+    data_set.PixelData = encapsulate([stream])
+    data_set["PixelData"].VR = "OB"
+    data_set.save_as(file)
+    volume = load(tmp_path)
+    assert (volume.array.max() > 1023) != overshot
+    assert any("overshot" in warning and "BitsStored" in warning for warning in volume.warnings) == overshot
+
+
 def restarts_of(stream: bytes) -> list[int]:
     scan = stream.index(b"\xff\xda")
     return [

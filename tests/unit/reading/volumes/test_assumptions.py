@@ -12,6 +12,7 @@ from pydicom.datadict import dictionary_VR
 
 from dicomarray import Volume, dicom_filter, index, load, open_index, scan, to_dicom
 from dicomarray.errors import HeaderError, TemplateError, ValuesError
+from enhanced_files import at, rescaled, write_enhanced
 from synthetic import stored_values
 
 COLOURS = np.random.default_rng(3).integers(0, 256, (2, 8, 10, 3)).astype(np.uint8)
@@ -288,6 +289,22 @@ def test_numbers_in_elements_of_text(make_series: Any, keyword: str, vr: str, sy
     assert np.allclose(volume.affine, plain.affine)
     assert mentions(volume, keyword, "VR of text")
     assert not plain.warnings
+
+
+def test_a_wrong_vr_in_functional_groups(tmp_path: Path) -> None:
+    """Pixel Measures and Pixel Value Transformation of an enhanced object."""
+    array = np.arange(60, dtype=np.uint16).reshape(3, 4, 5)
+    frames = [{**at(index * 2.5), **rescaled(2.0, 1.0)} for index in range(3)]
+    file = write_enhanced(tmp_path / "a.dcm", array, frames)
+    raw = file.read_bytes()
+    for head in (b"\x28\x00\x30\x00", b"\x28\x00\x52\x10"):
+        assert head + b"DS" in raw
+        raw = raw.replace(head + b"DS", head + b"LO")
+    plain = load(file)
+    file.write_bytes(raw)
+    volume = load(file)
+    assert np.array_equal(volume.array, array * 2.0 + 1) and np.allclose(volume.affine, plain.affine)
+    assert mentions(volume, "PixelSpacing", "RescaleIntercept", "VR of text")
 
 
 def test_a_wrong_vr_in_one_file_is_told(make_series: Any, tmp_path: Path) -> None:
