@@ -54,6 +54,7 @@ def to_numpy(options: argparse.Namespace) -> int:
     for (npy, json), shown in zip(report.files, report.volumes, strict=True):
         tell(f"{npy} {json} {shown}")
     _warn(report.warnings)
+    _note(report.notes)
     _note(rendering.skipped_lines(by_reason(report.skipped)))
     _warn((f"{failure.series}: {failure.reason}" for failure in report.failures), "failed")
     return SOME_FAILED if report.failures else DONE
@@ -92,7 +93,7 @@ def filter(options: argparse.Namespace) -> int:
     """The series that match."""
     from dicomarray.cli import rendering
     from dicomarray.cli.why import explanation_lines
-    from dicomarray.conversion.choosing import filter_catalog
+    from dicomarray.conversion.choosing import filter_catalog, not_images
 
     if options.null and options.format != "files":
         raise UsageError("--null ends file names, so it needs --format files")
@@ -110,6 +111,7 @@ def filter(options: argparse.Namespace) -> int:
         tell("\n" + "\n".join(lines), sys.stdout if options.format == "table" else sys.stderr)
     _warn(found.warnings)
     _note(rendering.skipped_lines(by_reason(found.catalog.skipped)))
+    _note(not_images(found.series) if options.format == "table" else ())
     _note([f"{len(found.series)} of {len(found.catalog)} series match"])
     return DONE
 
@@ -176,23 +178,27 @@ def view(options: argparse.Namespace) -> int:
     refuse_existing(output, options.overwrite)
     refuse_inputs([output], [options.input_npy, options.input_json, options.config, options.index])
     skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
     if options.input_npy is not None:
         volume = dicomarray.Volume.load(options.input_npy, options.input_json)
     else:
-        volume, skipped = _volume_of_series(options, output)
+        volume, skipped, notes = _volume_of_series(options, output)
     if output.suffix.lower() == ".png":
         save_png(draw(volume), output, overwrite=options.overwrite)
     else:
         save_html(volume, output, overwrite=options.overwrite)
     tell(str(output))
     _warn(volume.warnings)
+    _note(notes)
     _note(rendering.skipped_lines(by_reason(skipped)))
     return DONE
 
 
-def _volume_of_series(options: argparse.Namespace, output: Path) -> tuple[Volume, tuple[Skipped, ...]]:
-    """The volume that a command is given as a folder, and what was skipped there."""
-    from dicomarray.conversion.choosing import scan_and_choose, searched
+def _volume_of_series(
+    options: argparse.Namespace, output: Path
+) -> tuple[Volume, tuple[Skipped, ...], tuple[str, ...]]:
+    """The volume that a command is given as a folder; what was skipped there, and what is no image."""
+    from dicomarray.conversion.choosing import not_images, scan_and_choose, searched
 
     reading = _given(options, READ_NAMES)
     read_options(cast("ReadKeywords", reading))
@@ -203,7 +209,7 @@ def _volume_of_series(options: argparse.Namespace, output: Path) -> tuple[Volume
             options.input_dicom, options.series, _config(options), counter, index=options.index
         )
         volume = series.volume(index=options.volume, pixel_progress=images, **reading)
-    return volume, catalog.skipped
+    return volume, catalog.skipped, () if options.index else not_images(catalog, series)
 
 
 def demo(options: argparse.Namespace) -> int:

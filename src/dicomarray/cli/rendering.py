@@ -48,9 +48,13 @@ def series_list(found: Sequence[Series], style: str) -> str:
         for row, series in zip(rows, found, strict=True):
             row["files"] = [str(_name(path, members)) for path in series.files]
         return in_json(json.dumps(rows, indent=1, ensure_ascii=False))
+    if style == "table":
+        from dicomarray.cli.table import series_table
+
+        return series_table(found, rows)
     names = list(rows[0]) if rows else [*COLUMNS, "num_instances", "SeriesInstanceUID", "folder"]
     cells = [["" if row[name] is None else one_line(str(row[name])) for name in names] for row in rows]
-    return _csv([names, *cells]) if style == "csv" else _table([names, *cells])
+    return _csv([names, *cells])
 
 
 def _name(path: Place, members: Mapping[Path, Path]) -> Place:

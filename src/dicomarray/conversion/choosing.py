@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -190,6 +191,24 @@ def matching_series(
         return catalog, catalog
     found = filter_catalog(input_dir, config, progress, index, workers)
     return found.catalog, found.series
+
+
+def not_images(catalog: Sequence[Series], chosen: Series | None = None) -> tuple[str, ...]:
+    """What else lies there and is not read: structure sets, reports, plans, presentation states, ...
+
+    Beside a chosen series only what is of its study.
+    """
+    study = None if chosen is None else _study_of(chosen)
+    others = [series for series in catalog if not series.is_image and study in (None, _study_of(series))]
+    if not others:
+        return ()
+    kinds = Counter(one_line(str(s.instances[0].attributes.get("Modality") or "?")) for s in others)
+    found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return (f"other objects lie there too and are not read, because they are no images: {found}",)
+
+
+def _study_of(series: Series) -> str | None:
+    return series.instances[0].text("StudyInstanceUID")
 
 
 def series_line(series: Series) -> str:

@@ -12,9 +12,9 @@ from dicomarray import sidecar
 from dicomarray.atomic import making, new_files, refuse_existing, refuse_inputs, refuse_inside
 from dicomarray.conversion.choosing import (
     Inputs,
-    choose_series,
     file_stem,
     matching_series,
+    not_images,
     scan_and_choose,
     searched,
     shown,
@@ -46,13 +46,24 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class NumpyReport:
-    """What `to_numpy` wrote: pairs of array and sidecar; what failed in a batch; what the scan skipped."""
+    """What `to_numpy` wrote: pairs of array and sidecar; what failed in a batch; what the scan skipped.
+
+    ``notes`` tell of objects that are no images and lie there too.
+    """
 
     files: tuple[tuple[Path, Path], ...]
     volumes: tuple[str, ...]
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        told = (
+            f"{len(self.warnings)} warnings, {len(self.failures)} failed, {len(self.skipped)} files skipped"
+        )
+        names = ", ".join(str(npy) for npy, _ in self.files[:3]) + (", ..." if len(self.files) > 3 else "")
+        return f"<NumpyReport: {names or 'no file'}; {told}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +116,10 @@ def load(
     """
     checked = read_options(options)
     thread_count(workers)
-    stack = choose_series(path, series, config, workers=workers, index=index).stack(checked, volume)
-    return assemble(stack, checked, workers, pixel_progress)
+    catalog, chosen = scan_and_choose(path, series, config, workers=workers, index=index)
+    made = assemble(chosen.stack(checked, volume), checked, workers, pixel_progress)
+    # an index may hold very many series, which the scan of a folder has looked at anyway
+    return made if index else replace(made, warnings=made.warnings + not_images(catalog, chosen))
 
 
 def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
@@ -184,12 +197,14 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         def stacks(series: Series) -> list[Stack]:
             return series.stacks(checked) if volume is None else [series.stack(checked, volume)]
 
-        return replace(_save_all(batch, npy, json, stacks, write), skipped=catalog.skipped)
+        report = _save_all(batch, npy, json, stacks, write)
+        return replace(report, skipped=catalog.skipped, notes=() if index else not_images(catalog))
     for output in (npy, json):
         refuse_existing(output, overwrite)
     catalog, chosen = scan_and_choose(input_dicom, series, config, progress, workers, index=index)
     made = write(chosen.stack(checked, volume), npy, json)
-    return NumpyReport((made.paths,), (made.volume,), (), made.warnings, catalog.skipped)
+    notes = () if index else not_images(catalog, chosen)
+    return NumpyReport((made.paths,), (made.volume,), (), made.warnings, catalog.skipped, notes)
 
 
 def names_folder(path: PathLike) -> bool:

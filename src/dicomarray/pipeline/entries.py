@@ -114,6 +114,10 @@ class RunReport:
     page: Place | None = None
     skipped: Sequence[SkippedGroup] = ()
 
+    def __repr__(self) -> str:
+        done, failed = len(self.written), len(self.failed)
+        return f"<RunReport: {len(self)} series or studies, {done} written, {failed} failed; {self.ledger}>"
+
     def __len__(self) -> int:
         return len(self.entries)
 

@@ -18,6 +18,7 @@ from dicomarray.conversion.choosing import file_stem
 from dicomarray.errors import InputError
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.options import Per
+from dicomarray.plain_text import one_line
 from dicomarray.reading.catalogs.catalog import scan
 from dicomarray.reading.headers.header import Header, Stamp
 from dicomarray.reading.options import ReadOptions
@@ -144,6 +145,12 @@ def _study_uid(series: Series) -> str:
     return series.instances[0].text("StudyInstanceUID") or ""
 
 
+def _study_title(series: Series) -> str:
+    description = series.attributes.get("StudyDescription")
+    title = f"study {_study_uid(series) or '(no UID)'}" + (f" {description}" if description else "")
+    return one_line(title)
+
+
 def _study_stem(series: Series) -> str:
     """``STUDY_1f2e3d4c``; a series without Study Instance UID is a study of its own."""
     uid = _study_uid(series)
@@ -151,7 +158,7 @@ def _study_stem(series: Series) -> str:
 
 
 def _job(stem: str, group: Sequence[Series], per: Per, roots: Sequence[Path], output: Path) -> Job:
-    title = group[0].title if per == "series" else f"study {_study_uid(group[0]) or '(no UID)'}"
+    title = group[0].described if per == "series" else _study_title(group[0])
     files = tuple(
         SeriesFiles(s.uid, file_stem(s), tuple(_name(header.path, roots) for header in s.instances), s.notes)
         for s in group

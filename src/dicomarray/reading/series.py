@@ -9,6 +9,7 @@ from typing import Unpack
 
 from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
 from dicomarray.plain_text import one_line
+from dicomarray.reading.elements.identities import may_identify
 from dicomarray.reading.elements.names import check_name
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import frames_of
@@ -53,6 +54,12 @@ class Series:
         parts = modality or "?", "-" if number is None else number, self.uid or "(no UID)"
         # a length that is damaged makes the elements behind it, a patient's name among them, part of a value
         return one_line(" ".join(str(part)[:LONGEST_WORD] for part in parts))
+
+    @property
+    def described(self) -> str:
+        """The title, and what people call the series."""
+        description = self.attributes.get("SeriesDescription")
+        return f"{self.title} {one_line(str(description))}" if description else self.title
 
     @property
     def is_image(self) -> bool:
@@ -187,6 +194,10 @@ class _CommonAttributes(Mapping[str, Value]):
                 raise KeyError(str(error)) from error
             self._read[keyword] = [h.further([keyword]) for h in self._instances]
         return self._read[keyword]
+
+    def __repr__(self) -> str:
+        shown = {k: v for k, v in self.items() if not may_identify(k) and not isinstance(v, tuple | Mapping)}
+        return f"<attributes of {len(self._instances)} instances: {one_line(str(shown))}, ...>"
 
     def __iter__(self) -> Iterator[str]:
         for keyword in sorted(self._instances[0].attributes):

@@ -60,6 +60,13 @@ class WriteReport:
     intercept: float | None
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        where = f" in {self.files[0].parent}" if self.files else ""
+        return (
+            f"<WriteReport: {len(self.files)} files{where}, series {self.series_uid}, greatest error "
+            f"{self.max_error:.6g}, {self.clipped} clipped, {len(self.warnings)} warnings>"
+        )
+
 
 # Called with the files in their temporary folder and the report.
 Check = Callable[[Sequence[Path], WriteReport], None]

@@ -195,7 +195,7 @@ def test_a_config_that_cannot_be_sent(archive: Path, tmp_path: Path, processes: 
     """A mapping that cannot be pickled is a config all the same: this process looks."""
     config = MappingProxyType({"SeriesNumber": 2})
     assert [job.title for job in find_jobs(search(archive, config=config), None, tmp_path)] == [
-        "CT 2 1.2.3.2"
+        "CT 2 1.2.3.2 SYNTHETIC SERIES"
     ]
     assert not processes
 

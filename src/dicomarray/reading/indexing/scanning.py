@@ -46,6 +46,12 @@ class IndexReport:
     num_instances: int
     skipped: tuple[Skipped, ...]
 
+    def __repr__(self) -> str:
+        return (
+            f"<IndexReport {self.path}: {self.num_instances} instances in {self.num_series} series; "
+            f"{self.files} files, {self.read} read, {len(self.skipped)} skipped, {self.vanished} vanished>"
+        )
+
 
 def index(
     path: PathLike | Iterable[PathLike], index_file: PathLike, progress: Progress | None = None
