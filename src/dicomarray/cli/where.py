@@ -11,7 +11,9 @@ from dicomarray.reading.selection.words import TOP_WORDS
 
 # the longer signs first: "<=" is no "<" with a value that begins with "="
 _CONDITION = re.compile(
-    r"\s*(?P<field>[^=<>!~]+?)\s*(?P<sign><=|>=|!=|=|<|>|~)\s*(?P<value>.*?)\s*", re.DOTALL
+    r"\s*(?:(?P<quantifier>some|every)\s+)?"
+    r"(?P<field>[^=<>!~]+?)\s*(?P<sign><=|>=|!=|=|<|>|~)\s*(?P<value>.*?)\s*",
+    re.DOTALL,
 )
 _NUMBER = re.compile(
     r"[0-9]{1,18}"
@@ -22,6 +24,8 @@ _OPERATORS = {"<=": "lte", ">=": "gte", "<": "lt", ">": "gt", "~": "regex"}
 def condition(text: str) -> dict[str, Any]:
     """One condition; ``=`` takes wildcards, ``~`` a regular expression, ``!=`` negates.
 
+    ``some`` or ``every`` before it asks whether it holds for one, or for every instance of the series.
+
     Raises
     ------
     ConfigError
@@ -31,14 +35,13 @@ def condition(text: str) -> dict[str, Any]:
     if match is None or not match["value"]:
         raise ConfigError(
             f'--where "{text}" is no condition; write it as Modality=MR, SliceThickness<=3, '
-            "ImageType!=DERIVED or SeriesDescription~T1"
+            "ImageType!=DERIVED, SeriesDescription~T1 or 'some DiffusionBValue>500'"
         )
-    field, sign, value = match["field"], match["sign"], match["value"]
-    if sign == "=":
-        return {field: value}
-    if sign == "!=":
-        return {field: {"not": value}}
-    return {field: {_OPERATORS[sign]: value}}
+    sign, wanted = match["sign"], match["value"]
+    if sign != "=":
+        wanted = {"not" if sign == "!=" else _OPERATORS[sign]: wanted}
+    entry = {match["field"]: wanted}
+    return {match["quantifier"]: entry} if match["quantifier"] else entry
 
 
 def with_conditions(config: dict[str, Any], conditions: Iterable[str]) -> dict[str, Any]:

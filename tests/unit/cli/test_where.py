@@ -22,6 +22,12 @@ from dicomarray.reading.selection import parse
         ("SeriesDescription~^AX", {"SeriesDescription": {"regex": "^AX"}}),
         ("SeriesDescription=a=b", {"SeriesDescription": "a=b"}),
         ("(0018,0050)<3", {"(0018,0050)": {"lt": "3"}}),
+        ("some DiffusionBValue>500", {"some": {"DiffusionBValue": {"gt": "500"}}}),
+        (" every  ImageType != LOCALIZER", {"every": {"ImageType": {"not": "LOCALIZER"}}}),
+        (
+            "some (0019,SIEMENS MR HEADER,0c)>=50",
+            {"some": {"(0019,SIEMENS MR HEADER,0c)": {"gte": "50"}}},
+        ),
     ],
 )
 def test_condition(text: str, entry: dict[str, Any]) -> None:
@@ -30,7 +36,7 @@ def test_condition(text: str, entry: dict[str, Any]) -> None:
     parse(entry)
 
 
-@pytest.mark.parametrize("text", ["", "Modality", "=MR", "Modality=", "<3"])
+@pytest.mark.parametrize("text", ["", "Modality", "=MR", "Modality=", "<3", "some", "some Modality"])
 def test_no_condition(text: str) -> None:
     """What is no condition is told with an example."""
     with pytest.raises(ConfigError, match="Modality=MR"):
@@ -48,6 +54,11 @@ def test_no_condition(text: str) -> None:
         ({"sort": "Rows"}, ["sort=-num_slices", "sort=Rows"], {"sort": ["-num_slices", "Rows"]}),
         ({"limit": 5}, ["limit=1", "per=study"], {"limit": 1, "per": "study"}),
         ({"limit": 5}, ["limit=x"], {"limit": "x"}),
+        (
+            {},
+            ["some KVP>1", "some KVP<3", "KVP=2"],
+            {"some": {"KVP": {"gt": "1"}}, "all": [{"some": {"KVP": {"lt": "3"}}}], "KVP": "2"},
+        ),
         ({"all": 3, "KVP": 1}, ["KVP=2"], {"all": 3, "KVP": 1}),
     ],
     ids=str,
