@@ -151,7 +151,7 @@ def _numbers(value: Any) -> list[float]:
     try:
         parts = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
         numbers = [float(number) for number in parts]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return []
     return numbers if all(map(math.isfinite, numbers)) else []
 

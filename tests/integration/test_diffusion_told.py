@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,21 @@ def assert_alike(folder: Path, made: Path) -> None:
 def test_each_vendor(tmp_path: Path, vendor: Vendor) -> None:
     """The standard's words, along the patient's axes, whoever wrote them and wherever."""
     assert_alike(write(tmp_path / "in", vendor), tmp_path / "nii")
+
+
+@pytest.mark.parametrize("vendor", [siemens, unknown_vr, csa_only, philips, uih, ge, ge_shells, canon])
+def test_the_filter_knows_each_vendor(tmp_path: Path, vendor: Vendor) -> None:
+    """b_value has what the volume says, in a scan, and in an index that outlives its files."""
+    volume = dicomarray.load(write(tmp_path / "in", vendor))
+    told_values = sorted(set(volume.coordinates["DiffusionBValue"]))
+    all_of_them = {"b_value": {"has_all": told_values}, "num_volumes": 1}
+    more = {"b_value": {"gt": told_values[-1]}}
+    dicomarray.index(tmp_path / "in", tmp_path / "i.sqlite")
+    assert len(dicomarray.dicom_filter(tmp_path / "in", all_of_them)) == 1
+    assert dicomarray.dicom_filter(tmp_path / "in", more) == []
+    shutil.rmtree(tmp_path / "in")
+    assert len(dicomarray.dicom_filter(None, all_of_them, index=tmp_path / "i.sqlite")) == 1
+    assert dicomarray.dicom_filter(None, more, index=tmp_path / "i.sqlite") == []
 
 
 @pytest.mark.parametrize(("plane", "phase"), [*itertools.product(PLANES, ("COL", "ROW"))])

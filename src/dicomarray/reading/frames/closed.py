@@ -7,7 +7,7 @@ whether images are copies of each other.  Given closed headers it stops there, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from dicomarray.errors import HeaderError
@@ -50,11 +50,12 @@ class ClosedHeader(Header):
 class KeptHeader(ClosedHeader):
     """A header of which everything is known, as in an index: its file is not opened at all.
 
-    ``tiles`` are those of a mosaic, or the reason why its file does not tell them; ``size`` is that of the
-    file in bytes, where it is known.
+    ``tiles`` are those of a mosaic, or the reason why its file does not tell them; ``csa`` are attributes
+    that only a Siemens CSA header tells; ``size`` is that of the file in bytes, where it is known.
     """
 
     tiles: Sequence[Tile] | str | None = None
+    csa: Mapping[str, Value] = field(default_factory=dict)
     size: int | None = None
 
     def known_tiles(self) -> Sequence[Tile] | None:

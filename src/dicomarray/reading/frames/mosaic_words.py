@@ -110,9 +110,14 @@ def _private_elements(header: Header) -> Mapping[int, bytes | None]:
 def csa_headers(header: Header) -> Iterator[Mapping[str, tuple[str, ...]]]:
     """The CSA headers of an image, without those that cannot be read."""
     for tag, raw in _private_elements(header).items():
-        if raw and tag >> 16 == _CSA_GROUP and tag & 0xFF == _CSA and tag & _ELEMENT >= _FIRST_IN_BLOCK:
+        if raw and is_csa(tag):
             with suppress(HeaderError):
                 yield parse_csa(raw)
+
+
+def is_csa(tag: int) -> bool:
+    """Whether an element may be the CSA header of an image."""
+    return tag >> 16 == _CSA_GROUP and tag & 0xFF == _CSA and tag & _ELEMENT >= _FIRST_IN_BLOCK
 
 
 def slices_told(elements: Mapping[int, bytes | None]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.headers.header import Stamp
@@ -16,7 +17,8 @@ from dicomarray.reading.indexing.json_values import ABSENT, to_json
 
 # What is known of an instance beside its attributes; no keyword is in lower case.
 TRANSFER_SYNTAX = "transfer_syntax"
-TILES = "tiles"
+# ... and what only its file could tell otherwise: the tiles of a mosaic, attributes out of a CSA header.
+TILES, CSA = "tiles", "csa"
 PIXEL_NAMES = ("pixel_tag", "pixel_start", "pixel_length", "pixel_vr")
 
 
@@ -54,9 +56,14 @@ class Gathered:
     _elements: Mapping[int, Raw] = field(default_factory=dict)
     _decoder: Decoder | None = None
 
-    def add(self, origin: Origin, instance: Walked | Decoded, tiles: Value = None) -> None:
-        """One instance more; ``tiles`` as `tiles_of` gives them."""
-        of_file = _of_file(instance, tiles)
+    def add(
+        self,
+        origin: Origin,
+        instance: Walked | Decoded,
+        only_in_file: Mapping[str, Value] = MappingProxyType({}),
+    ) -> None:
+        """One instance more; ``only_in_file`` is what `only_in_file` gives."""
+        of_file = _of_file(instance, only_in_file)
         if not self.origins:
             self.first = {name: to_json(value) for name, value in instance.values().items()}
             self.first |= of_file
@@ -113,12 +120,13 @@ class Gathered:
         self.characters += len(text)
 
 
-def _of_file(instance: Walked | Decoded, tiles: Value) -> dict[str, str]:
+def _of_file(instance: Walked | Decoded, only_in_file: Mapping[str, Value]) -> dict[str, str]:
     """What is known beside the attributes, as columns."""
     pixels = instance.pixels
     known: tuple[Value, ...] = (None,) * 4
     if pixels is not None:
         known = (pixels.tag, pixels.start, pixels.length, pixels.vr)
     texts = dict(zip(PIXEL_NAMES, map(to_json, known), strict=True))
-    texts[TILES] = ABSENT if tiles is None else to_json(tiles)
+    for name in (TILES, CSA):
+        texts[name] = to_json(only_in_file[name]) if name in only_in_file else ABSENT
     return {TRANSFER_SYNTAX: to_json(instance.transfer_syntax), **texts}

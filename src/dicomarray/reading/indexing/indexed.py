@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, TypeVar, overload
 
 from dicomarray.errors import InputError
 from dicomarray.reading.elements.names import tag_of
@@ -19,16 +19,15 @@ from dicomarray.reading.headers.attributes import Attributes, Common
 from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, Header, HeaderReader, Stamp
 from dicomarray.reading.indexing.columns import SeriesColumns
 from dicomarray.reading.indexing.elements import canonical_name
-from dicomarray.reading.indexing.gathering import PIXEL_NAMES, TILES, TRANSFER_SYNTAX
+from dicomarray.reading.indexing.gathering import CSA, PIXEL_NAMES, TILES, TRANSFER_SYNTAX
+from dicomarray.reading.indexing.in_files import kept_csa, kept_tiles
 from dicomarray.reading.indexing.json_values import LARGEST_INTEGER
 from dicomarray.reading.indexing.schema import damage_told
 from dicomarray.reading.indexing.storing import STAMP_COLUMNS, as_path, as_stamp, path_of_file
-from dicomarray.reading.indexing.tiles import kept_tiles
 from dicomarray.reading.pixels.source import PIXEL_TAGS
 from dicomarray.reading.selection.rows import ABSENT, KnownFact, Rows, rows_of
 
-if TYPE_CHECKING:
-    from dicomarray.reading.frames.mosaics import Tile
+T = TypeVar("T")
 
 
 class IndexedAttributes(Mapping[str, Value]):
@@ -235,7 +234,7 @@ class IndexedInstances(Sequence[Header]):
             tuple([NOT_THERE if cell is ABSENT else cell for cell in row])
             for row in zip(*(cells[name] for name in varying), strict=True)
         ] or [()] * self.columns.count
-        tiles = self._tiles()
+        tiles, csa = self._only_in_file(TILES, kept_tiles), self._only_in_file(CSA, kept_csa)
         return [
             KeptHeader(
                 _shown_path(file := self.files[place]),
@@ -243,15 +242,16 @@ class IndexedInstances(Sequence[Header]):
                 Attributes(common, own[place]),
                 source=header,
                 tiles=tiles[place if len(tiles) > 1 else 0],
+                csa=csa[place if len(csa) > 1 else 0],
                 size=file.stamp.size if file.member is None else None,
             )
             for place, header in zip(self.places, self._headers, strict=True)
         ]
 
-    def _tiles(self) -> list[Sequence[Tile] | str | None]:
-        """Of each instance, or of all, as `KeptHeader` has them."""
+    def _only_in_file(self, name: str, made: Callable[[Value], T]) -> list[T]:
+        """Of each instance, or of all, what `KeptHeader` has under this name."""
         with damage_told(self.columns.source.path):
-            return [kept_tiles(None if cell is ABSENT else cell) for cell in self.columns.cells(TILES)]
+            return [made(None if cell is ABSENT else cell) for cell in self.columns.cells(name)]
 
 
 def _shown_path(file: FileOfInstance) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from dicomarray.reading.finding.files import PathLike, Skipped, find_names
 from dicomarray.reading.headers.header import Header, Stamp
 from dicomarray.reading.indexing.elements import Decoded, Walked, read_elements
 from dicomarray.reading.indexing.gathering import Gathered, Origin, SeenFile
+from dicomarray.reading.indexing.in_files import only_in_file
 from dicomarray.reading.indexing.schema import connect_to_write
 from dicomarray.reading.indexing.storing import Batch, KnownFile, Store
-from dicomarray.reading.indexing.tiles import tiles_of
 from dicomarray.storage import local_path, places
 
 # After so many files, series of which no file came since the last time are written: files of a series mostly
@@ -185,9 +185,9 @@ class _Indexing:
                 self.skipped.append(item)
                 self.batch.skipped.append((seen, item))
             else:
-                self._gather(Origin(seen, *origin), item, tiles_of(path, item))
+                self._gather(Origin(seen, *origin), item, only_in_file(path, item))
 
-    def _gather(self, origin: Origin, instance: Walked | Decoded, tiles: Value) -> None:
+    def _gather(self, origin: Origin, instance: Walked | Decoded, told: Mapping[str, Value]) -> None:
         uid = instance.series_uid
         # an instance without Series Instance UID is a series of its own
         key = uid or f"{origin.file.folder}{os.sep}{origin.file.name}{os.sep}{origin.number}"
@@ -195,7 +195,7 @@ class _Indexing:
         if gathered is None:
             gathered = self.gathered[key] = Gathered(uid)
         self.characters -= gathered.characters
-        gathered.add(origin, instance, tiles)
+        gathered.add(origin, instance, told)
         self.characters += gathered.characters
         self.recent.add(key)
         self.instances += 1

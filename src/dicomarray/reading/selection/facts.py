@@ -14,13 +14,16 @@ from typing import Any, Literal
 
 from dicomarray.geometry import Plane
 from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.selection import times, volumes
 from dicomarray.reading.selection.rows import ABSENT, KnownFact, Rows
 from dicomarray.reading.selection.volumes import MIXED, Layout
+from dicomarray.reading.stacks.image_kinds import IMAGE_KINDS
+from dicomarray.reading.stacks.knowing import with_private
 
 Kind = Literal["whole", "number", "word", "truth"]
-# What a fact is made of: the table of attributes, the places of frames, or the stacks that they form.
-Source = Literal["rows", "frames", "stacks"]
+# What a fact is made of: the table of attributes, what images say, their places, the stacks that they form.
+Source = Literal["rows", "images", "frames", "stacks"]
 
 PLANES = ("sagittal", "coronal", "axial")  # by the axis of the patient: x, y, z
 PLANE_WORDS = (*PLANES, MIXED)
@@ -55,6 +58,8 @@ FACTS: Mapping[str, Fact] = {
     "is_regular": Fact("truth", _PLACES, "stacks"),
     "has_localizer": Fact("truth", _PLACES | {"ImageType", "FrameType"}, "frames"),
     "has_phases": Fact("truth", _PLACES, "stacks"),
+    "b_value": Fact("number", _PLACES, "images", several=True),
+    "image_kinds": Fact("word", _PLACES, "images", IMAGE_KINDS, several=True),
     "duration_s": Fact("number", _SIZE | times.TIMES),
 }
 
@@ -81,7 +86,9 @@ class Facts:
         source = FACTS[name].source
         if source == "rows" or self.value(name) is not None:
             return None
-        return self._layout.unplaced if source == "frames" else self._layout.untold
+        if source == "images" and self._layout.images is not None:
+            return None
+        return self._layout.untold if source == "stacks" else self._layout.unplaced
 
     def num_instances(self) -> int:
         """DICOM objects."""
@@ -147,6 +154,16 @@ class Facts:
         stacks = self._layout.stacks
         return None if stacks is None else any(stack.axis == "time" for stack in stacks)
 
+    def b_value(self) -> tuple[float, ...] | None:
+        """Every b-value of its MR images, s/mm2, ascending; unknown where none has any."""
+        known = self._known_images
+        return None if known is None else volumes.b_values(known) or None
+
+    def image_kinds(self) -> tuple[str, ...] | None:
+        """What its images show, such as phase, water or adc; unknown where nothing says it."""
+        known = self._known_images
+        return None if known is None else volumes.kinds(known, self._layout.stacks or ()) or None
+
     def duration_s(self) -> float | None:
         """Seconds from the first to the last acquisition, trigger or temporal position."""
         return times.duration(lambda name: [self._cell(name, row) for row in self._images])
@@ -156,6 +173,11 @@ class Facts:
     @cached_property
     def _layout(self) -> Layout:
         return volumes.layout_of(self._rows.headers)
+
+    @cached_property
+    def _known_images(self) -> list[Frame] | None:
+        """The frames with what private attributes tell of what they are."""
+        return None if self._layout.images is None else with_private(self._layout.images)
 
     @cached_property
     def _planes(self) -> list[Plane] | None:

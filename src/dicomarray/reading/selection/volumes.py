@@ -14,8 +14,10 @@ from dicomarray.reading.frames.closed import PixelsClosedError
 from dicomarray.reading.frames.frame import Frame, frames_of
 from dicomarray.reading.frames.mosaic_words import Alike
 from dicomarray.reading.headers.header import Header
-from dicomarray.reading.options import ReadOptions
+from dicomarray.reading.options import Geometry, ReadOptions
 from dicomarray.reading.stacks.concatenations import missing_parts
+from dicomarray.reading.stacks.diffusion import b_value_of
+from dicomarray.reading.stacks.image_kinds import IMAGE_KINDS, image_kinds
 from dicomarray.reading.stacks.kinds import PIXEL_SPACING_TOLERANCE_MM
 from dicomarray.reading.stacks.stacking import Stack, plane_name, stack_frames
 
@@ -31,10 +33,12 @@ SCOUT_TURN_DEGREES = 20.0
 class Layout:
     """The frames of a series, and the stacks that they form; None where headers do not tell.
 
-    ``unplaced`` is why there are no frames, ``untold`` why there are no stacks; ``irregular`` is set where
-    that is because the images form no regular volume, whatever their pixels are.
+    ``images`` are the frames, also where the place of one is broken.  ``unplaced`` is why there are no
+    frames, ``untold`` why there are no stacks; ``irregular`` is set where that is because the images form no
+    regular volume, whatever their pixels are.
     """
 
+    images: Sequence[Frame] | None
     frames: Sequence[Frame] | None
     stacks: Sequence[Stack] | None
     unplaced: str | None = None
@@ -44,17 +48,29 @@ class Layout:
 
 def layout_of(headers: Iterable[Header]) -> Layout:
     """How the images of a series lie; ``headers`` are closed."""
-    alike: Alike = {}
+    images = [header for header in headers if header.is_image]
+    if not images:
+        return Layout(None, None, None, "the series has no images", "the series has no images")
     try:
-        frames = [frame for header in headers if header.is_image for frame in frames_of(header, alike)]
+        frames = _frames(images, "strict")
     except DataError as error:
-        return Layout(None, None, str(error), str(error))
-    if not frames:
-        return Layout(None, None, "the series has no images", "the series has no images")
+        return Layout(_frames_without_places(images), None, None, str(error), str(error))
     try:
-        return Layout(frames, stack_frames(frames, THERE))
+        return Layout(frames, frames, stack_frames(frames, THERE))
     except (DataError, PixelsClosedError) as error:
-        return Layout(frames, None, None, str(error), isinstance(error, GeometryError))
+        return Layout(frames, frames, None, None, str(error), isinstance(error, GeometryError))
+
+
+def _frames(images: Sequence[Header], geometry: Geometry) -> list[Frame]:
+    alike: Alike = {}
+    return [frame for header in images for frame in frames_of(header, alike, geometry)]
+
+
+def _frames_without_places(images: Sequence[Header]) -> list[Frame] | None:
+    try:
+        return _frames(images, "ignore")
+    except DataError:
+        return None
 
 
 def num_slices(stacks: Sequence[Stack]) -> int | None:
@@ -120,6 +136,20 @@ def _placed_alike(one: StackGeometry, two: StackGeometry) -> bool:
 def _plane_of(geometry: StackGeometry) -> Plane:
     row, column = (tuple(map(float, v)) for v in (geometry.row_direction, geometry.column_direction))
     return Plane((0.0, 0.0, 0.0), row, column, geometry.pixel_spacing)  # type: ignore[arg-type]
+
+
+def b_values(frames: Sequence[Frame]) -> tuple[float, ...]:
+    """Every b-value of MR images, s/mm2, ascending, whichever way their vendor tells it."""
+    told = {b_value_of(frame) for frame in frames if frame.attributes.get("Modality") == "MR"}
+    return tuple(sorted(b for b in told if b is not None))
+
+
+def kinds(frames: Sequence[Frame], stacks: Sequence[Stack]) -> tuple[str, ...]:
+    """What images say that they show, and volumes are known to show, in words of `IMAGE_KINDS`."""
+    shown = {word for frame in frames for word in image_kinds(frame.attributes)}
+    for stack in stacks:
+        shown |= {stack.kind.component, *stack.kind.shows}
+    return tuple(word for word in IMAGE_KINDS if word in shown)
 
 
 def planes_of(frames: Sequence[Frame]) -> list[Plane] | None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from dicomarray import diffusion
 from dicomarray.diffusion import B_VALUE, GRADIENT, Direction
 from dicomarray.reading.elements.values import Value
+from dicomarray.reading.frames.closed import KeptHeader
 from dicomarray.reading.frames.csa import csa_diffusion
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.frames.mosaic_words import csa_headers
@@ -46,6 +47,8 @@ def names_to_read(frame: Frame) -> tuple[str, ...]:
 
 def told_by_csa(header: Header, known: Mapping[str, Value]) -> Mapping[str, Value]:
     """What only the CSA header of a classic Siemens image says; read where there may be something in it."""
+    if isinstance(header, KeptHeader):
+        return header.csa
     manufacturer = str(known.get("Manufacturer") or "").upper()
     sequence = known.get("SequenceName")
     if (

@@ -8,7 +8,7 @@ refused with the reason otherwise.  Nothing is dropped without a word.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,36 +24,24 @@ from dicomarray.geometry import (
 )
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
-from dicomarray.reading.headers.header import HeaderReader
 from dicomarray.reading.options import WITHOUT_PLACES, ReadOptions
 from dicomarray.reading.stacks.broken_places import broken_place, with_broken_places
 from dicomarray.reading.stacks.concatenations import missing_parts
-from dicomarray.reading.stacks.copies import COPY_NAMES, drop_copies, repeated_note, some
-from dicomarray.reading.stacks.diffusion import names_to_read, told_by_csa, with_diffusion
-from dicomarray.reading.stacks.image_kinds import (
-    GE_DIFFUSION_IMAGE,
-    GE_IMAGE_COMPONENT,
-    PHILIPS_DIRECTION,
-    SIEMENS_DIRECTIONALITY,
-    TRACE,
-)
+from dicomarray.reading.stacks.copies import drop_copies, repeated_note, some
+from dicomarray.reading.stacks.image_kinds import TRACE
 from dicomarray.reading.stacks.kinds import (
     Kind,
     split_by_kind,
     split_side_by_side,
     unusable_values,
 )
+from dicomarray.reading.stacks.knowing import Knowing, copy_names, further_names, with_private
 from dicomarray.reading.stacks.known_faults import known_faults
 from dicomarray.reading.stacks.mixtures import mixture_notes
 from dicomarray.reading.stacks.motion import moved_note, split_by_motion, split_by_place
 from dicomarray.reading.stacks.repetitions import Repetitions, arrange
 from dicomarray.reading.stacks.studies import ONE_STUDY, is_one_study, knowing_patients
-from dicomarray.reading.stacks.telling import (
-    FURTHER_READ,
-    PHILIPS,
-    time_index,
-    vendor_of,
-)
+from dicomarray.reading.stacks.telling import time_index
 from dicomarray.reading.stacks.traces import are_traces, split_traces
 from dicomarray.reading.stacks.words import split_by_words
 
@@ -118,7 +106,7 @@ def stack_frames(
         Where frames that belong together do not form a regular volume; names the files.
     """
     ordered = sorted(frames, key=lambda frame: frame.order)
-    ordered, warnings = drop_copies(ordered, _Knowing(_copy_names))
+    ordered, warnings = drop_copies(ordered, Knowing(copy_names))
     ordered = knowing_patients(ordered)
     warnings = notes + warnings + missing_parts(ordered, options) + unusable_values(ordered)
     if is_one_study(ordered):
@@ -163,7 +151,7 @@ def _placed_stacks(
         parts = [] if known else _looked_closer(frames)
         if parts or len(parts := split_same_places(kind, positions)) > 1:
             return [stack for part in parts for stack in _stacks(*part, options, warnings, known=True)]
-    look_closer = _Knowing(_further_names)
+    look_closer = Knowing(further_names)
     repetitions = arrange(positions, _may_split(positions, options), look_closer)
     warnings += repetitions.warnings + _unfinished(repetitions.leftover, options)
     if repetitions.leftover and _one_is_usual(positions):
@@ -181,8 +169,7 @@ def _placed_stacks(
 
 def _looked_closer(frames: list[Frame]) -> list[tuple[Kind, list[Frame]]]:
     """Frames by kinds that only private attributes may tell; none where there is nothing to read."""
-    knowing = _Knowing(_private_names)
-    known = with_diffusion([knowing(frame) for frame in frames])
+    known = with_private(frames)
     unchanged = all(after is before for after, before in zip(known, frames, strict=True))
     return [] if unchanged else split_by_kind(known)
 
@@ -284,51 +271,6 @@ def _following_motion(
     if step <= same or np.ptp(at_each, axis=0).max() > MOTION_PART * step:
         return None
     return [[frames[i] for i in members] for members in table.T]
-
-
-class _Knowing:
-    """Gives frames further attributes; a file is read once, and those alike are read fast."""
-
-    def __init__(self, names_of: Callable[[Frame], tuple[str, ...]]) -> None:
-        self._names_of = names_of
-        self._readers: dict[tuple[str, ...], HeaderReader] = {}
-        self._read: dict[int, Mapping[str, Value]] = {}  # by the header's id
-
-    def __call__(self, frame: Frame) -> Frame:
-        names, header = self._names_of(frame), frame.header
-        if not names:
-            return frame
-        if id(header) not in self._read:
-            reader = self._readers.get(names) or self._readers.setdefault(names, HeaderReader(names))
-            further = header.further(names, reader)
-            self._read[id(header)] = {**told_by_csa(header, {**frame.attributes, **further}), **further}
-        return frame.with_attributes(self._read[id(header)])
-
-
-def _copy_names(frame: Frame) -> tuple[str, ...]:
-    """What is read only where an image may be a copy of another."""
-    return tuple(name for name in COPY_NAMES if name not in frame.attributes)
-
-
-def _private_names(frame: Frame) -> tuple[str, ...]:
-    """Where only a private attribute may have the b-value, the repetition or the image component."""
-    known = frame.attributes
-    if frame.of_multiframe or known.get("Modality") != "MR":
-        return ()
-    names = names_to_read(frame)
-    if names:
-        names = (*names, SIEMENS_DIRECTIONALITY)
-    vendor = vendor_of(frame)
-    if vendor.startswith("GE"):
-        names = (*names, GE_IMAGE_COMPONENT, GE_DIFFUSION_IMAGE)
-    elif not vendor or vendor.startswith("PHILIPS"):
-        names = (*names, PHILIPS_DIRECTION, *PHILIPS)
-    return tuple(name for name in names if name not in known)
-
-
-def _further_names(frame: Frame) -> tuple[str, ...]:
-    """What is read only where nothing else tells repetitions apart."""
-    return () if frame.of_multiframe else FURTHER_READ
 
 
 def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings: tuple[str, ...]) -> Stack:

@@ -102,7 +102,7 @@ def value_of(frame: Frame, teller: Teller) -> Hashable:
     value = frame.attributes.get(teller)
     if value is None or type(value) in (int, float, str):  # asked very often, and this is fast
         return cast("Hashable", value)
-    return value if isinstance(value, Hashable) else repr(value)
+    return _hashable(value)
 
 
 def distinct(frames: Iterable[Frame], keyword: str) -> set[Hashable]:
@@ -111,7 +111,16 @@ def distinct(frames: Iterable[Frame], keyword: str) -> set[Hashable]:
     try:
         return set(values)
     except TypeError:
-        return {value if isinstance(value, Hashable) else repr(value) for value in values}
+        return {_hashable(value) for value in values}
+
+
+def _hashable(value: Hashable) -> Hashable:
+    """A value, or the text of it where a broken file has items of a sequence in its place."""
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return value
 
 
 def differing(frames: Iterable[Frame], keywords: Iterable[str] = ATTRIBUTES) -> list[str]:

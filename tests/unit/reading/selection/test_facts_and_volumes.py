@@ -205,6 +205,30 @@ def test_what_stays_known_without_volumes(tmp_path: Path) -> None:
     assert facts["plane"] == ("axial", None)
 
 
+def test_what_images_say_is_known_without_places(tmp_path: Path) -> None:
+    """A place that is broken hides neither b-values nor what images show."""
+    common = {"ImageType": ["ORIGINAL", "PRIMARY", "M", "DIFFUSION"], "DiffusionBValue": 800.0}
+    each = [{}, {"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}]
+    synthetic.write_series(
+        tmp_path, synthetic.stored_values((2, 3, 4)), modality="MR", common=common, each=each
+    )
+    (series,) = scan(tmp_path)
+    facts = facts_of(series)
+    assert (facts["b_value"][0], facts["image_kinds"][0]) == ((800.0,), ("magnitude",))
+    assert facts["num_slices"][0] is None
+    assert facts["is_regular"][0] is None
+
+
+def test_diffusion_is_found_by_its_b_value(real_data: Path, tmp_path: Path) -> None:
+    """The diffusion series at hand are found by one condition, in a scan and in an index."""
+    index(real_data, tmp_path / "i.sqlite")
+    asked = {"b_value": {"gt": 500}}
+    found = [series.uid for series in dicom_filter(real_data, asked)]
+    kept = [series.uid for series in dicom_filter(None, asked, index=tmp_path / "i.sqlite")]
+    assert found == kept
+    assert len(found) > 1
+
+
 def test_a_broken_place_is_told(tmp_path: Path) -> None:
     """The reason for an unknown fact names the file and the attribute."""
     each = [{}, {"ImagePositionPatient": [0, 0]}, {}]
@@ -212,4 +236,6 @@ def test_a_broken_place_is_told(tmp_path: Path) -> None:
     (missed,) = scan(tmp_path).explain({"num_slices": 3, "num_frames": 3}).missed
     (reason,) = missed.reasons
     assert "ImagePositionPatient" in reason.hints[0]
+    (series,) = scan(tmp_path)
+    assert facts_of(series)["image_kinds"] == (None, None)  # known not to be told
     assert str(tmp_path) in reason.hints[0]

@@ -1,4 +1,4 @@
-"""The tiles of mosaics, which only their files can tell: kept in the index, so that facts need no file."""
+"""What only files can tell (tiles of mosaics, CSA headers): kept in the index, so that facts need no file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
+from dicomarray.diffusion import B_VALUE, B_VALUE_ELEMENTS
 from dicomarray.errors import DataError
 from dicomarray.geometry import Plane
 from dicomarray.reading.elements.values import Value
@@ -16,28 +17,41 @@ from dicomarray.reading.frames.mosaic_words import (
     SIEMENS_MOSAIC,
     TELLING_GROUPS,
     UIH_GRID,
+    is_csa,
     is_mosaic,
     slices_told,
 )
 from dicomarray.reading.frames.mosaics import Tile
 from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, Header
-from dicomarray.reading.indexing.elements import Decoded, Raw, Walked
+from dicomarray.reading.indexing.elements import Decoded, Raw, Walked, canonical_name
+from dicomarray.reading.indexing.gathering import CSA, TILES
+from dicomarray.reading.stacks.diffusion import told_by_csa
 
-_IMAGE_TYPE, _MODALITY = tag_for_keyword("ImageType"), tag_for_keyword("Modality")
+_IMAGE_TYPE, _MODALITY, _NUMBER_OF_FRAMES, _B_VALUE = map(
+    tag_for_keyword, ("ImageType", "Modality", "NumberOfFrames", B_VALUE)
+)
 _WORDS = (SIEMENS_MOSAIC.encode(), UIH_GRID.encode())
 
 
-def tiles_of(path: Path, instance: Walked | Decoded) -> Value:
-    """The tiles of a mosaic as plain values, or the reason why its file does not tell them; else None."""
-    if not _may_be_mosaic(instance):
-        return None
+def only_in_file(path: Path, instance: Walked | Decoded) -> dict[str, Value]:
+    """What only the file could tell otherwise, by the names of its columns.
+
+    Of a mosaic its tiles as plain values, or the reason why its file does not tell them; of a Siemens image
+    what only its CSA header says of diffusion.
+    """
+    if not _may_tell(instance):
+        return {}
     values = instance.values()
     known = {name: values[name] for name in DEFAULT_KEYWORDS if name in values}
     header = Header(path, instance.transfer_syntax, known, instance.pixels)
     try:
-        return tuple(_plain(tile) for tile in mosaic_tiles(header)) if is_mosaic(header) else None
+        if is_mosaic(header):
+            return {TILES: tuple(_plain(tile) for tile in mosaic_tiles(header))}
     except DataError as error:
-        return str(error)
+        return {TILES: str(error)}
+    private = {name: values.get(canonical_name(name)) for name in B_VALUE_ELEMENTS}
+    csa = told_by_csa(header, {**private, **known})
+    return {CSA: (dict(csa),)} if csa else {}
 
 
 def _plain(tile: Tile) -> dict[str, Any]:
@@ -51,7 +65,7 @@ def _plain(tile: Tile) -> dict[str, Any]:
 
 
 def kept_tiles(plain: Value) -> Sequence[Tile] | str | None:
-    """What `tiles_of` made, from its plain values.
+    """What `only_in_file` made, from its plain values.
 
     Raises
     ------
@@ -61,6 +75,14 @@ def kept_tiles(plain: Value) -> Sequence[Tile] | str | None:
     if plain is None or isinstance(plain, str):
         return plain
     return [_tile(item) for item in plain]
+
+
+def kept_csa(plain: Value) -> Mapping[str, Value]:
+    """The attributes out of a CSA header; raises as `kept_tiles`."""
+    if plain is None:
+        return {}
+    (attributes,) = plain
+    return dict(attributes)
 
 
 def _tile(item: Any) -> Tile:
@@ -73,7 +95,7 @@ def _tile(item: Any) -> Tile:
     return Tile(row, column, rows, columns, plane, dict(attributes))
 
 
-def _may_be_mosaic(instance: Walked | Decoded) -> bool:
+def _may_tell(instance: Walked | Decoded) -> bool:
     """What costs nothing to tell of most instances."""
     if isinstance(instance, Decoded):
         return True
@@ -81,9 +103,10 @@ def _may_be_mosaic(instance: Walked | Decoded) -> bool:
     words = _bytes(elements, _IMAGE_TYPE).upper()
     if any(word in words for word in _WORDS):
         return True
-    if _bytes(elements, _MODALITY).strip() != b"MR":
+    if _bytes(elements, _MODALITY).strip() != b"MR" or _NUMBER_OF_FRAMES in elements:
         return False
-    return slices_told({tag: raw[3] for tag, raw in elements.items() if tag >> 16 in TELLING_GROUPS}) > 1
+    private = {tag: raw[3] for tag, raw in elements.items() if tag >> 16 in TELLING_GROUPS}
+    return slices_told(private) > 1 or (_B_VALUE not in elements and any(map(is_csa, private)))
 
 
 def _bytes(elements: Mapping[int, Raw], tag: int | None) -> bytes:
