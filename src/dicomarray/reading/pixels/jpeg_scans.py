@@ -145,7 +145,8 @@ def _may_be_filled(samples: Array, lossless: bool, restarted: bool) -> bool:
     last = pixels[-1, -_ALIKE_PIXELS:].astype(np.int64)
     if lossless:
         steps = np.diff(last, axis=0)
-        return bool(last.any() and (steps == steps[:1]).all())
+        # equal pixels are background most often, whose decoding twice would cost more than it tells
+        return bool(steps.any() and (steps == steps[:1]).all())
     inner = pixels[_BLOCK - 1 :: _BLOCK, _BLOCK - 1 :: _BLOCK]
     return restarted and any(bool((inner == value).all(-1).any()) for value in greys)
 
