@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from threading import Lock
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -16,6 +18,12 @@ import numpy as np
 
 from dicomarray.errors import InputError, OutputError
 from dicomarray.values import Array
+
+# What damage leads to in NumPy, which lets Python parse the header.
+_DAMAGE = (
+    ValueError, TypeError, EOFError, OverflowError, RecursionError, MemoryError, SyntaxError, TokenError,
+    BadZipFile,
+)  # fmt: skip
 
 
 def load_array(path: Path) -> Array:
@@ -26,18 +34,33 @@ def load_array(path: Path) -> Array:
     InputError
         Where the file is no such array of numbers.
     """
+    _refuse_other_than_file(path)
     try:
         # mapped, the file's size is compared with what it claims to hold before memory is taken
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with np.errstate(over="ignore"):  # numbers of voxels that no file has
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, OverflowError, MemoryError, BadZipFile) as error:
-        raise InputError(f"{path} is no .npy file with numbers: {error}") from error
+    except _DAMAGE as error:
+        raise InputError(f"{path} is no .npy file with numbers: {error!s:.300}") from error
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path} holds several arrays (.npz); save the one that is meant as .npy")
     if array.dtype.kind not in "biufc":
         raise InputError(f"{path} holds {array.dtype} and no numbers")
-    return np.array(array)
+    try:
+        return np.array(array)
+    except MemoryError as error:
+        raise InputError(f"{path} holds an array of {array.shape}, for which there is no memory") from error
+
+
+def _refuse_other_than_file(path: Path) -> None:
+    """A FIFO or device would be waited for."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from error
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} is no file, but a folder, FIFO or device; name an array (.npy)")
 
 
 def save(path: Path, array: Array) -> None:

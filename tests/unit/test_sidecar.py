@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -275,3 +277,63 @@ def test_missing_sidecar_is_told(tmp_path: Path) -> None:
         sidecar.read(tmp_path / "none.json")
     with pytest.raises(InputError):
         sidecar.read(tmp_path)
+
+
+DEEP: Any = json.loads("[" * 200 + "]" * 200)
+INFINITE, NO_NUMBER = float("inf"), float("nan")
+LIES: dict[str, list[Any]] = {
+    "array.shape": [[], {}, None, "345", [INFINITE, 4, 5], [3.5, 4, 5], [-3, 4, 5], [10**400, 4, 5], DEEP],
+    "array.axes": [[], {}, None, 3, "slice", ["slice"], ["slice", "slice", "row"],
+                   [["slice"], "row", "column"]],
+    "array.units": [None, [], {}, 3, NO_NUMBER],
+    "array.coordinates": [[], 3, "time", {"time": 3}, {"time": None}, {"time": {}}],
+    "geometry": [[], 3, "here", {}],
+    "geometry.affine": [[], {}, None, 3, "x", [[10**400] * 4] * 4, [[1e300] * 4] * 4, [[0] * 4] * 4, DEEP,
+                        [[NO_NUMBER] * 4] * 4, [[1, 2], [3]]],
+    "geometry.slice_positions_mm": [[], None, [[INFINITE] * 3] * 3, [[10**400] * 3] * 3, [[0, 0]] * 3],
+    "geometry.frame_of_reference_uid": [[], {}, 3],
+    "values": [[], None, 3],
+    "values.modality": [{}, None, 3, [3], [{"slope": NO_NUMBER, "intercept": 0}],
+                        [{"slope": 10**400, "intercept": 0}],
+                        [{"slope": "1", "intercept": 0}], [{"slope": 1}]],
+    "values.normalization": [[], 3, {}, {"lower": 0, "upper": 10**400, "clip": True},
+                             {"lower": 1, "upper": 0, "clip": True}],
+    "series": [[1], None, 3, "CT"],
+    "slices": [{}, None, 3, [3], [[1]], "abc"],
+    "warnings": [{}, None, 3, [3], [{}]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", LIES)
+def test_lies_are_told(key: str, tmp_path: Path) -> None:
+    """Whatever stands under a key that `describe` would not have put there: an InputError with the path."""
+    for value in LIES[key]:
+        content = describe()
+        *parents, last = key.split(".")
+        place = content
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+        (tmp_path / "a.json").write_text(json.dumps(content))
+        with pytest.raises(InputError, match=r"a\.json is (damaged|not JSON)"):
+            sidecar.read(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 100_000, "9" * 5000, "NaN", "", "\0", '{"format": "dicomarray/1"}']
+)
+def test_texts_that_are_no_sidecar(text: str, tmp_path: Path) -> None:
+    """Deep, endless or empty JSON, and numbers that JSON does not know."""
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(InputError, match=r"a\.json"):
+        sidecar.read(tmp_path / "a.json")
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A FIFO or device is not waited for, and a file larger than any sidecar is not read."""
+    os.mkfifo(tmp_path / "fifo.json")
+    with (tmp_path / "huge.json").open("wb") as stream:
+        stream.truncate(sidecar.LARGEST_BYTES + 1)
+    for place in (tmp_path / "fifo.json", Path("/dev/zero"), tmp_path, tmp_path / "huge.json"):
+        with pytest.raises(InputError, match=re.escape(str(place))):
+            sidecar.read(place)

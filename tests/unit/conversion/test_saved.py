@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -177,3 +179,47 @@ def test_missing_sidecar_is_told(ct: Path, tmp_path: Path) -> None:
     (tmp_path / "v.json").unlink()
     with pytest.raises(InputError, match=r"v\.json"):
         Volume.load(tmp_path / "v.npy")
+
+
+def npy(header: str, body: bytes = b"") -> bytes:
+    """A .npy file whose header says what it likes."""
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + body
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy("{'descr': '<i2', 'fortran_order': False, 'shape': (1000000000000,)}"),
+        npy(f"{{'descr': '<i2', 'fortran_order': False, 'shape': ({2**63 - 1}, {2**63 - 1})}}"),
+        npy("{'descr': '<i2', 'fortran_order': False, 'shape': (-1,)}", b"12"),
+        npy("{'descr': '<i2', 'fortran_order': False, 'shape': (2, 3)}", b"123"),
+        npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"x" * 80),
+        npy("{'descr': [('a', '<i2')], 'fortran_order': False, 'shape': (1,)}", b"12"),
+        npy("(" * 5000),
+        npy("__import__('os')"),
+        b"",
+        b"\x93NUMPY",
+        b"\x80\x04K\x01.",
+    ],
+)
+def test_arrays_that_lie(content: bytes, tmp_path: Path) -> None:
+    """Too large, cut short, objects, pickles, expressions: told, with the path, and no warning."""
+    (tmp_path / "a.npy").write_bytes(content)
+    with warnings.catch_warnings(), pytest.raises(InputError, match=r"a\.npy"):
+        warnings.simplefilter("error")
+        load_array(tmp_path / "a.npy")
+
+
+def test_no_file_is_no_array(tmp_path: Path) -> None:
+    """A FIFO is not waited for."""
+    os.mkfifo(tmp_path / "a.npy")
+    with pytest.raises(InputError, match="FIFO"):
+        load_array(tmp_path / "a.npy")
+
+
+def test_an_array_in_the_order_of_fortran(tmp_path: Path) -> None:
+    """Its voxels are where they were."""
+    array = np.asfortranarray(np.arange(24).reshape(2, 3, 4))
+    np.save(tmp_path / "a.npy", array)
+    np.testing.assert_array_equal(load_array(tmp_path / "a.npy"), array)
