@@ -7,12 +7,14 @@ removes what dead ones left behind.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dicomarray.errors import OutputError
@@ -20,6 +22,16 @@ from dicomarray.storage import Place, Url, is_inside
 
 # File systems allow 255 bytes a name; so much of the result's is in the temporary one, in characters.
 _LONGEST_STEM = 40
+# What a rename says where another folder has the name now, or none has it any more.
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
+# What a file system says that gives a file no second name.
+_NO_SECOND_NAMES = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+# What there is to say where no more can be written.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# How often a folder is replaced that others replace at the same time.
+_TRIES = 100
+# How long others may take to give names in a folder, in seconds; it takes milliseconds.
+PATIENCE_SECONDS = 30.0
 _LEFT_BEHIND = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]+)-(?P<start>[0-9]+)\.[^.]*\.(?:part|old)")
 
 
@@ -87,19 +99,17 @@ def new_files(paths: Sequence[Path], overwrite: bool = False) -> Iterator[list[P
                 handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=".part", dir=path.parent)
                 os.close(handle)
             temporary.append(Path(name))
-        yield temporary
-        for made, path in zip(temporary, paths, strict=True):
-            refuse_existing(path, overwrite)
-            made.chmod(_mode(0o666))
-        for made, path in zip(temporary, paths, strict=True):
-            with making(path):
-                made.replace(path)
+        with _told_of_full_disk(paths):
+            yield temporary
+        with _in_turn(paths):
+            for made, path in zip(temporary, paths, strict=True):
+                refuse_existing(path, overwrite)
+                made.chmod(_mode(0o666))
+            _put_files(temporary, paths, overwrite)
     finally:
         for made in temporary:
             made.unlink(missing_ok=True)
-        for folder in folders:  # those that hold a result stay
-            with suppress(OSError):
-                folder.rmdir()
+        _remove_empty(folders)
 
 
 @contextmanager
@@ -112,19 +122,28 @@ def new_folder(
     ``replaceable`` says of everything in it that it is a result of ours: an ``--overwrite`` with a wrong
     path must not delete somebody's data.
     """
+    folders = _absent_parents([path])
     with making(path):
         _remove_leftovers(path)
         _refuse_folder(path, overwrite, replaceable)
         _make_parent(path)
         made = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".part", dir=path.parent))
     try:
-        yield made
-        with making(path):
-            _refuse_folder(path, overwrite, replaceable)
+        with _told_of_full_disk([path]):
+            yield made
+        with making(path), _in_turn([path]):
             made.chmod(_mode(0o777))
-            _put_in_place(made, path)
+            _put_folder(made, path, overwrite, replaceable)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+        _remove_empty(folders)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Folders that were made for a result; those that hold one stay."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _absent_parents(paths: Sequence[Path]) -> list[Path]:
@@ -153,19 +172,148 @@ def _make_parent(path: Path) -> None:
         raise OutputError(f"{path} cannot be made: {error.filename} is no folder") from error
 
 
-def _put_in_place(made: Path, path: Path) -> None:
-    if not path.exists():
-        made.replace(path)
-        return
-    old = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".old", dir=path.parent))
-    path.replace(old / path.name)
+def _put_files(made: Sequence[Path], paths: Sequence[Path], overwrite: bool) -> None:
+    """Give files their names: all of them, or none."""
+    placed: list[Path] = []
     try:
-        made.replace(path)
+        for file, path in zip(made, paths, strict=True):
+            with making(path):
+                if overwrite:
+                    file.replace(path)
+                else:
+                    _put_new_file(file, path)
+            placed.append(path)
     except BaseException:
-        (old / path.name).replace(path)
+        for path in placed if not overwrite else ():  # what was replaced cannot come back
+            path.unlink(missing_ok=True)
         raise
+
+
+def _put_new_file(made: Path, path: Path) -> None:
+    """Give a file its name by an operation that fails where somebody was faster.
+
+    That is a second name on Linux and macOS (a rename would replace a file), and a rename on Windows; where
+    the file system has no second names, an empty file that is made for this alone, and replaced.
+
+    Raises
+    ------
+    OutputError
+        Where the name is taken.
+    """
+    try:
+        if os.name == "nt":
+            made.rename(path)
+            return
+        try:
+            path.hardlink_to(made)
+        except OSError as error:
+            if error.errno not in _NO_SECOND_NAMES:
+                raise
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            made.replace(path)
+    except FileExistsError:
+        refuse_existing(path, overwrite=False)
+        raise
+
+
+def _put_folder(made: Path, path: Path, overwrite: bool, replaceable: Callable[[Path], bool]) -> None:
+    """Give a folder its name, by a rename that fails where somebody was faster."""
+    for _ in range(_TRIES):
+        _refuse_folder(path, overwrite, replaceable)
+        try:
+            if overwrite and path.is_dir():
+                _replace_folder(made, path, replaceable)
+            else:
+                _rename_folder(made, path)
+        except OSError as error:  # others may give it away, or take it, at the same time
+            if error.errno not in _TAKEN:
+                raise
+        else:
+            return
+    raise OutputError(f"{path} cannot be made: other processes write there again and again; wait for them")
+
+
+def _rename_folder(made: Path, path: Path) -> None:
+    """To a name that is free, or that of an empty folder: a rename fails for any other (rename(2))."""
+    if os.name == "nt" and path.is_dir():  # there it fails for empty ones too
+        path.rmdir()
+    made.rename(path)
+
+
+def _replace_folder(made: Path, path: Path, replaceable: Callable[[Path], bool]) -> None:
+    """The old folder is set aside, looked at once more, and goes when the new one is in its place."""
+    old = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".old", dir=path.parent))
+    aside = old / path.name
+    try:
+        path.rename(aside)
+        try:
+            _refuse_folder(aside, True, replaceable)
+            _rename_folder(made, path)
+        except BaseException:
+            with suppress(OSError):  # where another process has put its own there
+                _rename_folder(aside, path)
+            raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _told_of_full_disk(paths: Sequence[Path]) -> Iterator[None]:
+    """While results are written: what a full disk leads to becomes an OutputError that names them."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        names = " and ".join(map(str, paths))
+        raise OutputError(
+            f"{names}: {error.strerror}; nothing of it stays. Make room, and do it again"
+        ) from error
+
+
+@contextmanager
+def _in_turn(paths: Sequence[Path]) -> Iterator[None]:
+    """One process, and one thread, at a time gives names in these folders: files that belong together do.
+
+    The folders themselves are locked, while they are renamed into; where there are no such locks (Windows,
+    some file systems) two that write the same at the same time may each win one of two files.
+
+    Raises
+    ------
+    OutputError
+        Where somebody else holds the lock of a folder for long.
+    """
+    with ExitStack() as held:
+        for folder in sorted({path.parent.resolve() for path in paths}):
+            held.enter_context(_locked(folder))
+        yield
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise OutputError(f"{folder} is locked by another process; wait for it") from None
+                time.sleep(0.001)
+            except OSError:  # no locks here
+                break
+            else:
+                break
+        yield
+    finally:
+        os.close(handle)
 
 
 def _prefix(path: Path) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -306,3 +309,144 @@ def test_what_is_raised_while_a_result_is_made_stays_what_it_is(tmp_path: Path) 
             raise FileNotFoundError(2, "of the user's code")
         with pytest.raises(ValueError, match="of the user's code"), make():
             raise ValueError("of the user's code")
+
+
+# --- several writers ------------------------------------------------------------------------------------
+
+
+def at_once(write: Callable[[int], bool], writers: int = 6) -> int:
+    """How many of some threads were told that they wrote."""
+    ready = threading.Barrier(writers)
+
+    def work(number: int) -> bool:
+        ready.wait()
+        try:
+            return write(number)
+        except OutputError:
+            return False
+
+    with ThreadPoolExecutor(writers) as pool:
+        return sum(pool.map(work, range(writers)))
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_one_of_several_writers_of_a_folder_wins(tmp_path: Path, exists: bool) -> None:
+    """All begin while the place is free, or an empty folder; one is told that it is its result, and it is."""
+    for turn in range(30):
+        target, told = tmp_path / f"out{turn}", []
+        if exists:
+            target.mkdir()
+        inside = threading.Barrier(6)
+
+        def write(number: int, target: Path = target, told: list[int] = told) -> bool:
+            with new_folder(target) as made:
+                (made / f"{number}.dcm").touch()
+                inside.wait()  # noqa: B023
+            told.append(number)
+            return True
+
+        assert at_once(write) == 1
+        assert names(target) == [f"{told[0]}.dcm"]
+
+
+def test_one_of_several_writers_of_files_wins(tmp_path: Path) -> None:
+    """An array and its sidecar are those of one writer, and the others are told."""
+    for turn in range(30):
+        paths, told = [tmp_path / f"{turn}.npy", tmp_path / f"{turn}.json"], []
+        inside = threading.Barrier(6)
+
+        def write(number: int, paths: list[Path] = paths, told: list[int] = told) -> bool:
+            with new_files(paths) as made:
+                for path in made:
+                    path.write_text(str(number))
+                inside.wait()  # noqa: B023
+            told.append(number)
+            return True
+
+        assert at_once(write) == 1
+        assert [path.read_text() for path in paths] == [str(told[0])] * 2
+
+
+def test_files_that_are_overwritten_by_several_belong_together(tmp_path: Path) -> None:
+    """With overwrite all may write; what stays are both files of one of them."""
+    paths = [tmp_path / "a.npy", tmp_path / "a.json"]
+    for _ in range(50):
+        inside = threading.Barrier(6)
+
+        def write(number: int) -> bool:
+            with new_files(paths, overwrite=True) as made:
+                for path in made:
+                    path.write_text(str(number))
+                inside.wait()  # noqa: B023
+            return True
+
+        assert at_once(write) == 6
+        assert paths[0].read_text() == paths[1].read_text()
+
+
+def test_folders_that_are_overwritten_by_several_are_whole(tmp_path: Path) -> None:
+    """With overwrite all may write; what stays is the folder of one, and nothing beside it."""
+    for _ in range(20):
+        inside = threading.Barrier(6)
+
+        def write(number: int) -> bool:
+            with new_folder(tmp_path / "out", overwrite=True, replaceable=is_result) as made:
+                for name in "ab":
+                    (made / f"{name}{number}.dcm").touch()
+                inside.wait()  # noqa: B023
+            return True
+
+        assert at_once(write) == 6
+        (one, other) = names(tmp_path / "out")
+        assert one[1:] == other[1:]
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_system_without_second_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files get their names there too, and never those of others."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    with new_files([tmp_path / "a"]) as made:
+        made[0].write_text("ours")
+    assert (tmp_path / "a").read_text() == "ours"
+    with pytest.raises(OutputError), new_files([tmp_path / "b"]) as made:
+        (tmp_path / "b").write_text("theirs")
+    assert (tmp_path / "b").read_text() == "theirs"
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_what_comes_into_a_folder_that_is_replaced_is_spared(tmp_path: Path) -> None:
+    """Somebody's file that came while the new results were made is no result of ours."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "1.dcm").touch()
+    with (
+        pytest.raises(OutputError, match="thesis"),
+        new_folder(tmp_path / "out", overwrite=True, replaceable=is_result) as made,
+    ):
+        (made / "2.dcm").touch()
+        (tmp_path / "out" / "thesis.tex").touch()
+    assert names(tmp_path) == ["out", "out/1.dcm", "out/thesis.tex"]
+
+
+# --- a full disk ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_leaves_nothing_and_names_the_result(tmp_path: Path, number: int) -> None:
+    """The error says which result it is; files, folders and the folders made for them are gone."""
+    with pytest.raises(OutputError, match=r"deep/a\.npy"), new_files([tmp_path / "deep" / "a.npy"]) as made:
+        made[0].write_text("half")
+        raise OSError(number, os.strerror(number))
+    with pytest.raises(OutputError, match=r"deep/out"), new_folder(tmp_path / "deep" / "out") as folder:
+        (folder / "1.dcm").write_text("half")
+        raise OSError(number, os.strerror(number))
+    assert names(tmp_path) == []
+
+
+def test_another_error_while_writing_stays_what_it_is(tmp_path: Path) -> None:
+    """What is no matter of the disk is not called so."""
+    with pytest.raises(FileNotFoundError), new_files([tmp_path / "a.npy"]):
+        (tmp_path / "missing").read_text()
