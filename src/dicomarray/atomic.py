@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from dicomarray.errors import OutputError
+from dicomarray.errors import DiskFullError, OutputError
 from dicomarray.storage import Place, Url, is_inside
 
 # File systems allow 255 bytes a name; so much of the result's is in the temporary one, in characters.
@@ -139,6 +139,16 @@ def new_folder(
         _remove_empty(folders)
 
 
+@contextmanager
+def removed_if_empty(folder: Path) -> Iterator[None]:
+    """A folder that is made inside goes again at the end, with those above it, where nothing came into it."""
+    folders = _absent_parents([folder / "result"])
+    try:
+        yield
+    finally:
+        _remove_empty(folders)
+
+
 def _remove_empty(folders: Sequence[Path]) -> None:
     """Folders that were made for a result; those that hold one stay."""
     for folder in folders:
@@ -158,6 +168,8 @@ def making(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise DiskFullError(f"{path} cannot be made: {error.strerror}; make room") from error
         raise OutputError(
             f"{path} cannot be made: {error.strerror}; choose another place, where you may write"
         ) from error
@@ -262,12 +274,13 @@ def _told_of_full_disk(paths: Sequence[Path]) -> Iterator[None]:
     """While results are written: what a full disk leads to becomes an OutputError that names them."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
+    except (OSError, OutputError) as error:
+        cause: BaseException | None = error.__cause__ if isinstance(error, OutputError) else error
+        if not isinstance(cause, OSError) or cause.errno not in _NO_ROOM:
             raise
         names = " and ".join(map(str, paths))
-        raise OutputError(
-            f"{names}: {error.strerror}; nothing of it stays. Make room, and do it again"
+        raise DiskFullError(
+            f"{names} cannot be written: {cause.strerror}; nothing of it stays. Make room, and do it again"
         ) from error
 
 

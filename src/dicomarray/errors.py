@@ -4,6 +4,7 @@
     |-- UsageError         the call itself cannot work, whatever the data is
     |   |-- ConfigError    a filter config with mistakes in it (lists all of them)
     |   |-- OutputError    the place for a result is taken, or lies inside the input
+    |   |   `-- DiskFullError  there is no room for a result
     |   `-- ArrayUseError  a volume used as if it were its array (a TypeError too)
     `-- DataError          the data cannot be converted as asked
         |-- InputError     nothing to read, or a file that cannot be read as DICOM
@@ -40,6 +41,8 @@ class OutputError(UsageError):
 
 class ArrayUseError(UsageError, TypeError):
     """A volume used as if it were an array; its array is `Volume.array`."""
+class DiskFullError(OutputError):
+    """There is no room for a result, of which nothing is left behind."""
 
 
 class DataError(DicomArrayError):

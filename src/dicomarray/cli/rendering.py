@@ -149,6 +149,7 @@ def run_summary(report: RunReport) -> list[str]:
     return [
         *(_table([("failed", "because"), *shown]).splitlines() if shown else ()),
         *([f"and {more} more"] if more else ()),
+        *(f"{count} {what} done again: {reason}" for reason, count in sorted(report.again.items())),
         f"{len(report.written)} of {len(report.entries)} {what} written{earlier}, "
         f"{len(report.failed)} failed",
         *([f"see {report.page}"] if report.page is not None else ()),

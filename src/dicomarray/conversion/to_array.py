@@ -19,7 +19,7 @@ from dicomarray.conversion.choosing import (
     searched,
     shown,
 )
-from dicomarray.errors import DataError, InputError, UsageError
+from dicomarray.errors import DataError, DiskFullError, InputError, UsageError
 from dicomarray.reading.catalogs.catalog import Progress
 from dicomarray.reading.finding.files import PathLike, Skipped
 from dicomarray.reading.options import ReadKeywords, read_options
@@ -245,6 +245,6 @@ def _save_all(
                 files.append(made.paths)
                 shown.append(made.volume)
                 warnings += [f"{name}: {warning}" for warning in made.warnings]
-        except DataError as error:
+        except (DataError, DiskFullError) as error:  # where one is too large there is room for others
             failures.append(Failure(series.title, str(error)))
     return NumpyReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))

@@ -105,7 +105,8 @@ class RunReport:
     """One entry a series (or study), in the order of the catalog.
 
     ``ledger`` is the file that has them, ``page`` the HTML page that shows them, ``skipped`` what the scan
-    took for no instance, by reason.  Entries are made when they are asked for: those of 10,000 series would
+    took for no instance, by reason.  ``again`` counts what an earlier run had done, or tried, and ``resume``
+    did again, by the reason.  Entries are made when they are asked for: those of 10,000 series would
     take 25 MB.
     """
 
@@ -113,6 +114,7 @@ class RunReport:
     ledger: Place | None = None
     page: Place | None = None
     skipped: Sequence[SkippedGroup] = ()
+    again: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         done, failed = len(self.written), len(self.failed)

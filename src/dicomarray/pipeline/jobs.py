@@ -39,7 +39,7 @@ class Task:
     for their modules.  ``timeout`` is in seconds, ``memory_bytes`` limits a worker's resident memory.
     ``destination`` is where results are sent to, where they are not to stay on this computer.  With
     ``report`` a worker makes thumbnails.  ``threads`` is how many read the images of one volume, None for one
-    a processor.
+    a processor.  ``isolated`` work is done in processes that can be ended.
     """
 
     function: Callable[..., Any] | str
@@ -56,6 +56,7 @@ class Task:
     destination: Url | None = None
     report: bool = False
     threads: int | None = None
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,16 @@ import hashlib
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dicomarray.errors import InputError
+from dicomarray.errors import InputError, OutputError
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
 from dicomarray.pipeline.functions import Function, name_of, version_of
 from dicomarray.pipeline.jobs import Job, Task
@@ -28,26 +30,56 @@ from dicomarray.version import __version__
 
 FILE_NAME = "ledger.jsonl"
 FORMAT = "dicomarray-ledger/1"
+# What decides about the results, in the record of a run.
+_DECIDING = ("function", "parameters", "observe", "per", "volume", "reading", "writing", "versions")
 
 
 class Ledger:
     """The file while a run appends to it."""
 
     def __init__(self, path: Path) -> None:
-        _mend(path)
-        self._file = path.open("ab")
+        self._path = path
+        with self._writing():
+            _mend(path)
+            self._file = path.open("ab", buffering=0)
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """One line; it is on the disk when this returns."""
-        self._file.write(json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """One line; it is on the disk when this returns.
+
+        Raises
+        ------
+        OutputError
+            Where it cannot be written: the disk is full.
+        """
+        rest = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        with self._writing():
+            start = os.fstat(self._file.fileno()).st_size
+            try:
+                while rest:  # a write may take less than it is given
+                    rest = rest[self._file.write(rest) :]
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(start)
+                raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"{self._path} cannot be written: {error.strerror}; make room, and go on with --resume"
+            ) from error
 
     def __enter__(self) -> Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # of a full disk it was told before
+            empty = os.fstat(self._file.fileno()).st_size == 0
+            self._file.close()
+            if empty:  # there was room for nothing
+                self._path.unlink()
 
 
 def _mend(path: Path) -> None:
@@ -138,34 +170,56 @@ def read_entries(path: PathLike | Url) -> list[RunEntry]:
     """
     place = place_of(path)
     entries, latest = _read(place, place.parent)
-    return [entries[number] for number, _ in latest.values()]
+    return [entries[last.number] for last in latest.values()]
 
 
-def _read(path: Place, output: Place) -> tuple[Packed[RunEntry], dict[str, tuple[int, str | None]]]:
-    """All entries; and the number of the last one of each job, by its name, with its run's settings."""
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The number of a job's last entry, and what its run was asked for."""
+
+    number: int
+    run: Mapping[str, Any]
+
+
+def _read(path: Place, output: Place) -> tuple[Packed[RunEntry], dict[str, _Last]]:
+    """All entries; and the last one of each job, by its name."""
     entries = Packed[RunEntry]()
-    latest: dict[str, tuple[int, str | None]] = {}
-    settings = None
+    latest: dict[str, _Last] = {}
+    run: Mapping[str, Any] = {"settings": None}
     for record in read_records(path):
         try:
             if record["record"] == "run":
-                settings = record["settings"]
+                record["settings"]  # it has to have them
+                run = record
             else:
                 entry = from_json(record, output)
-                latest[entry.name] = (len(entries), settings)
+                latest[entry.name] = _Last(len(entries), run)
                 entries.append(entry)
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is damaged: {type(error).__name__} {error}") from error
     return entries, latest
 
 
-def earlier(
-    path: Path, output: Place, settings: str | None, jobs: Iterable[Job], count: Callable[[SeriesOutput], int]
-) -> tuple[Packed[RunEntry], frozenset[str]]:
-    """The entries of jobs that need not be done again, and the names of those that failed.
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What earlier runs left: entries that need not be done again, and the names of jobs that failed.
 
-    Done are those that were written with the same settings from the same inputs, whose files are there, as
-    ``count`` tells.
+    ``again`` counts what has an entry and is done again, by the reason.
+    """
+
+    done: Packed[RunEntry] = field(default_factory=Packed)
+    failed: frozenset[str] = frozenset()
+    again: dict[str, int] = field(default_factory=dict)
+
+
+def earlier(
+    path: Path,
+    output: Place,
+    record: Mapping[str, Any],
+    jobs: Iterable[Job],
+    count: Callable[[SeriesOutput], int],
+) -> Earlier:
+    """What of the jobs is done: written as ``record`` asks for, from the same inputs, and still there.
 
     Raises
     ------
@@ -173,17 +227,58 @@ def earlier(
         Where the file is no ledger.
     """
     if not path.exists():
-        return Packed(), frozenset()
+        return Earlier()
     entries, latest = _read(path, output)
-    done = []
+    done, again = [], Counter[str]()
     for job in jobs:
-        number, of_run = latest.get(job.name, (None, None))
-        if number is None or settings is None or of_run != settings:
+        last = latest.get(job.name)
+        if last is None:
             continue
-        entry = entries[number]
-        if entry.status != "written" or entry.inputs != job.inputs:
-            continue
-        if all(count(output) == output.count for output in entry.outputs):
-            done.append(number)
-    failed = frozenset(name for name, (number, _) in latest.items() if entries[number].status == "failed")
-    return entries.picked(done), failed
+        reason = _why_again(entries[last.number], last.run, record, job, count)
+        if reason is None:
+            done.append(last.number)
+        else:
+            again[reason] += 1
+    failed = frozenset(name for name, last in latest.items() if entries[last.number].status == "failed")
+    return Earlier(entries.picked(done), failed, dict(again))
+
+
+def _why_again(
+    entry: RunEntry,
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    job: Job,
+    count: Callable[[SeriesOutput], int],
+) -> str | None:
+    """Why a job with an entry is done again; None where it is not."""
+    if entry.status != "written":
+        return "failed before"
+    if now["settings"] is None or before["settings"] != now["settings"]:
+        return _what_changed(before, now)
+    if entry.inputs != job.inputs:
+        return "the input files changed"
+    if not all(count(output) == output.count for output in entry.outputs):
+        return "results are missing"
+    return None
+
+
+def _what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What a run is asked for otherwise than an earlier one."""
+    if now["settings"] is None:
+        return "the version of the function cannot be told"
+    now = json.loads(json.dumps(now))  # as the ledger has it
+    changed = [
+        f"{key} {name}".replace("function name", "name of the function")
+        if isinstance(now[key], Mapping)
+        else key
+        for key in _DECIDING
+        for name in sorted(_items(now[key]).keys() | _items(before.get(key)).keys())
+        if _items(now[key]).get(name) != _items(before.get(key)).get(name)
+    ]
+    if any(part.startswith("function ") for part in changed):
+        changed = ["function", *(part for part in changed if not part.startswith("function "))]
+    return f"changed: {', '.join(changed) or 'options'}"
+
+
+def _items(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {"": value}

@@ -44,7 +44,9 @@ class RunOptions:
     Attributes
     ----------
     workers
-        Processes that work side by side; 1 is this process, unless a limit is set.
+        Processes that work side by side.  With 1 a function that is given by name runs in a process of its
+        own, so that its crash costs a series and not the run; a function object runs in this process, unless
+        a limit is set.
     scheduler
         The address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``: its workers do the work.
     resume
@@ -105,7 +107,7 @@ class RunOptions:
 
     @property
     def isolated(self) -> bool:
-        """Whether the work is done in processes that can be ended."""
+        """Whether the work has to be done in processes that can be ended."""
         return self.workers > 1 or self.timeout is not None or self.memory_limit is not None
 
 

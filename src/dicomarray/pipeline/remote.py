@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dicomarray.atomic import making
+from dicomarray.atomic import making, removed_if_empty
 from dicomarray.errors import DicomArrayError, OutputError, StorageError, UsageError
 from dicomarray.pipeline import ledger, lock
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
@@ -52,13 +52,18 @@ _MARKER_END = ".uploading"
 def check_urls(places: Iterable[Place], output: Place, by_others: bool) -> None:
     """Raise UsageError for URLs that the run cannot work with; ``by_others``: other processes do the work."""
     for place in (*places, output):
-        if isinstance(place, Url) and by_others and place.protocol in _OF_ONE_PROCESS:
+        if by_others and isinstance(place, Url) and is_of_one_process(place):
             raise UsageError(
                 f"{place}: a {place.protocol}:// store is seen by its own process only, so worker processes "
                 "and Dask cannot read or write it; leave out workers, timeout, memory_limit and scheduler"
             )
     if isinstance(output, Url) and any(letter in output.text for letter in _NOT_IN_OUTPUT):
         raise UsageError(f"{output}: an output URL has none of the characters {_NOT_IN_OUTPUT}")
+
+
+def is_of_one_process(place: Place) -> bool:
+    """Whether only this process sees a place."""
+    return isinstance(place, Url) and place.protocol in _OF_ONE_PROCESS
 
 
 @contextmanager
@@ -84,10 +89,11 @@ def held(output: Place, folder: Path) -> Iterator[None]:
         Where another run holds it.
     """
     if isinstance(output, Path):
-        with making(output):
-            output.mkdir(parents=True, exist_ok=True)
-        with lock.locked(output):
-            yield
+        with removed_if_empty(output):
+            with making(output):
+                output.mkdir(parents=True, exist_ok=True)
+            with lock.locked(output):
+                yield
         return
     with _locked(output):
         try:

@@ -30,6 +30,7 @@ from dicomarray.pipeline.remote import (
     check_urls,
     counter_of_files,
     held,
+    is_of_one_process,
     ledger_of,
     send_file,
     sent_to,
@@ -106,8 +107,9 @@ def run(
     if chosen.index is not None:
         # an index is one of files on this computer, by their real paths
         roots = [local_path(root).resolve() for root in roots]
-    check_urls(roots, output, by_others=chosen.isolated or chosen.scheduler is not None)
-    task = _task(function, chosen, reading, writing, roots)
+    isolated = _is_isolated(chosen, function, (*roots, output))
+    check_urls(roots, output, by_others=isolated or chosen.scheduler is not None)
+    task = _task(function, chosen, reading, writing, roots, isolated)
     check_call(called, task.parameters)
     check_memory_limit(task)
     _check_output(output, roots, chosen, writing)
@@ -131,6 +133,15 @@ def refuse_as_output(output: Place, inputs: Iterable[object]) -> None:
         refuse_inputs((output / ledger.FILE_NAME, output / PAGE_NAME), inputs)
 
 
+def _is_isolated(chosen: RunOptions, function: Function | str, places: Iterable[Place]) -> bool:
+    """Whether other processes here do the work.
+
+    What is given by name can be done by one, whose crash costs a series and not the run.
+    """
+    by_name = isinstance(function, str) and isinstance(chosen.observe, str | None)
+    return chosen.isolated or (by_name and not any(map(is_of_one_process, places)))
+
+
 def _scratch() -> TemporaryDirectory[str]:
     """For what is unpacked while this run needs it; what cannot be removed then is no reason to fail."""
     return TemporaryDirectory(prefix="dicomarray-", ignore_cleanup_errors=True)
@@ -142,12 +153,13 @@ def _task(
     reading: ReadOptions,
     writing: WriteOptions,
     roots: list[Place],
+    isolated: bool,
 ) -> Task:
     """What all jobs share; functions by name where other processes have to find them."""
     observe = chosen.observe
     if observe is not None:
         resolve(observe)
-    if chosen.scheduler is not None or chosen.isolated:
+    if chosen.scheduler is not None or isolated:
         function = reference(function)
         observe = None if observe is None else reference(observe)
     return Task(
@@ -162,6 +174,7 @@ def _task(
         observe,
         chosen.timeout,
         chosen.memory_bytes,
+        isolated=isolated,
         report=chosen.report,
         threads=1 if chosen.workers > 1 or chosen.scheduler is not None else None,  # the others need theirs
     )
@@ -194,16 +207,17 @@ def _run(
     if chosen.resume and path.exists():
         # what an interrupted run left without an entry, or made of other inputs, is replaced
         task = replace(task, writing=replace(task.writing, overwrite=True))
-    entries, failed = Packed[RunEntry](), frozenset[str]()
+    entries, failed, again = Packed[RunEntry](), frozenset[str](), dict[str, int]()
     if chosen.resume:
-        done, failed = ledger.earlier(path, output, record["settings"], jobs, counter_of_files(output))
-        entries = Packed(replace(entry, resumed=True) for entry in done)
+        before = ledger.earlier(path, output, record, jobs, counter_of_files(output))
+        failed, again = before.failed, before.again
+        entries = Packed(replace(entry, resumed=True) for entry in before.done)
     places: dict[str, int | None] = dict.fromkeys(job.name for job in jobs)
     places.update((entry.name, number) for number, entry in enumerate(entries))
     to_do = jobs.picked(_left(places, failed))
     _tidy(folder, places)
     with ledger_of(path, output) as book, closing(_execute(to_do, task, chosen)) as results:
-        book.append({**record, "series": len(jobs), "done_before": len(entries)})
+        book.append({**record, "series": len(jobs), "done_before": len(entries), "again": again})
         for result in results:
             entry = put_aside(result, folder)
             book.append(ledger.entry_record(entry))
@@ -214,7 +228,7 @@ def _run(
                 finished(shown, len(to_do))
     in_order = entries.picked(place for place in places.values() if place is not None)
     page = _page(folder, output, record["function"]["name"], in_order) if chosen.report else None
-    return RunReport(in_order, output / ledger.FILE_NAME, page)
+    return RunReport(in_order, output / ledger.FILE_NAME, page, again=again)
 
 
 def _page(folder: Path, output: Place, function: str, entries: Sequence[RunEntry]) -> Place:
@@ -245,7 +259,7 @@ def _execute(jobs: Sequence[Job], task: Task, chosen: RunOptions) -> Generator[R
         return
     if chosen.scheduler is not None:
         yield from on_cluster(jobs, task, chosen.scheduler)
-    elif chosen.isolated:
+    elif task.isolated:
         yield from side_by_side(jobs, task, min(chosen.workers, len(jobs)))
     else:
         yield from in_turn(jobs, task)

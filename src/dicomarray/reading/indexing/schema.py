@@ -147,8 +147,8 @@ def connect_to_write(path: Path) -> BoundedConnection:
                 raise ValueError("it was removed just now")
     except BaseException:
         connection.close()
-        if made:  # what holds nothing is no index
-            path.unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm") if made else ():  # what holds nothing is no index
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
         raise
     return connection
 
