@@ -41,6 +41,8 @@ class OutputError(UsageError):
 
 class ArrayUseError(UsageError, TypeError):
     """A volume used as if it were an array; its array is `Volume.array`."""
+
+
 class DiskFullError(OutputError):
     """There is no room for a result, of which nothing is left behind."""
 
