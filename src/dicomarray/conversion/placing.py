@@ -327,7 +327,9 @@ def _needs_numbers(stack: Stack) -> bool:
     """Whether only private elements tell some time points of classic MR images (PS3.3 C.8.3.1) apart."""
     if stack.axis != "time" or stack.frames[0].header.text("SOPClassUID") != MR_IMAGE:
         return False
-    told = {name: found for name, found in stack.coordinates.items() if name in AXES["time"]}
+    step = len(stack.frames) // stack.repetitions
+    first = [frame.attributes for frame in stack.frames[::step]]
+    told = {name: [known.get(name) for known in first] for name in AXES["time"]}
     kept = [found for name, found in told.items() if not name.startswith("(")]
     return _distinct(told.values()) > _distinct(kept)
 

@@ -15,7 +15,7 @@ from dicomarray.reading.stacks.image_kinds import (
     PHILIPS_DIRECTION,
     SIEMENS_DIRECTIONALITY,
 )
-from dicomarray.reading.stacks.telling import FURTHER_READ, PHILIPS, vendor_of
+from dicomarray.reading.stacks.telling import FURTHER_READ, PHILIPS, RANKED_READ, vendor_of
 
 
 class Knowing:
@@ -45,11 +45,12 @@ def copy_names(frame: Frame) -> tuple[str, ...]:
 def _private_names(frame: Frame) -> tuple[str, ...]:
     """Where only a private attribute may have the b-value, the repetition or the image component."""
     known = frame.attributes
-    if frame.of_multiframe or known.get("Modality") != "MR":
+    if frame.of_multiframe:
         return ()
-    names = names_to_read(frame)
-    if names:
-        names = (*names, SIEMENS_DIRECTIONALITY)
+    if known.get("Modality") != "MR":
+        return tuple(name for name in RANKED_READ if name not in known)
+    diffusion = names_to_read(frame)
+    names = (*RANKED_READ, *diffusion, *((SIEMENS_DIRECTIONALITY,) if diffusion else ()))
     vendor = vendor_of(frame)
     if vendor.startswith("GE"):
         names = (*names, GE_IMAGE_COMPONENT, GE_DIFFUSION_IMAGE)

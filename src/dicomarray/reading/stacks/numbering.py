@@ -8,10 +8,18 @@ from functools import partial
 from typing import Any
 
 from dicomarray.reading.frames.frame import Frame
-from dicomarray.reading.stacks.telling import value_of
 
 # When an image was acquired: TM and DT, which sort as text within a day.
 ACQUIRED = ("AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime")
+# When, the surest first: with the date, without which a scan across midnight begins at its end.
+_ACQUISITION = (
+    ("AcquisitionDateTime",),
+    ("AcquisitionDate", "AcquisitionTime"),
+    ("AcquisitionTime",),
+    ("FrameAcquisitionDateTime",),
+)
+# When its content was made, where nothing tells when it was acquired.
+_CONTENT = (("ContentDate", "ContentTime"), ("ContentTime",))
 # One repetition: a frame at each position.
 Repetition = list[Frame]
 _Place = Callable[[Frame], Any]
@@ -22,7 +30,6 @@ def told_apart(alike: Sequence[Repetition]) -> list[Repetition] | None:
 
     In doubt are numbers and times that run neither repetition by repetition, nor slice by slice, nor so for a
     few repetitions at a time; those that two images at a position share; and numbers that times contradict.
-    Trigger times need not run: each slice of a cine has its own, and its phases are in their order.
     """
     if len(alike) == 1:
         return list(alike)
@@ -33,9 +40,6 @@ def told_apart(alike: Sequence[Repetition]) -> list[Repetition] | None:
 
     ordered = ((place, by(place)) for place in _places(alike))
     found = [repetitions for place, repetitions in ordered if _runs(repetitions, place)]
-    trigger = partial(value_of, teller="TriggerTime")
-    if all(len({*map(trigger, frames)} - {None}) == len(frames) for frames in at_each):
-        found.append(by(trigger))
     return found[0] if len(set(map(_members, found))) == 1 else None
 
 
@@ -53,13 +57,43 @@ def as_acquired(repetitions: Sequence[Repetition]) -> list[Repetition] | None:
     return None
 
 
+def runs_by_number(repetitions: Sequence[Repetition]) -> list[Repetition] | None:
+    """The images at each place in the order of their numbers, where these run; else None."""
+    at_each = zip(*repetitions, strict=True)
+    numbered = [sorted(frames, key=_number) for frames in at_each]
+    ordered = [list(frames) for frames in zip(*numbered, strict=True)]
+    return ordered if _runs(ordered, _number) else None
+
+
+def by_itself(frame: Frame) -> tuple[tuple[int, int], str, str]:
+    """Sorts by the number, or else by what the file says that it is; its path tells only copies apart."""
+    number, index, path = frame.order
+    return (number, index), frame.header.text("SOPInstanceUID") or "", path
+
+
+def _number(frame: Frame) -> tuple[int, int]:
+    return frame.order[:2]
+
+
 def _places(repetitions: Sequence[Repetition]) -> Iterator[_Place]:
     """What tells when an image was acquired, the surest first."""
-    yield lambda frame: frame.order[:2]
+    yield _number
     frames = list(itertools.chain(*repetitions))
-    for keyword, kind in (("AcquisitionNumber", int), *((keyword, str) for keyword in ACQUIRED)):
-        if all(isinstance(frame.attributes.get(keyword), kind) for frame in frames):
-            yield partial(value_of, teller=keyword)
+
+    def known(keywords: Sequence[str], kind: type) -> bool:
+        return all(isinstance(f.attributes.get(keyword), kind) for f in frames for keyword in keywords)
+
+    if known(("AcquisitionNumber",), int):
+        yield partial(_values, keywords=("AcquisitionNumber",))
+    for clock in (_ACQUISITION, _CONTENT):
+        moments = [keywords for keywords in clock if known(keywords, str)]
+        if moments:
+            yield partial(_values, keywords=moments[0])
+            return
+
+
+def _values(frame: Frame, keywords: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(frame.attributes.get(keyword) for keyword in keywords)
 
 
 def _runs(repetitions: Sequence[Repetition], place: _Place) -> bool:

@@ -10,27 +10,27 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dicomarray.errors import GeometryError
 from dicomarray.reading.frames.frame import Frame
-from dicomarray.reading.stacks.numbering import ACQUIRED, as_acquired, told_apart
+from dicomarray.reading.stacks.coordinates import axis_and_coordinates, out_of_time
+from dicomarray.reading.stacks.numbering import by_itself, told_apart
+from dicomarray.reading.stacks.ranking import in_order, ranks, same_counts
 from dicomarray.reading.stacks.telling import (
     ATTRIBUTES,
     AXES,
     CONSTANT,
     DIFFUSION,
     FURTHER,
-    PHILIPS_ORDER,
+    RANKED,
     TIME_INDEX,
     Teller,
     differing,
     dimensions,
-    dimensions_of,
     distinct,
-    time_index,
     value_of,
 )
 
@@ -52,6 +52,8 @@ class Repetitions:
 
 
 Positions = Sequence[Sequence[Frame]]
+# What is asked before times of their own rank the images at a place: the numbers of acquisitions come later.
+_SUREST = tuple(name for name in ATTRIBUTES if name not in ("AcquisitionNumber", *RANKED))
 
 
 def arrange(
@@ -77,7 +79,7 @@ def arrange(
     """
     if all(len(frames) == 1 for frames in positions):
         return Repetitions([[frames[0] for frames in positions]])
-    ordered = [sorted(frames, key=lambda frame: frame.order) for frames in positions]
+    ordered = [sorted(frames, key=by_itself) for frames in positions]
     leftover: list[list[Frame]] = []
     warnings: tuple[str, ...] = ()
     even = len({len(frames) for frames in ordered}) == 1
@@ -89,9 +91,9 @@ def arrange(
         groups, warnings = _sure(alike)
     else:
         groups, leftover = _incomplete(ordered, split)
-    groups = _by_acquisition(groups)
-    axis, coordinates = _axis(groups)
-    warnings += _out_of_time(coordinates)
+    groups, notes = in_order(groups)
+    axis, coordinates = axis_and_coordinates(groups)
+    warnings += notes + out_of_time(coordinates)
     return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover, warnings)
 
 
@@ -99,27 +101,31 @@ def _tellers(positions: Positions) -> list[Teller]:
     """What tells the frames at a position apart, as well as anything does: the surest first."""
     everything = [frame for frames in positions for frame in frames]
     tellers: list[Teller] = []
-    for further in (ATTRIBUTES, *dimensions(everything), FURTHER):
+    for further in (_SUREST, RANKED, ATTRIBUTES, *dimensions(everything), FURTHER):
         named = [teller for teller in further if isinstance(teller, str)]
         candidates = differing(everything, named) if named else further
-        tellers = _consistent(positions, candidates, tellers)
+        if further is not RANKED:
+            tellers = _consistent(positions, candidates, tellers)
+        elif not everything[0].of_multiframe and not set(DIFFUSION).intersection(tellers):
+            tellers = _ranked(positions, candidates, tellers)
         if all(len(several) == 1 for several in _alike(positions, tellers)):
             break
     return tellers
 
 
+def _ranked(positions: Positions, keywords: Iterable[Teller], chosen: list[Teller]) -> list[Teller]:
+    """With the ranks at each place of those attributes that rank the same number of images everywhere."""
+    for keyword in keywords:
+        rank = ranks(positions, str(keyword), chosen)
+        if rank is not None:
+            chosen = _consistent(positions, [rank], chosen)
+    return chosen
+
+
 def _consistent(positions: Positions, tellers: Iterable[Teller], chosen: list[Teller]) -> list[Teller]:
     """With those whose values, taken together with the chosen ones, occur equally often at every position."""
-
-    def same_everywhere(several: list[Teller]) -> bool:
-        counts = [
-            Counter(tuple(value_of(frame, teller) for teller in several) for frame in frames)
-            for frames in positions
-        ]
-        return all(count == counts[0] for count in counts)
-
     for teller in tellers:
-        if same_everywhere([*chosen, teller]):
+        if same_counts(positions, [*chosen, teller]):
             chosen = [*chosen, teller]
     return chosen
 
@@ -268,90 +274,3 @@ def _undecided(positions: Positions) -> GeometryError:
         f"{len(frames)} images lie at one position where {usual} is usual, and nothing tells which of them "
         f"belongs to the volume: {names}. {advice}"
     )
-
-
-def _by_acquisition(groups: Iterable[list[Frame]]) -> list[list[Frame]]:
-    """Repetitions in the order of the numbers of their time points; those with one number as acquired."""
-    by_number: dict[int, list[list[Frame]]] = defaultdict(list)
-    for group in groups:
-        by_number[_time_point(group)].append(group)
-    return [group for number in sorted(by_number) for group in _in_order(by_number[number])]
-
-
-def _in_order(groups: list[list[Frame]]) -> list[list[Frame]]:
-    """By dimension indices, numbers, times or Philips' private numbers: the first that run in an order."""
-    if len(groups) == 1:
-        return groups
-    if not groups[0][0].of_multiframe:
-        return as_acquired(groups) or _by_philips(groups)
-    first = {id(group): min(map(_sequence, group)) for group in groups}
-    if len(set(first.values())) < len(groups):  # one file each, with one number
-        return as_acquired(groups) or groups
-    return sorted(groups, key=lambda group: first[id(group)])
-
-
-def _by_philips(groups: list[list[Frame]]) -> list[list[Frame]]:
-    """In the order of the private numbers that all repetitions have, and of their first images."""
-    told = [[_only(distinct(group, name)) for group in groups] for name in PHILIPS_ORDER]
-    known = [values for values in told if None not in values]
-    first = [min(map(_sequence, group)) for group in groups]
-    places = sorted(range(len(groups)), key=lambda place: ([values[place] for values in known], first[place]))
-    return [groups[place] for place in places]
-
-
-def _only(values: set[Hashable]) -> Any:
-    return next(iter(values)) if len(values) == 1 else None
-
-
-def _time_point(group: Sequence[Frame]) -> int:
-    """The number of the time point of all frames, 0 where they have none or several."""
-    constant = all(len(distinct(group, keyword)) == 1 for keyword in TIME_INDEX)
-    return (time_index(group[0]) or 0) if constant else 0
-
-
-def _sequence(frame: Frame) -> tuple[Any, ...]:
-    """Sorts frames by their dimensions, of which the last varies slowest.
-
-    The standard leaves it open; dcm2niix has it so, and so Philips acquires phases, labels and repeats.
-    """
-    number, index, _ = frame.order
-    slowest_first = reversed(dimensions_of(frame))
-    return (number, tuple(v for v in slowest_first if isinstance(v, int)), index)
-
-
-def _axis(groups: list[list[Frame]]) -> tuple[str, dict[str, list[Any]]]:
-    """The axis's name, by the first attribute that is one value in a repetition and varies between them."""
-    varying = set(differing(itertools.chain.from_iterable(groups), (*ATTRIBUTES, *ACQUIRED)))
-    coordinates: dict[str, list[Any]] = {}
-    name = ""
-    for axis, keywords in AXES.items():
-        for keyword in (keyword for keyword in keywords if keyword in varying):
-            values = [distinct(group, keyword) for group in groups]
-            if all(len(value) == 1 for value in values):
-                coordinates[keyword] = [next(iter(value)) for value in values]
-                name = name or axis
-    return name or "time", coordinates | _starts(groups, varying)
-
-
-def _out_of_time(coordinates: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
-    """A warning where repetitions are in another order than that of their times; midnight may lie between."""
-    for keyword in ACQUIRED:
-        times = coordinates.get(keyword, ())
-        steps_back = sum(after < before for before, after in itertools.pairwise(times))
-        if steps_back > (0 if "Date" in keyword else 1) or (steps_back and times[-1] > times[0]):
-            return (f"repetitions are in the order of their numbers, which is not that of {keyword}",)
-    return ()
-
-
-def _starts(groups: list[list[Frame]], varying: set[str]) -> dict[str, list[Any]]:
-    """When each repetition began, as its earliest image says: every slice has a time of its own."""
-    found: dict[str, list[Any]] = {}
-    for keyword in ACQUIRED:
-        if keyword not in varying:
-            continue
-        times = [[frame.attributes.get(keyword) for frame in group] for group in groups]
-        if all(isinstance(time, str) for group in times for time in group):
-            starts = [min(map(str, group)) for group in times]
-            if len(set(starts)) > 1:
-                found[keyword] = starts
-    return found

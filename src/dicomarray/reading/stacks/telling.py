@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from dicomarray.diffusion import B_VALUE, GE, GRADIENT, SIEMENS, VENDORS
@@ -17,20 +18,20 @@ VENDOR_B_VALUES = tuple(vendor.b_value for vendor in VENDORS)
 TIME_INDEX = ("TemporalPositionIdentifier", "TemporalPositionIndex")
 # What tells repetitions apart in Philips' classic images, whose instance numbers may be in no order: which of
 # the b-values and gradients, the gradient itself, the cardiac or label phase, control or label.
-_PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER, _PHILIPS_LABEL = (
+_PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER, PHILIPS_LABEL = (
     f"(2005,Philips MR Imaging DD 005,{element})" for element in ("12", "13", "29")
 )
 _PHILIPS_PHASE = "(2001,Philips Imaging DD 001,08)"
 # Numbers the volumes of a diffusion scan in the order of acquisition, since software 5.6.
 _PHILIPS_VOLUME = "(2005,Philips MR Imaging DD 006,96)"
 _PHILIPS_DIFFUSION = (_PHILIPS_VOLUME, _PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER)
-PHILIPS = (*_PHILIPS_DIFFUSION, _PHILIPS_PHASE, _PHILIPS_LABEL)
+PHILIPS = (*_PHILIPS_DIFFUSION, _PHILIPS_PHASE, PHILIPS_LABEL)
 # Their order, where the instance numbers have none.
 PHILIPS_ORDER = (
     _PHILIPS_VOLUME,
     _PHILIPS_B_NUMBER,
     _PHILIPS_GRADIENT_NUMBER,
-    _PHILIPS_LABEL,
+    PHILIPS_LABEL,
     _PHILIPS_PHASE,
 )
 # Attributes that tell repetitions apart, and the axis that each makes; the first that varies names it.
@@ -47,7 +48,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "TemporalPositionTimeOffset",
         "AcquisitionNumber",
         _PHILIPS_PHASE,
-        _PHILIPS_LABEL,
+        PHILIPS_LABEL,
     ),
 }
 ATTRIBUTES = tuple(keyword for keywords in AXES.values() for keyword in keywords)
@@ -71,13 +72,30 @@ FURTHER_SCANNED = (
 (SIEMENS_GRADIENT,), GE_GRADIENT, PHILIPS_GRADIENT = SIEMENS.direction, GE.direction, PHILIPS_VENDOR.direction
 FURTHER_READ = (
     "FrameReferenceTime",
+    "ContentDate",
     "ContentTime",
     "ImageComments",
     *(name for vendor in VENDORS for name in vendor.direction),
 )
 FURTHER = (*FURTHER_SCANNED, *FURTHER_READ)
-# What tells repetitions apart: an attribute by its name, a component of DimensionIndexValues by its place.
-Teller = str | int
+# Attributes that order repetitions, the first one first: images are compared by their rank at each place,
+# since slices of a cine, or beds of a whole-body PET, have times of their own.
+RANKED = ("FrameReferenceTime", "TriggerTime", "NominalPercentageOfCardiacPhase")
+# Of these a scan reads the second; the others are read where places hold several images.
+RANKED_READ = (RANKED[0], RANKED[2])
+
+
+@dataclass(frozen=True, eq=False)
+class Rank:
+    """The rank of an attribute's value among the images at one place, by the frame's id."""
+
+    keyword: str
+    of_frame: Mapping[int, int]
+
+
+# What tells repetitions apart: an attribute by its name, a component of DimensionIndexValues by its place, a
+# rank at each place.
+Teller = str | int | Rank
 
 
 def time_index(frame: Frame) -> int | None:
@@ -99,6 +117,8 @@ def value_of(frame: Frame, teller: Teller) -> Hashable:
     if isinstance(teller, int):
         dimensions = dimensions_of(frame)
         return dimensions[teller] if teller < len(dimensions) else None
+    if isinstance(teller, Rank):
+        return teller.of_frame[id(frame)]
     value = frame.attributes.get(teller)
     if value is None or type(value) in (int, float, str):  # asked very often, and this is fast
         return cast("Hashable", value)

@@ -123,7 +123,7 @@ def test_acquisition_number_inside_one_volume_is_no_time(tmp_path: Path) -> None
 
 
 def test_trigger_time_that_drifts_with_the_slice_mixes_nothing(tmp_path: Path) -> None:
-    """Each slice has trigger times of its own: repetitions are as acquired, and no coordinate is claimed."""
+    """Each slice has trigger times of its own: repetitions are in their order, each with its earliest."""
     array = synthetic.stored_values(SHAPE)
     files = write_repetitions(tmp_path / "s", array, [{}, {}, {}], order="slice")
     for index, file in enumerate(files):
@@ -132,7 +132,7 @@ def test_trigger_time_that_drifts_with_the_slice_mixes_nothing(tmp_path: Path) -
         data_set.save_as(file)
     volume = load(tmp_path / "s")
     assert np.array_equal(volume.array, array)
-    assert dict(volume.coordinates) == {}
+    assert dict(volume.coordinates) == {"TriggerTime": (0.0, 100.0, 200.0)}
 
 
 # --- diffusion ------------------------------------------------------------------------------------------
