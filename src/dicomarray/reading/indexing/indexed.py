@@ -25,7 +25,7 @@ from dicomarray.reading.indexing.json_values import LARGEST_INTEGER
 from dicomarray.reading.indexing.schema import damage_told
 from dicomarray.reading.indexing.storing import STAMP_COLUMNS, as_path, as_stamp, path_of_file
 from dicomarray.reading.pixels.source import PIXEL_TAGS
-from dicomarray.reading.selection.rows import ABSENT, KnownFact, Rows, rows_of
+from dicomarray.reading.selection.rows import ABSENT, Rows, rows_of
 
 T = TypeVar("T")
 
@@ -210,11 +210,6 @@ class IndexedInstances(Sequence[Header]):
         rows = rows_of(list(shown), attributes)
         return replace(table, frames=rows, owners=rows.owners, warnings=rows.warnings)
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether all instances of the series are meant, not only those below some folder."""
-        return len(self.places) == self.columns.count
-
     def kept_headers(self) -> list[KeptHeader]:
         """Headers that have what a scan would have read, and need no file for anything else."""
         cells = {
@@ -275,10 +270,6 @@ class IndexedRows:
     @property
     def headers(self) -> Sequence[ClosedHeader]:
         return self.instances.kept_headers()
-
-    @property
-    def facts(self) -> Mapping[str, KnownFact] | None:
-        return None
 
     def column(self, name: str) -> Sequence[Value]:
         """The cells of an attribute, or a single one where all are the same."""

@@ -16,7 +16,7 @@ from dicomarray.geometry import Plane
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.selection import times, volumes
-from dicomarray.reading.selection.rows import ABSENT, KnownFact, Rows
+from dicomarray.reading.selection.rows import ABSENT, Rows
 from dicomarray.reading.selection.volumes import MIXED, Layout
 from dicomarray.reading.stacks.image_kinds import IMAGE_KINDS
 from dicomarray.reading.stacks.knowing import with_private
@@ -72,17 +72,11 @@ class Facts:
 
     def value(self, name: str) -> Any:
         """A fact by name: int, float, str, bool, or a tuple of them; None where it is unknown."""
-        kept = self._rows.facts
-        if kept is not None:
-            return kept[name].value
         compute: Callable[[Facts], Any] = _COMPUTE[name]
         return compute(self)
 
     def why_unknown(self, name: str) -> str | None:
         """Why a fact cannot be told, where more is to be said than that its attributes are not there."""
-        kept = self._rows.facts
-        if kept is not None:
-            return kept[name].why_unknown
         source = FACTS[name].source
         if source == "rows" or self.value(name) is not None:
             return None
@@ -213,9 +207,3 @@ class Facts:
 
 
 _COMPUTE: dict[str, Callable[[Facts], Any]] = {name: getattr(Facts, name) for name in FACTS}
-
-
-def all_facts(rows: Rows) -> dict[str, KnownFact]:
-    """Every fact of a series, to be kept."""
-    facts = Facts(rows)
-    return {name: KnownFact(facts.value(name), facts.why_unknown(name)) for name in FACTS}

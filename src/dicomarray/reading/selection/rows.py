@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from dicomarray.errors import DataError
 from dicomarray.reading.elements.values import Value
@@ -70,20 +70,8 @@ class Rows(Protocol):
     def headers(self) -> Sequence[ClosedHeader]:
         """The instances, of which facts make frames and stacks."""
 
-    @property
-    def facts(self) -> Mapping[str, KnownFact] | None:
-        """All facts by name, where they are known already."""
-
     def column(self, name: str) -> Sequence[Value]:
         """The cells of an attribute, one for each row, or a single one where all are the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownFact:
-    """A fact that was computed before; None where it is unknown, with the reason where there is one."""
-
-    value: Any
-    why_unknown: str | None = None
 
 
 @runtime_checkable
@@ -102,7 +90,6 @@ class ListRows:
     owners: Sequence[int] | None = None
     warnings: tuple[str, ...] = ()
     instances: Sequence[Header] | None = None
-    facts: None = None
 
     @property
     def size(self) -> int:
@@ -129,7 +116,6 @@ class ColumnRows:
     columns: Mapping[str, Sequence[Value]]
     warnings: tuple[str, ...] = field(default=())
     owners: None = None
-    facts: None = None
 
     @property
     def headers(self) -> Sequence[ClosedHeader]:
