@@ -259,7 +259,7 @@ def pixels(image: Image, spot: Spot, chance: Random) -> bytes:
 
 
 def _rubbish(image: Image, spot: Spot, chance: Random) -> bytes:
-    size = min(chance.choice((1, 4, 40)), len(image.data) - spot.value)
+    size = min(chance.choice((1, 4, 40)), max(0, len(image.data) - spot.value))
     at = chance.randrange(spot.value, max(len(image.data) - size, spot.value) + 1)
     return _changed(image, at, size, chance.randbytes(size))
 

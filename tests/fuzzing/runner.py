@@ -8,6 +8,7 @@ import resource
 import shutil
 import sys
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ def _in_child(
                 faults = [f"crashes with exit code {child.exitcode}"]
             outcome.add(name, faults)
             progress(outcome)
-            if faults and faults[0].startswith(("hangs", "crashes")):
+            if faults and faults[0].startswith(("hangs", "crashes", "the fuzzer")):
                 return number + 1
         return numbers.stop
     finally:
@@ -116,6 +117,8 @@ def _work(seeds: Sequence[Seed], numbers: range, connection: Connection) -> None
             connection.send(_run(damaged(seeds[index], number), turn, place, said, start))
     except BrokenPipeError:
         pass  # whoever watched has ended
+    except Exception:  # noqa: BLE001 - a mistake of the fuzzer must not look like one of the package
+        connection.send([f"the fuzzer itself fails: {traceback.format_exc()}"])
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
