@@ -144,6 +144,17 @@ def test_a_sequence_where_words_belong_is_declared(series: Path, keyword: str, d
         assert all(map(is_declared, said[:2])) and said[2] == "agree"
 
 
+@pytest.mark.parametrize("where", ["0003.dcm", "*.dcm"])
+def test_a_sequence_that_is_not_used_is_told(series: Path, where: str) -> None:
+    """Body Part Examined as a sequence: the volume is read, and says so; without that it says nothing."""
+    assert not dicomarray.load(series).warnings
+    tag = 0x00180015
+    for path in series.glob(where):
+        replace_element(path, tag, nested(tag, 1, True))
+    told = [text for text in dicomarray.load(series).warnings if "BodyPartExamined is a sequence" in text]
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize("raw", [element(SERIES_UID, b"US", b"\1\0"), element(SERIES_UID, b"FD", b"\0" * 6)])
 def test_a_series_uid_of_a_numeric_vr_is_one_thing(series: Path, raw: bytes) -> None:
     """Scan and index call the series the same."""

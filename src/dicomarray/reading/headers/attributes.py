@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from dicomarray.reading.elements.values import Value, decode
+from dicomarray.reading.elements.values import ITEMS, MISPLACED, Value, decode
 
 # Stands for an attribute that other instances of the series have; a singleton also after pickling.
 ABSENT = ...
@@ -100,6 +100,19 @@ def shared_by(attributes: Mapping[str, Value], names: Set[str]) -> Common | None
     if isinstance(attributes, Attributes) and names.isdisjoint(attributes.common.slots):
         return attributes.common
     return None
+
+
+def misplaced(several: Iterable[Mapping[str, Value]]) -> list[str]:
+    """The names of attributes that are a sequence somewhere, where the standard has words or numbers."""
+    found: set[str] = set()
+    alike = {id(one.common) if isinstance(one, Attributes) else id(one): one for one in several}
+    for one in alike.values():  # what shares its attributes with others is looked at once
+        if isinstance(one, Attributes):
+            slots, kinds = one.common.slots, one.common.representations
+            found.update(name for name, slot in slots.items() if kinds[slot] == MISPLACED)
+            one = one.common.values  # noqa: PLW2901 - what else there is
+        found.update(name for name, value in one.items() if value == ITEMS)
+    return sorted(found)
 
 
 def may_differ(several: Iterable[Mapping[str, Value]], names: Iterable[str]) -> list[str]:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dicomarray.reading.frames.frame import Frame
+from dicomarray.reading.headers.attributes import misplaced
 from dicomarray.reading.stacks.telling import vendor_of
 
 # GE's name of the pulse sequence, and its user data 12: for epi_pepolar, which volumes are reversed.
 _GE_SEQUENCE, _GE_USER_DATA_12 = "(0019,GEMS_ACQU_01,9C)", "(0019,GEMS_ACQU_01,B3)"
 _REVERSED = {1: "all volumes", 2: "the first of each two volumes", 3: "the second of each two volumes"}
+
+
+def misplaced_sequences(frames: Iterable[Frame]) -> tuple[str, ...]:
+    """The warning for a volume of images in which sequences stand where words or numbers belong."""
+    names = misplaced(frame.attributes for frame in frames)
+    if not names:
+        return ()
+    are = "is a sequence" if len(names) == 1 else "are sequences"
+    return (f"{', '.join(names)} {are} in some images, where the standard has words or numbers: not used",)
 
 
 def known_faults(first: Frame) -> tuple[str, ...]:

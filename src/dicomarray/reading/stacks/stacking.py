@@ -36,7 +36,7 @@ from dicomarray.reading.stacks.kinds import (
     unusable_values,
 )
 from dicomarray.reading.stacks.knowing import Knowing, copy_names, further_names, with_private
-from dicomarray.reading.stacks.known_faults import known_faults
+from dicomarray.reading.stacks.known_faults import known_faults, misplaced_sequences
 from dicomarray.reading.stacks.mixtures import mixture_notes
 from dicomarray.reading.stacks.motion import moved_note, split_by_motion, split_by_place
 from dicomarray.reading.stacks.repetitions import Repetitions, arrange
@@ -279,14 +279,19 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
     geometry, notes = _geometry(first, planes)
     if options.missing == "error":
         _refuse_gaps(first, geometry.distances)
+    frames = tuple(frame for members in repetitions.grid for frame in members)
     return Stack(
-        tuple(frame for members in repetitions.grid for frame in members),
+        frames,
         geometry,
         kind,
         len(repetitions.grid),
         repetitions.axis,
         repetitions.coordinates,
-        warnings + notes + known_faults(first[0]) + mixture_notes(repetitions.grid),
+        warnings
+        + notes
+        + known_faults(first[0])
+        + misplaced_sequences(frames)
+        + mixture_notes(repetitions.grid),
     )
 
 
