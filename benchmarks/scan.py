@@ -28,8 +28,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 import dicomarray
-from dicomarray.reading.elements.names import tag_of
-from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, HeaderReader
+from dicomarray.dicom.attribute_names import tag_of
+from dicomarray.dicom.headers.header import HeaderReader
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 
 Work = Callable[[], object]
 TAGS = sorted(tag_of(keyword) for keyword in DEFAULT_KEYWORDS)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dicomarray.errors import ConfigError
-from dicomarray.reading.selection import parse
+from dicomarray.query.selection import parse
 
 
 def accepts(config: Mapping[str, Any], *instances: Mapping[str, Any]) -> bool:

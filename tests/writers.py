@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dicomarray.values import Array
-from dicomarray.writing import dicom
-from dicomarray.writing.dicom import WriteReport
-from dicomarray.writing.options import WriteOptions
-from dicomarray.writing.request import Source, WriteRequest
+from dicomarray.core.pixel_values import Array
+from dicomarray.objects.common.files import WriteReport
+from dicomarray.objects.common.options import WriteOptions
+from dicomarray.objects.derived_image import classic
+from dicomarray.objects.derived_image.request import Source, WriteRequest
 
 
 def write_series(
@@ -18,4 +18,4 @@ def write_series(
 ) -> WriteReport:
     """One file for each slice of the array, derived from the file at the same index."""
     request = WriteRequest(array, tuple(Source(Path(file)) for file in files), units=units)
-    return dicom.write_series(request, output, WriteOptions(**options))
+    return classic.write_series(request, output, WriteOptions(**options))

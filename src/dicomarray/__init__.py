@@ -25,17 +25,17 @@ from dicomarray.errors import (
 from dicomarray.version import __version__
 
 if TYPE_CHECKING:
-    from dicomarray.conversion.choosing import dicom_filter
-    from dicomarray.conversion.to_array import NumpyReport, load, to_numpy
-    from dicomarray.conversion.to_series import to_dicom
+    from dicomarray.assembly.options import ReadOptions
+    from dicomarray.assembly.series import Series
+    from dicomarray.catalog.catalog import Catalog, scan
+    from dicomarray.catalog.index import IndexReport, index, open_index
+    from dicomarray.catalog.series_selection import dicom_filter
+    from dicomarray.objects.common.files import WriteReport
+    from dicomarray.objects.common.options import WriteOptions
     from dicomarray.pipeline import RunEntry, RunReport, SeriesOutput, run
-    from dicomarray.reading.catalogs.catalog import Catalog, scan
-    from dicomarray.reading.indexing import IndexReport, index, open_index
-    from dicomarray.reading.options import ReadOptions
-    from dicomarray.reading.series import Series
     from dicomarray.volume import Volume
-    from dicomarray.writing.dicom import WriteReport
-    from dicomarray.writing.options import WriteOptions
+    from dicomarray.workflows.to_dicom import to_dicom
+    from dicomarray.workflows.to_numpy import NumpyReport, load, to_numpy
 
 __all__ = [
     "ArrayUseError",
@@ -80,25 +80,25 @@ __all__ = [
 # Where each public name lives.  They are imported when first used, so that `import dicomarray` and the
 # command line's --help cost neither NumPy nor pydicom.
 _HOMES = {
-    "Catalog": "dicomarray.reading.catalogs.catalog",
-    "IndexReport": "dicomarray.reading.indexing",
-    "NumpyReport": "dicomarray.conversion.to_array",
-    "ReadOptions": "dicomarray.reading.options",
+    "Catalog": "dicomarray.catalog.catalog",
+    "IndexReport": "dicomarray.catalog.index",
+    "NumpyReport": "dicomarray.workflows.to_numpy",
+    "ReadOptions": "dicomarray.assembly.options",
     "RunEntry": "dicomarray.pipeline",
     "RunReport": "dicomarray.pipeline",
-    "Series": "dicomarray.reading.series",
+    "Series": "dicomarray.assembly.series",
     "SeriesOutput": "dicomarray.pipeline",
     "Volume": "dicomarray.volume",
-    "WriteOptions": "dicomarray.writing.options",
-    "WriteReport": "dicomarray.writing.dicom",
-    "dicom_filter": "dicomarray.conversion.choosing",
-    "index": "dicomarray.reading.indexing",
-    "load": "dicomarray.conversion.to_array",
-    "open_index": "dicomarray.reading.indexing",
+    "WriteOptions": "dicomarray.objects.common.options",
+    "WriteReport": "dicomarray.objects.derived_image.classic",
+    "dicom_filter": "dicomarray.catalog.series_selection",
+    "index": "dicomarray.catalog.index",
+    "load": "dicomarray.workflows.to_numpy",
+    "open_index": "dicomarray.catalog.index",
     "run": "dicomarray.pipeline",
-    "scan": "dicomarray.reading.catalogs.catalog",
-    "to_dicom": "dicomarray.conversion.to_series",
-    "to_numpy": "dicomarray.conversion.to_array",
+    "scan": "dicomarray.catalog.catalog",
+    "to_dicom": "dicomarray.workflows.to_dicom",
+    "to_numpy": "dicomarray.workflows.to_numpy",
 }
 
 

@@ -13,12 +13,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from dicomarray import sidecar
-from dicomarray.atomic import new_files
+from dicomarray.core.geometry import StackGeometry, Vector
+from dicomarray.core.pixel_values import Array, Normalization, Rescale, Statistics, finite_statistics
 from dicomarray.errors import ArrayUseError, InputError, OutputError, UsageError
-from dicomarray.geometry import StackGeometry, Vector
-from dicomarray.npy import load_array, save
-from dicomarray.values import Array, Normalization, Rescale, Statistics, finite_statistics
+from dicomarray.formats import sidecar
+from dicomarray.formats.npy import load_array, save
+from dicomarray.storage.atomic import new_files
 
 NORMALIZED = "normalized"
 # Names of other files; a sidecar under one of them would be taken for it.

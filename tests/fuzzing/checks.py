@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dicomarray
-from dicomarray.reading.headers.header import DEFAULT_KEYWORDS
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 
 # Above what the process has when it starts, with everything imported.
 MOST_MEMORY_BYTES = 700 << 20

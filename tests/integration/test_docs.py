@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
+from dicomarray.assembly.options import CHOICES, READ_NAMES
 from dicomarray.cli.main import parser
 from dicomarray.demo.phantom import write_study
-from dicomarray.reading.options import CHOICES, READ_NAMES
-from dicomarray.reading.selection import parse
-from dicomarray.reading.selection.facts import FACTS
-from dicomarray.reading.selection.words import MODIFIERS, NODE_WORDS, OPERATORS, TOP_WORDS
+from dicomarray.objects.common.files import WriteReport
+from dicomarray.query.facts import FACTS
+from dicomarray.query.grammar import MODIFIERS, NODE_WORDS, OPERATORS, TOP_WORDS
+from dicomarray.query.selection import parse
 from dicomarray.version import __version__
-from dicomarray.writing.dicom import WriteReport
 from synthetic import stored_values, two_time_points, write_series
 
 ROOT = Path(__file__).parents[2]

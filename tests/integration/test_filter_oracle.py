@@ -21,10 +21,10 @@ from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 
 from dicomarray import Catalog, dicom_filter, scan
-from dicomarray.reading.filtering.judging import judge_all
-from dicomarray.reading.finding.archives import unpacked_members
-from dicomarray.reading.selection import parse
-from dicomarray.reading.series import Series
+from dicomarray.assembly.series import Series
+from dicomarray.query.evaluation import judge_all
+from dicomarray.query.selection import parse
+from dicomarray.sources.archives import unpacked_members
 
 Test = Callable[[Dataset], bool]
 SeriesTest = Callable[[list[Dataset]], bool]

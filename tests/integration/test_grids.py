@@ -20,7 +20,7 @@ import oracles
 import synthetic
 from dicomarray.cli.main import main
 from dicomarray.errors import GeometryError, TemplateError, UsageError
-from dicomarray.writing.dicom import WriteReport
+from dicomarray.objects.common.files import WriteReport
 
 Affine = NDArray[np.float64]
 # What is promised of places, in mm; dcm2niix has float32 in its headers.

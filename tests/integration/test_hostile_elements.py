@@ -11,7 +11,7 @@ import pytest
 
 import dicomarray
 import synthetic
-from dicomarray.nesting import DEEPEST, TOO_DEEP
+from dicomarray.core.nesting import DEEPEST, TOO_DEEP
 from hostile_elements import element, nested, outcome, outcome_in_child, replace_element
 
 CONTENT, REFERENCED, TRANSFER_SYNTAX = 0x0040A730, 0x00081140, 0x00020010

@@ -13,9 +13,9 @@ from pydicom import Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 import dicomarray
+from dicomarray.assembly.volumes.assemble import SERIES_KEYWORDS, SLICE_KEYWORDS
 from dicomarray.cli.main import main
-from dicomarray.reading.elements.identities import SHOWN, hidden_attributes, may_identify
-from dicomarray.reading.volumes.assemble import SERIES_KEYWORDS, SLICE_KEYWORDS
+from dicomarray.dicom.identities import SHOWN, hidden_attributes, may_identify
 from synthetic import stored_values, write_series
 
 # One for each VR; no other text or number of these tests looks like one.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from dicomarray.catalog.index import index, open_index
 from dicomarray.cli.main import main
-from dicomarray.reading.indexing import index, open_index
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "index-file.md"
 QUERIES = re.findall(r"^```sql\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import dicomarray
-from dicomarray.atomic import new_files, new_folder
+from dicomarray.storage.atomic import new_files, new_folder
 
 SCRIPT = """
     import os, signal, sys, time
     from dicomarray.cli.main import main
-    from dicomarray.conversion import to_series
+    from dicomarray.workflows import to_series
 
     def stop(*_, **__):
         print("files are written", flush=True)

@@ -17,8 +17,8 @@ import dciodvfy
 import dicomarray
 import enhanced_files
 import synthetic
+from dicomarray.core.geometry import Plane
 from dicomarray.errors import TemplateError
-from dicomarray.geometry import Plane
 
 SHAPE = (4, 5, 8, 10)
 KINDS: dict[str, Sequence[Mapping[str, Any]]] = {
@@ -125,7 +125,7 @@ def test_a_4d_array_needs_a_4d_template(ct: Path, tmp_path: Path) -> None:
 
 def test_planes_are_compared_at_every_corner() -> None:
     """The helper of placing: an image that starts at its place and ends elsewhere has moved."""
-    from dicomarray.conversion.placing import _same_plane
+    from dicomarray.workflows.grid_mapping import _same_plane
 
     one = Plane((0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1))
     assert _same_plane(one, one, (1, 100, 100))

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 import dciodvfy
 import dicomarray
 from comparison.truth import niftis_of
+from dicomarray.assembly.frames.frame import frames_of
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.assembly.series import KEEP, Series
+from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.errors import DataError
-from dicomarray.reading.frames.frame import frames_of
-from dicomarray.reading.options import ReadOptions
-from dicomarray.reading.series import KEEP, Series
-from dicomarray.reading.stacks.stacking import Stack
-from dicomarray.reading.volumes.assemble import assemble
-from dicomarray.writing.classes import RescalePlace, image_class, is_classic
+from dicomarray.objects.derived_image.image_classes import RescalePlace, image_class, is_classic
 from real_series import FOLDERS
 
 # Templates that are refused, by their first file, and what the error says.

@@ -12,8 +12,8 @@ import pytest
 
 HEAVY = (
     "pydicom", "imagecodecs", "PIL", "yaml", "regex", "sqlite3", "subprocess", "logging", "tarfile",
-    "zipfile", "numpy.ma", "dicomarray.reading.selection", "dicomarray.writing", "dicomarray.pipeline",
-    "dicomarray.reading.indexing", "dicomarray.reading.pixels.codecs", "dicomarray.reading.frames.mosaics",
+    "zipfile", "numpy.ma", "dicomarray.query.selection", "dicomarray.objects", "dicomarray.pipeline",
+    "dicomarray.catalog.index", "dicomarray.dicom.pixels.codecs", "dicomarray.assembly.frames.mosaics",
 )  # fmt: skip
 
 
@@ -53,5 +53,5 @@ def test_a_config_needs_the_filter(series: Path, tmp_path: Path) -> None:
     """Which shows that what is not there is looked for by its right name."""
     (tmp_path / "config.json").write_text('{"Modality": "CT"}')
     arguments = ["-i", str(series), "-n", str(tmp_path / "a.npy"), "-c", str(tmp_path / "config.json")]
-    assert {"pydicom", "dicomarray.reading.selection"} <= imported(["to-numpy", *arguments])
+    assert {"pydicom", "dicomarray.query.selection"} <= imported(["to-numpy", *arguments])
     assert (tmp_path / "a.npy").stat().st_size > 128

@@ -11,8 +11,8 @@ import dicomarray
 import synthetic
 from dicomarray.cli import commands
 from dicomarray.cli.main import parser
+from dicomarray.dicom.pixels.encoder import SYNTAXES
 from dicomarray.errors import UsageError, ValuesError
-from dicomarray.writing.compress import SYNTAXES
 
 
 def test_clipped_on_request_and_counted(ct: Path, tmp_path: Path) -> None:

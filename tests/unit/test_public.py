@@ -10,8 +10,8 @@ import pytest
 
 import dicomarray
 from dicomarray import errors
-from dicomarray.reading.options import ReadKeywords
-from dicomarray.writing.options import WriteKeywords
+from dicomarray.assembly.options import ReadKeywords
+from dicomarray.objects.common.options import WriteKeywords
 
 NAMES = {
     "scan", "dicom_filter", "load", "to_numpy", "to_dicom", "run", "Catalog", "Series", "Volume",

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import dicomarray
-from dicomarray import Volume, sidecar
+from dicomarray import Volume
+from dicomarray.core.geometry import Plane, StackGeometry
+from dicomarray.core.pixel_values import Normalization, Rescale
 from dicomarray.errors import OutputError, UsageError
-from dicomarray.geometry import Plane, StackGeometry
-from dicomarray.values import Normalization, Rescale
+from dicomarray.formats import sidecar
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from hypothesis.extra import numpy as arrays
 
 import synthetic
 from dicomarray import ArrayUseError, DicomArrayError, InputError, Volume, load
-from dicomarray.geometry import StackGeometry
-from dicomarray.values import Normalization, Rescale
+from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.pixel_values import Normalization, Rescale
 
 
 def same(one: Volume, other: Volume) -> bool:

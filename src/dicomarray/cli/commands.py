@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import dicomarray
-from dicomarray.atomic import refuse_existing, refuse_inputs, refuse_inside
+from dicomarray.assembly.options import READ_NAMES, read_options
 from dicomarray.cli.exit_codes import DONE, SOME_FAILED
 from dicomarray.cli.progress import Counter, ImageCounter, SeriesProgress
 from dicomarray.cli.streams import show, show_names, tell
 from dicomarray.errors import InputError, OutputError, UsageError
-from dicomarray.reading.finding.files import by_reason
-from dicomarray.reading.options import READ_NAMES, read_options
+from dicomarray.sources.skipped import by_reason
+from dicomarray.storage.atomic import refuse_existing, refuse_inputs, refuse_inside
 
 if TYPE_CHECKING:
+    from dicomarray.assembly.options import ReadKeywords
     from dicomarray.pipeline import RunEntry
-    from dicomarray.reading.finding.files import Skipped
-    from dicomarray.reading.options import ReadKeywords
+    from dicomarray.sources.skipped import Skipped
     from dicomarray.volume import Volume
 
 
@@ -63,7 +63,7 @@ def to_numpy(options: argparse.Namespace) -> int:
 def to_dicom(options: argparse.Namespace) -> int:
     """An array to a new DICOM series."""
     from dicomarray.cli import rendering
-    from dicomarray.writing.options import WRITE_NAMES
+    from dicomarray.objects.common.options import WRITE_NAMES
 
     beside = Path(options.input_npy).with_suffix(".json")
     if options.input_json is None and beside.is_file():
@@ -91,9 +91,9 @@ def to_dicom(options: argparse.Namespace) -> int:
 
 def filter(options: argparse.Namespace) -> int:
     """The series that match."""
+    from dicomarray.catalog.series_selection import filter_catalog, not_images
     from dicomarray.cli import rendering
     from dicomarray.cli.why import explanation_lines
-    from dicomarray.conversion.choosing import filter_catalog, not_images
 
     if options.null and options.format != "files":
         raise UsageError("--null ends file names, so it needs --format files")
@@ -129,13 +129,13 @@ def index(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """A function over every matching series."""
+    from dicomarray.catalog.series_selection import shown
     from dicomarray.cli import rendering
     from dicomarray.cli.parameters import with_parameters
-    from dicomarray.conversion.choosing import shown
+    from dicomarray.objects.common.options import WRITE_NAMES
     from dicomarray.pipeline.options import RUN_NAMES
     from dicomarray.pipeline.running import refuse_as_output
-    from dicomarray.storage import place_of
-    from dicomarray.writing.options import WRITE_NAMES
+    from dicomarray.storage.places import place_of
 
     refuse_as_output(place_of(options.output_dicom), [options.parameters, options.config])
     series = SeriesProgress()
@@ -169,8 +169,8 @@ def run(options: argparse.Namespace) -> int:
 def view(options: argparse.Namespace) -> int:
     """A picture of three planes, or a page to leaf through the slices."""
     from dicomarray.cli import rendering
-    from dicomarray.outputs.pictures import draw, save_png
-    from dicomarray.outputs.viewer import save_html
+    from dicomarray.render.pictures import draw, save_png
+    from dicomarray.render.volume_page import save_html
 
     output = Path(options.output)
     if output.suffix.lower() not in (".png", ".html"):
@@ -198,7 +198,7 @@ def _volume_of_series(
     options: argparse.Namespace, output: Path
 ) -> tuple[Volume, tuple[Skipped, ...], tuple[str, ...]]:
     """The volume that a command is given as a folder; what was skipped there, and what is no image."""
-    from dicomarray.conversion.choosing import not_images, scan_and_choose, searched
+    from dicomarray.catalog.series_selection import not_images, scan_and_choose, searched
 
     reading = _given(options, READ_NAMES)
     read_options(cast("ReadKeywords", reading))
@@ -232,7 +232,7 @@ def _config(options: argparse.Namespace, with_series: bool = False) -> Any:
     if not conditions:
         return options.config
     from dicomarray.cli.where import with_conditions
-    from dicomarray.reading.filtering.config import load_config
+    from dicomarray.query.config import load_config
 
     config = {} if options.config is None else load_config(Path(options.config))
     return with_conditions(config, conditions)

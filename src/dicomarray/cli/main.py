@@ -345,7 +345,7 @@ def _choice(c: argparse.ArgumentParser) -> None:
 
 
 def _writing(c: argparse.ArgumentParser) -> None:
-    """The options of writing, by their names in Python (`dicomarray.writing.options`)."""
+    """The options of writing, by their names in Python (`dicomarray.objects.common.options`)."""
     c.add_argument(
         "--values",
         metavar="auto|stored|full-range",
@@ -387,7 +387,7 @@ def _writing(c: argparse.ArgumentParser) -> None:
 
 
 def _reading(c: argparse.ArgumentParser, units: bool = False) -> None:
-    """The options of reading, by their names in Python (`dicomarray.reading.options`)."""
+    """The options of reading, by their names in Python (`dicomarray.assembly.options`)."""
     if units:
         c.add_argument(
             "--units",

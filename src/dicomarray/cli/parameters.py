@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomarray.errors import UsageError
-from dicomarray.reading.filtering.config import load_config
+from dicomarray.query.config import load_config
 
 
 def with_parameters(file: str | None, given: Iterable[str]) -> dict[str, Any]:

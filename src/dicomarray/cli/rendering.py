@@ -10,17 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicomarray.core.plain_text import in_json, one_line
 from dicomarray.errors import InputError
-from dicomarray.plain_text import in_json, one_line
-from dicomarray.reading.remote import shown_path
+from dicomarray.sources.fsspec import shown_path
 
 if TYPE_CHECKING:  # a command loads what it does, not what others report
+    from dicomarray.assembly.series import Series
+    from dicomarray.catalog.index import IndexReport
+    from dicomarray.objects.common.files import WriteReport
     from dicomarray.pipeline import RunEntry, RunReport
-    from dicomarray.reading.finding.files import SkippedGroup
-    from dicomarray.reading.indexing import IndexReport
-    from dicomarray.reading.series import Series
-    from dicomarray.storage import Place
-    from dicomarray.writing.dicom import WriteReport
+    from dicomarray.sources.skipped import SkippedGroup
+    from dicomarray.storage.places import Place
 
 COLUMNS = ("Modality", "SeriesNumber", "SeriesDescription", "Manufacturer")
 # So many failures are listed at the end of a run; the ledger and the page have all of them.
@@ -40,7 +40,7 @@ def record(series: Series, members: Mapping[Path, Path]) -> dict[str, Any]:
 
 def series_list(found: Sequence[Series], style: str) -> str:
     """The series as a table, JSON or CSV; files inside an archive by the archive's path and their name."""
-    from dicomarray.reading.finding.archives import unpacked_members
+    from dicomarray.sources.archives import unpacked_members
 
     members = unpacked_members()
     rows = [record(series, members) for series in found]
@@ -70,7 +70,7 @@ def file_list(found: Sequence[Series], end: bytes) -> bytes:
     InputError
         Where one is inside an archive: whoever reads the list could not open it.
     """
-    from dicomarray.reading.finding.archives import unpacked_members
+    from dicomarray.sources.archives import unpacked_members
 
     members = unpacked_members()
     files = [path for series in found for path in series.files]

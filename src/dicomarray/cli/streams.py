@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-from dicomarray.plain_text import lines_kept
+from dicomarray.core.plain_text import lines_kept
 
 
 def tell(text: str, stream: TextIO | None = None) -> None:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dicomarray.plain_text import one_line
+from dicomarray.core.plain_text import one_line
 
 if TYPE_CHECKING:
-    from dicomarray.reading.series import Series
+    from dicomarray.assembly.series import Series
 
 # Columns of the table, and how narrow each may become where the terminal is; those that tell least go first.
 COLUMNS = ("Modality", "Number", "Description", "Study", "Size", "Plane", "Manufacturer", "UID", "Folder")

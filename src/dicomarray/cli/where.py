@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dicomarray.errors import ConfigError
-from dicomarray.reading.selection.words import TOP_WORDS
+from dicomarray.query.grammar import TOP_WORDS
 
 # the longer signs first: "<=" is no "<" with a value that begins with "="
 _CONDITION = re.compile(

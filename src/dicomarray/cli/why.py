@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dicomarray.plain_text import one_line
-from dicomarray.reading.filtering.explaining import Condition, Explanation, Missed, Reason, Values
-from dicomarray.reading.selection import Seen
+from dicomarray.core.plain_text import one_line
+from dicomarray.query.explanation import Condition, Explanation, Missed, Reason, Values
+from dicomarray.query.selection import Seen
 
 # Nobody reads through more series; the nearest misses come first.
 MOST_MISSED = 50

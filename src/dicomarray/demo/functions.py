@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomarray.core.pixel_values import Array
 from dicomarray.errors import UsageError
-from dicomarray.values import Array
 from dicomarray.volume import Volume
 
 # Standard deviation of the Gaussian in mm: enough to calm the noise of a CT, little enough to keep vessels.

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from dicomarray import atomic
 from dicomarray.demo.anatomy import Coordinates, Grid, Image, thorax
+from dicomarray.storage import atomic
 from dicomarray.version import __version__
 
 SEED = 20240315

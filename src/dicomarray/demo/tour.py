@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from dicomarray.atomic import new_folder
-from dicomarray.conversion.choosing import dicom_filter, series_line
-from dicomarray.conversion.to_array import load, to_numpy
-from dicomarray.conversion.to_series import to_dicom
+from dicomarray.catalog.catalog import scan
+from dicomarray.catalog.series_selection import dicom_filter, series_line
+from dicomarray.core.pixel_values import Array
 from dicomarray.demo.functions import smooth
 from dicomarray.demo.phantom import write_study
 from dicomarray.errors import VerificationError
-from dicomarray.outputs.pictures import draw_comparison, save_png
 from dicomarray.pipeline import run
-from dicomarray.reading.catalogs.catalog import scan
-from dicomarray.values import Array
+from dicomarray.render.pictures import draw_comparison, save_png
+from dicomarray.storage.atomic import new_folder
 from dicomarray.volume import Volume
+from dicomarray.workflows.to_dicom import to_dicom
+from dicomarray.workflows.to_numpy import load, to_numpy
 
 # The soft-tissue series of the phantom, and neither the localizer nor the thick slices.
 CONFIG = {"Modality": "CT", "SliceThickness": {"lt": 4}, "not": {"ImageType": "LOCALIZER"}}

@@ -19,11 +19,11 @@ from functools import partial
 from typing import IO, Any
 
 from dicomarray.errors import DicomArrayError
-from dicomarray.pipeline.finding import FOUND_ALL, jobs_here
-from dicomarray.pipeline.processes import END_OF_STREAM
+from dicomarray.pipeline.discovery import FOUND_ALL, jobs_here
 from dicomarray.pipeline.running import forbid_runs
 from dicomarray.pipeline.work import prepare, process
 from dicomarray.pipeline.worker import READY
+from dicomarray.runtime.processes import END_OF_STREAM
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # How often it is told how far a scan is: nobody sees more, and each time costs both sides.  Seconds.

@@ -21,7 +21,7 @@ from dicomarray.pipeline.entries import RunEntry
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.pipeline.work import remove_leftovers
 from dicomarray.pipeline.worker import Worker
-from dicomarray.storage import list_files
+from dicomarray.storage.places import list_files
 from dicomarray.version import __version__
 
 # How long to wait for the scheduler, and for its first worker, in seconds.

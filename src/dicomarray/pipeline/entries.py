@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dicomarray.pipeline.packed import Packed
-from dicomarray.reading.finding.files import SkippedGroup
-from dicomarray.storage import Place
+from dicomarray.pipeline.compressed_sequence import Packed
+from dicomarray.sources.skipped import SkippedGroup
+from dicomarray.storage.places import Place
 
 Status = Literal["written", "failed"]
 

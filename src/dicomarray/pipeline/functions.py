@@ -15,8 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from dicomarray.errors import UsageError
-from dicomarray.reading.filtering.config import load_config
-from dicomarray.reading.finding.files import PathLike
+from dicomarray.query.config import load_config
+from dicomarray.storage.places import PathLike
 
 Function = Callable[..., Any]
 

@@ -14,18 +14,18 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from dicomarray.conversion.choosing import file_stem
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.assembly.series import Series
+from dicomarray.catalog.catalog import scan
+from dicomarray.catalog.series_selection import file_stem
+from dicomarray.core.plain_text import one_line
+from dicomarray.dicom.headers.header import Header, Stamp
 from dicomarray.errors import InputError
+from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.options import Per
-from dicomarray.plain_text import one_line
-from dicomarray.reading.catalogs.catalog import scan
-from dicomarray.reading.headers.header import Header, Stamp
-from dicomarray.reading.options import ReadOptions
-from dicomarray.reading.remote import stamp_in_store
-from dicomarray.reading.series import Series
-from dicomarray.storage import Place, Url
-from dicomarray.writing.options import WriteOptions
+from dicomarray.sources.fsspec import stamp_in_store
+from dicomarray.storage.places import Place, Url
 
 # Instead of the number of a root: the file was unpacked from an archive, and its path is its own.
 UNPACKED = -1

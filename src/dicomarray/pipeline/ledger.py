@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from dicomarray.errors import InputError, OutputError
+from dicomarray.pipeline.compressed_sequence import Packed
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
 from dicomarray.pipeline.functions import Function, name_of, version_of
 from dicomarray.pipeline.jobs import Job, Task
-from dicomarray.pipeline.packed import Packed
-from dicomarray.reading.finding.files import PathLike
-from dicomarray.storage import Place, Url, place_of
+from dicomarray.storage.places import PathLike, Place, Url, place_of
 from dicomarray.version import __version__
 
 FILE_NAME = "ledger.jsonl"

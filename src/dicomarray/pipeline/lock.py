@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dicomarray.atomic import making
 from dicomarray.errors import OutputError
+from dicomarray.storage.atomic import making
 
 FILE_NAME = ".dicomarray-run.lock"
 # What a file system says that has no locks, as some of clusters have none.

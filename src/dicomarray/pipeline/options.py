@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from dicomarray.assembly.options import READ_NAMES, ReadKeywords, ReadOptions, read_options
+from dicomarray.core.options import check_choices, check_names, made_of, names_of
 from dicomarray.errors import UsageError
-from dicomarray.keywords import check_choices, check_names, made_of, names_of
-from dicomarray.reading.finding.files import PathLike
-from dicomarray.reading.options import READ_NAMES, ReadKeywords, ReadOptions, read_options
-from dicomarray.writing.options import WRITE_NAMES, WriteKeywords, WriteOptions, write_options
+from dicomarray.objects.common.options import WRITE_NAMES, WriteKeywords, WriteOptions, write_options
+from dicomarray.storage.places import PathLike
 
 Per = Literal["series", "study"]
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicomarray.errors import ValuesError
-from dicomarray.outputs.page import Row, Summary, write_page
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
+from dicomarray.render.run_page import Row, Summary, write_page
 from dicomarray.volume import Volume
 
 if TYPE_CHECKING:
-    from dicomarray.outputs.pictures import PlaneOfVolume
+    from dicomarray.render.pictures import PlaneOfVolume
 
 FILE_NAME = "report.html"
 # Hidden, a line each: the page has them, and nobody else needs them.
@@ -36,7 +36,7 @@ TIMES = " x "
 
 def plane_to_show(volume: Volume) -> PlaneOfVolume | None:
     """What a thumbnail shows of a volume, as it is now; None where nothing can be drawn."""
-    from dicomarray.outputs.pictures import PlaneOfVolume
+    from dicomarray.render.pictures import PlaneOfVolume
 
     with contextlib.suppress(ValuesError):  # samples that are no colours: the series is written all the same
         return PlaneOfVolume.of(volume)
@@ -49,7 +49,7 @@ def thumbnail(before: PlaneOfVolume | None, after: Volume) -> str:
         return ""
     from PIL import Image
 
-    from dicomarray.outputs.pictures import draw_thumbnails
+    from dicomarray.render.pictures import draw_thumbnails
 
     try:
         pictures = draw_thumbnails(before, after)

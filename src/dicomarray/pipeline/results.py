@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dicomarray.core.pixel_values import Array
 from dicomarray.errors import FunctionError
-from dicomarray.values import Array
 from dicomarray.volume import Volume
 
 # A name becomes part of a folder's name and of a Series Description, which has 64 characters.

@@ -12,21 +12,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Unpack
 
-from dicomarray.atomic import making, refuse_inputs, refuse_inside
-from dicomarray.conversion.choosing import Inputs, searched
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.catalog.catalog import Progress
+from dicomarray.catalog.series_selection import Inputs, searched
 from dicomarray.errors import OutputError, UsageError
+from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
 from dicomarray.pipeline.cluster import on_cluster
+from dicomarray.pipeline.compressed_sequence import Packed
+from dicomarray.pipeline.discovery import Search, find_jobs
 from dicomarray.pipeline.entries import RunEntry, RunReport
 from dicomarray.pipeline.executors import in_turn, side_by_side
-from dicomarray.pipeline.finding import Search, find_jobs
 from dicomarray.pipeline.functions import Function, check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.pipeline.options import RunKeywords, RunOptions, run_options
-from dicomarray.pipeline.packed import Packed
 from dicomarray.pipeline.page import FILE_NAME as PAGE_NAME
 from dicomarray.pipeline.page import put_aside, write_report
-from dicomarray.pipeline.remote import (
+from dicomarray.pipeline.run_folder import (
     check_urls,
     counter_of_files,
     held,
@@ -39,12 +41,10 @@ from dicomarray.pipeline.remote import (
 )
 from dicomarray.pipeline.work import remove_leftovers
 from dicomarray.pipeline.worker import check_memory_limit
-from dicomarray.reading.catalogs.catalog import Progress
-from dicomarray.reading.filtering.config import Config, selection_of
-from dicomarray.reading.finding.files import PathLike, SkippedGroup
-from dicomarray.reading.options import ReadOptions
-from dicomarray.storage import Place, Url, local_path, place_of
-from dicomarray.writing.options import WriteOptions
+from dicomarray.query.config import Config, selection_of
+from dicomarray.sources.skipped import SkippedGroup
+from dicomarray.storage.atomic import making, refuse_inputs, refuse_inside
+from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of
 
 Finished = Callable[[RunEntry, int], None]
 _forbidden = False

@@ -11,28 +11,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicomarray import sidecar
-from dicomarray.atomic import new_folder
-from dicomarray.conversion.choosing import file_stem
-from dicomarray.conversion.to_series import write_like
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.series import Series
+from dicomarray.assembly.volumes.assemble import assemble
+from dicomarray.catalog.series_selection import file_stem
+from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import DicomArrayError, FunctionError
+from dicomarray.formats import sidecar
+from dicomarray.objects.common.files import WriteReport
+from dicomarray.objects.common.options import WriteOptions
+from dicomarray.objects.derived_image.plan import SERIES_NUMBER_STEP
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.functions import Function, make_ready, resolve
 from dicomarray.pipeline.jobs import Job, Task, read_again
 from dicomarray.pipeline.page import plane_to_show, thumbnail
-from dicomarray.pipeline.remote import inputs_at_hand, refuse_taken, send
 from dicomarray.pipeline.results import call, named_results
-from dicomarray.reading.finding.files import FIRST_BYTES, looks_like_dicom
-from dicomarray.reading.series import Series
-from dicomarray.reading.stacks.stacking import Stack
-from dicomarray.reading.volumes.assemble import assemble
+from dicomarray.pipeline.run_folder import inputs_at_hand, refuse_taken, send
+from dicomarray.storage.atomic import new_folder
 from dicomarray.volume import Volume
-from dicomarray.writing.dicom import WriteReport
-from dicomarray.writing.options import WriteOptions
-from dicomarray.writing.plan import SERIES_NUMBER_STEP
+from dicomarray.workflows.to_dicom import write_like
 
 if TYPE_CHECKING:
-    from dicomarray.outputs.pictures import PlaneOfVolume
+    from dicomarray.render.pictures import PlaneOfVolume
 
 _LONGEST_DESCRIPTION = 64  # characters, VR LO
 

@@ -15,7 +15,8 @@ from typing import Any
 from dicomarray.errors import UsageError
 from dicomarray.pipeline.entries import RunEntry
 from dicomarray.pipeline.jobs import Job, Task
-from dicomarray.pipeline.processes import (
+from dicomarray.pipeline.work import remove_leftovers
+from dicomarray.runtime.processes import (
     END_OF_STREAM,
     PATIENCE_SECONDS,
     how_it_ended,
@@ -23,7 +24,6 @@ from dicomarray.pipeline.processes import (
     send,
     start_process,
 )
-from dicomarray.pipeline.work import remove_leftovers
 
 # How often a worker's time and memory are looked at, in seconds: memory grows by some 100 MB in that time.
 TICK_SECONDS = 0.1

@@ -8,7 +8,7 @@ import pytest
 
 from dicomarray.cli.where import condition, with_conditions
 from dicomarray.errors import ConfigError
-from dicomarray.reading.selection import parse
+from dicomarray.query.selection import parse
 
 
 @pytest.mark.parametrize(

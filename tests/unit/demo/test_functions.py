@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from dicomarray.core.geometry import StackGeometry
 from dicomarray.demo.functions import SMOOTHING_MM, smooth
 from dicomarray.errors import UsageError
-from dicomarray.geometry import StackGeometry
 from dicomarray.volume import Volume
 
 SPACING = (2.5, 0.8, 1.25)

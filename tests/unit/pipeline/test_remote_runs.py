@@ -15,7 +15,7 @@ import dicomarray
 import synthetic
 from dicomarray.errors import OutputError, StorageError, UsageError
 from dicomarray.pipeline import read_entries
-from dicomarray.pipeline import remote as remote_runs
+from dicomarray.pipeline import run_folder as remote_runs
 from dicomarray.volume import Volume
 
 memory = pytest.importorskip("fsspec.implementations.memory")

@@ -1,0 +1,133 @@
+"""A header -> the reader of its file's frames: the pixel data is found where the header knows it to be.
+
+The file is not walked a second time, if it still is the file that the header was read from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import Any, BinaryIO
+
+from dicomarray.dicom.headers.header import Header, Stamp, read_header
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
+from dicomarray.dicom.pixels.location import PIXEL_TAGS, source_at
+from dicomarray.dicom.pixels.reader import WALKED_VRS, FrameReader, frame_reader, open_frames
+from dicomarray.dicom.transfer_syntaxes import NATIVE_SYNTAXES
+from dicomarray.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFiles:
+    """Opens the files of a series; what equals in all of them is checked once."""
+
+    _descriptions: dict[tuple[Any, ...], PixelDescription] = field(default_factory=dict)
+
+    @contextmanager
+    def open(self, header: Header) -> Iterator[FrameReader]:
+        """The reader of a file's frames, while it is open.
+
+        Raises
+        ------
+        InputError
+            Where the file cannot be read, or is not the one any more that the header was read from.
+        HeaderError, PixelError
+            As in `open_frames`.
+        """
+        if not _is_simple(header):
+            with open_frames(header.path) as reader:
+                _current(reader.source.stream, header)
+                yield reader
+            return
+        with _opened(header) as stream:
+            header = _current(stream, header)
+            place = header.pixels
+            assert place is not None  # it is simple, or there was an error
+            assert header.stamp is not None  # it comes with the place
+            keyword = PIXEL_TAGS[place.tag]
+            source = source_at(stream, place, header.stamp.size, keyword)
+            yield frame_reader(source, self._description(header, keyword))
+
+    def _description(self, header: Header, keyword: str) -> PixelDescription:
+        get = header.attributes.get
+        key = (keyword, header.transfer_syntax, *map(get, KEYWORDS))
+        known = self._descriptions.get(key)
+        if known is not None:
+            return replace(known, path=str(header.path))
+        values = dict(zip(KEYWORDS, key[2:], strict=True))
+        made = PixelDescription.from_values(values, str(header.transfer_syntax), str(header.path), keyword)
+        self._descriptions[key] = made
+        return made
+
+
+def _is_simple(header: Header) -> bool:
+    """Whether the header has all that is needed to find the frames.
+
+    For several compressed ones that is the Extended Offset Table too, which stands in the file only.
+    """
+    place = header.pixels
+    alone = header.attributes.get("NumberOfFrames") in (None, 1)
+    return (
+        place is not None and place.vr in WALKED_VRS and (alone or header.transfer_syntax in NATIVE_SYNTAXES)
+    )
+
+
+@contextmanager
+def reopened(header: Header, reader: FrameReader) -> Iterator[FrameReader]:
+    """The same reader on a stream of its own, for another thread; its file is one of our own reader's."""
+    with _opened(header) as stream:
+        now, source = _current(stream, header), reader.source
+        if now is not header:  # it was touched before the reader was made, or is after
+            rest = os.fstat(stream.fileno()).st_size - source.start
+            if now.pixels is None or (now.pixels.start, rest) != (source.start, source.available):
+                raise _changed(header)
+        yield reader.on(stream)
+
+
+def _opened(header: Header) -> BinaryIO:
+    # native frames go straight into their array; items of compressed ones are looked at piece by piece
+    native = header.transfer_syntax in NATIVE_SYNTAXES
+    try:
+        return header.path.open("rb", buffering=0 if native else -1)
+    except OSError as error:
+        raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
+
+
+def _current(stream: BinaryIO, header: Header) -> Header:
+    """The header of the file that is open now: the one at hand, unless the file was touched since.
+
+    Raises
+    ------
+    InputError
+        Where the file says something else now.
+    """
+    stamp = header.stamp
+    if stamp is None or isinstance(stream, BytesIO):
+        return header
+    if _stamp_of(stream) == stamp:
+        return header
+    try:
+        now = read_header(header.path)
+    except InputError as error:
+        raise InputError(f"{header.path}: {error}") from error
+    same = now.transfer_syntax == header.transfer_syntax and all(
+        now.attributes.get(keyword) == header.attributes.get(keyword) for keyword in DEFAULT_KEYWORDS
+    )
+    if not same or now.pixels is None or now.stamp != _stamp_of(stream):
+        raise _changed(header)
+    return now
+
+
+def _stamp_of(stream: BinaryIO) -> Stamp:
+    return Stamp.of(os.fstat(stream.fileno()))
+
+
+def _changed(header: Header) -> InputError:
+    return InputError(
+        f"{header.path} was changed after its header was read; read the series again "
+        "(an index: dicomarray index)"
+    )

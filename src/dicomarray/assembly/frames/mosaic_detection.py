@@ -1,0 +1,135 @@
+"""Which images are mosaics: pictures that hold all slices of a volume, tiled; see `mosaics`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import suppress
+
+from dicomarray.dicom.headers.attributes import shared_by
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.part10 import read_part10
+from dicomarray.dicom.siemens_csa import mosaic_count, parse_csa
+from dicomarray.errors import DataError, HeaderError
+
+# Words of Image Type.
+SIEMENS_MOSAIC, UIH_GRID = "MOSAIC", "VFRAME"
+# Enhanced MR objects have a frame for each slice, also where the scanner left the word MOSAIC in them.
+ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4."
+# Where a Siemens image without the word is this wide or high, mm, its file is asked: an archive may have
+# rewritten Image Type.  Heads and joints are smaller, so that most series cost nothing; mosaics are larger.
+IMPLAUSIBLE_MM = 300.0
+# Where its tiles would be smaller than this, mm, the number of slices is left over from a mosaic that the
+# image, a large slice, was once cut from.
+LEAST_TILE_MM = 90.0
+
+_SIEMENS = "SIEMENS"
+# Where Siemens tells the number of tiles: (0019,xx0A) of its block, and in the CSA header (0029,xx10).
+_MR_GROUP, _MR_CREATOR, _COUNT = 0x0019, b"SIEMENS MR HEADER", 0x0A
+_CSA_GROUP, _CSA = 0x0029, 0x10
+# The groups at which `slices_told` looks.
+TELLING_GROUPS = frozenset((_MR_GROUP, _CSA_GROUP))
+# Of the 16 bits of a tag's element the upper ones are its block, which a creator reserves (PS3.5 7.8.1).
+_ELEMENT, _FIRST_IN_BLOCK = 0xFFFF, 0x1000
+
+# What `is_mosaic` asks of a header, and of which series it is.
+_ASKED = dict.fromkeys((
+    "SeriesInstanceUID", "Modality", "NumberOfFrames", "SOPClassUID", "ImageType", "Manufacturer",
+    "PixelSpacing", "Rows", "Columns",
+))  # fmt: skip
+# What images tell of others in their series.
+Alike = dict[Hashable, bool]
+
+
+def is_mosaic(header: Header, alike: Alike | None = None) -> bool:
+    """Whether the file's one image is made of several slices: by Image Type, or by what Siemens says.
+
+    Without the word MOSAIC a large Siemens image is looked up in its file.  Where the same ``alike`` is given
+    for images of a series, those that agree in what is asked of their headers have one answer.
+    """
+    if header.attributes.get("Modality") != "MR":
+        return False
+    if alike is None:
+        return _is_mosaic(header)
+    shared = shared_by(header.attributes, _ASKED.keys())
+    if shared is not None and shared in alike:
+        return alike[shared]
+    told = tuple(map(header.text, _ASKED))  # of files that agree in it, but share nothing in memory
+    if told not in alike:
+        alike[told] = _is_mosaic(header)
+    if shared is not None:
+        alike[shared] = alike[told]
+    return alike[told]
+
+
+def _is_mosaic(header: Header) -> bool:
+    if header.attributes.get("NumberOfFrames") not in (None, 1):
+        return False
+    if (header.text("SOPClassUID") or "").startswith(ENHANCED_MR):
+        return False
+    words = (header.text("ImageType") or "").upper().split("\\")
+    if SIEMENS_MOSAIC in words or UIH_GRID in words:
+        return True
+    # also where the manufacturer is not told: de-identification may remove it
+    if _SIEMENS not in (header.text("Manufacturer") or _SIEMENS).upper():
+        return False
+    extent = _extent(header)
+    if extent <= IMPLAUSIBLE_MM:
+        return False
+    count = slices_told(_private_elements(header))
+    return count > 1 and extent / math.ceil(math.sqrt(count)) >= LEAST_TILE_MM
+
+
+def _extent(header: Header) -> float:
+    """The greater of width and height, mm; 0 where it is not told."""
+    try:
+        spacing = header.numbers("PixelSpacing", 2) or (0.0, 0.0)
+        rows, columns = header.number("Rows") or 0.0, header.number("Columns") or 0.0
+    except HeaderError:  # what makes a frame of it says so
+        return 0.0
+    return max(spacing[0] * rows, spacing[1] * columns)
+
+
+def _private_elements(header: Header) -> Mapping[int, bytes | None]:
+    """Those of the groups in which Siemens tells of a mosaic and of diffusion, as bytes by tag.
+
+    None of a file that cannot be read: what reads its pixels will say why.
+    """
+    try:
+        with header.path.open("rb") as stream:
+            if (found := read_part10(stream, lambda tag: tag >> 16 in TELLING_GROUPS)) is not None:
+                return {tag: element.value for tag, element in found.elements.items()}
+            from dicomarray.dicom.private_tags import all_private_bytes
+
+            stream.seek(0)
+            return all_private_bytes(stream, str(header.path))
+    except (OSError, DataError):
+        return {}
+
+
+def csa_headers(header: Header) -> Iterator[Mapping[str, tuple[str, ...]]]:
+    """The CSA headers of an image, without those that cannot be read."""
+    for tag, raw in _private_elements(header).items():
+        if raw and is_csa(tag):
+            with suppress(HeaderError):
+                yield parse_csa(raw)
+
+
+def is_csa(tag: int) -> bool:
+    """Whether an element may be the CSA header of an image."""
+    return tag >> 16 == _CSA_GROUP and tag & 0xFF == _CSA and tag & _ELEMENT >= _FIRST_IN_BLOCK
+
+
+def slices_told(elements: Mapping[int, bytes | None]) -> int:
+    """How many slices are tiled in an image as Siemens' private elements, bytes by tag, tell; else 0."""
+    for tag, raw in elements.items():
+        group, element = tag >> 16, tag & _ELEMENT
+        if not raw or element < _FIRST_IN_BLOCK:
+            continue
+        if group == _CSA_GROUP and element & 0xFF == _CSA and (count := mosaic_count(raw)):
+            return count
+        if group == _MR_GROUP and element & 0xFF == _COUNT:
+            creator = elements.get(group << 16 | element >> 8) or b""
+            if creator.strip(b" \0") == _MR_CREATOR:
+                return int.from_bytes(raw, "little")
+    return 0

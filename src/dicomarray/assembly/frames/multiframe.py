@@ -1,0 +1,244 @@
+"""What each frame of a multi-frame instance says of itself, laid over the attributes of the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dicomarray.assembly.frames.nuclear import slices_of_reconstruction
+from dicomarray.core.geometry import COSINE_TOLERANCE, SAME_POSITION_MM, Plane
+from dicomarray.dicom.headers.attributes import ABSENT, Attributes, Common
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.item_comparison import Item, ItemTemplate
+from dicomarray.dicom.sequence_items import Leaf
+from dicomarray.dicom.vr import Value
+from dicomarray.errors import HeaderError
+
+FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+# Where a frame says what its real world values are measured in (PS3.3 C.7.6.16.2.11): the code, not its item.
+UNITS_CODE = "MeasurementUnitsCodeSequence.CodeValue"
+_UNITS = "MeasurementUnitsCodeSequence"
+# What these say is of other images, such as the segment that a map was derived from.
+_OF_OTHER_IMAGES = frozenset((
+    "ConversionSourceAttributesSequence", "DerivationImageSequence", "ReferencedImageSequence",
+    "ReferencedInstanceSequence", "SourceImageSequence",
+))  # fmt: skip
+# What a converter found in classic images and no macro has a place for (PS3.3 C.7.6.16.2.25): where a macro
+# says the same, the macro holds.
+_UNASSIGNED = frozenset((
+    "UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence",
+))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Alike:
+    """What some frames say: the same of everything but of the ``names``, for which each has a value."""
+
+    common: Mapping[str, Value]
+    names: tuple[str, ...] = ()
+    slots: tuple[int, ...] = ()
+
+
+_NO_PLACE: Mapping[str, Value] = {"ImagePositionPatient": None}
+# What a frame says: with others, and by itself, where the slots are.
+_Said = tuple[_Alike, tuple[Value, ...]]
+
+
+def frame_attributes(header: Header, count: int) -> list[Attributes] | None:
+    """The attributes of each frame, its own over those of the data set; None where frames have none.
+
+    What equals in all of them is held once.  Several frames never share the data set's one position: that of
+    a cine loop, or of a rotating camera, places none of them.
+
+    Raises
+    ------
+    HeaderError
+        Where the number of frames and what describes them do not fit.
+    """
+    groups = header.further(FUNCTIONAL_GROUPS)
+    shared, per_frame = (_items(header, keyword, groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
+    if shared or per_frame:
+        return _laid_over(header, _functional_groups(header, count, shared, per_frame))
+    if (places := slices_of_reconstruction(header, count)) is not None:
+        return _laid_over(header, [(_Alike(place), ()) for place in places])
+    if count > 1:
+        return _laid_over(header, [(_Alike(_NO_PLACE), ())] * count)
+    return None
+
+
+def dose_attributes(header: Header, count: int, placed: bool = True) -> list[Attributes]:
+    """The attributes of each plane of an RT Dose (PS3.3 C.8.8.3), without a place where not ``placed``.
+
+    Raises
+    ------
+    HeaderError
+        Where the number of planes and their offsets do not fit.
+    """
+    dose_type: dict[str, Value] = {"DoseType": header.further(["DoseType"]).get("DoseType")}
+    planes = _dose_planes(header, count) if placed else [{**_dose_scaling(header), **_NO_PLACE}] * count
+    return _laid_over(header, [(_Alike(dose_type | plane), ()) for plane in planes])
+
+
+def _laid_over(header: Header, frames: Sequence[_Said]) -> list[Attributes]:
+    """What each frame says, and for the rest what the data set says."""
+    below = dict(header.attributes)
+    alike = list({id(said): said for said, _ in frames}.values())
+    varying = _varying(alike, below)
+    values = {**below, **alike[0].common}
+    common = Common(
+        values={name: value for name, value in values.items() if name not in varying},
+        slots={name: slot for slot, name in enumerate(varying)},
+        representations=("",) * len(varying),  # nothing is left to decode
+        encodings=(),
+        names=tuple(sorted({*values, *varying})),
+    )
+    # Of the names that vary, frames that are alike may share some; those come first, then a frame's own.
+    rows = {id(said): (_shared_values(said, varying, below), _order(said, varying)) for said in alike}
+    found = []
+    for said, own in frames:
+        shared, order = rows[id(said)]
+        found.append(Attributes(common, tuple(map((*shared, *own).__getitem__, order))))
+    return found
+
+
+def _varying(alike: Sequence[_Alike], below: Mapping[str, Value]) -> tuple[str, ...]:
+    """The names of what is not the very same value in all frames."""
+    varying = dict.fromkeys(name for said in alike for name in said.names)
+    for name in dict.fromkeys(name for said in alike for name in said.common):
+        otherwise = below.get(name, ABSENT)
+        first = alike[0].common.get(name, otherwise)
+        if any(said.common.get(name, otherwise) is not first for said in alike):
+            varying[name] = None
+    return tuple(varying)
+
+
+def _shared_values(said: _Alike, varying: Iterable[str], below: Mapping[str, Value]) -> tuple[Value, ...]:
+    return tuple(said.common.get(name, below.get(name, ABSENT)) for name in varying)
+
+
+def _order(said: _Alike, varying: Sequence[str]) -> tuple[int, ...]:
+    places = {name: len(varying) + slot for name, slot in zip(said.names, said.slots, strict=True)}
+    return tuple(places.get(name, index) for index, name in enumerate(varying))
+
+
+def _items(header: Header, keyword: str, value: Value) -> tuple[Mapping[str, Value], ...]:
+    items = value or ()
+    if not (isinstance(items, tuple) and all(isinstance(item, Mapping) for item in items)):
+        raise HeaderError(f"{header.path}: {keyword} is {str(value)[:40]!r} where a sequence is expected")
+    return items
+
+
+def _functional_groups(
+    header: Header,
+    count: int,
+    shared: Sequence[Mapping[str, Value]],
+    per_frame: Sequence[Mapping[str, Value]],
+) -> list[_Said]:
+    """Enhanced objects: shared functional groups, and each frame's own over them (PS3.3 C.7.6.16)."""
+    if per_frame and len(per_frame) != count:
+        raise HeaderError(
+            f"{header.path}: NumberOfFrames is {count}, but PerFrameFunctionalGroupsSequence has "
+            f"{len(per_frame)} items; the file is damaged"
+        )
+    below, common = _layers(shared[0]) if shared else ({}, {})
+    if count > 1 and header.attributes.get("ImagePositionPatient") is not None:
+        common = {**_NO_PLACE, **common}
+    if not per_frame:
+        return [(_Alike(below | common), ())] * count
+    templates: dict[ItemTemplate, _Alike] = {}
+    said: list[_Said] = []
+    for group in per_frame:
+        if not isinstance(group, Item):
+            said.append((_Alike(_over(below, common, group)), ()))
+            continue
+        if (alike := templates.get(group.template)) is None:
+            flat = _over(below, common, group.template.elements)
+            alike = templates[group.template] = _of_template(group.template, flat)
+        said.append((alike, group.own))
+    return said
+
+
+def _over(
+    below: Mapping[str, Value], common: Mapping[str, Value], group: Mapping[str, Value]
+) -> dict[str, Any]:
+    """What a frame's own group says, over what all frames have in unassigned attributes and in macros."""
+    unassigned, macros = _layers(group)
+    return {**below, **unassigned, **common, **macros}
+
+
+def _of_template(template: ItemTemplate, flat: Mapping[str, Any]) -> _Alike:
+    slots = {name: template.loose.index(value) for name, value in flat.items() if isinstance(value, Leaf)}
+    shared = {name: value for name, value in flat.items() if name not in slots}
+    return _Alike(shared, tuple(slots), tuple(slots.values()))
+
+
+def flatten(group: Mapping[str, Value]) -> dict[str, Value]:
+    """All standard attributes inside a functional group's macros by keyword: each macro has one item.
+
+    What is said of other images is left out.  So is what is private: vendors put whole classic data sets into
+    private sequences here, with another idea of the position.
+    """
+    unassigned, macros = _layers(group)
+    return unassigned | macros
+
+
+def _layers(group: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
+    """What a group says in unassigned attributes, and in its macros."""
+    unassigned: dict[str, Value] = {}
+    macros: dict[str, Value] = {}
+    for keyword, value in group.items():
+        if keyword[0] == "(" or keyword in _OF_OTHER_IMAGES:
+            continue
+        if type(value) is tuple and value and (type(value[0]) is dict or isinstance(value[0], Mapping)):
+            layer = unassigned if keyword in _UNASSIGNED else macros
+            layer |= flatten(value[0])
+            if keyword == _UNITS:
+                macros[UNITS_CODE] = value[0].get("CodeValue")
+        else:
+            macros[keyword] = value
+    return unassigned, macros
+
+
+def _dose_planes(header: Header, count: int) -> list[dict[str, Value]]:
+    """Planes along the normal, stored values times Dose Grid Scaling."""
+    common = _dose_scaling(header)
+    if count == 1:
+        return [common]
+    offsets = header.numbers("GridFrameOffsetVector", count)
+    position, orientation = (
+        header.numbers("ImagePositionPatient", 3),
+        header.numbers("ImageOrientationPatient", 6),
+    )
+    spacing = header.numbers("PixelSpacing", 2)
+    if offsets is None or position is None or orientation is None or spacing is None:
+        return [common | {"ImagePositionPatient": None} for _ in range(count)]
+    way = _way_of_offsets(Plane.from_attributes(position, orientation, spacing), offsets[0])
+    return [
+        common
+        | {
+            "ImagePositionPatient": None
+            if way is None
+            else tuple(p + (offset - offsets[0]) * w for p, w in zip(position, way, strict=True))
+        }
+        for offset in offsets
+    ]
+
+
+def _dose_scaling(header: Header) -> dict[str, Value]:
+    scaling = header.number("DoseGridScaling")
+    return {} if scaling is None else {"RescaleSlope": scaling, "RescaleIntercept": 0.0}
+
+
+def _way_of_offsets(first: Plane, offset: float) -> Sequence[float] | None:
+    """The direction in which dose planes with greater offsets lie, by the first one's (PS3.3 C.8.8.3.2).
+
+    Offsets that begin with 0 count along the normal.  Those that begin with the z of the first plane are z
+    coordinates, and have to be transverse planes: along z, also where a file has them with a normal
+    against it.  None for what is neither.
+    """
+    x, y, z = first.normal.tolist()
+    if offset == 0 or z >= 1 - COSINE_TOLERANCE:
+        return x, y, z
+    is_z = abs(offset - first.position[2]) <= SAME_POSITION_MM
+    return (0.0, 0.0, 1.0) if is_z and z <= COSINE_TOLERANCE - 1 else None

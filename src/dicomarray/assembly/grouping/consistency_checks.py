@@ -1,0 +1,39 @@
+"""Slices of one volume that seem to belong to several scans: told, since their places alone make a volume."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Sequence
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.discriminators import TIME_INDEX, differing, value_of
+
+# Of a volume there is one of each, ...
+_ONE = ("ConvolutionKernel", "DiffusionBValue", "FlipAngle")
+# ... while these may change along it, or count its slices, but do not come and go.  MR scanners number the
+# acquisitions of odd and even slices.
+_IN_BLOCKS = ("SliceThickness", *TIME_INDEX)
+_IN_BLOCKS_OF_CT = ("AcquisitionNumber",)
+
+
+def mixture_notes(repetitions: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
+    """Warnings for attributes that differ between the slices of a repetition as they do between scans."""
+    is_ct = repetitions[0][0].attributes.get("Modality") == "CT"
+    names = (*_ONE, *_IN_BLOCKS, *(_IN_BLOCKS_OF_CT if is_ct else ()))
+    notes: dict[str, str] = {}
+    for keyword in differing(itertools.chain(*repetitions), names):
+        for slices in repetitions:
+            values = [value_of(frame, keyword) for frame in slices]
+            if len(set(values)) > 1 and (keyword in _ONE or _come_and_go(values)):
+                first, other = list(dict.fromkeys(values))[:2]
+                notes[keyword] = (
+                    f"{keyword} is {first} in some slices and {other} in others: the volume may be made of "
+                    f"two scans; {slices[values.index(other)].header.path.name} is of the other"
+                )
+    return tuple(notes.values())
+
+
+def _come_and_go(values: Sequence[Hashable]) -> bool:
+    """Whether few values take turns along the slices."""
+    changes = sum(before != after for before, after in itertools.pairwise(values))
+    return len(set(values)) <= len(values) // 2 and changes > len(set(values)) - 1

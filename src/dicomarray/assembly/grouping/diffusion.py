@@ -1,0 +1,88 @@
+"""Frames that know their b-value and gradient in the standard's words, whoever made the scanner.
+
+The vendors' elements are read where the standard's attributes are missing; `core.diffusion` turns them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from dicomarray.assembly.frames.closed import KeptHeader
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.frames.mosaic_detection import csa_headers
+from dicomarray.core import diffusion
+from dicomarray.core.diffusion import B_VALUE, GRADIENT, Direction
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.siemens_csa import csa_diffusion
+from dicomarray.dicom.vr import Value
+
+# Siemens' name of a sequence that has a b-value: "*ep_b1000#12", "re_b50".
+_SEQUENCE_WITH_B_VALUE = re.compile(r"b\d")
+# Names of attributes that turning a direction needs.
+_TURNING = ("InPlanePhaseEncodingDirection",)
+
+
+def b_value_of(frame: Frame) -> float | None:
+    """The b-value in s/mm2 of a frame that `with_diffusion` was given, or that has it by itself."""
+    return diffusion.b_value(frame.attributes)
+
+
+def gradient_of(frame: Frame) -> Direction | None:
+    """Its direction along the patient's axes; zeros where it is told to have none (a trace), None without."""
+    return diffusion.gradient(frame.attributes, frame.plane.orientation if frame.plane else None)
+
+
+def names_to_read(frame: Frame) -> tuple[str, ...]:
+    """What has to be read of a frame so that b-value and gradient are known."""
+    known = frame.attributes
+    if frame.of_multiframe or frame.tile is not None or known.get("Modality") != "MR":
+        return ()
+    if known.get(B_VALUE) is not None and known.get(GRADIENT) is not None:
+        return ()
+    names = (*diffusion.elements_of(str(known.get("Manufacturer") or "")), *_TURNING)
+    return tuple(name for name in names if name not in known)
+
+
+def told_by_csa(header: Header, known: Mapping[str, Value]) -> Mapping[str, Value]:
+    """What only the CSA header of a classic Siemens image says; read where there may be something in it."""
+    if isinstance(header, KeptHeader):
+        return header.csa
+    manufacturer = str(known.get("Manufacturer") or "").upper()
+    sequence = known.get("SequenceName")
+    if (
+        known.get("Modality") != "MR"
+        or not manufacturer.startswith("SIEMENS")
+        or not _SEQUENCE_WITH_B_VALUE.search(str(sequence or "b0"))
+        or diffusion.b_value(known) is not None
+    ):
+        return {}
+    for csa in csa_headers(header):
+        b_value, direction = csa_diffusion(csa)
+        if b_value is not None:
+            return {B_VALUE: b_value, GRADIENT: direction}
+    return {}
+
+
+def with_diffusion(frames: Sequence[Frame]) -> list[Frame]:
+    """Parallel frames, with b-value and gradient in the standard's words where their vendor tells them.
+
+    One orientation stands for all of them: it is rounded otherwise from slice to slice, and slices of one
+    repetition must have one direction.
+    """
+    plane = next((frame.plane for frame in frames if frame.plane is not None), None)
+    orientation = None if plane is None else plane.orientation
+    return [_with_diffusion(frame, orientation) for frame in frames]
+
+
+def _with_diffusion(frame: Frame, orientation: Sequence[float] | None) -> Frame:
+    known = frame.attributes
+    if known.get("Modality") != "MR":
+        return frame
+    told: dict[str, Value] = {}
+    if known.get(B_VALUE) is None and (b_value := diffusion.b_value(known)) is not None:
+        told[B_VALUE] = b_value
+    if known.get(GRADIENT) is None and (direction := diffusion.gradient(known, orientation)) is not None:
+        told[GRADIENT] = direction
+    return replace(frame, attributes={**known, **told}) if told else frame

@@ -1,0 +1,252 @@
+"""Images that are there twice: the second is left out, with a warning.
+
+A copy agrees with another image in place, kind, rescale and decoded pixels, and says that it is the same
+image: by its SOP Instance UID and frame number, or by its Instance Number, where all that tells when and how
+it was acquired agrees too.  Nothing else is left out.  Headers are asked first; pixels are decoded only where
+these leave a copy possible.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from dicomarray.assembly.frames.closed import ClosedHeader
+from dicomarray.assembly.frames.frame import Frame, read_images
+from dicomarray.assembly.grouping import image_kinds
+from dicomarray.assembly.grouping.discriminators import ATTRIBUTES, FURTHER_READ, PHILIPS, VENDOR_B_VALUES
+from dicomarray.assembly.grouping.image_kind import kind_of
+from dicomarray.core.geometry import ORIENTATION_TOLERANCE, Matrix, same_position_tolerance
+from dicomarray.core.pixel_values import Array
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.dicom.vr import Value
+
+# When and how an image was acquired, as far as a scan reads it, ...
+_ACQUIRED = (
+    "AcquisitionNumber", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime",
+    "FrameAcquisitionDateTime", "FrameReferenceDateTime", *ATTRIBUTES,
+)  # fmt: skip
+# ... and what is read only of images that may be copies: the b-value and gradient of every vendor among it.
+_ACQUIRED_FURTHER = ("ContentDate", "ContentTime", *FURTHER_READ, *VENDOR_B_VALUES, *PHILIPS)
+_RESCALE = ("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "DoseGridScaling")
+_RESCALE_FURTHER = ("RealWorldValueMappingSequence",)
+COPY_NAMES = (*_ACQUIRED_FURTHER, *_RESCALE_FURTHER, *image_kinds.ATTRIBUTES)
+# So many images of one instance are decoded at a time.
+_DECODED_TOGETHER = 32
+
+
+def drop_copies(
+    frames: Sequence[Frame], look_closer: Callable[[Frame], Frame]
+) -> tuple[list[Frame], tuple[str, ...]]:
+    """The frames without second copies, in their order, and warnings that name what was left out.
+
+    Which of two copies stays depends on what they say, not on where they were found; only files that say
+    exactly the same are chosen by their path.  ``look_closer`` gives a frame the attributes `COPY_NAMES`.
+
+    Raises
+    ------
+    PixelError
+        Where an image that may be a copy cannot be decoded.
+    """
+    suspects = [frame for group in possible_copies(frames) for frame in group]
+    identities = _identities(suspects, {id(frame): look_closer(frame) for frame in suspects})
+    shared = Counter(identity for known in identities.values() for identity in known)
+    alike = [f for f in suspects if any(shared[identity] > 1 for identity in identities[id(f)])]
+    pixels = dict(zip(map(id, alike), pixel_digests(alike), strict=True))
+    kept: set[Hashable] = set()
+    dropped: set[int] = set()
+    for frame in sorted(alike, key=_rank):
+        images = {(identity, pixels[id(frame)]) for identity in identities[id(frame)]}
+        if kept.isdisjoint(images):
+            kept |= images
+        else:
+            dropped.add(id(frame))
+    left = [frame for frame in frames if id(frame) not in dropped]
+    return left, _told([frame for frame in frames if id(frame) in dropped], left)
+
+
+def possible_copies(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Images that may be copies of each other, by the attributes at hand; each image once.
+
+    Only their pixels, and attributes that a scan does not read, could tell.
+    """
+    uids, numbers = [_by_uid(frame) for frame in frames], [_by_number(frame) for frame in frames]
+    repeated = _repeated(uids) | _repeated(numbers)
+    if not repeated:
+        return []
+    named = zip(frames, uids, numbers, strict=True)
+    several = [frame for frame, *names in named if not repeated.isdisjoint(names)]
+    identities = _identities(several, {id(frame): frame for frame in several})
+    groups: dict[Hashable, list[Frame]] = {}
+    of_frame: dict[int, list[Frame]] = {}
+    for frame in several:
+        joined = {id(groups[i]): groups[i] for i in identities[id(frame)] if i in groups}
+        group = [*(member for others in joined.values() for member in others), frame]
+        for member in group:
+            of_frame[id(member)] = group
+            groups.update(dict.fromkeys(identities[id(member)], group))
+    found = {id(group): group for group in of_frame.values()}
+    return [group for group in found.values() if len(group) > 1]
+
+
+def pixel_digests(frames: Iterable[Frame]) -> list[bytes]:
+    """For each frame what its decoded pixels are, whatever type and transfer syntax they are stored in."""
+    several = list(frames)
+    by_file: dict[int, list[Frame]] = {}
+    for frame in several:
+        by_file.setdefault(id(frame.header), []).append(frame)
+    found: dict[int, bytes] = {}
+    for members in by_file.values():
+        most = len(members) if members[0].tile else _DECODED_TOGETHER  # tiles are cut from one picture
+        for start in range(0, len(members), most):
+            together = members[start : start + most]
+            for frame, image in zip(together, read_images(together), strict=True):
+                found[id(frame)] = _digest(image)
+    return [found[id(frame)] for frame in several]
+
+
+def _digest(image: Array) -> bytes:
+    import hashlib  # only here: it takes as long to load as many images
+
+    values = np.ascontiguousarray(image, np.float64 if image.dtype.kind == "f" else np.int64)
+    return hashlib.sha256(f"{image.shape}{values.dtype}".encode() + values.tobytes()).digest()
+
+
+def _by_uid(frame: Frame) -> Hashable:
+    """Which image a frame is by its instance's UID; None where it has none."""
+    uid = frame.header.text("SOPInstanceUID")
+    return (uid, frame.index) if uid else None
+
+
+def _by_number(frame: Frame) -> Hashable:
+    """Which image of its series a frame is by Instance Number; None where it has none."""
+    return None if frame.header.instance_number is None else frame.order[:2]
+
+
+def _repeated(names: Iterable[Hashable]) -> set[Hashable]:
+    """Those that several images have."""
+    return {name for name, count in Counter(names).items() if count > 1 and name is not None}
+
+
+def _identities(frames: Sequence[Frame], known: Mapping[int, Frame]) -> dict[int, list[Hashable]]:
+    """By the id of each frame: under what each image is one with others, but for pixels.
+
+    ``known`` has, by the id of each frame, the frame with as many attributes as there are.  An image whose
+    place nothing tells is known by its UID only.
+    """
+    places = _places(frames)
+    found: dict[int, list[Hashable]] = {}
+    for frame, place in zip(frames, places, strict=True):
+        knowing = known[id(frame)]
+        by_uid, by_number = _by_uid(frame), _by_number(frame)
+        alike = (place, *_appearance(knowing))
+        identities: list[Hashable] = [] if by_uid is None else [("uid", by_uid, alike)]
+        if by_number is not None and place is not None:
+            identities.append(("number", by_number, alike, _acquisition(knowing)))
+        found[id(frame)] = identities
+    return found
+
+
+def _appearance(frame: Frame) -> tuple[Hashable, ...]:
+    """Kind, and what makes values and colours of stored pixels."""
+    get = frame.attributes.get
+    colours = get("SamplesPerPixel") not in (1, None)  # that a codec may keep in other terms
+    return (
+        kind_of(frame),
+        image_kinds.type_words(frame.attributes),
+        None if colours else _plain(get("PhotometricInterpretation")),
+        *(_plain(get(keyword)) for keyword in (*_RESCALE, *_RESCALE_FURTHER)),
+    )
+
+
+def _acquisition(frame: Frame) -> tuple[Hashable, ...]:
+    """When and how; what is absent in one image and not in the other differs."""
+    return tuple(_moment(frame, keyword) for keyword in (*_ACQUIRED, *_ACQUIRED_FURTHER))
+
+
+def _moment(frame: Frame, keyword: str) -> Hashable:
+    value = frame.attributes.get(keyword)
+    if isinstance(value, str) and keyword.endswith("Time") and "." in value:
+        return value.rstrip("0").rstrip(".")  # 100000.5 and 100000.500000 are one moment
+    return _plain(value)
+
+
+def _plain(value: Value) -> Hashable:
+    return value if value is None or isinstance(value, str | int | float) else repr(value)
+
+
+def _places(frames: Sequence[Frame]) -> list[Hashable]:
+    """A number for each place; frames at one place, in one orientation, share it; None without a place."""
+    placed = [(index, frame.plane) for index, frame in enumerate(frames) if frame.plane is not None]
+    found: list[Hashable] = [None] * len(frames)
+    if placed:
+        positions = np.array([plane.position for _, plane in placed])
+        orientations = np.array([plane.orientation for _, plane in placed])
+        tolerance = min(same_position_tolerance(plane.pixel_spacing) for _, plane in placed)
+        parts = zip(*_steps(positions, tolerance), *_steps(orientations, ORIENTATION_TOLERANCE), strict=True)
+        for (index, _), place in zip(placed, parts, strict=True):
+            found[index] = place
+    return found
+
+
+def _steps(values: Matrix, tolerance: float) -> list[list[int]]:
+    """For each column which of its values are one: in steps of no more than the tolerance."""
+    found = []
+    for column in values.T:
+        order = np.argsort(column, kind="stable")
+        step = np.empty(len(column), np.intp)
+        step[order] = np.concatenate([[0], np.cumsum(np.diff(column[order]) > tolerance)])
+        found.append(step.tolist())
+    return found
+
+
+def _rank(frame: Frame) -> tuple[Hashable, ...]:
+    """Which of several copies stays: the first by what they say, as far as every scan and index knows it."""
+    uid = frame.header.text("SOPInstanceUID") or ""
+    said = repr([frame.attributes.get(keyword) for keyword in sorted(DEFAULT_KEYWORDS)])
+    return *frame.order[:2], uid, frame.header.transfer_syntax or "", said, str(frame.header.path)
+
+
+def _told(dropped: Sequence[Frame], kept: Sequence[Frame]) -> tuple[str, ...]:
+    warnings = []
+    if dropped:
+        names = some(sorted({frame.header.path.name for frame in dropped}))
+        warnings.append(f"{len(dropped)} identical copies left out: {names}")
+    shared = _repeated([_by_uid(frame) for frame in kept])
+    if shared:
+        names = some(sorted({frame.header.path.name for frame in kept if _by_uid(frame) in shared}))
+        warnings.append(f"SOPInstanceUID is not unique: that of {names} is of several images")
+    return tuple(warnings)
+
+
+def repeated_note(positions: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
+    """A warning for images with the pixels of another one at their place, that all are kept.
+
+    None where files stay closed: then nobody reads warnings.
+    """
+    if any(isinstance(frame.header, ClosedHeader) for frames in positions for frame in frames):
+        return ()
+    repeated = []
+    for frames in positions:
+        if len(frames) > 1:
+            digests = pixel_digests(frames)
+            repeated += [f for f, own in zip(frames, digests, strict=True) if digests.count(own) > 1]
+    return equal_pixels_note(repeated)
+
+
+def equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> tuple[str, ...]:
+    """The warning for these; ``complete`` is not set where there may be more of them."""
+    if not frames:
+        return ()
+    names = some(sorted({frame.header.path.name for frame in frames}))
+    return (
+        f"{'' if complete else 'at least '}{len(frames)} images have the same pixels as another one at their "
+        f"place, and all are kept, since nothing tells that they are copies: {names}",
+    )
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,291 @@
+"""Which frames can be slices of one volume, and which differ in kind.
+
+Orientations, shapes, echoes, image components (magnitude, phase, real, imaginary), quantities, derived maps
+among originals and copies of a scan in another form are volumes of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.frames.multiframe import UNITS_CODE
+from dicomarray.assembly.grouping import image_kinds
+from dicomarray.assembly.grouping.first_fit import first_fit
+from dicomarray.assembly.grouping.studies import is_one_study
+from dicomarray.core.geometry import same_position_tolerance
+from dicomarray.dicom.headers.attributes import may_differ, shared_by
+from dicomarray.dicom.vr import Value
+from dicomarray.errors import GeometryError, quoted
+from dicomarray.volume import NORMALIZED
+
+# Echo times, in ms, that differ by no more are one echo: scanners round them.
+ECHO_TIME_TOLERANCE_MS = 0.005
+# Pixel spacings, in mm, that differ by no more are one grid.
+PIXEL_SPACING_TOLERANCE_MM = 1e-4
+# Digits that differences are compared with: 0.7814 less 0.7813 is a little more than 0.0001 in binary.
+_DIGITS = 9
+# Images shifted in their plane by more than this part of their extent are no repetitions of each other; less
+# is a scan that follows the patient's motion.
+SIDE_BY_SIDE = 0.1
+
+# The attributes that `kind_of` asks for.
+TELLING = frozenset((
+    *image_kinds.OF_KINDS, "EchoTime", "EffectiveEchoTime", "EchoNumbers", "SamplesPerPixel", "ProtocolName",
+    "ReferencedSegmentNumber", "SeriesNumber", "Modality", "StudyInstanceUID", "RescaleType", "Units",
+    "DoseUnits", "DoseType",
+))  # fmt: skip
+_TELLING = TELLING | {UNITS_CODE}
+# Rescale Types that say nothing (PS3.3 C.11.1.1.2; the second is Philips' word).
+_UNSPECIFIED = ("US", NORMALIZED)
+# What is asked for and can be done without: where it is no number, it is as if it were absent.
+_DISPENSABLE = ("EchoTime", "EffectiveEchoTime", "SliceThickness", "SpacingBetweenSlices")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What frames of one volume have in common, beside their orientation.
+
+    ``shows`` are quantities of the closed list of `image_kinds`; ``words`` are other words of Image Type that
+    tell the volume from others at the same places.
+    """
+
+    multiframe: bool
+    mosaic: bool
+    placed: bool
+    rows: int
+    columns: int
+    colour: bool
+    pixel_spacing: tuple[float, float]
+    derived: bool
+    localizer: bool
+    component: str
+    shows: tuple[str, ...]
+    echo_number: object
+    echo_time: object
+    protocol: object
+    segment: object
+    series_number: object
+    modality: object
+    study: object
+    quantity: tuple[object, ...]
+    words: tuple[str, ...] = ()
+
+    def differences(self, other: Kind) -> dict[str, tuple[object, object]]:
+        """Names of what differs, with both values."""
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in self.__slots__}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def kind_of(frame: Frame) -> Kind:
+    """What a frame's attributes say that it is."""
+    get = partial(_plain, frame.attributes)
+    words = image_kinds.type_words(frame.attributes)
+    return Kind(
+        multiframe=frame.of_multiframe,
+        mosaic=frame.tile is not None,
+        placed=frame.plane is not None,
+        rows=frame.rows,
+        columns=frame.columns,
+        colour=get("SamplesPerPixel") not in (1, None),
+        pixel_spacing=frame.plane.pixel_spacing if frame.plane else (0.0, 0.0),
+        derived="DERIVED" in words,
+        localizer="LOCALIZER" in words,
+        component=image_kinds.component_of(frame.attributes),
+        shows=tuple(name for name in image_kinds.quantities_of(frame.attributes) if name != "trace"),
+        echo_number=get("EchoNumbers"),
+        echo_time=_echo_time(frame),
+        protocol=get("ProtocolName"),
+        segment=get("ReferencedSegmentNumber"),
+        series_number=get("SeriesNumber"),
+        modality=get("Modality"),
+        study=get("StudyInstanceUID"),
+        quantity=(_rescale_type(frame), get("Units") or get("DoseUnits"), get("DoseType"), get(UNITS_CODE)),
+    )
+
+
+def _plain(attributes: Mapping[str, Value], keyword: str) -> Hashable:
+    """A value, or the text of it where a broken file has items of a sequence in its place."""
+    value = attributes.get(keyword)
+    return value if not isinstance(value, tuple) or image_kinds.is_plain(value) else repr(value)
+
+
+def _echo_time(frame: Frame) -> float | str | None:
+    """In ms; the text of what is no number, so that images that differ in it are not taken for one echo."""
+    for keyword in ("EffectiveEchoTime", "EchoTime"):
+        value = frame.attributes.get(keyword)
+        number = frame.usable_number(keyword)
+        if value is not None and (number is None or number or keyword == "EchoTime"):
+            return str(value) if number is None else number
+    return None
+
+
+def _rescale_type(frame: Frame) -> Hashable:
+    """What the values are, or None where nothing says it; those of a CT are HU then (PS3.3 C.11.1.1.2)."""
+    value = _plain(frame.attributes, "RescaleType")
+    if value in _UNSPECIFIED:
+        return None
+    return "HU" if not value and frame.attributes.get("Modality") == "CT" else value or None
+
+
+def unusable_values(frames: Sequence[Frame]) -> tuple[str, ...]:
+    """Warnings for what is no number, in attributes that volumes can be made without."""
+    varying = may_differ([frame.attributes for frame in frames], _DISPENSABLE)
+    notes = []
+    for keyword in _DISPENSABLE:
+        for frame in frames if keyword in varying else frames[:1]:
+            value = frame.attributes.get(keyword)
+            if value is not None and frame.usable_number(keyword) is None:
+                notes.append(
+                    f"{frame.header.path.name}: {keyword} is {quoted(value)} where the standard has one "
+                    "finite number; it is taken as absent"
+                )
+                break
+    return tuple(notes)
+
+
+def _known_kind(frame: Frame, known: dict[Hashable, Kind]) -> Kind:
+    """As `kind_of`; images that share all that it looks at share its result."""
+    common = shared_by(frame.attributes, _TELLING)
+    if common is None:
+        return kind_of(frame)
+    spacing = frame.plane.pixel_spacing if frame.plane else None
+    key = common, spacing, frame.rows, frame.columns, frame.of_multiframe, frame.tile is None
+    return known.get(key) or known.setdefault(key, kind_of(frame))
+
+
+def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:
+    """Frames of one kind and orientation together, groups in the order of their first frame."""
+    groups: list[tuple[Kind, list[Frame]]] = []
+    by_kind: dict[Kind, list[list[Frame]]] = {}
+    known: dict[Hashable, Kind] = {}
+    kinds = [_known_kind(frame, known) for frame in frames]
+    different = {id(kind): kind for kind in kinds}
+    alike = _alike(different.values())
+    if len({kind.study for kind in different.values()}) > 1 and is_one_study(frames):
+        alike = {own: replace(kind, study=None) for own, kind in alike.items()}
+    for frame, own_kind in zip(frames, kinds, strict=True):
+        kind = alike[own_kind]
+        same_kind = by_kind.setdefault(kind, [])
+        for members in same_kind:
+            if _same_orientation(frame, members[0]):
+                members.append(frame)
+                break
+        else:
+            members = [frame]
+            same_kind.append(members)
+            groups.append((kind, members))
+    return [(kind, stack) for kind, members in groups for stack in _split_by_stack(members)]
+
+
+def _alike(kinds: Iterable[Kind]) -> dict[Kind, Kind]:
+    """For each kind that which it is one with: rounded otherwise, or silent where the other one speaks."""
+    different = dict.fromkeys(kinds)
+    rows, columns = (
+        _nearest([kind.pixel_spacing[axis] for kind in different], PIXEL_SPACING_TOLERANCE_MM)
+        for axis in (0, 1)
+    )
+    times = _nearest([kind.echo_time for kind in different], ECHO_TIME_TOLERANCE_MS)
+    one = {
+        kind: replace(
+            kind,
+            pixel_spacing=(rows[kind.pixel_spacing[0]], columns[kind.pixel_spacing[1]]),
+            echo_time=times.get(kind.echo_time, kind.echo_time),
+        )
+        for kind in different
+    }
+    told: dict[Kind, set[tuple[object, ...]]] = {}
+    for kind in one.values():
+        told.setdefault(replace(kind, quantity=()), set()).add(kind.quantity)
+    return {
+        own: replace(kind, quantity=_completed(kind.quantity, told[replace(kind, quantity=())]))
+        for own, kind in one.items()
+    }
+
+
+def _completed(quantity: tuple[object, ...], others: Iterable[tuple[object, ...]]) -> tuple[object, ...]:
+    """What is measured; where an image does not say it, and those that do agree, what they say."""
+    told = [set(words) - {None} for words in zip(*others, strict=True)]
+    return tuple(
+        next(iter(words)) if own is None and len(words) == 1 else own
+        for own, words in zip(quantity, told, strict=True)
+    )
+
+
+def _nearest(values: Iterable[object], tolerance: float) -> dict[object, float]:
+    """For each number the least of those that it is one with: in steps of no more than the tolerance."""
+    found: dict[object, float] = {}
+    first = last = -np.inf
+    for value in sorted({value for value in values if isinstance(value, float)}):
+        if round(value - last, _DIGITS) > tolerance:
+            first = value
+        found[value], last = first, value
+    return found
+
+
+def _split_by_stack(frames: list[Frame]) -> list[list[Frame]]:
+    """Parallel frames by their Stack ID (PS3.3 C.7.6.16.2.2), where stacks lie at different places.
+
+    Stacks at the same places are repetitions, and an ID for each place is no stack.
+    """
+    stacks: dict[object, list[Frame]] = {}
+    for frame in frames:
+        stacks.setdefault(frame.attributes.get("StackID"), []).append(frame)
+    if len(stacks) == 1 or frames[0].plane is None:
+        return [frames]
+    planes = {id(frame): frame.plane for frame in frames if frame.plane}
+    tolerance = min(same_position_tolerance(plane.pixel_spacing) for plane in planes.values())
+    same = [_nearest([plane.position[axis] for plane in planes.values()], tolerance) for axis in range(3)]
+    places = [
+        {tuple(same[axis][v] for axis, v in enumerate(planes[id(frame)].position)) for frame in stack}
+        for stack in stacks.values()
+    ]
+    apart = any(place != places[0] for place in places) and max(map(len, places)) > 1
+    return list(stacks.values()) if apart else [frames]
+
+
+def split_side_by_side(positions: Sequence[Sequence[Frame]]) -> list[list[Frame]]:
+    """Frames at each place along the normal -> those that lie on top of each other.
+
+    Parallel stacks beside each other (two shoulders, two breasts) share their heights and no voxel.
+
+    Raises
+    ------
+    GeometryError
+        Where images lie side by side, and slices drift so that their stacks cannot be told apart.
+    """
+    frames = sorted((frame for members in positions for frame in members), key=lambda frame: frame.order)
+    plane = frames[0].plane
+    if plane is None:
+        return [frames]
+    in_plane = np.array([plane.column_direction, plane.row_direction]).T
+    reach = SIDE_BY_SIDE * np.array([frames[0].rows, frames[0].columns]) * plane.pixel_spacing
+    planes = {id(frame.plane): frame.plane for frame in frames if frame.plane}  # repetitions share them
+    offsets = {key: np.array(plane.position) @ in_plane for key, plane in planes.items()}
+    spread = [
+        np.ptp([offsets[key] for key in {id(f.plane) for f in members}], axis=0) for members in positions
+    ]
+    if np.all(np.array(spread) <= reach):
+        return [frames]
+
+    def on_top(frame: Frame, other: Frame) -> bool:
+        return bool(np.all(np.abs(offsets[id(frame.plane)] - offsets[id(other.plane)]) <= reach))
+
+    stacks = first_fit(frames, on_top)
+    if len(stacks) > max(map(len, positions)):
+        worst = positions[int(np.argmax(np.max(np.array(spread) / reach, axis=1)))]
+        raise GeometryError(
+            f"{worst[0].header.path} and {worst[-1].header.path} lie side by side in one plane, and slices "
+            "drift: which of them form a volume cannot be told; convert them from separate folders"
+        )
+    return stacks
+
+
+def _same_orientation(frame: Frame, other: Frame) -> bool:
+    if frame.plane is None or other.plane is None:
+        return frame.plane is other.plane
+    return frame.plane.parallel_to(other.plane)

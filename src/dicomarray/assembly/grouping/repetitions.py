@@ -1,0 +1,276 @@
+"""Several images at every position -> repetitions of one measurement, and the name of their axis.
+
+Which repetition an image belongs to is told by the attributes that vary in the same way at every position
+(time point, b-value, gradient direction, ...); what they leave open, by the order of acquisition.  An image
+that may be missing or one too many is an error, and numbers that follow no order are told, never trusted in
+silence: Philips numbers its classic images as it likes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.acquisition_order import by_itself, told_apart
+from dicomarray.assembly.grouping.coordinates import axis_and_coordinates, out_of_time
+from dicomarray.assembly.grouping.discriminators import (
+    ATTRIBUTES,
+    AXES,
+    CONSTANT,
+    DIFFUSION,
+    FURTHER,
+    RANKED,
+    TIME_INDEX,
+    Teller,
+    differing,
+    dimensions,
+    distinct,
+    value_of,
+)
+from dicomarray.assembly.grouping.ranking import in_order, ranks, same_counts
+from dicomarray.errors import GeometryError
+
+
+@dataclass(frozen=True, eq=False)
+class Repetitions:
+    """Frames by repetition and position.
+
+    ``grid[repetition][position]``; ``leftover`` holds the repetitions that are not complete, each by itself.
+    ``axis`` is None where there is one repetition only; ``coordinates`` has, by attribute, its value in
+    each repetition.  ``warnings`` say where it is in doubt which repetition an image belongs to.
+    """
+
+    grid: list[list[Frame]]
+    axis: str | None = None
+    coordinates: dict[str, list[Any]] = field(default_factory=dict)
+    leftover: list[list[Frame]] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
+
+
+Positions = Sequence[Sequence[Frame]]
+# What is asked before times of their own rank the images at a place: the numbers of acquisitions come later.
+_SUREST = tuple(name for name in ATTRIBUTES if name not in ("AcquisitionNumber", *RANKED))
+
+
+def arrange(
+    positions: Positions, split: bool = False, look_closer: Callable[[Frame], Frame] | None = None
+) -> Repetitions:
+    """Sort the frames at each position into repetitions.
+
+    Parameters
+    ----------
+    positions
+        The frames at each position, positions ascending.
+    split
+        Where nothing tells which repetition an image belongs to: take the first acquired ones at all
+        positions, and leave the others over.
+    look_closer
+        Where nothing but numbers and times tells frames apart: what gives each of them further attributes.
+
+    Raises
+    ------
+    GeometryError
+        Where positions hold different numbers of frames, or different time points, and nothing tells which
+        is missing, unless ``split`` is set.
+    """
+    if all(len(frames) == 1 for frames in positions):
+        return Repetitions([[frames[0] for frames in positions]])
+    ordered = [sorted(frames, key=by_itself) for frames in positions]
+    leftover: list[list[Frame]] = []
+    warnings: tuple[str, ...] = ()
+    even = len({len(frames) for frames in ordered}) == 1
+    alike = _alike(ordered, _tellers(ordered)) if even else []
+    if look_closer is not None and any(len(several) > 1 for several in alike):
+        ordered = [[look_closer(frame) for frame in frames] for frames in ordered]
+        alike = _alike(ordered, _tellers(ordered))
+    if even and _uneven(ordered) is None:
+        groups, warnings = _sure(alike)
+    else:
+        groups, leftover = _incomplete(ordered, split)
+    groups, notes = in_order(groups)
+    axis, coordinates = axis_and_coordinates(groups)
+    warnings += notes + out_of_time(coordinates)
+    return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover, warnings)
+
+
+def _tellers(positions: Positions) -> list[Teller]:
+    """What tells the frames at a position apart, as well as anything does: the surest first."""
+    everything = [frame for frames in positions for frame in frames]
+    tellers: list[Teller] = []
+    for further in (_SUREST, RANKED, ATTRIBUTES, *dimensions(everything), FURTHER):
+        named = [teller for teller in further if isinstance(teller, str)]
+        candidates = differing(everything, named) if named else further
+        if further is not RANKED:
+            tellers = _consistent(positions, candidates, tellers)
+        elif not everything[0].of_multiframe and not set(DIFFUSION).intersection(tellers):
+            tellers = _ranked(positions, candidates, tellers)
+        if all(len(several) == 1 for several in _alike(positions, tellers)):
+            break
+    return tellers
+
+
+def _ranked(positions: Positions, keywords: Iterable[Teller], chosen: list[Teller]) -> list[Teller]:
+    """With the ranks at each place of those attributes that rank the same number of images everywhere."""
+    for keyword in keywords:
+        rank = ranks(positions, str(keyword), chosen)
+        if rank is not None:
+            chosen = _consistent(positions, [rank], chosen)
+    return chosen
+
+
+def _consistent(positions: Positions, tellers: Iterable[Teller], chosen: list[Teller]) -> list[Teller]:
+    """With those whose values, taken together with the chosen ones, occur equally often at every position."""
+    for teller in tellers:
+        if same_counts(positions, [*chosen, teller]):
+            chosen = [*chosen, teller]
+    return chosen
+
+
+def _alike(positions: Positions, tellers: Sequence[Teller]) -> list[list[list[Frame]]]:
+    """Repetitions, those together of which only the order of acquisition tells which is which.
+
+    Frames with equal values are told apart as the first, second, ... at each position.
+    """
+    groups: dict[Hashable, dict[int, list[Frame]]] = defaultdict(lambda: defaultdict(list))
+    for frames in positions:
+        occurrences: Counter[Hashable] = Counter()
+        for frame in frames:
+            key = tuple(value_of(frame, teller) for teller in tellers)
+            groups[key][occurrences[key]].append(frame)
+            occurrences[key] += 1
+    return [list(several.values()) for several in groups.values()]
+
+
+def _sure(alike: Iterable[list[list[Frame]]]) -> tuple[list[list[Frame]], tuple[str, ...]]:
+    """All repetitions, and a warning where the order of acquisition has to tell them apart, and cannot."""
+    groups: list[list[Frame]] = []
+    doubts = []
+    for several in alike:
+        known = told_apart(several)
+        groups += known or several
+        if known is None:
+            first = several[0]
+            doubts.append(
+                f"nothing tells for certain which of {len(several)} images at each position belong together: "
+                "instance numbers and times run in no order, or contradict each other. Images of different "
+                "repetitions may be mixed: look at the volume, or convert each repetition from a folder of "
+                f"its own. One is made of {first[0].header.path.name} and {len(first) - 1} others"
+            )
+    return groups, tuple(doubts[:1])
+
+
+def _uneven(positions: Positions) -> Teller | None:
+    """What tells repetitions, each once at a position, but not the same ones everywhere.
+
+    Other than numbers of time points it has to have one value at least at all positions: slices may have
+    inversion times of their own.
+    """
+    everything = [frame for frames in positions for frame in frames]
+    named = differing(everything, (*CONSTANT, "InversionTime", "InversionTimes"))
+    for teller in (*named, *itertools.chain(*dimensions(everything))):
+        at_each = [{value_of(frame, teller) for frame in frames} for frames in positions]
+        if None in set().union(*at_each) or not _one_each(positions, [teller]):
+            continue
+        if any(values != at_each[0] for values in at_each) and (
+            teller in TIME_INDEX or set.intersection(*at_each)
+        ):
+            return teller
+    return None
+
+
+def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], list[list[Frame]]]:
+    """Complete repetitions, and those that are not.
+
+    Attributes that differ between all images at a position tell them apart.  Without any, images are missing
+    where the acquisition was stopped: at its end, after every image of the complete repetitions.
+    """
+    everything = [frame for frames in positions for frame in frames]
+    names = dict.fromkeys((*AXES["time"], *ATTRIBUTES, *FURTHER))
+    single: list[Teller] = [*differing(everything, names), *itertools.chain(*dimensions(everything))]
+    together: list[Teller] = [*differing(everything, DIFFUSION)]
+    for tellers in (*([teller] for teller in single), together):
+        if not _one_each(positions, tellers):
+            continue
+        complete, rest = _by_completeness(positions, tellers)
+        if complete and len(complete) + len(rest) > 1:
+            return complete, rest
+    complete, rest = _by_completeness(positions, [])
+    if split or (len(complete) > 1 and _in_sequence(positions, [*complete, *rest])):
+        return complete, rest
+    raise _undecided(positions)
+
+
+def _by_completeness(
+    positions: Positions, tellers: Sequence[Teller]
+) -> tuple[list[list[Frame]], list[list[Frame]]]:
+    """Repetitions with a frame at each position, and those without."""
+    groups = [group for several in _alike(positions, tellers) for group in several]
+    complete = [group for group in groups if len(group) == len(positions)]
+    return complete, [group for group in groups if len(group) < len(positions)]
+
+
+def _one_each(positions: Positions, tellers: Sequence[Teller]) -> bool:
+    """Whether all images at a position differ, at each position."""
+    return all(
+        len({tuple(value_of(frame, teller) for teller in tellers) for frame in frames}) == len(frames)
+        for frames in positions
+    )
+
+
+def _in_sequence(positions: Positions, groups: list[list[Frame]]) -> bool:
+    """Whether repetitions were acquired one after the other, each in the same order of positions.
+
+    By instance number, from the first one on: where the first image is missing, the next position would be
+    taken for the one that each repetition begins with.  An unfinished repetition ends before the others.
+    """
+    everything = [frame for frames in positions for frame in frames]
+    numbers = {frame.header.instance_number for frame in everything}
+    constant = differing(everything, CONSTANT)
+    mixed = any(len(distinct(group, keyword)) > 1 for group in groups for keyword in constant)
+    if None in numbers or mixed:
+        return False
+    place = {id(frame): index for index, frames in enumerate(positions) for frame in frames}
+    acquired = [sorted(group, key=lambda frame: frame.order) for group in groups]
+    number, index, _ = acquired[0][0].order
+    usual = [place[id(frame)] for frame in acquired[0]]
+    if (number > 1 and not (index == 0 and len(numbers) == 1)) or index > 0 or _is_rotated(usual):
+        return False
+    return all([place[id(frame)] for frame in group] == usual[: len(group)] for group in acquired) and all(
+        before[-1].order < after[0].order for before, after in itertools.pairwise(acquired)
+    )
+
+
+def _is_rotated(order: Sequence[int]) -> bool:
+    """Whether slices go one after the other from the middle on, as if those before had been lost."""
+    steps = {(after - before) % len(order) for before, after in itertools.pairwise(order)}
+    return (steps == {1} and order[0] != 0) or (steps == {len(order) - 1} and order[-1] != 0)
+
+
+def _undecided(positions: Positions) -> GeometryError:
+    """Why it cannot be told which image belongs where."""
+    advice = (
+        'Remove the one that is too many, or take the first acquired ones with duplicates="split" '
+        "(--duplicates split)"
+    )
+    counts = Counter(len(frames) for frames in positions)
+    if len(counts) == 1:
+        teller = _uneven(positions)
+        keyword = teller if isinstance(teller, str) else f"DimensionIndexValues[{teller}]"
+        values = [sorted(str(value_of(frame, teller or 0)) for frame in frames) for frames in positions]
+        odd = next(index for index, found in enumerate(values) if found != values[0])
+        return GeometryError(
+            f"{keyword} is {', '.join(values[0])} at the position of {positions[0][0].header.path}, but "
+            f"{', '.join(values[odd])} at that of {positions[odd][0].header.path}: images of some "
+            f"repetitions are missing, and none is complete. Find them. {advice}"
+        )
+    usual, _ = counts.most_common(1)[0]
+    frames = next(frames for frames in positions if len(frames) != usual)
+    names = ", ".join(str(frame.header.path) for frame in frames[:4])
+    return GeometryError(
+        f"{len(frames)} images lie at one position where {usual} is usual, and nothing tells which of them "
+        f"belongs to the volume: {names}. {advice}"
+    )

@@ -1,0 +1,44 @@
+"""What some scanners write wrongly in headers that look right: told, never mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.discriminators import vendor_of
+from dicomarray.dicom.headers.attributes import misplaced
+
+# GE's name of the pulse sequence, and its user data 12: for epi_pepolar, which volumes are reversed.
+_GE_SEQUENCE, _GE_USER_DATA_12 = "(0019,GEMS_ACQU_01,9C)", "(0019,GEMS_ACQU_01,B3)"
+_REVERSED = {1: "all volumes", 2: "the first of each two volumes", 3: "the second of each two volumes"}
+
+
+def misplaced_sequences(frames: Iterable[Frame]) -> tuple[str, ...]:
+    """The warning for a volume of images in which sequences stand where words or numbers belong."""
+    names = misplaced(frame.attributes for frame in frames)
+    if not names:
+        return ()
+    are = "is a sequence" if len(names) == 1 else "are sequences"
+    return (f"{', '.join(names)} {are} in some images, where the standard has words or numbers: not used",)
+
+
+def known_faults(first: Frame) -> tuple[str, ...]:
+    """Warnings for a volume from its first image.
+
+    GE's sequence epi_pepolar stores images of reversed phase encoding with their rows in reverse order, while
+    Image Orientation stays as it is (described with the data of neurolabusc/dcm_qa_polar).
+    """
+    is_mr = first.attributes.get("Modality") == "MR"
+    if first.of_multiframe or not is_mr or not vendor_of(first).startswith("GE"):
+        return ()
+    private = first.header.further([_GE_SEQUENCE, _GE_USER_DATA_12])
+    if "epi_pepolar" not in str(private.get(_GE_SEQUENCE)).lower():
+        return ()
+    mode = private.get(_GE_USER_DATA_12)
+    which = _REVERSED.get(int(mode)) if isinstance(mode, int | float) else "some volumes"
+    if which is None:
+        return ()
+    return (
+        f"images may be upside down: GE's sequence epi_pepolar stores {which} with their rows reversed, "
+        "and ImageOrientationPatient does not say so; compare with a series of normal phase encoding",
+    )

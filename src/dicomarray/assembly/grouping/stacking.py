@@ -1,0 +1,343 @@
+"""Frames of a series -> stacks: which frames form a volume, in which order, at which places.
+
+One policy for all that builds volumes.  Slices are ordered by their position along the normal of the
+first one, never by number; what cannot be one regular volume is split where it differs in kind, and
+refused with the reason otherwise.  Nothing is dropped without a word.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.broken_places import broken_place, with_broken_places
+from dicomarray.assembly.grouping.concatenations import missing_parts
+from dicomarray.assembly.grouping.consistency_checks import mixture_notes
+from dicomarray.assembly.grouping.discriminators import time_index
+from dicomarray.assembly.grouping.duplicates import drop_copies, repeated_note, some
+from dicomarray.assembly.grouping.further_attributes import Knowing, copy_names, further_names, with_private
+from dicomarray.assembly.grouping.image_kind import (
+    Kind,
+    split_by_kind,
+    split_side_by_side,
+    unusable_values,
+)
+from dicomarray.assembly.grouping.image_kinds import TRACE
+from dicomarray.assembly.grouping.image_type_words import split_by_words
+from dicomarray.assembly.grouping.motion import moved_note, split_by_motion, split_by_place
+from dicomarray.assembly.grouping.repetitions import Repetitions, arrange
+from dicomarray.assembly.grouping.scanner_quirks import known_faults, misplaced_sequences
+from dicomarray.assembly.grouping.studies import ONE_STUDY, is_one_study, knowing_patients
+from dicomarray.assembly.grouping.traces import are_traces, split_traces
+from dicomarray.assembly.options import WITHOUT_PLACES, ReadOptions
+from dicomarray.core.geometry import (
+    NEAREST_MM,
+    Matrix,
+    Plane,
+    StackGeometry,
+    missing_slices,
+    same_position_tolerance,
+)
+from dicomarray.dicom.vr import Value
+from dicomarray.errors import GeometryError
+
+DEFAULTS = ReadOptions()
+# Without a neighbour and without Slice Thickness nothing tells how thick a lone slice is, in mm.
+UNKNOWN_THICKNESS_MM = 1.0
+# A slice that moves with the patient stays nearer to its place than this part of the way to its neighbour.
+MOTION_PART = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Frames that form one volume, in the order of the array: repetitions slowest, slices ascending.
+
+    ``axis`` names the repetitions' axis, None where there is one image at each position; ``coordinates``
+    has, by attribute, what each repetition is at.
+    """
+
+    frames: tuple[Frame, ...]
+    geometry: StackGeometry | None
+    kind: Kind
+    repetitions: int = 1
+    axis: str | None = None
+    coordinates: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(repetitions, slices), or (slices,)."""
+        slices = len(self.frames) // self.repetitions
+        return (slices,) if self.axis is None else (self.repetitions, slices)
+
+    @property
+    def label(self) -> str:
+        """What it is, for a list of choices: ``35 x 256 x 256, axial, echo 2, phase``."""
+        first = self.frames[0]
+        parts = [" x ".join(map(str, (*self.shape, first.rows, first.columns)))]
+        if self.axis is not None:
+            parts.append(f"{self.axis} first")
+        if self.geometry is not None:
+            parts.append(plane_name(self.geometry))
+        if self.kind.echo_number is not None:
+            parts.append(f"echo {self.kind.echo_number}")
+        what = (self.kind.component, *self.kind.shows, TRACE * are_traces(self.frames))
+        parts += [word for word in (*what, *self.kind.words, "derived" * self.kind.derived) if word]
+        return ", ".join(parts)
+
+
+def plane_name(geometry: StackGeometry | Plane) -> str:
+    """axial, coronal or sagittal, by the axis nearest to the normal."""
+    return ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(geometry.normal)))]
+
+
+def stack_frames(
+    frames: Sequence[Frame], options: ReadOptions = DEFAULTS, notes: tuple[str, ...] = ()
+) -> list[Stack]:
+    """All volumes of one series, in the order in which they were acquired; ``notes`` become warnings.
+
+    Raises
+    ------
+    GeometryError
+        Where frames that belong together do not form a regular volume; names the files.
+    """
+    ordered = sorted(frames, key=lambda frame: frame.order)
+    ordered, warnings = drop_copies(ordered, Knowing(copy_names))
+    ordered = knowing_patients(ordered)
+    warnings = notes + warnings + missing_parts(ordered, options) + unusable_values(ordered)
+    if is_one_study(ordered):
+        warnings += (ONE_STUDY,)
+    groups = with_broken_places(split_by_kind(ordered))
+    try:
+        return [stack for kind, members in groups for stack in _stacks(kind, members, options, warnings)]
+    except GeometryError as error:
+        raise GeometryError(f"{error}. {WITHOUT_PLACES}") from error
+
+
+def _stacks(
+    kind: Kind,
+    frames: list[Frame],
+    options: ReadOptions,
+    warnings: tuple[str, ...],
+    known: bool = False,
+) -> list[Stack]:
+    """The volume that frames of one kind form; more of them for repetitions that are not complete.
+
+    ``known`` are frames of which everything was read that can tell kinds.
+    """
+    if not kind.placed:
+        return _without_place(kind, frames, warnings, broken_place(frames))
+    try:
+        return _placed_stacks(kind, frames, options, warnings, known)
+    except GeometryError as error:
+        if options.geometry == "strict":
+            raise
+        return _without_place(kind, frames, warnings, str(error))
+
+
+def _placed_stacks(
+    kind: Kind, frames: list[Frame], options: ReadOptions, warnings: tuple[str, ...], known: bool
+) -> list[Stack]:
+    moved = split_by_motion(frames)
+    if len(moved) > 1:
+        warnings += (moved_note(len(moved)),)
+        return [stack for members in moved for stack in _stacks(kind, members, options, warnings, known)]
+    positions = by_position(frames)
+    if max(map(len, positions)) > 1:
+        parts = [] if known else _looked_closer(frames)
+        if parts or len(parts := split_same_places(kind, positions)) > 1:
+            return [stack for part in parts for stack in _stacks(*part, options, warnings, known=True)]
+    look_closer = Knowing(further_names)
+    repetitions = arrange(positions, _may_split(positions, options), look_closer)
+    warnings += repetitions.warnings + _unfinished(repetitions.leftover, options)
+    if repetitions.leftover and _one_is_usual(positions):
+        warnings += repeated_note(positions)
+    by_place = split_by_place(repetitions)
+    if len(by_place) > 1:
+        warnings += (moved_note(len(by_place)),)
+    stacks = [_stack(kind, there, options, warnings) for there in by_place]
+    keep = replace(options, missing="keep")
+    unfinished = [] if options.incomplete == "drop" else repetitions.leftover
+    return stacks + [
+        stack for group in unfinished for stack in _stacks(kind, group, keep, warnings, known=True)
+    ]
+
+
+def _looked_closer(frames: list[Frame]) -> list[tuple[Kind, list[Frame]]]:
+    """Frames by kinds that only private attributes may tell; none where there is nothing to read."""
+    known = with_private(frames)
+    unchanged = all(after is before for after, before in zip(known, frames, strict=True))
+    return [] if unchanged else split_by_kind(known)
+
+
+def split_same_places(kind: Kind, positions: Sequence[Sequence[Frame]]) -> list[tuple[Kind, list[Frame]]]:
+    """Frames of one kind that share places -> those that can be repetitions, each with what it is.
+
+    Nothing is read, and the parts may fall into more parts.
+    """
+    frames = sorted((frame for members in positions for frame in members), key=lambda frame: frame.order)
+    traces = split_traces(frames)
+    if len(traces) > 1:
+        return [(kind, part) for part in traces]
+    by_words = split_by_words(positions)
+    if len(by_words) > 1:
+        return [(replace(kind, words=(*kind.words, *words)), members) for words, members in by_words]
+    return [(kind, members) for members in split_side_by_side(positions)]
+
+
+def _may_split(positions: Sequence[Sequence[Frame]], options: ReadOptions) -> bool:
+    """Whether images that nothing tells apart may be taken in the order of acquisition."""
+    return options.duplicates == "split" or (options.duplicates == "auto" and _one_is_usual(positions))
+
+
+def _one_is_usual(positions: Sequence[Sequence[Frame]]) -> bool:
+    """Whether most positions hold one image, so that at the others something was repeated."""
+    usual, _ = Counter(map(len, positions)).most_common(1)[0]
+    return usual == 1
+
+
+def loops_of(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Frames without a place: those of each multi-frame object by themselves, single images together."""
+    several = Counter(frame.header.path for frame in frames)
+    loops: dict[Hashable, list[Frame]] = {}
+    for frame in frames:
+        path = frame.header.path
+        loop = frame.header.text("ConcatenationUID") or (path if several[path] > 1 else None)
+        loops.setdefault(loop, []).append(frame)
+    return list(loops.values())
+
+
+def _without_place(
+    kind: Kind, frames: Sequence[Frame], warnings: tuple[str, ...], fault: str | None
+) -> list[Stack]:
+    """Frames in the order of acquisition; ``fault`` is why their places are left aside, None without any."""
+    if fault is not None:
+        warnings += (f'places are left aside (geometry="ignore"): {fault}',)
+    note = ("no place in the patient is known: frames are in the order of acquisition",)
+    return [
+        Stack(tuple(loop), None, kind, warnings=warnings + (note if len(loop) > 1 else ()))
+        for loop in loops_of(sorted(frames, key=lambda frame: frame.order))
+    ]
+
+
+def _unfinished(leftover: Sequence[Sequence[Frame]], options: ReadOptions) -> tuple[str, ...]:
+    """What becomes of repetitions that are not complete, in words."""
+    frames = [frame for group in leftover for frame in group]
+    if not frames:
+        return ()
+    fate = "a volume of their own" if len(leftover) == 1 else f"{len(leftover)} volumes of their own"
+    return (
+        f"{len(frames)} images that complete no repetition are "
+        f"{'left out' if options.incomplete == 'drop' else fate}: "
+        + some([frame.header.path.name for frame in frames]),
+    )
+
+
+def by_position(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """The frames at each place along the normal of the first one, ascending."""
+    planes = [plane for frame in frames if (plane := frame.plane) is not None]
+    distances = np.array([plane.position for plane in planes]) @ planes[0].normal
+    order = np.argsort(distances, kind="stable")
+    same = same_position_tolerance(planes[0].pixel_spacing)
+    starts = np.flatnonzero(np.diff(distances[order]) > same) + 1
+    positions = [[frames[i] for i in members] for members in np.split(order, starts)]
+    return (
+        _following_motion([frames[i] for i in order], np.sort(distances), len(positions), same) or positions
+    )
+
+
+def _following_motion(
+    frames: Sequence[Frame], distances: Matrix, places: int, same: float
+) -> list[list[Frame]] | None:
+    """The frames at each slice of a scan that follows the patient's motion from time point to time point.
+
+    Its time points, as the attribute that numbers them says, have as many slices each, at not quite the same
+    places.  None where this is no such scan; ``frames`` and ``distances`` ascend; images no further apart
+    than ``same`` mm lie at one place.
+    """
+    by_time: dict[Hashable, list[int]] = {}
+    for index, frame in enumerate(frames):
+        by_time.setdefault(time_index(frame), []).append(index)
+    slices = len(frames) // len(by_time)
+    if None in by_time or slices in (1, places) or any(len(group) != slices for group in by_time.values()):
+        return None
+    table = np.array(list(by_time.values()))
+    at_each = distances[table]
+    step = np.diff(at_each, axis=1).min()
+    if step <= same or np.ptp(at_each, axis=0).max() > MOTION_PART * step:
+        return None
+    return [[frames[i] for i in members] for members in table.T]
+
+
+def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings: tuple[str, ...]) -> Stack:
+    first = repetitions.grid[0]
+    planes = [plane for frame in first if (plane := frame.plane) is not None]
+    geometry, notes = _geometry(first, planes)
+    if options.missing == "error":
+        _refuse_gaps(first, geometry.distances)
+    frames = tuple(frame for members in repetitions.grid for frame in members)
+    return Stack(
+        frames,
+        geometry,
+        kind,
+        len(repetitions.grid),
+        repetitions.axis,
+        repetitions.coordinates,
+        warnings
+        + notes
+        + known_faults(first[0])
+        + misplaced_sequences(frames)
+        + mixture_notes(repetitions.grid),
+    )
+
+
+def _geometry(frames: Sequence[Frame], planes: Sequence[Plane]) -> tuple[StackGeometry, tuple[str, ...]]:
+    notes: tuple[str, ...] = ()
+    told = (frames[0].usable_number(keyword) for keyword in ("SpacingBetweenSlices", "SliceThickness"))
+    thickness = next((number for number in told if number and abs(number) >= NEAREST_MM), None)
+    if len(frames) == 1 and thickness is None:
+        thickness = UNKNOWN_THICKNESS_MM
+        notes = (
+            f"a single slice without a usable SliceThickness: its thickness is unknown; the affine has "
+            f"{UNKNOWN_THICKNESS_MM:g} mm",
+        )
+    frame_of_reference = frames[0].header.text("FrameOfReferenceUID")
+    if len({frame.header.text("FrameOfReferenceUID") for frame in frames}) > 1:
+        notes += ("FrameOfReferenceUID differs between slices; that of the first one is recorded",)
+    thickness = abs(thickness or UNKNOWN_THICKNESS_MM)
+    return StackGeometry.from_planes(planes, thickness, frame_of_reference), notes
+
+
+def _refuse_gaps(frames: Sequence[Frame], distances: Matrix) -> None:
+    gaps = missing_slices(distances)
+    if not gaps:
+        return
+    count, first = sum(gap.missing for gap in gaps), gaps[0]
+    below, above = frames[first.after].header.path, frames[first.after + 1].header.path
+    raise GeometryError(
+        f"{'1 slice is' if count == 1 else f'{count} slices are'} missing: {first.width_mm:.4g} mm between "
+        f"{below} and {above}, where {first.width_mm / (first.missing + 1):.4g} mm is usual. Find the "
+        'missing files; or take the slices at their real positions with missing="keep" (--missing keep), '
+        'fill the gap with "fill", or interpolate across it with "resample"'
+    )
+
+
+def spacing_warnings(geometry: StackGeometry) -> tuple[str, ...]:
+    """What a user must know of where the slices lie."""
+    warnings = []
+    if geometry.tilt_degrees:
+        warnings.append(
+            f"tilted gantry: slices are shifted by {geometry.tilt_degrees:.2f} degrees; the affine has the "
+            "shear, a viewer that ignores it shows the patient slanted"
+        )
+    if not geometry.uniform:
+        gaps = np.diff(geometry.distances)
+        warnings.append(
+            f"slices are not evenly spaced: {gaps.min():.4g} to {gaps.max():.4g} mm; no affine places all of "
+            "them, slice_positions_mm does"
+        )
+    return tuple(warnings)

@@ -1,0 +1,213 @@
+"""One series: its instances, what they have in common, and the volumes they form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Unpack
+
+from dicomarray.assembly.frames.frame import frames_of
+from dicomarray.assembly.frames.mosaic_detection import Alike
+from dicomarray.assembly.grouping.duplicates import some
+from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, stack_frames
+from dicomarray.assembly.options import ReadKeywords, ReadOptions, read_options
+from dicomarray.assembly.volumes.assemble import assemble
+from dicomarray.core.plain_text import one_line
+from dicomarray.dicom.attribute_names import check_name
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.dicom.identities import may_identify
+from dicomarray.dicom.vr import Value
+from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
+from dicomarray.runtime.threads import PixelProgress, thread_count
+from dicomarray.sources.fsspec import shown_path
+from dicomarray.storage.places import Place
+from dicomarray.volume import Volume
+
+# Of what is shown of a value in a title: that of UIDs and short texts (PS3.5 6.2), in characters.
+LONGEST_WORD = 64
+# What is at hand, whatever is missing: for order, and for a template.
+KEEP = ReadOptions(missing="keep", duplicates="split")
+# As a volume without a place was read, whatever is wrong with the places of its images.
+UNPLACED = ReadOptions(geometry="ignore")
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """All instances with one Series Instance UID.
+
+    ``uid`` is empty for a file that has none: such a file is a series of its own.  ``notes`` are what was odd
+    where its files were found, such as damaged files beside them: warnings of its volumes.
+    """
+
+    uid: str
+    instances: Sequence[Header]
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Series {self.title}, {len(self.instances)} instances>"
+
+    @property
+    def title(self) -> str:
+        """Modality, number and UID: enough to tell series apart without naming anybody."""
+        modality, number = self.attributes.get("Modality"), self.attributes.get("SeriesNumber")
+        parts = modality or "?", "-" if number is None else number, self.uid or "(no UID)"
+        # a length that is damaged makes the elements behind it, a patient's name among them, part of a value
+        return one_line(" ".join(str(part)[:LONGEST_WORD] for part in parts))
+
+    @property
+    def described(self) -> str:
+        """The title, and what people call the series."""
+        description = self.attributes.get("SeriesDescription")
+        return f"{self.title} {one_line(str(description))}" if description else self.title
+
+    @property
+    def is_image(self) -> bool:
+        """Whether any instance has pixels: reports, plans and presentation states have none."""
+        return any(header.is_image for header in self.instances)
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Value]:
+        """What equals in all instances, by DICOM keyword.
+
+        A keyword that was not read with the scan is read when it is asked for.
+        """
+        return _CommonAttributes(self.instances)
+
+    @property
+    def files(self) -> Sequence[Place]:
+        """Every file, in the order of the volumes where the series forms some, else as acquired.
+
+        Those in a store are `Url`: ``str`` of one names it.
+        """
+        try:
+            frames = [frame for stack in self.stacks(KEEP) for frame in stack.frames]
+            ordered = [frame.header.path for frame in frames]
+        except DataError:
+            ordered = []
+        rest = sorted(
+            self.instances, key=lambda h: (h.instance_number is None, h.instance_number or 0, h.path)
+        )
+        paths = dict.fromkeys([*ordered, *(header.path for header in rest)])
+        return [shown_path(path) for path in paths]
+
+    def stacks(self, options: ReadOptions = DEFAULTS) -> list[Stack]:
+        """Which frames form which volume, before any pixel is read."""
+        images = [header for header in self.instances if header.is_image]
+        if not images:
+            raise GeometryError(f"series {self.title} has no images: nothing to make a volume of")
+        others = sorted(header.path.name for header in self.instances if not header.is_image)
+        note = f"{len(others)} instances without pixels left out: {some(others)}"
+        alike: Alike = {}
+        frames = [frame for header in images for frame in frames_of(header, alike, options.geometry)]
+        return stack_frames(frames, options, self.notes + ((note,) if others else ()))
+
+    def volumes(
+        self,
+        *,
+        workers: int | None = None,
+        pixel_progress: PixelProgress | None = None,
+        **options: Unpack[ReadKeywords],
+    ) -> list[Volume]:
+        """All volumes of the series.
+
+        Parameters
+        ----------
+        workers
+            Threads that read and decode; by default as many as there are processors that may be used.
+        pixel_progress
+            Called with the number of images of a volume that are read, the bytes of their stored values, and
+            the number of all; one volume after the other.
+        options
+            How to read: ``units``, ``missing`` and the others of `ReadOptions`.
+
+        Raises
+        ------
+        UsageError
+            For an unknown option.
+        DataError
+            Where the images form no regular volume, or their pixels cannot be read.
+        """
+        checked = read_options(options)
+        thread_count(workers)
+        return [assemble(stack, checked, workers, pixel_progress) for stack in self.stacks(checked)]
+
+    def volume(
+        self,
+        *,
+        index: int | None = None,
+        workers: int | None = None,
+        pixel_progress: PixelProgress | None = None,
+        **options: Unpack[ReadKeywords],
+    ) -> Volume:
+        """The only volume of the series, or the one with that ``index`` in `volumes`, which has the options.
+
+        Raises
+        ------
+        ChoiceError
+            Where there are several and no index; the message lists them.
+        """
+        checked = read_options(options)
+        thread_count(workers)
+        return assemble(self.stack(checked, index), checked, workers, pixel_progress)
+
+    def stack(self, options: ReadOptions = DEFAULTS, index: int | None = None) -> Stack:
+        """The only stack, or the one with that index; ChoiceError lists them where there are several."""
+        stacks = self.stacks(options)
+        if index is None and len(stacks) > 1:
+            raise ChoiceError(
+                f"series {self.title} holds {len(stacks)} volumes; choose one by its index "
+                "(series.volume(index=N); volume=N, --volume N), or take all:\n"
+                + "\n".join(volume_lines(stacks))
+            )
+        if index is not None and not 0 <= index < len(stacks):
+            raise UsageError(f"series {self.title} has the volumes 0 to {len(stacks) - 1}, not {index}")
+        return stacks[index or 0]
+
+
+def volume_lines(stacks: Sequence[Stack]) -> list[str]:
+    """A list of choices, a line each."""
+    return [f"  {index}: {one_line(stack.label)}" for index, stack in enumerate(stacks)]
+
+
+class _CommonAttributes(Mapping[str, Value]):
+    """What equals in all instances; keywords beyond those of the scan are read on demand, once."""
+
+    def __init__(self, instances: Sequence[Header]) -> None:
+        self._instances = instances
+        self._read: dict[str, list[Mapping[str, Value]]] = {}
+
+    def __getitem__(self, keyword: str) -> Value:
+        records = self._records(keyword)
+        first = records[0].get(keyword) if keyword in records[0] else _absent(keyword)
+        if any(keyword not in record or record[keyword] != first for record in records):
+            raise KeyError(f"{keyword} differs between the instances of the series")
+        return first
+
+    def _records(self, keyword: str) -> list[Mapping[str, Value]]:
+        if keyword in DEFAULT_KEYWORDS:
+            return [header.attributes for header in self._instances]
+        if keyword not in self._read:
+            try:
+                check_name(keyword)
+            except DataError as error:
+                raise KeyError(str(error)) from error
+            self._read[keyword] = [h.further([keyword]) for h in self._instances]
+        return self._read[keyword]
+
+    def __repr__(self) -> str:
+        shown = {k: v for k, v in self.items() if not may_identify(k) and not isinstance(v, tuple | Mapping)}
+        return f"<attributes of {len(self._instances)} instances: {one_line(str(shown))}, ...>"
+
+    def __iter__(self) -> Iterator[str]:
+        for keyword in sorted(self._instances[0].attributes):
+            if keyword in self:
+                yield keyword
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _absent(keyword: str) -> Value:
+    raise KeyError(keyword)

@@ -1,0 +1,129 @@
+"""Whether images say what their values are: slope, intercept and units, each of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.core.pixel_values import UNREADABLE
+from dicomarray.dicom.headers.attributes import Attributes, may_differ
+from dicomarray.dicom.vr import is_mislabelled
+from dicomarray.errors import HeaderError
+
+# What an image has that does not say it: stored values as they are.
+_IDENTITY = {"RescaleSlope": 1, "RescaleIntercept": 0}
+_UNITS = ("RescaleType", "Units", "DoseUnits")
+
+
+def require_rescale(frames: Sequence[Frame]) -> None:
+    """Refuse images whose values cannot be told, or cannot while those of others of the volume can.
+
+    Raises
+    ------
+    HeaderError
+        Where RescaleSlope or RescaleIntercept is no number, or missing in some images and changes values in
+        others; where an RT Dose has no Dose Grid Scaling (PS3.3 C.8.8.3.1).  Names the files.
+    """
+    for frame in frames:
+        if frame.rescale is UNREADABLE:
+            _require_numbers(frame)
+    first = frames[0]
+    if first.attributes.get("Modality") == "RTDOSE" and first.attributes.get("RescaleSlope") is None:
+        raise HeaderError(
+            f"{first.header.path}: DoseGridScaling is missing; without it stored values are no dose; take "
+            'units="stored"'
+        )
+    for keyword in may_differ([frame.attributes for frame in frames], _IDENTITY):
+        told = [frame for frame in frames if frame.attributes.get(keyword) is not None]
+        rescaled = [frame for frame in told if frame.attributes.get(keyword) != _IDENTITY[keyword]]
+        if rescaled and len(told) < len(frames):
+            silent = next(frame for frame in frames if frame.attributes.get(keyword) is None)
+            raise HeaderError(
+                f"{silent.header.path}: {keyword} is missing, and is {rescaled[0].attributes[keyword]} in "
+                f"{rescaled[0].header.path} of the same volume; what its values are cannot be told. Mend or "
+                "leave out such files ("
+                f'{len(frames) - len(told)} of {len(frames)}), or take units="stored"'
+            )
+
+
+def _require_numbers(frame: Frame) -> None:
+    try:
+        for keyword in _IDENTITY:
+            frame.number(keyword)
+    except HeaderError as error:
+        raise HeaderError(f'{error}; mend it, or take units="stored"') from error
+
+
+def stored_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
+    """A warning where stored values are asked for and what leads on from them is no number."""
+    count = sum(frame.rescale is UNREADABLE for frame in frames)
+    if not count:
+        return ()
+    return (
+        f"RescaleSlope or RescaleIntercept is no number in {count} of {len(frames)} images: stored values "
+        "do not need them, but the sidecar's slope and intercept, 1 and 0, lead to no others",
+    )
+
+
+def half_rescale_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
+    """Warnings where images have a slope without an intercept, or the reverse (PS3.3 C.11.1: both)."""
+    if not _may_be_half(frames):
+        return ()
+    notes = []
+    for keyword, other in (("RescaleSlope", "RescaleIntercept"), ("RescaleIntercept", "RescaleSlope")):
+        half = [
+            frame
+            for frame in frames
+            if frame.attributes.get(keyword) is None and frame.attributes.get(other) is not None
+        ]
+        if half:
+            notes.append(
+                f"{keyword} is missing or empty in {len(half)} of {len(frames)} images that have a {other} "
+                f"({half[0].attributes[other]}): {_IDENTITY[keyword]} is assumed, which may be wrong"
+            )
+    return tuple(notes)
+
+
+def _may_be_half(frames: Sequence[Frame]) -> bool:
+    """Whether any image may have half a rescale; costs little where all have both, or none, alike."""
+    first = frames[0].attributes
+    told = [first.get(keyword) is not None for keyword in _IDENTITY]
+    return told[0] != told[1] or bool(may_differ([frame.attributes for frame in frames], _IDENTITY))
+
+
+def mislabelled_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
+    """Warnings where numbers stand in elements whose VR in the file is one of text."""
+    names: set[str] = set()
+    seen: set[int] = set()
+    for frame in frames:
+        attributes = frame.attributes
+        key = id(attributes.common if isinstance(attributes, Attributes) else frame.header)
+        if key not in seen:
+            seen.add(key)
+            names.update(name for name, value in attributes.items() if is_mislabelled(value))
+    if not names:
+        return ()
+    return (
+        f"{', '.join(sorted(names))}: the file has a VR of text where the standard has one of numbers "
+        "(PS3.6); the text was read as numbers",
+    )
+
+
+def has_rescale(frames: Sequence[Frame]) -> bool:
+    """Whether any image says how its stored values are to be scaled."""
+    return any(frame.attributes.get(keyword) is not None for frame in frames for keyword in _IDENTITY)
+
+
+def units_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
+    """Warnings where some images do not say their units, or a CT not its scale."""
+    notes = []
+    first = frames[0].attributes
+    for keyword in may_differ([frame.attributes for frame in frames], _UNITS):
+        silent = sum(frame.attributes.get(keyword) is None for frame in frames)
+        if silent and not (keyword == "RescaleType" and first.get("Modality") == "CT"):  # HU by default there
+            notes.append(
+                f"{keyword} is missing in {silent} of {len(frames)} images; that of the others is taken"
+            )
+    if first.get("Modality") == "CT" and not has_rescale(frames):
+        notes.append("RescaleSlope and RescaleIntercept are missing: values are as stored, and may be no HU")
+    return tuple(notes)

@@ -1,0 +1,220 @@
+"""Stack + pixels + values -> `Volume`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.image_kinds import ISOTROPIC, common_type, image_kinds, is_trace
+from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.assembly.values.modality import RGB, Values, values_of
+from dicomarray.assembly.values.rescale_checks import mislabelled_notes
+from dicomarray.assembly.volumes.equal_pixels import Probes
+from dicomarray.assembly.volumes.filling import Job, read_array, write_array
+from dicomarray.assembly.volumes.regrid import regrid
+from dicomarray.core.pixel_values import Array, Normalization
+from dicomarray.dicom.headers.attributes import may_differ
+from dicomarray.dicom.headers.keywords import ACQUISITION, IDENTITY
+from dicomarray.dicom.transfer_syntaxes import ALWAYS_LOSSY
+from dicomarray.dicom.vr import Value
+from dicomarray.runtime.threads import PixelProgress
+from dicomarray.sources.fsspec import whole
+from dicomarray.volume import Volume
+
+# What the sidecar tells of a series where it equals in all images.  Nothing here names the patient.
+SERIES_KEYWORDS = (
+    *(keyword for keyword in IDENTITY if keyword not in ("SOPInstanceUID", "InstanceNumber")),
+    *ACQUISITION,
+    "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "ImageOrientationPatient", "Rows", "Columns",
+    "PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue",
+    "RescaleType", "Units", "LossyImageCompression",
+)  # fmt: skip
+SLICE_KEYWORDS = (
+    "InstanceNumber", "ImagePositionPatient", "SliceLocation", "AcquisitionNumber", "AcquisitionTime",
+    "TemporalPositionIdentifier", "EchoTime", "TriggerTime", "InversionTime", "DiffusionBValue",
+    "DiffusionGradientOrientation",
+)  # fmt: skip
+
+
+def assemble(
+    stack: Stack,
+    options: ReadOptions = DEFAULTS,
+    workers: int | None = None,
+    progress: PixelProgress | None = None,
+) -> Volume:
+    """Read the pixels of a stack into one array.
+
+    Returns a volume with axes ``(slice, row, column)``, or ``(frame, row, column)`` without geometry; a
+    repetition axis comes first, colour samples last.
+
+    Parameters
+    ----------
+    workers
+        Threads that read and decode; as many as there are processors to use by default.
+    progress
+        Called with the number of frames that are read, the bytes of their stored values, and the number of
+        all.
+
+    Raises
+    ------
+    InputError
+        Where a file cannot be read, or was changed after its header was read.
+    PixelError
+        Where pixel data is missing, truncated or damaged; names the file and frame.
+    HeaderError, ValuesError
+        Where the file does not say what is needed for its values: a slope, what SUV needs.
+    """
+    with whole(frame.header for frame in stack.frames):
+        values, probes = values_of(stack, options), Probes(stack)
+        job = Job(stack, values, probes, options.exclude_padding, workers, progress)
+        array, padding, decoding = read_array(job)
+        notes = (*decoding, *probes.notes())
+    return regrid(_volume(stack, values, array, padding, notes), options)
+
+
+@dataclass(frozen=True, slots=True)
+class FiledVolume:
+    """What there is to tell of a volume whose array was written and is not in memory; see `Volume`."""
+
+    shown: str
+    metadata: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+
+def assemble_in_file(
+    stack: Stack,
+    npy: Path,
+    options: ReadOptions = DEFAULTS,
+    bounds: Normalization | None = None,
+    workers: int | None = None,
+    progress: PixelProgress | None = None,
+) -> FiledVolume:
+    """Read the pixels of a stack into a ``.npy`` file, a few frames at a time.
+
+    The array is that of `assemble`, with `Volume.normalize` applied where ``bounds`` are given.  The options
+    must not change its grid (`changes_grid`).
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written.
+    DataError
+        As in `assemble`.
+    """
+    with whole(frame.header for frame in stack.frames):
+        values, probes = values_of(stack, options), Probes(stack)
+        if bounds is not None:
+            values = values.normalized(bounds.lower, bounds.upper)
+        job = Job(stack, values, probes, options.exclude_padding, workers, progress)
+        shape, decoding = write_array(job, npy)
+        notes = (*decoding, *probes.notes())
+    in_its_place = np.broadcast_to(np.zeros((), values.dtype), shape)  # shape and type, and no memory
+    volume = regrid(_volume(stack, values, in_its_place, None, notes), options)
+    return FiledVolume(repr(volume), volume.metadata, volume.warnings)
+
+
+def _volume(
+    stack: Stack, values: Values, array: Array, padding: NDArray[np.bool_] | None, notes: tuple[str, ...]
+) -> Volume:
+    """``notes`` are the warnings that came up while the pixels were read."""
+    repetitions = () if stack.axis is None else (stack.axis,)
+    axes = (*repetitions, "frame" if stack.geometry is None else "slice", "row", "column")
+    return Volume(
+        array=array,
+        geometry=stack.geometry,
+        axes=axes + ("sample",) * (array.ndim - len(axes)),
+        units=values.units,
+        rescales=values.rescales,
+        normalization=values.normalization,
+        padding=padding,
+        coordinates=MappingProxyType({name: tuple(steps) for name, steps in stack.coordinates.items()}),
+        series=MappingProxyType(_series_attributes(stack)),
+        slices=_slice_records(stack.frames),
+        files=tuple(frame.header.path for frame in stack.frames),
+        warnings=(
+            *stack.warnings,
+            *mislabelled_notes(stack.frames),
+            *values.warnings,
+            *_value_warnings(stack.frames, values.value_units),
+            *notes,
+        ),
+    )
+
+
+def _series_attributes(stack: Stack) -> dict[str, Value]:
+    """What equals in all images of a volume, and by the standard's keywords what they show.
+
+    Image Type is that of the frames, as far as they agree; private codes of the component and of isotropic
+    diffusion are told by the attributes that the standard has for them.
+    """
+    records = [frame.attributes for frame in stack.frames]
+    found = common_attributes(records)
+    if words := common_type(records):
+        found["ImageType"] = words
+    component = stack.kind.component
+    if component and component not in image_kinds({"ImageType": words}):
+        found["ComplexImageComponent"] = component.upper()
+    if all(map(is_trace, records)):
+        found["DiffusionDirectionality"] = ISOTROPIC
+    return found
+
+
+def common_attributes(
+    records: Iterable[Mapping[str, Value]], keywords: Collection[str] = SERIES_KEYWORDS
+) -> dict[str, Value]:
+    """The keywords that are present with one value in all records."""
+    several = list(records)
+    differing = set(may_differ(several, keywords))
+    common = {}
+    for keyword in keywords:
+        value = several[0].get(keyword)
+        others = several if keyword in differing else several[:1]
+        if value is not None and all(record.get(keyword) == value for record in others):
+            common[keyword] = value
+    return common
+
+
+def _slice_records(frames: Sequence[Frame]) -> tuple[dict[str, Value], ...]:
+    """What the sidecar tells of each image."""
+    differing = may_differ([frame.attributes for frame in frames], SLICE_KEYWORDS)
+    first = frames[0].attributes
+    keywords = [name for name in SLICE_KEYWORDS if name in differing or first.get(name) is not None]
+    return tuple(_slice_record(frame, keywords) for frame in frames)
+
+
+def _slice_record(frame: Frame, keywords: Iterable[str]) -> dict[str, Value]:
+    get = frame.attributes.get
+    record = {"SOPInstanceUID": get("SOPInstanceUID"), "frame": frame.index}
+    for keyword in keywords:
+        if (value := get(keyword)) is not None:
+            record[keyword] = value
+    return record
+
+
+def _is_lossy(frame: Frame) -> bool:
+    """Whether pixels were ever compressed with loss: the header says so, or the file is."""
+    get = frame.attributes.get
+    return get("LossyImageCompression") == "01" or frame.header.transfer_syntax in ALWAYS_LOSSY
+
+
+def _value_warnings(frames: Sequence[Frame], units: str) -> tuple[str, ...]:
+    warnings: tuple[str, ...] = ()
+    flat = sum(frame.rescale.slope == 0 for frame in frames)
+    if flat:
+        warnings = (f"RescaleSlope is 0 in {flat} images: all their voxels have the value of the intercept",)
+    if any(_is_lossy(frame) for frame in frames):
+        warnings += ("the images were compressed with loss at some time: values differ from those acquired",)
+    photometric = frames[0].attributes.get("PhotometricInterpretation")
+    if photometric == "PALETTE COLOR" and units != RGB:
+        warnings += ('values are indices into a palette of colours; palette="rgb" applies it',)
+    if photometric == "MONOCHROME1":
+        warnings += ("MONOCHROME1: a viewer shows the least value white; values are as stored, not inverted",)
+    return warnings

@@ -1,0 +1,315 @@
+"""The frames of a stack -> one array, in memory or in a file: read, decoded and converted by threads."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.frames.instance_files import ImageFiles, reopened
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.values.modality import Values, stored_type
+from dicomarray.assembly.volumes.equal_pixels import Probes
+from dicomarray.assembly.volumes.targets import ArrayTarget, FileTarget, Mask, ScratchMemory, Target
+from dicomarray.assembly.volumes.uniform_layout import AlikeFiles
+from dicomarray.core.pixel_values import Array
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.pixels.reader import FrameReader
+from dicomarray.dicom.transfer_syntaxes import NATIVE_SYNTAXES
+from dicomarray.errors import PixelError
+from dicomarray.runtime.threads import ImageCount, PixelProgress, do_all, thread_count
+
+# Small native frames are read so many bytes at a time: they stay in the cache until they are converted.
+BLOCK_BYTES = 1 << 19
+# Threads end together where each has many small parts of the work; a part costs some microseconds.
+TASKS_PER_WORKER = 16
+# A part is no larger than this, in bytes of stored values, so that the progress that is told goes on.
+LARGEST_TASK_BYTES = 1 << 25
+# Less is read, or decoded, in about the time in which threads start.  Bytes of stored values.
+SMALL_NATIVE_BYTES, SMALL_COMPRESSED_BYTES = 1 << 23, 1 << 18
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is read, what becomes of it, and how: see `assemble`; ``probes`` keeps some pixels."""
+
+    stack: Stack
+    values: Values
+    probes: Probes
+    with_padding: bool = False
+    workers: int | None = None
+    progress: PixelProgress | None = None
+
+
+def read_array(job: Job) -> tuple[Array, Mask | None, tuple[str, ...]]:
+    """All frames in one array, (*stack shape, *frame shape), and where asked for a mask of their padding.
+
+    The third result is what there is to tell of how frames were decoded.
+
+    Raises
+    ------
+    DataError
+        As in `assemble`.
+    """
+    target = ArrayTarget(job.stack.shape, job.with_padding)
+    notes = _fill(job, target)
+    return target.array, target.padding, notes
+
+
+def write_array(job: Job, npy: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The same in a ``.npy`` file, of which nothing is kept in memory; its shape, and what there is to tell.
+
+    There is no mask of the padding; where values are normalized, padding is 0.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written.
+    DataError
+        As in `assemble`.
+    """
+    target = FileTarget(npy, job.stack.shape)
+    try:
+        notes = _fill(job, target)
+    finally:
+        target.close()
+    return target.shape, notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Images of one file, by their indices in the stack; with its reader where another part has opened it."""
+
+    header: Header
+    members: Sequence[int]
+    reader: FrameReader | None = None
+
+
+def _fill(job: Job, target: Target) -> tuple[str, ...]:
+    """Read all images, in the order of the array as far as several threads keep one; returns what to tell."""
+    frames = job.stack.frames
+    filler, files = _Filler(job, target), ImageFiles()
+    frame_bytes = _frame_bytes(frames[0])
+    count = ImageCount(job.progress, len(frames), frame_bytes)
+    workers, most = _division(job, frame_bytes)
+
+    def work(task: Sequence[_Part]) -> None:
+        for part in task:
+            if part.reader is None and filler.read_alike(part.header, part.members):
+                continue
+            opened = files.open(part.header) if part.reader is None else reopened(part.header, part.reader)
+            with opened as reader:
+                filler.read(reader, part.members)
+
+    def done(task: Sequence[_Part]) -> None:
+        count.add(sum(len(part.members) for part in task))
+
+    pending: list[_Part] = []
+    for members in _by_file(frames):
+        first = frames[members[0]]
+        if filler.started and (len(members) <= most or first.tile is not None):
+            pending.append(_Part(first.header, members))
+            continue
+        do_all(work, _tasks(pending, most), workers, done)
+        pending = []
+        with files.open(first.header) as reader:
+            alone = _alone(members, first, reader, filler.started)
+            filler.read(reader, members[:alone])
+            count.add(alone)
+        rest = members[alone:]
+        parts = [_Part(first.header, rest[i : i + most], reader) for i in range(0, len(rest), most)]
+        do_all(work, [[part] for part in parts], workers, done)
+    do_all(work, _tasks(pending, most), workers, done)
+    return filler.told()
+
+
+def _alone(members: Sequence[int], first: Frame, reader: FrameReader, started: bool) -> int:
+    """How many images of a file are read by the thread that opens it."""
+    in_memory = isinstance(reader.source.stream, BytesIO)  # of a deflated file, that no other thread can open
+    if in_memory or first.header.stamp is None or first.tile is not None:
+        return len(members)
+    return 0 if started else 1
+
+
+def _division(job: Job, frame_bytes: int) -> tuple[int, int]:
+    """How many threads work, and how many images are a part of the work."""
+    frames, workers = job.stack.frames, thread_count(job.workers)
+    native = frames[0].header.transfer_syntax in NATIVE_SYNTAXES
+    if len(frames) * frame_bytes < (SMALL_NATIVE_BYTES if native else SMALL_COMPRESSED_BYTES):
+        workers = 1
+    share = math.ceil(len(frames) / (workers * TASKS_PER_WORKER))
+    return workers, max(1, min(share, LARGEST_TASK_BYTES // frame_bytes))
+
+
+def _frame_bytes(frame: Frame) -> int:
+    """What the stored values of an image take."""
+    samples = max(1, int(frame.header.number("SamplesPerPixel") or 1))
+    return frame.rows * frame.columns * samples * stored_type(frame.header).dtype.itemsize
+
+
+def _tasks(parts: Sequence[_Part], most: int) -> list[list[_Part]]:
+    """Whole files together, about as many images at a time."""
+    tasks: list[list[_Part]] = []
+    images = most
+    for part in parts:
+        if images >= most:
+            tasks.append([])
+            images = 0
+        tasks[-1].append(part)
+        images += len(part.members)
+    return tasks
+
+
+def _by_file(frames: Sequence[Frame]) -> list[list[int]]:
+    """Indices of the frames of each file, files in the order of the array."""
+    members: dict[int, list[int]] = {}
+    for index, frame in enumerate(frames):
+        members.setdefault(id(frame.header), []).append(index)
+    return list(members.values())
+
+
+class _Filler:
+    """Reads images of one file after the other, converts them and puts them in their place; for any thread.
+
+    The first image comes alone, before all others.
+    """
+
+    def __init__(self, job: Job, target: Target) -> None:
+        self._frames, self._values = job.stack.frames, job.values
+        self._with_padding, self._target = job.with_padding, target
+        self._probes = job.probes
+        self._stored_shape: tuple[int, ...] | None = None
+        self._memory = ScratchMemory()
+        self._alike = AlikeFiles()
+        self._notes: set[tuple[int, int, str]] = set()  # of a header, by its id; of a frame of it
+
+    def told(self) -> tuple[str, ...]:
+        """What there is to tell of how images were decoded, and of how many of them."""
+        counts = Counter(note for _, _, note in self._notes)
+        of_all = len(self._frames)
+        return tuple(f"{note} ({counts[note]} of {of_all} images)" for note in sorted(counts))
+
+    @property
+    def started(self) -> bool:
+        """Whether the first image has come, and the target is made."""
+        return self._stored_shape is not None
+
+    def read_alike(self, header: Header, members: Sequence[int]) -> bool:
+        """The one image of a file like one that was opened before; False where it has to be opened."""
+        alike, index = self._alike.frames(header), members[0]
+        if alike is None or self._with_padding or len(members) > 1 or self._frames[index].tile is not None:
+            return False
+        if alike.shape[1:] != self._stored_shape:
+            return False
+        room = self._target.room(index, 1)
+        stored = alike.read(header, self._words(alike.shape, alike.dtype, room))
+        if stored is not None:
+            self._take(stored, index, room)
+        return stored is not None
+
+    def read(self, reader: FrameReader, members: Sequence[int]) -> None:
+        """Images of one file, by their indices in the stack."""
+        try:
+            self._read(reader, members)
+        finally:
+            if members and reader.notes:
+                key = id(self._frames[members[0]].header)
+                self._notes.update((key, frame, note) for frame, note in tuple(reader.notes))
+
+    def _read(self, reader: FrameReader, members: Sequence[int]) -> None:
+        if members and self._frames[members[0]].tile is not None:
+            picture = reader.read(0)[0]
+            for index in members:
+                tile = self._frames[index].tile
+                assert tile is not None  # as the others of the picture
+                self._take(tile.cut(picture)[np.newaxis], index, self._room(index, 1))
+            return
+        for index, count in self._runs(reader, members):
+            room = self._room(index, count)
+            memory = self._memory_of(reader, room, count)
+            self._take(reader.read(self._frames[index].index, memory, count), index, room)
+        if reader.fragments is None and members:
+            self._alike.learn(self._frames[members[0]].header, reader)
+
+    def _runs(self, reader: FrameReader, members: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Images that are read and converted together: the index of the first, and how many."""
+        most = 1
+        if reader.fragments is None and self.started and not self._with_padding:
+            most = max(1, BLOCK_BYTES // reader.description.frame_bytes)
+        start = 0
+        for end in range(1, len(members) + 1):
+            if end == len(members) or end - start == most or not self._follow(members[end - 1], members[end]):
+                yield members[start], end - start
+                start = end
+
+    def _follow(self, index: int, other: int) -> bool:
+        """Whether two images follow each other in the file and in the array, and are converted alike."""
+        rescales = self._values.rescales
+        return (
+            other == index + 1
+            and self._frames[other].index == self._frames[index].index + 1
+            and (len(rescales) == 1 or rescales[other] == rescales[index])
+        )
+
+    def _room(self, index: int, count: int) -> Array | None:
+        return self._target.room(index, count) if self.started else None
+
+    def _memory_of(self, reader: FrameReader, room: Array | None, count: int) -> Array | None:
+        """Memory for stored values: that of the images themselves, where they have the same size."""
+        if room is None or reader.fragments is not None:
+            return None
+        return self._words((count, *reader.description.frame_shape), reader.description.array_dtype, room)
+
+    def _words(self, shape: tuple[int, ...], dtype: np.dtype[Any], room: Array) -> Array:
+        if room.shape == shape and room.dtype.itemsize == dtype.itemsize:
+            return room.view(dtype)
+        return self._memory.take(shape, dtype)
+
+    def _take(self, stored: Array, index: int, room: Array | None) -> None:
+        """Convert stored values, perhaps in the memory of their images, and put them in their place."""
+        frame, values = self._frames[index], self._values
+        if stored.dtype.kind == "f" and values.dtype.kind in "iu":
+            raise PixelError(f"{frame.header.path}: {stored.dtype} pixel data, where the header has integers")
+        if self._stored_shape not in (None, stored.shape[1:]):
+            raise self._misfit(frame, stored, self._stored_shape)
+        self._probes.take(index, stored)  # as the padding, before its memory is used
+        padding = _padding(stored, frame) if self._with_padding else None
+        images = values.convert(stored, index, room)
+        if images.dtype != values.dtype:
+            raise self._misfit(frame, images, self._stored_shape)
+        if padding is not None and values.normalization is not None:
+            images[padding] = 0
+        if not self.started:
+            self._make(images, stored)
+        self._target.put(index, images, padding)
+
+    def _make(self, images: Array, stored: Array) -> None:
+        path = self._frames[0].header.path
+        try:
+            self._target.make(images.shape[1:], stored.shape[1:], self._values.dtype)
+        except MemoryError as error:
+            raise PixelError(
+                f"{path} and the other images of its volume: there is no memory for {len(self._frames)} of "
+                f"{images.shape[1:]}, {self._values.dtype}; to-numpy writes them to a file one by one"
+            ) from error
+        self._stored_shape = stored.shape[1:]
+
+    def _misfit(self, frame: Frame, found: Array, usual: tuple[int, ...] | None) -> PixelError:
+        return PixelError(
+            f"{frame.header.path}: an image of {found.shape[1:]}, {found.dtype}, among images of {usual}, "
+            f"{self._values.dtype}"
+        )
+
+
+def _padding(stored: Array, frame: Frame) -> Mask:
+    from dicomarray.assembly.values.scaling import padding_mask
+
+    value, limit = frame.number("PixelPaddingValue"), frame.number("PixelPaddingRangeLimit")
+    return padding_mask(stored, value, limit, stored_type(frame.header).signed)

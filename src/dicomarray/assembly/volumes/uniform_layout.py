@@ -1,0 +1,83 @@
+"""Files that are alike: one native frame each, at the same place of files of one size.
+
+What can be wrong with such a file was checked with the first of them; of the others only the frame is read.
+Threads take turns with Python: the less of it a file needs, the more a second one gains.  So whatever is
+unusual is left to `image_files`, which says what it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from io import FileIO
+from typing import Any
+
+import numpy as np
+
+from dicomarray.core.pixel_values import Array
+from dicomarray.dicom.headers.attributes import Attributes, shared_by
+from dicomarray.dicom.headers.header import Header, Stamp
+from dicomarray.dicom.pixels.description import KEYWORDS
+from dicomarray.dicom.pixels.native import is_plain, stored_bits_of
+from dicomarray.dicom.pixels.reader import FrameReader
+
+_KEYWORDS = frozenset(KEYWORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class AlikeFrames:
+    """Where the frame lies in each of the files, and what its words are."""
+
+    start: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    stored: Callable[[Array], Array]
+
+    def read(self, header: Header, words: Array) -> Array | None:
+        """The stored values of a file, (1, *frame shape), in the memory of ``words``, of this shape and type.
+
+        None where the file is not what it was when its header was read, or cannot be read.
+        """
+        try:
+            with FileIO(header.path) as stream:
+                if Stamp.of(os.fstat(stream.fileno())) != header.stamp:
+                    return None
+                stream.seek(self.start)
+                if stream.readinto(words.data) != words.nbytes:
+                    return None
+        except OSError:
+            return None
+        return self.stored(words)
+
+
+class AlikeFiles:
+    """Knows what files are like that were opened before; any thread may ask and tell."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, AlikeFrames] = {}
+
+    def learn(self, header: Header, reader: FrameReader) -> None:
+        """Remember an open file, if others can be like it."""
+        key, pixels, description = _key(header), header.pixels, reader.description
+        if key is None or pixels is None or shared_by(header.attributes, _KEYWORDS) is None:
+            return
+        if description.frames == 1 and is_plain(description) and reader.source.start == pixels.start:
+            self._known[key] = AlikeFrames(
+                pixels.start,
+                (1, *description.frame_shape),
+                description.array_dtype,
+                stored_bits_of(description),
+            )
+
+    def frames(self, header: Header) -> AlikeFrames | None:
+        """How a file's frame is read, if the file is like one that was opened before."""
+        return self._known.get(_key(header))
+
+
+def _key(header: Header) -> Hashable:
+    """Equal for files that are alike; None where nothing tells."""
+    attributes, pixels, stamp = header.attributes, header.pixels, header.stamp
+    if pixels is None or stamp is None or not isinstance(attributes, Attributes):
+        return None
+    return attributes.common, pixels, stamp.size, header.transfer_syntax

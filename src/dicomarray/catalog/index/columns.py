@@ -1,0 +1,107 @@
+"""The columns of one indexed series, fetched when they are asked for.
+
+Several threads may ask: a column is put in its place when it is there, and is the same whoever fetched it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dicomarray.catalog.index.gathering import PIXEL_NAMES, TRANSFER_SYNTAX
+from dicomarray.catalog.index.json_values import LIST, from_stored, values_of_list
+from dicomarray.catalog.index.schema import damage_told
+from dicomarray.dicom.headers.all_elements import canonical_name
+from dicomarray.dicom.vr import Value
+from dicomarray.query.rows import ABSENT
+
+# What every header has beside its attributes.
+FILE_COLUMNS = (TRANSFER_SYNTAX, *PIXEL_NAMES)
+
+Query = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+Kept = tuple[int, Any]  # kind and value, as they are in the file
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """What the series of one catalog share: the index, its names by keyword, and what headers show.
+
+    ``shown`` maps the names that `Header.attributes` has to those under which the index keeps them.
+    """
+
+    path: Path
+    query: Query
+    numbers: Mapping[str, int]
+    shown: Mapping[str, str]
+
+    @property
+    def usual(self) -> Sequence[str]:
+        """The columns that headers need."""
+        return (*self.shown.values(), *FILE_COLUMNS)
+
+
+@dataclass(slots=True, eq=False)
+class SeriesColumns:
+    """One series: a column has a cell for each of the ``count`` instances, or a single one for all."""
+
+    source: Source
+    series: int
+    count: int
+    _kept: dict[str, Kept | None] = field(default_factory=dict)
+    _cells: dict[str, Sequence[Value]] = field(default_factory=dict)
+
+    def showing(self, names: Iterable[str]) -> SeriesColumns:
+        """The same columns, for headers that show these attributes too."""
+        shown = {**self.source.shown, **{name: canonical_name(name) for name in names}}
+        return SeriesColumns(
+            replace(self.source, shown=shown), self.series, self.count, self._kept, self._cells
+        )
+
+    def preload(self, names: Iterable[str], kept: Mapping[str, Kept]) -> None:
+        """Take columns that were fetched for many series at once."""
+        for name in names:
+            self._kept[name] = kept.get(name)
+
+    def cells(self, name: str) -> Sequence[Value]:
+        """The cells of a column by the index's name for it; `ABSENT` where the attribute is absent."""
+        cells = self._cells.get(name)
+        if cells is None:
+            cells = self._cells[name] = self._decoded(name)
+        return cells
+
+    def cell(self, name: str, place: int) -> Value:
+        """One instance's cell."""
+        cells = self.cells(name)
+        return cells[0] if len(cells) == 1 else cells[place]
+
+    def _decoded(self, name: str) -> Sequence[Value]:
+        kept = self._kept[name] if name in self._kept else self._fetched(name)
+        if kept is None:
+            return (ABSENT,)
+        kind, value = kept
+        with damage_told(self.source.path):
+            if kind != LIST:
+                return (from_stored(kind, value),)
+            cells = values_of_list(value, ABSENT)
+            if len(cells) != self.count:
+                raise ValueError(f"{name} has {len(cells)} values for {self.count} instances")
+            return cells
+
+    def _fetched(self, name: str) -> Kept | None:
+        """A column; all that headers need at once.
+
+        Nothing says that a column is absent before the index was asked: another thread would believe it.
+        """
+        usual = self.source.usual
+        names = [n for n in usual if n not in self._kept] if name in usual else [name]
+        wanted = {self.source.numbers[n]: n for n in names if n in self.source.numbers}
+        fetched: dict[str, Kept | None] = dict.fromkeys(names)
+        if wanted:
+            marks = ",".join("?" * len(wanted))
+            query = f"SELECT name, kind, value FROM stored_values WHERE series = ? AND name IN ({marks})"
+            for number, kind, value in self.source.query(query, (self.series, *wanted)):
+                fetched[wanted[number]] = kind, value
+        self._kept.update(fetched)
+        return self._kept[name]

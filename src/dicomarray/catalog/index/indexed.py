@@ -1,0 +1,320 @@
+"""The instances of an indexed series: headers and columns that come from the index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
+from dicomarray.catalog.index.columns import SeriesColumns
+from dicomarray.catalog.index.file_facts import kept_csa, kept_tiles
+from dicomarray.catalog.index.gathering import CSA, PIXEL_NAMES, TILES, TRANSFER_SYNTAX
+from dicomarray.catalog.index.json_values import LARGEST_INTEGER
+from dicomarray.catalog.index.schema import damage_told
+from dicomarray.catalog.index.storing import STAMP_COLUMNS, as_path, as_stamp, path_of_file
+from dicomarray.dicom.attribute_names import tag_of
+from dicomarray.dicom.headers.all_elements import canonical_name
+from dicomarray.dicom.headers.attributes import ABSENT as NOT_THERE
+from dicomarray.dicom.headers.attributes import Attributes, Common
+from dicomarray.dicom.headers.header import Header, HeaderReader, Stamp
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.dicom.part10 import PixelPlace
+from dicomarray.dicom.pixels.location import PIXEL_TAGS
+from dicomarray.dicom.vr import Value
+from dicomarray.errors import InputError
+from dicomarray.query.rows import ABSENT, Rows, rows_of
+from dicomarray.sources.archives import Unpacked, kind_of, unpack
+
+T = TypeVar("T")
+
+
+class IndexedAttributes(Mapping[str, Value]):
+    """The attributes that a scan would have read of one instance."""
+
+    __slots__ = ("_columns", "_place")
+
+    def __init__(self, columns: SeriesColumns, place: int) -> None:
+        self._columns = columns
+        self._place = place
+
+    def __getitem__(self, name: str) -> Value:
+        columns = self._columns
+        value = columns.cell(columns.source.shown[name], self._place)
+        if value is ABSENT:
+            raise KeyError(name)
+        return value
+
+    def get(self, name: str, default: Value = None) -> Value:
+        """The value, or the default for an absent attribute."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __contains__(self, name: object) -> bool:
+        known = self._columns.source.shown.get(name)  # type: ignore[call-overload]
+        return known is not None and self._columns.cell(known, self._place) is not ABSENT
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._columns.source.shown if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class FileOfInstance:
+    """Where an instance was when it was indexed."""
+
+    path: str
+    member: str | None
+    number: int | None
+    stamp: Stamp
+
+
+class IndexedHeader(Header):
+    """A header that takes what it is asked for from the index."""
+
+    __slots__ = ("_instances", "_place")
+    _instances: IndexedInstances
+    _place: int
+
+    def __init__(self, instances: IndexedInstances, place: int) -> None:
+        object.__setattr__(self, "_instances", instances)
+        object.__setattr__(self, "_place", place)
+
+    @property
+    def path(self) -> Path:
+        """The file; of an archive's member, the file that it is unpacked to now."""
+        return _unpacked(self._file) if self._file.member is not None else Path(self._file.path)
+
+    @property
+    def transfer_syntax(self) -> str | None:
+        """Transfer Syntax UID."""
+        uid = self._instances.columns.cell(TRANSFER_SYNTAX, self._place)
+        with damage_told(self._instances.columns.source.path):
+            if uid is None or isinstance(uid, str):
+                return uid
+            raise TypeError(f"a Transfer Syntax UID that is {type(uid).__name__}")
+
+    @property
+    def attributes(self) -> Mapping[str, Value]:
+        """What a scan would have read."""
+        return IndexedAttributes(self._instances.columns, self._place)
+
+    @property
+    def pixels(self) -> PixelPlace | None:
+        """Where the pixel data was when the file was indexed."""
+        tag, start, length, vr = (self._instances.columns.cell(name, self._place) for name in PIXEL_NAMES)
+        if tag is None or tag is ABSENT:
+            return None
+        with damage_told(self._instances.columns.source.path):
+            known = _is_place(start) and (length is None or _is_place(length)) and isinstance(vr, str | None)
+            if tag not in PIXEL_TAGS or not known:
+                raise ValueError(f"pixel data {tag!r} ({vr!r}) at {start!r}, {length!r} bytes")
+        return PixelPlace(tag, start, length, vr)
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """The state of the file when it was indexed; an archive's is compared when it is unpacked."""
+        if self._file.member is None or _archive_stamp(self._file) != self._file.stamp:
+            return self._file.stamp  # no member has that: its header is read again, and compared
+        return Stamp.of(self.path.stat())
+
+    @property
+    def _file(self) -> FileOfInstance:
+        return self._instances.files[self._place]
+
+    def further(self, names: Iterable[str], reader: HeaderReader | None = None) -> Mapping[str, Value]:
+        """Any attributes, from the index."""
+        del reader  # no file is read
+        found = {name: self._further(name) for name in names}
+        return {name: value for name, value in found.items() if value is not ABSENT}
+
+    def _further(self, name: str) -> Value:
+        columns = self._instances.columns
+        known = canonical_name(name)
+        tag = int(tag_of(name)) if known.endswith(")") and known.count(",") == 1 else 0
+        if tag >> 16 & 1 and tag & 0xFFFF > 0xFF:  # private, asked for by its tag in this file
+            creator = columns.cell(f"({tag >> 16:04x},{tag >> 8 & 0xFF:04x})", self._place)
+            if isinstance(creator, str):
+                value = columns.cell(f"({tag >> 16:04x},{creator.strip()},{tag & 0xFF:02x})", self._place)
+                return columns.cell(known, self._place) if value is ABSENT else value
+        return columns.cell(known, self._place)
+
+    def __reduce__(self) -> tuple[type[Header], tuple[Any, ...]]:
+        return Header, (self.path, self.transfer_syntax, dict(self.attributes), self.pixels, self.stamp)
+
+
+class IndexedInstances(Sequence[Header]):
+    """The headers of a series, made when they are asked for; ``places`` are those that are meant."""
+
+    def __init__(self, columns: SeriesColumns, places: Sequence[int]) -> None:
+        self.columns = columns
+        self.places = places
+
+    @overload
+    def __getitem__(self, index: int) -> Header: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Header]: ...
+    def __getitem__(self, index: int | slice) -> Header | Sequence[Header]:
+        return self._headers[index]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Header]:
+        return iter(self._headers)
+
+    def __reduce__(self) -> tuple[type[tuple[Header, ...]], tuple[list[Header]]]:
+        return tuple, (list(self),)
+
+    @cached_property
+    def _headers(self) -> tuple[Header, ...]:
+        return tuple(IndexedHeader(self, place) for place in self.places)
+
+    @cached_property
+    def files(self) -> list[FileOfInstance]:
+        """By place."""
+        query = (
+            f"SELECT folders.path, name, member, number, {STAMP_COLUMNS} FROM instances "
+            "JOIN files ON files.id = file JOIN folders ON folders.id = folder "
+            "WHERE series = ? ORDER BY place"
+        )
+        columns = self.columns
+        with damage_told(columns.source.path):
+            found = [
+                FileOfInstance(
+                    path_of_file(as_path(folder), as_path(name)),
+                    None if member is None else as_path(member),
+                    None if number is None else int(number),
+                    as_stamp(*stored),
+                )
+                for folder, name, member, number, *stored in columns.source.query(query, (columns.series,))
+            ]
+            if len(found) != columns.count:
+                raise ValueError(f"{len(found)} files for {columns.count} instances")
+        return found
+
+    def rows(self, attributes: Iterable[str] | None) -> Rows:
+        """The table that a filter asks; see `rows_of`."""
+        table = IndexedRows(self)
+        if all(cell is ABSENT for cell in self.columns.cells("NumberOfFrames")):
+            return table
+        shown = IndexedInstances(self.columns.showing(attributes or ()), self.places)
+        rows = rows_of(list(shown), attributes)
+        return replace(table, frames=rows, owners=rows.owners, warnings=rows.warnings)
+
+    def kept_headers(self) -> list[KeptHeader]:
+        """Headers that have what a scan would have read, and need no file for anything else."""
+        cells = {
+            name: self.columns.cells(known)
+            for name, known in self.columns.source.shown.items()
+            if name in DEFAULT_KEYWORDS
+        }
+        varying = [name for name, column in cells.items() if len(column) > 1]
+        common = Common(
+            {name: c[0] for name, c in cells.items() if len(c) == 1 and c[0] is not ABSENT},
+            {name: slot for slot, name in enumerate(varying)},
+            ("",) * len(varying),  # nothing is left to decode
+            (),
+            tuple(sorted(cells)),
+        )
+        own = [
+            tuple([NOT_THERE if cell is ABSENT else cell for cell in row])
+            for row in zip(*(cells[name] for name in varying), strict=True)
+        ] or [()] * self.columns.count
+        tiles, csa = self._only_in_file(TILES, kept_tiles), self._only_in_file(CSA, kept_csa)
+        return [
+            KeptHeader(
+                _shown_path(file := self.files[place]),
+                header.transfer_syntax,
+                Attributes(common, own[place]),
+                source=header,
+                tiles=tiles[place if len(tiles) > 1 else 0],
+                csa=csa[place if len(csa) > 1 else 0],
+                size=file.stamp.size if file.member is None else None,
+            )
+            for place, header in zip(self.places, self._headers, strict=True)
+        ]
+
+    def _only_in_file(self, name: str, made: Callable[[Value], T]) -> list[T]:
+        """Of each instance, or of all, what `KeptHeader` has under this name."""
+        with damage_told(self.columns.source.path):
+            return [made(None if cell is ABSENT else cell) for cell in self.columns.cells(name)]
+
+
+def _shown_path(file: FileOfInstance) -> Path:
+    """The file, or the name of an archive's member below that of the archive, which stays packed."""
+    return Path(file.path) if file.member is None else Path(file.path, file.member)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedRows:
+    """The table of a series; ``frames`` are its rows where instances have several."""
+
+    instances: IndexedInstances
+    frames: Rows | None = None
+    owners: Sequence[int] | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.instances) if self.frames is None else self.frames.size
+
+    @property
+    def headers(self) -> Sequence[ClosedHeader]:
+        return self.instances.kept_headers()
+
+    def column(self, name: str) -> Sequence[Value]:
+        """The cells of an attribute, or a single one where all are the same."""
+        if self.frames is not None:
+            return self.frames.column(name)
+        columns = self.instances.columns
+        cells = columns.cells(canonical_name(name))
+        if len(cells) == 1 or self.size == columns.count:
+            return cells
+        chosen = [cells[place] for place in self.instances.places]
+        return chosen[:1] if chosen.count(chosen[0]) == len(chosen) else chosen
+
+
+def _is_place(number: Value) -> bool:
+    """Whether it can be a place in a file, or a number of bytes."""
+    return isinstance(number, int) and 0 <= number < LARGEST_INTEGER
+
+
+def _unpacked(file: FileOfInstance) -> Path:
+    """The member of an archive as a file.
+
+    Raises
+    ------
+    InputError
+        Where the archive is gone or changed.
+    """
+    archive, stamp = Path(file.path), _archive_stamp(file)
+    try:
+        kind = kind_of(archive)
+        members = [] if kind is None else unpack(archive, kind)
+    except OSError as error:
+        raise InputError(f"{archive} cannot be read: {error.strerror}") from error
+    except InputError as error:
+        raise InputError(f"{archive}: {error}") from error
+    number = file.number or 0
+    member = members[number] if number < len(members) else None
+    same = (stamp.size, stamp.modified) == (file.stamp.size, file.stamp.modified)
+    if not same or not isinstance(member, Unpacked):
+        raise InputError(f"{archive} has changed since it was indexed; index it again (dicomarray index)")
+    return member.path
+
+
+def _archive_stamp(file: FileOfInstance) -> Stamp:
+    try:
+        return Stamp.of(Path(file.path).stat())
+    except OSError as error:
+        raise InputError(f"{file.path} cannot be read: {error.strerror}") from error

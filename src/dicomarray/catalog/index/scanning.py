@@ -1,0 +1,270 @@
+"""Files -> the index: what is new or changed is read, what vanished is taken out."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dicomarray.catalog.catalog import Progress, no_instance, of_member
+from dicomarray.catalog.index.file_facts import only_in_file
+from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
+from dicomarray.catalog.index.schema import connect_to_write
+from dicomarray.catalog.index.storing import Batch, KnownFile, Store
+from dicomarray.dicom.headers.all_elements import Decoded, Walked, read_elements
+from dicomarray.dicom.headers.header import Header, Stamp
+from dicomarray.dicom.vr import Value
+from dicomarray.errors import InputError
+from dicomarray.sources.archives import kind_of, unpack
+from dicomarray.sources.filesystem import find_names
+from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.atomic import refuse_inside
+from dicomarray.storage.places import PathLike, local_path, places
+
+# After so many files, series of which no file came since the last time are written: files of a series mostly
+# lie together, so that each is written once, and a kill loses little.
+FILES_A_CHECK = 2_000
+# Whatever is gathered is written before it takes more memory than this: instances, and characters of values.
+MOST_INSTANCES = 20_000
+MOST_CHARACTERS = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What indexing came to: files seen, of these read, unchanged; files that vanished since the last time.
+
+    ``skipped`` are the files that were skipped this time; `open_index` gives all of them.
+    """
+
+    path: Path
+    files: int
+    read: int
+    unchanged: int
+    vanished: int
+    num_series: int
+    num_instances: int
+    skipped: tuple[Skipped, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<IndexReport {self.path}: {self.num_instances} instances in {self.num_series} series; "
+            f"{self.files} files, {self.read} read, {len(self.skipped)} skipped, {self.vanished} vanished>"
+        )
+
+
+def index(
+    path: PathLike | Iterable[PathLike], index_file: PathLike, progress: Progress | None = None
+) -> IndexReport:
+    """Keep the catalog of everything at or below a path in an index file; make the file where there is none.
+
+    Files that did not change since they were read (size, times of the last change) are not read again;
+    files below ``path`` that are gone are taken out.  Several processes may do this at once, and one that was
+    killed is continued by the next one.
+
+    The index holds the attributes of all files, those of the patients too.  It is made readable for its
+    owner only.
+
+    Parameters
+    ----------
+    path
+        A folder or file, or several of them; archives as in `scan`.
+    index_file
+        The file; it must not lie below ``path``.
+    progress
+        Called with the number of files seen so far.
+
+    Raises
+    ------
+    InputError
+        Where a path does not exist, or the index file is something else or of another version.
+    OutputError
+        Where the index file lies below ``path``.
+    """
+    roots = absolute_roots(path)
+    file = Path(index_file)
+    for root in roots:
+        refuse_inside(file, Path(root))
+        if not os.path.lexists(root):
+            raise InputError(f"{root} does not exist")  # before a file is made
+    connection = connect_to_write(file)
+    try:
+        indexing = _Indexing(Store(file, connection))
+        indexing.run(roots, progress)
+        num_series, num_instances = indexing.store.counts()
+    finally:
+        connection.close()
+    return IndexReport(
+        path=file,
+        files=indexing.files,
+        read=indexing.read,
+        unchanged=indexing.files - indexing.read,
+        vanished=indexing.vanished,
+        num_series=num_series,
+        num_instances=num_instances,
+        skipped=tuple(indexing.skipped),
+    )
+
+
+def absolute_roots(path: PathLike | Iterable[PathLike]) -> list[str]:
+    """The real paths: the same files wherever the index is used, and none of them by two names."""
+    return [os.path.realpath(local_path(item)) for item in places(path)]
+
+
+@dataclass(slots=True)
+class _Indexing:
+    """One run: what is gathered and not written yet, and what was counted."""
+
+    store: Store
+    batch: Batch = field(default_factory=Batch)
+    gathered: dict[str, Gathered] = field(default_factory=dict)
+    recent: set[str] = field(default_factory=set)
+    instances: int = 0
+    characters: int = 0
+    files: int = 0
+    read: int = 0
+    vanished: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    pathless: list[Skipped] = field(default_factory=list)
+
+    def run(self, roots: list[str], progress: Progress | None) -> None:
+        """Everything below the roots."""
+        known = self.store.known_files(roots)
+        self.store.start(roots)
+        for found in find_names(roots):
+            if isinstance(found, Skipped):
+                self._skip_pathless(found)
+                continue
+            self.files += 1
+            self._file(found, known)
+            if progress is not None:
+                progress(self.files)
+        self.batch.gone += [file.id for file in known.values()]
+        self.vanished = len(known)
+        self._write(everything=True)
+        self.store.finish(roots, self.pathless)
+
+    def _file(self, name: str, known: dict[str, KnownFile]) -> None:
+        before = known.get(name)
+        try:
+            status = os.stat(name)  # noqa: PTH116 - faster, and this is all that a rescan does
+        except OSError as error:
+            self._unreadable(Path(name), error)
+            return
+        if not stat.S_ISREG(status.st_mode):
+            self._skip_pathless(Skipped(Path(name), "it is no regular file any more"))
+            return
+        stamp = Stamp.of(status)
+        if before is not None and before.stamp == stamp:
+            del known[name]
+            return
+        self.read += 1
+        path = Path(name)
+        seen = SeenFile(*os.path.split(name), stamp)
+        try:
+            self._take(seen, path)
+        except OSError as error:
+            self._unreadable(path, error)
+            return
+        known.pop(name, None)
+        if self.files % FILES_A_CHECK == 0 or self._is_full():
+            self._write(everything=self._is_full())
+
+    def _take(self, seen: SeenFile, path: Path) -> None:
+        """The instances of a file, all of them or, where it cannot be opened, none.
+
+        Raises
+        ------
+        OSError
+            Where the file cannot be opened: that may change without the file being changed.
+        """
+        items = list(_instances_in(path))
+        self.batch.files.append(seen)
+        for origin, item in items:
+            if isinstance(item, Skipped):
+                self.skipped.append(item)
+                self.batch.skipped.append((seen, item))
+            else:
+                self._gather(Origin(seen, *origin), item, only_in_file(path, item))
+
+    def _gather(self, origin: Origin, instance: Walked | Decoded, told: Mapping[str, Value]) -> None:
+        uid = instance.series_uid
+        # an instance without Series Instance UID is a series of its own
+        key = uid or f"{origin.file.folder}{os.sep}{origin.file.name}{os.sep}{origin.number}"
+        gathered = self.gathered.get(key)
+        if gathered is None:
+            gathered = self.gathered[key] = Gathered(uid)
+        self.characters -= gathered.characters
+        gathered.add(origin, instance, told)
+        self.characters += gathered.characters
+        self.recent.add(key)
+        self.instances += 1
+
+    def _unreadable(self, path: Path, error: OSError) -> None:
+        self._skip_pathless(Skipped.lost(path, f"cannot be read: {error.strerror}"))
+
+    def _skip_pathless(self, item: Skipped) -> None:
+        self.skipped.append(item)
+        self.pathless.append(item)
+
+    def _is_full(self) -> bool:
+        return self.instances >= MOST_INSTANCES or self.characters >= MOST_CHARACTERS
+
+    def _write(self, everything: bool) -> None:
+        """Write what is done with, or everything, in one transaction."""
+        # a file must not be known before its instances are: those of an archive can be in several series
+        waiting = set() if everything else self.recent
+        done = [key for key in self.gathered if key not in waiting]
+        unwritten = {origin.file for key in waiting for origin in self.gathered[key].origins}
+        self.batch.series = [self.gathered.pop(key) for key in done]
+        self.instances -= sum(len(gathered.origins) for gathered in self.batch.series)
+        self.characters -= sum(gathered.characters for gathered in self.batch.series)
+        later = Batch(
+            files=[file for file in self.batch.files if file in unwritten],
+            skipped=[item for item in self.batch.skipped if item[0] in unwritten],
+        )
+        self.batch.files = [file for file in self.batch.files if file not in unwritten]
+        self.batch.skipped = [item for item in self.batch.skipped if item[0] not in unwritten]
+        if not self.batch.is_empty:
+            self.store.save(self.batch)
+        self.batch = later
+        self.recent = set()
+
+
+_Member = tuple[str | None, int | None]
+
+
+def _instances_in(path: Path) -> Iterator[tuple[_Member, Walked | Decoded | Skipped]]:
+    """The instance of a file, or those of the members of an archive; as `scan` takes them."""
+    first = _instance(path)
+    if not isinstance(first, Skipped):
+        yield (None, None), first
+        return
+    try:
+        kind = kind_of(path)
+        members = None if kind is None else unpack(path, kind)
+    except InputError as error:
+        yield (None, None), Skipped.because(path, error)
+        return
+    if members is None:
+        yield (None, None), first
+        return
+    for number, member in enumerate(members):
+        if isinstance(member, Skipped):
+            yield (str(member.path), number), member
+            continue
+        item = _instance(member.path)
+        found = of_member(item, member) if isinstance(item, Skipped) else item
+        yield (str(member.shown.relative_to(path)), number), found
+
+
+def _instance(path: Path) -> Walked | Decoded | Skipped:
+    try:
+        instance = read_elements(path)
+    except InputError as error:
+        return Skipped.because(path, error)
+    if instance.series_uid:
+        return instance
+    reason = no_instance(Header(path, instance.transfer_syntax, instance.values()))
+    return instance if reason is None else Skipped.lost(path, reason)

@@ -1,0 +1,399 @@
+"""What was gathered -> the index, one transaction a batch: other processes see all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dicomarray.catalog.index.bounds import BoundedConnection
+from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
+from dicomarray.catalog.index.json_values import ABSENT, JSON, LIST, text_of, texts_of_list, to_stored
+from dicomarray.catalog.index.schema import damage_told
+from dicomarray.dicom.headers.header import Stamp
+from dicomarray.sources.skipped import Skipped
+
+# More question marks than this SQLite does not take in one statement.
+MOST_PARAMETERS = 500
+# Of a file, in the order of `Stamp`.
+STAMP_COLUMNS = "size, modified_ns, changed_ns, inode"
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is written together: series, files without an instance, what is skipped, files that are gone."""
+
+    series: list[Gathered] = field(default_factory=list)
+    files: list[SeenFile] = field(default_factory=list)
+    skipped: list[tuple[SeenFile | None, Skipped]] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.series or self.files or self.skipped or self.gone)
+
+
+class KnownFile(NamedTuple):
+    """A file in the index: its number, and its state when it was read.  There are as many as files."""
+
+    id: int
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An instance of a series that is being written: its place in the order of files, and its row."""
+
+    order: tuple[Any, ...]
+    file: int
+    member: str | None
+    number: int | None
+
+
+def as_stored(path: str) -> str | bytes:
+    """A path, or its bytes where it is no Unicode text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
+
+def as_stamp(size: int, modified: int, changed: int, inode: str) -> Stamp:
+    """What is in the `STAMP_COLUMNS`; an inode can have more bits than a number in SQLite."""
+    return Stamp(size, modified, changed, int(inode))
+
+
+def as_path(stored: str | bytes) -> str:
+    """What `as_stored` was given."""
+    return stored if isinstance(stored, str) else os.fsdecode(stored)  # TypeError in a damaged index
+
+
+def path_of_file(folder: str, name: str) -> str:
+    """The path of a file in the index.
+
+    Raises
+    ------
+    ValueError
+        Where `index` cannot have stored it: it names real paths, which do not lead up and down again.
+    """
+    if not _is_real(folder) or not name or name in (os.curdir, os.pardir) or "\0" in name or os.sep in name:
+        raise ValueError(f"a file {name!r:.80} in {folder!r:.80}, which is no real path")
+    return os.path.join(folder, name)  # noqa: PTH118 - Path costs most
+
+
+@lru_cache(maxsize=64)
+def _is_real(folder: str) -> bool:
+    return os.path.isabs(folder) and os.path.normpath(folder) == folder and "\0" not in folder  # noqa: PTH117
+
+
+def file_order(folder: str, name: str, number: int | None) -> tuple[Any, ...]:
+    """Sorts files as `find_files` finds them: depth first, by names; members as their archive has them."""
+    return (*Path(folder).parts, name), number or 0
+
+
+@dataclass(slots=True)
+class Store:
+    """The index, open for writing."""
+
+    path: Path
+    connection: BoundedConnection
+    _names: dict[str, int] = field(default_factory=dict)
+
+    def known_files(self, roots: Sequence[str]) -> dict[str, KnownFile]:
+        """Every file at or below the roots, by path."""
+        with damage_told(self.path):
+            return self._known_files(roots)
+
+    def _known_files(self, roots: Sequence[str]) -> dict[str, KnownFile]:
+        known: dict[str, KnownFile] = {}
+        for folder, stored in self.connection.rows("SELECT id, path FROM folders"):
+            path = as_path(stored)
+            start = os.path.join(path, "")  # noqa: PTH118 - it ends in a separator
+            query = f"SELECT name, id, {STAMP_COLUMNS} FROM files WHERE folder = ?"
+            files = {
+                start + as_path(name): KnownFile(number, as_stamp(*stored))
+                for name, number, *stored in self.connection.rows(query, (folder,))
+            }
+            if lies_below(path, roots):
+                known |= files
+            else:
+                known |= {name: file for name, file in files.items() if lies_below(name, roots)}
+        return known
+
+    def start(self, roots: Iterable[str]) -> None:
+        """Note that the roots are being read."""
+        statement = (
+            "INSERT INTO roots VALUES (?, ?, NULL) "
+            "ON CONFLICT (path) DO UPDATE SET started = excluded.started"
+        )
+        with self._transaction():
+            self.connection.executemany(statement, [(as_stored(root), _now()) for root in roots])
+
+    def finish(self, roots: Sequence[str], pathless: Iterable[Skipped]) -> None:
+        """Note that the roots were read to the end, and what belongs to no file, such as closed folders."""
+        with self._transaction():
+            rows = self.connection.rows("SELECT id, path FROM skipped WHERE file IS NULL")
+            old = [(number,) for number, path in rows if lies_below(as_path(path), roots)]
+            self.connection.executemany("DELETE FROM skipped WHERE id = ?", old)
+            self._insert_skipped((None, item) for item in pathless)
+            self.connection.execute("DELETE FROM folders WHERE id NOT IN (SELECT folder FROM files)")
+            self.connection.executemany(
+                "UPDATE roots SET finished = ? WHERE path = ?", [(_now(), as_stored(root)) for root in roots]
+            )
+        with damage_told(self.path):
+            self.connection.execute("PRAGMA optimize")
+
+    def counts(self) -> tuple[int, int]:
+        """How many series there are, and how many instances."""
+        with damage_told(self.path):
+            query = "SELECT count(*), total(num_instances) FROM series"
+            series, instances = self.connection.execute(query).fetchone()
+            return int(series), int(instances)
+
+    def save(self, batch: Batch) -> None:
+        """Write a batch; a file that is in the index already is replaced."""
+        with self._transaction():
+            folders: dict[str, int] = {}
+            files: dict[SeenFile, int] = {}
+            replaced = set(batch.gone)
+            seen = {origin.file for gathered in batch.series for origin in gathered.origins}
+            for file in seen | set(batch.files):
+                files[file], known = self._file(file, folders)
+                if known:
+                    replaced.add(files[file])
+            touched = self._series_of(replaced)
+            for gathered in batch.series:
+                number = self._number_of(gathered.uid)
+                added = [_placed(origin, files[origin.file]) for origin in gathered.origins]
+                if number in touched or not self._append(number, gathered, added):
+                    self._rewrite(number, gathered, added, replaced)
+                touched.discard(number)
+            for number in touched:
+                self._rewrite(number, None, [], replaced)
+            self._delete("skipped", "file", replaced)
+            self._delete("files", "id", batch.gone)
+            self._insert_skipped((None if f is None else files[f], item) for f, item in batch.skipped)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with damage_told(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+            except BaseException:
+                self._names.clear()  # some of them may just have been taken back
+                with suppress(sqlite3.Error):  # of a damaged file SQLite may have done so already
+                    self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    # Files ------------------------------------------------------------------------------------------------
+
+    def _file(self, file: SeenFile, folders: dict[str, int]) -> tuple[int, bool]:
+        """The number of a file, and whether it was known."""
+        execute = self.connection.execute
+        folder = folders.get(file.folder)
+        if folder is None:
+            path = as_stored(file.folder)
+            execute("INSERT OR IGNORE INTO folders (path) VALUES (?)", (path,))
+            (folder,) = execute("SELECT id FROM folders WHERE path = ?", (path,)).fetchone()
+            folders[file.folder] = folder
+        key = (folder, as_stored(file.name))
+        row = execute("SELECT id FROM files WHERE folder = ? AND name = ?", key).fetchone()
+        stamp = (*file.stamp[:-1], str(file.stamp.inode))
+        if row is not None:
+            execute(f"UPDATE files SET ({STAMP_COLUMNS}) = (?, ?, ?, ?) WHERE id = ?", (*stamp, row[0]))
+            return int(row[0]), True
+        done = execute(
+            f"INSERT INTO files (folder, name, {STAMP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", (*key, *stamp)
+        )
+        return int(done.lastrowid or 0), False
+
+    def _series_of(self, files: set[int]) -> set[int]:
+        """The series that have instances in the files."""
+        found: set[int] = set()
+        for part in _parts(files):
+            query = f"SELECT DISTINCT series FROM instances WHERE file IN ({_marks(part)})"
+            found.update(number for (number,) in self.connection.rows(query, part))
+        return found
+
+    def _delete(self, table: str, column: str, numbers: Iterable[int]) -> None:
+        for part in _parts(numbers):
+            self.connection.execute(f"DELETE FROM {table} WHERE {column} IN ({_marks(part)})", part)
+
+    def _insert_skipped(self, items: Iterable[tuple[int | None, Skipped]]) -> None:
+        self.connection.executemany(
+            "INSERT INTO skipped (file, path, reason, lost_from) VALUES (?, ?, ?, ?)",
+            [(file, as_stored(str(item.path)), item.reason, _lost_from(item)) for file, item in items],
+        )
+
+    # Series -----------------------------------------------------------------------------------------------
+
+    def _number_of(self, uid: str) -> int:
+        """The series with a UID; a new one where there is none, or no UID."""
+        row = (
+            self.connection.execute("SELECT id FROM series WHERE uid = ?", (uid,)).fetchone() if uid else None
+        )
+        if row is None:
+            statement = "INSERT INTO series (uid, num_instances) VALUES (?, 0)"
+            return int(self.connection.execute(statement, (uid,)).lastrowid or 0)
+        return int(row[0])
+
+    def _append(self, series: int, gathered: Gathered, added: Sequence[_Placed]) -> bool:
+        """Add instances that come behind all others of the series; False where they do not."""
+        (count,) = self.connection.execute(
+            "SELECT num_instances FROM series WHERE id = ?", (series,)
+        ).fetchone()
+        orders = [member.order for member in added]
+        if not count or sorted(orders) != orders or self._placed_at(series, count - 1).order >= orders[0]:
+            return False
+        self._insert_instances(series, added, count)
+        query = (
+            "SELECT keyword, kind, value FROM stored_values JOIN names ON names.id = name WHERE series = ?"
+        )
+        known = {name: kept for name, *kept in self.connection.rows(query, (series,))}
+        rows = []
+        for name in dict.fromkeys((*known, *gathered.first, *gathered.varying)):
+            kind, value = known.get(name, (JSON, ABSENT))
+            new = gathered.column(name)
+            if kind == LIST:
+                texts = new * len(added) if len(new) == 1 else new
+                rows.append((series, self._name(name), LIST, f"{value[:-1]},{','.join(texts)}]"))
+                continue
+            old = text_of(kind, value)
+            if set(new) != {old}:
+                stored = _stored_column([old], count, new, len(added), range(count + len(added)))
+                rows.append((series, self._name(name), *stored))
+        self.connection.executemany("INSERT OR REPLACE INTO stored_values VALUES (?, ?, ?, ?)", rows)
+        self._set_count(series, count + len(added))
+        return True
+
+    def _placed_at(self, series: int, place: int) -> _Placed:
+        return self._instances(series, "AND place = ?", (place,))[0][1]
+
+    def _rewrite(
+        self, series: int, gathered: Gathered | None, added: list[_Placed], replaced: set[int]
+    ) -> None:
+        """The series anew: what it had but for the replaced files, and what was gathered."""
+        staying = [
+            (place, member) for place, member in self._instances(series) if member.file not in replaced
+        ]
+        kept = [member for _, member in staying]
+        columns = self._kept_columns(series, [place for place, _ in staying]) if kept else {}
+        for table in ("stored_values", "instances"):
+            self._delete(table, "series", [series])
+        members = kept + added
+        if not members:
+            self._delete("series", "id", [series])
+            return
+        order = sorted(range(len(members)), key=lambda index: members[index].order)
+        self._insert_instances(series, [members[index] for index in order], 0)
+        rows = []
+        names = dict.fromkeys((*columns, *(() if gathered is None else (*gathered.first, *gathered.varying))))
+        for name in names:
+            texts = columns.get(name, [ABSENT])
+            new = [ABSENT] if gathered is None else gathered.column(name)
+            kind, value = _stored_column(texts, len(kept), new, len(added), order)
+            if value is not ABSENT:
+                rows.append((series, self._name(name), kind, value))
+        self.connection.executemany("INSERT INTO stored_values VALUES (?, ?, ?, ?)", rows)
+        self._set_count(series, len(members))
+
+    def _insert_instances(self, series: int, members: Sequence[_Placed], first: int) -> None:
+        self.connection.executemany(
+            "INSERT INTO instances VALUES (?, ?, ?, ?, ?)",
+            [
+                (series, place, m.file, None if m.member is None else as_stored(m.member), m.number)
+                for place, m in enumerate(members, first)
+            ],
+        )
+
+    def _set_count(self, series: int, count: int) -> None:
+        self.connection.execute("UPDATE series SET num_instances = ? WHERE id = ?", (count, series))
+
+    def _instances(
+        self, series: int, condition: str = "", parameters: tuple[int, ...] = ()
+    ) -> list[tuple[int, _Placed]]:
+        """The instances of a series, with their places."""
+        query = (
+            "SELECT place, file, member, number, folders.path, name FROM instances "
+            "JOIN files ON files.id = file JOIN folders ON folders.id = folder "
+            f"WHERE series = ? {condition} ORDER BY place"
+        )
+        found = []
+        for place, file, member, number, folder, name in self.connection.rows(query, (series, *parameters)):
+            order = file_order(as_path(folder), as_path(name), number)
+            found.append((place, _Placed(order, file, None if member is None else as_path(member), number)))
+        return found
+
+    def _kept_columns(self, series: int, places: Sequence[int]) -> dict[str, list[str]]:
+        """Of each attribute the texts at the places, or the one of all."""
+        query = (
+            "SELECT keyword, kind, value FROM stored_values JOIN names ON names.id = name WHERE series = ?"
+        )
+        columns = {}
+        for keyword, kind, value in self.connection.rows(query, (series,)):
+            if kind == LIST:
+                texts = texts_of_list(value)
+                columns[keyword] = [texts[place] for place in places]
+            else:
+                columns[keyword] = [text_of(kind, value)]
+        return columns
+
+    def _name(self, keyword: str) -> int:
+        number = self._names.get(keyword)
+        if number is None:
+            execute = self.connection.execute
+            execute("INSERT OR IGNORE INTO names (keyword) VALUES (?)", (keyword,))
+            (number,) = execute("SELECT id FROM names WHERE keyword = ?", (keyword,)).fetchone()
+            self._names[keyword] = number
+        return int(number)
+
+
+def lies_below(path: str, roots: Sequence[str]) -> bool:
+    """Whether a path is one of the roots or below one."""
+    return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+
+def _lost_from(item: Skipped) -> str | bytes | None:
+    return None if item.lost_from is None else as_stored(str(item.lost_from))
+
+
+def _placed(origin: Origin, file: int) -> _Placed:
+    order = file_order(origin.file.folder, origin.file.name, origin.number)
+    return _Placed(order, file, origin.member, origin.number)
+
+
+def _stored_column(
+    old: list[str], num_old: int, new: list[str], num_new: int, order: Sequence[int]
+) -> tuple[int, Any]:
+    """Kind and value of an attribute; ``(0, ABSENT)`` where no instance has it."""
+    different = {*(old if num_old else ()), *(new if num_new else ())}
+    if len(different) == 1:
+        (text,) = different
+        return (0, ABSENT) if text == ABSENT else to_stored(text)
+    texts = (old * num_old if len(old) == 1 else old) if num_old else []
+    texts = texts + ((new * num_new if len(new) == 1 else new) if num_new else [])
+    return LIST, f"[{','.join(texts[index] for index in order)}]"
+
+
+def _parts(numbers: Iterable[int]) -> Iterator[list[int]]:
+    everything = list(numbers)
+    for start in range(0, len(everything), MOST_PARAMETERS):
+        yield everything[start : start + MOST_PARAMETERS]
+
+
+def _marks(part: Sequence[int]) -> str:
+    return ",".join("?" * len(part))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,67 @@
+"""Files that may have been images of a series, and could not be read.
+
+A slice that is lost between others leaves a gap; of the first or last one no position tells.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicomarray.assembly.grouping.duplicates import some
+from dicomarray.dicom.headers.header import Header
+from dicomarray.sources.fsspec import shown_path
+from dicomarray.sources.skipped import EXAMPLES, Skipped
+from dicomarray.storage.places import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What was skipped and may have been an image, by the folder or archive that it lies in."""
+
+    by_place: Mapping[str, Sequence[Skipped]]
+
+    @classmethod
+    def of(cls, skipped: Iterable[Skipped]) -> Losses:
+        """Those among all that was skipped."""
+        found: dict[str, list[Skipped]] = {}
+        for item in skipped:
+            if item.lost_from is not None:
+                found.setdefault(_name(item.lost_from), []).append(item)
+        return cls(found)
+
+    def notes(self, headers: Iterable[Header]) -> tuple[str, ...]:
+        """What to say of a series with these instances; nothing where nothing lies beside them."""
+        return self.notes_at(_places(headers)) if self.by_place else ()
+
+    def notes_at(self, places: Iterable[str]) -> tuple[str, ...]:
+        """What to say of a series with files in these folders and archives."""
+        lost = sorted(
+            (item for place in set(places) for item in self.by_place.get(place, ())),
+            key=lambda item: (str(item.path), item.reason),
+        )
+        if not lost:
+            return ()
+        named = some([f"{item.path.name} ({item.reason})" for item in lost], EXAMPLES)
+        files = "a file" if len(lost) == 1 else f"{len(lost)} files"
+        return (f"{files} beside the images could not be read, so images may be missing: {named}",)
+
+
+def _places(headers: Iterable[Header]) -> set[str]:
+    """The folders of the files; of those in archives the archives, and the folders of these."""
+    from dicomarray.sources.archives import archives_of_members
+
+    archives = archives_of_members()
+    found: set[Place] = set()
+    for header in headers:
+        archive = archives.get(header.path)
+        if archive is not None:
+            found.add(shown_path(archive))
+        found.add(shown_path(archive or header.path).parent)
+    return {_name(place) for place in found}
+
+
+def _name(place: Place) -> str:
+    return os.path.abspath(place) if isinstance(place, Path) else str(place)  # noqa: PTH100 - without ".."

@@ -1,0 +1,311 @@
+"""A file -> all its elements before the pixel data: as raw bytes where our own reader walks it.
+
+Decoding is put off until it is known which values differ from those of the series' other instances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.filereader import read_sequence
+from pydicom.tag import BaseTag, Tag
+
+from dicomarray.dicom.attribute_names import (
+    PIXEL_REPRESENTATION,
+    PRIVATE_NAME,
+    SPECIFIC_CHARACTER_SET,
+    is_creator,
+    tag_of,
+)
+from dicomarray.dicom.decoding import sign_and_encodings
+from dicomarray.dicom.headers.header import MEDIA_STORAGE_DIRECTORY
+from dicomarray.dicom.part10 import (
+    PIXEL_DATA,
+    UNDEFINED,
+    DoubtError,
+    PixelPlace,
+    Window,
+    pixel_place,
+    read_file_meta,
+    vr_text,
+    walk,
+    window_of,
+)
+from dicomarray.dicom.pydicom_fallback import (
+    PYDICOM_FAILURES,
+    dataset_of_file,
+    element_value,
+    known_value,
+    transfer_syntax_of,
+)
+from dicomarray.dicom.recognition import NoImageError, require_dicom
+from dicomarray.dicom.vr import (
+    LATIN_1,
+    Value,
+    decode,
+    encodings_of,
+    texts,
+    value_representation,
+)
+from dicomarray.errors import InputError
+from dicomarray.runtime.pydicom_warnings import pydicom_quiet
+
+SERIES_INSTANCE_UID = 0x0020000E
+# What is longer is kept as present, with its length; bytes.  Texts that people write and tables of numbers
+# are shorter; of bulk data nothing but the length is ever asked.
+LONGEST_VALUE = 64 * 1024
+# A sequence is kept whole up to here, bytes: functional groups of the largest enhanced objects have a few MB.
+LONGEST_SEQUENCE = 64 * 1024 * 1024
+
+
+# An element as it stands in its file: VR, length of its value, whether the file leaves that open, and the
+# value; None for one that is too long.  A plain tuple: most are only compared.
+Raw = tuple[bytes | None, int, bool, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """The elements of a file as they stand in it, by tag."""
+
+    transfer_syntax: str
+    explicit: bool
+    pixels: PixelPlace | None
+    elements: Mapping[int, Raw]
+
+    @property
+    def series_uid(self) -> str:
+        raw = self.elements.get(SERIES_INSTANCE_UID)
+        if raw is None or raw[3] is None:
+            return ""
+        if raw[0] in (b"UI", None):  # which is fast, and nearly always so
+            return _series_uid(decode("UI", raw[3], True, ()))
+        return _series_uid(Decoder.of(self).value(SERIES_INSTANCE_UID, raw))
+
+    def values(self) -> dict[str, Value]:
+        """All values, decoded, by name."""
+        return dict(Decoder.of(self).all_values(self.elements))
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The values of a file that pydicom had to read, by name."""
+
+    transfer_syntax: str | None
+    known: Mapping[str, Value]
+    pixels: None = None
+
+    @property
+    def series_uid(self) -> str:
+        return _series_uid(self.known.get("SeriesInstanceUID"))
+
+    def values(self) -> dict[str, Value]:
+        """All values by name."""
+        return dict(self.known)
+
+
+def read_elements(path: Path) -> Walked | Decoded:
+    """Everything before the pixel data.
+
+    Raises
+    ------
+    InputError
+        Where the file is not DICOM or is damaged; the message is the one of `headers.read_header`.
+    """
+    try:
+        return _by_walking(path) or _by_pydicom(path)
+    except PYDICOM_FAILURES as error:
+        raise InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip()) from error
+
+
+def _by_walking(path: Path) -> Walked | None:
+    with path.open("rb") as stream:
+        try:
+            return _walk(window_of(stream))
+        except DoubtError:
+            return None
+
+
+def _walk(window: Window) -> Walked | None:
+    meta = read_file_meta(window)
+    if meta.media_storage_class == MEDIA_STORAGE_DIRECTORY:
+        return None
+    elements: dict[int, Raw] = {}
+    pixels = None
+    for element in walk(window, meta.end, meta.explicit):
+        tag, vr, start, length, undefined = element
+        if tag in PIXEL_DATA:
+            pixels = pixel_place(element)
+        elif length <= LONGEST_VALUE or (length <= LONGEST_SEQUENCE and _is_sequence(vr, tag)):
+            elements[tag] = vr, length, undefined, window.bytes_at(start, length)
+        else:
+            elements[tag] = vr, length, undefined, None
+    return Walked(meta.transfer_syntax, meta.explicit, pixels, elements)
+
+
+def _is_sequence(vr: bytes | None, tag: int) -> bool:
+    return value_representation(vr_text(vr), tag, False) == "SQ"
+
+
+def _by_pydicom(path: Path) -> Decoded:
+    with pydicom_quiet:
+        require_dicom(path)
+        dataset = dataset_of_file(path, None)
+        meta = getattr(dataset, "file_meta", None)
+        if meta is not None and meta.get("MediaStorageSOPClassUID") == MEDIA_STORAGE_DIRECTORY:
+            raise NoImageError("a DICOMDIR, which lists files and holds no image")
+        encodings = encodings_of(texts(known_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
+        creators = {
+            int(tag): "\\".join(texts(element_value(dataset, tag, encodings)))
+            for tag in dataset.keys()  # noqa: SIM118 - iterating over the data set decodes every element
+            if is_creator(int(tag))
+        }
+        names = Names.of(creators)
+        values = {
+            name: element_value(dataset, tag, encodings)
+            for tag in list(dataset.keys())
+            if int(tag) not in PIXEL_DATA and (name := names.of_tag(int(tag))) is not None
+        }
+        syntax = transfer_syntax_of(dataset)
+    return Decoded(syntax, values)
+
+
+def says_how_to_decode(tag: int) -> bool:
+    """Whether other elements are read by this one: character set, sign, private creators."""
+    return tag in (PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET) or is_creator(tag)
+
+
+@dataclass(slots=True)
+class Names:
+    """What the elements of a file are called: by keyword, tag, or private creator."""
+
+    owners: Mapping[int, str]
+    _known: dict[int, str | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, creators: Mapping[int, str]) -> Names:
+        """From the private creators by tag; of one with several blocks only the first is named by it."""
+        owners: dict[int, str] = {}
+        taken: set[tuple[int, str]] = set()
+        for tag in sorted(creators):
+            key = (tag >> 16, creators[tag].strip())
+            if key[1] and key not in taken:
+                taken.add(key)
+                owners[tag] = key[1]
+        return cls(owners)
+
+    def of_tag(self, tag: int) -> str | None:
+        """The name of an element; None for a group length, which is not kept (PS3.5 7.2)."""
+        if tag not in self._known:
+            self._known[tag] = self._make(tag)
+        return self._known[tag]
+
+    def _make(self, tag: int) -> str | None:
+        group, element = tag >> 16, tag & 0xFFFF
+        if element == 0:
+            return None
+        owner = self.owners.get(group << 16 | element >> 8) if group & 1 and element > 0xFF else None
+        return standard_name(tag) if owner is None else f"({group:04x},{owner},{element & 0xFF:02x})"
+
+
+@lru_cache(maxsize=8192)
+def standard_name(tag: int) -> str:
+    """The keyword where it names this tag alone, else ``"(gggg,eeee)"``."""
+    keyword = keyword_for_tag(tag)
+    if keyword and tag_for_keyword(keyword) == tag:
+        return keyword
+    return f"({tag >> 16:04x},{tag & 0xFFFF:04x})"
+
+
+@lru_cache(maxsize=4096)
+def canonical_name(name: str) -> str:
+    """The name under which the index keeps what ``name`` asks for.
+
+    Raises
+    ------
+    HeaderError
+        Where it is no name of an attribute.
+    """
+    private = PRIVATE_NAME.fullmatch(name)
+    if private is not None:
+        return f"({private[1].lower()},{private[2].strip()},{private[3].lower()})"
+    return standard_name(int(tag_of(name)))
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """How the elements of one walked file are decoded; the same for most files of a series."""
+
+    explicit: bool
+    signed: bool
+    encodings: tuple[str, ...]
+    context: Mapping[int, Raw]
+    names: Names
+
+    @classmethod
+    def of(cls, walked: Walked) -> Decoder:
+        """From the elements that say how the others are to be read."""
+        context = {tag: raw for tag, raw in walked.elements.items() if says_how_to_decode(tag)}
+        representation, declared = context.get(PIXEL_REPRESENTATION), context.get(SPECIFIC_CHARACTER_SET)
+        signed, encodings = sign_and_encodings(
+            None if representation is None else representation[3] or b"",
+            None if declared is None else declared[3] or b"",
+        )
+        creators = {
+            tag: "\\".join(texts(decode("LO", raw[3] or b"", True, encodings)))
+            for tag, raw in context.items()
+            if is_creator(tag)
+        }
+        return cls(walked.explicit, signed, encodings, context, Names.of(creators))
+
+    def all_values(self, elements: Mapping[int, Raw]) -> Iterator[tuple[str, Value]]:
+        """Every element by its name."""
+        for tag, raw in elements.items():
+            name = self.names.of_tag(tag)
+            if name is not None:
+                yield name, self.value(tag, raw)
+
+    def value(self, tag: int, raw: Raw) -> Value:
+        """The value as `headers.read_header` gives it; of one that is too long, that it is there."""
+        declared, length, _, content = raw
+        if content is None:
+            return f"<{length} bytes>"
+        vr = value_representation(vr_text(declared), tag, self.signed)
+        if vr not in ("SQ", "UN"):
+            return decode(vr, content, True, self.encodings)
+        return self._by_pydicom(tag, raw, content)
+
+    def _by_pydicom(self, tag: int, raw: Raw, content: bytes) -> Value:
+        """Sequences, and elements of which only a private dictionary knows the type."""
+        with pydicom_quiet:
+            elements: dict[BaseTag, DataElement | RawDataElement] = {
+                Tag(key): self._raw_element(key, other) for key, other in self.context.items()
+            }
+            key = Tag(tag)
+            try:
+                if raw[2]:
+                    items = read_sequence(
+                        BytesIO(content), not self.explicit, True, UNDEFINED, [*self.encodings]
+                    )
+                    elements[key] = DataElement(key, "SQ", items)
+                else:
+                    elements[key] = self._raw_element(tag, raw)
+                dataset = pydicom.Dataset(elements)
+                dataset.set_original_encoding(not self.explicit, True, [*self.encodings])
+                return element_value(dataset, key, self.encodings)
+            except PYDICOM_FAILURES:
+                return "<unreadable>"  # as `headers.read_header` says it
+
+    def _raw_element(self, tag: int, raw: Raw) -> RawDataElement:
+        vr, length, _, content = raw
+        return RawDataElement(Tag(tag), vr_text(vr), length, content or b"", 0, not self.explicit, True)
+
+
+def _series_uid(value: Value) -> str:
+    return "" if value is None else "\\".join(texts(value))

@@ -1,0 +1,148 @@
+"""The attributes of one instance: what its series has in common is held once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from dicomarray.dicom.vr import ITEMS, MISPLACED, Value, decode
+
+# Stands for an attribute that other instances of the series have; a singleton also after pickling.
+ABSENT = ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Common:
+    """What instances share: values, and for each attribute of their own its slot, VR and character set."""
+
+    values: dict[str, Value]
+    slots: dict[str, int]
+    representations: tuple[str, ...]
+    encodings: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def is_like(self, other: Common) -> bool:
+        """Whether attributes of the one can be attributes of the other."""
+        return (
+            self.representations == other.representations
+            and self.slots == other.slots
+            and self.encodings == other.encodings
+            and repr(self.values) == repr(other.values)
+        )
+
+
+class Attributes(Mapping[str, Value]):
+    """Values by name: read-only.
+
+    A value of its own is bytes until it is asked for: most never are, and bytes take less memory.  A tuple of
+    them is not looked through at each garbage collection, as a list is; that counts with 100,000 instances.
+    """
+
+    __slots__ = ("_common", "_own")
+
+    def __init__(self, common: Common, own: tuple[Any, ...]) -> None:
+        self._common = common
+        self._own = own
+
+    @property
+    def common(self) -> Common:
+        """What the instance shares with others, which have the same object."""
+        return self._common
+
+    def __getitem__(self, name: str) -> Value:
+        common = self._common
+        if name in common.values:
+            return common.values[name]
+        slot = common.slots[name]
+        value = self._own[slot]
+        if type(value) is bytes:
+            value = decode(common.representations[slot], value, True, common.encodings)
+            self._own = (*self._own[:slot], value, *self._own[slot + 1 :])
+        elif value is ABSENT:
+            raise KeyError(name)
+        return value
+
+    def get(self, name: str, default: Value = None) -> Value:
+        """The value, or the default for an absent attribute."""
+        common = self._common  # the lines of `__getitem__`, without a call of it: this is asked most
+        if name in common.values:
+            return common.values[name]
+        if name not in common.slots:
+            return default
+        value = self._own[common.slots[name]]
+        if value is ABSENT:
+            return default
+        return self[name] if type(value) is bytes else value
+
+    def __contains__(self, name: object) -> bool:
+        common = self._common
+        if name in common.values:
+            return True
+        slot = common.slots.get(name)  # type: ignore[call-overload]
+        return slot is not None and self._own[slot] is not ABSENT
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._common.names if name in self)
+
+    def __len__(self) -> int:
+        return len(self._common.values) + sum(1 for value in self._own if value is not ABSENT)
+
+    def __reduce__(self) -> tuple[type[Attributes], tuple[Common, tuple[Any, ...]]]:
+        return Attributes, (self._common, self._own)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+def shared_by(attributes: Mapping[str, Value], names: Set[str]) -> Common | None:
+    """What instances with the same values of these attributes share; None where that is not known."""
+    if isinstance(attributes, Attributes) and names.isdisjoint(attributes.common.slots):
+        return attributes.common
+    return None
+
+
+def misplaced(several: Iterable[Mapping[str, Value]]) -> list[str]:
+    """The names of attributes that are a sequence somewhere, where the standard has words or numbers."""
+    found: set[str] = set()
+    alike = {id(one.common) if isinstance(one, Attributes) else id(one): one for one in several}
+    for one in alike.values():  # what shares its attributes with others is looked at once
+        if isinstance(one, Attributes):
+            slots, kinds = one.common.slots, one.common.representations
+            found.update(name for name, slot in slots.items() if kinds[slot] == MISPLACED)
+            one = one.common.values  # noqa: PLW2901 - what else there is
+        found.update(name for name, value in one.items() if value == ITEMS)
+    return sorted(found)
+
+
+def may_differ(several: Iterable[Mapping[str, Value]], names: Iterable[str]) -> list[str]:
+    """The names whose values may differ among several; for the others all have equal ones, or none."""
+    alike: dict[int, Mapping[str, Value]] = {}  # of those that share their attributes, one
+    slots: set[str] = set()
+    for one in several:
+        if not isinstance(one, Attributes):
+            alike[id(one)] = one
+        elif alike.setdefault(id(one.common), one) is one:
+            slots.update(one.common.slots)
+    first, *others = alike.values()
+    return [name for name in names if name in slots or _differs(name, first.get(name), others)]
+
+
+def _differs(name: str, value: Value, others: Iterable[Mapping[str, Value]]) -> bool:
+    return any(other.get(name) != value for other in others)
+
+
+def share(several: Iterable[Mapping[str, Value]], known: dict[Any, Common]) -> None:
+    """Let attributes that came from another process share what is known; what is new becomes known."""
+    seen: dict[
+        int, tuple[Common, Common]
+    ] = {}  # by id; the first of each pair keeps the id from being reused
+    for attributes in several:
+        if not isinstance(attributes, Attributes):
+            continue
+        common = attributes._common
+        if id(common) not in seen:
+            key = (common.values.get("SeriesInstanceUID"), common.names, tuple(common.slots))
+            alike = known.setdefault(key, common)
+            seen[id(common)] = common, alike if alike.is_like(common) else common
+        attributes._common = seen[id(common)][1]

@@ -1,0 +1,216 @@
+"""Candidate file -> `Header`: the attributes that are asked for, as plain Python values, no pixels.
+
+A reader of our own walks the usual files (`part10`); pydicom reads the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from dicomarray.dicom.attribute_names import Request, request_for
+from dicomarray.dicom.decoding import values_of
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.dicom.headers.templates import Layouts
+from dicomarray.dicom.part10 import DoubtError, PixelPlace, Window, read_part10
+from dicomarray.dicom.recognition import NoImageError, require_dicom
+from dicomarray.dicom.vr import FAILURES, Value
+from dicomarray.errors import HeaderError, InputError, quoted
+
+# Beyond the first squares overflow, below the second they vanish: no attribute means such a number, and what
+# is so small is 0, a rounding error or damage.
+GREATEST_NUMBER, LEAST_NUMBER = 1e100, 1e-100
+_NUMERIC = (int, float)
+# Windows would translate line ends otherwise.
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+
+
+class Stamp(NamedTuple):
+    """The state of a file: another stamp may mean another content, the same one means the same.
+
+    Size in bytes and time of the last change in nanoseconds are not enough: an archive is unpacked with one
+    time for all files, which may be of one size, and a file that is renamed keeps both.  So there are the
+    time of the last change of its entry too (where the system has it), and its inode.
+    """
+
+    size: int
+    modified: int
+    changed: int = 0
+    inode: int = 0
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """Of a file with this status."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Header:
+    """The attributes of one instance that were asked for.
+
+    ``attributes`` holds, by DICOM keyword (or ``"(gggg,eeee)"``): None for an attribute that is present
+    and empty, a str, int or float, a tuple where there are several values, and a tuple of mappings for
+    a sequence.  An absent attribute is no key.
+
+    Where our own reader understood the file, ``pixels`` is where its pixel data lies and ``stamp`` the state
+    of the file in which that is true; both are None where pydicom had to read it.
+    """
+
+    path: Path
+    transfer_syntax: str | None
+    attributes: Mapping[str, Value]
+    pixels: PixelPlace | None = None
+    stamp: Stamp | None = None
+
+    def text(self, keyword: str) -> str | None:
+        """One value as text; several joined as DICOM joins them; None where there is none."""
+        value = self.attributes.get(keyword)
+        if value is None or isinstance(value, str):  # which is fast, and most often asked
+            return value
+        values = value if isinstance(value, tuple) else (value,)
+        return "\\".join("" if v is None else str(v) for v in values)
+
+    def number(self, keyword: str) -> float | None:
+        """One finite number, or None where the attribute is absent or empty."""
+        numbers = self.numbers(keyword, 1)
+        return None if numbers is None else numbers[0]
+
+    def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
+        """So many finite numbers, or None where the attribute is absent or empty."""
+        return numbers_of(self.attributes.get(keyword), keyword, count, self.path)
+
+    def further(self, names: Iterable[str], reader: HeaderReader | None = None) -> Mapping[str, Value]:
+        """Attributes that were not asked for when the header was read; raises InputError as `read_header`.
+
+        A ``reader`` of the same names is faster where many files are asked.
+        """
+        return (read_header(self.path, names) if reader is None else reader.read(self.path)).attributes
+
+    def check_open(self) -> None:
+        """Raise where the file is not to be opened for its pixels; see `ClosedHeader`."""
+
+    @property
+    def instance_number(self) -> int | None:
+        """Instance Number, which is for sorting only: None where it is absent or no number."""
+        value = self.attributes.get("InstanceNumber")
+        return value if isinstance(value, int) else None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the instance describes pixels: reports, plans and presentation states do not."""
+        return bool(self.attributes.get("Rows")) and bool(self.attributes.get("Columns"))
+
+
+def numbers_of(value: Value, keyword: str, count: int, path: Path) -> tuple[float, ...] | None:
+    """So many finite numbers of an attribute's value, or None where it is empty.
+
+    Raises
+    ------
+    HeaderError
+        Where the value is something else; the message names file, attribute and value.
+    """
+    if value is None:
+        return None
+    values = value if isinstance(value, tuple) else (value,)
+    numeric = [isinstance(v, _NUMERIC) and abs(v) <= GREATEST_NUMBER for v in values]
+    if len(values) != count or not all(numeric):
+        expected = "one finite number" if count == 1 else f"{count} finite numbers"
+        raise HeaderError(f"{path}: {keyword} is {quoted(value)} where the standard has {expected}")
+    return tuple([float(v) if abs(v) >= LEAST_NUMBER else 0.0 for v in values])
+
+
+def read_header(path: Path, names: Iterable[str] = DEFAULT_KEYWORDS) -> Header:
+    """Read the named attributes: keywords, ``"(gggg,eeee)"``, or ``"(gggg,CREATOR,ee)"``.
+
+    Raises
+    ------
+    InputError
+        Where the file is not DICOM or is damaged; the message says why, without the path.
+    """
+    request = request_for(names)
+    try:
+        return by_walking(path, request) or by_pydicom(path, request)
+    except FAILURES as error:
+        raise _damaged(error) from error
+
+
+class HeaderReader:
+    """Reads the headers of many files; what the files of a series have in common is read and held once."""
+
+    def __init__(self, names: Iterable[str] = DEFAULT_KEYWORDS) -> None:
+        self._request = request_for(names)
+        self._layouts = Layouts(self._request)
+
+    def read(self, path: Path) -> Header:
+        """The same as `read_header`, faster.
+
+        Raises
+        ------
+        InputError
+            Where the file is not DICOM or is damaged; the message says why, without the path.
+        """
+        try:
+            return self._by_layout(path) or by_pydicom(path, self._request)
+        except FAILURES as error:
+            raise _damaged(error) from error
+
+    def _by_layout(self, path: Path) -> Header | None:
+        descriptor = os.open(path, _READ_ONLY)
+        try:
+            status = os.fstat(descriptor)
+            size, start = status.st_size, os.read(descriptor, self._layouts.first_read)
+            found = self._layouts.read_alike(start, size)
+            if found is None:
+                found = self._layouts.read(Window(partial(_read_at, descriptor), size, start))
+        except DoubtError:
+            return None
+        finally:
+            os.close(descriptor)
+        _refuse_directory(found.meta.media_storage_class)
+        return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, Stamp.of(status))
+
+
+def _read_at(descriptor: int, place: int, count: int) -> bytes:
+    os.lseek(descriptor, place, os.SEEK_SET)
+    return os.read(descriptor, count)
+
+
+def _damaged(error: BaseException) -> InputError:
+    return InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip())
+
+
+def by_walking(path: Path, request: Request) -> Header | None:
+    """A header by our own reader; None where pydicom has to read the file."""
+    with path.open("rb") as stream:
+        status = os.fstat(stream.fileno())
+        try:
+            part10 = read_part10(stream, request.wants)
+            if part10 is None or part10.media_storage_class == MEDIA_STORAGE_DIRECTORY:
+                return None
+            attributes = values_of(part10.elements, request, part10.explicit)
+        except DoubtError:
+            return None
+    return Header(path, part10.transfer_syntax, attributes, part10.pixels, Stamp.of(status))
+
+
+def by_pydicom(path: Path, request: Request) -> Header:
+    """A header by pydicom; raises InputError, or any of `FAILURES`."""
+    require_dicom(path)
+    from dicomarray.dicom import pydicom_fallback as pydicom_reader
+
+    try:
+        syntax, storage_class, attributes = pydicom_reader.attributes_of(path, request)
+    except pydicom_reader.PYDICOM_FAILURES as error:
+        raise _damaged(error) from error
+    _refuse_directory(storage_class)
+    return Header(path, syntax, attributes)
+
+
+def _refuse_directory(storage_class: str | None) -> None:
+    if storage_class == MEDIA_STORAGE_DIRECTORY:
+        raise NoImageError("a DICOMDIR, which lists files and holds no image")

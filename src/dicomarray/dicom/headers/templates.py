@@ -1,0 +1,311 @@
+"""The files of a series are nearly alike: what is alike is compared, not walked and decoded again.
+
+A layout holds the elements of a first file, and which of them were ever seen to differ, within a series or
+from one series to the next.  The others form runs (`runs`), and what stands where is a shape (`shapes`).  A
+file that does not fit is walked whole, and what is new in it leaves the runs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dicomarray.dicom.attribute_names import Request
+from dicomarray.dicom.decoding import values_of
+from dicomarray.dicom.headers.attributes import Attributes
+from dicomarray.dicom.headers.runs import (
+    LONGEST_KEPT,
+    LONGEST_SHARED,
+    ChangedError,
+    Differing,
+    Found,
+    OfSeries,
+    Plan,
+    Raw,
+    Taken,
+    make_plan,
+    read_by_plan,
+    remember,
+)
+from dicomarray.dicom.headers.shapes import Shape, make_shape, read_by_shape
+from dicomarray.dicom.headers.steps import Steps, make_steps, read_by_steps
+from dicomarray.dicom.part10 import (
+    FIRST_READ,
+    MEDIA_STORAGE_CLASS,
+    META_START,
+    PIXEL_DATA,
+    TRANSFER_SYNTAX,
+    DoubtError,
+    FileMeta,
+    PixelPlace,
+    Place,
+    Window,
+    element_at,
+    pixel_place,
+    read_file_meta,
+    walk,
+)
+from dicomarray.dicom.vr import Value
+
+# Where files still differ in new elements after so many, a layout does not pay; half of them are for files of
+# series that it already has.
+MOST_LESSONS = 64
+# Series that differ in more elements are not alike.
+MOST_BETWEEN_SERIES = 40
+# Longer headers are not read at once: mostly, they hold a long element that nobody asks for.  Bytes.
+LONGEST_FIRST_READ = 64 * 1024
+# A few shapes fit most files of a series; each is tried in a microsecond.
+MOST_SHAPES = 8
+LONGEST_UID = 64  # PS3.5 9.1
+# (0020,000E) Series Instance UID with its VR, and without
+_SERIES_EXPLICIT, _SERIES = b"\x20\x00\x0e\x00UI", b"\x20\x00\x0e\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """All elements of a file before its pixel data, by tag in their order."""
+
+    meta: FileMeta
+    raws: dict[int, Raw]
+    pixels: PixelPlace | None
+
+
+class Layouts:
+    """Reads the files of any series, one after the other."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        # by series; None where its files are walked whole, each
+        self._layouts: dict[bytes, _Layout | None] = {}
+        self._latest: _Layout | None = None
+        self._of_kind: dict[tuple[str, str | None], _Layout] = {}
+        # what differed within one series most often does in the next
+        self._differing: set[int] = set()
+
+    @property
+    def first_read(self) -> int:
+        """How many bytes of a file to read first: all before its pixels, if it is like the latest ones."""
+        return FIRST_READ if self._latest is None else self._latest.first_read
+
+    def read_alike(self, start: bytes, size: int) -> Found | None:
+        """What a file of that size has which begins so, if it is like the latest ones; see `read`."""
+        return None if self._latest is None else self._latest.found_alike(start, size)
+
+    def read(self, window: Window) -> Found:
+        """What a file has of the request, the same whatever was read before.
+
+        Raises
+        ------
+        DoubtError
+            Where pydicom had better read the file.
+        """
+        key = _series_key(window.data)
+        is_known = key in self._layouts
+        layout = self._layouts[key] if is_known else self._latest
+        if layout is not None and (found := layout.found(window, key)) is not None:
+            self._use(key, layout)
+            return found
+        table = _table(window, self._request)
+        if not is_known:
+            layout = self._of_kind.get(_kind(table))
+        if layout is not None and layout.learn(table, key):
+            self._use(key, layout)
+            return layout.found(window, key) or _found_in(table, self._request)
+        alone = _found_in(table, self._request)
+        if is_known:
+            remember(self._layouts, key, None)
+        else:
+            layout = _Layout(self._request, table, alone.attributes, self._differing)
+            layout.add_series(key)
+            self._of_kind[_kind(table)] = layout
+            self._use(key, layout)
+        return alone
+
+    def _use(self, key: bytes, layout: _Layout) -> None:
+        remember(self._layouts, key, layout)
+        self._latest = layout
+
+
+def _kind(table: _Table) -> tuple[str, str | None]:
+    return table.meta.transfer_syntax, table.meta.media_storage_class
+
+
+class _Layout:
+    """What is known of the files of series that are alike.
+
+    ``differing`` are tags that differ within other series; what differs in these is added.
+    """
+
+    def __init__(
+        self, request: Request, first: _Table, values: Mapping[str, Value], differing: set[int]
+    ) -> None:
+        self._request = request
+        self._meta = first.meta
+        self._samples = dict(first.raws)
+        self._latest = first
+        self._values = values
+        self._differing = differing
+        self._loose = {tag for tag, raw in first.raws.items() if not raw.is_short or tag in differing}
+        self._loose_between_series: set[int] = set()
+        # by series; None where it is not known yet
+        self._series: dict[bytes, OfSeries | None] = {}
+        self._lessons = 0
+        self._plan: Plan | None = None
+        self._steps: Steps | None = None
+        self._shapes: deque[Shape] = deque(maxlen=MOST_SHAPES)
+        self.first_read = FIRST_READ
+
+    def add_series(self, key: bytes, values: OfSeries | None = None) -> None:
+        """Know a series, and what differs in it from others."""
+        remember(self._series, key, values)
+
+    def found_alike(self, start: bytes, size: int) -> Found | None:
+        """What a file of that size has which begins so, if it has a known shape and is of a known series."""
+        taken = self._taken_by_shape(start, size)
+        if taken is None or self._plan is None:
+            return None
+        common = self._plan.commons.get(taken.of_series)
+        return None if common is None else Found(self._plan.meta, Attributes(common, taken.own), taken.pixels)
+
+    def found(self, window: Window, key: bytes) -> Found | None:
+        """What a file of the series with this key has of the request, if it fits."""
+        try:
+            plan = self._plan or self._planned()
+            taken = self._taken_by_shape(window.data, window.size) or self._taken_by_plan(window, plan)
+        except (ChangedError, DoubtError):
+            return None  # the whole walk decides which of them it is
+        known = self._series.get(key)
+        if known is not None and known != taken.of_series:
+            return self.found(window, key) if self._loosen(plan, known, taken.of_series) else None
+        self.add_series(key, taken.of_series)
+        common = plan.common_of(taken.of_series)
+        return Found(plan.meta, Attributes(common, taken.own), taken.pixels)
+
+    def _taken_by_shape(self, start: bytes, size: int) -> Taken | None:
+        for shape in self._shapes:
+            if (taken := read_by_shape(start, size, shape)) is not None:
+                return taken
+        return None
+
+    def _taken_by_steps(self, window: Window) -> tuple[Taken, list[Place]] | None:
+        if self._steps is None:
+            return None
+        try:
+            return read_by_steps(window, self._steps)
+        except (ChangedError, DoubtError):
+            return None
+
+    def _taken_by_plan(self, window: Window, plan: Plan) -> Taken:
+        taken, elements = self._taken_by_steps(window) or read_by_plan(window, plan)
+        end = window.size if taken.pixels is None else taken.pixels.start
+        if end <= LONGEST_FIRST_READ:
+            self.first_read = max(self.first_read, end)
+        shape = make_shape(window, plan, elements, taken.pixels)
+        if shape is not None:
+            self._shapes.appendleft(shape)
+        return taken
+
+    def _loosen(self, plan: Plan, one: OfSeries, other: OfSeries) -> bool:
+        """Take what differs within a series for what may differ in any file."""
+        within = {
+            slot.tag
+            for slot in plan.names_of_series.values()
+            if one[slot.index - plan.count_own] != other[slot.index - plan.count_own]
+        }
+        self._loose |= within
+        self._differing |= within
+        return self._plan_again()
+
+    def learn(self, table: _Table, key: bytes) -> bool:
+        """Take what differs in a further file out of the runs; False where it differs too much."""
+        raws = table.raws
+        changed = {tag for tag, raw in self._samples.items() if not self._fits(tag, raw, raws.get(tag))}
+        new = raws.keys() - self._samples.keys()
+        if any(self._is_fixed(tag) for tag in changed | new):
+            return False
+        self._lessons += 1
+        if key in self._series:
+            if self._lessons > MOST_LESSONS:
+                return False
+            self._loose |= changed | new
+            self._differing |= changed
+        else:
+            if self._lessons > MOST_LESSONS // 2 or len(changed | new) > MOST_BETWEEN_SERIES:
+                return False
+            # what changes again does not fit a slot of a series
+            self._loose |= changed & self._loose_between_series
+            self._loose_between_series |= changed | new
+        self._samples.update((tag, raws[tag]) for tag in new)
+        self._latest = table
+        return self._plan_again()
+
+    def _fits(self, tag: int, sample: Raw, raw: Raw | None) -> bool:
+        """Whether an element, or that it is absent, fits the plan."""
+        if tag in self._loose:
+            return True
+        if tag in self._loose_between_series:
+            return raw is None or (raw.vr == sample.vr and raw.length <= LONGEST_KEPT)
+        return raw == sample
+
+    def _plan_again(self) -> bool:
+        self._shapes.clear()
+        self._series = dict.fromkeys(self._series)
+        try:
+            self._planned()
+        except DoubtError:  # a sequence of the first file, which pydicom had better read
+            return False
+        return True
+
+    def _planned(self) -> Plan:
+        known = self._values if self._plan is None else self._plan.common.values
+        differing = Differing(self._loose, self._loose_between_series - self._loose)
+        self._plan = make_plan(self._request, self._meta, self._samples, differing, known)
+        self._steps = make_steps(self._plan, self._latest.raws, self._latest.pixels)
+        return self._plan
+
+    def _is_fixed(self, tag: int) -> bool:
+        """Whether the element says how others are read, so that it must be the same in all files."""
+        return tag in (TRANSFER_SYNTAX, MEDIA_STORAGE_CLASS) or self._request.explains(tag)
+
+
+def _found_in(table: _Table, request: Request) -> Found:
+    wanted = {tag: raw.element() for tag, raw in table.raws.items() if request.wants(tag)}
+    return Found(table.meta, values_of(wanted, request, table.meta.explicit), table.pixels)
+
+
+def _table(window: Window, request: Request) -> _Table:
+    """Every element of a file; DoubtError where pydicom had better read it."""
+    meta = read_file_meta(window)
+    raws: dict[int, Raw] = {}
+    place = META_START
+    while place < meta.end:
+        element = element_at(window, place, True)
+        raws[element[0]] = _raw(window, place, element, False)
+        place = element[2] + element[3]
+    pixels = None
+    for element in walk(window, meta.end, meta.explicit):
+        if element[0] in PIXEL_DATA:
+            pixels = pixel_place(element)
+        else:
+            raws[element[0]] = _raw(window, place, element, request.wants(element[0]))
+            place = element[2] + element[3]
+    return _Table(meta, raws, pixels)
+
+
+def _raw(window: Window, start: int, element: Place, wanted: bool) -> Raw:
+    _, vr, place, length, undefined = element
+    head = window.bytes_at(start, place - start)
+    content = window.bytes_at(place, length) if wanted or length <= LONGEST_SHARED else None
+    return Raw(vr, head, content, length, undefined)
+
+
+def _series_key(start: bytes) -> bytes:
+    """What looks like Series Instance UID: it chooses the layout, which is then held against the file."""
+    place, size = start.find(_SERIES_EXPLICIT), start[:0]
+    if place >= 0:
+        size = start[place + 6 : place + 8]
+    elif (place := start.find(_SERIES)) >= 0:
+        size = start[place + 4 : place + 8]
+    length = min(int.from_bytes(size, "little"), LONGEST_UID)
+    return start[place + 8 : place + 8 + length] if place >= 0 else b""

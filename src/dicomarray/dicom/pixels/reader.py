@@ -1,0 +1,320 @@
+"""The stored values of one file's frames, native or compressed (PS3.5 8, Annex A).
+
+Stored values are the numbers as the file holds them: not rescaled, MONOCHROME1 not inverted, PALETTE COLOR
+as indices.  Only colour is converted: always RGB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from dicomarray.core.pixel_values import Array
+from dicomarray.dicom.dictionary import USUAL
+from dicomarray.dicom.part10 import read_part10
+from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
+from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource, source_at, unpack_offsets
+from dicomarray.dicom.pixels.native import check_native, native_frames, ybr_to_rgb
+from dicomarray.dicom.transfer_syntaxes import DEFLATED, NATIVE_SYNTAXES
+from dicomarray.dicom.vr import decode, value_representation
+from dicomarray.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from dicomarray.dicom.pixels.fragments import Fragment
+
+__all__ = [
+    "FrameReader",
+    "OpenPixels",
+    "PixelDescription",
+    "PixelSource",
+    "open_frames",
+    "open_pixels",
+    "read_frames",
+    "read_source",
+]
+
+
+# What our own reader has to find in a header for the pixel data to be read.
+WALKED_TAGS = {name: USUAL[name][0] for name in KEYWORDS}
+EXTENDED_OFFSETS = 0x7FE00001  # Extended Offset Table, PS3.3 C.7.6.3.1.8
+WALKED = frozenset((EXTENDED_OFFSETS, *WALKED_TAGS.values()))
+WALKED_VRS = (None, "OB", "OW", "OF", "OD")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPixels:
+    """A file whose header is read and checked, and whose pixel data can be read; see `open_pixels`."""
+
+    dataset: Dataset
+    description: PixelDescription
+    source: PixelSource
+
+    def read(self, frames: Sequence[int] | None = None) -> Array:
+        """The stored values of ``frames`` (all without); see `read_frames`."""
+        return read_source(self.source, self.description, frames)
+
+
+@contextmanager
+def open_pixels(path: str | PathLike[str]) -> Iterator[OpenPixels]:
+    """Read and check the header of a file, and leave its pixel data where it is until it is asked for.
+
+    >>> with open_pixels("image.dcm") as pixels:            # doctest: +SKIP
+    ...     first = pixels.read([0])                        # (1, rows, columns)
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read, or is no DICOM file.
+    HeaderError
+        Where the header breaks PS3.3 C.7.6.3.
+    PixelError
+        Where there is no pixel data, or a kind that is not read.
+    """
+    from dicomarray.dicom.pixels.pydicom_source import (
+        read_header,
+        read_whole,
+        source_in_file,
+        source_in_memory,
+    )
+
+    name = str(path)
+    with opened(Path(path)) as stream:
+        dataset = read_header(stream, name)
+        meta = getattr(dataset, "file_meta", None)
+        if meta is not None and meta.get("TransferSyntaxUID") == DEFLATED:
+            dataset = read_whole(stream, name)
+            source = source_in_memory(dataset, name)
+        else:
+            source = source_in_file(stream, dataset, name)
+        yield OpenPixels(dataset, PixelDescription.from_dataset(dataset, name, source.keyword), source)
+
+
+def read_frames(dataset_or_path: Dataset | str | PathLike[str], frames: Sequence[int] | None = None) -> Array:
+    """Read the stored values of one file.
+
+    Parameters
+    ----------
+    dataset_or_path
+        A file, of which only the frames asked for are read, or a data set with its pixel data.
+    frames
+        Indices from 0, in the order wanted; without them all frames.
+
+    Returns
+    -------
+    ndarray
+        ``(frames, rows, columns)``, or ``(frames, rows, columns, 3)`` RGB for colour; the type that
+        `PixelDescription.array_dtype` says, native byte order.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read, or is no DICOM file.
+    HeaderError
+        Where the header breaks PS3.3 C.7.6.3.
+    PixelError
+        Where pixel data is missing, truncated, damaged, of an unknown transfer syntax, or not what the
+        header says; the message names file and frame.
+    UsageError
+        Where a frame is asked for that the file does not have.
+    """
+    if isinstance(dataset_or_path, str | PathLike):
+        with open_frames(Path(dataset_or_path)) as reader:
+            return reader.read_all(frames)
+    from dicomarray.dicom.pixels.pydicom_source import source_in_memory
+
+    name = str(getattr(dataset_or_path, "filename", None) or "data set")
+    source = source_in_memory(dataset_or_path, name)
+    return read_source(source, PixelDescription.from_dataset(dataset_or_path, name, source.keyword), frames)
+
+
+@contextmanager
+def open_frames(path: Path) -> Iterator[FrameReader]:
+    """The reader of a file's frames, by our own header reader or, where that is in doubt, by pydicom."""
+    with opened(path) as stream:
+        reader = _by_walking(stream, path)
+        if reader is not None:
+            yield reader
+            return
+    with open_pixels(path) as pixels:
+        yield frame_reader(pixels.source, pixels.description)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, open for reading.
+
+    Raises
+    ------
+    InputError
+        Where it cannot be opened.
+    """
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    with stream:
+        yield stream
+
+
+def _by_walking(stream: BinaryIO, path: Path) -> FrameReader | None:
+    """Of a file that our own reader understands; None where pydicom has to read the header."""
+    try:
+        part10 = read_part10(stream, WALKED)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    place = None if part10 is None else part10.pixels
+    if part10 is None or place is None or place.vr not in WALKED_VRS:
+        return None
+    table = part10.elements.get(EXTENDED_OFFSETS)
+    values = {
+        name: decode(value_representation(element.vr, tag, False), element.value or b"", True, ())
+        for name, tag in WALKED_TAGS.items()
+        if (element := part10.elements.get(tag)) is not None
+    }
+    offsets = () if table is None else unpack_offsets(table.value, str(path))
+    keyword = PIXEL_TAGS[place.tag]
+    description = PixelDescription.from_values(values, part10.transfer_syntax, str(path), keyword)
+    return frame_reader(source_at(stream, place, part10.size, keyword, offsets), description)
+
+
+def read_source(
+    source: PixelSource, description: PixelDescription, frames: Sequence[int] | None = None
+) -> Array:
+    """The stored values of ``frames`` from pixel data whose place is known; see `read_frames`."""
+    return frame_reader(source, description).read_all(frames)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReader:
+    """Reads any frame of one open file; what can be checked without reading one was checked.
+
+    ``fragments`` has those of each frame where the pixel data is compressed, and is None where it is native.
+    ``notes`` are what there is to tell of frames that were decoded, by their index.
+    """
+
+    source: PixelSource
+    description: PixelDescription
+    fragments: Sequence[Sequence[Fragment]] | None = None
+    notes: set[tuple[int, str]] = field(default_factory=set)
+
+    def on(self, stream: BinaryIO) -> FrameReader:
+        """The same for another stream of the same file: a thread needs one of its own."""
+        return replace(self, source=replace(self.source, stream=stream))
+
+    def read(self, first: int, out: Array | None = None, count: int = 1) -> Array:
+        """Stored values of ``count`` frames from ``first`` on; `array_dtype`, (count, *frame_shape).
+
+        ``out``, of this shape and type and C-contiguous, is memory that may be used for them: the result may
+        be another array, and what ``out`` holds then is no image.
+        """
+        if not 0 <= first <= self.description.frames - count:
+            frames = self.description.frames
+            raise self.description.trouble(f"there are {frames} frames, and the one asked for is none", first)
+        try:
+            if self.fragments is None:
+                return native_frames(self.source, self.description, first, count, out)
+            decoded = [self._decoded(frame) for frame in range(first, first + count)]
+            return decoded[0][np.newaxis] if count == 1 else np.stack(decoded)
+        except MemoryError as error:
+            shape = (count, *self.description.frame_shape)
+            raise self.description.trouble(f"there is no memory for an array of shape {shape}") from error
+        except OSError as error:
+            raise self.description.trouble(f"the pixel data cannot be read: {error.strerror}") from error
+
+    def read_all(self, frames: Sequence[int] | None = None) -> Array:
+        """The frames asked for, or all; see `read_frames`."""
+        wanted = _wanted_frames(self.description, frames)
+        shape = (len(wanted), *self.description.frame_shape)
+        first = [self.read(frame) for frame in wanted[:1]]  # it shows whether the header's sizes are true
+        try:
+            result = np.empty(shape, self.description.array_dtype)
+        except MemoryError as error:
+            raise self.description.trouble(f"there is no memory for an array of shape {shape}") from error
+        for place, frame in enumerate(wanted):
+            room = result[place : place + 1]
+            values = self.read(frame, room) if place else first[0]
+            if values is not room:
+                room[...] = values
+        return result
+
+    def _decoded(self, frame: int) -> Array:
+        from dicomarray.dicom.pixels.codecs import decode_frame, decodes_to_rgb
+        from dicomarray.dicom.pixels.fragments import read_fragments
+
+        assert self.fragments is not None  # compressed, as `read` knows
+        description = self.description
+        stream = read_fragments(self.source.stream, self.fragments[frame])
+        decoded = decode_frame(stream, description, frame)
+        self.notes.update((frame, note) for note in decoded.notes)
+        if description.samples == 1 or decodes_to_rgb(stream, description):
+            return decoded.samples
+        return ybr_to_rgb(decoded.samples, description)
+
+
+def frame_reader(source: PixelSource, description: PixelDescription) -> FrameReader:
+    """The reader of the frames at a place; all that can be checked without reading one is checked here.
+
+    Raises
+    ------
+    PixelError
+        Where the pixel data cannot be what the description says, or is of a kind that is not read.
+    """
+    syntax = description.transfer_syntax
+    if syntax in NATIVE_SYNTAXES:
+        check_native(source, description)
+        return FrameReader(source, description)
+    return _compressed_reader(source, description)
+
+
+def _compressed_reader(source: PixelSource, description: PixelDescription) -> FrameReader:
+    from dicomarray.dicom.pixels.codecs import COMPRESSIONS
+    from dicomarray.dicom.pixels.fragments import EncapsulationError, frame_fragments
+
+    syntax = description.transfer_syntax
+    if syntax not in COMPRESSIONS:
+        raise description.trouble(
+            f"pixel data of transfer syntax {_name_of(syntax)} ({syntax}) is not read; "
+            "convert the file to another one"
+        )
+    if description.stored.floating:
+        raise description.trouble(f"floating point pixel data is native, not {syntax} (PS3.5 8.2)")
+    try:
+        fragments = frame_fragments(
+            source.stream,
+            source.start,
+            source.start + source.size,
+            description.frames,
+            source.extended_offsets,
+        )
+        return FrameReader(source, description, fragments)
+    except EncapsulationError as error:
+        raise description.trouble(str(error)) from error
+    except OSError as error:
+        raise description.trouble(f"the pixel data cannot be read: {error.strerror}") from error
+
+
+def _name_of(syntax: str) -> str:
+    from pydicom.config import IGNORE
+    from pydicom.uid import UID
+
+    return str(UID(syntax, IGNORE).name)
+
+
+def _wanted_frames(description: PixelDescription, frames: Sequence[int] | None) -> Sequence[int]:
+    if frames is None:
+        return range(description.frames)
+    for frame in frames:
+        if not 0 <= frame < description.frames:
+            raise UsageError(
+                f"{description.path}: frame {frame} was asked for, but NumberOfFrames is "
+                f"{description.frames} (counted from 0)"
+            )
+    return frames

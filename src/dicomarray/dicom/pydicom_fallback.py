@@ -1,0 +1,200 @@
+"""What our own reader does not understand is read by pydicom.
+
+This module is imported where that happens, and not before: to import pydicom takes longer than to read the
+headers of a thousand files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from struct import pack
+from typing import Any, cast
+
+import pydicom
+from pydicom import Dataset
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
+
+from dicomarray.core.nesting import DEEPEST, TOO_DEEP
+from dicomarray.dicom.attribute_names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
+from dicomarray.dicom.deflated import TOO_FAR, inflates_beyond_limit
+from dicomarray.dicom.dictionary import keyword_for_tag
+from dicomarray.dicom.part10 import LONG_VRS, UNDEFINED, DoubtError, Element
+from dicomarray.dicom.vr import (
+    BINARY_NUMBERS,
+    FAILURES,
+    ITEMS,
+    LATIN_1,
+    LONGEST_LIST,
+    Value,
+    decode,
+    encodings_of,
+    is_misplaced,
+    is_number_in_text,
+    one_or_many,
+    texts,
+    value_representation,
+)
+from dicomarray.errors import InputError
+from dicomarray.runtime.pydicom_warnings import pydicom_quiet
+
+# What pydicom raises on damaged files; anything else is a mistake of ours and must be seen.
+PYDICOM_FAILURES = (BytesLengthException, InvalidDicomError, *FAILURES)
+# Data Set Trailing Padding (PS3.10 7.2), the last tag that there can be: if pydicom finds it behind the
+# others, none of them was read beyond its end.
+_TRAILING_PADDING = 0xFFFCFFFC
+
+
+def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None, dict[str, Value]]:
+    """A file's Transfer Syntax UID, its Media Storage SOP Class UID, and what it has of a request.
+
+    Raises
+    ------
+    InputError
+        Where a deflated file would fill the memory; beside it any of `PYDICOM_FAILURES`.
+    """
+    with pydicom_quiet:
+        # where the block of a private creator lies is known only once the creators are read: then read all
+        dataset = dataset_of_file(path, None if request.private else [Tag(tag) for tag in request.read])
+        wanted = [(name, Tag(tag)) for name, tag in request.tags]
+        creator_at = partial(_creator, dataset)
+        private = ((name.name, name.tag_by(creator_at)) for name in request.private)
+        wanted += [(name, Tag(tag)) for name, tag in private if tag is not None]
+        encodings = encodings_of(texts(known_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
+        attributes = {
+            name: element_value(dataset, tag, encodings) for name, tag in sorted(wanted) if tag in dataset
+        }
+        syntax = transfer_syntax_of(dataset)
+        storage_class = (getattr(dataset, "file_meta", None) or {}).get("MediaStorageSOPClassUID")
+    return syntax, storage_class if isinstance(storage_class, str) else None, attributes
+
+
+def dataset_of_file(path: Path, tags: list[BaseTag] | None) -> Dataset:
+    """The elements with these tags, or all before the pixel data; raises as `attributes_of`."""
+    with path.open("rb") as stream:
+        if inflates_beyond_limit(stream):
+            raise InputError(TOO_FAR)
+        try:
+            return pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
+        except RecursionError as error:
+            raise InputError(TOO_DEEP) from error
+
+
+def transfer_syntax_of(dataset: Dataset) -> str | None:
+    """The Transfer Syntax UID of a file; None where it has none.
+
+    Raises
+    ------
+    InputError
+        Where it is no text.
+    """
+    uid = (getattr(dataset, "file_meta", None) or {}).get("TransferSyntaxUID")
+    if uid is not None and not isinstance(uid, str):
+        raise InputError("TransferSyntaxUID is no UID (PS3.10 7.1)")
+    return None if uid is None else str(uid)
+
+
+def _creator(dataset: Dataset, tag: int) -> str | None:
+    """The private creator that an element names (PS3.5 7.8.1); None where there is no such element."""
+    return "\\".join(texts(element_value(dataset, Tag(tag), (LATIN_1,)))).strip() if tag in dataset else None
+
+
+def value_among(
+    elements: Mapping[int, Element], tag: int, explicit: bool, encodings: tuple[str, ...]
+) -> Value:
+    """The plain value of one of some elements that were walked; DoubtError where they are odd."""
+    with pydicom_quiet:
+        return element_value(_dataset_of_elements(elements, explicit), Tag(tag), encodings)
+
+
+def _dataset_of_elements(elements: Mapping[int, Element], explicit: bool) -> Dataset:
+    tags = sorted(elements)
+    content = b"".join(_encoded(tag, elements[tag], explicit) for tag in tags)
+    content += _encoded(_TRAILING_PADDING, Element("OB", b"", 0), explicit)
+    try:
+        dataset = read_dataset(BytesIO(content), not explicit, True)
+    except PYDICOM_FAILURES as error:
+        raise DoubtError from error
+    if list(dataset.keys()) != [*tags, _TRAILING_PADDING]:
+        raise DoubtError
+    del dataset[_TRAILING_PADDING]
+    return dataset
+
+
+def _encoded(tag: int, element: Element, explicit: bool) -> bytes:
+    """An element as it stands in its file."""
+    length, value = UNDEFINED if element.undefined else element.length, element.value or b""
+    head = pack("<HH", tag >> 16, tag & 0xFFFF)
+    if not explicit:
+        return head + pack("<L", length) + value
+    vr = (element.vr or "UN").encode("ascii")
+    return head + (pack("<2sHL", vr, 0, length) if vr in LONG_VRS else pack("<2sH", vr, length)) + value
+
+
+def element_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:
+    """The plain value of an element that a data set of pydicom has."""
+    # raw, not as pydicom would decode it; its stub forgets the raw ones
+    element = cast("DataElement | RawDataElement", dataset.get_item(tag, keep_deferred=True))
+    if isinstance(element, RawDataElement):
+        signed = tag != PIXEL_REPRESENTATION and known_value(dataset, Tag(PIXEL_REPRESENTATION), ()) == 1
+        vr = value_representation(element.VR, int(tag), signed)
+        if vr not in ("SQ", "UN"):
+            return decode(vr, element.value or b"", element.is_little_endian, encodings)
+    try:
+        return plain_value(dataset[tag])
+    except PYDICOM_FAILURES:
+        return "<unreadable>"  # present, but nobody can say what it is; whoever needs it gets a HeaderError
+
+
+def known_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:
+    """The plain value of an element; None where the data set has none."""
+    return element_value(dataset, tag, encodings) if tag in dataset else None
+
+
+def plain_value(element: DataElement, depth: int = 0) -> Value:
+    """pydicom's value of an element as plain Python; sequences as tuples of mappings by keyword.
+
+    Raises
+    ------
+    ValueError
+        Where sequences are nested too deep; any other of `PYDICOM_FAILURES` where there is no value.
+    """
+    if element.VR == "SQ":
+        if is_misplaced(int(element.tag)):
+            return ITEMS
+        if depth >= DEEPEST:
+            raise ValueError(TOO_DEEP)
+        return tuple(
+            {keyword_for_tag(e.tag) or str(e.tag).replace(" ", ""): plain_value(e, depth + 1) for e in item}
+            for item in element.value or ()
+        )
+    value = element.value
+    if is_number_in_text(element.VR, int(element.tag)):
+        representation = value_representation(element.VR, int(element.tag), False)
+        return decode(representation, "\\".join(texts(_plain_texts(value))).encode(), True, ())
+    if isinstance(value, MultiValue | list | tuple):
+        if element.VR in BINARY_NUMBERS and len(value) > LONGEST_LIST:
+            return f"<{len(value)} numbers>"
+        return one_or_many(tuple(_plain_scalar(v) for v in value))
+    return _plain_scalar(value)
+
+
+def _plain_texts(value: Any) -> Value:
+    return tuple(value) if isinstance(value, MultiValue | list | tuple) else value
+
+
+def _plain_scalar(value: Any) -> Value:
+    if value is None or value == "":
+        return None
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, bool | int):
+        return int(value)
+    # float() takes DSfloat and DSdecimal as well
+    return float(value) if isinstance(value, float) or hasattr(value, "as_tuple") else str(value)

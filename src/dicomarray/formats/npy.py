@@ -1,0 +1,154 @@
+"""The ``.npy`` file: a whole array, or one that is written image by image and never is in memory."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from threading import Lock
+from tokenize import TokenError
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from dicomarray.core.pixel_values import Array
+from dicomarray.errors import InputError, OutputError
+
+# What damage leads to in NumPy, which lets Python parse the header.
+_DAMAGE = (
+    ValueError, TypeError, EOFError, OverflowError, RecursionError, MemoryError, SyntaxError, TokenError,
+    BadZipFile,
+)  # fmt: skip
+
+
+def load_array(path: Path) -> Array:
+    """The array of a ``.npy`` file; never unpickles.
+
+    Raises
+    ------
+    InputError
+        Where the file is no such array of numbers.
+    """
+    _refuse_other_than_file(path)
+    try:
+        # mapped, the file's size is compared with what it claims to hold before memory is taken
+        with np.errstate(over="ignore"):  # numbers of voxels that no file has
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except _DAMAGE as error:
+        raise InputError(f"{path} is no .npy file with numbers: {error!s:.300}") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} holds several arrays (.npz); save the one that is meant as .npy")
+    if array.dtype.kind not in "biufc":
+        raise InputError(f"{path} holds {array.dtype} and no numbers")
+    try:
+        return np.array(array)
+    except MemoryError as error:
+        raise InputError(f"{path} holds an array of {array.shape}, for which there is no memory") from error
+
+
+def _refuse_other_than_file(path: Path) -> None:
+    """A FIFO or device would be waited for."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from error
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} is no file, but a folder, FIFO or device; name an array (.npy)")
+
+
+def save(path: Path, array: Array) -> None:
+    """Write a whole array.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written: the disk is full.
+    """
+    with _written(path), _opened_empty(path) as stream:
+        np.save(stream, array, allow_pickle=False)
+
+
+class NpyFile:
+    """An array on disk, the same bytes that `numpy.save` writes; its images may come in any order.
+
+    It is written with plain writes and not mapped: where the disk is full a mapped file ends the process.
+    Several threads may write at a time.
+
+    Parameters
+    ----------
+    leading, image_shape
+        The shape of the array, of which ``image_shape`` is that of one image.
+    """
+
+    def __init__(
+        self, path: Path, leading: tuple[int, ...], image_shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._image_bytes = dtype.itemsize * math.prod(image_shape)
+        header = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": (*leading, *image_shape),
+        }
+        with _written(path):
+            self._stream = _opened_empty(path)
+            np.lib.format.write_array_header_1_0(self._stream, header)
+            self._start = self._stream.tell()
+
+    def write(self, index: int, images: Array) -> None:
+        """Write images, C-contiguous: the ``index``-th and those that follow it, first axis slowest.
+
+        Raises
+        ------
+        OutputError
+            Where the file cannot be written: the disk is full.
+        """
+        rest = images.data.cast("B")
+        place = self._start + index * self._image_bytes
+        with _written(self._path):
+            while rest:  # a write may take less than it is given
+                count = self._write_at(rest, place)
+                rest, place = rest[count:], place + count
+
+    def _write_at(self, content: memoryview, place: int) -> int:
+        """Write what can be written at once; how many bytes that is."""
+        if hasattr(os, "pwrite"):
+            return os.pwrite(self._stream.fileno(), content, place)
+        with self._lock:
+            self._stream.seek(place)
+            return self._stream.write(content) or 0
+
+    def close(self) -> None:
+        """Close the file."""
+        with _written(self._path):
+            self._stream.close()
+
+
+def _opened_empty(path: Path) -> FileIO:
+    """The file, empty, to write to.
+
+    It is truncated only if it is not empty already: what was truncated, ext4 writes to the disk before it is
+    closed (ext4(5), auto_da_alloc), which takes as long as all the rest.
+    """
+    stream = FileIO(path, "w", opener=lambda name, flags: os.open(name, flags & ~os.O_TRUNC, 0o666))
+    if os.fstat(stream.fileno()).st_size:
+        stream.truncate(0)
+    return stream
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path.parent}: the array cannot be written there: {error.strerror or error}"
+        ) from error

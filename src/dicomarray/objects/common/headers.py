@@ -1,0 +1,79 @@
+"""The header of a template as pydicom has it, or why it cannot be read; plain values of its attributes."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+from dicomarray.core.nesting import TOO_DEEP
+from dicomarray.errors import TemplateError
+from dicomarray.objects.common.header_faults import fault_of
+
+# What pydicom raises on damaged files.
+UNREADABLE = (
+    OSError, EOFError, InvalidDicomError, BytesLengthException, ValueError, TypeError, KeyError, IndexError,
+    AttributeError, NotImplementedError, OverflowError, RecursionError, struct.error, zlib.error,
+)  # fmt: skip
+
+
+def read_header(path: Path) -> FileDataset:
+    """The whole header of one file, without pixels.
+
+    Raises
+    ------
+    TemplateError
+        Where it cannot be read.
+    """
+    try:
+        header = dcmread(path, stop_before_pixels=True, force=True)
+        fault = fault_of(header)
+    except UNREADABLE as error:
+        raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error
+    refuse_fault(fault, path)
+    return header
+
+
+def refuse_fault(fault: str | None, path: Path) -> None:
+    if fault is not None:
+        raise TemplateError(f"{path}: {fault}; repair the template, or choose another")
+
+
+def reason(error: Exception) -> str:
+    """Why, without a value that pydicom may have put into its message: it could be a birth date."""
+    found: BaseException | None = error
+    if isinstance(error, RecursionError):
+        return TOO_DEEP
+    while found is not None:  # pydicom raises errors of its own for those of the system
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+        found = found.__cause__ or found.__context__
+    return type(error).__name__
+
+
+def text(header: Dataset, keyword: str) -> str:
+    """An attribute as text without padding; empty where it is absent or empty."""
+    value = header.get(keyword)
+    return "" if value is None else str(value).strip()
+
+
+def whole_number(digits: str) -> int | None:
+    """The number of an Integer String (PS3.5 6.2); None for what is none."""
+    return int(digits) if _WHOLE_NUMBER.fullmatch(digits) else None
+
+
+def values(header: Dataset, keyword: str) -> list[Any]:
+    """All values of an attribute, empty where it is absent or empty."""
+    value = header.get(keyword)
+    if value is None or value == "":
+        return []
+    return [value] if isinstance(value, str | bytes) or not hasattr(value, "__iter__") else list(value)
+
+
+_WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,11}")

@@ -1,0 +1,157 @@
+"""How a series is written: the options of `to_dicom`, by the same names on the command line."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Literal, TypedDict
+
+from dicomarray.core.options import check_choices, made_of, names_of
+from dicomarray.errors import UsageError
+
+Mode = Literal["auto", "stored", "full-range"]
+Equipment = Literal["own", "keep"]
+Compression = Literal["none", "rle", "jpeg-ls", "jpeg-2000", "htj2k"]
+# Hexadecimal digits of the private group and of the element's last two, around the creator (PS3.5 7.8.1).
+_PRIVATE = re.compile(r"\(([0-9A-Fa-f]{4}),([^,\\]{1,64})(?:,([0-9A-Fa-f]{2}))?\)")
+
+
+class WriteKeywords(TypedDict, total=False):
+    """The keyword arguments of everything that writes DICOM; see `WriteOptions`."""
+
+    values: str
+    fill: float | None
+    clip: bool
+    verify: bool
+    overwrite: bool
+    uid_key: str | None
+    series_description: str | None
+    series_number: int | None
+    equipment: str
+    max_error: float | None
+    keep_private: Iterable[str]
+    compress: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How an array becomes a series.
+
+    Attributes
+    ----------
+    values
+        ``"auto"``: modality values, kept bit for bit where the template's slope and type hold them, else
+        rescaled to its range; ``"stored"``: stored values; ``"full-range"``: always stretched.
+    fill
+        What NaN and infinity become; without it they are an error.
+    clip
+        Move values that cannot be stored to the end of the range, and report how many; without it they
+        are an error.
+    verify
+        Read the files back before they are put in place, and compare values and geometry.
+    overwrite
+        Replace an earlier result.
+    uid_key
+        Make the UIDs of this text, the template and the values: the same call makes the same series
+        again, byte for byte, and no duplicate.  Without it they are random.
+    series_description, series_number
+        Of the new series; by default the template's with " (dicomarray)", and plus 1000.
+    equipment
+        ``"own"``: dicomarray made the images, the scanner moves to Contributing Equipment; ``"keep"`` the
+        template's, for readers that tune themselves by vendor.
+    max_error
+        Refuse to write where a voxel would be further off than this, in the units of the array.
+    keep_private
+        Private elements to keep, ``"(0019,SIEMENS MR HEADER,0C)"``, or whole blocks of them,
+        ``"(0019,SIEMENS MR HEADER)"``, at the top level of each header; else all are dropped, since they
+        describe the old pixels.
+    compress
+        A lossless transfer syntax; ``"none"``: uncompressed.
+    """
+
+    values: Mode = "auto"
+    fill: float | None = None
+    clip: bool = False
+    verify: bool = True
+    overwrite: bool = False
+    uid_key: str | None = None
+    series_description: str | None = None
+    series_number: int | None = None
+    equipment: Equipment = "own"
+    max_error: float | None = None
+    keep_private: tuple[str, ...] = ()
+    compress: Compression = "none"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no option, before anything is read."""
+        choices: dict[str, Any] = {"values": Mode, "equipment": Equipment, "compress": Compression}
+        check_choices(self, choices)
+        self._check_types()
+        if self.fill is not None and not math.isfinite(self.fill):
+            raise UsageError(f"fill must be a finite number, not {self.fill}")
+        if self.max_error is not None and not 0 <= self.max_error < math.inf:
+            raise UsageError(f"max_error must be a number from 0, not {self.max_error}")
+        given: Any = self.keep_private  # one text is taken as one element, not as its letters
+        object.__setattr__(self, "keep_private", (given,) if isinstance(given, str) else tuple(given))
+        for text in self.keep_private:
+            private_block(text)
+
+    def _check_types(self) -> None:
+        """Raise UsageError for a value of another type than the option's."""
+        for names, kind, wanted in _TYPES:
+            for name in names:
+                value: Any = getattr(self, name)
+                if isinstance(value, bool) or not isinstance(value, kind | None):
+                    raise UsageError(f"{name}={value!r}: {wanted} is needed")
+        private: Any = self.keep_private
+        if not isinstance(private, Iterable) or not all(isinstance(text, str) for text in private):
+            raise UsageError(f"keep_private={private!r}: a list of texts is needed")
+
+
+# Options of one type, and the word for it; numpy's own numbers are as good as Python's.
+_TYPES: tuple[tuple[tuple[str, ...], Any, str], ...] = (
+    (("fill", "max_error"), Real, "a number"),
+    (("series_number",), Integral, "a whole number"),
+    (("uid_key", "series_description"), str, "a text"),
+)
+WRITE_NAMES = names_of(WriteOptions)
+
+
+def write_options(keywords: WriteKeywords) -> WriteOptions:
+    """The options, checked.
+
+    Raises
+    ------
+    UsageError
+        For an unknown option or value; the message lists those that exist.
+    """
+    return made_of(WriteOptions, keywords)
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateBlock:
+    """Private elements of one creator; ``element`` is the last byte of a tag, None means all."""
+
+    group: int
+    creator: str
+    element: int | None
+
+
+def private_block(text: str) -> PrivateBlock:
+    """What ``"(gggg,CREATOR,ee)"`` or ``"(gggg,CREATOR)"`` names.
+
+    Raises
+    ------
+    UsageError
+        Where it is neither, or the group is not private (odd).
+    """
+    found = _PRIVATE.fullmatch(text.strip())
+    if found is None or int(found[1], 16) % 2 == 0:
+        raise UsageError(
+            f'keep_private="{text}": write a private element as (gggg,CREATOR,ee) with an odd group, such as '
+            "(0019,SIEMENS MR HEADER,0C), or its whole block as (gggg,CREATOR)"
+        )
+    return PrivateBlock(int(found[1], 16), found[2].strip(), None if found[3] is None else int(found[3], 16))

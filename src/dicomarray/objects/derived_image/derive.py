@@ -1,0 +1,308 @@
+"""One header of the template to the header of its derived image (PS3.3 C.7.6.1.1.2, C.12.4).
+
+Whatever is not named here is copied from the template as it is, character for character: patient, study,
+geometry, acquisition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydicom import config
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileDataset
+
+from dicomarray.core.pixel_values import Array, Rescale, StoredType
+from dicomarray.dicom import decimal_strings
+from dicomarray.dicom.uids import legal_uid
+from dicomarray.errors import UsageError
+from dicomarray.objects.common.headers import text, values
+from dicomarray.objects.common.modules import (
+    SOURCE_IMAGE,
+    code_item,
+    reference,
+    reference_series,
+    replace_equipment,
+)
+from dicomarray.objects.derived_image.encode import RescaleLimit
+from dicomarray.objects.derived_image.grid import NewGrid, count, place
+from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace
+from dicomarray.objects.derived_image.pixel_layout import describe_colour, is_measured
+from dicomarray.objects.derived_image.request import Source
+
+_HOUNSFIELD = ("[hnsf'U]", "UCUM", "Hounsfield unit")
+_NO_UNITS = ("1", "UCUM", "no units")
+# Longest Derivation Description, in characters (VR ST).
+_LONGEST_TEXT = 1024
+# Rescale Type's defined terms (PS3.3 C.11.1.1.2); US is "unspecified".
+RESCALE_TYPES = {"OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"}
+# What Units (0054,1001) of a PET image may be (PS3.3 C.8.9.1.1.3).
+PET_UNITS = {
+    "CNTS", "NONE", "CM2", "CM2ML", "PCNT", "CPS", "BQML", "MGMINML", "UMOLMINML", "MLMING", "MLG", "1CM",
+    "UMOLML", "PROPCNTS", "PROPCPS", "MLMINML", "MLML", "GML", "STDDEV",
+}  # fmt: skip
+# SUV in grams per millilitre (PS3.3 C.8.9.1.1.3).
+SUV_UNITS = "GML"
+# Smallest and Largest Image Pixel Value are US or SS.
+_SMALLEST_VALUE_BITS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesPlan:
+    """What all images of the derived series share.
+
+    ``now`` is the one time of the run, None where the template's times stay so that a rerun is identical.
+    ``slope`` and ``intercept`` are Decimal Strings, or None where every slice keeps its own.  ``low`` and
+    ``high`` are the least and greatest decoded value of the series; ``representable`` is what the
+    template could have held.  ``grid`` is None where the images lie where the template's do.
+    """
+
+    kind: ImageClass
+    series_uid: str
+    series_number: int
+    description: str
+    derivation: str
+    units: str | None
+    now: datetime | None
+    slope: str | None
+    intercept: str | None
+    low: float
+    high: float
+    representable: tuple[float, float]
+    stored_values_given: bool
+    keep_equipment: bool
+    grid: NewGrid | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SliceOutput:
+    """One derived image: (rows, columns) stored values, what leads back from them, its identity and place.
+
+    ``ends`` are the least and the greatest stored value.  ``index`` counts the images from 0.  ``timeless``
+    says that it lies between slices of the template, so that its source's times are not its own.
+    """
+
+    stored: Array
+    ends: tuple[int, int]
+    stored_type: StoredType
+    rescale: Rescale
+    sop_uid: str
+    instance_number: int | None
+    source: Source
+    index: int
+    timeless: bool = False
+
+
+def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
+    """Turn a stripped header of the template, in place, into that of the derived image, with its pixels."""
+    reference_source(header, plan)
+    for keyword, value in image.source.identity.items():
+        setattr(header, keyword, value)
+    if plan.grid is not None:
+        place(header, plan.grid, image.source.plane)
+        count(header, plan.grid, image.index, image.timeless)
+    identify(header, plan, image.sop_uid, image.instance_number)
+    date(header, plan)
+    if not plan.keep_equipment:
+        replace_equipment(header)
+    describe_pixels(header, image.ends, image.stored_type)
+    if is_measured(header):
+        place_rescale(header, plan, image)
+        set_window(header, plan)
+    else:
+        describe_colour(header)
+    _set_pixels(header, image.stored_type, image.stored)
+
+
+def reference_source(header: Dataset, plan: SeriesPlan) -> None:
+    """Source Image Sequence names the one image of the template (PS3.3 C.12.4)."""
+    class_uid, source_uid, series_uid = (
+        text(header, keyword) for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
+    )
+    if "SourceImageSequence" in header:
+        del header.SourceImageSequence
+    if legal_uid(source_uid):
+        item = reference(class_uid, source_uid)
+        item.SpatialLocationsPreserved = "YES"
+        item.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
+        header.SourceImageSequence = [item]
+    if "ReferencedSeriesSequence" in header:
+        reference_series(header, class_uid, source_uid, series_uid)
+    earlier = text(header, "DerivationDescription")
+    whole = f"{earlier}; {plan.derivation}" if earlier else plan.derivation
+    header.DerivationDescription = whole if len(whole) <= _LONGEST_TEXT else plan.derivation
+
+
+def identify(header: Dataset, plan: SeriesPlan, sop_uid: str, instance_number: int | None) -> None:
+    """A new instance of a new series; ``instance_number`` None keeps the template's."""
+    header.SOPInstanceUID = sop_uid
+    header.SeriesInstanceUID = plan.series_uid
+    header.SeriesNumber = plan.series_number
+    header.SeriesDescription = plan.description
+    if instance_number is not None:
+        header.InstanceNumber = instance_number
+    kinds = ["DERIVED", plan.kind.second_value, *values(header, "ImageType")[2:]]
+    # unchecked: a vendor's own further values may break the rules of VR CS, and stay as they are
+    header["ImageType"] = DataElement("ImageType", "CS", kinds, validation_mode=config.IGNORE)
+    if "ContentQualification" in header:
+        header.ContentQualification = "RESEARCH"
+
+
+def date(header: Dataset, plan: SeriesPlan) -> None:
+    """The one time of the run; none at all where the same call must write the same bytes."""
+    if plan.now is None:
+        for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
+            if keyword in header:
+                delattr(header, keyword)
+        return
+    events = ["InstanceCreation", "Content"] + ([] if plan.kind.series_time_kept else ["Series"])
+    for event in events:
+        setattr(header, f"{event}Date", plan.now.strftime("%Y%m%d"))
+        setattr(header, f"{event}Time", plan.now.strftime("%H%M%S.%f"))
+
+
+def describe_pixels(header: Dataset, ends: tuple[int, int], stored_type: StoredType) -> None:
+    """High Bit, and the smallest and largest stored value where the template has them."""
+    header.HighBit = stored_type.bits_stored - 1
+    for keyword, value in zip(("SmallestImagePixelValue", "LargestImagePixelValue"), ends, strict=True):
+        if keyword not in header:
+            continue
+        del header[keyword]
+        if stored_type.bits_stored <= _SMALLEST_VALUE_BITS:
+            set_stored_value(header, keyword, value, stored_type)
+
+
+def set_stored_value(header: Dataset, keyword: str, value: int, stored: StoredType) -> None:
+    """An element of VR "US or SS", which is that of Pixel Representation."""
+    header[keyword] = DataElement(keyword, "SS" if stored.signed else "US", value)
+
+
+def place_rescale(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
+    """Slope and intercept where the readers of this class look for them; nothing stale beside them."""
+    if "ModalityLUTSequence" in header:
+        if plan.stored_values_given:
+            return
+        del header.ModalityLUTSequence
+    _set_slope(header, plan, image)
+    set_rescale_type(header, plan)
+    if (plan.slope, plan.units) != (None, None) and "RealWorldValueMappingSequence" in header:
+        del header.RealWorldValueMappingSequence
+    set_mapping(header, plan, image)
+
+
+def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
+    slope_told, intercept_told = (bool(values(header, f"Rescale{word}")) for word in ("Slope", "Intercept"))
+    had_rescale = slope_told or intercept_told
+    # a type needs a slope beside it
+    needed = plan.kind.required or plan.units is not None
+    if plan.kind.place is RescalePlace.MAPPING:
+        if plan.slope is not None:
+            for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
+                if keyword in header:
+                    delattr(header, keyword)
+    elif plan.slope is None or plan.intercept is None:
+        if needed and not had_rescale and not image.rescale.identity:  # that of a mapping, which it overrules
+            header.RescaleSlope, header.RescaleIntercept = image.rescale.slope, image.rescale.intercept
+            return
+        # what one image lacks is 1 and 0, as its values were read; both stand, or none (PS3.3 C.11.1)
+        if (needed or had_rescale) and not slope_told:
+            header.RescaleSlope = "1"
+        if (needed or had_rescale) and not intercept_told:
+            header.RescaleIntercept = "0"
+    elif had_rescale or needed or not image.rescale.identity:
+        header.RescaleSlope, header.RescaleIntercept = plan.slope, plan.intercept
+
+
+def set_rescale_type(header: Dataset, plan: SeriesPlan) -> None:
+    """Rescale Type beside Rescale Slope, or Units of a PET, if the array's values are in other units."""
+    if not plan.kind.typed:
+        if plan.units is not None:
+            header.Units = plan.units
+            if "SUVType" in header:
+                del header.SUVType
+            if plan.units == SUV_UNITS:
+                header.SUVType = "BW"  # by body weight, as SUV are counted here
+        return
+    if "RescaleSlope" not in header:
+        return
+    if plan.units is not None:
+        header.RescaleType = plan.units
+    elif not values(header, "RescaleType") and not plan.kind.absolute and plan.slope is not None:
+        header.RescaleType = "US"
+
+
+def check_units(units: str | None, kind: ImageClass) -> None:
+    """Raise UsageError for units that images of a class have no word for."""
+    known = RESCALE_TYPES if kind.typed else PET_UNITS
+    if kind.limit is RescaleLimit.IDENTITY:
+        known = {"US"}  # PS3.3 C.8.11.3.1.2
+    elif kind.place is RescalePlace.MAPPING:
+        known = {"US", "HU"}
+    if units is not None and units not in known:
+        raise UsageError(
+            f'units="{units}": images of {kind.name} can say {", ".join(sorted(known))}'
+            f"{' (US: unspecified)' if kind.typed else ''}; choose one of them, or another template"
+        )
+
+
+def set_mapping(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
+    """Real World Value Mapping (PS3.3 C.7.6.16.2.11), which must say the same as Rescale Slope."""
+    if plan.kind.place is RescalePlace.RESCALE or image.rescale.identity:
+        return
+    for item in values(header, "RealWorldValueMappingSequence"):
+        told = values(item, "RealWorldValueSlope"), values(item, "RealWorldValueIntercept")
+        if told == ([image.rescale.slope], [image.rescale.intercept]):
+            return
+    header.RealWorldValueMappingSequence = [mapping_item(image.rescale, image.stored_type, plan.units)]
+
+
+def mapping_item(rescale: Rescale, stored: StoredType, units: str | None) -> Dataset:
+    """What leads from all stored values to those of the array (PS3.3 table C.7.6.16-12b)."""
+    item = Dataset()
+    set_stored_value(item, "RealWorldValueFirstValueMapped", stored.minimum, stored)
+    set_stored_value(item, "RealWorldValueLastValueMapped", stored.maximum, stored)
+    item.RealWorldValueIntercept, item.RealWorldValueSlope = rescale.intercept, rescale.slope
+    item.LUTExplanation, item.LUTLabel = "Stored values to array values", "ARRAY"
+    item.MeasurementUnitsCodeSequence = [code_item(_HOUNSFIELD if units == "HU" else _NO_UNITS)]
+    return item
+
+
+def set_window(header: Dataset, plan: SeriesPlan) -> None:
+    """The least value black, the greatest white (PS3.3 C.11.2.1.2.1): a stale window shows nothing.
+
+    Where a Modality LUT stays, so does the window: it is in what comes out of the table.
+
+    Only in a CT that still looks like one the template's window stays: HU mean the same in every image, and
+    readers expect the window of the body part.
+    """
+    if "ModalityLUTSequence" in header:
+        return
+    present = "WindowCenter" in header and header.get_item("WindowCenter").value not in (None, "", b"")
+    stays = present and plan.kind.absolute and plan.units in (None, "HU") and _window_fits(header, plan)
+    for keyword in ("WindowCenterWidthExplanation", "VOILUTFunction"):
+        if keyword in header and not stays:
+            delattr(header, keyword)
+    if stays or not (present or plan.kind.window):
+        return
+    width = max(plan.high - plan.low, 0.0) + 1
+    header.WindowCenter = decimal_strings.nearest(plan.low + width / 2)
+    header.WindowWidth = decimal_strings.nearest(width)
+
+
+def _window_fits(header: Dataset, plan: SeriesPlan) -> bool:
+    """Whether the values span the template's first window, and are such as the template can hold."""
+    if text(header, "VOILUTFunction") == "SIGMOID":
+        return False
+    try:
+        center, width = (float(values(header, f"Window{word}")[0]) for word in ("Center", "Width"))
+    except (IndexError, TypeError, ValueError):  # empty, or no numbers: it shows nothing
+        return False
+    inside = plan.low <= center - width / 2 and center + width / 2 <= plan.high
+    return inside and plan.representable[0] <= plan.low and plan.high <= plan.representable[1]
+
+
+def _set_pixels(header: Dataset, stored: StoredType, array: Array) -> None:
+    """Little endian; OW, or OB up to 8 bits allocated (PS3.5 A.2); pydicom pads to even length."""
+    raw = array.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
+    header["PixelData"] = DataElement("PixelData", "OB" if stored.bits_allocated <= 8 else "OW", raw)

@@ -1,0 +1,113 @@
+"""Where frames of a multi-frame object lie, if that is elsewhere than in the template (C.7.6.16.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from dicomarray.core.geometry import Plane
+from dicomarray.dicom import decimal_strings
+from dicomarray.objects.common.headers import values
+from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
+from dicomarray.objects.derived_image.grid import SAME_COSINE, SAME_SPACING_MM, NewGrid
+from dicomarray.objects.derived_image.request import Source
+
+_POSITION, _ORIENTATION, _MEASURES = (
+    "PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence",
+)  # fmt: skip
+# Frame Content that tells when one slice was acquired; no longer true of one that lies elsewhere.
+_SLICE_TIMES = (
+    "FrameAcquisitionDateTime", "FrameReferenceDateTime", "FrameAcquisitionDuration",
+    "FrameAcquisitionNumber",
+)  # fmt: skip
+# What is true of the template's image and place only, by macro.
+_OF_THE_IMAGE = {
+    "CTReconstructionSequence": ("ReconstructionDiameter", "ReconstructionFieldOfView"),
+    "CTPositionSequence": ("DataCollectionCenterPatient", "ReconstructionTargetCenterPatient"),
+    "PETReconstructionSequence": ("ReconstructionDiameter", "ReconstructionFieldOfView"),
+    "PETPositionSequence": ("DataCollectionCenterPatient", "ReconstructionTargetCenterPatient"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameOutput:
+    """A derived frame: what it is derived from, and its place among the frames of the series.
+
+    ``timeless`` says that it lies between slices of the template, so that its source's times are not its own.
+    """
+
+    source: Source
+    indices: FrameIndices
+    timeless: bool = False
+
+
+def place_frames(groups: Sequence[Dataset], frames: Sequence[FrameOutput], grid: NewGrid) -> None:
+    """The places of moved frames; spacing and thickness where they changed; what is true elsewhere only."""
+    shared, *each = groups
+    for group, frame in zip(each, frames, strict=True):
+        _move(group, shared, frame.source.plane)
+        if frame.timeless:
+            for content in values(group, "FrameContentSequence"):
+                drop(content, _SLICE_TIMES)
+    moved = next((frame.source.plane for frame in frames if frame.source.plane is not None), None)
+    for group in groups:
+        for measures in values(group, _MEASURES):
+            _measure(measures, grid, moved)
+        if moved is not None:
+            _turn(group, moved)
+            for keyword, attributes in _OF_THE_IMAGE.items():
+                for item in values(group, keyword):
+                    drop(item, attributes)
+    if moved is not None:
+        drop(shared, (_POSITION,))
+
+
+def _move(group: Dataset, shared: Dataset, plane: Plane | None) -> None:
+    """Put a frame at its place; one that stays keeps the characters of its own."""
+    if plane is not None:
+        item = Dataset()
+        item.ImagePositionPatient = _decimals(plane.position)
+        group.PlanePositionSequence = [item]
+    elif _POSITION not in group and _POSITION in shared:
+        group.PlanePositionSequence = deepcopy(shared.PlanePositionSequence)
+
+
+def _turn(group: Dataset, plane: Plane) -> None:
+    for item in values(group, _ORIENTATION):
+        found = [float(value) for value in values(item, "ImageOrientationPatient")]
+        if not np.allclose(found, plane.orientation, rtol=0, atol=SAME_COSINE):
+            item.ImageOrientationPatient = _decimals(plane.orientation)
+            for geometry in values(group, "MRFOVGeometrySequence"):
+                drop(geometry, ("InPlanePhaseEncodingDirection",))
+
+
+def _measure(measures: Dataset, grid: NewGrid, plane: Plane | None) -> None:
+    """New slices are as thick as their distance; those that stay are as thick as before."""
+    if plane is not None:
+        found = [float(value) for value in values(measures, "PixelSpacing")]
+        if not np.allclose(found, plane.pixel_spacing, rtol=0, atol=SAME_SPACING_MM):
+            measures.PixelSpacing = _decimals(plane.pixel_spacing)
+    if not grid.spacing_changed:
+        return
+    if "SpacingBetweenSlices" in measures:
+        del measures.SpacingBetweenSlices
+        if grid.spacing is not None:
+            measures.SpacingBetweenSlices = decimal_strings.nearest(grid.spacing)
+    if plane is not None and grid.spacing is not None:
+        measures.SliceThickness = decimal_strings.nearest(grid.spacing)
+
+
+def _decimals(numbers: Any) -> list[str]:
+    return [decimal_strings.nearest(float(number)) for number in numbers]
+
+
+def drop(data_set: Dataset, keywords: Sequence[str]) -> None:
+    """Drop attributes, in place, where they are present."""
+    for keyword in keywords:
+        if keyword in data_set:
+            delattr(data_set, keyword)

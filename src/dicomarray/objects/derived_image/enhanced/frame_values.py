@@ -1,0 +1,187 @@
+"""What the values of a multi-frame object mean: slope, intercept, units, window; a frame's own, or shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+from pydicom.dataset import Dataset
+
+from dicomarray.core.pixel_values import Rescale, StoredType
+from dicomarray.errors import UsageError
+from dicomarray.objects.common.headers import text, values
+from dicomarray.objects.common.modules import code_item
+from dicomarray.objects.derived_image.derive import RESCALE_TYPES, SeriesPlan, mapping_item, set_window
+from dicomarray.objects.derived_image.enhanced.frame_places import drop
+from dicomarray.objects.derived_image.image_classes import RescalePlace
+
+_TRANSFORMATION, _WINDOW = "PixelValueTransformationSequence", "FrameVOILUTSequence"
+_MAPPING, _CT_TYPE = "RealWorldValueMappingSequence", "CTImageFrameTypeSequence"
+# Real World Value First and Last Value Mapped are US or SS.
+_MAPPED_BITS = 16
+# Units of enhanced PET images (PS3.16 CID 84), by the word that Units (0054,1001) of others has for them.
+_PET_CODES = {
+    "NONE": ("1", "no units"),
+    "BQML": ("Bq/ml", "Becquerels/milliliter"),
+    "GML": ("g/ml", "Grams/milliliter"),
+    "CNTS": ("{counts}", "Counts"),
+    "CPS": ("{counts}/s", "Counts per second"),
+    "PCNT": ("%", "Percent"),
+    "MLG": ("ml/g", "Milliliter/gram"),
+    "MLMING": ("ml/min/g", "Milliliter/minute/gram"),
+    "MLMINML": ("ml/min/ml", "Milliliter/minute/milliliter"),
+    "MLML": ("ml/ml", "Milliliter/milliliter"),
+    "UMOLML": ("umol/ml", "Micromole/milliliter"),
+    "UMOLMINML": ("umol/min/ml", "Micromole/minute/milliliter"),
+    "MGMINML": ("mg/min/ml", "Milligrams/minute/milliliter"),
+}
+
+
+def check_pet_units(units: str | None, typed: bool) -> None:
+    """Raise UsageError for units of a PET image that have no code for a Real World Value Mapping."""
+    if not typed and units is not None and units not in _PET_CODES:
+        raise UsageError(
+            f'units="{units}": enhanced PET images can say {", ".join(_PET_CODES)}; choose one of them'
+        )
+
+
+def set_values(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, stored: StoredType) -> None:
+    """Slope, intercept and window, in place; where they change, one for all frames, as readers expect.
+
+    ``groups`` are the shared group's item and those of all frames; ``rescale`` leads back from the values of
+    the first one.
+    """
+    if plan.slope is not None and plan.intercept is not None:
+        _rescale(groups, plan, rescale, stored)
+    elif plan.units is not None:
+        _rename(groups, plan)
+    _set_window(groups, plan)
+
+
+def _rescale(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, stored: StoredType) -> None:
+    kind, mapping = _rescale_type(groups, plan), _new_mapping(groups, plan, rescale, stored)
+    mapped = [group for group in groups[1:] if values(group, _MAPPING)]
+    for group in groups:
+        drop(group, (_TRANSFORMATION, _MAPPING))
+    item = Dataset()
+    item.RescaleIntercept, item.RescaleSlope, item.RescaleType = plan.intercept, plan.slope, kind
+    groups[0].PixelValueTransformationSequence = [item]
+    if plan.kind.absolute:
+        _share_type(groups)
+    if mapping is not None:
+        for group in mapped or groups[:1]:
+            group.RealWorldValueMappingSequence = [deepcopy(mapping)]
+
+
+def _share_type(groups: Sequence[Dataset]) -> None:
+    """Frame Type decides which Rescale Type a CT may have (PS3.3 C.8.15.3.10): it belongs beside it."""
+    shared, *frames = groups
+    found = [values(group, _CT_TYPE) for group in frames]
+    if _CT_TYPE not in shared and found[0] and all(items == found[0] for items in found):
+        shared.CTImageFrameTypeSequence = found[0]
+        for group in frames:
+            drop(group, (_CT_TYPE,))
+
+
+def _rename(groups: Sequence[Dataset], plan: SeriesPlan) -> None:
+    """Other units than the template's, of values that keep its slopes."""
+    if not any(values(group, _TRANSFORMATION) for group in groups):
+        item = Dataset()
+        item.RescaleIntercept, item.RescaleSlope, item.RescaleType = "0", "1", "US"
+        groups[0].PixelValueTransformationSequence = [item]
+    for group in groups:
+        for item in values(group, _TRANSFORMATION):
+            item.RescaleType = _rescale_type(groups, plan)
+        for item in values(group, _MAPPING):
+            new = mapping_item(Rescale(), StoredType(8, 8, False), plan.units)
+            item.LUTExplanation, item.LUTLabel = new.LUTExplanation, new.LUTLabel
+            item.MeasurementUnitsCodeSequence = _units(plan) or new.MeasurementUnitsCodeSequence
+
+
+def _units(plan: SeriesPlan) -> list[Dataset]:
+    """The code of a PET's units; empty where they are those that any class can have."""
+    if plan.kind.typed or plan.units is None:
+        return []
+    value, meaning = _PET_CODES[plan.units]
+    return [code_item((value, "UCUM", meaning))]
+
+
+def _rescale_type(groups: Sequence[Dataset], plan: SeriesPlan) -> str:
+    """MR has US only (PS3.3 C.7.6.16.2.9), and PET says its units in the mapping."""
+    if plan.kind.place is RescalePlace.BOTH or not plan.kind.typed:
+        return "US"
+    if plan.units is not None:
+        return plan.units if plan.units in RESCALE_TYPES else "US"
+    told = {text(item, "RescaleType") for group in groups for item in values(group, _TRANSFORMATION)}
+    unsaid = "HU" if plan.kind.absolute else "US"
+    return (told.pop() or unsaid) if len(told) == 1 else "US" if told else unsaid
+
+
+def _new_mapping(
+    groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, stored: StoredType
+) -> Dataset | None:
+    """Real World Value Mapping in the template's units, if it said the same as slope and intercept."""
+    present = any(values(group, _MAPPING) for group in groups)
+    wanted = present or (plan.kind.place is RescalePlace.BOTH and not rescale.identity) or bool(_units(plan))
+    if not wanted or stored.bits_stored > _MAPPED_BITS:
+        return None
+    mapping = mapping_item(rescale, stored, plan.units)
+    template = _mapped_units(groups) if plan.units is None else None
+    units = _units(plan) if template is None else [template]
+    if units:
+        mapping.MeasurementUnitsCodeSequence = units
+    return mapping
+
+
+def _mapped_units(groups: Sequence[Dataset]) -> Dataset | None:
+    """The units of all frames, where their mapping leads to the same values as slope and intercept."""
+    shared, *frames = groups
+    found: dict[tuple[str, str], Dataset] = {}
+    for group in frames:
+        meant = _linear(group, shared)
+        units = [
+            item.MeasurementUnitsCodeSequence[0]
+            for item in values(group, _MAPPING) or values(shared, _MAPPING)
+            if values(item, "MeasurementUnitsCodeSequence")
+            and (item.get("RealWorldValueSlope"), item.get("RealWorldValueIntercept")) == meant
+        ]
+        if not units:
+            return None
+        found[text(units[0], "CodeValue"), text(units[0], "CodingSchemeDesignator")] = units[0]
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _linear(group: Dataset, shared: Dataset) -> tuple[float, float]:
+    for item in values(group, _TRANSFORMATION) or values(shared, _TRANSFORMATION):
+        return float(item.RescaleSlope), float(item.RescaleIntercept)
+    return 1.0, 0.0
+
+
+def _set_window(groups: Sequence[Dataset], plan: SeriesPlan) -> None:
+    """The template's windows, unless they would show nothing of the new values: then one for all frames."""
+    windows = [item for group in groups for item in values(group, _WINDOW)]
+    if not windows or (plan.slope is None and _shows(windows[0], plan)):
+        return
+    item = deepcopy(windows[0])
+    drop(item, ("VOILUTSequence",))
+    set_window(item, plan)
+    if all(_same_window(item, window) for window in windows):
+        return
+    for group in groups:
+        drop(group, (_WINDOW,))
+    groups[0].FrameVOILUTSequence = [item]
+
+
+def _shows(item: Dataset, plan: SeriesPlan) -> bool:
+    """Whether the middle of a window is one of the values."""
+    try:
+        return plan.low <= float(values(item, "WindowCenter")[0]) <= plan.high
+    except (IndexError, TypeError, ValueError):  # empty, or no number: it shows nothing
+        return False
+
+
+def _same_window(one: Dataset, other: Dataset) -> bool:
+    try:
+        return all(values(one, word) == values(other, word) for word in ("WindowCenter", "WindowWidth"))
+    except (TypeError, ValueError):  # no numbers
+        return False

@@ -1,0 +1,151 @@
+"""The enhanced objects of a template: what an array must fit, frame by frame, read from their headers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset, FileDataset
+
+from dicomarray.core.pixel_values import Rescale, StoredType
+from dicomarray.errors import TemplateError
+from dicomarray.objects.common.headers import UNREADABLE, read_header, reason, text, values
+from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices, dimensions_of, indices_of
+from dicomarray.objects.derived_image.enhanced.functional_groups import PER_FRAME, SHARED
+from dicomarray.objects.derived_image.enhanced.image_classes import enhanced_class
+from dicomarray.objects.derived_image.pixel_layout import layout_of
+from dicomarray.objects.derived_image.request import Source
+from dicomarray.objects.derived_image.template import Template, check_same, integer, rescale_of, stored_type
+
+# What a plan of the series needs of each object: identity, names, character set.
+_KEPT = (
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "InstanceNumber",
+    "SeriesNumber", "SeriesDescription", "SpecificCharacterSet", "TimezoneOffsetFromUTC", "Rows", "Columns",
+    "PhotometricInterpretation", "SamplesPerPixel",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateObject:
+    """One file of the template, and which images of the array are derived from its frames.
+
+    ``images`` are indices into the array; ``rescales`` and ``indices`` are those of their frames;
+    ``organizations`` are the Dimension Organization UIDs.
+    """
+
+    path: Path
+    images: tuple[int, ...]
+    stored: StoredType
+    rescales: tuple[Rescale, ...]
+    indices: tuple[FrameIndices, ...]
+    organizations: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class MultiframeTemplate:
+    """``series`` has a header for each object, and stored type and rescale for each image of the array."""
+
+    objects: tuple[TemplateObject, ...]
+    series: Template
+
+
+def read_objects(sources: Sequence[Source]) -> MultiframeTemplate:
+    """Read and check the headers of the objects that frames are derived from.
+
+    Raises
+    ------
+    TemplateError
+        Where an object cannot carry a derived volume, or the objects are not of one kind.
+    """
+    if not sources:
+        raise TemplateError("the template has no frames; name a folder with a series of DICOM images")
+    by_path: dict[Path, list[int]] = {}
+    for index, source in enumerate(sources):
+        by_path.setdefault(source.path, []).append(index)
+    first_path = next(iter(by_path))
+    headers: list[Dataset] = []
+    objects = []
+    for path, images in by_path.items():
+        header = read_header(path)
+        try:
+            headers.append(_summary(header))
+            check_same(headers[-1], headers[0], path, first_path)
+            objects.append(_object(header, path, tuple(images), sources))
+        except UNREADABLE as error:
+            raise TemplateError(
+                f"{path}: its functional groups cannot be read ({reason(error)}); check it with dciodvfy, "
+                "or choose another template"
+            ) from error
+    layout = layout_of(headers[0], first_path)
+    of_image = {index: (one, place) for one in objects for place, index in enumerate(one.images)}
+    each = [of_image[index] for index in range(len(sources))]
+    series = Template(
+        files=tuple(by_path),
+        headers=tuple(headers),
+        sop_uids=tuple(text(header, "SOPInstanceUID") for header in headers),
+        instance_numbers=tuple(text(header, "InstanceNumber") for header in headers),
+        kind=enhanced_class(text(headers[0], "SOPClassUID"), str(first_path)),
+        stored=tuple(one.stored for one, _ in each),
+        layout=layout,
+        shape=(len(sources), *layout.image_shape),
+        rescales=tuple(one.rescales[place] for one, place in each),
+    )
+    return MultiframeTemplate(tuple(objects), series)
+
+
+def _summary(header: FileDataset) -> Dataset:
+    summary = Dataset()
+    for keyword in _KEPT:
+        if keyword in header:
+            summary[keyword] = header[keyword]
+    return summary
+
+
+def _object(
+    header: FileDataset, path: Path, images: tuple[int, ...], sources: Sequence[Source]
+) -> TemplateObject:
+    kind = enhanced_class(text(header, "SOPClassUID"), str(path))
+    groups = _groups(header, path)
+    shared = next(iter(values(header, SHARED)), Dataset())
+    for index in images:
+        if not 0 <= sources[index].frame < len(groups):
+            raise TemplateError(f"{path}: has {len(groups)} frames, and none of index {sources[index].frame}")
+    chosen = [groups[sources[index].frame] for index in images]
+    dimensions = dimensions_of(header)
+    return TemplateObject(
+        path=path,
+        images=images,
+        stored=stored_type(header, path, kind),
+        rescales=tuple(_rescale(group, shared, header, path) for group in chosen),
+        indices=tuple(indices_of(group, dimensions) for group in chosen),
+        organizations=tuple(
+            uid
+            for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence")
+            for item in values(header, keyword)
+            if (uid := text(item, "DimensionOrganizationUID"))
+        ),
+    )
+
+
+def _groups(header: FileDataset, path: Path) -> list[Dataset]:
+    count = integer(header, "NumberOfFrames", path) if values(header, "NumberOfFrames") else 1
+    groups = values(header, PER_FRAME)
+    if not groups and not (values(header, SHARED) and count == 1):
+        raise TemplateError(
+            f"{path}: {PER_FRAME} is missing: nothing says where its {count} frames lie; repair it, or use a "
+            "series of single-frame images as template"
+        )
+    if groups and len(groups) != count:
+        raise TemplateError(
+            f"{path}: NumberOfFrames is {count}, but {PER_FRAME} has {len(groups)} items; the file is damaged"
+        )
+    return groups or [Dataset()]
+
+
+def _rescale(group: Dataset, shared: Dataset, header: Dataset, path: Path) -> Rescale:
+    """The frame's own slope and intercept, else those of all frames, else (not standard) of the object."""
+    for place in (group, shared):
+        for item in values(place, "PixelValueTransformationSequence"):
+            return rescale_of(item, path)
+    return rescale_of(header, path)

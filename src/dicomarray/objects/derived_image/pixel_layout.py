@@ -1,0 +1,175 @@
+"""How the pixels of one file of the template lie: grey, colour or palette, one frame or a loop of them.
+
+Colours and indices into a palette are no measurements: they are written as they are, never rescaled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from dicomarray.core.pixel_values import Array, Rescale, StoredType
+from dicomarray.errors import TemplateError, UsageError
+from dicomarray.objects.common.options import Mode, WriteOptions
+from dicomarray.objects.derived_image.encode import Encoding, RescaleLimit, encode
+
+Colours = Literal["grey", "rgb", "palette"]
+GREY = ("MONOCHROME1", "MONOCHROME2")
+PALETTE = "PALETTE COLOR"
+# What decodes to RGB (PS3.3 C.7.6.3.1.2).
+COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
+RGB_SAMPLES = 3
+# Only enhanced objects have them.
+FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One file's pixels: ``frames`` images of ``rows`` x ``columns``."""
+
+    colours: Colours
+    frames: int
+    rows: int
+    columns: int
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(rows, columns), or (rows, columns, 3) in colour."""
+        plane = (self.rows, self.columns)
+        return (*plane, RGB_SAMPLES) if self.colours == "rgb" else plane
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of one file's pixels: of the one image, or (frames, ...) of a loop."""
+        return self.image_shape if self.frames == 1 else (self.frames, *self.image_shape)
+
+    @property
+    def image_axes(self) -> int:
+        """How many axes one image has: (row, column), or (row, column, sample)."""
+        return len(self.image_shape)
+
+    @property
+    def measured(self) -> bool:
+        """Whether the values are of a quantity, that slope and intercept lead to."""
+        return self.colours == "grey"
+
+
+def layout_of(header: Dataset, path: Path) -> Layout:
+    """The layout of a file by its header.
+
+    Raises
+    ------
+    TemplateError
+        Where it is one that cannot be written, or makes no sense.
+    """
+    photometric = str(header.get("PhotometricInterpretation") or "").strip()
+    colours: Colours = "rgb" if photometric in COLOUR else "palette" if photometric == PALETTE else "grey"
+    if colours == "grey" and photometric not in GREY:
+        known = ", ".join((*GREY, *COLOUR, PALETTE))
+        raise TemplateError(
+            f"{path}: PhotometricInterpretation is {photometric or 'missing'}; what can be written is {known}"
+        )
+    samples = _count(header, "SamplesPerPixel", path, missing=1)
+    expected = RGB_SAMPLES if colours == "rgb" else 1
+    if samples != expected:
+        raise TemplateError(
+            f"{path}: SamplesPerPixel is {samples}, but {photometric} has {expected} (PS3.3 C.7.6.3.1.2)"
+        )
+    frames = _count(header, "NumberOfFrames", path, missing=1)
+    if any(keyword in header for keyword in FUNCTIONAL_GROUPS):
+        raise TemplateError(
+            f"{path}: an object with functional groups, whose frames have places of their own, is no loop"
+        )
+    return Layout(colours, frames, _count(header, "Rows", path), _count(header, "Columns", path))
+
+
+def _count(header: Dataset, keyword: str, path: Path, missing: int | None = None) -> int:
+    found = header.get(keyword)
+    if found in (None, ""):
+        found = missing
+    try:
+        number = int(found)
+    except (TypeError, ValueError):
+        number = 0
+    if number < 1:
+        shown = "missing" if found is None else repr(found)
+        raise TemplateError(f"{path}: {keyword} is {shown}; it must be a positive whole number")
+    return number
+
+
+def encode_files(
+    images: Array,
+    layout: Layout,
+    stored: Sequence[StoredType],
+    rescales: Sequence[Rescale],
+    options: WriteOptions,
+    limit: RescaleLimit,
+) -> Encoding:
+    """`encode` for what each file holds: an image or a loop, of grey values, colours or indices.
+
+    Parameters
+    ----------
+    images
+        (files, rows, columns), with the frames of a loop before the rows, and colour samples last.
+    stored, rescales
+        One a file.
+
+    Raises
+    ------
+    UsageError, ValuesError
+        As `encode` does; colours and indices must be whole and fit the stored bits.
+    TemplateError
+        A slope or intercept beside colours or indices.
+    """
+    mode = options.values if layout.measured else _unmeasured_mode(options.values, rescales)
+    encoding = encode(
+        images.reshape(-1, *images.shape[-layout.image_axes :]),
+        mode,
+        [kind for kind in stored for _ in range(layout.frames)],
+        [rescale for rescale in rescales for _ in range(layout.frames)],
+        options.fill,
+        limit=limit,
+        clip=options.clip,
+    )
+    return replace(
+        encoding,
+        stored=encoding.stored.reshape(images.shape),
+        ends=_ends_of_files(encoding.ends, layout.frames),
+        rescales=encoding.rescales[:: layout.frames],
+    )
+
+
+def _ends_of_files(ends: Sequence[tuple[int, int]], frames: int) -> tuple[tuple[int, int], ...]:
+    """The least and the greatest stored value of each file."""
+    files = [ends[start : start + frames] for start in range(0, len(ends), frames)]
+    return tuple((min(low for low, _ in file), max(high for _, high in file)) for file in files)
+
+
+def _unmeasured_mode(mode: Mode, rescales: Sequence[Rescale]) -> Mode:
+    if mode == "full-range":
+        raise UsageError('values="full-range": colours are not rescaled; leave it out')
+    if not all(rescale.identity for rescale in rescales):
+        raise TemplateError(
+            "the template has RescaleSlope and RescaleIntercept beside colours or palette indices, which are "
+            "no measurements (PS3.3 C.11.1); use another template"
+        )
+    return "stored"
+
+
+def is_measured(header: Dataset) -> bool:
+    """Whether the header is of an image of grey values, and no colours or indices of them."""
+    return str(header.get("PhotometricInterpretation") or "").strip() in GREY
+
+
+def describe_colour(header: Dataset) -> None:
+    """What is written is red, green and blue, pixel by pixel; in place (PS3.3 C.7.6.3.1.2, C.7.6.3.1.3).
+
+    Indices into a palette stay what they are, and so does the palette.
+    """
+    if str(header.get("PhotometricInterpretation") or "").strip() in COLOUR:
+        header.PhotometricInterpretation, header.SamplesPerPixel = "RGB", RGB_SAMPLES
+        header.PlanarConfiguration = 0

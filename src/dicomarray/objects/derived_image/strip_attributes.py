@@ -1,0 +1,127 @@
+"""What does not survive into a derived image: whatever describes the old pixels, or vouches for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_dict
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+from dicomarray.objects.common.options import PrivateBlock
+
+# Dropped at every depth, beside private elements and overlays.
+_NOWHERE = {
+    Tag(keyword_dict[keyword])
+    for keyword in (
+        "IconImageSequence", "DigitalSignaturesSequence", "MACParametersSequence",
+        "EncryptedAttributesSequence", "DataSetTrailingPadding",
+    )
+}  # fmt: skip
+# Dropped from the image itself.
+_TOP_LEVEL = (
+    # they belong to the old instance, its encoding and its work list entry
+    "InstanceCreatorUID", "ReferencedPerformedProcedureStepSequence", "StorageMediaFileSetUID",
+    "StorageMediaFileSetID", "SOPInstanceStatus", "SOPAuthorizationDateTime", "SOPAuthorizationComment",
+    "AuthorizationEquipmentCertificationNumber", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+    "EncapsulatedPixelDataValueTotalLength", "ConcatenationUID", "InConcatenationNumber",
+    "InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber", "SOPInstanceUIDOfConcatenationSource",
+    # they describe the old values
+    "SmallestPixelValueInSeries", "LargestPixelValueInSeries", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "DerivationCodeSequence", "VOILUTSequence",
+    "FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit", "DoubleFloatPixelPaddingValue",
+    "DoubleFloatPixelPaddingRangeLimit",
+)  # fmt: skip
+_OVERLAYS = range(0x6000, 0x6020)
+_TEXT_VRS = frozenset(("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"))
+# How the numbers of a VR are made of text; others are left as they are.
+_NUMBERS_OF_TEXT: dict[str, Callable[[str], Any]] = {
+    "DS": str, "IS": str, "US": int, "SS": int, "UL": int, "SL": int, "FL": float, "FD": float
+}  # fmt: skip
+# Bytes a word of the binary types, which pydicom hands through as they are in the file.
+_WORDS = {"OW": 2, "OL": 4, "OF": 4, "OV": 8, "OD": 8}
+
+
+def strip(header: Dataset, keep: Sequence[PrivateBlock] = ()) -> None:
+    """Drop, in place, what must not stand in a derived image.  Elements that stay are not even parsed.
+
+    ``keep`` are private elements that stay as they are at the top level, with all that a private sequence
+    among them holds; the items of other sequences lose theirs.
+    """
+    for keyword in _TOP_LEVEL:
+        if keyword in header:
+            del header[keyword]
+    _strip_everywhere(header, frozenset(kept_tags(header, keep)))
+
+
+def kept_tags(header: Dataset, keep: Sequence[PrivateBlock]) -> Iterator[BaseTag]:
+    """The tags of private elements that stay, their creators' among them (PS3.5 7.8.1)."""
+    for wanted in keep:
+        for tag in header.keys():  # noqa: SIM118 - iterating over a data set parses its elements
+            if tag.group != wanted.group or not tag.is_private_creator:
+                continue
+            if str(header[tag].value).strip() != wanted.creator:
+                continue
+            block = tag.element << 8
+            found = [t for t in header.keys() if t.group == tag.group and t.element & 0xFF00 == block]  # noqa: SIM118
+            chosen = [t for t in found if wanted.element in (None, t.element & 0xFF)]
+            if chosen:
+                yield tag
+            yield from chosen
+
+
+def _strip_everywhere(data_set: Dataset, keep: frozenset[BaseTag] = frozenset()) -> None:
+    for tag in list(data_set.keys()):
+        if tag in keep:
+            continue
+        if tag.is_private or tag.group in _OVERLAYS or tag in _NOWHERE or tag.group < 0x0008:
+            del data_set[tag]
+        elif _is_sequence(data_set, tag):
+            for item in data_set[tag].value or ():
+                _strip_everywhere(item)
+        elif data_set.get_item(tag).VR in _TEXT_VRS:
+            _relabel(data_set, tag)
+
+
+def _relabel(data_set: Dataset, tag: BaseTag) -> None:
+    """The standard's VR in place of one of text, for numbers; they are read as such (PS3.6)."""
+    make = _NUMBERS_OF_TEXT.get(dictionary_VR(tag)) if dictionary_has_tag(tag) else None
+    if make is None:
+        return
+    value = data_set[tag].value
+    parts = [value] if isinstance(value, str) else list(value or ())
+    words = [part.strip(" \0") for text in parts for part in str(text).split("\\")]
+    with suppress(ValueError):  # what is no number stays the text that it is
+        data_set[tag] = DataElement(tag, dictionary_VR(tag), [make(word) for word in words])
+
+
+def _is_sequence(data_set: Dataset, tag: BaseTag) -> bool:
+    """By its own VR, or, where the file has none (implicit VR, UN), by the standard's."""
+    vr = data_set.get_item(tag).VR
+    if vr not in (None, "UN"):
+        return bool(vr == "SQ")
+    try:
+        return dictionary_VR(tag) == "SQ"
+    except KeyError:
+        return False
+
+
+def swap_words(data_set: Dataset) -> None:
+    """Big-endian binary words to little-endian ones, in place, at every depth (PS3.5 7.3)."""
+    for element in data_set:
+        if element.VR == "SQ":
+            for item in element.value or ():
+                swap_words(item)
+        elif element.VR in _WORDS and isinstance(element.value, bytes):
+            element.value = _swapped(element.value, _WORDS[element.VR])
+
+
+def _swapped(value: bytes, size: int) -> bytes:
+    whole = len(value) - len(value) % size
+    reversed_words = bytearray(value[:whole])
+    for offset in range(size):
+        reversed_words[offset::size] = value[size - 1 - offset : whole : size]
+    return bytes(reversed_words) + value[whole:]

@@ -1,0 +1,253 @@
+"""The template series: what an array must fit, read from the headers of its files, and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread
+from pydicom.datadict import keyword_dict
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from dicomarray.core.pixel_values import Rescale, StoredType
+from dicomarray.dicom.raw_header import Head, read_head
+from dicomarray.errors import TemplateError, quoted
+from dicomarray.objects.common.header_faults import fault_of
+from dicomarray.objects.common.headers import UNREADABLE, reason, refuse_fault, text, values
+from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace, image_class
+from dicomarray.objects.derived_image.pixel_layout import FUNCTIONAL_GROUPS, Layout, layout_of
+
+# What must be the same in all files, since the array has one shape and one kind of value.
+_SAME = (
+    "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns", "PhotometricInterpretation",
+)  # fmt: skip
+_READ = (
+    *_SAME, "BitsAllocated", "BitsStored", "PixelRepresentation", "SOPInstanceUID", "SamplesPerPixel",
+    "NumberOfFrames", *FUNCTIONAL_GROUPS, "ImageType", "InstanceNumber", "RescaleSlope", "RescaleIntercept",
+    "SeriesNumber", "SeriesDescription", "SpecificCharacterSet", "TimezoneOffsetFromUTC",
+    "RealWorldValueMappingSequence",
+)  # fmt: skip
+# What differs in files of one kind, and its plain form, padding apart; the rest is compared byte for byte.
+_OWN_TAGS = (keyword_dict["SOPInstanceUID"], keyword_dict["InstanceNumber"])
+_SHARED_TAGS = tuple(tag for tag in (keyword_dict[keyword] for keyword in _READ) if tag not in _OWN_TAGS)
+_OWN_VALUE = re.compile(rb"([0-9][0-9.]*)[ \0]?")
+# Longer heads are read again when they are needed: kept, they would fill the memory.
+_LONGEST_KEPT = 1 << 14  # bytes
+# What a mapping by slope and intercept has (PS3.3 C.7.6.16.2.11).
+_MAPPING_WORDS = ("Slope", "Intercept", "FirstValueMapped", "LastValueMapped")
+# Real World Value First and Last Value Mapped are US or SS.
+_MAPPED_BITS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """A classic series: one image a file.
+
+    Attributes
+    ----------
+    files
+        In slice order.
+    headers
+        The few attributes that decide, once for all files that equal each other in them; the first is the
+        first file's.  The whole header is read again when written.
+    sop_uids, instance_numbers
+        One a file, empty where it is absent.
+    layout
+        Of the pixels in each file.
+    shape
+        (files, rows, columns), with the frames of a loop before the rows and colour samples last.
+    stored
+        What a stored value can be, one a slice.
+    rescales
+        Rescale Slope and Intercept, one a slice; 1 and 0 where there are none.
+    heads
+        Of each file, where it is known already.
+    """
+
+    files: tuple[Path, ...]
+    headers: tuple[Dataset, ...]
+    sop_uids: tuple[str, ...]
+    instance_numbers: tuple[str, ...]
+    kind: ImageClass
+    stored: tuple[StoredType, ...]
+    layout: Layout
+    shape: tuple[int, ...]
+    rescales: tuple[Rescale, ...]
+    heads: tuple[Head | None, ...] = ()
+
+
+def read_template(files: Sequence[Path]) -> Template:
+    """Read and check the headers of a template series.
+
+    Raises
+    ------
+    TemplateError
+        Where a file is no image that an array can be written to, or the files are not of one kind.
+    """
+    if not files:
+        raise TemplateError("the template has no files; name a folder with a series of DICOM images")
+    seen = _seen(files)
+    first = seen[0].header
+    kind = _checked_class(first, files[0])
+    layout = layout_of(first, files[0])
+    distinct = dict.fromkeys(one.like for one in seen)
+    for index in distinct:
+        header, path = seen[index].header, files[index]
+        check_same(header, first, path, files[0])
+        if layout_of(header, path) != layout:
+            raise TemplateError(
+                f"{path}: NumberOfFrames or SamplesPerPixel is another than in {files[0]}; a template is one "
+                "series of images of one size and kind"
+            )
+    stored = {index: stored_type(seen[index].header, files[index], kind) for index in distinct}
+    rescales = {index: _read_by(seen[index].header, files[index], stored[index]) for index in distinct}
+    return Template(
+        files=tuple(files),
+        headers=tuple(seen[index].header for index in distinct),
+        sop_uids=tuple(one.sop_uid for one in seen),
+        instance_numbers=tuple(one.instance_number for one in seen),
+        kind=kind,
+        stored=tuple(stored[one.like] for one in seen),
+        layout=layout,
+        shape=(len(files), *layout.shape),
+        rescales=tuple(rescales[one.like] for one in seen),
+        heads=tuple(one.head for one in seen),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A file: ``like`` is the index of the first that equals it in all that decides, whose header is its."""
+
+    like: int
+    header: Dataset
+    sop_uid: str
+    instance_number: str
+    head: Head | None
+
+
+def _seen(files: Sequence[Path]) -> list[_Seen]:
+    """Of each file what it says; headers are parsed once for all that are alike."""
+    seen: list[_Seen] = []
+    known: dict[Any, int] = {}
+    last: Head | None = None
+    for index, path in enumerate(files):
+        try:
+            head = read_head(path, last)
+        except OSError:
+            head = None  # pydicom tells what is wrong with it
+        last = head or last
+        told = None if head is None else _told(head)
+        like = index if told is None else known.setdefault(told[0], index)
+        kept = head if head is not None and head.size <= _LONGEST_KEPT else None
+        if told is None or like == index:
+            header = _summary(path)
+            own = text(header, "SOPInstanceUID"), text(header, "InstanceNumber")
+        else:
+            header, own = seen[like].header, told[1:]
+        seen.append(_Seen(like, header, *own, kept))
+    return seen
+
+
+def _told(head: Head) -> tuple[Any, str, str] | None:
+    """What two files of one kind share; SOP Instance UID and Instance Number.  None where these are odd."""
+    uid, number = (_OWN_VALUE.fullmatch(head.value(tag)) for tag in _OWN_TAGS)
+    if uid is None or number is None:
+        return None
+    shared = (head.syntax, *(head.elements.get(tag) for tag in _SHARED_TAGS))
+    return shared, uid[1].decode("ascii"), number[1].decode("ascii")
+
+
+def _summary(path: Path) -> Dataset:
+    try:
+        read = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_READ))
+        refuse_fault(fault_of(read, inside=False), path)
+        summary = Dataset()
+        for keyword in _READ:
+            if keyword in read:
+                summary[keyword] = read[keyword]
+        summary.file_meta = read.file_meta
+    except UNREADABLE as error:
+        raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error
+    return summary
+
+
+def _checked_class(header: Dataset, path: Path) -> ImageClass:
+    uid = text(header, "SOPClassUID")
+    return image_class(uid, UID(uid).name if UID(uid).is_valid and UID(uid).name != uid else "", str(path))
+
+
+def check_same(header: Dataset, first: Dataset, path: Path, first_path: Path) -> None:
+    """Raise TemplateError where a file is not of one kind with the first."""
+    for keyword in _SAME:
+        if text(header, keyword) != text(first, keyword):
+            shown = "differs from" if keyword.endswith("UID") else f"is {quoted(header.get(keyword))}, but"
+            other = "that" if keyword.endswith("UID") else quoted(first.get(keyword))
+            raise TemplateError(
+                f"{path}: {keyword} {shown} {other} in {first_path}; a template is one series of images "
+                "of one size and kind"
+            )
+    if not text(header, "SOPInstanceUID"):
+        raise TemplateError(f"{path}: SOPInstanceUID is missing; a derived image must name its source")
+
+
+def stored_type(header: Dataset, path: Path, kind: ImageClass) -> StoredType:
+    """What a stored value can be; TemplateError where that cannot be written."""
+    allocated, stored = (integer(header, keyword, path) for keyword in ("BitsAllocated", "BitsStored"))
+    signed = integer(header, "PixelRepresentation", path)
+    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or signed not in (0, 1):
+        raise TemplateError(
+            f"{path}: BitsAllocated {allocated}, BitsStored {stored}, PixelRepresentation {signed}: values "
+            "can be written with 8, 16 or 32 bits allocated, 1 to that many stored, and representation 0 or 1"
+        )
+    if stored < 2 and signed:
+        raise TemplateError(f"{path}: BitsStored is 1 with signed values; that leaves no bit for the value")
+    if kind.place is not RescalePlace.RESCALE and stored > _MAPPED_BITS:
+        raise TemplateError(
+            f"{path}: BitsStored is {stored}; images of {kind.name} hold at most {_MAPPED_BITS}"
+        )
+    return StoredType(allocated, stored, bool(signed))
+
+
+def _read_by(header: Dataset, path: Path, stored: StoredType) -> Rescale:
+    """Slope and intercept by which an image is read: its Rescale, else its first Real World Value Mapping.
+
+    A mapping that does not hold for all that can be stored leads nowhere from here: 1 and 0 then.
+    """
+    if any(values(header, keyword) for keyword in ("RescaleSlope", "RescaleIntercept")):
+        return rescale_of(header, path)
+    for item in values(header, "RealWorldValueMappingSequence")[:1]:
+        found = [values(item, f"RealWorldValue{word}") for word in _MAPPING_WORDS]
+        if all(len(one) == 1 for one in found):
+            slope, intercept, first, last = (one[0] for one in found)
+            if first <= stored.minimum and last >= stored.maximum:
+                return Rescale(float(slope), float(intercept))
+    return Rescale()
+
+
+def rescale_of(header: Dataset, path: Path) -> Rescale:
+    """Rescale Slope and Intercept, 1 and 0 where there are none; TemplateError where they are no numbers."""
+    numbers = []
+    for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
+        found = values(header, keyword)
+        try:
+            numbers.append(float(found[0]) if found else default)
+        except (TypeError, ValueError) as error:
+            raise TemplateError(f"{path}: {keyword} {quoted(found[0])} is no number") from error
+    return Rescale(*numbers)
+
+
+def integer(header: Dataset, keyword: str, path: Path) -> int:
+    """The one whole number of an attribute; TemplateError where it is something else."""
+    found = values(header, keyword)
+    try:
+        number = int(found[0])
+    except (IndexError, TypeError, ValueError) as error:
+        raise TemplateError(
+            f"{path}: {keyword} is {quoted(found) if found else 'missing'}; it must be one whole number"
+        ) from error
+    return number

@@ -1,0 +1,145 @@
+"""What there is to do: the archive scanned and filtered, its series as jobs.
+
+Headers take 4 kB a file, and there may be millions; a process of its own takes that memory, and gives it back
+when it ends.  The jobs come one by one; `Packed`, they take little more than the names of their files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from dicomarray.catalog.catalog import Progress
+from dicomarray.catalog.index import check_finished, count_indexed
+from dicomarray.catalog.series_selection import filter_catalog
+from dicomarray.errors import DicomArrayError, InputError
+from dicomarray.pipeline.compressed_sequence import Packed
+from dicomarray.pipeline.jobs import Job, jobs_of
+from dicomarray.pipeline.options import Per
+from dicomarray.query.config import Config
+from dicomarray.runtime.processes import END_OF_STREAM, how_it_ended, kill_process, send, start_process
+from dicomarray.sources.fsspec import placeholders
+from dicomarray.sources.header_workers import can_start
+from dicomarray.sources.skipped import SkippedGroup, by_reason
+from dicomarray.storage.places import PathLike, Place, Url
+
+# Up to so many files and folders are scanned in this process: that takes 7 MB at most, and less time than the
+# start of another one, which is a quarter of a second or more.  A zip or tar counts as one file.
+FILES_WITHOUT_PROCESS = 1000
+# Is told what the scan skipped: of a large archive that is much, and of each reason a few names will do.
+Skipping = Callable[[list[SkippedGroup]], object]
+# The last answer of a process that found everything.
+FOUND_ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Where to look for series, which are meant, what one job of them is, and where its results go."""
+
+    roots: tuple[Place, ...]
+    index: PathLike | None
+    config: Config
+    per: Per
+    output: Path
+
+
+def find_jobs(
+    search: Search, progress: Progress | None, scratch: Path, skipping: Skipping | None = None
+) -> Packed[Job]:
+    """The jobs, in the order of the catalog; files of archives may lie in the folder ``scratch`` then.
+
+    Raises
+    ------
+    InputError
+        As `scan` and `open_index`, and where the process that looks for them died.
+    """
+    if _is_large(search) and _can_be_sent(search):
+        with contextlib.closing(_jobs_of_process(search, progress, scratch, skipping)) as jobs:
+            return Packed(jobs)
+    return Packed(jobs_here(search, progress, skipping))
+
+
+def jobs_here(search: Search, progress: Progress | None, skipping: Skipping | None = None) -> Iterator[Job]:
+    """The jobs, found in this process."""
+    with placeholders(search.roots, progress) as local:
+        found = filter_catalog(local, search.config, progress, search.index)
+        check_finished(found.catalog)
+        if skipping is not None:
+            skipping(by_reason(found.catalog.skipped))
+        yield from jobs_of(found.series, search.per, local, search.output)
+
+
+def _is_large(search: Search) -> bool:
+    """Whether the headers are too many for this process; those of stores stay, as does ``memory://``."""
+    if any(isinstance(root, Url) for root in search.roots):
+        return False
+    if search.index is not None:
+        return count_indexed(search.index) > FILES_WITHOUT_PROCESS
+    roots = [str(root) for root in search.roots]
+    return any(True for _ in islice(_names_below(roots), FILES_WITHOUT_PROCESS, None))
+
+
+def _names_below(roots: list[str]) -> Iterator[str]:
+    """Files and folders, one after the other: the list of a single folder may be long.
+
+    What cannot be opened, the scan will tell.
+    """
+    yield from roots
+    waiting = roots
+    while waiting:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                yield entry.path
+                if entry.is_dir():
+                    waiting.append(entry.path)
+
+
+def _can_be_sent(search: Search) -> bool:
+    """Whether another process can have the search: a config may hold objects that none can."""
+    try:
+        pickle.dumps(search)
+    except (pickle.PicklingError, TypeError, AttributeError):
+        return False
+    return can_start()
+
+
+def _jobs_of_process(
+    search: Search, progress: Progress | None, scratch: Path, skipping: Skipping | None
+) -> Generator[Job, None, None]:
+    """The jobs, found in a process that ends with the last one."""
+    process = start_process("find")
+    try:
+        send(process, (search, str(scratch)))
+        while (answer := _answer_of(process)) != FOUND_ALL:
+            if isinstance(answer, Job):
+                yield answer
+            elif isinstance(answer, DicomArrayError):
+                raise answer
+            elif isinstance(answer, list):
+                if skipping is not None:
+                    skipping(answer)
+            elif progress is not None:
+                progress(*answer)
+    finally:
+        kill_process(process)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _answer_of(process: subprocess.Popen[bytes]) -> Any:
+    """A job, how far the scan is (as `Progress` is told), what it skipped, an error, or `FOUND_ALL`."""
+    assert process.stdout is not None
+    try:
+        return pickle.load(process.stdout)
+    except END_OF_STREAM as error:
+        raise InputError(
+            f"the process that read the headers died: {how_it_ended(process)}; "
+            "where memory is short, make an index folder by folder (dicomarray index), and run with --index"
+        ) from error

@@ -1,0 +1,65 @@
+"""A catalog's series judged by a selection: which match, in which order, and which a limit left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dicomarray.assembly.series import Series
+from dicomarray.query.rows import Rows, rows_of
+from dicomarray.query.selection import Decision, Selection
+
+# From a series to the table that the selection asks; an index has its own.
+ReadRows = Callable[[Series, Selection], Rows]
+
+
+def rows_of_headers(series: Series, selection: Selection) -> Rows:
+    """The table of headers that were read with `Selection.attributes`."""
+    return rows_of(series.instances, selection.attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Every series with its verdict.
+
+    ``kept`` are the numbers of those that match, in the order of the ranking; ``dropped`` those that match
+    but for the limit, with the numbers of those that took their places.
+    """
+
+    selection: Selection
+    series: tuple[Series, ...]
+    decisions: tuple[Decision, ...]
+    kept: tuple[int, ...]
+    dropped: Mapping[int, tuple[int, ...]]
+
+    @property
+    def matching(self) -> list[Series]:
+        """The series that match, in order."""
+        return [self.series[number] for number in self.kept]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd in the config, then what is odd in the files, each once."""
+        odd = dict.fromkeys(warning for decision in self.decisions for warning in decision.warnings)
+        return (*self.selection.warnings, *odd)
+
+
+def judge_all(
+    selection: Selection, series: Sequence[Series], read_rows: ReadRows = rows_of_headers
+) -> Judged:
+    """Judge and rank series.
+
+    Raises
+    ------
+    ConfigError
+        Where a regular expression takes too long on a value.
+    """
+    decisions = tuple(selection.decide(read_rows(one, selection)) for one in series)
+    accepted = [number for number, decision in enumerate(decisions) if decision.accepted]
+    ranked = selection.rank([decisions[number] for number in accepted])
+    dropped = {
+        accepted[number]: tuple(accepted[taker] for taker in takers)
+        for number, takers in ranked.dropped.items()
+    }
+    kept = tuple(accepted[number] for number in ranked.kept)
+    return Judged(selection, tuple(series), decisions, kept, dropped)

@@ -1,0 +1,292 @@
+"""Why series do not match: a report, data only; the command line renders it.
+
+Values that name the patient are hidden unless they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from pydicom.datadict import dictionary_VR, keyword_dict
+
+from dicomarray.assembly.series import Series
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.dicom.vr import Value
+from dicomarray.errors import InputError
+from dicomarray.query.evaluation import Judged, judge_all
+from dicomarray.query.nodes import FieldEntry
+from dicomarray.query.rows import HasRows
+from dicomarray.query.selection import Failure, Seen, Selection, parse
+from dicomarray.sources.skipped import Skipped
+
+# Of the values of a condition, so many are shown.
+MOST_COMMON = 5
+HIDDEN = "(hidden)"
+# Files that are looked through for an attribute that is nowhere to be found, of as many series.
+LOOKED_THROUGH = 5
+# Reasons for which a file is no DICOM image rather than a damaged one.
+_NOT_DICOM = ("not DICOM", "an empty file", "a DICOMDIR")
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What the scan saw: files, members of archives among them."""
+
+    files: int
+    not_dicom: int
+    unreadable: int
+    without_series_uid: int
+    series: int
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The most common values of a field or fact; ``count`` of each is the number of series that have it."""
+
+    field: str
+    common: tuple[Seen, ...]
+    distinct: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition of the top level: how many series pass, and for how many it alone is in the way."""
+
+    path: str
+    passed: int
+    only_blocker: int
+    values: tuple[Values, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A condition that a series fails: instances that pass, the values seen, and what may help."""
+
+    path: str
+    field: str
+    passed: int
+    total: int
+    common: tuple[Seen, ...]
+    distinct: int
+    hints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A series that is not taken: what it fails; or the series that the limit took in its place."""
+
+    title: str
+    reasons: tuple[Reason, ...]
+    dropped_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What became of everything; ``missed`` begins with the nearest miss."""
+
+    scanned: Scanned
+    matching: int
+    conditions: tuple[Condition, ...]
+    missed: tuple[Missed, ...]
+    hints: tuple[str, ...]
+
+
+def explain_series(
+    series: Sequence[Series], skipped: Sequence[Skipped], selection: Selection, show_patient: bool = False
+) -> Explanation:
+    """As `explain`, for series that were read before anybody asked; what is not known of them is read."""
+    further = selection.attributes - DEFAULT_KEYWORDS
+    known = [_with(one, further) for one in series] if further else series
+    return explain(judge_all(selection, known), skipped, show_patient)
+
+
+def _with(series: Series, names: frozenset[str]) -> Series:
+    """The series with more attributes read; an index has all of them."""
+    if isinstance(series.instances, HasRows):
+        return series
+    headers = [
+        replace(header, attributes={**header.attributes, **header.further(names)})
+        for header in series.instances
+    ]
+    return replace(series, instances=tuple(headers))
+
+
+def explain(judged: Judged, skipped: Sequence[Skipped], show_patient: bool = False) -> Explanation:
+    """The report on series that were judged, and on what the scan skipped."""
+    order = sorted(range(len(judged.series)), key=lambda number: _distance(judged, number))
+    relaxed = _without_case(judged)
+    return Explanation(
+        scanned=_scanned(judged.series, skipped),
+        matching=len(judged.kept),
+        conditions=tuple(_condition(path, judged, show_patient) for path in judged.selection.conditions),
+        missed=tuple(
+            _missed(judged, number, relaxed, show_patient) for number in order if number not in judged.kept
+        ),
+        hints=tuple(_absent_everywhere(judged)),
+    )
+
+
+def _scanned(series: Sequence[Series], skipped: Sequence[Skipped]) -> Scanned:
+    no_dicom = sum(item.reason.startswith(_NOT_DICOM) for item in skipped)
+    return Scanned(
+        files=sum(len(one.instances) for one in series) + len(skipped),
+        not_dicom=no_dicom,
+        unreadable=len(skipped) - no_dicom,
+        without_series_uid=sum(not one.uid for one in series),
+        series=len(series),
+    )
+
+
+def _distance(judged: Judged, number: int) -> tuple[int, float]:
+    """How far a series is from matching: conditions that fail, and the part of instances that fail them."""
+    failures = judged.decisions[number].failures
+    conditions = {failure.condition for failure in failures}
+    failing = [1 - failure.passed / failure.total for failure in failures]
+    return len(conditions), sum(failing) / len(failing) if failing else 0.0
+
+
+def _condition(path: str, judged: Judged, show_patient: bool) -> Condition:
+    failing = [{failure.condition for failure in decision.failures} for decision in judged.decisions]
+    counts: dict[str, Counter[tuple[str | None, bool]]] = {}
+    for decision in judged.decisions:
+        for name, seen in decision.seen(path).items():
+            counts.setdefault(name, Counter()).update(seen.keys())
+    hidden = set() if show_patient else judged.selection.identifying
+    values = []
+    for name, counter in counts.items():
+        common = [Seen(value, present, count) for (value, present), count in counter.most_common()]
+        if name in hidden:
+            common = _hide(common)
+        values.append(Values(name, tuple(common[:MOST_COMMON]), len(common)))
+    return Condition(
+        path,
+        passed=sum(path not in conditions for conditions in failing),
+        only_blocker=sum(conditions == {path} for conditions in failing),
+        values=tuple(values),
+    )
+
+
+def _hide(seen: Sequence[Seen]) -> list[Seen]:
+    """The same counts without the values; that there is none names nobody."""
+    count = sum(item.count for item in seen if item.value is not None)
+    kept = [item for item in seen if item.value is None]
+    return [Seen(HIDDEN, True, count), *kept] if count else kept
+
+
+def _missed(judged: Judged, number: int, relaxed: Judged | None, show_patient: bool) -> Missed:
+    series, decision = judged.series[number], judged.decisions[number]
+    if number in judged.dropped:
+        return Missed(series.title, (), tuple(judged.series[taker].title for taker in judged.dropped[number]))
+    by_case = set[str]()
+    if relaxed is not None:
+        still = {failure.condition for failure in relaxed.decisions[number].failures}
+        by_case = {failure.condition for failure in decision.failures} - still
+    return Missed(
+        series.title,
+        tuple(_reason(failure, failure.condition in by_case, show_patient) for failure in decision.failures),
+    )
+
+
+def _reason(failure: Failure, by_case: bool, show_patient: bool) -> Reason:
+    hide = failure.identifying and not show_patient
+    common = _hide(failure.seen) if hide else list(failure.seen)
+    return Reason(
+        path=failure.path,
+        field=failure.field,
+        passed=failure.passed,
+        total=failure.total,
+        common=tuple(common[:MOST_COMMON]),
+        distinct=len(common) if hide else failure.distinct,
+        hints=tuple(_hints(failure, by_case)),
+    )
+
+
+def _hints(failure: Failure, by_case: bool) -> list[str]:
+    hints = []
+    if failure.disagree:
+        negated = ".not" in failure.path
+        hints.append(
+            f"instances disagree; use {'not: {every: ...}' if negated else chr(34) + 'some' + chr(34)}"
+        )
+    if failure.why_unknown is not None:
+        hints.append(f"unknown: {failure.why_unknown}")
+    if by_case:
+        hints.append("only case: true is in the way")
+    if any(item.value is None and item.present for item in failure.seen):
+        hints.append("empty: present without a value, which matches empty: true and exists: false only")
+    return hints
+
+
+def _without_case(judged: Judged) -> Judged | None:
+    """The verdicts of the same config without ``case: true``; None where it has none."""
+    config, changed = _drop_case(judged.selection.config)
+    if not changed:
+        return None
+    selection = parse(config)
+    decisions = tuple(selection.decide(decision.evaluation.rows) for decision in judged.decisions)
+    return replace(judged, selection=selection, decisions=decisions)
+
+
+def _drop_case(config: Value) -> tuple[Value, bool]:
+    if isinstance(config, list | tuple):
+        parts = [_drop_case(part) for part in config]
+        return [part for part, _ in parts], any(changed for _, changed in parts)
+    if not isinstance(config, dict):
+        return config, False
+    kept = {key: _drop_case(value) for key, value in config.items() if key != "case"}
+    changed = len(kept) < len(config) or any(changed for _, changed in kept.values())
+    return {key: value for key, (value, _) in kept.items()}, changed
+
+
+def _absent_everywhere(judged: Judged) -> list[str]:
+    """Attributes that no instance has; those that lie inside a sequence, with the way there."""
+    hints = dict[str, None]()
+    if not judged.series:
+        return []
+    for leaf in judged.selection.root.leaves():
+        if not isinstance(leaf, FieldEntry) or leaf.field.steps[0].key == "count":
+            continue
+        holders = [leaf.seen(decision.evaluation).keys() != {(None, False)} for decision in judged.decisions]
+        if any(holders):
+            continue
+        hint = f"{leaf.name} is absent from all {len(judged.series)} series"
+        path = _inside_sequence(judged.series, leaf.field.key) if leaf.field.is_plain else None
+        hints[hint + (f"; there is {path}, inside a sequence" if path else "")] = None
+    return list(hints)
+
+
+def _inside_sequence(series: Sequence[Series], keyword: str) -> str | None:
+    for one in series[:LOOKED_THROUGH]:
+        try:
+            sequences = one.instances[0].further(_sequence_keywords())
+        except InputError:
+            continue
+        for name, items in sequences.items():
+            path = _path_to(keyword, items, name)
+            if path is not None:
+                return path
+    return None
+
+
+def _path_to(keyword: str, items: Value, path: str) -> str | None:
+    for item in items if isinstance(items, tuple) else ():
+        if not isinstance(item, Mapping):
+            continue
+        if keyword in item:
+            return f"{path}.{keyword}"
+        for name, value in item.items():
+            found = _path_to(keyword, value, f"{path}.{name}")
+            if found is not None:
+                return found
+    return None
+
+
+@lru_cache(maxsize=1)
+def _sequence_keywords() -> frozenset[str]:
+    """Every sequence of the standard; which one holds an attribute only the file tells."""
+    return frozenset(
+        keyword for keyword, tag in keyword_dict.items() if keyword and dictionary_VR(tag) == "SQ"
+    )

@@ -1,0 +1,90 @@
+"""How facts of the series are compared: as numbers, as one of a few words, or as true and false."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dicomarray.query.facts import FACTS
+from dicomarray.query.grammar import ORDER, MistakeError, did_you_mean, suggest
+from dicomarray.query.instance import Value
+from dicomarray.query.value_types import Kind, Number, Test, describe
+
+_ONE_VALUE = frozenset({"eq", "in", "not", "exists"})
+_OF_SEVERAL = frozenset({"each", "has_all", "count"})
+_TRUTHS = {"true": True, "false": False}
+
+
+class FactNumber(Number):
+    """A number: exactly where it counts, within `NUMBER_TOLERANCE` where it measures."""
+
+    __slots__ = ()
+    operators = _ONE_VALUE | ORDER | {"near"}
+
+
+class FactNumbers(FactNumber):
+    """Several numbers, of which one has to fit."""
+
+    __slots__ = ()
+    operators = FactNumber.operators | _OF_SEVERAL
+
+
+@dataclass(frozen=True, slots=True)
+class FactWord(Kind):
+    """One of a few words."""
+
+    words: tuple[str, ...] = ()
+    operators = _ONE_VALUE
+
+    @property
+    def noun(self) -> str:  # type: ignore[override]
+        return f"one of {', '.join(self.words)}"
+
+    def value(self, raw: Value) -> Value:
+        return raw
+
+    def literal(self, scalar: Any) -> str:
+        word = scalar.strip().lower() if isinstance(scalar, str) else None
+        if word not in self.words:
+            hint = did_you_mean(suggest(word, self.words)) if word else ""
+            raise MistakeError(f"{describe(scalar)} is not {self.noun}{hint}")
+        return word
+
+
+@dataclass(frozen=True, slots=True)
+class FactWords(FactWord):
+    """Several of a few words, of which one has to fit."""
+
+    operators = FactWord.operators | _OF_SEVERAL
+
+
+class FactTruth(Kind):
+    """True or false; 0 and 1 are neither."""
+
+    __slots__ = ()
+    noun = "true or false"
+    operators = _ONE_VALUE
+
+    def value(self, raw: Value) -> Value:
+        return raw
+
+    def literal(self, scalar: Any) -> bool:
+        if isinstance(scalar, str):
+            scalar = _TRUTHS.get(scalar.strip().lower(), scalar)
+        if not isinstance(scalar, bool):
+            raise MistakeError(f"true or false was expected, not {describe(scalar)}")
+        return scalar
+
+    def any_of(self, literals: Sequence[bool]) -> Test:
+        return lambda value: value in literals
+
+
+def fact_kind(name: str) -> Kind:
+    """How a fact is compared; its ``vr`` is what messages call it."""
+    fact = FACTS[name]
+    if fact.kind in ("whole", "number"):
+        return (FactNumbers if fact.several else FactNumber)("IS" if fact.kind == "whole" else "FD")
+    if fact.kind == "word":
+        return (FactWords if fact.several else FactWord)("a word", words=fact.words)
+    return FactTruth("true or false")

@@ -1,0 +1,173 @@
+"""Names of fields: keywords, tags, private attributes, indexes and paths into sequences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pydicom.datadict import (
+    dictionary_is_retired,
+    dictionary_VR,
+    keyword_for_tag,
+    private_dictionary_VR,
+    tag_for_keyword,
+)
+
+from dicomarray.dicom.identities import may_identify
+from dicomarray.query.grammar import MistakeError, did_you_mean, suggest_keyword
+from dicomarray.query.instance import Cell, Found, Instance, Value, elements_of, is_blank
+from dicomarray.query.rows import ABSENT
+
+_STEP = re.compile(
+    r"(?P<name>\(.+?\)(?=[.\[]|$)|[^.\[\]()]+)(?:\[(?P<index>\d{1,9})\])?(?P<dot>\.(?!$))?", re.ASCII
+)
+_TAG = re.compile(r"\(\s*([0-9A-Fa-f]{4})\s*,\s*([0-9A-Fa-f]{4})\s*\)")
+_PRIVATE = re.compile(r"\(\s*([0-9A-Fa-f]{4})\s*,(.+),\s*([0-9A-Fa-f]{2})\s*\)")
+_BARE_TAG = re.compile(r"(?:0x)?([0-9A-Fa-f]{4})[,| ]?(?:0x)?([0-9A-Fa-f]{4})")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One attribute of a path: its key in an instance, its VR where known, and which of its values."""
+
+    key: str
+    vr: str | None
+    index: int | None = None
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where a condition finds its values: an attribute, or a path through sequences to one."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+    @property
+    def vr(self) -> str | None:
+        return self.steps[-1].vr
+
+    @property
+    def key(self) -> str:
+        """The attribute of the data set that it is, or that it lies in."""
+        return self.steps[0].key
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an attribute of the data set with all its values."""
+        return len(self.steps) == 1 and self.steps[0].index is None
+
+    @property
+    def identifying(self) -> bool:
+        """Whether its values may tell who the patient is: a message never shows what is in them."""
+        return any(may_identify(step.key) for step in self.steps)
+
+    def find(self, cell: Cell) -> Found:
+        """All values of the field where its `key` has this cell, of all items of sequences on the way."""
+        if cell is ABSENT:
+            return Found(False, ())
+        holders: list[Instance] = [{self.key: cell}]
+        for step in self.steps[:-1]:
+            holders = [item for holder in holders for item in _items(step, holder)]
+        last = self.steps[-1]
+        present = False
+        elements: list[Value] = []
+        for holder in holders:
+            if last.key in holder:
+                values = elements_of(holder[last.key])
+                if last.index is not None:
+                    values = values[last.index : last.index + 1]
+                present = present or last.index is None or bool(values)
+                elements += values
+        return Found(present, tuple(element for element in elements if not is_blank(element)))
+
+
+def _items(step: Step, holder: Instance) -> list[Instance]:
+    items = elements_of(holder.get(step.key))
+    if step.index is not None:
+        items = items[step.index : step.index + 1]
+    return [item for item in items if isinstance(item, Mapping)]
+
+
+def parse_field(name: str) -> Field:
+    """Take a field's name apart.
+
+    Raises
+    ------
+    MistakeError
+        Where the name, or a part of it, is no attribute; with the one that was probably meant.
+    """
+    steps: list[Step] = []
+    position, dot = 0, True
+    while position < len(name):
+        match = _STEP.match(name, position)
+        if match is None or not dot:
+            raise MistakeError(
+                f"{name!r} is no field; write a keyword, ImageType[2], Sequence.Attribute, "
+                '"(0018,0050)" or "(0019,SIEMENS MR HEADER,0c)"'
+            )
+        step = _parse_step(match["name"].strip())
+        steps.append(replace(step, index=None if match["index"] is None else int(match["index"])))
+        position, dot = match.end(), match["dot"] is not None
+    if not steps:
+        raise MistakeError("an empty name is no field")
+    for step in steps[:-1]:
+        if step.vr not in (None, "SQ"):
+            raise MistakeError(f"{step.key} ({step.vr}) is no sequence, so nothing is inside it")
+    return Field(name, tuple(steps))
+
+
+def _parse_step(name: str) -> Step:
+    if name.startswith("("):
+        return _parse_tag(name)
+    tag = tag_for_keyword(name)
+    if tag is not None:
+        return Step(name, _first_vr(dictionary_VR(tag)), retired=dictionary_is_retired(tag))
+    bare = _BARE_TAG.fullmatch(name)
+    if bare:
+        raise MistakeError(f'{name!r} is no keyword; write a tag as "({bare[1]},{bare[2]})"')
+    raise MistakeError(f"{name!r} is no DICOM keyword{did_you_mean(suggest_keyword(name))}")
+
+
+def _parse_tag(name: str) -> Step:
+    plain = _TAG.fullmatch(name)
+    if plain:
+        return _parse_plain_tag(plain[1].lower(), plain[2].lower())
+    private = _PRIVATE.fullmatch(name)
+    if private is None:
+        raise MistakeError(f'{name!r} is no tag; write "(0018,0050)" or "(0019,SIEMENS MR HEADER,0c)"')
+    group, creator, element = private[1].lower(), private[2].strip(), private[3].lower()
+    if int(group, 16) % 2 == 0:
+        raise MistakeError(f"{name!r}: group {group} is even, and only odd groups are private")
+    try:
+        vr = private_dictionary_VR(int(f"{group}10{element}", 16), creator)
+    except KeyError:
+        vr = None
+    return Step(f"({group},{creator},{element})", vr and _first_vr(vr))
+
+
+def _parse_plain_tag(group: str, element: str) -> Step:
+    """A standard attribute is known by its keyword, however it is written."""
+    tag = int(group + element, 16)
+    key = f"({group},{element})"
+    if int(group, 16) % 2:
+        if 0x10 <= int(element, 16) <= 0xFF:
+            return Step(key, "LO")  # a private creator, PS3.5 7.8.1
+        raise MistakeError(
+            f'"{key}" is private: its block differs from file to file; name the creator, '
+            f'"({group},CREATOR,{element[2:]})"'
+        )
+    try:
+        vr = _first_vr(dictionary_VR(tag))
+    except KeyError:
+        return Step(key, None)
+    keyword = keyword_for_tag(tag)
+    # Repeating groups (60xx) share one keyword; only the tag tells them apart.
+    known = bool(keyword) and tag_for_keyword(keyword) == tag
+    return Step(keyword if known else key, vr, retired=dictionary_is_retired(tag))
+
+
+def _first_vr(vr: str) -> str | None:
+    """ "US or SS" are both numbers, "OB or OW" both binary; which one it is makes no difference here."""
+    return None if vr == "NONE" else vr.partition(" or ")[0]

@@ -1,0 +1,147 @@
+"""The words of the filter grammar, and the word that was probably meant by another one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import lru_cache
+
+from pydicom.datadict import keyword_dict
+
+from dicomarray.errors import ConfigError
+from dicomarray.query.facts import FACTS
+
+NODE_WORDS = ("all", "any", "not", "some", "every")
+MODIFIERS = ("case", "vr")
+PRESENCE = frozenset({"exists", "empty", "not"})
+MATCHING = PRESENCE | {"eq", "in", "each", "has_all", "count"}
+ORDER = frozenset({"gt", "gte", "lt", "lte", "between"})
+TEXT = frozenset({"like", "regex"})
+OPERATORS = MATCHING | ORDER | TEXT | {"near"}
+
+# Of the whole config, not of a node.
+TOP_WORDS = ("sort", "limit", "per", "version")
+
+# Words of other query languages, without their "$".
+_FOREIGN_NODE_WORDS = {
+    "and": "all",
+    "or": "any",
+    "nor": "not",
+    "none": "not",
+    "must": "all",
+    "should": "any",
+    "must_not": "not",
+    "order_by": "sort",
+    "orderby": "sort",
+    "sort_by": "sort",
+    "max_results": "limit",
+    "top": "limit",
+    "group_by": "per",
+    "n_slices": "num_slices",
+    "slices": "num_slices",
+    "n_instances": "num_instances",
+    "num_images": "num_instances",
+    "n_frames": "num_frames",
+    "spacing": "slice_spacing",
+    "orientation": "plane",
+}
+_FOREIGN_OPERATORS = {
+    "=": "eq",
+    "==": "eq",
+    "equals": "eq",
+    "is": "eq",
+    "!=": "not",
+    "ne": "not",
+    "neq": "not",
+    "nin": "not",
+    "not_in": "not",
+    "none": "not",
+    ">": "gt",
+    ">=": "gte",
+    "ge": "gte",
+    "min": "gte",
+    "<": "lt",
+    "<=": "lte",
+    "le": "lte",
+    "max": "lte",
+    "range": "between",
+    "approx": "near",
+    "close": "near",
+    "contains": "like",
+    "glob": "like",
+    "ilike": "like",
+    "wildcard": "like",
+    "startswith": "like",
+    "endswith": "like",
+    "match": "regex",
+    "matches": "regex",
+    "pattern": "regex",
+    "re": "regex",
+    "present": "exists",
+    "missing": "exists",
+    "size": "count",
+    "length": "count",
+    "any": "in",
+    "any_of": "in",
+    "one_of": "in",
+    "all": "has_all",
+    "case_sensitive": "case",
+}
+# Likeness as difflib measures it; below this a suggestion is more often wrong than right.
+LEAST_LIKENESS = 0.7
+# The longest keyword has 75 characters; likeness to more than this takes time and finds nothing.
+LONGEST_NAME = 100
+
+
+class MistakeError(ConfigError):
+    """One mistake at one place of a config; the parser catches it and collects all of them."""
+
+
+@lru_cache(maxsize=1)
+def _keywords_by_lower_case() -> dict[str, str]:
+    return {keyword.lower(): keyword for keyword in keyword_dict if keyword}
+
+
+def suggest(name: str, words: Iterable[str]) -> str | None:
+    """The one of some words that is most like a name."""
+    if len(name) > LONGEST_NAME:
+        return None
+    close = difflib.get_close_matches(name, list(words), n=1, cutoff=LEAST_LIKENESS)
+    return close[0] if close else None
+
+
+def did_you_mean(word: str | None) -> str:
+    """The end of a message."""
+    return f'; did you mean "{word}"?' if word else ""
+
+
+@lru_cache(maxsize=256)
+def suggest_keyword(name: str) -> str | None:
+    """The DICOM keyword most like a name that is none."""
+    squeezed = "".join(name.split()).replace("_", "").replace("-", "").lower()
+    known = _keywords_by_lower_case()
+    if squeezed in known:
+        return known[squeezed]
+    close = suggest(squeezed, known)
+    return known[close] if close else None
+
+
+def suggest_node_word(name: str) -> str | None:
+    """The word that combines nodes, for a name that stands in its place."""
+    bare = name.removeprefix("$").lower()
+    if bare in NODE_WORDS:
+        return bare
+    return _FOREIGN_NODE_WORDS.get(bare) or suggest(bare, (*NODE_WORDS, *TOP_WORDS, *FACTS))
+
+
+def is_foreign(name: str) -> bool:
+    """Whether another query language, or habit, calls a word of the grammar so."""
+    return name.removeprefix("$").lower() in _FOREIGN_NODE_WORDS
+
+
+def suggest_operator(name: str) -> str | None:
+    """The operator most like a name that is none."""
+    bare = name.removeprefix("$").lower()
+    if bare in OPERATORS or bare in MODIFIERS:
+        return bare
+    return _FOREIGN_OPERATORS.get(bare) or suggest(bare, (*OPERATORS, *MODIFIERS))

@@ -1,0 +1,143 @@
+"""One series as a filter asks it, and what is remembered while it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from dicomarray.query.facts import Facts
+from dicomarray.query.rows import ABSENT, Absent, ListRows, Rows
+
+# None is an attribute that is present without a value; an absent key is an absent attribute.
+Value: TypeAlias = "str | int | float | tuple[Value, ...] | Mapping[str, Value] | None"
+Instance: TypeAlias = Mapping[str, Value]
+Cell: TypeAlias = "Value | Absent"
+
+# What pads a value to its even length (PS3.5 6.2), and what careless writers pad with.
+PADDING = " \0\t\r\n\v\f"
+# A broken series can hold a different broken value in every file; nobody reads more warnings than this.
+LONGEST_WARNINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The values of one field in one instance; blank ones are left out."""
+
+    present: bool
+    elements: tuple[Value, ...]
+
+    @property
+    def empty(self) -> bool:
+        return self.present and not self.elements
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The different cells of an attribute, and which of them each row has; None where all have the first."""
+
+    cells: Sequence[Cell]
+    which: Sequence[int] | None
+
+    def counts(self, size: int) -> list[int]:
+        """How many rows have each cell."""
+        if self.which is None:
+            return [size]
+        counts = [0] * len(self.cells)
+        for number in self.which:
+            counts[number] += 1
+        return counts
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """The series that is being judged, its columns as far as they were asked, and what was odd about them.
+
+    The answer to a question is the set of rows for which it is true: an integer with a byte of 0 or 1 for
+    each row, so that "and", "or" and "not" are one operation for all rows.
+    """
+
+    rows: Rows
+    warnings: dict[str, None] = field(default_factory=dict)
+    _columns: dict[str, Column] = field(default_factory=dict)
+    _facts: Facts | None = None
+    _everyone: int | None = None
+
+    @property
+    def everyone(self) -> int:
+        """The set of all rows."""
+        if self._everyone is None:
+            self._everyone = int.from_bytes(b"\1" * self.rows.size, "little")
+        return self._everyone
+
+    def column(self, name: str) -> Column:
+        """An attribute by its different cells."""
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = _column(self.rows.column(name))
+        return column
+
+    def chosen(self, column: Column, answers: Sequence[bool]) -> int:
+        """The set of rows whose cell has the answer True; ``answers`` has one for each different cell."""
+        if all(answers):
+            return self.everyone
+        if column.which is None or not any(answers):
+            return 0
+        return int.from_bytes(bytes([answers[number] for number in column.which]), "little")
+
+    @property
+    def facts(self) -> Facts:
+        """The facts of the series."""
+        if self._facts is None:
+            self._facts = Facts(self.rows)
+        return self._facts
+
+    def fact(self, name: str) -> Value:
+        """A fact of the series; None where it is unknown."""
+        value: Value = self.facts.value(name)
+        return value
+
+    def of_item(self, item: Instance) -> Evaluation:
+        """The evaluation of an item of a sequence, as a series of one; its warnings come here."""
+        return Evaluation(ListRows([item]), self.warnings)
+
+    def warn(self, message: str) -> None:
+        """Remember a message once."""
+        if len(self.warnings) < LONGEST_WARNINGS:
+            self.warnings[message] = None
+
+
+def _column(cells: Sequence[Cell]) -> Column:
+    if len(cells) == 1:
+        return Column(cells, None)
+    numbers: dict[Hashable, int] = {}
+    different: list[Cell] = []
+    which = []
+    for cell in cells:
+        key = _key(cell)
+        number = numbers.setdefault(key, len(different))
+        if number == len(different):
+            different.append(cell)
+        which.append(number)
+    return Column(different, None if len(different) == 1 else which)
+
+
+def _key(cell: Cell) -> Hashable:
+    """What tells cells apart; items of sequences cannot be keys, so that each sequence is told by itself."""
+    try:
+        hash(cell)
+    except TypeError:
+        return (ABSENT, id(cell))
+    return cell
+
+
+def is_blank(value: Value) -> bool:
+    """Whether a single value says nothing."""
+    return value is None or (isinstance(value, str) and not value.strip(PADDING))
+
+
+def elements_of(value: Value) -> tuple[Value, ...]:
+    """The values of an attribute, blank ones included, so that an index counts them."""
+    if value is None:
+        return ()
+    return value if isinstance(value, tuple) else (value,)

@@ -1,0 +1,240 @@
+"""Nodes: what is asked of every instance.  A node holds where all its entries do.
+
+`passing` gives the rows for which something holds, as `Evaluation` represents them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dicomarray.query.conditions import Condition
+from dicomarray.query.facts import FACTS
+from dicomarray.query.fields import Field
+from dicomarray.query.instance import Cell, Evaluation, Found, elements_of, is_blank
+from dicomarray.query.rows import ABSENT
+
+# A value as text, values joined by backslashes, None where there is none; and whether it is present.
+Shown = tuple[str | None, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(ABC):
+    """One entry of a node; ``path`` is its place in the config, such as ``$.all[0].Modality``."""
+
+    path: str
+
+    @abstractmethod
+    def passing(self, evaluation: Evaluation) -> int:
+        """The rows that satisfy it."""
+
+    @abstractmethod
+    def leaves(self) -> Iterator[Leaf]:
+        """The conditions that it consists of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """All entries hold; an empty node matches everything."""
+
+    entries: tuple[Entry, ...]
+
+    def passing(self, evaluation: Evaluation) -> int:
+        """The rows that satisfy all entries."""
+        passing = evaluation.everyone
+        for entry in self.entries:
+            passing &= entry.passing(evaluation)
+            if not passing:
+                break
+        return passing
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The conditions that it consists of."""
+        for entry in self.entries:
+            yield from entry.leaves()
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf(Entry):
+    """A condition on a field or a fact."""
+
+    condition: Condition
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it asks, as the config has it."""
+
+    @property
+    @abstractmethod
+    def attributes(self) -> frozenset[str]:
+        """The attributes that it needs."""
+
+    @property
+    @abstractmethod
+    def identifying(self) -> bool:
+        """Whether the values name the patient."""
+
+    @abstractmethod
+    def seen(self, evaluation: Evaluation) -> Counter[Shown]:
+        """The values that it was asked of, and how many rows have each."""
+
+    def why_unknown(self, evaluation: Evaluation) -> str | None:  # noqa: ARG002 - facts only have a reason
+        """Why what it asks cannot be told, where there is more to say than that an attribute is absent."""
+        return None
+
+    def leaves(self) -> Iterator[Leaf]:
+        yield self
+
+
+@dataclass(frozen=True, slots=True)
+class FieldEntry(Leaf):
+    """A condition on the values of one field."""
+
+    field: Field
+
+    @property
+    def name(self) -> str:
+        return self.field.name
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        return frozenset({self.field.key})
+
+    @property
+    def identifying(self) -> bool:
+        return self.field.identifying
+
+    def passing(self, evaluation: Evaluation) -> int:
+        column = evaluation.column(self.field.key)
+        answers = [self.condition.holds(self.field.find(cell), evaluation) for cell in column.cells]
+        return evaluation.chosen(column, answers)
+
+    def seen(self, evaluation: Evaluation) -> Counter[Shown]:
+        column = evaluation.column(self.field.key)
+        seen: Counter[Shown] = Counter()
+        for cell, count in zip(column.cells, column.counts(evaluation.rows.size), strict=True):
+            seen[self._shown(cell)] += count
+        return seen
+
+    def _shown(self, cell: Cell) -> Shown:
+        if self.field.is_plain and cell is not ABSENT:
+            present, elements = True, elements_of(cell)  # with the blank ones, each in its place
+            if all(is_blank(element) for element in elements):
+                return None, True
+        else:
+            found = self.field.find(cell)
+            present, elements = found.present, found.elements
+            if not elements:
+                return None, present
+        if any(isinstance(element, Mapping) for element in elements):
+            return f"{len(elements)} item" + ("s" if len(elements) > 1 else ""), True
+        return "\\".join("" if element is None else str(element).strip() for element in elements), True
+
+
+@dataclass(frozen=True, slots=True)
+class FactEntry(Leaf):
+    """A condition on a fact of the series, the same for all its rows."""
+
+    fact: str
+
+    @property
+    def name(self) -> str:
+        return self.fact
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        return FACTS[self.fact].attributes
+
+    @property
+    def identifying(self) -> bool:
+        return False
+
+    def passing(self, evaluation: Evaluation) -> int:
+        value = evaluation.fact(self.fact)
+        found = Found(False, ()) if value is None else Found(True, elements_of(value))
+        return evaluation.everyone if self.condition.holds(found, evaluation) else 0
+
+    def seen(self, evaluation: Evaluation) -> Counter[Shown]:
+        value = evaluation.fact(self.fact)
+        return Counter({(shown_fact(value), value is not None): evaluation.rows.size})
+
+    def why_unknown(self, evaluation: Evaluation) -> str | None:
+        return evaluation.facts.why_unknown(self.fact)
+
+
+def shown_fact(value: object) -> str | None:
+    """A fact as configs write it; None where it is unknown."""
+    if value is None or isinstance(value, bool):
+        return None if value is None else str(value).lower()
+    if isinstance(value, tuple):
+        return "\\".join(str(shown_fact(element)) for element in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Combined(Entry):
+    """An entry that consists of nodes."""
+
+    nodes: tuple[Node, ...]
+
+    def leaves(self) -> Iterator[Leaf]:
+        for node in self.nodes:
+            yield from node.leaves()
+
+
+@dataclass(frozen=True, slots=True)
+class All(Combined):
+    """Every node holds."""
+
+    def passing(self, evaluation: Evaluation) -> int:
+        passing = evaluation.everyone
+        for node in self.nodes:
+            passing &= node.passing(evaluation)
+            if not passing:
+                break
+        return passing
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf(Combined):
+    """At least one node holds."""
+
+    def passing(self, evaluation: Evaluation) -> int:
+        return _any(self.nodes, evaluation)
+
+
+@dataclass(frozen=True, slots=True)
+class NoneOf(Combined):
+    """No node holds."""
+
+    def passing(self, evaluation: Evaluation) -> int:
+        return evaluation.everyone ^ _any(self.nodes, evaluation)
+
+
+@dataclass(frozen=True, slots=True)
+class Some(Combined):
+    """The node holds for at least one instance of the series: the same answer for all of them."""
+
+    def passing(self, evaluation: Evaluation) -> int:
+        return evaluation.everyone if self.nodes[0].passing(evaluation) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Every(Combined):
+    """The node holds for every instance of the series: the same answer for all of them."""
+
+    def passing(self, evaluation: Evaluation) -> int:
+        everyone = evaluation.everyone
+        return everyone if self.nodes[0].passing(evaluation) == everyone else 0
+
+
+def _any(nodes: tuple[Node, ...], evaluation: Evaluation) -> int:
+    passing = 0
+    for node in nodes:
+        passing |= node.passing(evaluation)
+        if passing == evaluation.everyone:
+            break
+    return passing

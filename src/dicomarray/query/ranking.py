@@ -1,0 +1,193 @@
+"""Ranking: which of the series that match come first, and how many of them are taken.
+
+Keys are compared one after the other; a key that is unknown, or in which instances disagree, sorts last
+whichever way it sorts; ties go by Series Number, then by Series Instance UID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from dicomarray.dicom.dates import Interval
+from dicomarray.query.facts import FACTS
+from dicomarray.query.fields import Field
+from dicomarray.query.instance import Evaluation
+from dicomarray.query.nodes import Node
+from dicomarray.query.person_names import Name
+from dicomarray.query.rows import ABSENT
+from dicomarray.query.value_types import Kind, Words
+
+Per = Literal["study", "patient"]
+
+# Sorts behind every Series Number.
+_NO_NUMBER = float("inf")
+_IDENTITY = frozenset({"SeriesNumber", "SeriesInstanceUID"})
+_GROUPS: dict[Per, frozenset[str]] = {
+    "study": frozenset({"StudyInstanceUID"}),
+    "patient": frozenset({"StudyInstanceUID", "PatientID", "IssuerOfPatientID"}),
+}
+
+
+class Key(Protocol):
+    """Something that series are sorted by."""
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The attributes that it needs."""
+
+    def value(self, evaluation: Evaluation) -> Any:
+        """What is compared; None where it is unknown or instances disagree."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldKey:
+    """By the values of a field."""
+
+    field: Field
+    kind: Kind
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        return frozenset({self.field.key})
+
+    def value(self, evaluation: Evaluation) -> Any:
+        found = [self.field.find(cell).elements for cell in evaluation.column(self.field.key).cells]
+        elements = found[0]
+        if any(other != elements for other in found):
+            return None
+        values = [None if isinstance(e, Mapping) else self.kind.value(e) for e in elements]
+        return None if not values or None in values else tuple(_comparable(value) for value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class FactKey:
+    """By a fact of the series."""
+
+    fact: str
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        return FACTS[self.fact].attributes
+
+    def value(self, evaluation: Evaluation) -> Any:
+        return evaluation.fact(self.fact)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKey:
+    """Series for which a node holds come first."""
+
+    node: Node
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        return frozenset().union(*(leaf.attributes for leaf in self.node.leaves()))
+
+    def value(self, evaluation: Evaluation) -> Any:
+        return self.node.passing(evaluation) != evaluation.everyone
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """A key and its direction."""
+
+    key: Key
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a series is ranked by: its keys, what decides ties, and the group that a limit counts."""
+
+    keys: tuple[Any, ...]
+    tie: tuple[float, str]
+    group: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Which of some series are taken, by their numbers, in order; and who took the places of the others."""
+
+    kept: tuple[int, ...]
+    dropped: Mapping[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The ranking part of a config; by default all matches are taken, in the order of the catalog."""
+
+    keys: tuple[SortKey, ...] = ()
+    limit: int | None = None
+    per: Per | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the config says anything about it."""
+        return bool(self.keys) or self.limit is not None
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The attributes that it needs."""
+        if not self.asked:
+            return frozenset()
+        needed = _IDENTITY | (_GROUPS[self.per] if self.per else frozenset())
+        return needed.union(*(key.key.attributes for key in self.keys))
+
+    def place(self, evaluation: Evaluation) -> Place:
+        """What one series is ranked by."""
+        number, uid = _common(evaluation, "SeriesNumber"), _common(evaluation, "SeriesInstanceUID")
+        return Place(
+            tuple(key.key.value(evaluation) for key in self.keys),
+            (number if isinstance(number, int) else _NO_NUMBER, str(uid or "")),
+            self._group(evaluation),
+        )
+
+    def _group(self, evaluation: Evaluation) -> Hashable:
+        """A series of unknown study is a group of its own; a patient without ID is known by the study."""
+        study = _common(evaluation, "StudyInstanceUID")
+        patient = _common(evaluation, "PatientID") if self.per == "patient" else None
+        if self.per is None:
+            return None
+        if patient is not None:
+            return ("patient", str(patient).strip(), _common(evaluation, "IssuerOfPatientID"))
+        return ("study", study) if study is not None else ("series", id(evaluation))
+
+    def rank(self, places: Sequence[Place]) -> Ranked:
+        """Sort, and take as many as the limit says."""
+        order = list(range(len(places)))
+        if self.asked:
+            order.sort(key=lambda number: places[number].tie)
+        for index, key in reversed(list(enumerate(self.keys))):
+            known = [number for number in order if places[number].keys[index] is not None]
+            unknown = [number for number in order if places[number].keys[index] is None]
+            known.sort(key=lambda number: places[number].keys[index], reverse=key.descending)
+            order = known + unknown
+        if self.limit is None:
+            return Ranked(tuple(order), {})
+        taken: dict[Hashable, list[int]] = {}
+        dropped: list[int] = []
+        for number in order:
+            group = taken.setdefault(places[number].group, [])
+            (group if len(group) < self.limit else dropped).append(number)
+        kept = {number for group in taken.values() for number in group}
+        return Ranked(
+            tuple(number for number in order if number in kept),
+            {number: tuple(taken[places[number].group]) for number in dropped},
+        )
+
+
+def _common(evaluation: Evaluation, name: str) -> Any:
+    """An attribute's value where all instances have the same; None otherwise."""
+    cells = evaluation.column(name).cells
+    return cells[0] if len(cells) == 1 and cells[0] is not ABSENT else None
+
+
+def _comparable(value: Any) -> Any:
+    """What sorts, of what `Kind.value` makes: texts without regard to case, moments by when they begin."""
+    if isinstance(value, Words):
+        return value.folded
+    if isinstance(value, Interval):
+        return value.start - (value.offset or 0)
+    return value.groups if isinstance(value, Name) else value

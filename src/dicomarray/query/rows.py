@@ -1,0 +1,208 @@
+"""A series as a filter sees it: a table with a row for each instance, or frame, and a column an attribute.
+
+A filter asks columns, never files.  `Rows` is all that it needs, so whoever keeps attributes elsewhere (an
+index) answers the same configs: a column has one cell for each row, or **a single cell where all rows have
+the same** value; then a condition on it costs one evaluation a series, however many instances it has.
+Columns are asked for by the names of `Selection.attributes`, only those, each once.
+
+    selection = parse(config)
+    rows = ColumnRows(size=100, columns={"Modality": ("CT",), "InstanceNumber": tuple(range(100))})
+    decision = selection.decide(rows)
+
+A cell is what `Header.attributes` holds for the attribute, and `ABSENT` where the instance lacks it.  Of an
+enhanced object every frame is a row, whose functional groups answer plain keywords (PS3.3 C.7.6.16).
+`rows_of` makes such rows of headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
+from dicomarray.assembly.frames.multiframe import FUNCTIONAL_GROUPS, flatten
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.vr import Value
+from dicomarray.errors import DataError
+
+
+class Absent(Enum):
+    """The cell of an attribute that an instance does not have; one without a value is None."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+
+# Of patient, study, series and equipment: no functional group has them, so that no frame need be looked at.
+SERIES_WIDE = frozenset(
+    {
+        "Modality", "SeriesInstanceUID", "StudyInstanceUID", "SOPClassUID", "SOPInstanceUID", "SeriesNumber",
+        "SeriesDescription", "StudyDescription", "StudyDate", "StudyTime", "SeriesDate", "SeriesTime",
+        "StudyID", "AccessionNumber", "PatientID", "PatientName", "PatientBirthDate", "PatientSex",
+        "PatientAge", "PatientWeight", "PatientSize", "IssuerOfPatientID", "PatientPosition",
+        "BodyPartExamined", "ProtocolName", "Manufacturer", "ManufacturerModelName", "StationName",
+        "DeviceSerialNumber", "SoftwareVersions", "InstitutionName", "MagneticFieldStrength",
+        "NumberOfFrames", "Rows", "Columns", "ImageType", "InstanceNumber", "BurnedInAnnotation",
+    }
+)  # fmt: skip
+
+
+class Rows(Protocol):
+    """The table of one series."""
+
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+
+    @property
+    def owners(self) -> Sequence[int] | None:
+        """For each row the number of the instance that it belongs to, ascending; None: each has its own."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the files, such as frames that could not be read."""
+
+    @property
+    def headers(self) -> Sequence[ClosedHeader]:
+        """The instances, of which facts make frames and stacks."""
+
+    def column(self, name: str) -> Sequence[Value]:
+        """The cells of an attribute, one for each row, or a single one where all are the same."""
+
+
+@runtime_checkable
+class HasRows(Protocol):
+    """Instances that keep their own table, as those of an index do."""
+
+    def rows(self, attributes: Iterable[str] | None) -> Rows:
+        """The table; see `rows_of`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRows:
+    """Rows that are mappings, of these instances; without instances each row is one."""
+
+    rows: Sequence[Mapping[str, Value]]
+    owners: Sequence[int] | None = None
+    warnings: tuple[str, ...] = ()
+    instances: Sequence[Header] | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.rows)
+
+    @property
+    def headers(self) -> Sequence[ClosedHeader]:
+        if self.instances is None:
+            return _headers_of(self.rows)
+        return [ClosedHeader.of(header) for header in self.instances]
+
+    def column(self, name: str) -> Sequence[Value]:
+        cells = [row.get(name, ABSENT) for row in self.rows]
+        return cells[:1] if cells.count(cells[0]) == len(cells) else cells
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRows:
+    """Columns that are at hand, of instances with a row each; a name without a column is an attribute that
+    no row has.
+    """
+
+    size: int
+    columns: Mapping[str, Sequence[Value]]
+    warnings: tuple[str, ...] = field(default=())
+    owners: None = None
+
+    @property
+    def headers(self) -> Sequence[ClosedHeader]:
+        cells = {name: tuple(c) * self.size if len(c) == 1 else c for name, c in self.columns.items()}
+        rows = (dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True))
+        return _headers_of([{name: cell for name, cell in row.items() if cell is not ABSENT} for row in rows])
+
+    def column(self, name: str) -> Sequence[Value]:
+        return self.columns.get(name, (ABSENT,))
+
+
+def _headers_of(rows: Sequence[Mapping[str, Value]]) -> list[ClosedHeader]:
+    """Headers that know nothing but their row; without a file there is no room for several frames."""
+    return [KeptHeader(Path(f"instance {number}"), None, row, size=0) for number, row in enumerate(rows)]
+
+
+def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None) -> Rows:
+    """The table of a series.
+
+    Parameters
+    ----------
+    headers
+        Its instances, with the attributes read that will be asked for.
+    attributes
+        What will be asked for; None for anything.  Functional groups are read only where they can answer.
+    """
+    if isinstance(headers, HasRows):
+        return headers.rows(attributes)
+    per_frame = attributes is None or not SERIES_WIDE.issuperset(attributes)
+    if not per_frame or not any("NumberOfFrames" in header.attributes for header in headers):
+        return ListRows([header.attributes for header in headers], instances=headers)
+    rows: list[Mapping[str, Value]] = []
+    owners: list[int] = []
+    warnings: list[str] = []
+    for owner, header in enumerate(headers):
+        frames: Sequence[Mapping[str, Value]] = (header.attributes,)
+        if "NumberOfFrames" in header.attributes:
+            try:
+                frames = _frame_rows(header)
+            except DataError as error:
+                warnings.append(f"{error}; it is judged by its data set, not frame by frame")
+        rows += frames
+        owners += [owner] * len(frames)
+    return ListRows(rows, owners, tuple(warnings), headers)
+
+
+def _frame_rows(header: Header) -> Sequence[Mapping[str, Value]]:
+    """The frames of an instance that say something of their own; else the instance as it is."""
+    groups = header.further(FUNCTIONAL_GROUPS)
+    shared, per_frame = (_items(groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
+    if not (shared or per_frame):
+        return [header.attributes]
+    count = header.attributes.get("NumberOfFrames")
+    if per_frame and len(per_frame) != count:
+        raise DataError(
+            f"{header.path}: NumberOfFrames is {count!r}, but PerFrameFunctionalGroupsSequence has "
+            f"{len(per_frame)} items"
+        )
+    common = _laid_over(dict(header.attributes), shared[0]) if shared else dict(header.attributes)
+    return [_laid_over(common, group) for group in per_frame] or [common]
+
+
+def _items(value: Value) -> tuple[Mapping[str, Value], ...]:
+    items = value if isinstance(value, tuple) else ()
+    return tuple(item for item in items if isinstance(item, Mapping))
+
+
+def _laid_over(below: Mapping[str, Value], group: Mapping[str, Value]) -> dict[str, Value]:
+    """A row with a functional group over it: macros, their attributes, and what lies deeper in them.
+
+    What lies deeper (codes, references to other images) stands back behind the data set's own attributes.
+    """
+    near: dict[str, Value] = {}
+    deep: dict[str, Value] = {}
+    for keyword, value in group.items():
+        if keyword.startswith("("):
+            continue
+        near[keyword] = value
+        for number, item in enumerate(_items(value)):
+            deep = flatten(item) | deep
+            own = {name: cell for name, cell in item.items() if not name.startswith("(")}
+            near |= own if number == 0 else {name: _joined(near, name, own[name]) for name in own}
+    return {**deep, **below, **near}
+
+
+def _joined(known: Mapping[str, Value], name: str, further: Value) -> Value:
+    """The values of several items of a macro, any of which answers."""
+    parts = [value for value in (known.get(name), further) if value is not None]
+    values = tuple(v for part in parts for v in (part if isinstance(part, tuple) else (part,)))
+    return values if len(values) > 1 else (values[0] if values else None)

@@ -1,9 +1,0 @@
-"""The catalog kept on disk: one SQLite file that answers what a scan would, without the files.
-
-`index` fills and refreshes it, `open_index` gives the catalog that it holds.
-"""
-
-from dicomarray.reading.indexing.opening import check_finished, count_indexed, indexed_roots, open_index
-from dicomarray.reading.indexing.scanning import IndexReport, index
-
-__all__ = ["IndexReport", "check_finished", "count_indexed", "index", "indexed_roots", "open_index"]

@@ -1,0 +1,306 @@
+"""Pictures of a volume: three orthogonal planes through its middle, with orientation and values told.
+
+Nothing that names the patient is drawn.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomarray.core.geometry import StackGeometry, letters
+from dicomarray.render.greys import Window, colour, difference_colours, grey, window_of
+from dicomarray.render.planes import ShownPlane, first_repetition, planes_of, repetition_axes
+from dicomarray.render.sheet import Bar, Panel, Sheet, Strip
+from dicomarray.storage import atomic
+from dicomarray.volume import Volume
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Differences beyond this percentile of their amount are drawn in the full colour.
+DIFFERENCE_PERCENTILE = 99.9
+# Affines further apart than this, in mm anywhere in the volume, are two places: no difference is drawn.
+SAME_PLACE_MM = 0.1
+# Between numbers of voxels or mm.
+TIMES = " x "
+# The longest side of a thumbnail, in pixels.
+THUMBNAIL_PIXELS = 160
+# Of slices to leaf through: the longest side in pixels, and how many at most; more make a page too heavy.
+SLICE_PIXELS, MOST_SLICES = 384, 200
+
+
+def draw(volume: Volume) -> Image:
+    """Three orthogonal planes through the middle of a volume.
+
+    Parameters
+    ----------
+    volume
+        Any: of several repetitions the first is shown, without geometry the index planes.  The window
+        runs from the 1st to the 99.5th percentile of what is shown, padding apart; colour is shown as is.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB, with orientation letters and a caption (modality, shape, spacing, units, window).
+
+    Raises
+    ------
+    ValuesError
+        For an empty array, or colour of other than three samples.
+    """
+    planes = planes_of(volume)
+    strip = _strip(_modality(volume), planes, volume, window_of([plane.values for plane in planes]))
+    return _render(Sheet((strip,), (_caption(volume),), _notes(volume, planes)))
+
+
+def draw_comparison(before: Volume, after: Volume, titles: tuple[str, str] = ("before", "after")) -> Image:
+    """Two volumes above each other in one window, and below them their difference (after - before).
+
+    The difference has a window symmetric about 0, and is left out, with a note that says why, where the
+    two differ in shape, place or units, or are in colour.  Where units differ each has its own window.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB; the caption is that of ``before``, and of ``after`` where it reads differently.
+
+    Raises
+    ------
+    ValuesError
+        For an empty array, or colour of other than three samples.
+    """
+    planes, planes_after = planes_of(before), planes_of(after)
+    window, window_after = _shared_windows(before.units, after.units, planes, planes_after)
+    strips = [
+        _strip(titles[0], planes, before, window),
+        _strip(titles[1], planes_after, after, window_after),
+    ]
+    obstacle = _why_no_difference(before, after)
+    if obstacle is None:
+        strips.append(_difference_strip(planes, planes_after, before.units))
+    captions = dict.fromkeys((_caption(before), _caption(after)))
+    notes = dict.fromkeys((*_notes(before, planes), *_notes(after, planes_after)))
+    if obstacle is not None:
+        notes[f"No difference is shown: {obstacle}."] = None
+    return _render(Sheet(tuple(strips), tuple(captions), tuple(notes)))
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneOfVolume:
+    """The plane of a volume that a thumbnail shows, and the units of its values."""
+
+    plane: ShownPlane
+    units: str
+
+    @classmethod
+    def of(cls, volume: Volume) -> PlaneOfVolume:
+        """With values of its own: they stay what they are when those of the volume are changed.
+
+        Raises
+        ------
+        ValuesError
+            For an empty array, or colour of other than three samples.
+        """
+        plane = planes_of(volume)[0]
+        return cls(replace(plane, values=plane.values.copy()), volume.units)
+
+
+def draw_thumbnails(before: PlaneOfVolume, after: Volume) -> tuple[Image, Image]:
+    """One plane of each, small, in one window where their numbers mean the same; for lists of results.
+
+    Raises
+    ------
+    ValuesError
+        For an empty array, or colour of other than three samples.
+    """
+    plane, plane_after = before.plane, planes_of(after)[0]
+    window, window_after = _shared_windows(before.units, after.units, [plane], [plane_after])
+    return _small(plane, before.units, window), _small(plane_after, after.units, window_after)
+
+
+def draw_slices(volume: Volume) -> list[tuple[str, Image]]:
+    """The slices of a volume as they lie in the array, in one window, each with its title.
+
+    Of several repetitions the first is shown; of more than `MOST_SLICES` so many, evenly chosen.
+
+    Raises
+    ------
+    ValuesError
+        For an empty array, or colour of other than three samples.
+    """
+    array = first_repetition(volume)
+    rows, columns = array.shape[1:3]
+    spacing = (1.0, 1.0) if volume.spacing is None else volume.spacing[1:]
+    chosen = np.unique(np.linspace(0, len(array) - 1, min(len(array), MOST_SLICES)).round().astype(int))
+    title = f"{volume.axes[repetition_axes(volume)]} {{}} of {len(array)}"
+    if volume.geometry is not None:
+        right, left = letters(volume.geometry.row_direction)
+        bottom, top = letters(volume.geometry.column_direction)
+        title += f" · left {left}, right {right}, top {top}, bottom {bottom}"
+    window = window_of([plane.values for plane in planes_of(volume)])
+    size = (rows * spacing[0], columns * spacing[1])
+    return [
+        (
+            title.format(index + 1),
+            _small(ShownPlane("", np.asarray(array[index]), size, None), volume.units, window, SLICE_PIXELS),
+        )
+        for index in chosen
+    ]
+
+
+def _small(plane: ShownPlane, units: str, window: Window | None, longest: int = THUMBNAIL_PIXELS) -> Image:
+    from PIL import Image
+
+    pixels = colour(plane.values, units) if window is None else grey(plane.values, window)
+    scale = longest / max(plane.size)
+    height, width = (max(1, round(length * scale)) for length in plane.size)
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    return picture.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def save_png(image: Image, path: str | PathLike[str], overwrite: bool = False) -> None:
+    """Write a picture as PNG; the file appears whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        Where ``path`` exists and ``overwrite`` is not set.
+    """
+    with atomic.new_files([Path(path)], overwrite) as (file,):
+        image.save(file, format="PNG")
+
+
+def _render(sheet: Sheet) -> Image:
+    from dicomarray.render import canvas
+
+    return canvas.render(sheet)
+
+
+# --- which greys ------------------------------------------------------------------------------------------
+
+
+def _shared_windows(
+    units: str, units_after: str, planes: list[ShownPlane], planes_after: list[ShownPlane]
+) -> tuple[Window | None, Window | None]:
+    """The windows of both: one, that of the first, where their numbers mean the same."""
+    own = window_of([plane.values for plane in planes])
+    own_after = window_of([plane.values for plane in planes_after])
+    if own is None or own_after is None or units != units_after:
+        return own, own_after
+    return own, own
+
+
+# --- strips -----------------------------------------------------------------------------------------------
+
+
+def _strip(heading: str, planes: list[ShownPlane], volume: Volume, window: Window | None) -> Strip:
+    if window is None:
+        return Strip(heading, tuple(_panel(p, colour(p.values, volume.units)) for p in planes))
+    panels = tuple(_panel(plane, grey(plane.values, window)) for plane in planes)
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    return Strip(heading, panels, _bar(greys, window, volume.units))
+
+
+def _difference_strip(planes: list[ShownPlane], planes_after: list[ShownPlane], units: str) -> Strip:
+    pairs = zip(planes, planes_after, strict=True)
+    differences = [b.values.astype(np.float64) - a.values.astype(np.float64) for a, b in pairs]
+    amounts = np.concatenate([np.abs(difference).ravel() for difference in differences])
+    amounts = amounts[np.isfinite(amounts)]
+    greatest = float(amounts.max()) if amounts.size else 0.0
+    # Few voxels may differ: then the percentile is 0 and the greatest difference sets the end.
+    end = float(np.percentile(amounts, DIFFERENCE_PERCENTILE)) or greatest if greatest else 1.0
+    panels = tuple(
+        _panel(plane, difference_colours(np.clip(difference / end, -1, 1)))
+        for plane, difference in zip(planes, differences, strict=True)
+    )
+    heading = f"difference · at most {_number(greatest)} in these planes" if greatest else "no difference"
+    colours = difference_colours(np.linspace(-1, 1, 256))
+    return Strip(heading, panels, _bar(colours, Window(-end, end), units))
+
+
+def _panel(plane: ShownPlane, pixels: NDArray[np.uint8]) -> Panel:
+    return Panel(plane.title, pixels, plane.size, plane.edges)
+
+
+def _bar(colours: NDArray[np.uint8], window: Window, units: str) -> Bar:
+    return Bar(colours, _number(window.lower), f"{_number(window.upper)} {units}")
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+def _modality(volume: Volume) -> str:
+    return str(volume.series.get("Modality") or "Modality unknown")
+
+
+def _caption(volume: Volume) -> str:
+    """Modality, shape, spacing, units: all that is told about a volume, nothing about the patient."""
+    shape = TIMES.join(str(count) for count in volume.array.shape)
+    names = ", ".join(volume.axes)
+    if volume.spacing is None:
+        spacing = "no geometry"
+    else:
+        spacing = TIMES.join(_number(length) for length in volume.spacing) + " mm"
+    return f"{_modality(volume)} · {shape} ({names}) · {spacing} · {volume.array.dtype} · {volume.units}"
+
+
+def _notes(volume: Volume, planes: list[ShownPlane]) -> tuple[str, ...]:
+    """What the picture does not show as it is."""
+    notes = [
+        f"Of {count} along the axis {axis} the first is shown."
+        for axis, count in zip(volume.axes[: repetition_axes(volume)], volume.array.shape, strict=False)
+        if count > 1
+    ]
+    if volume.geometry is None:
+        notes.append("No geometry: a voxel is drawn as a square, and no side of the patient is known.")
+    else:
+        notes += _geometry_notes(volume.geometry)
+    unusable = sum(int(plane.values.size - np.isfinite(plane.values).sum()) for plane in planes)
+    if unusable:
+        notes.append(f"{unusable} values in these planes are NaN or infinite.")
+    return tuple(notes)
+
+
+def _geometry_notes(geometry: StackGeometry) -> list[str]:
+    notes = []
+    if geometry.tilt_degrees:
+        notes.append(
+            f"The stack is tilted by {_number(geometry.tilt_degrees)} degrees; its slices are drawn straight "
+            "above each other."
+        )
+    if not geometry.uniform:
+        notes.append("The slices are not evenly spaced; they are drawn as if they were.")
+    return notes
+
+
+def _why_no_difference(before: Volume, after: Volume) -> str | None:
+    if before.units != after.units:
+        return f"the units differ ({before.units}, {after.units})"
+    if before.array.shape != after.array.shape or before.axes != after.axes:
+        return "the shapes differ"
+    if before.array.ndim > repetition_axes(before) + 3:
+        return "the images are in colour"
+    if not _same_place(before, after):
+        return "they lie at different places in the patient"
+    return None
+
+
+def _same_place(before: Volume, after: Volume) -> bool:
+    if before.affine is None or after.affine is None:
+        return before.affine is after.affine
+    grid = before.array.shape[repetition_axes(before) :][:3]
+    corners = np.array([[*corner, 1] for corner in itertools.product(*((0, n - 1) for n in grid))]).T
+    return bool(np.abs((before.affine - after.affine) @ corners).max() <= SAME_PLACE_MM)
+
+
+def _number(value: float) -> str:
+    """Four significant digits; whole numbers in full where they are short."""
+    whole = float(value).is_integer() or abs(value) >= 1000
+    return f"{value:.0f}" if whole and abs(value) < 1e6 else f"{value:.4g}"

@@ -1,0 +1,140 @@
+"""Which planes of a volume are shown, and how they are turned: NumPy only.
+
+The planes are named and turned by anatomy, whatever the orientation of the stack: axial with the front of
+the patient up and the right side at the picture's left (as radiologists look at it), coronal with the
+head up, sagittal with the head up and the front at the left.  An oblique stack is not resampled: its own
+planes are shown under the name of the nearest anatomical one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from dicomarray.core.geometry import Matrix, StackGeometry, letters
+from dicomarray.core.pixel_values import Array
+from dicomarray.errors import ValuesError
+from dicomarray.volume import Volume
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A plane by anatomy: LPS axes, and whether the coordinate grows to the right and downwards."""
+
+    name: str
+    through: int
+    across: int
+    down: int
+    grows_right: bool
+    grows_down: bool
+
+
+# L, P, S are the axes 0, 1, 2 and grow towards the patient's left, back and head.
+VIEWS = (
+    _View("Axial", through=2, across=0, down=1, grows_right=True, grows_down=True),
+    _View("Coronal", through=1, across=0, down=2, grows_right=True, grows_down=False),
+    _View("Sagittal", through=0, across=1, down=2, grows_right=True, grows_down=False),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ShownPlane:
+    """One plane of the array, turned as it is shown: values (rows, columns[, samples])."""
+
+    title: str
+    values: Array
+    size: tuple[float, float]
+    edges: tuple[str, str, str, str] | None
+
+
+def planes_of(volume: Volume) -> list[ShownPlane]:
+    """The planes worth showing: those one voxel wide say nothing, unless there is no other."""
+    array = first_repetition(volume)
+    if volume.geometry is None:
+        planes = _index_planes(array, volume.axes[repetition_axes(volume) :])
+    else:
+        planes = _anatomical_planes(array, volume.geometry)
+    return [plane for plane in planes if min(plane.values.shape[:2]) > 1] or planes[:1]
+
+
+def repetition_axes(volume: Volume) -> int:
+    """How many axes stand before (slice, row, column)."""
+    return volume.axes.index("row") - 1
+
+
+def first_repetition(volume: Volume) -> Array:
+    """(slice, row, column[, samples]), a view."""
+    if volume.array.size == 0:
+        raise ValuesError(f"an array of shape {volume.array.shape} holds nothing to draw")
+    array = volume.array[(0,) * repetition_axes(volume)]
+    if array.ndim == 4 and array.shape[-1] != 3:
+        raise ValuesError(f"colour of {array.shape[-1]} samples cannot be drawn; convert it to RGB first")
+    return np.asarray(array)
+
+
+def _anatomical_planes(array: Array, geometry: StackGeometry) -> list[ShownPlane]:
+    axes = np.array([geometry.normal, geometry.column_direction, geometry.row_direction])
+    nearest = _nearest_axes(axes)
+    # Along the normal, not along the step: a tilted stack is drawn with its slices straight above each other.
+    spacing = (float(geometry.step @ geometry.normal), *geometry.pixel_spacing)
+    return [_anatomical_plane(array, view, axes, nearest, spacing) for view in VIEWS]
+
+
+def _nearest_axes(axes: Matrix) -> tuple[int, int, int]:
+    """For L, P and S the array axis nearest to it, each array axis once.
+
+    ``axes``, shape (3, 3): a row for each array axis, its direction in LPS.  The greatest product of
+    cosines decides, as none of its factors can be 0 for axes that span a space.
+    """
+    cosines = np.abs(axes)
+    best = max(
+        itertools.permutations(range(3)), key=lambda order: float(np.prod(cosines[list(order), range(3)]))
+    )
+    return (best[0], best[1], best[2])
+
+
+def _anatomical_plane(
+    array: Array,
+    view: _View,
+    axes: Matrix,
+    nearest: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+) -> ShownPlane:
+    through, down, across = nearest[view.through], nearest[view.down], nearest[view.across]
+    values = _cut(array, through, down, across)
+    flip_down = bool(axes[down][view.down] > 0) != view.grows_down
+    flip_across = bool(axes[across][view.across] > 0) != view.grows_right
+    values = values[:: -1 if flip_down else 1, :: -1 if flip_across else 1]
+    right, left = letters(np.eye(3)[view.across] * (1 if view.grows_right else -1))
+    bottom, top = letters(np.eye(3)[view.down] * (1 if view.grows_down else -1))
+    rows, columns = values.shape[:2]
+    return ShownPlane(
+        _title(view.name, ("slice", "row", "column")[through], array.shape[through]),
+        values,
+        (rows * spacing[down], columns * spacing[across]),
+        (left, right, top, bottom),
+    )
+
+
+def _index_planes(array: Array, axes: tuple[str, ...]) -> list[ShownPlane]:
+    """The planes of the array as they lie in memory, a voxel drawn as a square."""
+    planes = []
+    for through, down, across in ((0, 1, 2), (1, 0, 2), (2, 0, 1)):
+        values = _cut(array, through, down, across)
+        name = f"{axes[down].capitalize()}s by {axes[across]}s"
+        title = _title(name, axes[through], array.shape[through])
+        planes.append(ShownPlane(title, values, (float(values.shape[0]), float(values.shape[1])), None))
+    return planes
+
+
+def _cut(array: Array, through: int, down: int, across: int) -> Array:
+    """The middle plane, (down, across[, samples]), a view."""
+    samples = tuple(range(3, array.ndim))
+    turned = array.transpose((through, down, across, *samples))
+    return np.asarray(turned[array.shape[through] // 2])
+
+
+def _title(name: str, axis: str, count: int) -> str:
+    return f"{name} · {axis} {count // 2 + 1} of {count}"

@@ -1,0 +1,170 @@
+"""A run as one HTML page: a row a series, pictures inside, readable without a network.
+
+Rows are written as they come, so that a page of many series takes no memory.  Everything is escaped, and
+nothing that names a patient is in a row unless the caller puts it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from dicomarray.render.html import head, picture
+from dicomarray.storage.atomic import new_files
+from dicomarray.version import __version__
+
+_STYLE = """
+:root { color-scheme: light dark; --ground: #fbfbfa; --card: #fff; --text: #1c1f24; --quiet: #667080;
+  --line: #e2e5ea; --good: #1a7f4b; --bad: #b42318; --kept: #5b6472; --note: #9a5b00; }
+@media (prefers-color-scheme: dark) { :root { --ground: #101216; --card: #181b21; --text: #e1e4e8;
+  --quiet: #969da8; --line: #2b3038; --good: #4cc38a; --bad: #ff7b6b; --kept: #9aa3b0; --note: #f0b05c; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--ground); color: var(--text);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
+header, main, footer { max-width: 1180px; margin: 0 auto; padding: 0 24px; }
+header { padding-top: 32px; } h1 { font-size: 24px; margin: 0 0 4px; }
+.facts { color: var(--quiet); margin: 0 0 20px; }
+.facts span + span::before { content: "·"; margin: 0 8px; }
+.bar { display: flex; gap: 8px; flex-wrap: wrap; position: sticky; top: 0; padding: 12px 0;
+  background: var(--ground); border-bottom: 1px solid var(--line); align-items: center; }
+.bar button { font: inherit; border: 1px solid var(--line); background: var(--card); color: inherit;
+  border-radius: 999px; padding: 4px 14px; cursor: pointer; }
+.bar button[aria-pressed=true] { border-color: currentColor; font-weight: 600; }
+.bar input { font: inherit; flex: 1 1 200px; padding: 5px 12px; border-radius: 999px; color: inherit;
+  border: 1px solid var(--line); background: var(--card); }
+article { display: grid; grid-template-columns: minmax(320px, 1fr) fit-content(600px);
+  gap: 4px 24px; background: var(--card);
+  border: 1px solid var(--line); border-left: 4px solid var(--kept); border-radius: 8px;
+  padding: 16px 20px; margin: 12px 0; content-visibility: auto; contain-intrinsic-size: auto 150px; }
+article.written { border-left-color: var(--good); } article.failed { border-left-color: var(--bad); }
+article[hidden] { display: none; }
+h2 { font-size: 16px; margin: 0; overflow-wrap: anywhere; }
+.status { font-weight: 600; margin-right: 8px; color: var(--kept); }
+.written .status { color: var(--good); } .failed .status { color: var(--bad); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 16px; margin: 6px 0 0; }
+dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
+.reason { color: var(--bad); white-space: pre-wrap; } .warnings { color: var(--note); }
+.warnings ul { margin: 0; padding-left: 18px; }
+article > * { grid-column: 1; }
+article > .pictures { grid-column: 2; grid-row: 1 / span 3; display: flex; gap: 8px;
+  flex-wrap: wrap; align-content: flex-start; justify-content: flex-end; }
+figure { margin: 0; text-align: center; color: var(--quiet); font-size: 12px; }
+figure img { display: block; border-radius: 4px; background: #000; max-height: 160px; }
+pre { overflow-x: auto; font-size: 12px; background: var(--ground); padding: 12px; border-radius: 6px; }
+a { color: inherit; } footer { color: var(--quiet); padding-bottom: 40px; padding-top: 12px; }
+@media (max-width: 760px) {
+  article { grid-template-columns: 1fr; } article > .pictures { grid-column: 1; grid-row: auto; } }
+@media print { .bar { display: none; } article { break-inside: avoid; } }
+"""
+_SCRIPT = """
+const rows = [...document.querySelectorAll("article")], find = document.querySelector("input");
+const buttons = [...document.querySelectorAll("button")];
+let status = decodeURIComponent(location.hash.slice(1));  // page.html#failed
+function show() {
+  const words = find.value.toLowerCase().split(/\\s+/).filter(Boolean);
+  for (const row of rows) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = (status && row.className !== status) || !words.every(word => text.includes(word));
+  }
+  for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.status === status));
+}
+for (const button of buttons) button.onclick = () => { status = button.dataset.status; show(); };
+find.oninput = show;
+show();
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One series.
+
+    ``status`` is a word (``written``, ``failed``, ``skipped``); ``facts`` are pairs of a name and a text;
+    ``links`` pairs of a text and a path relative to the page; ``pictures`` pairs of a caption and an image.
+    """
+
+    status: str
+    title: str
+    facts: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
+    details: str = ""
+    warnings: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    pictures: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What stands above the rows: a heading, a few facts, and how many series there are of each status."""
+
+    heading: str
+    facts: tuple[str, ...]
+    counts: tuple[tuple[str, int], ...]
+
+
+def write_page(path: Path, summary: Summary, rows: Iterable[Row]) -> None:
+    """Write the page, replacing an earlier one; it appears whole or not at all."""
+    with new_files([path], overwrite=True) as (file,), file.open("w", encoding="utf-8") as stream:
+        stream.write(_head(summary))
+        for row in rows:
+            stream.write(_article(row))
+        stream.write(
+            f"</main><footer>dicomarray {escape(__version__)}</footer>"
+            f"<script>{_SCRIPT}</script></body></html>\n"
+        )
+
+
+def _head(summary: Summary) -> str:
+    facts = "".join(f"<span>{escape(fact)}</span>" for fact in summary.facts)
+    total = sum(count for _, count in summary.counts)
+    choices = [("", f"all {total}"), *((status, f"{status} {count}") for status, count in summary.counts)]
+    buttons = "".join(
+        f'<button type="button" data-status="{escape(status)}" aria-pressed="{str(not status).lower()}">'
+        f"{escape(label)}</button>"
+        for status, label in choices
+    )
+    return (
+        f"{head(summary.heading, _STYLE)}"
+        f'<body><header><h1>{escape(summary.heading)}</h1><p class="facts">{facts}</p></header>'
+        f'<main><div class="bar">{buttons}'
+        '<input type="search" placeholder="Find in titles, reasons, warnings" aria-label="Find"></div>\n'
+    )
+
+
+def _article(row: Row) -> str:
+    facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in row.facts)
+    parts = [
+        f'<article class="{escape(row.status)}"><h2><span class="status">{escape(row.status)}</span>'
+        f"{escape(row.title)}</h2>",
+        _pictures(row.pictures),
+        f"<div><dl>{facts}{_links(row.links)}</dl>",
+        f'<div class="reason">{escape(row.reason)}</div>' if row.reason else "",
+        f"<details><summary>traceback</summary><pre>{escape(row.details)}</pre></details>"
+        if row.details
+        else "",
+        _warnings(row.warnings),
+        "</div></article>\n",
+    ]
+    return "".join(parts)
+
+
+def _pictures(pictures: Sequence[tuple[str, bytes]]) -> str:
+    figures = "".join(
+        f"<figure>{picture(png, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+        for caption, png in pictures
+    )
+    return f'<div class="pictures">{figures}</div>' if figures else ""
+
+
+def _links(links: Sequence[tuple[str, str]]) -> str:
+    return "".join(
+        f'<dt>{escape(text)}</dt><dd><a href="{escape(quote(target))}">{escape(target)}</a></dd>'
+        for text, target in links
+    )
+
+
+def _warnings(warnings: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    return f'<div class="warnings"><ul>{items}</ul></div>' if items else ""

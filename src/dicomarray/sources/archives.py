@@ -1,0 +1,352 @@
+"""Archive -> its DICOM members as files of their own: zip, tar, compressed tar, and one compressed file.
+
+Everything behind the catalog needs files with a path, so members are unpacked, once in a process, into
+a private folder that is removed when the process ends: a `Series` keeps its files as long as anybody can
+use it, in worker processes too.  (A process that is killed leaves the folder, in the system's folder
+for temporary files; the variable TMPDIR says where that is.)
+
+Nothing in an archive is trusted.  Members are told by their first bytes and never by name; a name gives
+the name of a file only after it was made harmless; sizes are counted, not believed; links, devices,
+encrypted members and archives inside archives are not followed.  An archive that ends too early is not
+taken at all: nobody could tell which images of a series are missing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import bz2
+import contextlib
+import gzip
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import IO, Any, Literal, cast
+
+from dicomarray.dicom.recognition import FIRST_BYTES, ZEROS, NoImageError, begins_with_zeros, looks_like_dicom
+from dicomarray.errors import InputError
+from dicomarray.sources.archive_guards import (
+    PIECE,
+    Forward,
+    Meter,
+    Metered,
+    Readable,
+    TooMuchError,
+    check_members,
+    check_room,
+    safe_part,
+    safe_path,
+)
+from dicomarray.sources.skipped import Skipped
+from dicomarray.sources.zip_directory import check_count, check_header, unlisted
+
+Kind = Literal["zip", "tar", "gzip", "bzip2", "xz"]
+
+TAR_BLOCK = 512
+_MAGIC: tuple[tuple[bytes, Kind], ...] = (
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),  # an empty one
+    (b"\x1f\x8b\x08", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+)
+_OPENERS: dict[str, Any] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open, "tar": open}
+# What the standard library raises on damaged archives.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,  # bad gzip and bzip2 data too
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+)
+_NESTED = "an archive inside an archive, which is not unpacked; unpack it first"
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A member that is now a file: where it lies, what to call it (the archive's path and its name)."""
+
+    path: Path
+    shown: Path
+    archive: Path
+
+
+@dataclass(slots=True)
+class _Unpacking:
+    """One archive while it is unpacked: where to, how much so far, and what came of its members."""
+
+    archive: Path
+    folder: Path
+    meter: Meter
+    members: int = 0
+    results: list[Unpacked | Skipped] = field(default_factory=list)
+
+    def skip(self, member: Path, reason: str, *, lost: bool = False) -> None:
+        """``lost`` where it may have been an image."""
+        self.results.append(Skipped(self.archive / member, reason, self.archive if lost else None))
+
+    def next_member(self) -> None:
+        self.members += 1
+        check_members(self.members)
+
+
+def kind_of(path: Path) -> Kind | None:
+    """What kind of archive a file is by its first bytes; None where it is none.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        return _kind_from(stream.read(TAR_BLOCK))
+
+
+def _kind_from(start: bytes) -> Kind | None:
+    for magic, kind in _MAGIC:
+        if start.startswith(magic):
+            return kind
+    return "tar" if _is_tar_header(start[:TAR_BLOCK]) else None
+
+
+def is_archive(start: bytes) -> bool:
+    """Whether a file with these first bytes (`TAR_BLOCK` of them, where it has so many) is an archive."""
+    return _kind_from(start) is not None
+
+
+def _is_tar_header(block: bytes) -> bool:
+    """The checksum tells, also for tar files older than the mark "ustar"."""
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError):
+        return False
+    return True
+
+
+def unpack(archive: Path, kind: Kind) -> list[Unpacked | Skipped]:
+    """The DICOM members of an archive as files, and why others are none, in the archive's order.
+
+    An archive that did not change since it was unpacked is not unpacked again.
+
+    Raises
+    ------
+    InputError
+        Where the archive as a whole cannot be taken; the message says why, without its path.
+    """
+    try:
+        key = _cache_key(archive)
+        known = _store.unpacked.get(key)
+        if known is not None and all(r.path.exists() for r in known if isinstance(r, Unpacked)):
+            return known
+        work = _Unpacking(archive, _store.new_folder(archive), Meter.of_archive(archive.stat().st_size))
+        with _removed_unless_whole(work.folder):
+            _unpack_all(work, kind)
+    except TooMuchError:
+        raise
+    except _DAMAGE as error:
+        raise InputError(f"the {kind} archive cannot be unpacked: {_reason(error)}") from error
+    _store.unpacked[key] = work.results
+    return work.results
+
+
+def _unpack_all(work: _Unpacking, kind: Kind) -> None:
+    if kind == "zip":
+        _unpack_zip(work)
+        return
+    with _OPENERS[kind](work.archive, "rb") as stream:
+        start = stream.read(max(TAR_BLOCK, FIRST_BYTES))
+        if kind == "tar" or _is_tar_header(start[:TAR_BLOCK]):
+            _unpack_tar(work, Forward(Metered(stream, work.meter, start)))
+        else:
+            _unpack_single(work, Metered(stream, work.meter, start), start)
+
+
+def _unpack_zip(work: _Unpacking) -> None:
+    with work.archive.open("rb") as raw, zipfile.ZipFile(work.archive) as archive:
+        check_count(raw, len(archive.infolist()))
+        for found in unlisted(raw, archive.infolist(), archive.start_dir):
+            work.skip(safe_path(found), "a member that the archive's directory does not list", lost=True)
+        for info in archive.infolist():
+            work.next_member()
+            name = safe_path(info.filename)
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if info.filename.endswith("/"):  # a folder; is_dir() fails for an empty name
+                continue
+            if kind not in (0, stat.S_IFREG):
+                work.skip(name, "a link or device in an archive, which is not followed")
+            elif info.flag_bits & 1:
+                reason = "an encrypted member; unpack the archive by hand, with its password"
+                work.skip(name, reason, lost=True)
+            else:
+                with _a_member_costs_itself(work, name):
+                    check_header(raw, info)
+                    with archive.open(info) as stream:
+                        _take_member(work, name, Metered(cast("Readable", stream), work.meter))
+
+
+def _unpack_tar(work: _Unpacking, stream: Forward) -> None:
+    with tarfile.TarFile(fileobj=cast("IO[bytes]", stream), mode="r") as archive:
+        while (info := archive.next()) is not None:
+            cast("Any", archive).members.clear()  # or tarfile would keep every one
+            work.next_member()
+            name = safe_path(info.name)
+            if info.isdir():
+                continue
+            if not info.isfile() or info.issparse():
+                work.skip(name, "a link, device or sparse file in an archive, which is not followed")
+            else:
+                data = archive.extractfile(info)
+                if data is not None:
+                    _take_member(work, name, data)
+    if stream.last_block != bytes(TAR_BLOCK):  # tarfile takes any odd block for the end
+        raise tarfile.ReadError(f"no end of the archive, or damage, behind member {work.members}")
+
+
+def _unpack_single(work: _Unpacking, stream: Metered, start: bytes) -> None:
+    """One compressed file: ``IM1.dcm.gz``."""
+    if looks_like_dicom(start):
+        path = _write(work, safe_path(work.archive.stem), stream)
+        work.results.append(Unpacked(path, work.archive, work.archive))
+    elif not start:
+        raise InputError("a compressed file with nothing in it")
+    else:
+        raise NoImageError(_NESTED if _kind_from(start) else "a compressed file, and no DICOM inside")
+
+
+def _take_member(work: _Unpacking, name: Path, stream: Readable) -> None:
+    start = stream.read(max(TAR_BLOCK, FIRST_BYTES))
+    if looks_like_dicom(start):
+        work.results.append(Unpacked(_write(work, name, stream, start), work.archive / name, work.archive))
+    elif not start:
+        work.skip(name, "an empty file", lost=True)
+    else:
+        zeros = begins_with_zeros(start)
+        work.skip(name, _NESTED if _kind_from(start) else ZEROS if zeros else "not DICOM", lost=zeros)
+
+
+def _write(work: _Unpacking, name: Path, stream: Readable, start: bytes = b"") -> Path:
+    """A new file below the archive's folder; where the name is taken, in a folder of its own beside."""
+    try:
+        path = work.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        out = path.open("xb")
+    except (FileExistsError, NotADirectoryError):
+        path = Path(tempfile.mkdtemp(prefix="again-", dir=work.folder.parent)) / name.name
+        out = path.open("xb")
+    try:
+        with out:
+            piece = start or stream.read(PIECE)
+            while piece:
+                check_room(work.folder, len(piece))
+                out.write(piece)
+                piece = stream.read(PIECE)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+@contextlib.contextmanager
+def _a_member_costs_itself(work: _Unpacking, name: Path) -> Iterator[None]:
+    """In a zip the members do not depend on each other: one that is damaged is skipped."""
+    try:
+        yield
+    except TooMuchError:
+        raise
+    except _DAMAGE as error:
+        work.skip(name, f"cannot be unpacked: {_reason(error)}", lost=True)
+
+
+@contextlib.contextmanager
+def _removed_unless_whole(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        raise
+
+
+def _reason(error: BaseException) -> str:
+    # the text of a system error would repeat the path, with the temporary folder in it
+    text = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return f"{type(error).__name__} {text}".rstrip()
+
+
+_Key = tuple[str, int, int, int, int]
+
+
+class _Store:
+    """Where this process unpacks to, and what it has unpacked: made when it is needed, removed at its end."""
+
+    def __init__(self) -> None:
+        self.unpacked: dict[_Key, list[Unpacked | Skipped]] = {}
+        self._root: Path | None = None
+        self._owner = 0
+        self._numbers = count(1)
+        self._lock = threading.Lock()
+
+    def new_folder(self, archive: Path) -> Path:
+        """An empty folder by the archive's name, so that messages about files in it tell the archive."""
+        with self._lock:
+            if self._root is None or self._owner != os.getpid():
+                # a forked child has a folder of its own: it must not remove its parent's
+                self._root, self._owner = Path(tempfile.mkdtemp(prefix="dicomarray-")), os.getpid()
+        folder = self._root / f"{next(self._numbers):04d}" / safe_part(archive.name)
+        folder.mkdir(parents=True)
+        return folder
+
+    def remove(self) -> None:
+        if self._root is not None and self._owner == os.getpid():
+            shutil.rmtree(self._root, ignore_errors=True)
+            self._root = None
+        self.unpacked.clear()
+
+
+def _cache_key(archive: Path) -> _Key:
+    status = archive.stat()
+    state = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return os.path.abspath(archive), *state  # noqa: PTH100
+
+
+def new_temporary_folder(name: str) -> Path:
+    """An empty folder of (nearly) this name, which is removed when the process ends."""
+    return _store.new_folder(Path(name))
+
+
+def unpacked_members() -> dict[Path, Path]:
+    """What to call the files that were unpacked in this process: the archive's path and the member's name."""
+    return {member.path: member.shown for member in _unpacked()}
+
+
+def archives_of_members() -> dict[Path, Path]:
+    """Where the files that were unpacked in this process come from: their archives."""
+    return {member.path: member.archive for member in _unpacked()}
+
+
+def _unpacked() -> Iterator[Unpacked]:
+    for results in _store.unpacked.values():
+        yield from (result for result in results if isinstance(result, Unpacked))
+
+
+def remove_unpacked() -> None:
+    """Remove what was unpacked so far; series from archives cannot be read any more."""
+    _store.remove()
+
+
+_store = _Store()
+atexit.register(_store.remove)

@@ -1,0 +1,339 @@
+"""Where the images of an array are to lie, and which image of the template each of them is derived from."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.discriminators import AXES
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.core.diffusion import B_VALUE
+from dicomarray.core.geometry import FARTHEST_MM, NEAREST_MM, Matrix, Plane, StackGeometry, Vector
+from dicomarray.core.pixel_values import Array
+from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
+from dicomarray.formats.npy import load_array
+from dicomarray.objects.derived_image.request import Source, WriteRequest
+from dicomarray.storage.places import PathLike
+
+# An affine in a sidecar and one read again from the same headers agree to rounding; mm at the far corner.
+SAME_GRID_MM = 1e-3
+# An image this near to its source, in mm at every corner, lies where its source does.
+SAME_PLANE_MM = 1e-4
+# Greatest cosine of the angle between rows and columns: Image Orientation (Patient) has right angles only
+# (PS3.3 C.7.6.2.1.1), and 1e-6 moves the far corner of a 500 mm image by half a micron.
+RIGHT_ANGLE = 1e-6
+# A file with an affine is small; a larger one is something else.
+LARGEST_AFFINE_BYTES = 1 << 20
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+FLIPPED = (
+    "the array's slices ran against the direction in which slices are counted (row x column direction): they "
+    "are written, and read back, in the other order; every voxel lies where it was asked for"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """An array whose slices ascend along the normal, and where they are to lie; None: as the template's."""
+
+    array: Array
+    grid: StackGeometry | None
+    warnings: tuple[str, ...] = ()
+
+
+def read_affine(source: PathLike | Any) -> Matrix:
+    """A 4x4 from index (slice, row, column) to LPS mm: an array, nested lists, or a .npy or .json with one.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read.
+    UsageError
+        Where it is no affine.
+    """
+    found = _affine_file(Path(source)) if isinstance(source, str | os.PathLike) else source
+    try:
+        affine = np.array(found, float)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"affine: no 4x4 matrix of numbers: {error}") from error
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise UsageError(f"affine: a 4x4 matrix of finite numbers is needed, not shape {affine.shape}")
+    if not np.array_equal(affine[3], (0, 0, 0, 1)):
+        raise UsageError(f"affine: the last row must be 0 0 0 1, not {affine[3].tolist()}")
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not lengths.all() or abs(np.linalg.det(affine[:3, :3] / lengths)) < RIGHT_ANGLE:
+        raise UsageError("affine: its axes (columns 0 to 2: slice, row, column) do not span a volume")
+    if lengths.min() < NEAREST_MM:
+        raise UsageError(
+            f"affine: voxels are {lengths.min():g} mm apart; below {NEAREST_MM:g} mm there are no voxels"
+        )
+    return affine
+
+
+def _affine_file(path: Path) -> Any:
+    if path.suffix != ".json":
+        return load_array(path)
+    try:
+        if path.stat().st_size > LARGEST_AFFINE_BYTES:
+            raise InputError(f"{path} is larger than any affine ({LARGEST_AFFINE_BYTES} bytes)")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON in UTF-8: {error}") from error
+
+
+def place(array: Array, asked: StackGeometry | None, stack: Stack, name: str) -> Asked:
+    """An array on the grid that was asked for, compared with the template's.
+
+    Raises
+    ------
+    GeometryError
+        Where no series can say the grid, or it lies elsewhere than the template.
+    TemplateError
+        Where the array has another shape than the template, and nothing says where it lies.
+    """
+    _check_axes(array, stack, name)
+    template = stack.geometry
+    own_shape = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns)
+    if asked is None or template is None:
+        if asked is not None:
+            raise GeometryError(
+                f"{name} has no patient geometry: nothing can be written at a place of its own"
+            )
+        _check_shape(array, own_shape, name)
+        return Asked(array, None)
+    array, asked, warnings = _ascending(array, asked)
+    if array.shape == own_shape and same_grid(asked, template, array.shape):
+        return Asked(array, None, warnings)
+    _check_sayable(asked, template, array.shape, name)
+    return Asked(array, _snapped(asked, stack, array.shape), warnings)
+
+
+def make_request(asked: Asked, stack: Stack, units: str | None) -> WriteRequest:
+    """Every image of the array with its source: the template's at its place, else the nearest one's."""
+    identities = [_repetition_identity(stack, index) for index in range(stack.repetitions)]
+    slices = len(stack.frames) // stack.repetitions
+    grid = asked.grid
+    if grid is None:
+        chosen: list[tuple[int, Plane | None]] = [(index, None) for index in range(slices)]
+    else:
+        planes = [_plane(grid, position) for position in grid.slice_positions]
+        chosen = list(zip(_nearest(grid, stack, asked.array.shape), planes, strict=True))
+    sources = tuple(
+        _source(stack.frames[repetition * slices + index], plane, asked.array.shape, identities[repetition])
+        for repetition in range(stack.repetitions)
+        for index, plane in chosen
+    )
+    return WriteRequest(asked.array, sources, grid, None if grid is None else stack.geometry, units)
+
+
+def same_grid(
+    one: StackGeometry, other: StackGeometry, shape: Sequence[int], tolerance: float = SAME_GRID_MM
+) -> bool:
+    """Whether no voxel's centre lies further apart than that many mm; ``shape`` ends with rows, columns."""
+    return mm_apart(one, other, shape) <= tolerance
+
+
+def mm_apart(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> float:
+    """How far voxels of the same index lie apart at most, in mm; infinite for other numbers of slices."""
+    if one.slice_positions.shape != other.slice_positions.shape:
+        return math.inf
+    far_corner = np.array([0, *shape[-2:]], float)
+    shift = np.abs(one.slice_positions - other.slice_positions).max()
+    turn = np.abs((one.affine - other.affine)[:3, 1:3] @ far_corner[1:]).max()
+    return float(shift + turn)
+
+
+def _check_axes(array: Array, stack: Stack, name: str) -> None:
+    wanted = 3 if stack.axis is None else 4
+    if array.ndim == wanted and (wanted == 3 or array.shape[0] == stack.repetitions):
+        return
+    axes = "(slice, row, column)" if stack.axis is None else f"({stack.axis}, slice, row, column)"
+    shape = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns)
+    advice = (
+        "write each volume of a 4-D array by itself, or take a 4-D series as template"
+        if array.ndim > wanted
+        else "bring the array into this form"
+    )
+    raise TemplateError(
+        f"the array has the shape {array.shape}, {name} has {shape}, {axes}: the array must have these axes"
+        f"{'' if stack.axis is None else f', and {stack.repetitions} repetitions'}; {advice}"
+    )
+
+
+def _check_shape(array: Array, own_shape: tuple[int, ...], name: str) -> None:
+    if array.shape != own_shape:
+        raise TemplateError(
+            f"the array has the shape {array.shape}, {name} {own_shape}, and nothing says where the array's "
+            "voxels lie: give its affine (affine=, --affine: 4x4, from slice, row, column to LPS mm) or its "
+            "sidecar (input_json=, --input-json), or resample it to the template's grid, axes (slice, row, "
+            "column)"
+        )
+
+
+def _ascending(array: Array, asked: StackGeometry) -> tuple[Array, StackGeometry, tuple[str, ...]]:
+    """Array and geometry in the order in which slices are counted: along row x column direction."""
+    if array.shape[-3] != len(asked.slice_positions):
+        raise UsageError(
+            f"the array has the shape {array.shape}, its geometry {len(asked.slice_positions)} slices: they "
+            "do not belong together"
+        )
+    steps = np.diff(asked.distances)
+    along = asked.slice_positions[1:] - asked.slice_positions[:-1]
+    if len(steps) and not (np.all(steps > 0) or np.all(steps < 0)):
+        raise GeometryError("the slices asked for do not follow each other along their normal")
+    if np.any(np.abs(steps) < RIGHT_ANGLE * np.linalg.norm(along, axis=1)):
+        raise GeometryError("the slices asked for lie in one plane")
+    if not len(steps) or steps[0] > 0:
+        return array, asked, ()
+    turned = StackGeometry(
+        asked.row_direction,
+        asked.column_direction,
+        asked.pixel_spacing,
+        asked.slice_positions[::-1],
+        asked.thickness,
+        asked.frame_of_reference_uid,
+    )
+    return np.flip(array, -3), turned, (FLIPPED,)
+
+
+def _check_sayable(asked: StackGeometry, template: StackGeometry, shape: Sequence[int], name: str) -> None:
+    """Raise GeometryError for what Image Position, Orientation and Pixel Spacing cannot say, or not here."""
+    one, other = asked.frame_of_reference_uid, template.frame_of_reference_uid
+    if one is not None and other is not None and one != other:
+        raise GeometryError(
+            f"the array lies on another grid than {name}, and FrameOfReferenceUID says that it counts in "
+            "other coordinates: register it first, or use the series that it was made from as template"
+        )
+    skew = abs(float(asked.row_direction @ asked.column_direction))
+    own_skew = abs(float(template.row_direction @ template.column_direction))
+    if skew > max(RIGHT_ANGLE, own_skew + RIGHT_ANGLE):
+        raise GeometryError(
+            f"the affine's row and column axes are not at a right angle (cosine {skew:.3g}), which "
+            "ImageOrientationPatient cannot say; resample the array to an upright grid"
+        )
+    corners = _corners(asked, shape)
+    if np.abs(corners).max() > FARTHEST_MM:
+        raise GeometryError(f"the affine places voxels beyond {FARTHEST_MM:g} mm, where no patient is")
+    _check_overlap(corners, template, name)
+
+
+def _check_overlap(corners: Matrix, template: StackGeometry, name: str) -> None:
+    """Headers of slices that lie elsewhere would tell nothing true."""
+    distances = corners @ template.normal
+    half = max(template.thickness, float(np.abs(template.step @ template.normal))) / 2
+    own = template.distances
+    if distances.min() > own.max() + half or distances.max() < own.min() - half:
+        raise GeometryError(
+            f"the array lies at {distances.min():.2f} to {distances.max():.2f} mm along the normal of "
+            f"{name}, whose slices lie at {own.min():.2f} to {own.max():.2f} mm: nothing in common. "
+            "The affine takes (slice, row, column) to LPS mm (NIfTI counts in RAS)"
+        )
+
+
+def _corners(geometry: StackGeometry, shape: Sequence[int]) -> Matrix:
+    """Centres of the corner voxels of every slice, (corners, 3), LPS mm."""
+    down = geometry.column_direction * geometry.pixel_spacing[0] * (shape[-2] - 1)
+    right = geometry.row_direction * geometry.pixel_spacing[1] * (shape[-1] - 1)
+    return np.concatenate([geometry.slice_positions + offset for offset in (0, down, right, down + right)])
+
+
+def _nearest(grid: StackGeometry, stack: Stack, shape: Sequence[int]) -> list[int]:
+    """For each slice the template's slice that is nearest to its middle, along the template's normal."""
+    assert stack.geometry is not None  # place() has seen to it
+    corners = _corners(grid, shape).reshape(4, -1, 3)
+    middles = corners.mean(axis=0) @ stack.geometry.normal
+    return [int(np.argmin(np.abs(stack.geometry.distances - middle))) for middle in middles]
+
+
+def _snapped(grid: StackGeometry, stack: Stack, shape: Sequence[int]) -> StackGeometry:
+    """The grid asked for, with the template's own numbers where it says the same but for rounding.
+
+    Slices of a series are some 1e-6 mm off a straight line, since headers have few digits: those that stay
+    keep their headers, and lie where these say.
+    """
+    nearest = _nearest(grid, stack, shape)
+    first = stack.frames[nearest[0]].plane
+    assert first is not None  # place() has seen to it
+    turned = replace(first, position=_vector(grid.slice_positions[0]))
+    if _same_plane(_plane(grid, grid.slice_positions[0]), turned, shape):
+        grid = replace(
+            grid,
+            row_direction=np.array(first.row_direction),
+            column_direction=np.array(first.column_direction),
+            pixel_spacing=first.pixel_spacing,
+        )
+    positions = np.array(grid.slice_positions)
+    for index, place in enumerate(nearest):
+        own = stack.frames[place].plane
+        if own is not None and _same_plane(_plane(grid, positions[index]), own, shape):
+            positions[index] = own.position
+    return replace(grid, slice_positions=positions)
+
+
+def _plane(grid: StackGeometry, position: Matrix) -> Plane:
+    return Plane(
+        _vector(position), _vector(grid.row_direction), _vector(grid.column_direction), grid.pixel_spacing
+    )
+
+
+def _vector(values: Matrix) -> Vector:
+    return (float(values[0]), float(values[1]), float(values[2]))
+
+
+def _source(frame: Frame, plane: Plane | None, shape: Sequence[int], identity: dict[str, Any]) -> Source:
+    same = plane is None or (frame.plane is not None and _same_plane(plane, frame.plane, shape))
+    return Source(frame.header.path, frame.index, None if same else plane, identity)
+
+
+def _same_plane(one: Plane, other: Plane, shape: Sequence[int]) -> bool:
+    steps = (
+        [np.array(plane.column_direction) * plane.pixel_spacing[0] * shape[-2] for plane in (one, other)],
+        [np.array(plane.row_direction) * plane.pixel_spacing[1] * shape[-1] for plane in (one, other)],
+    )
+    apart = [np.array(one.position) - np.array(other.position), *(a - b for a, b in steps)]
+    return bool(sum(np.abs(part).max() for part in apart) <= SAME_PLANE_MM)
+
+
+def _repetition_identity(stack: Stack, repetition: int) -> dict[str, Any]:
+    """What only a private element says of a repetition, by the keyword of the standard.
+
+    Private elements are dropped, and the repetitions must still be told apart.
+    """
+    identity = _private_b_value(stack, repetition)
+    if _needs_numbers(stack):
+        identity["TemporalPositionIdentifier"] = repetition + 1
+        identity["NumberOfTemporalPositions"] = stack.repetitions
+    return identity
+
+
+def _private_b_value(stack: Stack, repetition: int) -> dict[str, Any]:
+    steps = stack.coordinates.get(B_VALUE)
+    first = stack.frames[repetition * len(stack.frames) // stack.repetitions]
+    if steps is None or first.of_multiframe or first.tile or first.header.attributes.get(B_VALUE) is not None:
+        return {}
+    return {} if steps[repetition] is None else {B_VALUE: float(steps[repetition])}
+
+
+def _needs_numbers(stack: Stack) -> bool:
+    """Whether only private elements tell some time points of classic MR images (PS3.3 C.8.3.1) apart."""
+    if stack.axis != "time" or stack.frames[0].header.text("SOPClassUID") != MR_IMAGE:
+        return False
+    step = len(stack.frames) // stack.repetitions
+    first = [frame.attributes for frame in stack.frames[::step]]
+    told = {name: [known.get(name) for known in first] for name in AXES["time"]}
+    kept = [found for name, found in told.items() if not name.startswith("(")]
+    return _distinct(told.values()) > _distinct(kept)
+
+
+def _distinct(coordinates: Iterable[Sequence[Any]]) -> int:
+    """How many repetitions some coordinates tell apart."""
+    return len({repr(values) for values in zip(*coordinates, strict=True)})

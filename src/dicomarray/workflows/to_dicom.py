@@ -1,0 +1,279 @@
+"""NumPy to DICOM: an array as a new series derived from a template series."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.series import KEEP, UNPLACED
+from dicomarray.catalog.catalog import Progress
+from dicomarray.core.geometry import Matrix, StackGeometry
+from dicomarray.core.pixel_values import Array
+from dicomarray.errors import GeometryError, UsageError, ValuesError
+from dicomarray.formats import sidecar
+from dicomarray.formats.npy import load_array
+from dicomarray.formats.sidecar import Sidecar
+from dicomarray.objects.common.files import WriteReport
+from dicomarray.objects.common.options import Mode, WriteKeywords, WriteOptions, write_options
+from dicomarray.objects.derived_image.classic import write_series
+from dicomarray.objects.derived_image.enhanced.enhanced import write_multiframe
+from dicomarray.objects.derived_image.enhanced.image_classes import is_multiframe
+from dicomarray.runtime.pydicom_warnings import pydicom_quiet
+from dicomarray.runtime.threads import PixelProgress
+from dicomarray.sources.fsspec import whole
+from dicomarray.storage.atomic import refuse_inside
+from dicomarray.storage.places import PathLike, local_path
+from dicomarray.volume import Volume
+from dicomarray.workflows.file_layouts import as_files, check_colours, is_colour, is_grouped, place_unchanged
+from dicomarray.workflows.grid_mapping import Asked, make_request, place, read_affine
+from dicomarray.workflows.label_values import is_labels, label_note, label_units
+from dicomarray.workflows.output_units import STORED, written_units
+from dicomarray.workflows.templates import Choice, Template, found, template_places, template_stack
+from dicomarray.workflows.verification import verify_series
+
+if TYPE_CHECKING:
+    from dicomarray.query.config import Config
+
+# By so much greater is an error that float32 adds more to than the last digits of it.
+NOTICEABLE = 1.01
+
+
+def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by name
+    array_or_npy: Array | Volume | PathLike,
+    template_dicom: Template | None,
+    output_dicom: PathLike,
+    *,
+    input_json: PathLike | None = None,
+    series: str | None = None,
+    volume: int | None = None,
+    config: Config = None,
+    index: PathLike | None = None,
+    affine: ArrayLike | PathLike | None = None,
+    units: str | None = None,
+    progress: Progress | None = None,
+    pixel_progress: PixelProgress | None = None,
+    **options: Unpack[WriteKeywords],
+) -> WriteReport:
+    """Write an array as a new series derived from a template series.
+
+    Parameters
+    ----------
+    array_or_npy
+        Shape ``(slices, rows, columns)``, for a 4-D template ``(repetitions, slices, rows, columns)``; or the
+        path of such a ``.npy``, or a `Volume`.
+    template_dicom
+        A folder or file, or several; a `Series`; a `Volume` that was read from DICOM files; with ``index`` it
+        may be None.
+    input_json
+        The array's sidecar: with it a normalization is undone, and the voxels lie where it says.
+    series, volume, config, index
+        Which series (UID or a filter config) and volume (its index) is the template, where there are several;
+        an index file (see `dicomarray.index`) answers without a scan.
+    affine
+        4x4 from the index (slice, row, column) to LPS mm, or a ``.npy`` or ``.json`` with it: where the
+        voxels lie, if not where a `Volume` or sidecar says, else on the template's grid.
+    units
+        Of the array's values, if not the template's: ``"HU"``, ``"US"`` (unspecified) and the other Rescale
+        Types (PS3.3 C.11.1.1.2); for PET its Units: ``"GML"`` (SUV), ``"BQML"``, ... (C.8.9.1.1.3).
+    progress
+        Called with the number of files of the template's folder that were looked at.
+    pixel_progress
+        Called with the number of images that are written, their bytes, and the number of all; and again for
+        those that are read back, where the series is verified.
+    options
+        How to write: ``values``, ``verify``, ``overwrite`` and the others of `WriteOptions`.
+
+    Raises
+    ------
+    TemplateError
+        Where the template cannot carry the array: another shape without a place, a class that takes no
+        derived image.
+    GeometryError
+        Where no series can say the array's place, or it has nothing to do with the template's.
+    ValuesError
+        Where values do not fit, or are not finite.
+    VerificationError
+        Where what was written does not read back as asked; nothing is left behind.
+    OutputError
+        Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
+    """
+    checked = write_options(options)
+    _check_index(volume)
+    output = local_path(output_dicom)
+    choice = Choice(series, volume, config, index)
+    template = found(template_dicom, choice)
+    for source in template_places(template, choice):
+        refuse_inside(output, source)
+    array, notes = _array_and_sidecar(array_or_npy, input_json)
+    made_from = notes.series.get("SeriesInstanceUID") if notes is not None else None
+    unplaced = notes is not None and notes.geometry is None
+    reading = UNPLACED if unplaced else KEEP
+    stack = template_stack(template, choice, reading, progress=progress, made_from=made_from)
+    matrix = None if affine is None else read_affine(affine)
+    with whole(frame.header for frame in stack.frames):
+        return write_like(array, notes, stack, output, checked, matrix, units, progress=pixel_progress)
+
+
+@pydicom_quiet
+def write_like(  # noqa: PLR0913 - as `to_dicom`
+    array: Array,
+    notes: Sidecar | None,
+    stack: Stack,
+    output: Path,
+    options: WriteOptions,
+    affine: Matrix | None = None,
+    units: str | None = None,
+    *,
+    progress: PixelProgress | None = None,
+) -> WriteReport:
+    """`to_dicom` with a template that is found already, and an array that a sidecar may describe."""
+    mode = options.values
+    array, hidden = _unmasked(array)
+    if notes is not None:
+        array, mode = _undo(array, notes, mode)
+    if hidden is not None:
+        array = _filled(array, hidden, options.fill)
+    units, told = _units(array, notes, stack, mode, units)
+    placed = _placed(array, _asked_grid(array, notes, affine, stack), stack)
+    request = make_request(placed, stack, units)
+    unit = 1.0 if notes is None or notes.normalization is None else notes.normalization.span
+    request = replace(as_files(request, stack), unit=unit)
+
+    off: list[float] = []  # by how much values are off for a reader
+
+    def check(files: Sequence[Path], report: WriteReport) -> None:
+        off.append(verify_series(files, placed.array, stack, report, mode == "stored", placed.grid, progress))
+
+    sop_class = stack.frames[0].header.text("SOPClassUID") or ""
+    write = write_multiframe if is_multiframe(sop_class) else write_series
+    # what places the slices of a mosaic is private: only reading tells whether all of it is still there
+    verify = options.verify or request.tiled
+    report = write(request, output, replace(options, values=mode), check if verify else None, progress)
+    filled = () if hidden is None else (f"{np.count_nonzero(hidden)} masked values got the fill value",)
+    return replace(
+        report,
+        max_error=_noticed(report.max_error, off) / unit,
+        mean_error=report.mean_error / unit,
+        warnings=placed.warnings + told + filled + report.warnings,
+    )
+
+
+def _noticed(written: float, read: Sequence[float]) -> float:
+    """The greatest error: of what is written, unless readers, in float32, get one that is clearly greater."""
+    found = max(read, default=0.0)
+    return found if found > NOTICEABLE * written else written
+
+
+def _units(
+    array: Array, notes: Sidecar | None, stack: Stack, mode: Mode, asked: str | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """The units to write, None where they are the template's; and what there is to say of them."""
+    known = None if notes is None else notes.value_units
+    units = written_units(asked, known, stack, mode)
+    said = asked is not None or (known is not None and array.dtype != np.bool_)
+    if said or mode == "stored" or is_colour(stack) or not is_labels(array, stack):
+        return units, ()
+    units = label_units(stack)
+    return units, (label_note(array, units),)
+
+
+def _placed(array: Array, grid: StackGeometry | None, stack: Stack) -> Asked:
+    name = template_name(stack)
+    check_colours(array, stack, name)
+    own_grid_only = is_colour(stack) or is_grouped(stack)
+    return (place_unchanged if own_grid_only else place)(array, grid, stack, name)
+
+
+def template_name(stack: Stack) -> str:
+    """The template in a message."""
+    return f"template series {stack.frames[0].header.text('SeriesInstanceUID')}"
+
+
+def _array_and_sidecar(
+    source: Array | Volume | PathLike, input_json: PathLike | None
+) -> tuple[Array, Sidecar | None]:
+    notes = None if input_json is None else sidecar.read(Path(input_json))
+    if isinstance(source, Volume):
+        return source.array, notes or sidecar.parse(source.metadata)
+    if isinstance(source, np.ndarray):
+        return source, notes
+    if not isinstance(source, str | os.PathLike):
+        raise UsageError(
+            f"the array is a {type(source).__name__}: give a NumPy array (numpy.asarray makes one), a Volume "
+            "or the path of a .npy"
+        )
+    return load_array(Path(source)), notes
+
+
+def _check_index(volume: int | None) -> None:
+    if volume is not None and (isinstance(volume, bool) or not isinstance(volume, int | np.integer)):
+        raise UsageError(f"volume={volume!r}: a whole number is needed, the index of a volume from 0")
+
+
+def _unmasked(array: Array) -> tuple[Array, Array | None]:
+    """The data of an array, and where it is masked; None where it is nowhere."""
+    mask = getattr(array, "mask", None)  # only `numpy.ma` has one, which need not be imported for it
+    if mask is None:
+        return array, None
+    hidden = np.broadcast_to(np.asarray(mask, bool), array.shape)
+    return np.asarray(array), hidden if hidden.any() else None
+
+
+def _filled(array: Array, hidden: Array, fill: float | None) -> Array:
+    """The array with ``fill`` where it is masked.
+
+    Raises
+    ------
+    ValuesError
+        Without a fill value.
+    UsageError
+        Where the array's type cannot hold it.
+    """
+    if fill is None:
+        raise ValuesError(
+            f"{np.count_nonzero(hidden)} of {array.size} values are masked; give the value that stands for "
+            "them (fill=), or write what the array's own filled(...) gives"
+        )
+    if array.dtype.kind in "iu" and not (
+        float(fill).is_integer() and np.iinfo(array.dtype).min <= fill <= np.iinfo(array.dtype).max
+    ):
+        raise UsageError(f"fill={fill}: the fill value must be a number that {array.dtype} can hold")
+    return np.where(hidden, np.asarray(fill).astype(array.dtype), array)
+
+
+def _asked_grid(
+    array: Array, notes: Sidecar | None, affine: Matrix | None, stack: Stack
+) -> StackGeometry | None:
+    """The affine that was given, else the sidecar's grid; None where nothing tells."""
+    known = None if notes is None else notes.geometry
+    if affine is not None:
+        frame_of_reference = None if known is None else known.frame_of_reference_uid
+        return StackGeometry.from_affine(affine, array.shape[-3] if array.ndim > 2 else 1, frame_of_reference)
+    if notes is not None and (known is None) != (stack.geometry is None):
+        raise GeometryError(
+            f"the sidecar and {template_name(stack)} differ: only one of them has a patient geometry"
+        )
+    return known
+
+
+def _undo(array: Array, notes: Sidecar, mode: Mode) -> tuple[Array, Mode]:
+    """Modality values (or stored ones, and the mode for them) of an array that a sidecar describes."""
+    if array.shape != notes.shape:
+        raise UsageError(
+            f"the array has shape {array.shape}, its sidecar says {notes.shape}: they do not belong together"
+        )
+    if notes.normalization is not None:
+        array = notes.normalization.undo(array)
+    if notes.value_units == STORED:
+        if mode == "full-range":
+            raise UsageError('the array holds stored values: values="full-range" needs modality values')
+        # undone, stored values are whole numbers again but for the rounding of the normalization
+        return array if notes.normalization is None else np.rint(array), "stored"
+    return array, mode

@@ -1,0 +1,250 @@
+"""DICOM to NumPy: one volume as an array with its sidecar, or all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.options import ReadKeywords, read_options
+from dicomarray.assembly.series import Series
+from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file
+from dicomarray.assembly.volumes.regrid import changes_grid
+from dicomarray.catalog.catalog import Progress
+from dicomarray.catalog.series_selection import (
+    Inputs,
+    file_stem,
+    matching_series,
+    not_images,
+    scan_and_choose,
+    searched,
+    shown,
+)
+from dicomarray.core.pixel_values import Normalization
+from dicomarray.errors import DataError, DiskFullError, InputError, UsageError
+from dicomarray.formats import sidecar
+from dicomarray.runtime.threads import PixelProgress, thread_count
+from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.atomic import making, new_files, refuse_existing, refuse_inputs, refuse_inside
+from dicomarray.storage.places import PathLike, local_path
+from dicomarray.volume import Volume, array_and_sidecar
+
+if TYPE_CHECKING:
+    from dicomarray.query.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A series that could not be converted, and why."""
+
+    series: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumpyReport:
+    """What `to_numpy` wrote: pairs of array and sidecar; what failed in a batch; what the scan skipped.
+
+    ``notes`` tell of objects that are no images and lie there too.
+    """
+
+    files: tuple[tuple[Path, Path], ...]
+    volumes: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    warnings: tuple[str, ...]
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        told = (
+            f"{len(self.warnings)} warnings, {len(self.failures)} failed, {len(self.skipped)} files skipped"
+        )
+        names = ", ".join(str(npy) for npy, _ in self.files[:3]) + (", ..." if len(self.files) > 3 else "")
+        return f"<NumpyReport: {names or 'no file'}; {told}>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """One volume in its two files."""
+
+    paths: tuple[Path, Path]
+    volume: str
+    warnings: tuple[str, ...]
+
+
+def load(
+    path: Inputs | None,
+    *,
+    series: str | None = None,
+    volume: int | None = None,
+    config: Config = None,
+    index: PathLike | None = None,
+    workers: int | None = None,
+    pixel_progress: PixelProgress | None = None,
+    **options: Unpack[ReadKeywords],
+) -> Volume:
+    """The one volume under a path.
+
+    Parameters
+    ----------
+    path
+        A folder, a file, or several; with ``index`` it may be None, for everything in it.
+    series, config
+        Which series, where there are several: its UID, or a filter config.
+    index
+        An index file (see `dicomarray.index`): it answers without a scan.
+    volume
+        Which volume of the series, where it holds several: its index in `Series.volumes`.
+    workers
+        Threads that read and decode, and processes that read headers (see `scan`); by default as many as
+        there are processors that may be used, and processes only for very many files.
+    pixel_progress
+        Called with the number of images that are read, the bytes of their stored values, and the number of
+        all.
+    options
+        How to read: ``units``, ``missing`` and the others of `ReadOptions`.
+
+    Raises
+    ------
+    ChoiceError
+        Where there are several series or volumes; the message lists them.
+    DataError
+        Where the images form no regular volume or cannot be read.
+    """
+    checked = read_options(options)
+    thread_count(workers)
+    catalog, chosen = scan_and_choose(path, series, config, workers=workers, index=index)
+    made = assemble(chosen.stack(checked, volume), checked, workers, pixel_progress)
+    # an index may hold very many series, which the scan of a folder has looked at anyway
+    return made if index else replace(made, warnings=made.warnings + not_images(catalog, chosen))
+
+
+def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
+    input_dicom: Inputs | None,
+    output_npy: PathLike,
+    output_json: PathLike | None = None,
+    *,
+    normalize: tuple[float, float] | None = None,
+    series: str | None = None,
+    volume: int | None = None,
+    config: Config = None,
+    index: PathLike | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    pixel_progress: PixelProgress | None = None,
+    **options: Unpack[ReadKeywords],
+) -> NumpyReport:
+    """Write a volume as ``.npy`` and its metadata as JSON.
+
+    The array is written a few images at a time: it may be larger than the memory.  Only where ``missing``,
+    ``uneven`` or ``tilt`` make a new grid all of it is needed.
+
+    Where both outputs name folders (they exist, or end with a slash), every volume of every series is
+    written, and a series that fails is reported without stopping the rest.
+
+    Parameters
+    ----------
+    normalize
+        Bounds ``(lower, upper)``: values become ``(x - lower) / (upper - lower)``, clipped to [0, 1].
+    progress
+        Called with the number of files that were looked at.
+    series, volume, config, index, workers, pixel_progress, options
+        As in `load`; ``pixel_progress`` counts the images of one volume after the other.
+
+    Raises
+    ------
+    UsageError
+        For options that cannot work; nothing is read then.
+    OutputError
+        Where an output exists and ``overwrite`` is not set, lies inside the input, or cannot be written.
+    DataError
+        As in `load`, where single files are asked for.
+    """
+    checked = read_options(options)
+    thread_count(workers)
+    bounds = None if normalize is None else Normalization(float(normalize[0]), float(normalize[1]))
+    npy, json = _outputs(output_npy, output_json)
+    input_dicom = searched(input_dicom, index)
+    for root in input_dicom:
+        for output in (npy, json):
+            refuse_inside(output, root)
+    read = [*input_dicom, config, index]
+    refuse_inputs((npy, json), read)
+
+    def write(stack: Stack, npy: Path, json: Path) -> _Written:
+        paths = array_and_sidecar(npy, json)
+        refuse_inputs(paths, read)
+        if changes_grid(stack.geometry, checked):
+            made = assemble(stack, checked, workers, pixel_progress)
+            made = made if bounds is None else made.normalize(bounds.lower, bounds.upper)
+            made.save(*paths, overwrite=overwrite)
+            return _Written(paths, repr(made), made.warnings)
+        with new_files(paths, overwrite) as (array_file, json_file):
+            filed = assemble_in_file(stack, array_file, checked, bounds, workers, pixel_progress)
+            sidecar.write(json_file, filed.metadata)
+        return _Written(paths, filed.shown, filed.warnings)
+
+    if names_folder(output_npy):
+        catalog, selected = matching_series(input_dicom, config, progress, workers, index)
+        batch = [s for s in selected if s.is_image and series in (None, s.uid)]
+        if not batch:
+            raise InputError(f"{shown(input_dicom)}: no series with images matches")
+
+        def stacks(series: Series) -> list[Stack]:
+            return series.stacks(checked) if volume is None else [series.stack(checked, volume)]
+
+        report = _save_all(batch, npy, json, stacks, write)
+        return replace(report, skipped=catalog.skipped, notes=() if index else not_images(catalog))
+    for output in (npy, json):
+        refuse_existing(output, overwrite)
+    catalog, chosen = scan_and_choose(input_dicom, series, config, progress, workers, index=index)
+    made = write(chosen.stack(checked, volume), npy, json)
+    notes = () if index else not_images(catalog, chosen)
+    return NumpyReport((made.paths,), (made.volume,), (), made.warnings, catalog.skipped, notes)
+
+
+def names_folder(path: PathLike) -> bool:
+    """Whether an output path means a folder: it is one, or is written like one."""
+    text = os.fspath(path)
+    if text.endswith(("/", os.sep)):
+        return True
+    with making(Path(text)):
+        return Path(text).is_dir()
+
+
+def _outputs(output_npy: PathLike, output_json: PathLike | None) -> tuple[Path, Path]:
+    npy = local_path(output_npy)
+    if output_json is None:
+        return (npy, npy) if names_folder(output_npy) else array_and_sidecar(npy)
+    if names_folder(output_npy) != names_folder(output_json):
+        raise UsageError(
+            f"{output_npy} and {output_json}: name two files for one volume, or two folders for all volumes"
+        )
+    json = local_path(output_json)
+    return (npy, json) if names_folder(output_npy) else array_and_sidecar(npy, json)
+
+
+def _save_all(
+    batch: Sequence[Series],
+    npy: Path,
+    json: Path,
+    stacks: Callable[[Series], list[Stack]],
+    write: Callable[[Stack, Path, Path], _Written],
+) -> NumpyReport:
+    files, shown, failures, warnings = [], [], [], []
+    for series in batch:
+        try:
+            found = stacks(series)
+            for index, stack in enumerate(found):
+                name = file_stem(series) + (f"_{index}" if len(found) > 1 else "")
+                made = write(stack, npy / f"{name}.npy", json / f"{name}.json")
+                files.append(made.paths)
+                shown.append(made.volume)
+                warnings += [f"{name}: {warning}" for warning in made.warnings]
+        except (DataError, DiskFullError) as error:  # where one is too large there is room for others
+            failures.append(Failure(series.title, str(error)))
+    return NumpyReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))

@@ -1,0 +1,159 @@
+"""Series of one index in several threads and processes: each sees what one thread alone would see."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import os
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import synthetic
+from dicomarray.assembly.series import Series
+from dicomarray.catalog.catalog import Catalog
+from dicomarray.catalog.index import index, open_index
+from dicomarray.catalog.index.opening import Database
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of four series."""
+    folder = tmp_path_factory.mktemp("shared")
+    for number in range(4):
+        array = synthetic.stored_values((4, 5, 6)) + number
+        synthetic.write_series(folder / "in" / str(number), array, common={"ConvolutionKernel": "B"})
+    index(folder / "in", folder / "index")
+    return folder / "index"
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def state(series: Series) -> str:
+    """All that a series says, pixels too."""
+    volume = series.volume()
+    headers = [sorted((name, repr(value)) for name, value in h.attributes.items()) for h in series.instances]
+    return repr((series.uid, volume.array.tobytes(), volume.metadata, headers))
+
+
+def states(catalog: Catalog) -> list[str]:
+    return [state(series) for series in catalog]
+
+
+def test_columns_that_two_threads_ask_for(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one thread waits for the index, another one must not be told that an attribute is absent."""
+    series = open_index(file)[0]
+    asked, go_on = threading.Event(), threading.Event()
+    rows = Database.rows
+
+    def slowly(self: Database, query: str, parameters: object = ()) -> object:
+        if "stored_values" in query and not asked.is_set():
+            asked.set()
+            go_on.wait(10)
+        return rows(self, query, parameters)  # type: ignore[arg-type]
+
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(Database, "rows", slowly)
+        # the source of the columns keeps the method of before
+        columns = series.instances.columns  # type: ignore[attr-defined]
+        source = columns.source
+        database = source.query.__self__
+        object.__setattr__(source, "query", lambda query, values: slowly(database, query, values))
+        other = pool.submit(lambda: series.instances[0].attributes.get("PatientPosition"))
+        assert asked.wait(10)
+        found = series.instances[0].attributes.get("PatientPosition")
+        go_on.set()
+        assert (found, other.result(10)) == ("HFS", "HFS")
+
+
+@pytest.mark.usefixtures("hasty")
+def test_threads(file: Path) -> None:
+    """Six threads on the same series, from the first question on."""
+    wanted = states(open_index(file))
+    for _ in range(15):
+        catalog = open_index(file)
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(state, [*catalog] * 3)) == wanted * 3
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes(file: Path, method: str) -> None:
+    """Series go to other processes, by inheritance or as pickles, and say the same there."""
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system has no such processes")
+    catalog = open_index(file)
+    wanted = states(catalog)
+    catalog = open_index(file)
+    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+        assert list(pool.map(state, catalog)) == wanted
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_fork_while_threads_ask(file: Path) -> None:
+    """A child that is forked while threads of its parent ask the index does not wait for ever."""
+    database, going = Database(file), True
+    wanted = database.names()
+
+    def ask() -> None:
+        while going:
+            assert database.names() == wanted
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            child = multiprocessing.get_context("fork").Process(target=_ask_in_child, args=(database, wanted))
+            child.start()
+            child.join(10)
+            if child.exitcode is None:
+                child.kill()
+            assert child.exitcode == 0
+    finally:
+        going = False
+        for thread in threads:
+            thread.join()
+
+
+def _ask_in_child(database: Database, wanted: dict[str, int]) -> None:
+    os._exit(0 if database.names() == wanted else 1)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_copies(file: Path, copied: Callable[[Series], Series]) -> None:
+    """A copy says the same, and does so when the catalog is gone."""
+    wanted = states(open_index(file))
+    copies = [copied(series) for series in open_index(file)]
+    assert [state(series) for series in copies] == wanted
+
+
+def test_locks_of_an_open_index_stay(file: Path) -> None:
+    """SQLite's locks on an open index survive that this process opens it again.
+
+    The system drops a process' locks on a file when it closes any handle on it; another process could then
+    take away the log under a reader.
+    """
+    catalog = open_index(file)
+
+    def locked() -> bool:
+        number = str(file.stat().st_ino)
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        return any(f":{number} " in line and f" {os.getpid()} " in line for line in lines)
+
+    if not Path("/proc/locks").exists() or not locked():
+        pytest.skip("locks cannot be seen here")
+    open_index(file)
+    assert locked()
+    assert len(catalog) == 4

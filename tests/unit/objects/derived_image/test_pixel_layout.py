@@ -1,0 +1,111 @@
+"""The layout of a file's pixels, and how its values are encoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+
+from dicomarray.core.pixel_values import Rescale, StoredType
+from dicomarray.errors import TemplateError, UsageError, ValuesError
+from dicomarray.objects.common.options import WriteOptions
+from dicomarray.objects.derived_image.encode import RescaleLimit
+from dicomarray.objects.derived_image.pixel_layout import (
+    Layout,
+    describe_colour,
+    encode_files,
+    is_measured,
+    layout_of,
+)
+
+HERE = Path("file.dcm")
+BYTES = StoredType(8, 8, False)
+FREE = RescaleLimit.FREE
+
+
+def header(**values: object) -> Dataset:
+    """A header of 2 x 3 grey pixels, and what else is said."""
+    data_set = Dataset()
+    known = {"PhotometricInterpretation": "MONOCHROME2", "SamplesPerPixel": 1, "Rows": 2, "Columns": 3}
+    for keyword, value in (known | values).items():
+        setattr(data_set, keyword, value)
+    return data_set
+
+
+@pytest.mark.parametrize(
+    ("values", "shape", "measured"),
+    [
+        ({}, (2, 3), True),
+        ({"NumberOfFrames": 1}, (2, 3), True),
+        ({"NumberOfFrames": 4}, (4, 2, 3), True),
+        ({"PhotometricInterpretation": "YBR_FULL_422", "SamplesPerPixel": 3}, (2, 3, 3), False),
+        (
+            {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3, "NumberOfFrames": 5},
+            (5, 2, 3, 3),
+            False,
+        ),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, (2, 3), False),
+    ],
+)
+def test_shape_of_a_file(values: dict[str, object], shape: tuple[int, ...], measured: bool) -> None:
+    """Frames come first, colour samples last; one frame is no axis."""
+    layout = layout_of(header(**values), HERE)
+    assert (layout.shape, layout.measured) == (shape, measured)
+    assert is_measured(header(**values)) == measured
+
+
+@pytest.mark.parametrize(
+    ("values", "hint"),
+    [
+        ({"PhotometricInterpretation": "RGB"}, "SamplesPerPixel is 1, but RGB has 3"),
+        ({"PhotometricInterpretation": None}, "PhotometricInterpretation is missing"),
+        ({"Rows": None}, "Rows is missing"),
+        ({"NumberOfFrames": -1}, "NumberOfFrames"),
+        ({"PerFrameFunctionalGroupsSequence": []}, "no loop"),
+    ],
+)
+def test_what_is_no_layout_is_refused(values: dict[str, object], hint: str) -> None:
+    """The file, the attribute and the rule are named."""
+    with pytest.raises(TemplateError, match=rf"file\.dcm: .*{hint}"):
+        layout_of(header(**values), HERE)
+
+
+def test_frames_of_a_loop_share_slope_and_type() -> None:
+    """The stored values have the shape of the array, and there is one rescale a file."""
+    images = np.arange(2 * 4 * 6, dtype=np.float64).reshape(2, 4, 2, 3) * 0.5
+    layout = Layout("grey", 4, 2, 3)
+    encoding = encode_files(images, layout, [BYTES] * 2, [Rescale(0.5, 0)] * 2, WriteOptions(), FREE)
+    assert encoding.slope is None
+    np.testing.assert_array_equal(encoding.stored, images * 2)
+    assert encoding.rescales == (Rescale(0.5, 0),) * 2
+
+
+@pytest.mark.parametrize("colours", ["rgb", "palette"])
+def test_colours_are_stored_as_they_are(colours: str) -> None:
+    """Whole values that fit, or an error; never a slope."""
+    layout = Layout(colours, 1, 2, 3)  # type: ignore[arg-type]
+    images = np.full((1, *layout.shape), 7.0)
+    encoding = encode_files(images, layout, [BYTES], [Rescale()], WriteOptions(), FREE)
+    assert (encoding.slope, encoding.max_error, encoding.stored.max()) == (None, 0, 7)
+    for wrong in (images + 0.5, images + 256, -images):
+        with pytest.raises(ValuesError):
+            encode_files(wrong, layout, [BYTES], [Rescale()], WriteOptions(), FREE)
+    clipped = encode_files(images + 256, layout, [BYTES], [Rescale()], WriteOptions(clip=True), FREE)
+    assert (clipped.clipped, clipped.stored.max()) == (images.size, 255)
+    with pytest.raises(UsageError, match="not rescaled"):
+        encode_files(images, layout, [BYTES], [Rescale()], WriteOptions(values="full-range"), FREE)
+    with pytest.raises(TemplateError, match="RescaleSlope"):
+        encode_files(images, layout, [BYTES], [Rescale(2, 0)], WriteOptions(), FREE)
+
+
+def test_decoded_colour_is_described_as_rgb() -> None:
+    """Whatever the template's colour was; a palette stays one."""
+    ybr = header(PhotometricInterpretation="YBR_FULL_422", SamplesPerPixel=3, PlanarConfiguration=1)
+    describe_colour(ybr)
+    assert (ybr.PhotometricInterpretation, ybr.PlanarConfiguration) == ("RGB", 0)
+    palette = header(PhotometricInterpretation="PALETTE COLOR")
+    describe_colour(palette)
+    assert palette.PhotometricInterpretation == "PALETTE COLOR"
+    assert "PlanarConfiguration" not in palette

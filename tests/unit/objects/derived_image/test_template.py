@@ -1,0 +1,148 @@
+"""Which templates are taken, and which are refused with the reason."""
+
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+import synthetic
+from dicomarray.core.pixel_values import Rescale, StoredType
+from dicomarray.errors import TemplateError
+from dicomarray.objects.common.headers import reason
+from dicomarray.objects.derived_image.template import read_template
+
+REFUSED = {
+    "emri_small.dcm": "cannot carry a derived image",
+    "liver_1frame.dcm": r"Segmentation Storage.*cannot carry a derived image",
+    "rtdose_1frame.dcm": r"RT Dose Storage.*cannot carry",
+    "test-SR.dcm": r"SR.*cannot carry",
+    "rtplan.dcm": r"cannot carry",
+    "README.txt": r"README\.txt",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_files_say_why(name):
+    """The file, what it is, and that it cannot carry the array."""
+    with pytest.raises(TemplateError, match=REFUSED[name]) as caught:
+        read_template([pydicom.data.get_testdata_file(name, download=False)])
+    assert name in str(caught.value)
+
+
+def change(files, index=0, **attributes):
+    """Change or drop (None) attributes of one file, in place."""
+    data_set = pydicom.dcmread(files[index])
+    for keyword, value in attributes.items():
+        if value is None:
+            delattr(data_set, keyword)
+        else:
+            setattr(data_set, keyword, value)
+    data_set.save_as(files[index])
+    return files
+
+
+@pytest.mark.parametrize(
+    ("attributes", "hint"),
+    [
+        ({"PhotometricInterpretation": "CMYK"}, r"PhotometricInterpretation is CMYK; what can be written is"),
+        ({"SamplesPerPixel": 3}, r"SamplesPerPixel is 3, but MONOCHROME2 has 1"),
+        ({"NumberOfFrames": "0"}, r"NumberOfFrames is .*0.*; it must be a positive whole number"),
+        ({"SharedFunctionalGroupsSequence": []}, r"is no loop"),
+        ({"SOPClassUID": None}, r"SOPClassUID is missing"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.6"}, r"VL Whole Slide.*cannot carry"),
+        ({"SOPInstanceUID": None}, r"SOPInstanceUID is missing"),
+        ({"Rows": None}, r"Rows"),
+        ({"BitsAllocated": 12, "BitsStored": 12}, r"BitsAllocated 12"),
+        ({"BitsStored": 17}, r"BitsStored 17"),
+        ({"PixelRepresentation": None}, r"PixelRepresentation is missing"),
+    ],
+)
+def test_faults_are_named(tmp_path, attributes, hint):
+    """One attribute wrong in the only file."""
+    files = synthetic.write_series(tmp_path, synthetic.stored_values((1, 4, 4)))
+    with pytest.raises(TemplateError, match=hint):
+        read_template(change(files, **attributes))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"Rows": 3},
+        {"PhotometricInterpretation": "MONOCHROME1"},
+        {"StudyInstanceUID": "1.2.3"},
+        {"NumberOfFrames": 2},
+    ],
+)
+def test_slices_of_two_kinds_are_refused(tmp_path, attributes):
+    """The file that differs and the attribute are named."""
+    files = synthetic.write_series(tmp_path, synthetic.stored_values((3, 4, 4)))
+    with pytest.raises(TemplateError, match=rf"0002\.dcm: {next(iter(attributes))}"):
+        read_template(change(files, 1, **attributes))
+
+
+def test_no_files_are_no_template():
+    """An empty list is told as such."""
+    with pytest.raises(TemplateError, match="no files"):
+        read_template([])
+
+
+def test_messages_hold_no_patient(tmp_path):
+    """A broken header is refused without what it says of the patient."""
+    files = synthetic.write_series(tmp_path, synthetic.stored_values((1, 4, 4)))
+    with pytest.raises(TemplateError) as caught:
+        read_template(change(files, PhotometricInterpretation="CMYK"))
+    for secret in ("SYNTHETIC^SERIES", "SYNTHETIC-1", "19700101"):
+        assert secret not in str(caught.value)
+
+
+def test_what_is_read(tmp_path):
+    """Shape, stored type and the rescale of each slice."""
+    stored = synthetic.stored_values((2, 4, 5), bits_stored=12)
+    files = synthetic.write_series(
+        tmp_path,
+        stored,
+        bits_stored=12,
+        each=[{"RescaleSlope": "2"}, {"RescaleSlope": ..., "RescaleIntercept": "7"}],
+    )
+    template = read_template(files)
+    assert template.shape == (2, 4, 5)
+    assert template.stored == (StoredType(16, 12, False),) * 2
+    assert template.rescales == (Rescale(2.0, -1024.0), Rescale(1.0, 7.0))
+    assert template.files == tuple(files)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("SC_rgb_rle.dcm", (1, 100, 100, 3)),
+        ("SC_ybr_full_422_uncompressed.dcm", (1, 100, 100, 3)),
+        ("examples_palette.dcm", (1, 350, 800)),
+        ("examples_ybr_color.dcm", (1, 30, 240, 320, 3)),
+    ],
+)
+def test_colour_and_loops_have_more_axes(name, shape):
+    """(files, frames, rows, columns, samples), without those that a template does not have."""
+    template = read_template([Path(get_testdata_file(name, download=False))])
+    assert template.shape == shape
+    assert not template.layout.measured
+
+
+def test_a_file_without_preamble_is_a_template_too():
+    """Data sets without Part 10 header are common in old archives."""
+    path = get_testdata_file("ExplVR_LitEndNoMeta.dcm", download=False)
+    with pytest.raises(TemplateError, match=r"PhotometricInterpretation|cannot carry"):
+        read_template([path])
+
+
+def test_the_reason_is_that_of_the_system():
+    """pydicom raises an error of its own for that of a full disk: the words are the system's."""
+    try:
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError as full:
+            raise OSError("With tag (7FE0,0010) got exception: secret") from full
+    except OSError as error:
+        assert reason(error) == "No space left on device"
+    assert reason(ValueError("1970-01-01")) == "ValueError"
+    assert reason(OSError("secret")) == "OSError"

@@ -1,0 +1,109 @@
+"""Filter grammar, group: enhanced objects - frames count, their functional groups answer keywords."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dicomarray import dicom_filter, scan
+from dicomarray.dicom.headers.header import read_header
+from dicomarray.query.evaluation import judge_all
+from dicomarray.query.rows import rows_of
+from dicomarray.query.selection import parse
+from enhanced_files import (
+    at,
+    content,
+    echo,
+    measured,
+    typed,
+    weighted,
+    write_cine,
+    write_dose,
+    write_enhanced,
+)
+
+
+@pytest.fixture
+def diffusion(tmp_path: Path) -> Path:
+    """Two slices, each at b = 0 and 1000, in one object."""
+    frames = [
+        at(z) | weighted(b, None if b == 0 else (0.0, 0.0, 1.0)) | echo(80.0) | content(StackID="1")
+        for b in (0.0, 1000.0)
+        for z in (0.0, 2.5)
+    ]
+    array = np.arange(4 * 3 * 4, dtype=np.uint16).reshape(4, 3, 4)
+    shared = measured(thickness=2.0) | typed("MAGNITUDE", "ORIGINAL", "PRIMARY", "DIFFUSION", "NONE")
+    return write_enhanced(tmp_path / "in" / "a.dcm", array, frames, shared=shared)
+
+
+@pytest.mark.parametrize(
+    ("config", "truth"),
+    [
+        ({"DiffusionBValue": {"gte": 0}}, True),
+        ({"DiffusionBValue": {"gt": 500}}, False),
+        ({"some": {"DiffusionBValue": {"gt": 500}}}, True),
+        ({"every": {"DiffusionBValue": 1000}}, False),
+        ({"not": {"every": {"DiffusionBValue": 1000}}}, True),
+        ({"some": {"DiffusionBValue": 0, "DiffusionGradientOrientation": {"exists": True}}}, False),
+        ({"some": {"DiffusionBValue": 1000, "DiffusionGradientOrientation[2]": 1}}, True),
+        ({"SliceThickness": 2}, True),
+        ({"PixelMeasuresSequence.SliceThickness": 2}, True),
+        ({"SharedFunctionalGroupsSequence.PixelMeasuresSequence.SliceThickness": 2}, True),
+        ({"SharedFunctionalGroupsSequence": {"exists": True}}, True),
+        ({"EffectiveEchoTime": 80, "StackID": "1"}, True),
+        ({"FrameType": "DIFFUSION", "ComplexImageComponent": "magnitude"}, True),
+        ({"num_instances": 1, "num_frames": 4, "num_slices": 2}, True),
+        ({"num_volumes": 1, "slice_spacing": 2.5, "plane": "axial", "is_regular": True}, True),
+        ({"Modality": "MR"}, True),
+    ],
+    ids=str,
+)
+def test_frames_answer(diffusion: Path, config: dict[str, Any], truth: bool) -> None:
+    """Shared groups and those of each frame, as if every frame were an instance."""
+    assert bool(dicom_filter(diffusion.parent, config)) is truth
+
+
+def test_frames_are_counted(diffusion: Path) -> None:
+    """A failure counts frames."""
+    selection = parse({"DiffusionBValue": 1000})
+    (decision,) = judge_all(selection, scan(diffusion, selection.attributes)).decisions
+    (failure,) = decision.failures
+    assert (failure.passed, failure.total) == (2, 4)
+
+
+def test_groups_are_read_only_where_they_can_answer(diffusion: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A config of attributes of patient, study, series and equipment opens no file twice."""
+    header = read_header(diffusion)
+    assert rows_of([header], {"Modality", "EffectiveEchoTime"}).size == 4
+    monkeypatch.setattr("dicomarray.query.rows._frame_rows", lambda *_: pytest.fail("read again"))
+    assert rows_of([header], {"Modality", "SeriesDescription"}).size == 1
+
+
+def test_damaged_groups_warn_and_are_left(diffusion: Path) -> None:
+    """More groups than frames: the object is judged by its data set, and a warning names the file."""
+    import pydicom
+
+    dataset = pydicom.dcmread(diffusion)
+    del dataset.PerFrameFunctionalGroupsSequence[-1]
+    dataset.save_as(diffusion)
+    selection = parse({"DiffusionBValue": {"gte": 0}})
+    (decision,) = judge_all(selection, scan(diffusion, selection.attributes)).decisions
+    assert not decision.accepted
+    (warning,) = decision.warnings
+    assert str(diffusion) in warning
+    assert "3 items" in warning
+
+
+def test_cine_loop_and_dose_grid(tmp_path: Path) -> None:
+    """Frames that say nothing of their own are counted; a dose grid has slices, a loop has no place."""
+    array = np.zeros((5, 3, 4), np.uint16)
+    (tmp_path / "us").mkdir()
+    (tmp_path / "dose").mkdir()
+    write_cine(tmp_path / "us" / "a.dcm", array)
+    write_dose(tmp_path / "dose" / "a.dcm", array, [0.0, 3.0, 6.0, 9.0, 12.0])
+    assert dicom_filter(tmp_path / "us", {"num_frames": 5, "num_slices": {"exists": False}})
+    assert dicom_filter(tmp_path / "us", {"num_frames": 5, "num_instances": 1})
+    assert dicom_filter(tmp_path / "dose", {"num_slices": 5, "slice_spacing": 3, "num_frames": 5})
