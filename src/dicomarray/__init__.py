@@ -27,8 +27,9 @@ from dicomarray.version import __version__
 if TYPE_CHECKING:
     from dicomarray.assembly.options import ReadOptions
     from dicomarray.assembly.series import Series
-    from dicomarray.catalog.catalog import Catalog, scan
+    from dicomarray.catalog.catalog import Catalog
     from dicomarray.catalog.index import IndexReport, index, open_index
+    from dicomarray.catalog.scan import scan
     from dicomarray.catalog.series_selection import dicom_filter
     from dicomarray.objects.common.files import WriteReport
     from dicomarray.objects.common.options import WriteOptions
@@ -96,7 +97,7 @@ _HOMES = {
     "load": "dicomarray.workflows.to_numpy",
     "open_index": "dicomarray.catalog.index",
     "run": "dicomarray.pipeline",
-    "scan": "dicomarray.catalog.catalog",
+    "scan": "dicomarray.catalog.scan",
     "to_dicom": "dicomarray.workflows.to_dicom",
     "to_numpy": "dicomarray.workflows.to_numpy",
 }

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicomarray.assembly.series import Series
-from dicomarray.catalog.catalog import Catalog, Progress, scan
+from dicomarray.catalog.catalog import Catalog
+from dicomarray.catalog.scan import scan
 from dicomarray.core.plain_text import one_line
 from dicomarray.errors import ChoiceError, InputError, UsageError
 from dicomarray.sources.fsspec import shown_path
+from dicomarray.sources.instances import Progress
 from dicomarray.storage.places import PathLike, Place, Url, local_path, places
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dicomarray.catalog.catalog import scan
+from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import dicom_filter, series_line
 from dicomarray.core.pixel_values import Array
 from dicomarray.demo.functions import smooth

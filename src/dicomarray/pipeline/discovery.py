@@ -16,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dicomarray.catalog.catalog import Progress
 from dicomarray.catalog.index import check_finished, count_indexed
 from dicomarray.catalog.series_selection import filter_catalog
 from dicomarray.errors import DicomArrayError, InputError
@@ -27,6 +26,7 @@ from dicomarray.query.config import Config
 from dicomarray.runtime.processes import END_OF_STREAM, how_it_ended, kill_process, send, start_process
 from dicomarray.sources.fsspec import placeholders
 from dicomarray.sources.header_workers import can_start
+from dicomarray.sources.instances import Progress
 from dicomarray.sources.skipped import SkippedGroup, by_reason
 from dicomarray.storage.places import PathLike, Place, Url
 

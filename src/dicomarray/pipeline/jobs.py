@@ -16,7 +16,7 @@ from typing import Any
 
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
-from dicomarray.catalog.catalog import scan
+from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import file_stem
 from dicomarray.core.plain_text import one_line
 from dicomarray.dicom.headers.header import Header, Stamp

@@ -6,10 +6,14 @@ became of one series).  The last line may be torn, where a process was killed; e
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
+import shutil
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,11 +23,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dicomarray.errors import InputError, OutputError
+from dicomarray.errors import InputError, OutputError, StorageError
 from dicomarray.pipeline.compressed_sequence import Packed
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
 from dicomarray.pipeline.functions import Function, name_of, version_of
 from dicomarray.pipeline.jobs import Job, Task
+from dicomarray.sinks.fsspec import send_file
 from dicomarray.storage.places import PathLike, Place, Url, place_of
 from dicomarray.version import __version__
 
@@ -281,3 +286,51 @@ def _what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _items(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {"": value}
+
+
+# How often the ledger is sent, in seconds: what a killed run has sent since then is done again.
+LEDGER_SECONDS = 30.0
+
+
+class SentLedger(Ledger):
+    """A ledger of which the store has a copy, since its objects cannot be appended to.
+
+    It is sent with its first line, every `LEDGER_SECONDS`, and at the end.
+    """
+
+    def __init__(self, path: Path, output: Url) -> None:
+        super().__init__(path)
+        self._path, self._target = path, output / FILE_NAME
+        self._sent = float("-inf")
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """One line; where the copy cannot be sent now, it is tried again after the next ones."""
+        super().append(record)
+        if time.monotonic() - self._sent >= LEDGER_SECONDS:
+            first, self._sent = self._sent == float("-inf"), time.monotonic()
+            with contextlib.nullcontext() if first else contextlib.suppress(StorageError):
+                self._send()
+
+    def __exit__(self, *details: object) -> None:
+        """Send what there is.
+
+        Raises
+        ------
+        StorageError
+            Where that fails; it tells where the ledger is.
+        """
+        super().__exit__(*details)
+        try:
+            self._send()
+        except StorageError as error:
+            saved = Path(tempfile.mkdtemp(prefix="dicomarray-ledger-")) / FILE_NAME
+            shutil.copyfile(self._path, saved)
+            raise StorageError(f"the ledger could not be sent; it is {saved}. {error}") from error
+
+    def _send(self) -> None:
+        send_file(self._path, self._target)
+
+
+def ledger_of(path: Path, output: Place) -> Ledger:
+    """The ledger of a run, at its path here."""
+    return Ledger(path) if isinstance(output, Path) else SentLedger(path, output)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dicomarray.errors import OutputError
+from dicomarray.sinks.fsspec import delete, read_text, write_text
 from dicomarray.storage.atomic import making
+from dicomarray.storage.places import (
+    Url,
+)
 
 FILE_NAME = ".dicomarray-run.lock"
 # What a file system says that has no locks, as some of clusters have none.
@@ -113,4 +119,30 @@ def _refusal(path: Path) -> OutputError:
     return OutputError(
         f"{path.parent}: another run writes there{who}; wait for it, or choose another folder. If it "
         f"no longer runs, remove {path}"
+    )
+
+
+@contextmanager
+def locked_in_store(output: Url) -> Iterator[None]:
+    """Hold a lock object.  Stores have no locks: two runs that start in the same instant may both get it."""
+    place = output / FILE_NAME
+    token = f"{os.getpid()} {socket.gethostname()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {uuid.uuid4().hex}"
+    holder = read_text(place)
+    if holder and not is_dead(holder):
+        raise _refusal_in_store(place, holder)
+    write_text(place, token)
+    if (holder := read_text(place)) != token:
+        raise _refusal_in_store(place, holder)
+    try:
+        yield
+    finally:
+        if read_text(place) == token:
+            delete(place)
+
+
+def _refusal_in_store(place: Url, holder: str) -> OutputError:
+    process, host, since = (*holder.split(), "?", "?", "?")[:3]
+    return OutputError(
+        f"{place.parent}: another run writes there (process {process} on {host}, since {since}); wait for "
+        f"it, or choose another folder. If it no longer runs, remove {place}"
     )

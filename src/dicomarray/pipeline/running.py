@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Unpack
 
 from dicomarray.assembly.options import ReadOptions
-from dicomarray.catalog.catalog import Progress
 from dicomarray.catalog.series_selection import Inputs, searched
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.objects.common.options import WriteOptions
@@ -25,6 +24,7 @@ from dicomarray.pipeline.entries import RunEntry, RunReport
 from dicomarray.pipeline.executors import in_turn, side_by_side
 from dicomarray.pipeline.functions import Function, check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task
+from dicomarray.pipeline.ledger import ledger_of
 from dicomarray.pipeline.options import RunKeywords, RunOptions, run_options
 from dicomarray.pipeline.page import FILE_NAME as PAGE_NAME
 from dicomarray.pipeline.page import put_aside, write_report
@@ -33,8 +33,6 @@ from dicomarray.pipeline.run_folder import (
     counter_of_files,
     held,
     is_of_one_process,
-    ledger_of,
-    send_file,
     sent_to,
     told,
     working_folder,
@@ -42,6 +40,8 @@ from dicomarray.pipeline.run_folder import (
 from dicomarray.pipeline.work import remove_leftovers
 from dicomarray.pipeline.worker import check_memory_limit
 from dicomarray.query.config import Config, selection_of
+from dicomarray.sinks.fsspec import send_file
+from dicomarray.sources.instances import Progress
 from dicomarray.sources.skipped import SkippedGroup
 from dicomarray.storage.atomic import making, refuse_inputs, refuse_inside
 from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of

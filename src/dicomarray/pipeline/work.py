@@ -26,7 +26,8 @@ from dicomarray.pipeline.functions import Function, make_ready, resolve
 from dicomarray.pipeline.jobs import Job, Task, read_again
 from dicomarray.pipeline.page import plane_to_show, thumbnail
 from dicomarray.pipeline.results import call, named_results
-from dicomarray.pipeline.run_folder import inputs_at_hand, refuse_taken, send
+from dicomarray.pipeline.run_folder import inputs_at_hand
+from dicomarray.sinks.fsspec import refuse_taken, send
 from dicomarray.storage.atomic import new_folder
 from dicomarray.volume import Volume
 from dicomarray.workflows.to_dicom import write_like

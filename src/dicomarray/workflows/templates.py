@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import KEEP, UNPLACED, Series
-from dicomarray.catalog.catalog import Progress
 from dicomarray.catalog.series_selection import Inputs, choose_series, searched
 from dicomarray.errors import ChoiceError, TemplateError, UsageError
+from dicomarray.sources.instances import Progress
 from dicomarray.storage.places import PathLike, Place
 from dicomarray.volume import Volume
 

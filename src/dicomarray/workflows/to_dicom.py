@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import KEEP, UNPLACED
-from dicomarray.catalog.catalog import Progress
 from dicomarray.core.geometry import Matrix, StackGeometry
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, UsageError, ValuesError
@@ -28,6 +27,7 @@ from dicomarray.objects.derived_image.enhanced.image_classes import is_multifram
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.runtime.threads import PixelProgress
 from dicomarray.sources.fsspec import whole
+from dicomarray.sources.instances import Progress
 from dicomarray.storage.atomic import refuse_inside
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.volume import Volume

@@ -13,7 +13,6 @@ from dicomarray.assembly.options import ReadKeywords, read_options
 from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file
 from dicomarray.assembly.volumes.regrid import changes_grid
-from dicomarray.catalog.catalog import Progress
 from dicomarray.catalog.series_selection import (
     Inputs,
     file_stem,
@@ -27,6 +26,7 @@ from dicomarray.core.pixel_values import Normalization
 from dicomarray.errors import DataError, DiskFullError, InputError, UsageError
 from dicomarray.formats import sidecar
 from dicomarray.runtime.threads import PixelProgress, thread_count
+from dicomarray.sources.instances import Progress
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import making, new_files, refuse_existing, refuse_inputs, refuse_inside
 from dicomarray.storage.places import PathLike, local_path

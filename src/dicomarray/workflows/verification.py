@@ -12,7 +12,7 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import KEEP, UNPLACED, Series, volume_lines
 from dicomarray.assembly.volumes.assemble import assemble
-from dicomarray.catalog.catalog import scan
+from dicomarray.catalog.scan import scan
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, HeaderError, InputError, PixelError, VerificationError

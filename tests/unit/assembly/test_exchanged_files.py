@@ -12,8 +12,8 @@ import pytest
 
 import dicomarray
 import synthetic
-from dicomarray.catalog.catalog import scan
 from dicomarray.catalog.index import index, open_index
+from dicomarray.catalog.scan import scan
 from dicomarray.errors import InputError
 
 TIME = (1_700_000_000, 1_700_000_000)

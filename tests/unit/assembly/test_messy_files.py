@@ -25,8 +25,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 import dicomarray
 import synthetic
-from dicomarray.catalog import catalog as catalog_module
-from dicomarray.catalog.catalog import Catalog, scan
+from dicomarray.catalog import scan as scan_module
+from dicomarray.catalog.catalog import Catalog
+from dicomarray.catalog.scan import scan
 from dicomarray.dicom import deflated
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.pixels import pydicom_source
@@ -260,7 +261,7 @@ def test_files_that_vanish_are_skipped(ct: Path, monkeypatch: pytest.MonkeyPatch
                 gone.unlink()
             yield item
 
-    monkeypatch.setattr(catalog_module, "find_files", listing)
+    monkeypatch.setattr(scan_module, "find_files", listing)
     catalog = scan(ct)
     assert reasons(catalog) == {gone.name: "cannot be read: No such file or directory"}
     assert len(catalog[0].instances) == synthetic.SHAPE[0] - 1

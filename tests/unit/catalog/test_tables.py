@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import synthetic
-from dicomarray.catalog.catalog import Catalog, scan
+from dicomarray.catalog.catalog import Catalog
 from dicomarray.catalog.index import index, open_index
+from dicomarray.catalog.scan import scan
 from dicomarray.catalog.tables import INSTANCE_COLUMNS, SERIES_COLUMNS, _of_one_type
 from dicomarray.errors import HeaderError, UsageError
 from dicomarray.query.fields import IDENTIFYING

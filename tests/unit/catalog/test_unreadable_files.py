@@ -12,8 +12,8 @@ import pytest
 
 import dicomarray
 import synthetic
-from dicomarray.catalog.catalog import scan
 from dicomarray.catalog.index import index, open_index
+from dicomarray.catalog.scan import scan
 
 Damage = Callable[[Path], object]
 DAMAGES: dict[str, Damage] = {

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 import dicomarray
-from dicomarray.catalog.catalog import Catalog, scan
+from dicomarray.catalog.catalog import Catalog
+from dicomarray.catalog.scan import scan
 from dicomarray.errors import InputError
 from dicomarray.pipeline import run
 from dicomarray.sources import archive_guards, archives

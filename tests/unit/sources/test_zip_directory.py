@@ -14,7 +14,7 @@ import pytest
 
 import dicomarray
 import synthetic
-from dicomarray.catalog.catalog import scan
+from dicomarray.catalog.scan import scan
 from dicomarray.errors import InputError
 
 COUNT = 6

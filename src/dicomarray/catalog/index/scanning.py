@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dicomarray.catalog.catalog import Progress, no_instance, of_member
 from dicomarray.catalog.index.file_facts import only_in_file
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.schema import connect_to_write
@@ -19,6 +18,7 @@ from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
 from dicomarray.sources.archives import kind_of, unpack
 from dicomarray.sources.filesystem import find_names
+from dicomarray.sources.instances import Progress, no_instance, of_member
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import refuse_inside
 from dicomarray.storage.places import PathLike, local_path, places

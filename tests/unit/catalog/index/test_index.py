@@ -24,9 +24,10 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 import dicomarray
 import synthetic
 from conftest import REAL_DATA
-from dicomarray.catalog.catalog import Catalog, scan
+from dicomarray.catalog.catalog import Catalog
 from dicomarray.catalog.index import index, open_index, scanning
 from dicomarray.catalog.index.opening import UNFINISHED
+from dicomarray.catalog.scan import scan
 from dicomarray.dicom.headers import header as headers_module
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError, OutputError, UsageError

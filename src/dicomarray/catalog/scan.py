@@ -1,0 +1,74 @@
+"""Paths and URLs -> the catalog of their series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dicomarray.assembly.series import Series
+from dicomarray.catalog.catalog import Catalog, in_catalog_order
+from dicomarray.catalog.unreadable_files import Losses
+from dicomarray.dicom.attribute_names import check_name
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.errors import UsageError
+from dicomarray.runtime.garbage_collection import young_collections_only
+from dicomarray.sources.filesystem import find_files
+from dicomarray.sources.fsspec import mirrored
+from dicomarray.sources.instances import Progress, read_instances
+from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.places import PathLike, Url, places
+
+
+def scan(
+    path: PathLike | Url | Iterable[PathLike | Url],
+    attributes: Iterable[str] = (),
+    progress: Progress | None = None,
+    *,
+    workers: int | None = None,
+) -> Catalog:
+    """Read the headers of every DICOM file at or below a path, whatever the files are called.
+
+    Parameters
+    ----------
+    path
+        A folder or file, or several of them.  Archives (zip, tar, compressed tar, a compressed file) are
+        unpacked into a temporary folder that is removed when the process ends.  URLs such as
+        ``"s3://bucket/archive"`` need fsspec; of their files just the headers are fetched.
+    attributes
+        Keywords, or tags such as ``"(0018,0050)"``, to read beside the usual ones.
+    progress
+        Called with the number of files seen so far, their bytes, and the number of all files.
+    workers
+        How many processes read; None chooses by the number of files and of processors.  What is found does
+        not depend on it.
+
+    Raises
+    ------
+    InputError
+        Where the path does not exist.
+    HeaderError
+        Where a name in ``attributes`` is none.
+    UsageError
+        Where ``workers`` is less than 1, or a URL needs a package that is not installed.
+    StorageError
+        Where the store of a URL fails.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers is {workers}; it must be at least 1")
+    names = DEFAULT_KEYWORDS.union(attributes)
+    for name in names:
+        check_name(name)  # a mistake is one in an empty folder too
+    roots, lost = mirrored(places(path), progress)
+    with young_collections_only():
+        headers, skipped = read_instances([*find_files(roots), *lost], names, progress, workers)
+        return Catalog(tuple(_group(headers, skipped)), tuple(skipped))
+
+
+def _group(headers: Iterable[Header], skipped: Iterable[Skipped]) -> list[Series]:
+    groups: dict[tuple[str, str], list[Header]] = {}
+    for header in headers:
+        uid = header.text("SeriesInstanceUID") or ""
+        groups.setdefault((uid, "" if uid else str(header.path)), []).append(header)
+    losses = Losses.of(skipped)
+    series = [Series(uid, tuple(members), losses.notes(members)) for (uid, _), members in groups.items()]
+    return sorted(series, key=in_catalog_order)
