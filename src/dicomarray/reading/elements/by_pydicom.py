@@ -24,7 +24,7 @@ from pydicom.tag import BaseTag, Tag
 from dicomarray.errors import InputError
 from dicomarray.nesting import DEEPEST, TOO_DEEP
 from dicomarray.quiet import pydicom_quiet
-from dicomarray.reading.elements.deflated import TOO_FAR, inflates_beyond_limit
+from dicomarray.reading.elements.deflated import TOO_FAR, file_meta_has_items, inflates_beyond_limit
 from dicomarray.reading.elements.dictionary import keyword_for_tag
 from dicomarray.reading.elements.names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
 from dicomarray.reading.elements.part10 import LONG_VRS, UNDEFINED, DoubtError, Element
@@ -78,6 +78,8 @@ def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None,
 def dataset_of_file(path: Path, tags: list[BaseTag] | None) -> Dataset:
     """The elements with these tags, or all before the pixel data; raises as `attributes_of`."""
     with path.open("rb") as stream:
+        if file_meta_has_items(stream):
+            raise InputError("a sequence in the file meta information (PS3.10 7.1)")
         if inflates_beyond_limit(stream):
             raise InputError(TOO_FAR)
         try:
