@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from pydicom.filereader import read_dataset, read_preamble
 
+from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.part10 import LONG_VRS, META_GROUP, PREAMBLE, UNDEFINED
 from dicomarray.reading.elements.syntaxes import DEFLATED
 
@@ -27,6 +28,7 @@ FILE_META_BYTES = 4096
 LONG_FORM_VRS = LONG_VRS
 
 
+@pydicom_quiet
 def inflates_beyond_limit(stream: BinaryIO) -> bool:
     """Whether a deflated data set inflates to more than `LARGEST_INFLATED_BYTES` (PS3.5 A.5).
 
