@@ -240,6 +240,8 @@ def test_real_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: lis
     header = pydicom.dcmread(files[0], stop_before_pixels=True)
     if "MOSAIC" in header.get("ImageType", ()) or header.get("Modality") in ("SEG", "RTDOSE"):
         pytest.skip("no template of single images")
+    if "ct-oblique-simpleitk" in files[0].parts:
+        pytest.skip("each image names a study of its own")
     array = (
         np.arange(len(files) * header.Rows * header.Columns).reshape(-1, header.Rows, header.Columns) % 200
     )
