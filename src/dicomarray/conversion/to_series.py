@@ -33,7 +33,7 @@ from dicomarray.storage import local_path
 from dicomarray.threads import PixelProgress
 from dicomarray.values import Array
 from dicomarray.volume import Volume
-from dicomarray.writing.dicom import WriteReport, write_series
+from dicomarray.writing.dicom import WriteReport, check_error, write_series
 from dicomarray.writing.encode import Mode
 from dicomarray.writing.enhanced_classes import is_multiframe
 from dicomarray.writing.multiframe import write_multiframe
@@ -151,6 +151,7 @@ def write_like(  # noqa: PLR0913 - as `to_dicom`
 
     def check(files: Sequence[Path], report: WriteReport) -> None:
         off.append(verify_series(files, placed.array, stack, report, mode == "stored", placed.grid, progress))
+        check_error(_noticed(report.max_error, off) / unit, report.mean_error / unit, options.max_error)
 
     sop_class = stack.frames[0].header.text("SOPClassUID") or ""
     write = write_multiframe if is_multiframe(sop_class) else write_series
