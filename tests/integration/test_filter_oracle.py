@@ -14,8 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
@@ -108,6 +110,22 @@ def instances(members: list[Dataset]) -> int:
     return len({str(d.filename) for d in members})
 
 
+def normal(d: Dataset) -> NDArray[np.float64]:
+    plane = np.array(values(d, "ImageOrientationPatient") or [np.nan] * 6, float)
+    return np.cross(plane[:3], plane[3:])
+
+
+def is_scout(members: list[Dataset]) -> bool:
+    """Three orientations at right angles to each other, of at most 30 images each, and nothing else."""
+    groups: list[list[NDArray[np.float64]]] = []
+    for d in members:
+        near = [group for group in groups if abs(group[0] @ normal(d)) > 0.9]
+        (near[0] if near else groups.append([]) or groups[-1]).append(normal(d))
+    firsts = np.array([group[0] for group in groups])
+    upright = np.abs(firsts @ firsts.T - np.eye(len(firsts))).max() < 0.3
+    return len(groups) == 3 and bool(upright) and all(len(group) <= 30 for group in groups)
+
+
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 SIEMENS_B = private(0x0019, "SIEMENS MR HEADER", 0x0C)
 # What every instance must satisfy.
@@ -185,7 +203,7 @@ SERIES: list[tuple[dict[str, Any], SeriesTest]] = [
     ({"num_instances": {"gte": 10}}, lambda ds: instances(ds) >= 10),
     ({"num_instances": {"between": [2, 9]}, "Modality": "MR"},
      lambda ds: 2 <= instances(ds) <= 9 and all(says("Modality", "MR")(d) for d in ds)),
-    ({"has_localizer": True}, lambda ds: any(says("ImageType", "LOCALIZER")(d) for d in ds)),
+    ({"has_localizer": True}, lambda ds: any(says("ImageType", "LOCALIZER")(d) for d in ds) or is_scout(ds)),
 ]  # fmt: skip
 
 

@@ -265,6 +265,7 @@ def test_a_slope_beyond_float32_is_kept(tmp_path: Path, slope: float) -> None:
     synthetic.write_series(tmp_path, synthetic.stored_values(), bits_stored=12, common=scaling)
     volume = dicomarray.load(tmp_path)
     np.testing.assert_allclose(volume.array, synthetic.stored_values() * slope, rtol=1e-6)
+    assert fault_of(tmp_path) == ""
 
 
 @pytest.mark.parametrize("thickness", ["1e-300", "0", "-3"])

@@ -137,7 +137,8 @@ def modality_dtype(slices: Iterable[tuple[StoredType, Rescale]]) -> np.dtype[Any
     rounding = max(abs(end) for end in ends) * FLOAT32_EPSILON
     single = np.finfo(np.float32)
     exact = rounding <= FLOAT32_STEP_FRACTION * smallest_step
-    in_range = max(map(abs, ends)) <= single.max and smallest_step >= single.tiny
+    # as Python's numbers: NumPy would make both float32, and warn that this overflows
+    in_range = max(map(abs, ends)) <= float(single.max) and smallest_step >= float(single.tiny)
     return np.dtype(np.float32 if exact and in_range else np.float64)
 
 

@@ -5,13 +5,15 @@ As `by_pydicom`, this is imported only where it is needed.
 
 from __future__ import annotations
 
+import os
 import zlib
 from typing import BinaryIO
 
 from pydicom.filereader import read_dataset, read_preamble
 
-from dicomarray.dicom.part10 import META_GROUP, PREAMBLE
+from dicomarray.dicom.part10 import LONG_VRS, META_GROUP, PREAMBLE, UNDEFINED
 from dicomarray.dicom.transfer_syntaxes import DEFLATED
+from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 
 # A few kilobytes can inflate to a thousand times as much.  Deflated images are small drawings and overlays.
 LARGEST_INFLATED_BYTES = 1 << 30
@@ -23,9 +25,10 @@ TOO_FAR = (
 # How many bytes from the start the file meta information is looked for; it has a few hundred (PS3.10 7.1).
 FILE_META_BYTES = 4096
 # VRs with a 32-bit length among those of the file meta information, and UN and SQ (PS3.5 7.1.2).
-LONG_FORM_VRS = (b"OB", b"OW", b"UN", b"SQ", b"UT")
+LONG_FORM_VRS = LONG_VRS
 
 
+@pydicom_quiet
 def inflates_beyond_limit(stream: BinaryIO) -> bool:
     """Whether a deflated data set inflates to more than `LARGEST_INFLATED_BYTES` (PS3.5 A.5).
 
@@ -42,6 +45,30 @@ def inflates_beyond_limit(stream: BinaryIO) -> bool:
     start = stream.read(FILE_META_BYTES)
     try:
         return (DEFLATED.encode() in start or not _file_meta_ends_in(start)) and _inflates_far(stream)
+    finally:
+        stream.seek(0)
+
+
+def file_meta_has_items(stream: BinaryIO) -> bool:
+    """Whether the file meta information (PS3.10 7.1) holds a sequence, which no element of it is.
+
+    pydicom tells its log what it found there, all items in each other, before anything can be checked.  The
+    stream stands at its start afterwards.
+    """
+    stream.seek(PREAMBLE)
+    if stream.read(4) != b"DICM":
+        stream.seek(0)
+    try:
+        while (head := stream.read(8))[:2] == META_GROUP:
+            vr, length = head[4:6], int.from_bytes(head[6:8], "little")
+            if vr in LONG_FORM_VRS:
+                length = int.from_bytes(stream.read(4), "little")
+            elif not vr.isupper():  # implicit VR, which some writers used here against the rule
+                length = int.from_bytes(head[4:8], "little")
+            if vr == b"SQ" or length == UNDEFINED:
+                return True
+            stream.seek(length, os.SEEK_CUR)
+        return False
     finally:
         stream.seek(0)
 

@@ -37,6 +37,7 @@ USUAL = {
     "ConvolutionKernel": (0x00181210, "SH"),
     "FlipAngle": (0x00181314, "DS"),
     "PatientPosition": (0x00185100, "CS"),
+    "DiffusionDirectionality": (0x00189075, "CS"),
     "DiffusionBValue": (0x00189087, "FD"),
     "DiffusionGradientOrientation": (0x00189089, "FD"),
     "StudyInstanceUID": (0x0020000D, "UI"),

@@ -257,7 +257,9 @@ def read_file_meta(window: Window) -> FileMeta:
     found: dict[int, str] = {}
     place = META_START
     while window.bytes_at(place, 2) == META_GROUP:
-        tag, _, value, length, _ = element_at(window, place, True)
+        tag, vr, value, length, _ = element_at(window, place, True)
+        if vr == b"SQ":
+            raise DoubtError
         if tag in (MEDIA_STORAGE_CLASS, TRANSFER_SYNTAX):
             found[tag] = window.bytes_at(value, length).rstrip(b" \0").decode("latin-1")
         place = value + length

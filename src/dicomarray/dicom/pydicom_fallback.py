@@ -23,7 +23,7 @@ from pydicom.tag import BaseTag, Tag
 
 from dicomarray.core.nesting import DEEPEST, TOO_DEEP
 from dicomarray.dicom.attribute_names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
-from dicomarray.dicom.deflated import TOO_FAR, inflates_beyond_limit
+from dicomarray.dicom.deflated import TOO_FAR, file_meta_has_items, inflates_beyond_limit
 from dicomarray.dicom.dictionary import keyword_for_tag
 from dicomarray.dicom.part10 import LONG_VRS, UNDEFINED, DoubtError, Element
 from dicomarray.dicom.vr import (
@@ -78,6 +78,8 @@ def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None,
 def dataset_of_file(path: Path, tags: list[BaseTag] | None) -> Dataset:
     """The elements with these tags, or all before the pixel data; raises as `attributes_of`."""
     with path.open("rb") as stream:
+        if file_meta_has_items(stream):
+            raise InputError("a sequence in the file meta information (PS3.10 7.1)")
         if inflates_beyond_limit(stream):
             raise InputError(TOO_FAR)
         try:

@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Lock
 from tokenize import TokenError
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -22,7 +21,6 @@ from dicomarray.errors import InputError, OutputError
 # What damage leads to in NumPy, which lets Python parse the header.
 _DAMAGE = (
     ValueError, TypeError, EOFError, OverflowError, RecursionError, MemoryError, SyntaxError, TokenError,
-    BadZipFile,
 )  # fmt: skip
 
 
@@ -41,7 +39,7 @@ def load_array(path: Path) -> Array:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except _DAMAGE as error:
+    except _damage() as error:
         raise InputError(f"{path} is no .npy file with numbers: {error!s:.300}") from error
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path} holds several arrays (.npz); save the one that is meant as .npy")
@@ -51,6 +49,13 @@ def load_array(path: Path) -> Array:
         return np.array(array)
     except MemoryError as error:
         raise InputError(f"{path} holds an array of {array.shape}, for which there is no memory") from error
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What an array may raise; asked only where something does, as ``zipfile`` takes long to import."""
+    from zipfile import BadZipFile
+
+    return (*_DAMAGE, BadZipFile)
 
 
 def _refuse_other_than_file(path: Path) -> None:

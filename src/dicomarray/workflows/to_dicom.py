@@ -21,7 +21,7 @@ from dicomarray.formats.npy import load_array
 from dicomarray.formats.sidecar import Sidecar
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.options import Mode, WriteKeywords, WriteOptions, write_options
-from dicomarray.objects.derived_image.classic import write_series
+from dicomarray.objects.derived_image.classic import check_error, write_series
 from dicomarray.objects.derived_image.enhanced.enhanced import write_multiframe
 from dicomarray.objects.derived_image.enhanced.image_classes import is_multiframe
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
@@ -150,6 +150,7 @@ def write_like(  # noqa: PLR0913 - as `to_dicom`
 
     def check(files: Sequence[Path], report: WriteReport) -> None:
         off.append(verify_series(files, placed.array, stack, report, mode == "stored", placed.grid, progress))
+        check_error(_noticed(report.max_error, off) / unit, report.mean_error / unit, options.max_error)
 
     sop_class = stack.frames[0].header.text("SOPClassUID") or ""
     write = write_multiframe if is_multiframe(sop_class) else write_series

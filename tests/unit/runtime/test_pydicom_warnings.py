@@ -84,3 +84,15 @@ def test_writing_quotes_nothing(tmp_path: Path) -> None:
         warnings.simplefilter("always")
         dicomarray.to_dicom(np.zeros((3, 8, 9), np.int16), tmp_path / "in", tmp_path / "out", verify=False)
     assert [str(one.message) for one in caught] == []
+
+
+def test_reading_a_deflated_file_quotes_nothing(tmp_path: Path) -> None:
+    """Its file meta information is looked at before all else; here the UID has a VR of shorter texts."""
+    synthetic.write_series(tmp_path, synthetic.stored_values((3, 8, 9)), syntax="deflated")
+    path = tmp_path / "0002.dcm"
+    path.write_bytes(path.read_bytes().replace(b"\x02\x00\x10\x00UI", b"\x02\x00\x10\x00SH"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for series in dicomarray.scan(tmp_path):
+            series.volumes(missing="keep")
+    assert [str(one.message) for one in caught] == []

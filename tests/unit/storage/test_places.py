@@ -11,7 +11,7 @@ from dicomarray.errors import InputError, StorageError, UsageError
 from dicomarray.storage.places import Url, asking, is_inside, list_files, local_path, place_of
 
 
-@pytest.mark.parametrize("text", ["archive", "/data/a b", "C://archive", "a:b", "", "x/s3:/y"])
+@pytest.mark.parametrize("text", ["archive", "/data/a b", "C://archive", "a:b", "x/s3:/y"])
 def test_paths_stay_paths(text: str) -> None:
     """A drive of Windows, a colon in a name: no URLs."""
     assert place_of(text) == Path(text)

@@ -273,6 +273,8 @@ def read_by_plan(window: Window, plan: Plan) -> tuple[Taken, list[Place]]:
         element = element_at(window, place, True)
         between.take(window, element)
         place = element[2] + element[3]
+    if any(vr == b"SQ" for _, vr, *_ in between.elements):
+        raise ChangedError  # the file meta information has no sequences
     explicit = plan.meta.explicit
     place, last = _follow(window, place, plan.runs, explicit, between)
     pixels = None

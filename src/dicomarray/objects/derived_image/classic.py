@@ -112,13 +112,12 @@ def encode_request(
     encoding = encode_files(
         request.images, template.layout, template.stored, template.rescales, options, template.kind.limit
     )
-    _check_error(encoding, options.max_error, request.unit)
+    check_error(encoding.max_error / request.unit, encoding.mean_error / request.unit, options.max_error)
     return encoding
 
 
-def _check_error(encoding: Encoding, limit: float | None, unit: float) -> None:
+def check_error(greatest: float, mean: float, limit: float | None) -> None:
     """Raise ValuesError where what would be written is further from the array than ``max_error`` allows."""
-    greatest, mean = encoding.max_error / unit, encoding.mean_error / unit
     if limit is not None and greatest > limit:
         raise ValuesError(
             f"the greatest error would be {greatest:.6g} (mean {mean:.6g}), more "

@@ -240,6 +240,8 @@ def test_real_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: lis
     header = pydicom.dcmread(files[0], stop_before_pixels=True)
     if "MOSAIC" in header.get("ImageType", ()) or header.get("Modality") in ("SEG", "RTDOSE"):
         pytest.skip("no template of single images")
+    if "ct-oblique-simpleitk" in files[0].parts:
+        pytest.skip("each image names a study of its own")
     array = (
         np.arange(len(files) * header.Rows * header.Columns).reshape(-1, header.Rows, header.Columns) % 200
     )
@@ -328,7 +330,7 @@ def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(classic, "write_bytes", lambda _, *data: write(Path("/dev/full"), *data))
     with pytest.raises(OutputError, match="No space left"):
         write_series(stored, files, tmp_path / "results" / "out", values="stored")
-    assert list((tmp_path / "results").iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 @pytest.mark.parametrize("gathers", [True, False])
