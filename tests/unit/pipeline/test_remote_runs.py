@@ -14,7 +14,7 @@ import pytest
 import dicomarray
 import synthetic
 from dicomarray.errors import OutputError, StorageError, UsageError
-from dicomarray.pipeline import read_entries
+from dicomarray.pipeline import ledger, read_entries
 from dicomarray.pipeline import run_folder as remote_runs
 from dicomarray.volume import Volume
 
@@ -178,7 +178,7 @@ def test_ledger_that_cannot_be_sent(store: Any, monkeypatch: pytest.MonkeyPatch)
         usual(self, source, path, *arguments, **keywords)
 
     monkeypatch.setattr(memory.MemoryFileSystem, "put_file", put_file)
-    monkeypatch.setattr(remote_runs, "LEDGER_SECONDS", 0.0)
+    monkeypatch.setattr(ledger, "LEDGER_SECONDS", 0.0)
     with pytest.raises(StorageError, match="could not be sent") as caught:
         dicomarray.run(ARCHIVE, RESULTS, plus_one, **KEY)
     saved = Path(str(caught.value).partition("it is ")[2].partition("jsonl")[0] + "jsonl")

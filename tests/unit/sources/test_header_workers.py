@@ -152,7 +152,7 @@ def test_small_scans_start_nothing() -> None:
 
 SCRIPT = """
 import sys, dicomarray
-from dicomarray.catalog import workers
+from dicomarray.sources import header_workers
 header_workers.CHUNK = 3
 print("started")
 print(len(dicomarray.scan(sys.argv[1], workers=3)))
