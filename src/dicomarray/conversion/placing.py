@@ -20,6 +20,7 @@ from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.stacks.stacking import Stack
 from dicomarray.reading.stacks.telling import AXES
+from dicomarray.reading.volumes.modality import mapped_rescales
 from dicomarray.values import Array
 from dicomarray.writing.request import Source, WriteRequest
 
@@ -121,6 +122,7 @@ def make_request(asked: Asked, stack: Stack, units: str | None) -> WriteRequest:
     """Every image of the array with its source: the template's at its place, else the nearest one's."""
     identities = [_repetition_identity(stack, index) for index in range(stack.repetitions)]
     slices = len(stack.frames) // stack.repetitions
+    mapped = mapped_rescales(stack) or (None,) * len(stack.frames)
     grid = asked.grid
     if grid is None:
         chosen: list[tuple[int, Plane | None]] = [(index, None) for index in range(slices)]
@@ -128,9 +130,11 @@ def make_request(asked: Asked, stack: Stack, units: str | None) -> WriteRequest:
         planes = [_plane(grid, position) for position in grid.slice_positions]
         chosen = list(zip(_nearest(grid, stack, asked.array.shape), planes, strict=True))
     sources = tuple(
-        _source(stack.frames[repetition * slices + index], plane, asked.array.shape, identities[repetition])
+        replace(
+            _source(stack.frames[at], plane, asked.array.shape, identities[repetition]), rescale=mapped[at]
+        )
         for repetition in range(stack.repetitions)
-        for index, plane in chosen
+        for at, plane in ((repetition * slices + index, plane) for index, plane in chosen)
     )
     return WriteRequest(asked.array, sources, grid, None if grid is None else stack.geometry, units)
 

@@ -6,6 +6,7 @@ geometry, acquisition.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,15 +22,21 @@ from dicomarray.writing.classes import ImageClass, RescalePlace
 from dicomarray.writing.encode import RescaleLimit
 from dicomarray.writing.grid import NewGrid, count, place
 from dicomarray.writing.layout import describe_colour, is_measured
+from dicomarray.writing.mappings import (
+    agreeing,
+    code_item,
+    lead_with,
+    mapping_item,
+    set_stored_value,
+    units_of,
+)
 from dicomarray.writing.request import Source
 from dicomarray.writing.template import legal_uid, text, values
 
 SOFTWARE = "dicomarray"
-# Code meanings of PS3.16 CID 7202 and 7005, and UCUM (PS3.16 CID 82).
+# Code meanings of PS3.16 CID 7202 and 7005.
 SOURCE_IMAGE = ("121322", "DCM", "Source image for image processing operation")
 _ACQUISITION_EQUIPMENT = ("109101", "DCM", "Acquisition Equipment")
-_HOUNSFIELD = ("[hnsf'U]", "UCUM", "Hounsfield unit")
-_NO_UNITS = ("1", "UCUM", "no units")
 # The General Equipment module (PS3.3 C.7.5.1), but for the institution, which stays.
 _EQUIPMENT = (
     "Manufacturer", "StationName", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions",
@@ -122,13 +129,6 @@ def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
     else:
         describe_colour(header)
     _set_pixels(header, image.stored_type, image.stored)
-
-
-def code_item(code: tuple[str, str, str]) -> Dataset:
-    """A code sequence item (PS3.3 8.8)."""
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code
-    return item
 
 
 def reference_source(header: Dataset, plan: SeriesPlan) -> None:
@@ -232,22 +232,25 @@ def describe_pixels(header: Dataset, ends: tuple[int, int], stored_type: StoredT
             set_stored_value(header, keyword, value, stored_type)
 
 
-def set_stored_value(header: Dataset, keyword: str, value: int, stored: StoredType) -> None:
-    """An element of VR "US or SS", which is that of Pixel Representation."""
-    header[keyword] = DataElement(keyword, "SS" if stored.signed else "US", value)
-
-
 def place_rescale(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
     """Slope and intercept where the readers of this class look for them; nothing stale beside them."""
     if "ModalityLUTSequence" in header:
         if plan.stored_values_given:
             return
         del header.ModalityLUTSequence
+    units = units_of(header, image.source.rescale) if plan.units is None else []
+    unsaid = _says_nothing(header)
     _set_slope(header, plan, image)
-    set_rescale_type(header, plan)
+    set_rescale_type(header, plan, unsaid)
     if (plan.slope, plan.units) != (None, None) and "RealWorldValueMappingSequence" in header:
         del header.RealWorldValueMappingSequence
-    set_mapping(header, plan, image)
+    set_mapping(header, plan, image, units)
+
+
+def _says_nothing(header: Dataset) -> bool:
+    """Whether nothing in a header says what its values are: those of such a CT are no HU."""
+    words = ("RescaleSlope", "RescaleIntercept", "RescaleType", "RealWorldValueMappingSequence")
+    return not any(values(header, word) for word in words)
 
 
 def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
@@ -273,8 +276,11 @@ def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
         header.RescaleSlope, header.RescaleIntercept = plan.slope, plan.intercept
 
 
-def set_rescale_type(header: Dataset, plan: SeriesPlan) -> None:
-    """Rescale Type beside Rescale Slope, or Units of a PET, if the array's values are in other units."""
+def set_rescale_type(header: Dataset, plan: SeriesPlan, unsaid: bool = False) -> None:
+    """Rescale Type beside Rescale Slope, or Units of a PET, if the array's values are in other units.
+
+    A CT without a type would be in HU (PS3.3 C.11.1.1.2), even where its template leaves them ``unsaid``.
+    """
     if not plan.kind.typed:
         if plan.units is not None:
             header.Units = plan.units
@@ -287,7 +293,9 @@ def set_rescale_type(header: Dataset, plan: SeriesPlan) -> None:
         return
     if plan.units is not None:
         header.RescaleType = plan.units
-    elif not values(header, "RescaleType") and not plan.kind.absolute and plan.slope is not None:
+    elif values(header, "RescaleType"):
+        return
+    elif unsaid if plan.kind.absolute else plan.slope is not None:
         header.RescaleType = "US"
 
 
@@ -305,26 +313,16 @@ def check_units(units: str | None, kind: ImageClass) -> None:
         )
 
 
-def set_mapping(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
-    """Real World Value Mapping (PS3.3 C.7.6.16.2.11), which must say the same as Rescale Slope."""
-    if plan.kind.place is RescalePlace.RESCALE or image.rescale.identity:
-        return
-    for item in values(header, "RealWorldValueMappingSequence"):
-        told = values(item, "RealWorldValueSlope"), values(item, "RealWorldValueIntercept")
-        if told == ([image.rescale.slope], [image.rescale.intercept]):
-            return
-    header.RealWorldValueMappingSequence = [mapping_item(image.rescale, image.stored_type, plan.units)]
-
-
-def mapping_item(rescale: Rescale, stored: StoredType, units: str | None) -> Dataset:
-    """What leads from all stored values to those of the array (PS3.3 table C.7.6.16-12b)."""
-    item = Dataset()
-    set_stored_value(item, "RealWorldValueFirstValueMapped", stored.minimum, stored)
-    set_stored_value(item, "RealWorldValueLastValueMapped", stored.maximum, stored)
-    item.RealWorldValueIntercept, item.RealWorldValueSlope = rescale.intercept, rescale.slope
-    item.LUTExplanation, item.LUTLabel = "Stored values to array values", "ARRAY"
-    item.MeasurementUnitsCodeSequence = [code_item(_HOUNSFIELD if units == "HU" else _NO_UNITS)]
-    return item
+def set_mapping(header: Dataset, plan: SeriesPlan, image: SliceOutput, units: Sequence[Dataset] = ()) -> None:
+    """Real World Value Mapping, which must say the same as Rescale Slope; ``units`` are the template's."""
+    wanted = plan.kind.place is not RescalePlace.RESCALE and (bool(units) or not image.rescale.identity)
+    if wanted and agreeing(header, image.rescale) is None:
+        item = mapping_item(image.rescale, image.stored_type, plan.units)
+        if units:
+            item.MeasurementUnitsCodeSequence = units
+        header.RealWorldValueMappingSequence = [item]
+    if image.source.rescale is not None:
+        lead_with(header, image.rescale, image.ends, image.stored_type)
 
 
 def set_window(header: Dataset, plan: SeriesPlan) -> None:

@@ -10,8 +10,9 @@ from pydicom.dataset import Dataset
 from dicomarray.errors import UsageError
 from dicomarray.values import Rescale, StoredType
 from dicomarray.writing.classes import RescalePlace
-from dicomarray.writing.derive import RESCALE_TYPES, SeriesPlan, code_item, mapping_item, set_window
+from dicomarray.writing.derive import RESCALE_TYPES, SeriesPlan, set_window
 from dicomarray.writing.frame_places import drop
+from dicomarray.writing.mappings import code_item, lead_with, mapping_item
 from dicomarray.writing.template import text, values
 
 _TRANSFORMATION, _WINDOW = "PixelValueTransformationSequence", "FrameVOILUTSequence"
@@ -55,6 +56,24 @@ def set_values(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, st
     elif plan.units is not None:
         _rename(groups, plan)
     _set_window(groups, plan)
+
+
+def lead_with_mappings(
+    header: Dataset,
+    groups: Sequence[Dataset],
+    read_by: Sequence[Rescale | None],
+    ends: tuple[int, int],
+    stored: StoredType,
+) -> None:
+    """`lead_with` for each frame: its own mapping, else that of all frames, else that of the data set.
+
+    ``read_by`` is what a mapping says of each frame, None where a Rescale does.
+    """
+    shared, *frames = groups
+    for group, rescale in zip(frames, read_by, strict=True):
+        held = next((place for place in (group, shared, header) if values(place, _MAPPING)), None)
+        if held is not None and rescale is not None:
+            lead_with(held, rescale, ends, stored)
 
 
 def _rescale(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, stored: StoredType) -> None:
@@ -133,7 +152,7 @@ def _new_mapping(
 
 
 def _mapped_units(groups: Sequence[Dataset]) -> Dataset | None:
-    """The units of all frames, where their mapping leads to the same values as slope and intercept."""
+    """The units of all frames, where their mapping leads to the array's values, as slope and intercept do."""
     shared, *frames = groups
     found: dict[tuple[str, str], Dataset] = {}
     for group in frames:
@@ -153,6 +172,9 @@ def _mapped_units(groups: Sequence[Dataset]) -> Dataset | None:
 def _linear(group: Dataset, shared: Dataset) -> tuple[float, float]:
     for item in values(group, _TRANSFORMATION) or values(shared, _TRANSFORMATION):
         return float(item.RescaleSlope), float(item.RescaleIntercept)
+    for item in values(group, _MAPPING) or values(shared, _MAPPING):  # which then is all that tells it
+        if values(item, "RealWorldValueSlope") and values(item, "RealWorldValueIntercept"):
+            return item.RealWorldValueSlope, item.RealWorldValueIntercept
     return 1.0, 0.0
 
 

@@ -15,12 +15,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 
 from dicomarray.values import Array, Rescale, StoredType
-from dicomarray.writing.derive import (
-    SOURCE_IMAGE,
-    SeriesPlan,
-    code_item,
-    reference,
-)
+from dicomarray.writing.derive import SOURCE_IMAGE, SeriesPlan, reference
 from dicomarray.writing.dimensions import (
     dimensions_of,
     drop_empty,
@@ -29,7 +24,8 @@ from dicomarray.writing.dimensions import (
     set_indices,
 )
 from dicomarray.writing.frame_places import FrameOutput, drop, place_frames
-from dicomarray.writing.frame_values import set_values
+from dicomarray.writing.frame_values import lead_with_mappings, set_values
+from dicomarray.writing.mappings import code_item
 from dicomarray.writing.template import legal_uid, text, values
 
 SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
@@ -129,6 +125,9 @@ def derive_groups(
     _set_types(header, groups)
     _set_derivation(header, plan, image)
     set_values(groups, plan, image.rescale, image.stored_type)
+    if plan.slope is None:
+        read_by = [frame.source.rescale for frame in image.frames]
+        lead_with_mappings(header, groups, read_by, image.ends, image.stored_type)
     if plan.grid is not None:
         place_frames(groups, image.frames, plan.grid)
     for group, frame in zip(groups[1:], image.frames, strict=True):

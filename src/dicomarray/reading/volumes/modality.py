@@ -123,6 +123,20 @@ def units_of(stack: Stack) -> str:
     return modality_units(stack.frames)
 
 
+def mapped_rescales(stack: Stack) -> tuple[Rescale, ...] | None:
+    """By what each image is read where a Real World Value Mapping alone tells it; None for other stacks.
+
+    Raises
+    ------
+    HeaderError, ValuesError
+        As `values_of`.
+    """
+    if not _is_mapped(stack.frames):
+        return None
+    rescales = values_of(stack, ReadOptions()).rescales
+    return rescales if len(rescales) == len(stack.frames) else rescales[:1] * len(stack.frames)
+
+
 def _as_stored(stack: Stack, by_file: Mapping[int, StoredType]) -> Values:
     dtype = np.result_type(*(stored.dtype for stored in set(by_file.values())))
     notes = stored_notes(stack.frames)
