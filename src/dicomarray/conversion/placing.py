@@ -16,6 +16,7 @@ from dicomarray.diffusion import B_VALUE
 from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
 from dicomarray.geometry import FARTHEST_MM, NEAREST_MM, Matrix, Plane, StackGeometry, Vector
 from dicomarray.npy import load_array
+from dicomarray.plain_files import open_plain
 from dicomarray.reading.finding.files import PathLike
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.stacks.stacking import Stack
@@ -82,9 +83,11 @@ def _affine_file(path: Path) -> Any:
     if path.suffix != ".json":
         return load_array(path)
     try:
-        if path.stat().st_size > LARGEST_AFFINE_BYTES:
+        with open_plain(path) as stream:
+            text = stream.read(LARGEST_AFFINE_BYTES + 1)
+        if len(text) > LARGEST_AFFINE_BYTES:
             raise InputError(f"{path} is larger than any affine ({LARGEST_AFFINE_BYTES} bytes)")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(text.decode())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -18,6 +18,7 @@ from pydicom.uid import UID
 
 from dicomarray.errors import TemplateError, quoted
 from dicomarray.nesting import TOO_DEEP
+from dicomarray.plain_files import open_plain
 from dicomarray.values import Rescale, StoredType
 from dicomarray.writing.classes import ImageClass, RescalePlace, image_class
 from dicomarray.writing.faults import fault_of
@@ -182,7 +183,8 @@ def read_header(path: Path) -> FileDataset:
         Where it cannot be read.
     """
     try:
-        header = dcmread(path, stop_before_pixels=True, force=True)
+        with open_plain(path) as stream:
+            header = dcmread(stream, stop_before_pixels=True, force=True)
         fault = fault_of(header)
     except UNREADABLE as error:
         raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error
@@ -235,7 +237,8 @@ def values(header: Dataset, keyword: str) -> list[Any]:
 
 def _summary(path: Path) -> Dataset:
     try:
-        read = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_READ))
+        with open_plain(path) as stream:
+            read = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_READ))
         _refuse(fault_of(read, inside=False), path)
         summary = Dataset()
         for keyword in _READ:
@@ -301,7 +304,7 @@ def integer(header: Dataset, keyword: str, path: Path) -> int:
     found = values(header, keyword)
     try:
         number = int(found[0])
-    except (IndexError, TypeError, ValueError) as error:
+    except (IndexError, TypeError, ValueError, OverflowError) as error:
         raise TemplateError(
             f"{path}: {keyword} is {quoted(found) if found else 'missing'}; it must be one whole number"
         ) from error

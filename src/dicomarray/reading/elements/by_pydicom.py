@@ -23,6 +23,7 @@ from pydicom.tag import BaseTag, Tag
 
 from dicomarray.errors import InputError
 from dicomarray.nesting import DEEPEST, TOO_DEEP
+from dicomarray.plain_files import open_plain
 from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.deflated import TOO_FAR, file_meta_has_items, inflates_beyond_limit
 from dicomarray.reading.elements.dictionary import keyword_for_tag
@@ -77,7 +78,7 @@ def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None,
 
 def dataset_of_file(path: Path, tags: list[BaseTag] | None) -> Dataset:
     """The elements with these tags, or all before the pixel data; raises as `attributes_of`."""
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         if file_meta_has_items(stream):
             raise InputError("a sequence in the file meta information (PS3.10 7.1)")
         if inflates_beyond_limit(stream):

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from dicomarray.errors import InputError
+from dicomarray.plain_files import open_plain
 from dicomarray.reading.finding.archive_guards import (
     PIECE,
     Forward,
@@ -119,7 +120,7 @@ def kind_of(path: Path) -> Kind | None:
     OSError
         Where the file cannot be read.
     """
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         return _kind_from(stream.read(TAR_BLOCK))
 
 
@@ -183,7 +184,7 @@ def _unpack_all(work: _Unpacking, kind: Kind) -> None:
 
 
 def _unpack_zip(work: _Unpacking) -> None:
-    with work.archive.open("rb") as raw, zipfile.ZipFile(work.archive) as archive:
+    with open_plain(work.archive) as raw, zipfile.ZipFile(work.archive) as archive:
         check_count(raw, len(archive.infolist()))
         for found in unlisted(raw, archive.infolist(), archive.start_dir):
             work.skip(safe_path(found), "a member that the archive's directory does not list", lost=True)

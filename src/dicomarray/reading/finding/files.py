@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from dicomarray.errors import InputError
+from dicomarray.plain_files import open_plain
 from dicomarray.reading.elements.dictionary import vr_for_tag
 from dicomarray.reading.elements.part10 import PREAMBLE
 from dicomarray.storage import Place
@@ -228,7 +229,7 @@ def _no_file(mode: int) -> str:
 
 def require_dicom(path: Path) -> None:
     """Raise InputError where a file cannot be DICOM, without its path; NoImageError where it never was."""
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         start = stream.read(FIRST_BYTES)
     if not start:
         raise InputError("an empty file")

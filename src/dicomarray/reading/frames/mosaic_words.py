@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
 
 from dicomarray.errors import DataError, HeaderError
+from dicomarray.plain_files import open_plain
 from dicomarray.reading.elements.part10 import read_part10
 from dicomarray.reading.frames.csa import mosaic_count, parse_csa
 from dicomarray.reading.headers.attributes import shared_by
@@ -96,7 +97,7 @@ def _private_elements(header: Header) -> Mapping[int, bytes | None]:
     None of a file that cannot be read: what reads its pixels will say why.
     """
     try:
-        with header.path.open("rb") as stream:
+        with open_plain(header.path) as stream:
             if (found := read_part10(stream, lambda tag: tag >> 16 in TELLING_GROUPS)) is not None:
                 return {tag: element.value for tag, element in found.elements.items()}
             from dicomarray.reading.frames.private_elements import all_private_bytes

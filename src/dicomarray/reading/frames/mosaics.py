@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from dicomarray.diffusion import B_VALUE, GRADIENT, Axes, Turning
 from dicomarray.errors import GeometryError, HeaderError, InputError
 from dicomarray.geometry import COSINE_TOLERANCE, Matrix, Plane
+from dicomarray.plain_files import open_plain
 from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.csa import MAGIC, ProtocolSlices, csa_diffusion, parse_csa, parse_protocol
@@ -109,7 +110,7 @@ def tiles_of(picture: Picture) -> list[Tile]:
 def _read(header: Header) -> Dataset:
     with pydicom_quiet:
         try:
-            with header.path.open("rb") as stream:
+            with open_plain(header.path) as stream:
                 return read_header(stream, str(header.path))
         except OSError as error:
             raise InputError(f"{header.path} cannot be read: {error.strerror}") from error

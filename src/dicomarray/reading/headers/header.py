@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dicomarray.errors import HeaderError, InputError, quoted
+from dicomarray.plain_files import READ_AT_ONCE, open_plain, require_plain
 from dicomarray.reading.elements.names import Request, request_for
 from dicomarray.reading.elements.part10 import DoubtError, PixelPlace, Window, read_part10
 from dicomarray.reading.elements.values import FAILURES, Value
@@ -25,7 +26,6 @@ from dicomarray.reading.headers.layouts import Layouts
 GREATEST_NUMBER, LEAST_NUMBER = 1e100, 1e-100
 _NUMERIC = (int, float)
 # Windows would translate line ends otherwise.
-_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 # What every series needs: to be told apart, described, stacked and scaled.
@@ -188,9 +188,10 @@ class HeaderReader:
             raise _damaged(error) from error
 
     def _by_layout(self, path: Path) -> Header | None:
-        descriptor = os.open(path, _READ_ONLY)
+        descriptor = os.open(path, READ_AT_ONCE)
         try:
             status = os.fstat(descriptor)
+            require_plain(status.st_mode, path)
             size, start = status.st_size, os.read(descriptor, self._layouts.first_read)
             found = self._layouts.read_alike(start, size)
             if found is None:
@@ -214,7 +215,7 @@ def _damaged(error: BaseException) -> InputError:
 
 def by_walking(path: Path, request: Request) -> Header | None:
     """A header by our own reader; None where pydicom has to read the file."""
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         status = os.fstat(stream.fileno())
         try:
             part10 = read_part10(stream, request.wants)

@@ -18,6 +18,7 @@ from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.errors import InputError
+from dicomarray.plain_files import open_plain
 from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.by_pydicom import (
     PYDICOM_FAILURES,
@@ -125,7 +126,7 @@ def read_elements(path: Path) -> Walked | Decoded:
 
 
 def _by_walking(path: Path) -> Walked | None:
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         try:
             return _walk(window_of(stream))
         except DoubtError:

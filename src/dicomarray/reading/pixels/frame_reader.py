@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from dicomarray.errors import InputError, UsageError
+from dicomarray.plain_files import open_plain
 from dicomarray.reading.elements.dictionary import USUAL
 from dicomarray.reading.elements.part10 import read_part10
 from dicomarray.reading.elements.syntaxes import DEFLATED, NATIVE_SYNTAXES
@@ -152,7 +153,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         Where it cannot be opened.
     """
     try:
-        stream = path.open("rb")
+        stream = open_plain(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     with stream:

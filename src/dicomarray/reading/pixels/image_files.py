@@ -13,6 +13,7 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 from dicomarray.errors import InputError
+from dicomarray.plain_files import open_plain, open_raw
 from dicomarray.reading.elements.syntaxes import NATIVE_SYNTAXES
 from dicomarray.reading.headers.header import DEFAULT_KEYWORDS, Header, Stamp, read_header
 from dicomarray.reading.pixels.description import KEYWORDS, PixelDescription
@@ -91,7 +92,7 @@ def _opened(header: Header) -> BinaryIO:
     # native frames go straight into their array; items of compressed ones are looked at piece by piece
     native = header.transfer_syntax in NATIVE_SYNTAXES
     try:
-        return header.path.open("rb", buffering=0 if native else -1)
+        return open_raw(header.path) if native else open_plain(header.path)
     except OSError as error:
         raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
 

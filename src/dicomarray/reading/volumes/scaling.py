@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.errors import HeaderError, InputError, ValuesError, quoted
+from dicomarray.plain_files import open_plain
 from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
@@ -64,7 +65,10 @@ def read_modality_lut(path: Path) -> ModalityLut | None:
     tags = ["ModalityLUTSequence", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"]
     try:
         with pydicom_quiet:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(tags))
+            with open_plain(path) as stream:
+                dataset = pydicom.dcmread(
+                    stream, stop_before_pixels=True, force=True, specific_tags=list(tags)
+                )
             items = dataset.get("ModalityLUTSequence") or []
             if not items:
                 return None
@@ -191,8 +195,8 @@ def palette_colours(path: Path) -> Callable[[Array], Array]:
     from dicomarray.reading.elements.by_pydicom import PYDICOM_FAILURES
 
     try:
-        with pydicom_quiet:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        with pydicom_quiet, open_plain(path) as stream:
+            dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
     except PYDICOM_FAILURES as error:
         raise InputError(f"{path} cannot be read: {type(error).__name__} {error}") from error
 
