@@ -21,6 +21,7 @@ from dicomarray.quiet import pydicom_quiet
 from dicomarray.reading.elements.values import Value
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.header import read_header
+from dicomarray.reading.volumes.told_values import require_one_injection
 from dicomarray.suv import KEYWORDS, SuvScale, earliest_acquisition_of, suv_scale
 from dicomarray.values import Array, Rescale
 
@@ -119,7 +120,8 @@ def modality_lut(
         count, first, bits = (int(value) for value in descriptor)
     except (TypeError, ValueError) as error:
         raise HeaderError(
-            f"LUTDescriptor is {quoted(descriptor)} where three integers are expected"
+            f"LUTDescriptor is {quoted(descriptor)} where three integers are expected (PS3.3 C.11.1.1.1); "
+            'take units="stored"'
         ) from error
     count = (count & 0xFFFF) or MOST_LUT_ENTRIES  # a number above 32767 looks negative where the VR is SS
     if not 1 <= bits <= MOST_LUT_BITS:
@@ -231,6 +233,7 @@ def suv_scales(frames: Sequence[Frame]) -> list[SuvScale]:
     acquired = [_in_file(path, _acquired, image) for path, image in images.items()]
     earliest = min((moment for moment in acquired if moment is not None), default=None)
     scales = {path: _in_file(path, suv_scale, image, earliest) for path, image in images.items()}
+    require_one_injection(images)
     return [scales[frame.header.path] for frame in frames]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from dicomarray.errors import HeaderError
-from dicomarray.reading.elements.values import is_mislabelled
+from dicomarray.errors import HeaderError, ValuesError
+from dicomarray.reading.elements.values import Value, is_mislabelled
 from dicomarray.reading.frames.frame import Frame
 from dicomarray.reading.headers.attributes import Attributes, may_differ
 from dicomarray.values import UNREADABLE
@@ -13,6 +14,10 @@ from dicomarray.values import UNREADABLE
 # What an image has that does not say it: stored values as they are.
 _IDENTITY = {"RescaleSlope": 1, "RescaleIntercept": 0}
 _UNITS = ("RescaleType", "Units", "DoseUnits")
+_INJECTION = (
+    "RadionuclideTotalDose", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime",
+    "RadiopharmaceuticalStartDateTime",
+)  # fmt: skip
 
 
 def require_rescale(frames: Sequence[Frame]) -> None:
@@ -63,6 +68,33 @@ def stored_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
         f"RescaleSlope or RescaleIntercept is no number in {count} of {len(frames)} images: stored values "
         "do not need them, but the sidecar's slope and intercept, 1 and 0, lead to no others",
     )
+
+
+def require_one_injection(images: Mapping[Path, Mapping[str, Value]]) -> None:
+    """Refuse PET images of one volume that contradict each other: one patient was weighed, and injected once.
+
+    Raises
+    ------
+    ValuesError
+        Names the attribute and two files.
+    """
+    known: dict[str, tuple[Path, Value]] = {}
+    for path, image in images.items():
+        if image.get("Units") == "GML":  # a SUV already
+            continue
+        for keyword, value in _told_of_the_dose(image).items():
+            other, earlier = known.setdefault(keyword, (path, value))
+            if value != earlier:
+                raise ValuesError(
+                    f"{keyword} differs between {other} and {path}, of one volume; which of the two "
+                    'makes the SUV is not told; mend them, or take units="modality"'
+                )
+
+
+def _told_of_the_dose(image: Mapping[str, Value]) -> dict[str, Value]:
+    items = image.get("RadiopharmaceuticalInformationSequence")
+    isotope = items[0] if isinstance(items, tuple) and items and isinstance(items[0], Mapping) else {}
+    return {"PatientWeight": image.get("PatientWeight"), **{word: isotope.get(word) for word in _INJECTION}}
 
 
 def half_rescale_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
