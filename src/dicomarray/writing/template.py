@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import zlib
@@ -296,6 +297,8 @@ def rescale_of(header: Dataset, path: Path) -> Rescale:
             numbers.append(float(found[0]) if found else default)
         except (TypeError, ValueError) as error:
             raise TemplateError(f"{path}: {keyword} {quoted(found[0])} is no number") from error
+        if not math.isfinite(numbers[-1]):
+            raise TemplateError(f"{path}: {keyword} {quoted(found[0])} is no finite number")
     return Rescale(*numbers)
 
 

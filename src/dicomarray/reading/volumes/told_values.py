@@ -156,6 +156,13 @@ def units_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
             notes.append(
                 f"{keyword} is missing in {silent} of {len(frames)} images; that of the others is taken"
             )
-    if first.get("Modality") == "CT" and not has_rescale(frames):
-        notes.append("RescaleSlope and RescaleIntercept are missing: values are as stored, and may be no HU")
+        told = [frame.attributes.get(keyword) for frame in frames]
+        several = list(dict.fromkeys(str(units) for units in told if units is not None))
+        if len(several) > 1:
+            notes.append(f"{keyword} differs between images: {', '.join(several)}; not all are in the same")
+    scaled = {"CT": "HU", "PT": first.get("Units")}.get(str(first.get("Modality")))
+    if scaled and not has_rescale(frames):
+        notes.append(
+            f"RescaleSlope and RescaleIntercept are missing: values are as stored, and may be no {scaled}"
+        )
     return tuple(notes)

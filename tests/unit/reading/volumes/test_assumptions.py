@@ -90,6 +90,27 @@ def test_other_values_need_it(make_series: Any, units: str) -> None:
         load(unreadable(make_series()), units=units)
 
 
+def test_units_that_differ_are_told(make_series: Any) -> None:
+    """Some slices in HU, one unspecified: never HU without a word."""
+    each = [{"RescaleType": "US" if number == 2 else "HU"} for number in range(6)]
+    assert mentions(load(make_series(each=each)), "RescaleType differs", "HU, US")
+
+
+def test_a_pet_without_any_is_told(make_series: Any) -> None:
+    """A slope is required beside its units (PS3.3 C.8.9.4)."""
+    silent = {"RescaleSlope": ..., "RescaleIntercept": ...}
+    assert mentions(load(make_series(modality="PT", common=silent)), "RescaleSlope", "may be no BQML")
+    assert not mentions(load(make_series(name="whole", modality="PT")), "may be no")
+
+
+@pytest.mark.parametrize("intercept", ["NaN", "inf"])
+def test_a_template_without_a_finite_intercept_is_refused(make_series: Any, intercept: str) -> None:
+    """As one whose intercept is no number at all."""
+    folder = make_series(common={"RescaleIntercept": intercept})
+    with pytest.raises(TemplateError, match="RescaleIntercept"):
+        to_dicom(stored_values(), folder, folder.parent / "out", values="stored")
+
+
 # --- colour -----------------------------------------------------------------------------------------------
 
 
