@@ -152,9 +152,21 @@ def test_a_sequence_that_is_not_used_is_told(series: Path, where: str) -> None:
     """Body Part Examined as a sequence: the volume is read, and says so; without that it says nothing."""
     assert not dicomarray.load(series).warnings
     tag = 0x00180015
+    _is_told(series, "BodyPartExamined", tag, where)
+
+
+def test_a_sequence_is_told_where_images_have_values_of_their_own(series: Path) -> None:
+    """Acquisition Time differs among the others, and is a sequence in one."""
+    tag = 0x00080032
+    for number, path in enumerate(sorted(series.iterdir())):
+        replace_element(path, tag, element(tag, b"TM", b"10000%d" % number))
+    _is_told(series, "AcquisitionTime", tag, "0003.dcm")
+
+
+def _is_told(series: Path, keyword: str, tag: int, where: str) -> None:
     for path in series.glob(where):
         replace_element(path, tag, nested(tag, 1, True))
-    told = [text for text in dicomarray.load(series).warnings if "BodyPartExamined is a sequence" in text]
+    told = [text for text in dicomarray.load(series).warnings if f"{keyword} is a sequence" in text]
     assert len(told) == 1
 
 
@@ -170,6 +182,7 @@ ODD_NUMBERS = {
     "two signs": element(SERIES_NUMBER, b"IS", b"--1 "),
     "an infinite number": element(SERIES_NUMBER, b"IS", b"-1e400"),
     "no number": element(SERIES_NUMBER, b"IS", b"one "),
+    "infinite bits": element(0x00280100, b"DS", b"1e999 "),
     "too long": element(SERIES_NUMBER, b"IS", b"9" * 400),
     "cut off": element(B_VALUE, b"FD", b"\0" * 6),
     "cut off, a short one": element(SERIES_NUMBER, b"US", b"\0" * 3),

@@ -43,6 +43,7 @@ from dicomarray.dicom.vr import (
 )
 from dicomarray.errors import InputError
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
+from dicomarray.storage.plain_files import open_plain
 
 # What pydicom raises on damaged files; anything else is a mistake of ours and must be seen.
 PYDICOM_FAILURES = (BytesLengthException, InvalidDicomError, *FAILURES)
@@ -77,7 +78,7 @@ def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None,
 
 def dataset_of_file(path: Path, tags: list[BaseTag] | None) -> Dataset:
     """The elements with these tags, or all before the pixel data; raises as `attributes_of`."""
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         if file_meta_has_items(stream):
             raise InputError("a sequence in the file meta information (PS3.10 7.1)")
         if inflates_beyond_limit(stream):

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from dicomarray.core.nesting import DEEPEST
+from dicomarray.storage.plain_files import READ_AT_ONCE
 
 _PREAMBLE, _MAGIC = 128, b"DICM"
 # How many bytes are read at first, and at most: headers are 2 to 20 kB, with a large private part 200 kB.
@@ -68,7 +69,7 @@ def read_head(path: Path, like: Head | None = None) -> Head | None:
         Where the file cannot be read.
     """
     # without a file object, which asks the system six things more about each of many files
-    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    file = os.open(path, READ_AT_ONCE)
     try:
         data = more = os.read(file, _FIRST_BYTES)
         while more and len(data) <= _MOST_BYTES:

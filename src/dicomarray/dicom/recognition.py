@@ -8,6 +8,7 @@ from typing import Literal
 from dicomarray.dicom.dictionary import vr_for_tag
 from dicomarray.dicom.part10 import PREAMBLE
 from dicomarray.errors import InputError
+from dicomarray.storage.plain_files import open_plain
 
 # What `looks_like_dicom` needs: preamble, "DICM" and the first element with a short value.
 FIRST_BYTES = PREAMBLE + 4 + 128
@@ -31,7 +32,7 @@ class NoImageError(InputError):
 
 def require_dicom(path: Path) -> None:
     """Raise InputError where a file cannot be DICOM, without its path; NoImageError where it never was."""
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         start = stream.read(FIRST_BYTES)
     if not start:
         raise InputError("an empty file")

@@ -40,7 +40,7 @@ _SINGLE_VALUED = frozenset(("LT", "ST", "UT", "UR"))
 MISLABELLED = {"DS": "DS as text", "IS": "IS as text"}
 _DECIMAL_TEXT = frozenset(("DS", MISLABELLED["DS"]))
 _INTEGER_TEXT = frozenset(("IS", MISLABELLED["IS"]))
-_TEXT = frozenset(("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"))
+_TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"))
 _WHOLE_NUMBERS = frozenset(("IS", "US", "SS", "UL", "SL", "UV", "SV", "US or SS"))
 _NUMBERS = frozenset(("DS", "FL", "FD")) | _WHOLE_NUMBERS
 # for `struct`, and how many bytes each has
@@ -120,6 +120,8 @@ def value_representation(declared: str | None, tag: int, signed: bool) -> str:
         return MISPLACED
     if declared in _TEXT:
         return _mislabelled(tag) or str(declared)
+    if declared == "DS" and _mislabelled(tag) == MISLABELLED["IS"]:
+        return "IS"  # the same text, and whole
     if declared not in (None, "UN"):
         return str(declared)
     try:
@@ -130,7 +132,9 @@ def value_representation(declared: str | None, tag: int, signed: bool) -> str:
 
 
 def is_number_in_text(declared: str, tag: int) -> bool:
-    """Whether a file gives a VR of text to an element that the dictionary knows as numbers."""
+    """Whether a file gives a VR of text to an element that the dictionary knows as numbers, or whole ones."""
+    if declared == "DS":
+        return _mislabelled(tag) == MISLABELLED["IS"]
     return declared in _TEXT and _mislabelled(tag) is not None
 
 

@@ -222,7 +222,7 @@ def _mapping(value: Any, name: str) -> Mapping[str, Any]:
 def _geometry(content: Mapping[str, Any], shape: Sequence[int], axes: Sequence[str]) -> StackGeometry:
     affine = np.array(content["affine"], float).reshape(4, 4)
     positions = np.array(content["slice_positions_mm"], float).reshape(-1, 3)
-    sane = max(np.abs(affine).max(), np.abs(positions).max(initial=0)) <= FARTHEST_MM  # False for NaN
+    sane = all((np.abs(numbers) <= FARTHEST_MM).all() for numbers in (affine, positions))  # not NaN
     if not (sane and np.linalg.matrix_rank(affine) == len(affine)):
         raise ValueError("the affine or the slice positions are no geometry")
     lengths = np.linalg.norm(affine[:3, :3], axis=0)

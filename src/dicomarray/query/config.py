@@ -7,6 +7,7 @@ null and plain decimal numbers are anything but text, so that NO stays a word an
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 from dicomarray.errors import ConfigError
 from dicomarray.query.selection import Selection, parse
 from dicomarray.storage.places import PathLike
+from dicomarray.storage.plain_files import open_plain
 
 # What users write: a mapping, or the file that holds one; None matches all.
 Config = Mapping[str, Any] | PathLike | None
@@ -85,9 +87,10 @@ def selection_of(config: Config) -> Selection:
 
 def _read_text(path: Path) -> str:
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ConfigError(f"{path} is larger than any filter config ({LARGEST_BYTES} bytes)")
-        return path.read_text(encoding="utf-8-sig")
+        with open_plain(path) as stream:
+            if os.fstat(stream.fileno()).st_size > LARGEST_BYTES:
+                raise ConfigError(f"{path} is larger than any filter config ({LARGEST_BYTES} bytes)")
+            return stream.read(LARGEST_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

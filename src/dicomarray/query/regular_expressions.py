@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from math import prod
 
 from dicomarray.errors import ConfigError
 from dicomarray.query.grammar import MistakeError
@@ -12,9 +11,14 @@ from dicomarray.query.grammar import MistakeError
 # Seconds for one match: a sane pattern takes microseconds on a header's text, a runaway one takes for ever.
 MATCH_SECONDS = 0.1
 # Characters of a pattern with its repetitions written out: some 100 MB and a second while it is compiled.
-LARGEST_PATTERN = 1_000_000
-# A repetition with its numbers, and what stands before it.
-_REPETITION = re.compile(r"(?P<before>\S?)\s*\{\s*(?P<least>\d*)\s*(?:,\s*(?P<most>\d*)\s*)?\}")
+LARGEST_PATTERN = 300_000
+# What a pattern consists of: an escaped character, a set, a repetition with its numbers, any other character.
+_TOKEN = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\{\s*(?P<least>\d*)\s*(?:,\s*(?P<most>\d*)\s*)?\}|.",
+    re.DOTALL,
+)
+# A comment, flags, or the verbose kind: what stands before a repetition need not be what it repeats.
+_VEILED = re.compile(r"\(\?(?:#|[A-Za-z0-9]*-?[A-Za-z0-9]*[):])(?<!\(\?:)")
 
 
 def compile_search(pattern: str, case: bool) -> Callable[[str], bool]:
@@ -50,20 +54,40 @@ def compile_search(pattern: str, case: bool) -> Callable[[str], bool]:
 
 
 def _refuse_large(pattern: str) -> None:
-    """Compiling writes repetitions out, some of them several times: no time limit could end it.
-
-    Every repeated group is taken to lie in all others: that is never too few.
-    """
-    single, groups = [1], [1]
-    for found in _REPETITION.finditer(pattern):
-        digits = max(found["least"] or "", found["most"] or "", key=len)
-        count = max(1, *(int(number[:9] or 0) for number in (found["least"], found["most"] or "")))
-        count = LARGEST_PATTERN if len(digits.lstrip("0")) > len(str(LARGEST_PATTERN)) else count
-        # a comment of the verbose kind may hide what stands before
-        (groups if found["before"] in ")}" or "#" in pattern else single).append(count)
-    size = len(pattern) * max(single) * prod(groups)
-    if size > LARGEST_PATTERN:
+    """Compiling writes repetitions out, some of them several times: no time limit could end it."""
+    if _written_out(pattern, veiled=_VEILED.search(pattern) is not None) > LARGEST_PATTERN:
         raise MistakeError(
             f"{pattern!r} repeats too much: with its repetitions written out it may have more than "
             f"{LARGEST_PATTERN} characters; repeat less, or use * or +"
         )
+
+
+def _written_out(pattern: str, veiled: bool) -> int:
+    """At least so many characters as a pattern has with its repetitions written out.
+
+    Each open group has its size, and that of its last part, which a repetition multiplies.  Where it is
+    veiled what is repeated, every repetition multiplies all that stands before it in its group.
+    """
+    done, last, outer = 0, 0, []
+    for token in _TOKEN.finditer(pattern):
+        text = token[0]
+        if text == "(":
+            outer.append(done + last)
+            done, last = 0, 1
+        elif text == ")" and outer:
+            done, last = outer.pop(), done + last + 1
+        elif (count := _count(token)) is None:
+            done, last = (done, last + 1) if text in "*+?" else (done + last, len(text))
+        elif veiled:
+            done, last = 0, (done + last) * count
+        else:
+            last *= count
+    return done + last + sum(outer)
+
+
+def _count(token: re.Match[str]) -> int | None:
+    """How often a repetition repeats, at least once; None for what is no repetition."""
+    numbers = [number for number in (token["least"], token["most"]) if number]
+    if not numbers:
+        return None
+    return max(1, *(LARGEST_PATTERN + 1 if len(n.lstrip("0")) > 9 else int(n[-9:]) for n in numbers))

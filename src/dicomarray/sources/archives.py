@@ -48,6 +48,7 @@ from dicomarray.sources.archive_guards import (
 )
 from dicomarray.sources.skipped import Skipped
 from dicomarray.sources.zip_directory import check_count, check_header, unlisted
+from dicomarray.storage.plain_files import open_plain
 
 Kind = Literal["zip", "tar", "gzip", "bzip2", "xz"]
 
@@ -113,7 +114,7 @@ def kind_of(path: Path) -> Kind | None:
     OSError
         Where the file cannot be read.
     """
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         return _kind_from(stream.read(TAR_BLOCK))
 
 
@@ -177,7 +178,7 @@ def _unpack_all(work: _Unpacking, kind: Kind) -> None:
 
 
 def _unpack_zip(work: _Unpacking) -> None:
-    with work.archive.open("rb") as raw, zipfile.ZipFile(work.archive) as archive:
+    with open_plain(work.archive) as raw, zipfile.ZipFile(work.archive) as archive:
         check_count(raw, len(archive.infolist()))
         for found in unlisted(raw, archive.infolist(), archive.start_dir):
             work.skip(safe_path(found), "a member that the archive's directory does not list", lost=True)

@@ -61,6 +61,8 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         is_folder, exists = path.is_dir(), path.exists()
     if is_folder:
         raise OutputError(f"{path} is a folder; name a file")
+    if exists and not path.is_file():
+        raise OutputError(f"{path} is no file, but a FIFO or device, which is never replaced; name a file")
     if exists and not overwrite:
         raise OutputError(
             f"{path} exists; choose another name, or overwrite it (--overwrite, overwrite=True)"

@@ -110,7 +110,10 @@ def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:
         _check_complete([stack.frames[index] for index in members])
     tiled = stack.frames[0].tile is not None
     pictures = _pictures(images, groups, stack.frames) if tiled else _loops(images, groups, stack.frames)
-    sources = tuple(Source(stack.frames[members[0]].header.path) for members in groups)
+    sources = tuple(
+        Source(stack.frames[first].header.path, rescale=request.sources[first].rescale)
+        for first, *_ in groups
+    )
     return replace(request, array=pictures, sources=sources, image_axes=pictures.ndim - 1, tiled=tiled)
 
 

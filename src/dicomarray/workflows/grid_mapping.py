@@ -15,6 +15,7 @@ import numpy as np
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.discriminators import AXES
 from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.values.modality import mapped_rescales
 from dicomarray.core.diffusion import B_VALUE
 from dicomarray.core.geometry import FARTHEST_MM, NEAREST_MM, Matrix, Plane, StackGeometry, Vector
 from dicomarray.core.pixel_values import Array
@@ -22,6 +23,7 @@ from dicomarray.errors import GeometryError, InputError, TemplateError, UsageErr
 from dicomarray.formats.npy import load_array
 from dicomarray.objects.derived_image.request import Source, WriteRequest
 from dicomarray.storage.places import PathLike
+from dicomarray.storage.plain_files import open_plain
 
 # An affine in a sidecar and one read again from the same headers agree to rounding; mm at the far corner.
 SAME_GRID_MM = 1e-3
@@ -81,9 +83,11 @@ def _affine_file(path: Path) -> Any:
     if path.suffix != ".json":
         return load_array(path)
     try:
-        if path.stat().st_size > LARGEST_AFFINE_BYTES:
+        with open_plain(path) as stream:
+            text = stream.read(LARGEST_AFFINE_BYTES + 1)
+        if len(text) > LARGEST_AFFINE_BYTES:
             raise InputError(f"{path} is larger than any affine ({LARGEST_AFFINE_BYTES} bytes)")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(text.decode())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -121,6 +125,7 @@ def make_request(asked: Asked, stack: Stack, units: str | None) -> WriteRequest:
     """Every image of the array with its source: the template's at its place, else the nearest one's."""
     identities = [_repetition_identity(stack, index) for index in range(stack.repetitions)]
     slices = len(stack.frames) // stack.repetitions
+    mapped = mapped_rescales(stack) or (None,) * len(stack.frames)
     grid = asked.grid
     if grid is None:
         chosen: list[tuple[int, Plane | None]] = [(index, None) for index in range(slices)]
@@ -128,9 +133,11 @@ def make_request(asked: Asked, stack: Stack, units: str | None) -> WriteRequest:
         planes = [_plane(grid, position) for position in grid.slice_positions]
         chosen = list(zip(_nearest(grid, stack, asked.array.shape), planes, strict=True))
     sources = tuple(
-        _source(stack.frames[repetition * slices + index], plane, asked.array.shape, identities[repetition])
+        replace(
+            _source(stack.frames[at], plane, asked.array.shape, identities[repetition]), rescale=mapped[at]
+        )
         for repetition in range(stack.repetitions)
-        for index, plane in chosen
+        for at, plane in ((repetition * slices + index, plane) for index, plane in chosen)
     )
     return WriteRequest(asked.array, sources, grid, None if grid is None else stack.geometry, units)
 

@@ -14,6 +14,7 @@ import dicomarray
 import synthetic
 from dicomarray.catalog.index import index, open_index
 from dicomarray.catalog.scan import scan
+from dicomarray.dicom.headers.header import read_header
 from dicomarray.errors import InputError
 
 TIME = (1_700_000_000, 1_700_000_000)
@@ -126,3 +127,29 @@ def test_one_archive_by_two_names(files: list[Path], tmp_path: Path) -> None:
         assert [len(series.instances) for series in open_index(tmp_path / "index", name)] == [6]
     done = dicomarray.run(link, tmp_path / "out", _same, index=tmp_path / "index", workers=2)
     assert [entry.error for entry in done] == [None]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_in_place_of_a_file(files: list[Path], tmp_path: Path) -> None:
+    """After the scan, or after an index was made, nothing waits for it: it is refused, as a template too."""
+    folder = files[0].parent
+    index(folder, tmp_path / "index")
+    scanned, indexed = scan(folder)[0], open_index(tmp_path / "index")[0]
+    volume = scanned.volume()
+    files[2].unlink()
+    os.mkfifo(files[2])
+    for series in (scanned, indexed):
+        with pytest.raises(InputError, match="no regular file"):
+            series.volume()
+        with pytest.raises(dicomarray.DicomArrayError):
+            dicomarray.to_dicom(volume, series, tmp_path / "out")
+    with pytest.raises(InputError, match="no regular file"):
+        read_header(files[2])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_as_config(files: list[Path], tmp_path: Path) -> None:
+    """It is refused at once."""
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(dicomarray.DicomArrayError, match="no regular file"):
+        dicomarray.dicom_filter(files[0].parent, tmp_path / "pipe.json")

@@ -290,7 +290,9 @@ LIES: dict[str, list[Any]] = {
     "geometry": [[], 3, "here", {}],
     "geometry.affine": [[], {}, None, 3, "x", [[10**400] * 4] * 4, [[1e300] * 4] * 4, [[0] * 4] * 4, DEEP,
                         [[NO_NUMBER] * 4] * 4, [[1, 2], [3]]],
-    "geometry.slice_positions_mm": [[], None, [[INFINITE] * 3] * 3, [[10**400] * 3] * 3, [[0, 0]] * 3],
+    "geometry.slice_positions_mm": [
+        [], None, [[INFINITE] * 3] * 3, [[10**400] * 3] * 3, [[0, 0]] * 3, [[None, 0, 0]] * 3,
+    ],
     "geometry.frame_of_reference_uid": [[], {}, 3],
     "values": [[], None, 3],
     "values.modality": [{}, None, 3, [3], [{"slope": NO_NUMBER, "intercept": 0}],

@@ -15,7 +15,6 @@ import dicomarray
 import synthetic
 from dicomarray.errors import OutputError, StorageError, UsageError
 from dicomarray.pipeline import ledger, read_entries
-from dicomarray.pipeline import run_folder as remote_runs
 from dicomarray.volume import Volume
 
 memory = pytest.importorskip("fsspec.implementations.memory")

@@ -201,7 +201,8 @@ def test_runaway_pattern(pattern: str) -> None:
 @pytest.mark.parametrize(
     "pattern",
     ["a{1000000000}", "(?:ab){1000000000,}", "a{,9999999}", "(?:(?:a{100}){100}){100}", "[ab]{1000000}",
-     "a{" + "9" * 400 + "}", "(?x)(?:a{1000}) # hidden\n{1000}", "(a{1,1000}){1,1000}"],
+     "a{" + "9" * 400 + "}", "(?x)(?:a{1000}) # hidden\n{1000}", "(a{1,1000}){1,1000}",
+     "(?x)(?:ab) {1000000}", "(?:a{9})(?#b){100000}", "((((a?){30}){30}){30}){30}", "(?<=(?:a{999}){999})b"],
 )  # fmt: skip
 def test_pattern_that_grows(pattern: str) -> None:
     """One that takes all memory or time while it is compiled is a mistake of the config, at once."""
@@ -213,7 +214,8 @@ def test_pattern_that_grows(pattern: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [(r"^\d{8}_\d{6}_[A-Z]{2,4}$", "20240101_120000_ABC"), ("(ab){2,3}c", "ababc"), ("a{500}", "a" * 500),
-     (r"a{2}[{}]b", "aa{b"), (r"^(\d{1,3}\.){3}\d{1,3}$", "10.0.0.255")],
+     (r"a{2}[{}]b", "aa{b"), (r"^(\d{1,3}\.){3}\d{1,3}$", "10.0.0.255"), ("(?:a?){50}" * 50 + "b", "b"),
+     ("(?i)([({]a{2}){3}", "(aa{aa(aa"), (r"\(x{200}\){200}", "(" + "x" * 200 + ")" * 200)],
 )  # fmt: skip
 def test_pattern_with_repetitions(pattern: str, text: str) -> None:
     """Usual repetitions stay."""

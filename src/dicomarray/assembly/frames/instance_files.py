@@ -19,6 +19,7 @@ from dicomarray.dicom.pixels.location import PIXEL_TAGS, source_at
 from dicomarray.dicom.pixels.reader import WALKED_VRS, FrameReader, frame_reader, open_frames
 from dicomarray.dicom.transfer_syntaxes import NATIVE_SYNTAXES
 from dicomarray.errors import InputError
+from dicomarray.storage.plain_files import open_plain, open_raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _opened(header: Header) -> BinaryIO:
     # native frames go straight into their array; items of compressed ones are looked at piece by piece
     native = header.transfer_syntax in NATIVE_SYNTAXES
     try:
-        return header.path.open("rb", buffering=0 if native else -1)
+        return open_raw(header.path) if native else open_plain(header.path)
     except OSError as error:
         raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
 

@@ -40,7 +40,7 @@ PHILIPS_PRECISE = "Philips precise"
 RGB = "RGB"
 MAPPING = "RealWorldValueMappingSequence"
 # What turns grey values into others, and what of it changes nothing.
-_FOR_GREY_VALUES = {"RescaleSlope": 1, "RescaleIntercept": 0, "ModalityLUTSequence": ()}
+_FOR_GREY_VALUES = {"RescaleSlope": 1, "RescaleIntercept": 0, "ModalityLUTSequence": (), MAPPING: ()}
 # What `stored_type` asks for.
 _STORED = frozenset(("BitsAllocated", "BitsStored", "PixelRepresentation"))
 # Stored values of frames that are alike, the index of the first one in the stack, memory for the result.
@@ -130,6 +130,20 @@ def units_of(stack: Stack) -> str:
     return modality_units(stack.frames)
 
 
+def mapped_rescales(stack: Stack) -> tuple[Rescale, ...] | None:
+    """By what each image is read where a Real World Value Mapping alone tells it; None for other stacks.
+
+    Raises
+    ------
+    HeaderError, ValuesError
+        As `values_of`.
+    """
+    if not _is_mapped(stack.frames):
+        return None
+    rescales = values_of(stack, ReadOptions()).rescales
+    return rescales if len(rescales) == len(stack.frames) else rescales[:1] * len(stack.frames)
+
+
 def _as_stored(stack: Stack, by_file: Mapping[int, StoredType]) -> Values:
     dtype = np.result_type(*(stored.dtype for stored in set(by_file.values())))
     notes = stored_notes(stack.frames)
@@ -162,7 +176,7 @@ def _scaling_left_out(frames: Sequence[Frame], what: str) -> tuple[str, ...]:
     ]
     if not told:
         return ()
-    return (f"{', '.join(told)} (Rescale and Modality LUT are for grey values): not applied to {what}",)
+    return (f"{', '.join(told)} (which is for grey values): not applied to {what}",)
 
 
 def _scaled(
@@ -213,7 +227,9 @@ def _of_the_real_world(
         require_rescale(frames)
         note = f"real world values are not worked out, as the Real World Value Mapping {error}"
         return tuple(frame.rescale for frame in frames), "modality", (*half_rescale_notes(frames), note)
-    return found.rescales, found.units or modality_units(frames), found.notes
+    flat = sum(rescale.slope == 0 for rescale in found.rescales)
+    notes = (f"RealWorldValueSlope is 0 in {flat} images: all their voxels have one value",) if flat else ()
+    return found.rescales, found.units or modality_units(frames), (*found.notes, *notes)
 
 
 def is_coloured(frames: Sequence[Frame]) -> bool:
@@ -264,15 +280,13 @@ def _looked_up(stack: Stack, options: ReadOptions) -> Values:
 
 
 def _says_nothing(header: Header) -> bool:
-    """Whether a file has no Modality LUT, or one item of it without descriptor and data."""
+    """Whether a file has no Modality LUT, or items of it without descriptor and data."""
     items = header.attributes.get("ModalityLUTSequence")
     if not items:
         return True
-    (item, *others) = items if isinstance(items, tuple) else (None, None)
-    return (
-        not others
-        and isinstance(item, Mapping)
-        and all(item.get(keyword) is None for keyword in ("LUTDescriptor", "LUTData"))
+    return isinstance(items, tuple) and all(
+        isinstance(item, Mapping) and item.get("LUTDescriptor") is None and item.get("LUTData") is None
+        for item in items
     )
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.core.pixel_values import UNREADABLE
 from dicomarray.dicom.headers.attributes import Attributes, may_differ
-from dicomarray.dicom.vr import is_mislabelled
-from dicomarray.errors import HeaderError
+from dicomarray.dicom.vr import Value, is_mislabelled
+from dicomarray.errors import HeaderError, ValuesError
 
 # What an image has that does not say it: stored values as they are.
 _IDENTITY = {"RescaleSlope": 1, "RescaleIntercept": 0}
 _UNITS = ("RescaleType", "Units", "DoseUnits")
+_INJECTION = (
+    "RadionuclideTotalDose", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime",
+    "RadiopharmaceuticalStartDateTime",
+)  # fmt: skip
 
 
 def require_rescale(frames: Sequence[Frame]) -> None:
@@ -63,6 +68,33 @@ def stored_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
         f"RescaleSlope or RescaleIntercept is no number in {count} of {len(frames)} images: stored values "
         "do not need them, but the sidecar's slope and intercept, 1 and 0, lead to no others",
     )
+
+
+def require_one_injection(images: Mapping[Path, Mapping[str, Value]]) -> None:
+    """Refuse PET images of one volume that contradict each other: one patient was weighed, and injected once.
+
+    Raises
+    ------
+    ValuesError
+        Names the attribute and two files.
+    """
+    known: dict[str, tuple[Path, Value]] = {}
+    for path, image in images.items():
+        if image.get("Units") == "GML":  # a SUV already
+            continue
+        for keyword, value in _told_of_the_dose(image).items():
+            other, earlier = known.setdefault(keyword, (path, value))
+            if value != earlier:
+                raise ValuesError(
+                    f"{keyword} differs between {other} and {path}, of one volume; which of the two "
+                    'makes the SUV is not told; mend them, or take units="modality"'
+                )
+
+
+def _told_of_the_dose(image: Mapping[str, Value]) -> dict[str, Value]:
+    items = image.get("RadiopharmaceuticalInformationSequence")
+    isotope = items[0] if isinstance(items, tuple) and items and isinstance(items[0], Mapping) else {}
+    return {"PatientWeight": image.get("PatientWeight"), **{word: isotope.get(word) for word in _INJECTION}}
 
 
 def half_rescale_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
@@ -124,6 +156,13 @@ def units_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
             notes.append(
                 f"{keyword} is missing in {silent} of {len(frames)} images; that of the others is taken"
             )
-    if first.get("Modality") == "CT" and not has_rescale(frames):
-        notes.append("RescaleSlope and RescaleIntercept are missing: values are as stored, and may be no HU")
+        told = [frame.attributes.get(keyword) for frame in frames]
+        several = list(dict.fromkeys(str(units) for units in told if units is not None))
+        if len(several) > 1:
+            notes.append(f"{keyword} differs between images: {', '.join(several)}; not all are in the same")
+    scaled = {"CT": "HU", "PT": first.get("Units")}.get(str(first.get("Modality")))
+    if scaled and not has_rescale(frames):
+        notes.append(
+            f"RescaleSlope and RescaleIntercept are missing: values are as stored, and may be no {scaled}"
+        )
     return tuple(notes)

@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.values.rescale_checks import require_one_injection
 from dicomarray.core.pixel_values import Array, Rescale
 from dicomarray.core.suv import KEYWORDS, SuvScale, earliest_acquisition_of, suv_scale
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import HeaderError, InputError, ValuesError, quoted
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
+from dicomarray.storage.plain_files import open_plain
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -64,7 +66,10 @@ def read_modality_lut(path: Path) -> ModalityLut | None:
     tags = ["ModalityLUTSequence", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"]
     try:
         with pydicom_quiet:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(tags))
+            with open_plain(path) as stream:
+                dataset = pydicom.dcmread(
+                    stream, stop_before_pixels=True, force=True, specific_tags=list(tags)
+                )
             items = dataset.get("ModalityLUTSequence") or []
             if not items:
                 return None
@@ -115,7 +120,8 @@ def modality_lut(
         count, first, bits = (int(value) for value in descriptor)
     except (TypeError, ValueError) as error:
         raise HeaderError(
-            f"LUTDescriptor is {quoted(descriptor)} where three integers are expected"
+            f"LUTDescriptor is {quoted(descriptor)} where three integers are expected (PS3.3 C.11.1.1.1); "
+            'take units="stored"'
         ) from error
     count = (count & 0xFFFF) or MOST_LUT_ENTRIES  # a number above 32767 looks negative where the VR is SS
     if not 1 <= bits <= MOST_LUT_BITS:
@@ -191,8 +197,8 @@ def palette_colours(path: Path) -> Callable[[Array], Array]:
     from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
 
     try:
-        with pydicom_quiet:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        with pydicom_quiet, open_plain(path) as stream:
+            dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
     except PYDICOM_FAILURES as error:
         raise InputError(f"{path} cannot be read: {type(error).__name__} {error}") from error
 
@@ -227,6 +233,7 @@ def suv_scales(frames: Sequence[Frame]) -> list[SuvScale]:
     acquired = [_in_file(path, _acquired, image) for path, image in images.items()]
     earliest = min((moment for moment in acquired if moment is not None), default=None)
     scales = {path: _in_file(path, suv_scale, image, earliest) for path, image in images.items()}
+    require_one_injection(images)
     return [scales[frame.header.path] for frame in frames]
 
 

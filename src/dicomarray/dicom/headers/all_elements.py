@@ -56,6 +56,7 @@ from dicomarray.dicom.vr import (
 )
 from dicomarray.errors import InputError
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
+from dicomarray.storage.plain_files import open_plain
 
 SERIES_INSTANCE_UID = 0x0020000E
 # What is longer is kept as present, with its length; bytes.  Texts that people write and tables of numbers
@@ -125,7 +126,7 @@ def read_elements(path: Path) -> Walked | Decoded:
 
 
 def _by_walking(path: Path) -> Walked | None:
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         try:
             return _walk(window_of(stream))
         except DoubtError:

@@ -50,6 +50,12 @@ class Attributes(Mapping[str, Value]):
         """What the instance shares with others, which have the same object."""
         return self._common
 
+    def own_equal_to(self, value: Value) -> list[str]:
+        """The names of what is the instance's own, was decoded, and equals a value."""
+        if value not in self._own:
+            return []
+        return [name for name, slot in self._common.slots.items() if self._own[slot] == value]
+
     def __getitem__(self, name: str) -> Value:
         common = self._common
         if name in common.values:
@@ -105,8 +111,14 @@ def shared_by(attributes: Mapping[str, Value], names: Set[str]) -> Common | None
 def misplaced(several: Iterable[Mapping[str, Value]]) -> list[str]:
     """The names of attributes that are a sequence somewhere, where the standard has words or numbers."""
     found: set[str] = set()
-    alike = {id(one.common) if isinstance(one, Attributes) else id(one): one for one in several}
-    for one in alike.values():  # what shares its attributes with others is looked at once
+    alike: dict[int, Mapping[str, Value]] = {}  # what shares its attributes with others is looked at once
+    for one in several:
+        if isinstance(one, Attributes):
+            found.update(one.own_equal_to(ITEMS))
+            alike[id(one.common)] = one
+        else:
+            alike[id(one)] = one
+    for one in alike.values():
         if isinstance(one, Attributes):
             slots, kinds = one.common.slots, one.common.representations
             found.update(name for name, slot in slots.items() if kinds[slot] == MISPLACED)

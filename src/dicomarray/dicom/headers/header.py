@@ -20,13 +20,13 @@ from dicomarray.dicom.part10 import DoubtError, PixelPlace, Window, read_part10
 from dicomarray.dicom.recognition import NoImageError, require_dicom
 from dicomarray.dicom.vr import FAILURES, Value
 from dicomarray.errors import HeaderError, InputError, quoted
+from dicomarray.storage.plain_files import READ_AT_ONCE, open_plain, require_plain
 
 # Beyond the first squares overflow, below the second they vanish: no attribute means such a number, and what
 # is so small is 0, a rounding error or damage.
 GREATEST_NUMBER, LEAST_NUMBER = 1e100, 1e-100
 _NUMERIC = (int, float)
 # Windows would translate line ends otherwise.
-_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
@@ -160,9 +160,10 @@ class HeaderReader:
             raise _damaged(error) from error
 
     def _by_layout(self, path: Path) -> Header | None:
-        descriptor = os.open(path, _READ_ONLY)
+        descriptor = os.open(path, READ_AT_ONCE)
         try:
             status = os.fstat(descriptor)
+            require_plain(status.st_mode, path)
             size, start = status.st_size, os.read(descriptor, self._layouts.first_read)
             found = self._layouts.read_alike(start, size)
             if found is None:
@@ -186,7 +187,7 @@ def _damaged(error: BaseException) -> InputError:
 
 def by_walking(path: Path, request: Request) -> Header | None:
     """A header by our own reader; None where pydicom has to read the file."""
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         status = os.fstat(stream.fileno())
         try:
             part10 = read_part10(stream, request.wants)

@@ -67,7 +67,8 @@ RLE_SAMPLES_PER_BYTE = 64
 RLE_HEADER = struct.Struct("<16L")
 # Zero bytes that pad a segment, or its rows before they were encoded, decode to a few bytes too many.
 RLE_EXCESS_BYTES = 8
-# So many bytes behind the run that makes the last pixel are padding; more of them are another image's size.
+# So many bytes behind the run that makes the last pixel are padding; more of them, unless all are the same,
+# are another image's size.
 RLE_TRAILING_BYTES = 128
 OVERSHOOT = (
     "lossy compression overshot: decoded values beyond the range of BitsStored were set to its least or "
@@ -293,7 +294,7 @@ def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> tup
             plane = imagecodecs.packbits_decode(segment, out=pixels + RLE_EXCESS_BYTES)
         except imagecodecs.PackbitsError as error:
             end = _end_of_runs(segment, pixels)
-            if end is None or len(segment) - end > RLE_TRAILING_BYTES:
+            if end is None or not _is_padding(segment[end:]):
                 raise description.trouble(
                     f"RLE segment {number} cannot be decoded: {error}", frame
                 ) from error
@@ -307,6 +308,10 @@ def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> tup
     words = planes.view(np.dtype(f"u{width}"))
     by_plane = words.reshape(description.samples, description.rows, description.columns)
     return by_plane[0] if description.samples == 1 else np.moveaxis(by_plane, 0, -1), notes
+
+
+def _is_padding(rest: bytes) -> bool:
+    return len(rest) <= RLE_TRAILING_BYTES or len(set(rest.rstrip(b"\0"))) <= 1
 
 
 def _end_of_runs(segment: bytes, pixels: int) -> int | None:

@@ -24,6 +24,7 @@ from dicomarray.dicom.pixels.native import check_native, native_frames, ybr_to_r
 from dicomarray.dicom.transfer_syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.dicom.vr import decode, value_representation
 from dicomarray.errors import InputError, UsageError
+from dicomarray.storage.plain_files import open_plain
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -157,7 +158,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         Where it cannot be opened.
     """
     try:
-        stream = path.open("rb")
+        stream = open_plain(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     with stream:

@@ -15,6 +15,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from dicomarray.core.nesting import TOO_DEEP
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.header_faults import fault_of
+from dicomarray.storage.plain_files import open_plain
 
 # What pydicom raises on damaged files.
 UNREADABLE = (
@@ -32,7 +33,8 @@ def read_header(path: Path) -> FileDataset:
         Where it cannot be read.
     """
     try:
-        header = dcmread(path, stop_before_pixels=True, force=True)
+        with open_plain(path) as stream:
+            header = dcmread(stream, stop_before_pixels=True, force=True)
         fault = fault_of(header)
     except UNREADABLE as error:
         raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error

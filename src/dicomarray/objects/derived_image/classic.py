@@ -69,7 +69,7 @@ def write_series(
     files = [source.path for source in request.sources]
     for folder in {path.parent for path in files}:
         refuse_inside(output, folder)
-    template = read_template(files)
+    template = read_template(files, [source.rescale for source in request.sources])
     if request.tiled:
         check_headers(read_header(files[0]), files[0])
         options = for_mosaics(options)

@@ -6,6 +6,7 @@ geometry, acquisition.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,6 +29,13 @@ from dicomarray.objects.common.modules import (
 from dicomarray.objects.derived_image.encode import RescaleLimit
 from dicomarray.objects.derived_image.grid import NewGrid, count, place
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace
+from dicomarray.objects.derived_image.mappings import (
+    agreeing,
+    lead_with,
+    mapping_item,
+    set_stored_value,
+    units_of,
+)
 from dicomarray.objects.derived_image.pixel_layout import describe_colour, is_measured
 from dicomarray.objects.derived_image.request import Source
 
@@ -173,22 +181,25 @@ def describe_pixels(header: Dataset, ends: tuple[int, int], stored_type: StoredT
             set_stored_value(header, keyword, value, stored_type)
 
 
-def set_stored_value(header: Dataset, keyword: str, value: int, stored: StoredType) -> None:
-    """An element of VR "US or SS", which is that of Pixel Representation."""
-    header[keyword] = DataElement(keyword, "SS" if stored.signed else "US", value)
-
-
 def place_rescale(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
     """Slope and intercept where the readers of this class look for them; nothing stale beside them."""
     if "ModalityLUTSequence" in header:
         if plan.stored_values_given:
             return
         del header.ModalityLUTSequence
+    units = units_of(header, image.source.rescale) if plan.units is None else []
+    unsaid = _says_nothing(header)
     _set_slope(header, plan, image)
-    set_rescale_type(header, plan)
+    set_rescale_type(header, plan, unsaid)
     if (plan.slope, plan.units) != (None, None) and "RealWorldValueMappingSequence" in header:
         del header.RealWorldValueMappingSequence
-    set_mapping(header, plan, image)
+    set_mapping(header, plan, image, units)
+
+
+def _says_nothing(header: Dataset) -> bool:
+    """Whether nothing in a header says what its values are: those of such a CT are no HU."""
+    words = ("RescaleSlope", "RescaleIntercept", "RescaleType", "RealWorldValueMappingSequence")
+    return not any(values(header, word) for word in words)
 
 
 def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
@@ -214,8 +225,11 @@ def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
         header.RescaleSlope, header.RescaleIntercept = plan.slope, plan.intercept
 
 
-def set_rescale_type(header: Dataset, plan: SeriesPlan) -> None:
-    """Rescale Type beside Rescale Slope, or Units of a PET, if the array's values are in other units."""
+def set_rescale_type(header: Dataset, plan: SeriesPlan, unsaid: bool = False) -> None:
+    """Rescale Type beside Rescale Slope, or Units of a PET, if the array's values are in other units.
+
+    A CT without a type would be in HU (PS3.3 C.11.1.1.2), even where its template leaves them ``unsaid``.
+    """
     if not plan.kind.typed:
         if plan.units is not None:
             header.Units = plan.units
@@ -228,7 +242,9 @@ def set_rescale_type(header: Dataset, plan: SeriesPlan) -> None:
         return
     if plan.units is not None:
         header.RescaleType = plan.units
-    elif not values(header, "RescaleType") and not plan.kind.absolute and plan.slope is not None:
+    elif values(header, "RescaleType"):
+        return
+    elif unsaid if plan.kind.absolute else plan.slope is not None:
         header.RescaleType = "US"
 
 
@@ -246,26 +262,16 @@ def check_units(units: str | None, kind: ImageClass) -> None:
         )
 
 
-def set_mapping(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
-    """Real World Value Mapping (PS3.3 C.7.6.16.2.11), which must say the same as Rescale Slope."""
-    if plan.kind.place is RescalePlace.RESCALE or image.rescale.identity:
-        return
-    for item in values(header, "RealWorldValueMappingSequence"):
-        told = values(item, "RealWorldValueSlope"), values(item, "RealWorldValueIntercept")
-        if told == ([image.rescale.slope], [image.rescale.intercept]):
-            return
-    header.RealWorldValueMappingSequence = [mapping_item(image.rescale, image.stored_type, plan.units)]
-
-
-def mapping_item(rescale: Rescale, stored: StoredType, units: str | None) -> Dataset:
-    """What leads from all stored values to those of the array (PS3.3 table C.7.6.16-12b)."""
-    item = Dataset()
-    set_stored_value(item, "RealWorldValueFirstValueMapped", stored.minimum, stored)
-    set_stored_value(item, "RealWorldValueLastValueMapped", stored.maximum, stored)
-    item.RealWorldValueIntercept, item.RealWorldValueSlope = rescale.intercept, rescale.slope
-    item.LUTExplanation, item.LUTLabel = "Stored values to array values", "ARRAY"
-    item.MeasurementUnitsCodeSequence = [code_item(_HOUNSFIELD if units == "HU" else _NO_UNITS)]
-    return item
+def set_mapping(header: Dataset, plan: SeriesPlan, image: SliceOutput, units: Sequence[Dataset] = ()) -> None:
+    """Real World Value Mapping, which must say the same as Rescale Slope; ``units`` are the template's."""
+    wanted = plan.kind.place is not RescalePlace.RESCALE and (bool(units) or not image.rescale.identity)
+    if wanted and agreeing(header, image.rescale) is None:
+        item = mapping_item(image.rescale, image.stored_type, plan.units)
+        if units:
+            item.MeasurementUnitsCodeSequence = units
+        header.RealWorldValueMappingSequence = [item]
+    if image.source.rescale is not None:
+        lead_with(header, image.rescale, image.ends, image.stored_type)
 
 
 def set_window(header: Dataset, plan: SeriesPlan) -> None:

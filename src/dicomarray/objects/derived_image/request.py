@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomarray.core.geometry import Plane, StackGeometry
-from dicomarray.core.pixel_values import Array
+from dicomarray.core.pixel_values import Array, Rescale
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,13 +17,15 @@ class Source:
 
     ``frame`` counts from 0 within a multi-frame object or a mosaic.  ``plane`` is where the derived image is
     to lie; None: where its source does, to the letter.  ``identity`` are attributes, by keyword, that tell
-    the image from others at its place, where the source says them in private elements only.
+    the image from others at its place, where the source says them in private elements only.  ``rescale`` is
+    by what its values are read, where a Real World Value Mapping alone tells it; None: by its Rescale.
     """
 
     path: Path
     frame: int = 0
     plane: Plane | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
+    rescale: Rescale | None = None
 
 
 @dataclass(frozen=True, eq=False)

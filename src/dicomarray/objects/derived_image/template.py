@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,6 @@ _READ = (
     *_SAME, "BitsAllocated", "BitsStored", "PixelRepresentation", "SOPInstanceUID", "SamplesPerPixel",
     "NumberOfFrames", *FUNCTIONAL_GROUPS, "ImageType", "InstanceNumber", "RescaleSlope", "RescaleIntercept",
     "SeriesNumber", "SeriesDescription", "SpecificCharacterSet", "TimezoneOffsetFromUTC",
-    "RealWorldValueMappingSequence",
 )  # fmt: skip
 # What differs in files of one kind, and its plain form, padding apart; the rest is compared byte for byte.
 _OWN_TAGS = (keyword_dict["SOPInstanceUID"], keyword_dict["InstanceNumber"])
@@ -37,8 +37,6 @@ _SHARED_TAGS = tuple(tag for tag in (keyword_dict[keyword] for keyword in _READ)
 _OWN_VALUE = re.compile(rb"([0-9][0-9.]*)[ \0]?")
 # Longer heads are read again when they are needed: kept, they would fill the memory.
 _LONGEST_KEPT = 1 << 14  # bytes
-# What a mapping by slope and intercept has (PS3.3 C.7.6.16.2.11).
-_MAPPING_WORDS = ("Slope", "Intercept", "FirstValueMapped", "LastValueMapped")
 # Real World Value First and Last Value Mapped are US or SS.
 _MAPPED_BITS = 16
 
@@ -80,8 +78,10 @@ class Template:
     heads: tuple[Head | None, ...] = ()
 
 
-def read_template(files: Sequence[Path]) -> Template:
+def read_template(files: Sequence[Path], mapped: Sequence[Rescale | None] = ()) -> Template:
     """Read and check the headers of a template series.
+
+    ``mapped`` is by what each file is read, where its Rescale does not tell it.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def read_template(files: Sequence[Path]) -> Template:
                 "series of images of one size and kind"
             )
     stored = {index: stored_type(seen[index].header, files[index], kind) for index in distinct}
-    rescales = {index: _read_by(seen[index].header, files[index], stored[index]) for index in distinct}
+    rescales = {index: rescale_of(seen[index].header, files[index]) for index in distinct}
     return Template(
         files=tuple(files),
         headers=tuple(seen[index].header for index in distinct),
@@ -114,7 +114,9 @@ def read_template(files: Sequence[Path]) -> Template:
         stored=tuple(stored[one.like] for one in seen),
         layout=layout,
         shape=(len(files), *layout.shape),
-        rescales=tuple(rescales[one.like] for one in seen),
+        rescales=tuple(
+            known or rescales[one.like] for one, known in zip(seen, mapped or [None] * len(seen), strict=True)
+        ),
         heads=tuple(one.head for one in seen),
     )
 
@@ -213,22 +215,6 @@ def stored_type(header: Dataset, path: Path, kind: ImageClass) -> StoredType:
     return StoredType(allocated, stored, bool(signed))
 
 
-def _read_by(header: Dataset, path: Path, stored: StoredType) -> Rescale:
-    """Slope and intercept by which an image is read: its Rescale, else its first Real World Value Mapping.
-
-    A mapping that does not hold for all that can be stored leads nowhere from here: 1 and 0 then.
-    """
-    if any(values(header, keyword) for keyword in ("RescaleSlope", "RescaleIntercept")):
-        return rescale_of(header, path)
-    for item in values(header, "RealWorldValueMappingSequence")[:1]:
-        found = [values(item, f"RealWorldValue{word}") for word in _MAPPING_WORDS]
-        if all(len(one) == 1 for one in found):
-            slope, intercept, first, last = (one[0] for one in found)
-            if first <= stored.minimum and last >= stored.maximum:
-                return Rescale(float(slope), float(intercept))
-    return Rescale()
-
-
 def rescale_of(header: Dataset, path: Path) -> Rescale:
     """Rescale Slope and Intercept, 1 and 0 where there are none; TemplateError where they are no numbers."""
     numbers = []
@@ -238,6 +224,8 @@ def rescale_of(header: Dataset, path: Path) -> Rescale:
             numbers.append(float(found[0]) if found else default)
         except (TypeError, ValueError) as error:
             raise TemplateError(f"{path}: {keyword} {quoted(found[0])} is no number") from error
+        if not math.isfinite(numbers[-1]):
+            raise TemplateError(f"{path}: {keyword} {quoted(found[0])} is no finite number")
     return Rescale(*numbers)
 
 
@@ -246,7 +234,7 @@ def integer(header: Dataset, keyword: str, path: Path) -> int:
     found = values(header, keyword)
     try:
         number = int(found[0])
-    except (IndexError, TypeError, ValueError) as error:
+    except (IndexError, TypeError, ValueError, OverflowError) as error:
         raise TemplateError(
             f"{path}: {keyword} is {quoted(found) if found else 'missing'}; it must be one whole number"
         ) from error

@@ -242,6 +242,14 @@ def test_each_file_by_its_own_mapping(make_series: Any) -> None:
 
 
 @pytest.mark.parametrize("modality", ["CT", "PT", "MR"])
+def test_a_mapping_to_one_value_is_told(make_series: Any, modality: str) -> None:
+    """A slope of 0 is one of 0, whichever attribute says it."""
+    common = {"RealWorldValueMappingSequence": [item(0.0)], "RescaleSlope": ..., "RescaleIntercept": ...}
+    volume = load(make_series(modality=modality, common=common))
+    assert not volume.array.any() and any("RealWorldValueSlope is 0" in note for note in volume.warnings)
+
+
+@pytest.mark.parametrize("modality", ["CT", "PT", "MR"])
 def test_a_rescale_goes_before_a_mapping(make_series: Any, modality: str) -> None:
     """Modality values are those of Rescale; the mapping beside it says something else."""
     common = {"RealWorldValueMappingSequence": [item(9.0)], "RescaleSlope": 2, "RescaleIntercept": 1}

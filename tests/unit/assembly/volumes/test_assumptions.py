@@ -90,6 +90,27 @@ def test_other_values_need_it(make_series: Any, units: str) -> None:
         load(unreadable(make_series()), units=units)
 
 
+def test_units_that_differ_are_told(make_series: Any) -> None:
+    """Some slices in HU, one unspecified: never HU without a word."""
+    each = [{"RescaleType": "US" if number == 2 else "HU"} for number in range(6)]
+    assert mentions(load(make_series(each=each)), "RescaleType differs", "HU, US")
+
+
+def test_a_pet_without_any_is_told(make_series: Any) -> None:
+    """A slope is required beside its units (PS3.3 C.8.9.4)."""
+    silent = {"RescaleSlope": ..., "RescaleIntercept": ...}
+    assert mentions(load(make_series(modality="PT", common=silent)), "RescaleSlope", "may be no BQML")
+    assert not mentions(load(make_series(name="whole", modality="PT")), "may be no")
+
+
+@pytest.mark.parametrize("intercept", ["NaN", "inf"])
+def test_a_template_without_a_finite_intercept_is_refused(make_series: Any, intercept: str) -> None:
+    """As one whose intercept is no number at all."""
+    folder = make_series(common={"RescaleIntercept": intercept})
+    with pytest.raises(TemplateError, match="RescaleIntercept"):
+        to_dicom(stored_values(), folder, folder.parent / "out", values="stored")
+
+
 # --- colour -----------------------------------------------------------------------------------------------
 
 
@@ -111,6 +132,14 @@ def test_colours_have_no_slope(make_series: Any, photometric: str) -> None:
     assert volume.units == plain.units == "RGB"
     assert mentions(volume, "RescaleSlope 2", "RescaleIntercept -1024", "not applied")
     assert not mentions(plain, "Rescale")
+
+
+def test_colours_have_no_mapping(make_series: Any) -> None:
+    """A Real World Value Mapping of colours is told, and left aside."""
+    mapping = Dataset()
+    mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept = 2.0, 0.0
+    volume = load(make_series(COLOURS, modality="SC", common={"RealWorldValueMappingSequence": [mapping]}))
+    assert np.array_equal(volume.array, COLOURS) and mentions(volume, "RealWorldValueMapping", "not applied")
 
 
 def test_colours_without_effect_of_a_rescale(make_series: Any) -> None:
@@ -154,6 +183,15 @@ def lut(**elements: Any) -> Dataset:
     for keyword, (vr, value) in elements.items():
         item.add_new(keyword, vr, value)
     return item
+
+
+def test_empty_modality_luts_say_nothing(make_series: Any) -> None:
+    """Two items without a table are as none; one with a table beside them is refused."""
+    volume = load(make_series(common={"ModalityLUTSequence": [lut(), lut()]}))
+    assert np.array_equal(volume.array, stored_values() - 1024.0) and mentions(volume, "ModalityLUTSequence")
+    table = lut(LUTDescriptor=("US", [4096, 0, 16]), LUTData=("OW", b"\0\0" * 4096))
+    with pytest.raises(HeaderError, match="2 items"):
+        load(make_series(name="two", modality="SC", common={"ModalityLUTSequence": [lut(), table]}))
 
 
 @pytest.mark.parametrize(
@@ -220,6 +258,27 @@ def test_suv_says_which_day_it_assumed(
     assert mentions(volume, *words)
 
 
+@pytest.mark.parametrize(
+    "keyword", ["PatientWeight", "RadionuclideTotalDose", "RadiopharmaceuticalStartTime"]
+)
+def test_images_that_contradict_each_other_make_no_suv(make_series: Any, keyword: str) -> None:
+    """One patient, weighed once and injected once: the slices of a volume cannot differ in it."""
+    each: list[dict[str, Any]] = []
+    for number in range(6):
+        isotope, image = Dataset(), {"PatientWeight": "70"}
+        isotope.RadionuclideTotalDose, isotope.RadionuclideHalfLife = "370000000", "6586.2"
+        isotope.RadiopharmaceuticalStartTime = "113000"
+        if number == 3 and keyword == "PatientWeight":
+            image["PatientWeight"] = "71"
+        elif number == 3:
+            setattr(isotope, keyword, {"RadionuclideTotalDose": "380000000"}.get(keyword, "114500"))
+        each.append({**image, "RadiopharmaceuticalInformationSequence": [isotope]})
+    folder = make_series(modality="PT", each=each)
+    with pytest.raises(ValuesError, match=f"{keyword} differs"):
+        load(folder, units="suv")
+    assert load(folder).units == "BQML"
+
+
 def test_a_date_without_a_time_makes_no_suv(make_series: Any) -> None:
     """The decay of a day is too much to assume."""
     isotope = Dataset()
@@ -276,7 +335,7 @@ ELSEWHERE = ("ImagePositionPatient", "ImageOrientationPatient", "RescaleIntercep
 @pytest.mark.parametrize(
     ("keyword", "vr", "syntax"),
     [
-        *(("PixelSpacing", vr, "explicit") for vr in ("UT", "LT", "LO", "ST", "UC", "SH")),
+        *(("PixelSpacing", vr, "explicit") for vr in ("UT", "LT", "LO", "ST", "UC", "SH", "PN", "TM")),
         ("PixelSpacing", "UT", "big-endian"),
         *((keyword, vr, "explicit") for keyword in ELSEWHERE for vr in ("UT", "LO")),
     ],
@@ -289,6 +348,24 @@ def test_numbers_in_elements_of_text(make_series: Any, keyword: str, vr: str, sy
     assert np.allclose(volume.affine, plain.affine)
     assert mentions(volume, keyword, "VR of text")
     assert not plain.warnings
+
+
+def test_whole_numbers_in_decimal_strings(make_series: Any) -> None:
+    """Integer String as DS: the same numbers, whole ones, by which frames are counted and images sorted."""
+    plain = load(make_series(name="plain"))
+    folder = mislabel(make_series(), "InstanceNumber", "DS")
+    numbers = [image["InstanceNumber"] for image in load(folder).slices]
+    assert numbers == [image["InstanceNumber"] for image in plain.slices]
+    assert all(isinstance(number, int) for number in numbers)
+
+
+def test_number_of_frames_in_a_decimal_string(make_series: Any) -> None:
+    """A loop of one file."""
+    loop = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7.2", "NumberOfFrames": 4, "Rows": 5, "Columns": 3}
+    grey = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PlanarConfiguration": ...}
+    stored = stored_values((1, 4, 5, 3))
+    folder = mislabel(make_series(stored, modality="SC", common={**loop, **grey}), "NumberOfFrames", "DS")
+    assert np.array_equal(load(folder).array, stored[0])
 
 
 def test_a_wrong_vr_in_functional_groups(tmp_path: Path) -> None:

@@ -360,7 +360,9 @@ def test_rle_segments_with_a_byte_too_many():
     assert np.array_equal(read_frames(image([stream], (3, 5), RLELossless))[0], values)
 
 
-@pytest.mark.parametrize("tail", [b"\x20", b"\x05\x01", b"\x7f" * 60, b"\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "tail", [b"\x20", b"\x05\x01", b"\x7f" * 60, b"\xff\xff\xff", b"\0" * 700, b"\x20" * 701 + b"\0"]
+)
 def test_rle_bytes_behind_the_last_pixel(tail):
     """They are padding, whatever they hold, in each segment; the reader notes them."""
     values = smooth((6, 9), 16)

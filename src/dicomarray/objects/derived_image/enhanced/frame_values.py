@@ -11,9 +11,10 @@ from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.headers import text, values
 from dicomarray.objects.common.modules import code_item
-from dicomarray.objects.derived_image.derive import RESCALE_TYPES, SeriesPlan, mapping_item, set_window
+from dicomarray.objects.derived_image.derive import RESCALE_TYPES, SeriesPlan, set_window
 from dicomarray.objects.derived_image.enhanced.frame_places import drop
 from dicomarray.objects.derived_image.image_classes import RescalePlace
+from dicomarray.objects.derived_image.mappings import lead_with, mapping_item
 
 _TRANSFORMATION, _WINDOW = "PixelValueTransformationSequence", "FrameVOILUTSequence"
 _MAPPING, _CT_TYPE = "RealWorldValueMappingSequence", "CTImageFrameTypeSequence"
@@ -56,6 +57,24 @@ def set_values(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, st
     elif plan.units is not None:
         _rename(groups, plan)
     _set_window(groups, plan)
+
+
+def lead_with_mappings(
+    header: Dataset,
+    groups: Sequence[Dataset],
+    read_by: Sequence[Rescale | None],
+    ends: tuple[int, int],
+    stored: StoredType,
+) -> None:
+    """`lead_with` for each frame: its own mapping, else that of all frames, else that of the data set.
+
+    ``read_by`` is what a mapping says of each frame, None where a Rescale does.
+    """
+    shared, *frames = groups
+    for group, rescale in zip(frames, read_by, strict=True):
+        held = next((place for place in (group, shared, header) if values(place, _MAPPING)), None)
+        if held is not None and rescale is not None:
+            lead_with(held, rescale, ends, stored)
 
 
 def _rescale(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, stored: StoredType) -> None:
@@ -134,7 +153,7 @@ def _new_mapping(
 
 
 def _mapped_units(groups: Sequence[Dataset]) -> Dataset | None:
-    """The units of all frames, where their mapping leads to the same values as slope and intercept."""
+    """The units of all frames, where their mapping leads to the array's values, as slope and intercept do."""
     shared, *frames = groups
     found: dict[tuple[str, str], Dataset] = {}
     for group in frames:
@@ -154,6 +173,9 @@ def _mapped_units(groups: Sequence[Dataset]) -> Dataset | None:
 def _linear(group: Dataset, shared: Dataset) -> tuple[float, float]:
     for item in values(group, _TRANSFORMATION) or values(shared, _TRANSFORMATION):
         return float(item.RescaleSlope), float(item.RescaleIntercept)
+    for item in values(group, _MAPPING) or values(shared, _MAPPING):  # which then is all that tells it
+        if values(item, "RealWorldValueSlope") and values(item, "RealWorldValueIntercept"):
+            return item.RealWorldValueSlope, item.RealWorldValueIntercept
     return 1.0, 0.0
 
 

@@ -27,7 +27,7 @@ from dicomarray.objects.derived_image.enhanced.dimensions import (
     set_indices,
 )
 from dicomarray.objects.derived_image.enhanced.frame_places import FrameOutput, drop, place_frames
-from dicomarray.objects.derived_image.enhanced.frame_values import set_values
+from dicomarray.objects.derived_image.enhanced.frame_values import lead_with_mappings, set_values
 
 SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 _FRAME_TYPES = (
@@ -126,6 +126,9 @@ def derive_groups(
     _set_types(header, groups)
     _set_derivation(header, plan, image)
     set_values(groups, plan, image.rescale, image.stored_type)
+    if plan.slope is None:
+        read_by = [frame.source.rescale for frame in image.frames]
+        lead_with_mappings(header, groups, read_by, image.ends, image.stored_type)
     if plan.grid is not None:
         place_frames(groups, image.frames, plan.grid)
     for group, frame in zip(groups[1:], image.frames, strict=True):

@@ -117,7 +117,10 @@ def _object(
         path=path,
         images=images,
         stored=stored_type(header, path, kind),
-        rescales=tuple(_rescale(group, shared, header, path) for group in chosen),
+        rescales=tuple(
+            sources[index].rescale or _rescale(group, shared, header, path)
+            for index, group in zip(images, chosen, strict=True)
+        ),
         indices=tuple(indices_of(group, dimensions) for group in chosen),
         organizations=tuple(
             uid

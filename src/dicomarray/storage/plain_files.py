@@ -1,0 +1,44 @@
+"""Files are opened without waiting: a FIFO that took a file's name after a scan would be waited for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from io import BufferedReader, FileIO
+from pathlib import Path
+
+# How a file is opened for reading by its descriptor; `require_plain` is asked afterwards.
+READ_AT_ONCE = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def require_plain(mode: int, path: Path) -> None:
+    """Raise OSError for what is no regular file, from the mode of what was opened."""
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "no regular file, but a folder, FIFO or device", str(path))
+
+
+def open_raw(path: Path) -> FileIO:
+    """A regular file, open for reading without a buffer.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be opened, or is none.
+    """
+    stream = FileIO(path, "rb", opener=_at_once)
+    try:
+        require_plain(os.fstat(stream.fileno()).st_mode, path)
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def open_plain(path: Path) -> BufferedReader:
+    """As `open_raw`, with a buffer."""
+    return BufferedReader(open_raw(path))
+
+
+def _at_once(name: str, flags: int) -> int:
+    return os.open(name, flags | READ_AT_ONCE)
