@@ -4,7 +4,8 @@
     |-- UsageError         the call itself cannot work, whatever the data is
     |   |-- ConfigError    a filter config with mistakes in it (lists all of them)
     |   |-- OutputError    the place for a result is taken, or lies inside the input
-    |   |   `-- DiskFullError  there is no room for a result
+    |   |   |-- DiskFullError  there is no room for a result
+    |   |   `-- InsideInputError  the place for a result lies inside the input
     |   `-- ArrayUseError  a volume used as if it were its array (a TypeError too)
     `-- DataError          the data cannot be converted as asked
         |-- InputError     nothing to read, or a file that cannot be read as DICOM
@@ -37,6 +38,10 @@ class ConfigError(UsageError):
 
 class OutputError(UsageError):
     """The place for a result exists already, or lies inside the input folder."""
+
+
+class InsideInputError(OutputError):
+    """The place for a result lies inside the input folder: read again, the result would be taken for data."""
 
 
 class ArrayUseError(UsageError, TypeError):

@@ -60,7 +60,7 @@ def test_run(
         ]
         assert main(arguments) == 0, capsys.readouterr().err
         assert len([p for p in (tmp_path / f"out{workers}").rglob("*") if p.suffix == ".dcm"]) == 6
-    assert main(["run", "--index", "index", "-o", str(ct / "out"), "-f", "functions:same"]) == 2
+    assert main(["run", "--index", "index", "-o", str(ct / "out"), "-f", "functions:same"]) == 1
 
 
 def test_wrong_use(ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +69,7 @@ def test_wrong_use(ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "nothing to read" in capsys.readouterr().err
     assert main(["filter", "--index", str(tmp_path / "index")]) == 1
     assert "there is no index" in capsys.readouterr().err
-    assert main(["index", "-i", str(ct), "--index", str(ct / "index")]) == 2
+    assert main(["index", "-i", str(ct), "--index", str(ct / "index")]) == 1
     assert not (ct / "index").exists()
 
 

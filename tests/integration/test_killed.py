@@ -17,13 +17,13 @@ from dicomarray.storage.atomic import new_files, new_folder
 SCRIPT = """
     import os, signal, sys, time
     from dicomarray.cli.main import main
-    from dicomarray.workflows import to_series
+    from dicomarray.workflows import to_dicom as workflow
 
     def stop(*_, **__):
         print("files are written", flush=True)
         {stop}
 
-    to_series.verify_series = stop
+    workflow.verify_series = stop
     sys.exit(main(sys.argv[1:]))
 """
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from dicomarray.cli.exit_codes import DONE, INTERRUPTED, NOT_CONVERTED, WRONG_USE
 from dicomarray.cli.streams import be_silent, tell
-from dicomarray.errors import DicomArrayError, UsageError
+from dicomarray.errors import DicomArrayError, InsideInputError, UsageError
 from dicomarray.version import __version__
 
 EPILOG = """\
@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = importlib.import_module("dicomarray.cli.commands")
     try:
         return int(getattr(command, options.run)(options))
+    except InsideInputError as error:  # the command line is sound: what lies on the disk stands against it
+        return _complain(error, NOT_CONVERTED)
     except UsageError as error:
         return _complain(error, WRONG_USE)
     except DicomArrayError as error:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from dicomarray.errors import DiskFullError, OutputError
+from dicomarray.errors import DiskFullError, InsideInputError, OutputError
 from dicomarray.storage.places import Place, Url, is_inside
 
 # File systems allow 255 bytes a name; so much of the result's is in the temporary one, in characters.
@@ -45,14 +45,14 @@ def refuse_inside(output: Place, inputs: Place) -> None:
     """
     if isinstance(output, Url) or isinstance(inputs, Url):
         if is_inside(output, inputs):
-            raise OutputError(f"{output} lies inside the input {inputs}; choose a place outside it")
+            raise InsideInputError(f"{output} lies inside the input {inputs}; choose a place outside it")
         return
     with making(output):
         real, real_inputs = output.resolve(), inputs.resolve()
     if inputs.is_file() and real == real_inputs:
         raise OutputError(f"{output} is the input; choose another name")
     if inputs.is_dir() and real.is_relative_to(real_inputs):
-        raise OutputError(f"{output} lies inside the input folder {inputs}; choose a place outside it")
+        raise InsideInputError(f"{output} lies inside the input folder {inputs}; choose a place outside it")
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
