@@ -21,6 +21,7 @@ from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.objects.common.headers import UNREADABLE, reason, refuse_fault, text, values
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace, image_class
 from dicomarray.objects.derived_image.pixel_layout import FUNCTIONAL_GROUPS, Layout, layout_of
+from dicomarray.storage.plain_files import open_plain
 
 # What must be the same in all files, since the array has one shape and one kind of value.
 _SAME = (
@@ -166,7 +167,8 @@ def _told(head: Head) -> tuple[Any, str, str] | None:
 
 def _summary(path: Path) -> Dataset:
     try:
-        read = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_READ))
+        with open_plain(path) as stream:
+            read = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_READ))
         refuse_fault(fault_of(read, inside=False), path)
         summary = Dataset()
         for keyword in _READ:
