@@ -9,6 +9,8 @@ LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# Tests run in as many processes as there are cores: threads of the libraries beside them only wait and spin.
+THREADS = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 help: ## this list
@@ -18,10 +20,10 @@ demo: $(VENV)/installed ## make a small CT study and take it through the whole r
 	$(BIN)/dicomarray demo demo-output --overwrite
 
 test: $(VENV)/installed-test ## the whole test suite
-	$(BIN)/python -m pytest -n logical --dist worksteal $(PYTEST_ARGS)
+	$(THREADS) $(BIN)/python -m pytest -n logical --dist worksteal $(PYTEST_ARGS)
 
 test-lowest: $(LOWEST)/installed ## the core of the suite with the lowest versions of pyproject.toml, in Python 3.11
-	$(LOWEST)/bin/python -m pytest -n logical --dist worksteal tests/unit $(PYTEST_ARGS)
+	$(THREADS) $(LOWEST)/bin/python -m pytest -n logical --dist worksteal tests/unit $(PYTEST_ARGS)
 
 fuzz: $(VENV)/installed-test ## damage sound files and read them, for half an hour or more; FUZZ_ARGS='--runs 1000000'
 	PYTHONPATH=tests:benchmarks $(BIN)/python -m fuzzing $(FUZZ_ARGS)
