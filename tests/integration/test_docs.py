@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from dicomarray.assembly.options import CHOICES, READ_NAMES
+from dicomarray.assembly.options import READ_NAMES, ReadOptions
 from dicomarray.cli.main import parser
+from dicomarray.core.options import choices_of
 from dicomarray.demo.phantom import write_study
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.query.facts import FACTS
@@ -175,7 +176,7 @@ def test_every_flag_is_described(command: str) -> None:
 def test_every_option_of_reading_is_described() -> None:
     """The table of options has each option and each of its values."""
     page = (REFERENCE / "reading.md").read_text(encoding="utf-8")
-    values = [value for choices in CHOICES.values() for value in choices.__args__]  # type: ignore[attr-defined]
+    values = [value for choices in choices_of(ReadOptions).values() for value in choices]
     words = [f"`{name}`" for name in READ_NAMES] + [f'`"{value}"`' for value in values]
     assert [word for word in words if word not in page] == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from dicomarray.core.options import check_choices, made_of, names_of
 from dicomarray.errors import UsageError
@@ -29,17 +29,17 @@ WITHOUT_PLACES = (
 class ReadKeywords(TypedDict, total=False):
     """The keyword arguments of everything that reads volumes; see `ReadOptions`."""
 
-    units: str
-    missing: str
-    uneven: str
-    tilt: str
-    duplicates: str
-    incomplete: str
+    units: Units
+    missing: Missing
+    uneven: Uneven
+    tilt: Tilt
+    duplicates: Duplicates
+    incomplete: Incomplete
     background: float | None
-    philips_scaling: str
-    palette: str
+    philips_scaling: PhilipsScaling
+    palette: Palette
     exclude_padding: bool
-    geometry: str
+    geometry: Geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         """Refuse what is no option, before anything is read."""
-        check_choices(self, CHOICES)
+        check_choices(self)
         if not (self.background is None or _is_finite_number(self.background)):
             raise UsageError(f"background must be a finite number, not {self.background!r}")
         if not isinstance(self.exclude_padding, bool):
@@ -115,17 +115,6 @@ def _is_finite_number(value: object) -> bool:
     return math.isfinite(value)
 
 
-CHOICES: dict[str, Any] = {
-    "units": Units,
-    "missing": Missing,
-    "uneven": Uneven,
-    "tilt": Tilt,
-    "duplicates": Duplicates,
-    "incomplete": Incomplete,
-    "philips_scaling": PhilipsScaling,
-    "palette": Palette,
-    "geometry": Geometry,
-}
 READ_NAMES = names_of(ReadOptions)
 
 

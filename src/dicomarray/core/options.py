@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any, TypeVar, get_args
+from functools import cache
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from dicomarray.errors import UsageError
 
@@ -36,9 +37,16 @@ def check_names(given: Iterable[str], known: Iterable[str]) -> None:
             raise UsageError(f'there is no option "{name}"; there are: {", ".join(names)}')
 
 
-def check_choices(options: Any, choices: Mapping[str, Any]) -> None:
-    """Raise UsageError where an attribute of ``options`` is none of the literals of its type."""
-    for name, kind in choices.items():
+@cache
+def choices_of(options: type[Any]) -> dict[str, tuple[str, ...]]:
+    """The values that each option may have, of those whose type is a `Literal`."""
+    kinds = get_type_hints(options)
+    return {name: get_args(kind) for name, kind in kinds.items() if get_origin(kind) is Literal}
+
+
+def check_choices(options: Any) -> None:
+    """Raise UsageError where an option has none of the values of its type."""
+    for name, choices in choices_of(options.__class__).items():
         value = getattr(options, name)
-        if value not in get_args(kind):
-            raise UsageError(f'{name}="{value}" is unknown; there are: {", ".join(get_args(kind))}')
+        if value not in choices:
+            raise UsageError(f'{name}="{value}" is unknown; there are: {", ".join(choices)}')

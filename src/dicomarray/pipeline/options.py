@@ -29,7 +29,7 @@ class RunKeywords(ReadKeywords, WriteKeywords, total=False):
     resume: bool
     timeout: float | None
     memory_limit: int | str | None
-    per: str
+    per: Per
     volume: int | None
     parameters: Mapping[str, Any] | PathLike | None
     observe: Callable[..., Any] | str | None
@@ -84,7 +84,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         """Refuse what is no option, before anything is read."""
-        check_choices(self, {"per": Per})
+        check_choices(self)
         if self.workers < 1:
             raise UsageError(f"workers must be 1 or more, not {self.workers}")
         if self.timeout is not None and not (math.isfinite(self.timeout) and self.timeout > 0):

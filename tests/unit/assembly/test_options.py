@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 import dicomarray
-from dicomarray.assembly.options import CHOICES, READ_NAMES, ReadKeywords, ReadOptions, read_options
+from dicomarray.assembly.options import READ_NAMES, ReadOptions, read_options
+from dicomarray.core.options import choices_of
 from dicomarray.errors import UsageError
+
+CHOICES = choices_of(ReadOptions)
 
 
 def test_defaults_change_nothing() -> None:
@@ -31,24 +34,19 @@ def test_defaults_change_nothing() -> None:
     }
 
 
-def test_keywords_are_the_options() -> None:
-    """What may be typed is what there is."""
-    assert tuple(ReadKeywords.__annotations__) == READ_NAMES
-
-
 @pytest.mark.parametrize("name", sorted(CHOICES))
 def test_unknown_value_lists_those_that_exist(name: str) -> None:
     """The message has the option, the value and every choice."""
     with pytest.raises(UsageError) as caught:
         read_options({name: "nonsense"})  # type: ignore[misc]
-    for text in (name, "nonsense", *get_args(CHOICES[name])):
+    for text in (name, "nonsense", *CHOICES[name]):
         assert text in str(caught.value)
 
 
 @pytest.mark.parametrize("name", sorted(CHOICES))
 def test_every_choice_is_taken(name: str) -> None:
     """And kept as it is."""
-    for value in get_args(CHOICES[name]):
+    for value in CHOICES[name]:
         assert getattr(read_options({name: value}), name) == value  # type: ignore[misc]
 
 

@@ -22,7 +22,7 @@ _PRIVATE = re.compile(r"\(([0-9A-Fa-f]{4}),([^,\\]{1,64})(?:,([0-9A-Fa-f]{2}))?\
 class WriteKeywords(TypedDict, total=False):
     """The keyword arguments of everything that writes DICOM; see `WriteOptions`."""
 
-    values: str
+    values: Mode
     fill: float | None
     clip: bool
     verify: bool
@@ -30,10 +30,10 @@ class WriteKeywords(TypedDict, total=False):
     uid_key: str | None
     series_description: str | None
     series_number: int | None
-    equipment: str
+    equipment: Equipment
     max_error: float | None
     keep_private: Iterable[str]
-    compress: str
+    compress: Compression
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,7 @@ class WriteOptions:
 
     def __post_init__(self) -> None:
         """Refuse what is no option, before anything is read."""
-        choices: dict[str, Any] = {"values": Mode, "equipment": Equipment, "compress": Compression}
-        check_choices(self, choices)
+        check_choices(self)
         self._check_types()
         if self.fill is not None and not math.isfinite(self.fill):
             raise UsageError(f"fill must be a finite number, not {self.fill}")
