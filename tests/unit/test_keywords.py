@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import pydoc
+import subprocess
+import sys
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
 import pytest
 
 import dicomarray
 from dicomarray.assembly.options import ReadKeywords, ReadOptions
-from dicomarray.core.options import choices_of
+from dicomarray.core.options import choices_of, help_of
 from dicomarray.objects.common.options import WriteKeywords, WriteOptions
 from dicomarray.pipeline.options import RunKeywords, RunOptions
 
@@ -52,3 +56,43 @@ def test_choices_are_closed() -> None:
 def test_public_functions_take_the_keywords(function: Any, keywords: type[Any]) -> None:
     """Their `**options` are those keywords, not anything."""
     assert inspect.signature(function).parameters["options"].annotation == f"Unpack[{keywords.__name__}]"
+
+
+@pytest.mark.parametrize(
+    ("function", "kinds"),
+    [
+        (dicomarray.load, (ReadOptions,)),
+        (dicomarray.to_numpy, (ReadOptions,)),
+        (dicomarray.Series.volume, (ReadOptions,)),
+        (dicomarray.Series.volumes, (ReadOptions,)),
+        (dicomarray.to_dicom, (WriteOptions,)),
+        (dicomarray.run, (RunOptions, ReadOptions, WriteOptions)),
+    ],
+)
+def test_help_shows_every_option(function: Any, kinds: tuple[type[Any], ...]) -> None:
+    """`help(dicomarray.load)`: each option with its values, its default and what it does."""
+    text = pydoc.render_doc(function, renderer=pydoc.plaintext)
+    for options in kinds:
+        told = help_of(options)
+        assert [field.name for field in fields(options)] == list(told)
+        for name, values in choices_of(options).items():
+            shown = ", ".join(f'"{value}"' for value in values)
+            assert f"{name} : {{{shown}}}, default" in text
+        for name, lines in told.items():
+            assert f" {name} : " in text
+            assert lines
+            assert all(line in text for line in lines)
+
+
+def test_a_value_as_it_stands_in_help() -> None:
+    """One of each kind, letter by letter."""
+    text = str(inspect.getdoc(dicomarray.load))
+    assert '\nunits : {"modality", "stored", "suv"}, default "modality"\n    ``"modality"`` (HU' in text
+    assert "\nexclude_padding : bool, default False\n    Mark padding" in text
+    assert text.startswith("The one volume under a path.\n\nParameters\n")
+
+
+def test_python_without_docstrings() -> None:
+    """`python -OO` leaves them out; everything else works."""
+    code = "import dicomarray; assert dicomarray.load.__doc__ is None; dicomarray.ReadOptions(units='suv')"
+    subprocess.run([sys.executable, "-OO", "-c", code], check=True)

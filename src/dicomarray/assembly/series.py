@@ -13,6 +13,7 @@ from dicomarray.assembly.grouping.duplicates import some
 from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, stack_frames
 from dicomarray.assembly.options import ReadKeywords, ReadOptions, read_options
 from dicomarray.assembly.volumes.assemble import assemble
+from dicomarray.core.options import takes
 from dicomarray.core.plain_text import one_line
 from dicomarray.dicom.attribute_names import check_name
 from dicomarray.dicom.headers.header import Header
@@ -103,6 +104,7 @@ class Series:
         frames = [frame for header in images for frame in frames_of(header, alike, options.geometry)]
         return stack_frames(frames, options, self.notes + ((note,) if others else ()))
 
+    @takes(ReadOptions)
     def volumes(
         self,
         *,
@@ -120,7 +122,7 @@ class Series:
             Called with the number of images of a volume that are read, the bytes of their stored values, and
             the number of all; one volume after the other.
         options
-            How to read: ``units``, ``missing`` and the others of `ReadOptions`.
+            How to read: those of `ReadOptions`, below.
 
         Raises
         ------
@@ -133,6 +135,7 @@ class Series:
         thread_count(workers)
         return [assemble(stack, checked, workers, pixel_progress) for stack in self.stacks(checked)]
 
+    @takes(ReadOptions)
     def volume(
         self,
         *,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -10,6 +11,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from dicomarray.errors import UsageError
 
 Options = TypeVar("Options")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def names_of(options: type[Any]) -> tuple[str, ...]:
@@ -42,6 +44,44 @@ def choices_of(options: type[Any]) -> dict[str, tuple[str, ...]]:
     """The values that each option may have, of those whose type is a `Literal`."""
     kinds = get_type_hints(options)
     return {name: get_args(kind) for name, kind in kinds.items() if get_origin(kind) is Literal}
+
+
+def help_of(options: type[Any]) -> dict[str, list[str]]:
+    """The lines in which a dataclass's docstring tells of each option; none with ``python -OO``."""
+    told: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in inspect.cleandoc(options.__doc__ or "").partition("----------\n")[2].splitlines():
+        if line.startswith(" ") or not line:
+            lines.append(line)
+        else:
+            lines = []
+            told |= dict.fromkeys(line.split(", "), lines)
+    return told
+
+
+def takes(*kinds: type[Any]) -> Callable[[Function], Function]:
+    """Says in the docstring of a function which options it takes, with their values and defaults."""
+
+    def documented(function: Function) -> Function:
+        if function.__doc__:
+            entries = [entry for options in kinds for entry in _entries(options)]
+            own = inspect.cleandoc(function.__doc__)
+            function.__doc__ = "\n".join([own, "", "Other Parameters", "-" * 16, *entries])
+        return function
+
+    return documented
+
+
+def _entries(options: Any) -> list[str]:
+    """A dataclass of options as numpydoc writes parameters."""
+    choices, told = choices_of(options), help_of(options)
+    found = []
+    for field in fields(options):
+        values = ", ".join(f'"{value}"' for value in choices.get(field.name, ()))
+        default = f'"{field.default}"' if isinstance(field.default, str) else field.default
+        found.append(f"{field.name} : {f'{{{values}}}' if values else field.type}, default {default}")
+        found.extend(told[field.name])
+    return found
 
 
 def check_choices(options: Any) -> None:

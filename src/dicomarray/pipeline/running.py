@@ -14,6 +14,7 @@ from typing import Unpack
 
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.catalog.series_selection import Inputs, searched
+from dicomarray.core.options import takes
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
@@ -56,6 +57,7 @@ def forbid_runs() -> None:
     _forbidden = True
 
 
+@takes(RunOptions, ReadOptions, WriteOptions)
 def run(
     input_dicom: Inputs | None,
     output_dicom: PathLike | Url,
@@ -83,8 +85,7 @@ def run(
     config
         A filter config, or the path of one; None takes every series with images.
     options
-        ``workers``, ``timeout``, ``resume`` and the others of `RunOptions`; how to read and to write:
-        ``missing``, ``values`` and the others of `ReadOptions`, `WriteOptions`.
+        Those of `RunOptions`, and how to read and to write, of `ReadOptions` and `WriteOptions`, below.
     finished
         Called after each series with its entry and the number of series to do.
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import KEEP, UNPLACED
 from dicomarray.core.geometry import Matrix, StackGeometry
+from dicomarray.core.options import takes
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, UsageError, ValuesError
 from dicomarray.formats import sidecar
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 NOTICEABLE = 1.01
 
 
+@takes(WriteOptions)
 def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by name
     array_or_npy: Array | Volume | PathLike,
     template_dicom: Template | None,
@@ -88,7 +90,7 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
         Called with the number of images that are written, their bytes, and the number of all; and again for
         those that are read back, where the series is verified.
     options
-        How to write: ``values``, ``verify``, ``overwrite`` and the others of `WriteOptions`.
+        How to write: those of `WriteOptions`, below.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from dicomarray.assembly.grouping.stacking import Stack
-from dicomarray.assembly.options import ReadKeywords, read_options
+from dicomarray.assembly.options import ReadKeywords, ReadOptions, read_options
 from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file
 from dicomarray.assembly.volumes.regrid import changes_grid
@@ -22,6 +22,7 @@ from dicomarray.catalog.series_selection import (
     searched,
     shown,
 )
+from dicomarray.core.options import takes
 from dicomarray.core.pixel_values import Normalization
 from dicomarray.errors import DataError, DiskFullError, InputError, UsageError
 from dicomarray.formats import sidecar
@@ -75,6 +76,7 @@ class _Written:
     warnings: tuple[str, ...]
 
 
+@takes(ReadOptions)
 def load(
     path: Inputs | None,
     *,
@@ -105,7 +107,7 @@ def load(
         Called with the number of images that are read, the bytes of their stored values, and the number of
         all.
     options
-        How to read: ``units``, ``missing`` and the others of `ReadOptions`.
+        How to read: those of `ReadOptions`, below.
 
     Raises
     ------
@@ -122,6 +124,7 @@ def load(
     return made if index else replace(made, warnings=made.warnings + not_images(catalog, chosen))
 
 
+@takes(ReadOptions)
 def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     input_dicom: Inputs | None,
     output_npy: PathLike,
