@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydicom import Dataset
@@ -20,6 +20,7 @@ from dicomarray.cli.main import parser
 from dicomarray.core.options import choices_of
 from dicomarray.demo.phantom import write_study
 from dicomarray.objects.common.files import WriteReport
+from dicomarray.objects.common.options import WriteOptions
 from dicomarray.query.facts import FACTS
 from dicomarray.query.grammar import MODIFIERS, NODE_WORDS, OPERATORS, TOP_WORDS
 from dicomarray.query.selection import parse
@@ -173,12 +174,39 @@ def test_every_flag_is_described(command: str) -> None:
     assert [flag for flag in missing if not (shared and flag[2:].replace("-", "_") in READ_NAMES)] == []
 
 
-def test_every_option_of_reading_is_described() -> None:
-    """The table of options has each option and each of its values."""
-    page = (REFERENCE / "reading.md").read_text(encoding="utf-8")
-    values = [value for choices in choices_of(ReadOptions).values() for value in choices]
-    words = [f"`{name}`" for name in READ_NAMES] + [f'`"{value}"`' for value in values]
-    assert [word for word in words if word not in page] == []
+def option_rows(page: str) -> dict[str, list[str]]:
+    """The second cells of each option in a page's tables; a row without a name goes on with the one above."""
+    rows: dict[str, list[str]] = {}
+    names: list[str] = []
+    for first, second in re.findall(r"^\| ?(.*?) ?\| (.*?) \|", page, re.MULTILINE):
+        names = re.findall(r"`(\w+)`", first) if first else names
+        for name in names:
+            rows.setdefault(name, []).append(second.strip("`"))
+    return rows
+
+
+@pytest.mark.parametrize(("name", "options"), [("reading.md", ReadOptions), ("writing.md", WriteOptions)])
+def test_every_option_is_described(name: str, options: type[Any]) -> None:
+    """The table has each option with its default first, and each of its values."""
+    page = (REFERENCE / name).read_text(encoding="utf-8")
+    rows = option_rows(page)
+    for field in dataclasses.fields(options):
+        default = f'"{field.default}"' if isinstance(field.default, str) else str(field.default)
+        assert rows[field.name][0] == default, field.name
+    for option, values in choices_of(cast(Any, options)).items():
+        assert [value for value in values if f'`"{value}"`' not in page] == [], option
+        if options is ReadOptions:  # a row for each value
+            assert sorted(rows[option][: len(values)]) == sorted(f'"{value}"' for value in values)
+
+
+@pytest.mark.parametrize("options", [ReadOptions, WriteOptions])
+def test_every_value_of_a_flag_is_described(options: type[Any]) -> None:
+    """In the page of the command line a flag's row names all of its values."""
+    page = (REFERENCE / "command-line.md").read_text(encoding="utf-8")
+    for option, values in choices_of(cast(Any, options)).items():
+        row = re.search(rf"^\| `--{option.replace('_', '-')}\b.*$", page, re.MULTILINE)
+        assert row is not None, option
+        assert [value for value in values if not re.search(rf"\b{value}\b", row[0])] == [], option
 
 
 def test_every_word_of_the_filter_is_described() -> None:

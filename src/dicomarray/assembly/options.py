@@ -67,7 +67,7 @@ class ReadOptions:
         warning.
     background
         In the units of the array, for ``missing="fill"`` and outside of the images for
-        ``tilt="upright"``; None: -1024 for HU, 0 otherwise.
+        ``tilt="upright"``; without it -1024 for HU, 0 otherwise.
     philips_scaling
         Values of Philips MR: ``"display"`` ones, by Rescale Slope as for any vendor, or ``"precise"`` ones,
         by the private scale slope.

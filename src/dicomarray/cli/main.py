@@ -14,9 +14,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dicomarray.assembly.options import ReadOptions
 from dicomarray.cli.exit_codes import DONE, INTERRUPTED, NOT_CONVERTED, WRONG_USE
+from dicomarray.cli.option_flags import add_flags
 from dicomarray.cli.streams import be_silent, tell
 from dicomarray.errors import DicomArrayError, InsideInputError, UsageError
+from dicomarray.objects.common.options import WriteOptions
 from dicomarray.version import __version__
 
 EPILOG = """\
@@ -27,6 +30,8 @@ Results go to standard output, progress, warnings and errors to standard error.
 Nothing is overwritten without --overwrite, and nothing is ever written into an input folder.
 """
 
+# Options of reading that make sense for an array alone: written series and pictures are in modality values.
+NOT_EVERYWHERE = ("units", "exclude_padding")
 # Objects made between two searches for garbage.  More than NumPy's import and ours make, which all stay; and
 # what lies about meanwhile is small, because no command makes cycles of objects that hold pixels.
 OBJECTS_A_COLLECTION = 100_000
@@ -169,10 +174,7 @@ def _to_numpy(commands: Commands) -> None:
         help="map LOWER..UPPER to 0..1, clipped, float32",
     )
     _choice(c)
-    _reading(c, units=True)
-    c.add_argument(
-        "--exclude-padding", action="store_true", default=None, help="padding becomes 0 in normalization"
-    )
+    add_flags(c, ReadOptions)
     c.add_argument(
         "--workers", type=int, metavar="N", help="threads that read and decode; default: one a processor"
     )
@@ -196,7 +198,7 @@ def _to_dicom(commands: Commands) -> None:
         help="where the voxels lie: 4x4 from slice, row, column to LPS mm; .npy or .json",
     )
     c.add_argument("--units", metavar="NAME", help="of the values, if not the template's: HU, US, GML, ...")
-    _writing(c)
+    add_flags(c, WriteOptions, leave_out=("overwrite",))
     _choice(c)
     _overwrite(c)
 
@@ -266,8 +268,8 @@ def _run(commands: Commands) -> None:
         help="takes a Volume, returns an array, a Volume or a dict of them; also file.py:function",
     )
     _running(c)
-    _writing(c)
-    _reading(c)
+    add_flags(c, WriteOptions, leave_out=("overwrite",))
+    add_flags(c, ReadOptions, leave_out=NOT_EVERYWHERE)
     _overwrite(c)
 
 
@@ -310,7 +312,7 @@ def _view(commands: Commands) -> None:
     )
     c.add_argument("-o", "--output", metavar="FILE.png|FILE.html", required=True, help="the picture")
     _choice(c)
-    _reading(c)
+    add_flags(c, ReadOptions, leave_out=NOT_EVERYWHERE)
     _overwrite(c)
 
 
@@ -345,76 +347,6 @@ def _choice(c: argparse.ArgumentParser) -> None:
     _series(c)
     c.add_argument(
         "--volume", type=int, metavar="N", help="which volume of the series, where there are several"
-    )
-
-
-def _writing(c: argparse.ArgumentParser) -> None:
-    """The options of writing, by their names in Python (`dicomarray.objects.common.options`)."""
-    c.add_argument(
-        "--values",
-        metavar="auto|stored|full-range",
-        help="how values are stored; default: auto, exact where the template allows",
-    )
-    c.add_argument("--fill", type=float, metavar="VALUE", help="write NaN and infinity as this value")
-    c.add_argument(
-        "--clip", action="store_true", default=None, help="clip values that cannot be stored, and count them"
-    )
-    c.add_argument(
-        "--no-verify",
-        dest="verify",
-        action="store_false",
-        default=None,
-        help="do not read back what was written",
-    )
-    c.add_argument("--uid-key", metavar="TEXT", help="the same UIDs again for the same input")
-    c.add_argument("--series-description", metavar="TEXT", help="default: the template's, (dicomarray) added")
-    c.add_argument("--series-number", type=int, metavar="N", help="default: the template's plus 1000")
-    c.add_argument(
-        "--equipment",
-        metavar="own|keep",
-        help="who made the images: dicomarray, or the template's scanner",
-    )
-    c.add_argument(
-        "--max-error", type=float, metavar="VALUE", help="write nothing where a voxel would be further off"
-    )
-    c.add_argument(
-        "--keep-private",
-        action="append",
-        metavar="TAG",
-        help="a private element to keep, (gggg,CREATOR,ee), or its block, (gggg,CREATOR); repeatable",
-    )
-    c.add_argument(
-        "--compress",
-        metavar="none|rle|jpeg-ls|jpeg-2000|htj2k",
-        help="a lossless transfer syntax; default: none",
-    )
-
-
-def _reading(c: argparse.ArgumentParser, units: bool = False) -> None:
-    """The options of reading, by their names in Python (`dicomarray.assembly.options`)."""
-    if units:
-        c.add_argument(
-            "--units",
-            metavar="modality|stored|suv",
-            help="modality values (HU for CT; the default), stored values, or SUV by body weight",
-        )
-    choices = {
-        "missing": ("error|keep|fill|resample", "where slices are missing; default: error"),
-        "uneven": ("keep|resample", "where slices are planned unevenly; default: keep their places"),
-        "tilt": ("keep|upright", "a tilted gantry; default: keep the slices and a sheared affine"),
-        "duplicates": ("auto|error|split", "different images at one place; default: split a few, else error"),
-        "incomplete": ("keep|drop", "a repetition cut short; default: keep it as a volume of its own"),
-        "palette": ("indices|rgb", "palette images: indices as stored (default), or their colours"),
-        "geometry": (
-            "strict|ignore",
-            "broken places; default: an error; ignore: frames without a place",
-        ),
-        "philips-scaling": ("display|precise", "values of Philips MR; default: display"),
-    }
-    for name, (metavar, text) in choices.items():
-        c.add_argument(f"--{name}", metavar=metavar, help=text)
-    c.add_argument(
-        "--background", type=float, metavar="VALUE", help="value of filled voxels; -1024 for HU, else 0"
     )
 
 

@@ -51,17 +51,19 @@ class WriteOptions:
         Move values that cannot be stored to the end of the range, and report how many; without it they
         are an error.
     verify
-        Read the files back before they are put in place, and compare values and geometry.
+        Read the files back and compare values and geometry, before they are put in place.
     overwrite
         Replace an earlier result.
     uid_key
         Make the UIDs of this text, the template and the values: the same call makes the same series
         again, byte for byte, and no duplicate.  Without it they are random.
-    series_description, series_number
-        Of the new series; by default the template's with " (dicomarray)", and plus 1000.
+    series_description
+        Of the new series; without it the template's, with " (dicomarray)" added.
+    series_number
+        Of the new series; without it the template's plus 1000.
     equipment
-        ``"own"``: dicomarray made the images, the scanner moves to Contributing Equipment; ``"keep"`` the
-        template's, for readers that tune themselves by vendor.
+        ``"own"``: dicomarray made the images, the scanner moves to Contributing Equipment; ``"keep"``: the
+        template's stays, for readers that tune themselves by vendor.
     max_error
         Refuse to write where a voxel would be further off than this, in the units of the array.
     keep_private
