@@ -11,15 +11,11 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
-from dicomarray.assembly.options import ReadOptions
 from dicomarray.cli.exit_codes import DONE, INTERRUPTED, NOT_CONVERTED, WRONG_USE
-from dicomarray.cli.option_flags import add_flags
 from dicomarray.cli.streams import be_silent, tell
 from dicomarray.errors import DicomArrayError, InsideInputError, UsageError
-from dicomarray.objects.common.options import WriteOptions
 from dicomarray.version import __version__
 
 EPILOG = """\
@@ -81,8 +77,9 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
     argparse takes such words only where they stand together, so what it leaves is taken here.
     """
-    top = parser()
-    options, rest = top.parse_known_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    called = next((word for word in words if word in COMMANDS), "")
+    options, rest = parser(called).parse_known_args(arguments)
     command, name = options.command, str(getattr(options, "inputs", ""))
     if rest and (not name or any(word.startswith("-") for word in rest)):
         command.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -107,8 +104,8 @@ def _refuse_without_input(options: argparse.Namespace) -> None:
     options.command.error(f"the following arguments are required: {flag} (a folder, or several)")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(called: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line; or with the arguments of one command alone, which takes less time."""
     top = argparse.ArgumentParser(
         prog="dicomarray",
         description="DICOM series in, NumPy arrays out, and back into DICOM that a PACS accepts.",
@@ -117,13 +114,12 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"dicomarray {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _to_numpy(commands)
-    _to_dicom(commands)
-    _filter(commands)
-    _index(commands)
-    _run(commands)
-    _view(commands)
-    _demo(commands)
+    for name, (text, add_arguments) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.register("action", None, _Once)
+        command.set_defaults(run=name.replace("-", "_"), command=command)
+        if called in (None, name):
+            add_arguments(command)
     return top
 
 
@@ -144,19 +140,7 @@ class _Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-
-def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    command.register("action", None, _Once)
-    command.set_defaults(run=name.replace("-", "_"), command=command)
-    return command
-
-
-def _to_numpy(commands: Commands) -> None:
-    c = _command(commands, "to-numpy", "a DICOM series -> an array (.npy) and its metadata (.json)")
+def _to_numpy(c: argparse.ArgumentParser) -> None:
     _inputs(c)
     c.add_argument(
         "-n",
@@ -174,15 +158,14 @@ def _to_numpy(commands: Commands) -> None:
         help="map LOWER..UPPER to 0..1, clipped, float32",
     )
     _choice(c)
-    add_flags(c, ReadOptions)
+    _reading(c)
     c.add_argument(
         "--workers", type=int, metavar="N", help="threads that read and decode; default: one a processor"
     )
     _overwrite(c)
 
 
-def _to_dicom(commands: Commands) -> None:
-    c = _command(commands, "to-dicom", "an array -> a new DICOM series derived from a template series")
+def _to_dicom(c: argparse.ArgumentParser) -> None:
     c.add_argument("-n", "--input-npy", metavar="FILE", required=True, help="the array")
     _input(c, "-d", "TEMPLATE_DIR", "folder or file with the template series")
     c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
@@ -198,13 +181,12 @@ def _to_dicom(commands: Commands) -> None:
         help="where the voxels lie: 4x4 from slice, row, column to LPS mm; .npy or .json",
     )
     c.add_argument("--units", metavar="NAME", help="of the values, if not the template's: HU, US, GML, ...")
-    add_flags(c, WriteOptions, leave_out=("overwrite",))
+    _writing(c)
     _choice(c)
     _overwrite(c)
 
 
-def _filter(commands: Commands) -> None:
-    c = _command(commands, "filter", "list the series below a folder that match")
+def _filter(c: argparse.ArgumentParser) -> None:
     _inputs(c)
     _series(c)
     c.add_argument(
@@ -223,8 +205,7 @@ def _filter(commands: Commands) -> None:
     c.add_argument("--show-patient", action="store_true", help="with --why: values that name the patient too")
 
 
-def _index(commands: Commands) -> None:
-    c = _command(commands, "index", "keep the catalog of folders in one file, and up to date")
+def _index(c: argparse.ArgumentParser) -> None:
     _inputs(c)
     c.add_argument("--index", metavar="FILE", required=True, help="the index; it is made where there is none")
 
@@ -255,8 +236,7 @@ def _path(text: str) -> str:
     return text
 
 
-def _run(commands: Commands) -> None:
-    c = _command(commands, "run", "a function over every matching series, results written as DICOM")
+def _run(c: argparse.ArgumentParser) -> None:
     _inputs(c)
     _series(c)
     c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
@@ -268,8 +248,8 @@ def _run(commands: Commands) -> None:
         help="takes a Volume, returns an array, a Volume or a dict of them; also file.py:function",
     )
     _running(c)
-    add_flags(c, WriteOptions, leave_out=("overwrite",))
-    add_flags(c, ReadOptions, leave_out=NOT_EVERYWHERE)
+    _writing(c)
+    _reading(c, leave_out=NOT_EVERYWHERE)
     _overwrite(c)
 
 
@@ -303,8 +283,7 @@ def _running(c: argparse.ArgumentParser) -> None:
     )
 
 
-def _view(commands: Commands) -> None:
-    c = _command(commands, "view", "a picture of three planes through a volume, or a page of its slices")
+def _view(c: argparse.ArgumentParser) -> None:
     _input(c, "-i", "DIR", "folder or file with the series")
     c.add_argument("-n", "--input-npy", metavar="FILE", help="instead: an array that to-numpy wrote")
     c.add_argument(
@@ -312,12 +291,11 @@ def _view(commands: Commands) -> None:
     )
     c.add_argument("-o", "--output", metavar="FILE.png|FILE.html", required=True, help="the picture")
     _choice(c)
-    add_flags(c, ReadOptions, leave_out=NOT_EVERYWHERE)
+    _reading(c, leave_out=NOT_EVERYWHERE)
     _overwrite(c)
 
 
-def _demo(commands: Commands) -> None:
-    c = _command(commands, "demo", "make a small CT study and take it through the whole round trip")
+def _demo(c: argparse.ArgumentParser) -> None:
     c.add_argument("folder", metavar="DIR", nargs="?", default="dicomarray-demo", help="default: %(default)s")
     _overwrite(c)
 
@@ -350,5 +328,31 @@ def _choice(c: argparse.ArgumentParser) -> None:
     )
 
 
+def _reading(c: argparse.ArgumentParser, leave_out: Sequence[str] = ()) -> None:
+    from dicomarray.assembly.options import ReadOptions
+    from dicomarray.cli.option_flags import add_flags
+
+    add_flags(c, ReadOptions, leave_out)
+
+
+def _writing(c: argparse.ArgumentParser) -> None:
+    from dicomarray.cli.option_flags import add_flags
+    from dicomarray.objects.common.options import WriteOptions
+
+    add_flags(c, WriteOptions, leave_out=("overwrite",))
+
+
 def _overwrite(c: argparse.ArgumentParser) -> None:
     c.add_argument("--overwrite", action="store_true", help="replace an existing result")
+
+
+# What each command is for, and what adds its arguments.
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "to-numpy": ("a DICOM series -> an array (.npy) and its metadata (.json)", _to_numpy),
+    "to-dicom": ("an array -> a new DICOM series derived from a template series", _to_dicom),
+    "filter": ("list the series below a folder that match", _filter),
+    "index": ("keep the catalog of folders in one file, and up to date", _index),
+    "run": ("a function over every matching series, results written as DICOM", _run),
+    "view": ("a picture of three planes through a volume, or a page of its slices", _view),
+    "demo": ("make a small CT study and take it through the whole round trip", _demo),
+}
