@@ -180,7 +180,8 @@ def plain_value(element: DataElement, depth: int = 0) -> Value:
     value = element.value
     if is_number_in_text(element.VR, int(element.tag)):
         representation = value_representation(element.VR, int(element.tag), False)
-        return decode(representation, "\\".join(texts(_plain_texts(value))).encode(), True, ())
+        raw = "\\".join(texts(_plain_texts(value))).encode("latin-1", "replace")  # as `decode` takes it
+        return decode(representation, raw, True, ())
     if isinstance(value, MultiValue | list | tuple):
         if element.VR in BINARY_NUMBERS and len(value) > LONGEST_LIST:
             return f"<{len(value)} numbers>"

@@ -1,0 +1,14 @@
+"""What pydicom decoded, as plain Python values."""
+
+from __future__ import annotations
+
+import pytest
+from pydicom.dataelem import DataElement
+
+from dicomarray.dicom.pydicom_fallback import plain_value
+
+
+@pytest.mark.parametrize(("text", "value"), [("1.5\\2", (1.5, 2.0)), ("¦\x8d4", "¦\x8d4")])
+def test_numbers_under_a_text_vr(text: str, value: object) -> None:
+    """They are numbers; a text that is none stays as it is, whatever its letters."""
+    assert plain_value(DataElement(0x00280030, "LT", text)) == value
