@@ -30,7 +30,7 @@ import numpy as np
 # the builder of synthetic series lives with the tests
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import synthetic
-from dicomarray.pipeline import read_entries
+from dicomarray.pipeline.ledger import read_entries
 from dicomarray.volume import Volume
 
 # Of every 100 series, the faults after the first plain ones; the killers come once in an archive.

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from dicomarray.catalog.series_selection import dicom_filter
     from dicomarray.objects.common.files import WriteReport
     from dicomarray.objects.common.options import WriteOptions
-    from dicomarray.pipeline import RunEntry, RunReport, SeriesOutput, run
+    from dicomarray.pipeline.entries import RunEntry, RunReport, SeriesOutput
+    from dicomarray.pipeline.running import run
     from dicomarray.volume import Volume
     from dicomarray.workflows.to_dicom import to_dicom
     from dicomarray.workflows.to_numpy import NumpyReport, load, to_numpy
@@ -87,10 +88,10 @@ _HOMES = {
     "IndexReport": "dicomarray.catalog.index",
     "NumpyReport": "dicomarray.workflows.to_numpy",
     "ReadOptions": "dicomarray.assembly.options",
-    "RunEntry": "dicomarray.pipeline",
-    "RunReport": "dicomarray.pipeline",
+    "RunEntry": "dicomarray.pipeline.entries",
+    "RunReport": "dicomarray.pipeline.entries",
     "Series": "dicomarray.assembly.series",
-    "SeriesOutput": "dicomarray.pipeline",
+    "SeriesOutput": "dicomarray.pipeline.entries",
     "Volume": "dicomarray.volume",
     "WriteOptions": "dicomarray.objects.common.options",
     "WriteReport": "dicomarray.objects.common.files",
@@ -98,7 +99,7 @@ _HOMES = {
     "index": "dicomarray.catalog.index",
     "load": "dicomarray.workflows.to_numpy",
     "open_index": "dicomarray.catalog.index",
-    "run": "dicomarray.pipeline",
+    "run": "dicomarray.pipeline.running",
     "scan": "dicomarray.catalog.scan",
     "to_dicom": "dicomarray.workflows.to_dicom",
     "to_numpy": "dicomarray.workflows.to_numpy",

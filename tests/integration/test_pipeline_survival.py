@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import survival
-from dicomarray.pipeline import read_entries
+from dicomarray.pipeline.ledger import read_entries
 
 # Four plain ones, four that are faulty, those that crash, hang and eat memory, and some more that are good.
 COUNT = 16

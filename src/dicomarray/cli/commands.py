@@ -22,7 +22,7 @@ from dicomarray.storage.atomic import refuse_existing, refuse_inputs, refuse_ins
 
 if TYPE_CHECKING:
     from dicomarray.assembly.options import ReadKeywords
-    from dicomarray.pipeline import RunEntry
+    from dicomarray.pipeline.entries import RunEntry
     from dicomarray.sources.skipped import Skipped
     from dicomarray.volume import Volume
 

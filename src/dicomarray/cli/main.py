@@ -254,32 +254,22 @@ def _run(c: argparse.ArgumentParser) -> None:
 
 
 def _running(c: argparse.ArgumentParser) -> None:
-    """The options of the run itself, by their names in Python (`dicomarray.pipeline.options`)."""
-    c.add_argument("--workers", type=int, metavar="N", help="processes side by side; default: 1")
-    c.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers do the work")
-    c.add_argument(
-        "--resume", action="store_true", default=None, help="go on with an earlier run in the output folder"
-    )
-    c.add_argument("--timeout", type=float, metavar="SECONDS", help="time that one series may take")
-    c.add_argument("--memory-limit", metavar="SIZE", help="memory that a worker may take: 4G, 512M")
-    c.add_argument("--per", metavar="series|study", help="what the function takes; default: series")
-    c.add_argument(
-        "--volume", type=int, metavar="N", help="which volume of a series with several; default: each of them"
-    )
+    from dicomarray.cli.option_flags import add_flags
+    from dicomarray.pipeline.options import RunOptions
+
+    # an index chooses series, as in every command; the parameters come from a file here, not from a mapping;
+    # a function that observes is given in Python alone
+    leave_out = ("index", "parameters", "observe")
+    metavars = {"scheduler": "ADDRESS", "timeout": "SECONDS", "memory_limit": "SIZE"}
+    add_flags(c, RunOptions, leave_out, metavars)
+    c.add_argument("--parameters", metavar="FILE", help="parameters of the function: JSON, YAML or TOML")
     c.add_argument(
         "--param",
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="a parameter of the function; the value is JSON, or else a text; repeatable",
-    )
-    c.add_argument("--parameters", metavar="FILE", help="parameters of the function: JSON, YAML or TOML")
-    c.add_argument(
-        "--no-report",
-        dest="report",
-        action="store_false",
-        default=None,
-        help="do not write report.html, a page with thumbnails",
+        help="a parameter of the function, over those of --parameters; the value is JSON, or else a text "
+        "(repeatable)",
     )
 
 

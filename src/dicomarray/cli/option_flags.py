@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import fields
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from dicomarray.core.options import choices_of, help_of
@@ -16,7 +16,12 @@ _KEYWORD = re.compile(r'``(\w+)="([\w-]+)"``')
 _METAVARS = {float: "VALUE", int: "N", str: "TEXT"}
 
 
-def add_flags(command: argparse.ArgumentParser, options: Any, leave_out: Container[str] = ()) -> None:
+def add_flags(
+    command: argparse.ArgumentParser,
+    options: Any,
+    leave_out: Container[str] = (),
+    metavars: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """A flag for each option.  One that is not given stays None: defaults have their home in the dataclass.
 
     Which values there are the dataclass checks, with the same message as in Python.
@@ -40,13 +45,21 @@ def add_flags(command: argparse.ArgumentParser, options: Any, leave_out: Contain
         elif get_origin(kinds[name]) is tuple:
             command.add_argument(f"--{flag}", action="append", metavar="TEXT", help=f"{text} (repeatable)")
         else:
-            (kind,) = (one for one in get_args(kinds[name]) if one is not NoneType)
-            command.add_argument(f"--{flag}", type=kind, metavar=_METAVARS[kind], help=text)
+            kind = _read_as(kinds[name])
+            default = "" if field.default is None else f" (default: {field.default})"
+            metavar = metavars.get(name, _METAVARS[kind])
+            command.add_argument(f"--{flag}", type=kind, metavar=metavar, help=text + default)
+
+
+def _read_as(kind: Any) -> type[Any]:
+    """The type that an option has beside None; of several a text, which the dataclass understands."""
+    wanted = [one for one in get_args(kind) if one is not NoneType] or [kind]
+    return wanted[0] if len(wanted) == 1 else str
 
 
 def _plain(text: str) -> str:
     """A sentence of a docstring as the help of a flag."""
     text = _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} {found[2]}", text)
-    text = text.replace('``"', "'").replace('"``', "'").replace("``", "").removesuffix(".")
+    text = text.replace('``"', "'").replace('"``', "'").replace("`", "").removesuffix(".")
     text = text.replace("%", "%%")  # argparse formats it
     return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text

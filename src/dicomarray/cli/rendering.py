@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a command loads what it does, not what others report
     from dicomarray.assembly.series import Series
     from dicomarray.catalog.index import IndexReport
     from dicomarray.objects.common.files import WriteReport
-    from dicomarray.pipeline import RunEntry, RunReport
+    from dicomarray.pipeline.entries import RunEntry, RunReport
     from dicomarray.sources.skipped import SkippedGroup
     from dicomarray.storage.places import Place
 

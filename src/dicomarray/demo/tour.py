@@ -14,7 +14,7 @@ from dicomarray.core.pixel_values import Array
 from dicomarray.demo.functions import smooth
 from dicomarray.demo.phantom import write_study
 from dicomarray.errors import VerificationError
-from dicomarray.pipeline import run
+from dicomarray.pipeline.running import run
 from dicomarray.render.pictures import draw_comparison, save_png
 from dicomarray.storage.atomic import new_folder
 from dicomarray.volume import Volume

@@ -58,9 +58,9 @@ class RunOptions:
     per
         ``"series"``: the function takes a `Volume`; ``"study"``: all volumes of a study by their UIDs.
     volume
-        Which volume of a series, by index, where it holds several; None takes each of them.
+        Which volume of a series, by index, where it holds several; without it each of them.
     parameters
-        Keyword arguments for the function; what JSON can say.  Or the path of a JSON, YAML or TOML file.
+        Keyword arguments for the function, what JSON can say; or the path of a JSON, YAML or TOML file.
     observe
         ``observe(volume, result) -> mapping`` or ``"module:function"``, called for each result where it
         was made; what it returns (small, plain JSON) stands in the entry and in the ledger.

@@ -14,7 +14,8 @@ import pytest
 import dicomarray
 import synthetic
 from dicomarray.errors import OutputError, StorageError, UsageError
-from dicomarray.pipeline import ledger, read_entries
+from dicomarray.pipeline import ledger
+from dicomarray.pipeline.ledger import read_entries
 from dicomarray.volume import Volume
 
 memory = pytest.importorskip("fsspec.implementations.memory")

@@ -13,7 +13,7 @@ import pytest
 import dicomarray
 import synthetic
 from dicomarray.errors import InputError, OutputError, UsageError
-from dicomarray.pipeline import read_entries
+from dicomarray.pipeline.ledger import read_entries
 from dicomarray.pipeline.work import remove_leftovers
 from dicomarray.volume import Volume
 

@@ -26,7 +26,7 @@ import dicomarray
 from dicomarray.catalog.catalog import Catalog
 from dicomarray.catalog.scan import scan
 from dicomarray.errors import InputError
-from dicomarray.pipeline import run
+from dicomarray.pipeline.running import run
 from dicomarray.sources import archive_guards, archives
 from dicomarray.sources.archive_guards import safe_path
 
