@@ -86,10 +86,17 @@ def _places(repetitions: Sequence[Repetition]) -> Iterator[_Place]:
     if known(("AcquisitionNumber",), int):
         yield partial(_values, keywords=("AcquisitionNumber",))
     for clock in (_ACQUISITION, _CONTENT):
-        moments = [keywords for keywords in clock if known(keywords, str)]
-        if moments:
-            yield partial(_values, keywords=moments[0])
+        moments = [partial(_values, keywords=keywords) for keywords in clock if known(keywords, str)]
+        telling = next((moment for moment in moments if _tells(repetitions, moment)), None)
+        if telling is not None:
+            yield telling
+        if telling is not None or (moments and _tells(repetitions, _number)):
             return
+
+
+def _tells(repetitions: Sequence[Repetition], place: _Place) -> bool:
+    """Whether no two images at a position share it: a time that they share must not hide one that tells."""
+    return all(len(set(map(place, frames))) == len(frames) for frames in zip(*repetitions, strict=True))
 
 
 def _values(frame: Frame, keywords: Sequence[str]) -> tuple[Any, ...]:

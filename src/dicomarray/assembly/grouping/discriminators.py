@@ -83,6 +83,8 @@ FURTHER = (*FURTHER_SCANNED, *FURTHER_READ)
 RANKED = ("FrameReferenceTime", "TriggerTime", "NominalPercentageOfCardiacPhase")
 # Of these a scan reads the second; the others are read where places hold several images.
 RANKED_READ = (RANKED[0], RANKED[2])
+# Of frames of enhanced objects, where neither their times nor their dimension indices tell.
+RANKED_FRAMES = (*RANKED[:2], "NominalCardiacTriggerDelayTime", RANKED[2])
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from dicomarray.assembly.grouping.discriminators import (
     AXES,
     PHILIPS_ORDER,
     RANKED,
+    RANKED_FRAMES,
     TIME_INDEX,
     Rank,
     Teller,
@@ -127,9 +128,11 @@ def _by_frames(groups: list[Group]) -> list[Group]:
     """Those of enhanced objects: by the times of their frames, else by dimension indices.
 
     The last dimension varies slowest, as dcm2niix has it, and as Philips acquires phases, labels and repeats.
+    Without indices that tell them apart, by `RANKED_FRAMES`.
     """
-    for keyword in _FRAME_TIMES:
-        by_time = _groups_by_rank(groups, keyword, str)
+    indexed = len({dimensions_of(group[0]) for group in groups}) > 1
+    for keyword in (*_FRAME_TIMES, *(() if indexed else RANKED_FRAMES)):
+        by_time = _groups_by_rank(groups, keyword, str if keyword in _FRAME_TIMES else (int, float))
         if by_time is not None and len(by_time) == len(groups):
             return [by_time[rank][0] for rank in sorted(by_time)]
     first = {id(group): min(map(_sequence, group)) for group in groups}

@@ -24,6 +24,7 @@ from dicomarray.assembly.grouping.discriminators import (
     DIFFUSION,
     FURTHER,
     RANKED,
+    RANKED_FRAMES,
     TIME_INDEX,
     Teller,
     differing,
@@ -100,13 +101,16 @@ def arrange(
 def _tellers(positions: Positions) -> list[Teller]:
     """What tells the frames at a position apart, as well as anything does: the surest first."""
     everything = [frame for frames in positions for frame in frames]
+    indices = dimensions(everything)
+    ranked = RANKED_FRAMES if indices else RANKED
+    before, after = ((), (ranked,)) if indices else ((ranked,), ())  # dimension indices are surer than ranks
     tellers: list[Teller] = []
-    for further in (_SUREST, RANKED, ATTRIBUTES, *dimensions(everything), FURTHER):
+    for further in (_SUREST, *before, ATTRIBUTES, *indices, *after, FURTHER):
         named = [teller for teller in further if isinstance(teller, str)]
         candidates = differing(everything, named) if named else further
-        if further is not RANKED:
+        if further is not ranked:
             tellers = _consistent(positions, candidates, tellers)
-        elif not everything[0].of_multiframe and not set(DIFFUSION).intersection(tellers):
+        elif not set(DIFFUSION).intersection(tellers):
             tellers = _ranked(positions, candidates, tellers)
         if all(len(several) == 1 for several in _alike(positions, tellers)):
             break

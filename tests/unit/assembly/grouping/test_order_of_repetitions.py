@@ -205,6 +205,23 @@ def test_equal_numbers_leave_it_to_times(tmp_path: Path) -> None:
     assert_ordered(tmp_path / "s", array)
 
 
+def test_a_time_that_all_share_hides_none_that_tells(tmp_path: Path) -> None:
+    """One Acquisition Time for the whole series, and numbers that tie: Content Time tells."""
+    each = same_slices([{"AcquisitionTime": "115900", "ContentTime": f"12000{t}"} for t in range(4)])
+    array = written(tmp_path / "s", each, [k + 1 for _ in range(4) for k in range(3)])
+    assert_ordered(tmp_path / "s", array)
+
+
+def test_numbers_go_before_content_times_where_acquisition_times_tie(tmp_path: Path) -> None:
+    """Content Times are often those of the reconstruction: where numbers tell they are not asked."""
+    each = [
+        [{"AcquisitionTime": "115900", "ContentTime": f"1200{(t + k) % 4}{k}"} for k in range(3)]
+        for t in range(4)
+    ]
+    array = written(tmp_path / "s", each, list(range(1, 13)))
+    assert not [warning for warning in assert_ordered(tmp_path / "s", array).warnings if "mixed" in warning]
+
+
 def test_names_of_files_tell_nothing(tmp_path: Path) -> None:
     """The same files under names that sort the other way: the same volume, and the doubt is told."""
     written(tmp_path / "s", same_slices([{}] * 4), [None] * 12)
@@ -238,6 +255,54 @@ def test_frames_of_enhanced_objects(tmp_path: Path, orders: bool) -> None:
     (series,) = scan(tmp_path / "e.dcm")
     (volume,) = series.volumes()
     np.testing.assert_array_equal(volume.array, array if orders else array[[0, 2, 1, 3]])
+
+
+ENHANCED_TIMES = {
+    "FrameAcquisitionDateTime": lambda t, k: {
+        "FrameContentSequence": {"FrameAcquisitionDateTime": f"2024010112000{t}.{k}"}
+    },
+    "NominalPercentageOfCardiacPhase": lambda t, _: {
+        "CardiacSynchronizationSequence": {"NominalPercentageOfCardiacPhase": 25.0 * t}
+    },
+    "NominalCardiacTriggerDelayTime": lambda t, k: {
+        "CardiacSynchronizationSequence": {"NominalCardiacTriggerDelayTime": 50.0 * t + 7 * k}
+    },
+}
+
+
+@pytest.mark.parametrize("keyword", ENHANCED_TIMES)
+def test_frames_in_no_order_and_without_dimension_indices(tmp_path: Path, keyword: str) -> None:
+    """What frames say of their time or phase tells, by rank at each place; a time of the object does not."""
+    array = synthetic.stored_values(SHAPE)
+    plan = [divmod(number - 1, SHAPE[1]) for number in SHUFFLED]
+    frames = [enhanced_files.at(k * SPACING_MM) | ENHANCED_TIMES[keyword](t, k) for t, k in plan]
+    enhanced_files.write_enhanced(
+        tmp_path / "e.dcm",
+        np.array([array[place] for place in plan]),
+        frames,
+        common={"AcquisitionDate": "20240101", "AcquisitionTime": "115900"},
+    )
+    (series,) = scan(tmp_path / "e.dcm")
+    (volume,) = series.volumes()
+    np.testing.assert_array_equal(volume.array, array)
+    assert len(set(volume.coordinates[keyword])) == len(array)
+    assert not volume.warnings
+
+
+def test_dimension_indices_go_before_phases_of_frames(tmp_path: Path) -> None:
+    """Percentages that run against the indices: the last dimension keeps varying slowest."""
+    array = synthetic.stored_values(SHAPE)
+    frames = [
+        enhanced_files.at(k * SPACING_MM)
+        | enhanced_files.content(DimensionIndexValues=[k + 1, t + 1])
+        | {"CardiacSynchronizationSequence": {"NominalPercentageOfCardiacPhase": 75.0 - 25.0 * t}}
+        for t in range(4)
+        for k in range(3)
+    ]
+    enhanced_files.write_enhanced(tmp_path / "e.dcm", array.reshape(-1, *SHAPE[2:]), frames)
+    (series,) = scan(tmp_path / "e.dcm")
+    (volume,) = series.volumes()
+    np.testing.assert_array_equal(volume.array, array)
 
 
 COMMENTS = {
