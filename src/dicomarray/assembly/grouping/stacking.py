@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from dicomarray.assembly.frames.closed import ClosedHeader
 from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.acquisition_order import as_acquired, by_itself
 from dicomarray.assembly.grouping.broken_places import broken_place, with_broken_places
 from dicomarray.assembly.grouping.concatenations import missing_parts
 from dicomarray.assembly.grouping.consistency_checks import mixture_notes
@@ -48,6 +50,12 @@ from dicomarray.errors import GeometryError
 DEFAULTS = ReadOptions()
 # Without a neighbour and without Slice Thickness nothing tells how thick a lone slice is, in mm.
 UNKNOWN_THICKNESS_MM = 1.0
+# Warnings of frames without a place.
+NO_PLACE = "no place in the patient is known: frames are in the order of acquisition"
+NO_PLACE_AND_NO_ORDER = (
+    "no place in the patient is known, and neither numbers nor times tell the order of acquisition: frames "
+    "are in the order of their Instance Numbers and SOP Instance UIDs"
+)
 # A slice that moves with the patient stays nearer to its place than this part of the way to its neighbour.
 MOTION_PART = 0.25
 
@@ -217,11 +225,23 @@ def _without_place(
     """Frames in the order of acquisition; ``fault`` is why their places are left aside, None without any."""
     if fault is not None:
         warnings += (f'places are left aside (geometry="ignore"): {fault}',)
-    note = ("no place in the patient is known: frames are in the order of acquisition",)
-    return [
-        Stack(tuple(loop), None, kind, warnings=warnings + (note if len(loop) > 1 else ()))
-        for loop in loops_of(sorted(frames, key=lambda frame: frame.order))
-    ]
+    stacks = []
+    for loop in loops_of(sorted(frames, key=by_itself)):
+        ordered = _as_acquired(loop)
+        note = NO_PLACE if ordered else NO_PLACE_AND_NO_ORDER
+        stacks.append(
+            Stack(tuple(ordered or loop), None, kind, warnings=warnings + (note,) * (len(loop) > 1))
+        )
+    return stacks
+
+
+def _as_acquired(frames: Sequence[Frame]) -> list[Frame] | None:
+    """Frames in the order of their numbers, or else times; None where neither tells all of them apart."""
+    ordered = as_acquired([[frame] for frame in frames])
+    if ordered is None and not any(isinstance(frame.header, ClosedHeader) for frame in frames):
+        look_closer = Knowing(further_names)  # not where files stay closed: then nobody asks for the order
+        ordered = as_acquired([[look_closer(frame)] for frame in frames])
+    return None if ordered is None else [frame for (frame,) in ordered]
 
 
 def _unfinished(leftover: Sequence[Sequence[Frame]], options: ReadOptions) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
 import dicomarray
@@ -79,6 +80,29 @@ def test_broken_places_are_an_error_or_left_aside(tmp_path: Path, fault: str) ->
     assert volume.axes == ("frame", "row", "column")
     assert np.array_equal(volume.array, stored_values().astype(int) - 1024)
     assert any("places are left aside" in warning for warning in volume.warnings)
+
+
+@pytest.mark.parametrize("number", [None, 1], ids=["without numbers", "with one number"])
+@pytest.mark.parametrize("keyword", ["AcquisitionTime", "ContentTime", None])
+def test_times_order_frames_that_numbers_do_not(
+    tmp_path: Path, number: int | None, keyword: str | None
+) -> None:
+    """Neither file names nor UIDs do: where times do not tell either, the warning claims no order."""
+    array = stored_values()
+    seconds = [index * 5 % SLICES for index in range(SLICES)]
+    for second, file in zip(seconds, write_series(tmp_path / "s", array), strict=True):
+        data_set = pydicom.dcmread(file)
+        data_set.ImageOrientationPatient = SKEWED
+        data_set.InstanceNumber = number
+        if keyword:
+            setattr(data_set, keyword, f"1200{second:02}")
+        data_set.save_as(file)
+    (volume,) = volumes(tmp_path / "s", geometry="ignore", units="stored")
+    claimed = any(note.endswith("frames are in the order of acquisition") for note in volume.warnings)
+    assert claimed == bool(keyword)
+    assert claimed or any("neither numbers nor times" in note for note in volume.warnings)
+    if keyword:
+        assert np.array_equal(volume.array, array[np.argsort(seconds)])
 
 
 @pytest.mark.parametrize("options", [{}, {"geometry": "strict"}, {"geometry": "ignore"}])
