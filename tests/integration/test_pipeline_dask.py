@@ -33,7 +33,7 @@ def test_same_bytes_with_a_killed_worker(cluster: Any, tmp_path: Path) -> None:
     kinds = survival.make_archive(tmp_path / "archive", COUNT, big=(4, 64, 64))
     killed: list[int] = []
 
-    def kill_one(entry: dicomarray.pipeline.RunEntry, total: int) -> None:
+    def kill_one(entry: dicomarray.RunEntry, total: int) -> None:
         if not killed:
             with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
                 killed.append(next(iter(client.run(os.getpid).values())))

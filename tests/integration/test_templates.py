@@ -34,7 +34,7 @@ from dicomarray.errors import DataError
 from dicomarray.objects.derived_image.image_classes import RescalePlace, image_class, is_classic
 from real_series import FOLDERS
 
-# Templates that are refused, by their first file, and what the error says.
+# Templates that are refused, by one of their files, and what the error says.
 REFUSED = {
     "JPEG2000-embedded-sequence-delimiter.dcm": "the compressed stream holds",  # damaged: it cannot be read
     "SC_rgb_dcmtk_+eb+cr.dcm": "a template is one series of images of one size and kind",
@@ -133,7 +133,7 @@ class Unit:
             return "cannot carry a derived image"
         if REFUSED_FOLDERS.keys() & set(self.files[0].parts):
             return next(text for name, text in REFUSED_FOLDERS.items() if name in self.files[0].parts)
-        return REFUSED.get(self.files[0].name)
+        return next((REFUSED[path.name] for path in self.files if path.name in REFUSED), None)
 
 
 def units_below(folder: Path) -> Iterator[Unit]:
