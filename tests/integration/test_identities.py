@@ -33,7 +33,10 @@ MARKERS: dict[str, Any] = {
     "UI": "1.2.88817",
     "LT": "MARKED\nlines",
 }
-MARKED = re.compile(r"MARKED|18880808|080808\.888|888Y|888\.25|88817|58817")
+# Numbers stand by themselves: random UIDs and hashes may hold five digits of any kind.
+MARKED = re.compile(
+    r"MARKED|18880808|080808\.888|888Y|888\.25|(?<![0-9A-Za-z.])(?:88817|58817)(?![0-9A-Za-z])"
+)
 
 
 def marked(keyword: str) -> Any:
