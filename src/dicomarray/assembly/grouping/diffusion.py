@@ -13,7 +13,7 @@ from dicomarray.assembly.frames.closed import KeptHeader
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.frames.mosaic_detection import csa_headers
 from dicomarray.core import diffusion
-from dicomarray.core.diffusion import B_VALUE, GRADIENT, Direction
+from dicomarray.core.diffusion import B_VALUE, GRADIENT
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.siemens_csa import csa_diffusion
 from dicomarray.dicom.vr import Value
@@ -27,11 +27,6 @@ _TURNING = ("InPlanePhaseEncodingDirection",)
 def b_value_of(frame: Frame) -> float | None:
     """The b-value in s/mm2 of a frame that `with_diffusion` was given, or that has it by itself."""
     return diffusion.b_value(frame.attributes)
-
-
-def gradient_of(frame: Frame) -> Direction | None:
-    """Its direction along the patient's axes; zeros where it is told to have none (a trace), None without."""
-    return diffusion.gradient(frame.attributes, frame.plane.orientation if frame.plane else None)
 
 
 def names_to_read(frame: Frame) -> tuple[str, ...]:

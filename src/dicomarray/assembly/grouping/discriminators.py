@@ -110,11 +110,6 @@ def vendor_of(frame: Frame) -> str:
     return str(frame.attributes.get("Manufacturer") or "").upper()
 
 
-def repetition_values(frame: Frame) -> tuple[Hashable, ...]:
-    """What the frame says of the repetition that it belongs to."""
-    return tuple(value_of(frame, keyword) for keyword in ATTRIBUTES)
-
-
 def value_of(frame: Frame, teller: Teller) -> Hashable:
     if isinstance(teller, int):
         dimensions = dimensions_of(frame)

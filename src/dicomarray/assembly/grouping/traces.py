@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.diffusion import b_value_of
 from dicomarray.assembly.grouping.discriminators import DIFFUSION
 from dicomarray.assembly.grouping.image_kinds import (
     ATTRIBUTES,
@@ -48,14 +49,14 @@ def are_traces(frames: Sequence[Frame]) -> bool:
 
 
 def _is_unweighted(frame: Frame) -> bool:
-    b_value = diffusion.b_value(frame.attributes)
+    b_value = b_value_of(frame)
     return b_value is not None and b_value <= LOW_B_VALUE
 
 
 def _is_direction(frame: Frame) -> bool:
     """Whether an image has diffusion along a direction, also where that cannot be turned to the patient."""
     known = frame.attributes
-    if not diffusion.b_value(known):
+    if not b_value_of(frame):
         return False
     gradient = diffusion.gradient(known) or tuple(map(known.get, diffusion.DIRECTION_ELEMENTS))
     return is_along_a_direction(known) or any(gradient)
