@@ -105,7 +105,7 @@ def _smooth(made: Path, before: Volume) -> Generator[str, None, Volume]:
     after = load(made / "smoothed")
     error = float(np.abs(after.array - smooth(before)).max())
     # reading back gives float32, which rounds once more
-    allowed = written.max_error + float(np.abs(after.array).max()) * np.finfo(np.float32).eps
+    allowed = written.max_error + float(np.abs(after.array).max()) * float(np.finfo(np.float32).eps)
     same_place = after.affine is not None and np.array_equal(after.affine, np.asarray(before.affine))
     if error > allowed or not same_place:
         raise VerificationError(f"the smoothed series reads back with an error of {error} HU")

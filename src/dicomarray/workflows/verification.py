@@ -24,6 +24,7 @@ from dicomarray.workflows.grid_mapping import mm_apart
 # Greatest distance, in mm, between where a voxel was asked for and where it is read: that of Decimal Strings,
 # and of directions that are brought to unit length.
 WRITTEN_MM = 1e-6
+FLOAT32_EPS = float(np.finfo(np.float32).eps)  # as a Python float: a product with it cannot overflow float32
 
 
 def verify_series(
@@ -110,7 +111,7 @@ def _compare_values(read: Array, asked: Array, report: WriteReport) -> float:
         error = np.abs(read_back - meant)[finite].max(initial=0.0)
         # a float32 volume rounds what the file says exactly, and the difference of two numbers is rounded too
         greatest = max(np.abs(read_back).max(initial=0.0), np.abs(meant[finite]).max(initial=0.0))
-        allowed = report.max_error + float(greatest) * np.finfo(np.float32).eps
+        allowed = report.max_error + float(greatest) * FLOAT32_EPS
         if error > allowed:
             raise VerificationError(
                 f"slice {index} reads back with an error of {error:.6g}, more than the "

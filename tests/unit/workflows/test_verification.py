@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,15 @@ def test_float_values_may_round(tmp_path: Path) -> None:
     folder.verify()
     folder.array[0, 0, 1] += 0.0123456789
     with pytest.raises(VerificationError):
+        folder.verify()
+
+
+def test_values_beyond_float32_are_compared_without_a_warning(tmp_path: Path) -> None:
+    """What a rounding may come to is worked out in double precision: 1e43 is compared like 1."""
+    folder = Written(tmp_path, synthetic.stored_values(), modality="PT", common={"RescaleSlope": "1e40"})
+    folder.array = synthetic.stored_values() * 1e40
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         folder.verify()
 
 
