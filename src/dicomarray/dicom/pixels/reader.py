@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,25 +22,11 @@ from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource, source_at,
 from dicomarray.dicom.pixels.native import check_native, native_frames, ybr_to_rgb
 from dicomarray.dicom.transfer_syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.dicom.vr import decode, value_representation
-from dicomarray.errors import InputError, UsageError
+from dicomarray.errors import InputError
 from dicomarray.storage.plain_files import open_plain
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
     from dicomarray.dicom.pixels.fragments import Fragment
-
-__all__ = [
-    "FrameReader",
-    "OpenPixels",
-    "PixelDescription",
-    "PixelSource",
-    "open_frames",
-    "open_pixels",
-    "read_frames",
-    "read_source",
-]
-
 
 # What our own reader has to find in a header for the pixel data to be read.
 WALKED_TAGS = {name: USUAL[name][0] for name in KEYWORDS}
@@ -50,63 +35,8 @@ WALKED = frozenset((EXTENDED_OFFSETS, *WALKED_TAGS.values()))
 WALKED_VRS = (None, "OB", "OW", "OF", "OD")
 
 
-@dataclass(frozen=True, slots=True)
-class OpenPixels:
-    """A file whose header is read and checked, and whose pixel data can be read; see `open_pixels`."""
-
-    dataset: Dataset
-    description: PixelDescription
-    source: PixelSource
-
-    def read(self, frames: Sequence[int] | None = None) -> Array:
-        """The stored values of ``frames`` (all without); see `read_frames`."""
-        return read_source(self.source, self.description, frames)
-
-
-@contextmanager
-def open_pixels(path: str | PathLike[str]) -> Iterator[OpenPixels]:
-    """Read and check the header of a file, and leave its pixel data where it is until it is asked for.
-
-    >>> with open_pixels("image.dcm") as pixels:            # doctest: +SKIP
-    ...     first = pixels.read([0])                        # (1, rows, columns)
-
-    Raises
-    ------
-    InputError
-        Where the file cannot be read, or is no DICOM file.
-    HeaderError
-        Where the header breaks PS3.3 C.7.6.3.
-    PixelError
-        Where there is no pixel data, or a kind that is not read.
-    """
-    from dicomarray.dicom.pixels.pydicom_source import (
-        read_header,
-        read_whole,
-        source_in_file,
-        source_in_memory,
-    )
-
-    name = str(path)
-    with opened(Path(path)) as stream:
-        dataset = read_header(stream, name)
-        meta = getattr(dataset, "file_meta", None)
-        if meta is not None and meta.get("TransferSyntaxUID") == DEFLATED:
-            dataset = read_whole(stream, name)
-            source = source_in_memory(dataset, name)
-        else:
-            source = source_in_file(stream, dataset, name)
-        yield OpenPixels(dataset, PixelDescription.from_dataset(dataset, name, source.keyword), source)
-
-
-def read_frames(dataset_or_path: Dataset | str | PathLike[str], frames: Sequence[int] | None = None) -> Array:
-    """Read the stored values of one file.
-
-    Parameters
-    ----------
-    dataset_or_path
-        A file, of which only the frames asked for are read, or a data set with its pixel data.
-    frames
-        Indices from 0, in the order wanted; without them all frames.
+def read_frames(path: Path, frames: Sequence[int] | None = None) -> Array:
+    """Read the stored values of one file: of ``frames``, in this order, or of all.
 
     Returns
     -------
@@ -116,36 +46,30 @@ def read_frames(dataset_or_path: Dataset | str | PathLike[str], frames: Sequence
 
     Raises
     ------
+    DataError
+        As in `open_frames`.
+    PixelError
+        Where pixel data is damaged, or has no such frame; the message names file and frame.
+    """
+    with open_frames(path) as reader:
+        return reader.read_all(frames)
+
+
+@contextmanager
+def open_frames(path: Path) -> Iterator[FrameReader]:
+    """The reader of a file's frames, by our own header reader or, where that is in doubt, by pydicom.
+
+    Raises
+    ------
     InputError
         Where the file cannot be read, or is no DICOM file.
     HeaderError
         Where the header breaks PS3.3 C.7.6.3.
     PixelError
-        Where pixel data is missing, truncated, damaged, of an unknown transfer syntax, or not what the
-        header says; the message names file and frame.
-    UsageError
-        Where a frame is asked for that the file does not have.
+        Where pixel data is missing, truncated, or of a kind that is not read.
     """
-    if isinstance(dataset_or_path, str | PathLike):
-        with open_frames(Path(dataset_or_path)) as reader:
-            return reader.read_all(frames)
-    from dicomarray.dicom.pixels.pydicom_source import source_in_memory
-
-    name = str(getattr(dataset_or_path, "filename", None) or "data set")
-    source = source_in_memory(dataset_or_path, name)
-    return read_source(source, PixelDescription.from_dataset(dataset_or_path, name, source.keyword), frames)
-
-
-@contextmanager
-def open_frames(path: Path) -> Iterator[FrameReader]:
-    """The reader of a file's frames, by our own header reader or, where that is in doubt, by pydicom."""
     with opened(path) as stream:
-        reader = _by_walking(stream, path)
-        if reader is not None:
-            yield reader
-            return
-    with open_pixels(path) as pixels:
-        yield frame_reader(pixels.source, pixels.description)
+        yield _by_walking(stream, path) or _by_pydicom(stream, str(path))
 
 
 @contextmanager
@@ -186,11 +110,23 @@ def _by_walking(stream: BinaryIO, path: Path) -> FrameReader | None:
     return frame_reader(source_at(stream, place, part10.size, keyword, offsets), description)
 
 
-def read_source(
-    source: PixelSource, description: PixelDescription, frames: Sequence[int] | None = None
-) -> Array:
-    """The stored values of ``frames`` from pixel data whose place is known; see `read_frames`."""
-    return frame_reader(source, description).read_all(frames)
+def _by_pydicom(stream: BinaryIO, name: str) -> FrameReader:
+    from dicomarray.dicom.pixels.pydicom_source import (
+        read_header,
+        read_whole,
+        source_in_file,
+        source_in_memory,
+    )
+
+    stream.seek(0)
+    dataset = read_header(stream, name)
+    meta = getattr(dataset, "file_meta", None)
+    if meta is not None and meta.get("TransferSyntaxUID") == DEFLATED:
+        dataset = read_whole(stream, name)
+        source = source_in_memory(dataset, name)
+    else:
+        source = source_in_file(stream, dataset, name)
+    return frame_reader(source, PixelDescription.from_dataset(dataset, name, source.keyword))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +168,7 @@ class FrameReader:
 
     def read_all(self, frames: Sequence[int] | None = None) -> Array:
         """The frames asked for, or all; see `read_frames`."""
-        wanted = _wanted_frames(self.description, frames)
+        wanted = range(self.description.frames) if frames is None else frames
         shape = (len(wanted), *self.description.frame_shape)
         first = [self.read(frame) for frame in wanted[:1]]  # it shows whether the header's sizes are true
         try:
@@ -307,15 +243,3 @@ def _name_of(syntax: str) -> str:
     from pydicom.uid import UID
 
     return str(UID(syntax, IGNORE).name)
-
-
-def _wanted_frames(description: PixelDescription, frames: Sequence[int] | None) -> Sequence[int]:
-    if frames is None:
-        return range(description.frames)
-    for frame in frames:
-        if not 0 <= frame < description.frames:
-            raise UsageError(
-                f"{description.path}: frame {frame} was asked for, but NumberOfFrames is "
-                f"{description.frames} (counted from 0)"
-            )
-    return frames

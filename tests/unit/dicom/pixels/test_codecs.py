@@ -12,8 +12,8 @@ from pydicom.encaps import encapsulate, fragment_frame, itemize_fragment
 from pydicom.pixels import get_encoder
 from pydicom.uid import RLELossless
 
-from dicomarray.dicom.pixels.reader import read_frames
 from dicomarray.errors import PixelError
+from pixel_data import read_frames
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"

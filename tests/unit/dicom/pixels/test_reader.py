@@ -26,8 +26,10 @@ from pydicom.uid import (
 )
 
 from dicomarray.dicom import deflated
-from dicomarray.dicom.pixels.reader import PixelDescription, open_pixels, read_frames
-from dicomarray.errors import DicomArrayError, HeaderError, InputError, PixelError, UsageError
+from dicomarray.dicom.pixels.description import PixelDescription
+from dicomarray.dicom.pixels.reader import open_frames
+from dicomarray.errors import DicomArrayError, HeaderError, InputError, PixelError
+from pixel_data import read_frames
 
 REPOSITORY = Path(__file__).parents[4]
 FOLDERS = [Path(pydicom.data.__file__).parent / "test_files", Path(data_store.__file__).parent / "data"]
@@ -254,12 +256,11 @@ def test_file_without_meta_group(tmp_path):
 
 def test_description_says_what_is_read():
     """The description of a colour file is what its header says, and the array follows it."""
-    with open_pixels(real("SC_rgb_16bit_2frame.dcm")) as pixels:
-        description = pixels.description
+    with open_frames(real("SC_rgb_16bit_2frame.dcm")) as reader:
+        description = reader.description
         assert (description.rows, description.columns, description.samples) == (100, 100, 3)
         assert (description.frames, description.photometric, description.planar) == (2, "RGB", False)
-        assert "PixelData" not in pixels.dataset
-        found = pixels.read([1])
+        found = reader.read_all([1])
     assert found.shape == (1, *description.frame_shape)
     assert found.dtype == description.array_dtype == np.uint16
 
@@ -316,8 +317,8 @@ def test_number_of_frames_that_does_not_match(frames):
 
 
 def test_frame_that_does_not_exist():
-    """Asking for a frame beyond the last is wrong use."""
-    with pytest.raises(UsageError, match="NumberOfFrames is 2"):
+    """A frame beyond the last is an error that says how many there are."""
+    with pytest.raises(PixelError, match="there are 2 frames"):
         read_frames(image(np.zeros((2, 4, 4), np.int16)), [2])
 
 
