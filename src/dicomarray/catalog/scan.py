@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.catalog import Catalog, in_catalog_order
@@ -16,7 +16,7 @@ from dicomarray.sources.filesystem import find_files
 from dicomarray.sources.fsspec import mirrored
 from dicomarray.sources.instances import Progress, read_instances
 from dicomarray.sources.skipped import Skipped
-from dicomarray.storage.places import PathLike, Url, places
+from dicomarray.storage.places import PathLike, Place, Url, places
 
 
 def scan(
@@ -53,14 +53,21 @@ def scan(
     StorageError
         Where the store of a URL fails.
     """
+    return read_catalog(places(path), attributes, progress, workers)
+
+
+def read_catalog(
+    roots: Sequence[Place], attributes: Iterable[str], progress: Progress | None, workers: int | None
+) -> Catalog:
+    """As `scan`, of places."""
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}; it must be at least 1")
     names = DEFAULT_KEYWORDS.union(attributes)
     for name in names:
         check_name(name)  # a mistake is one in an empty folder too
-    roots, lost = mirrored(places(path), progress)
+    local, lost = mirrored(roots, progress)
     with young_collections_only():
-        headers, skipped = read_instances([*find_files(roots), *lost], names, progress, workers)
+        headers, skipped = read_instances([*find_files(local), *lost], names, progress, workers)
         return Catalog(tuple(_group(headers, skipped)), tuple(skipped))
 
 

@@ -1,19 +1,23 @@
-"""Which series is meant: the filter, and the choice of one series below a path."""
+"""Which series are meant: one request says it, and one function finds them, in a folder or in an index."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.catalog import Catalog
-from dicomarray.catalog.scan import scan
+from dicomarray.catalog.scan import read_catalog
 from dicomarray.core.plain_text import one_line
 from dicomarray.errors import ChoiceError, InputError, UsageError
 from dicomarray.sources.fsspec import shown_path
 from dicomarray.sources.instances import Progress
+from dicomarray.storage.atomic import refuse_inputs, refuse_inside
 from dicomarray.storage.places import PathLike, Place, Url, local_path, places
 
 if TYPE_CHECKING:
@@ -22,6 +26,202 @@ if TYPE_CHECKING:
     from dicomarray.query.explanation import Explanation
 
 Inputs = PathLike | Url | Iterable[PathLike | Url]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """Where to look for series, and which of them are meant.
+
+    Attributes
+    ----------
+    inputs
+        Folders, files, URLs; patterns are expanded when the request is made.  None: all of ``index``.
+    index
+        An index file, which answers without a scan.
+    config
+        A filter config; None does not even import the filter.
+    series, volume
+        The UID of the one series, and the index of its volume.
+    workers
+        How many processes read headers (see `scan`).
+    progress
+        Called with the number of files that were looked at.
+
+    Raises
+    ------
+    UsageError
+        Where neither inputs nor an index are given, or an input is no path.
+    InputError
+        Where the inputs are none, or a pattern matches nothing.
+    """
+
+    inputs: Inputs | None
+    index: PathLike | None = None
+    config: Config = None
+    series: str | None = None
+    volume: int | None = None
+    workers: int | None = None
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        """Make a list of the inputs, which may come from an iterator."""
+        if self.inputs is None:
+            if self.index is None:
+                raise UsageError(
+                    "nothing to read: name a folder (-i, input_dicom), or an index (--index, index)"
+                )
+            return
+        found = tuple(places(self.inputs))
+        if not found:
+            raise InputError("no path given: name a folder or file with DICOM images")
+        object.__setattr__(self, "inputs", found)
+
+    def __str__(self) -> str:
+        """The first place in a message, and how many more."""
+        roots = self.roots
+        return str(roots[0]) + (f" and {len(roots) - 1} more" if len(roots) > 1 else "")
+
+    @property
+    def roots(self) -> tuple[Place, ...]:
+        """The inputs, or what was indexed; raises InputError where the index cannot be read."""
+        if self.inputs is not None:
+            return cast("tuple[Place, ...]", self.inputs)
+        from dicomarray.catalog.index import indexed_roots
+
+        return tuple(indexed_roots(cast("PathLike", self.index)))
+
+    def refuse_as_output(self, *outputs: Path) -> None:
+        """Raise OutputError where an output lies inside what is read, or is itself read."""
+        roots = self.roots
+        for root in roots:
+            for output in outputs:
+                refuse_inside(output, root)
+        refuse_inputs(outputs, [*roots, self.config, self.index])
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The series that are meant, in order; all that was scanned for them, and why others do not match."""
+
+    request: ScanRequest
+    catalog: Catalog
+    series: Sequence[Series]
+    judged: Judged | None = None
+
+    @property
+    def images(self) -> list[Series]:
+        """Those that have pixels.
+
+        Raises
+        ------
+        InputError
+            Where there is none; the message says why.
+        """
+        images = [series for series in self.series if series.is_image]
+        if not images:
+            raise InputError(self._why_none(self.request.series))
+        return images
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd in the config or the files."""
+        return () if self.judged is None else self.judged.warnings
+
+    def one(self, made_from: str | None = None) -> Series:
+        """The one series with images; ``made_from`` is the one to take where nothing else chooses.
+
+        Raises
+        ------
+        InputError
+            Where there is none.
+        ChoiceError
+            Where there are several; the message lists them.
+        """
+        request = self.request
+        wanted = made_from if request.series is None and request.config is None else None
+        images = [s for s in self.series if s.is_image and wanted in (None, s.uid)]
+        if len(images) == 1:
+            return images[0]
+        if images and wanted is None and request.series is None:
+            raise ChoiceError(
+                f"{request} holds {len(images)} series; choose one by its UID (series=UID, --series UID), or "
+                "list them with: dicomarray filter\n" + "\n".join(f"  {series_line(s)}" for s in images)
+            )
+        if wanted is not None and self.catalog.images:
+            raise InputError(
+                f"the array was made from series {wanted}, which is not in {request}; name the series "
+                "that is to be its template (series=UID, --series UID), or give the folder that it was made "
+                "from"
+            )
+        raise InputError(self._why_none(request.series or wanted))
+
+    def stack(self, reading: ReadOptions, made_from: str | None = None) -> Stack:
+        """The volume that is meant, of the `one` series; raises ChoiceError where it has several."""
+        return self.one(made_from).stack(reading, self.request.volume)
+
+    def notes(self, chosen: Series | None = None) -> tuple[str, ...]:
+        """What else lies there and is not read: structure sets, reports, plans, presentation states, ...
+
+        Beside a chosen series only what is of its study.  An index may hold very many series, which the scan
+        of a folder has looked at anyway.
+        """
+        if self.request.index is not None:
+            return ()
+        study = None if chosen is None else _study_of(chosen)
+        return not_images([s for s in self.catalog if study in (None, _study_of(s))])
+
+    def explanation(self, show_patient: bool = False) -> Explanation:
+        """Why the others do not match; with what names the patient only where it is asked for."""
+        from dicomarray.query.explanation import explain
+
+        if self.judged is None:
+            raise UsageError("without a config every series matches")
+        return explain(self.judged, self.catalog.skipped, show_patient)
+
+    def _why_none(self, uid: str | None) -> str:
+        where, catalog = self.request, self.catalog
+        if uid is not None:
+            return f"{where}: no series with images has the UID {uid}; see: dicomarray filter -i {where}"
+        if catalog.images:
+            return f"{where}: none of its {len(catalog.images)} series with images matches the config"
+        skipped = f"; {len(catalog.skipped)} files skipped" if catalog.skipped else ""
+        example = f", such as {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if skipped else ""
+        return f"{where}: no DICOM images in it{skipped}{example}"
+
+
+def select(request: ScanRequest) -> Found:
+    """What a request means: the way of every command and function from paths to series.
+
+    Raises
+    ------
+    ConfigError
+        For mistakes in the config, all of them at once, before any file is opened.
+    InputError
+        Where a path does not exist, or the index does not hold it.
+    """
+    if request.config is None:
+        catalog = _catalog(request)
+        return Found(request, catalog, _of_uid(catalog, request.series))
+    from dicomarray.query.config import selection_of
+    from dicomarray.query.evaluation import judge_all
+
+    selection = selection_of(request.config)
+    catalog = _catalog(request, selection.attributes)
+    judged = judge_all(selection, _of_uid(catalog, request.series))
+    return Found(request, catalog, judged.matching, judged)
+
+
+def _catalog(request: ScanRequest, attributes: Iterable[str] = ()) -> Catalog:
+    if request.index is None:
+        return read_catalog(request.roots, attributes, request.progress, request.workers)
+    from dicomarray.catalog.index import open_index
+
+    below = None if request.inputs is None else [local_path(root) for root in request.roots]
+    return open_index(request.index, below, attributes)
+
+
+def _of_uid(catalog: Catalog, uid: str | None) -> Sequence[Series]:
+    return catalog if uid is None else [series for series in catalog if series.uid == uid]
 
 
 def dicom_filter(
@@ -59,151 +259,15 @@ def dicom_filter(
     InputError
         Where the folder does not exist, or the index does not hold it.
     """
-    return filter_catalog(input_dir, config, progress, index, workers).series
+    return list(select(ScanRequest(input_dir, index, config, workers=workers, progress=progress)).series)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The series that match, in order; all that was scanned for them, and why others do not match."""
-
-    catalog: Catalog
-    judged: Judged
-
-    @property
-    def series(self) -> list[Series]:
-        """The series that match, in the order of the ranking."""
-        return self.judged.matching
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is odd in the config or the files."""
-        return self.judged.warnings
-
-    def explanation(self, show_patient: bool = False) -> Explanation:
-        """Why the others do not match; with what names the patient only where it is asked for."""
-        from dicomarray.query.explanation import explain
-
-        return explain(self.judged, self.catalog.skipped, show_patient)
-
-
-def filter_catalog(
-    input_dir: Inputs | None,
-    config: Config = None,
-    progress: Progress | None = None,
-    index: PathLike | None = None,
-    workers: int | None = None,
-) -> Found:
-    """As `dicom_filter`, with all that was found, to tell what was skipped."""
-    from dicomarray.query.config import selection_of
-    from dicomarray.query.evaluation import judge_all
-
-    selection = selection_of(config)
-    roots = None if input_dir is None else roots_of(input_dir)
-    if index is not None:
-        from dicomarray.catalog.index import open_index
-
-        catalog = open_index(
-            index, None if roots is None else [local_path(root) for root in roots], selection.attributes
-        )
-    else:
-        catalog = scan(searched(roots), selection.attributes, progress, workers=workers)
-    return Found(catalog, judge_all(selection, catalog))
-
-
-def searched(input_dir: Inputs | None, index: PathLike | None = None) -> list[Place]:
-    """The paths that are given, else everything that the index holds.
-
-    Raises
-    ------
-    UsageError
-        Where neither is given.
-    InputError
-        Where the index cannot be read.
-    """
-    if input_dir is not None:
-        return roots_of(input_dir)
-    if index is None:
-        raise UsageError("nothing to read: name a folder (-i, input_dicom), or an index (--index, index)")
-    from dicomarray.catalog.index import indexed_roots
-
-    return list(indexed_roots(index))
-
-
-def choose_series(
-    path: Inputs | None,
-    uid: str | None = None,
-    config: Config = None,
-    progress: Progress | None = None,
-    workers: int | None = None,
-    made_from: str | None = None,
-    index: PathLike | None = None,
-) -> Series:
-    """The one series with images below a path; as `scan_and_choose`."""
-    return scan_and_choose(path, uid, config, progress, workers, made_from, index)[1]
-
-
-def scan_and_choose(
-    path: Inputs | None,
-    uid: str | None = None,
-    config: Config = None,
-    progress: Progress | None = None,
-    workers: int | None = None,
-    made_from: str | None = None,
-    index: PathLike | None = None,
-) -> tuple[Catalog, Series]:
-    """All that was scanned, and the one series with images; without ``uid`` the one ``made_from`` names.
-
-    Raises
-    ------
-    InputError
-        Where there is none.
-    ChoiceError
-        Where there are several; the message lists them.
-    """
-    path = searched(path, index)  # an iterator can be read once only
-    catalog, matching = matching_series(path, config, progress, workers, index)
-    wanted = uid or made_from
-    images = [series for series in matching if series.is_image and wanted in (None, series.uid)]
-    if len(images) == 1:
-        return catalog, images[0]
-    if images and wanted is None:
-        raise ChoiceError(
-            f"{shown(path)} holds {len(images)} series; choose one by its UID (series=UID, --series UID), or "
-            "list them with: dicomarray filter\n" + "\n".join(f"  {series_line(s)}" for s in images)
-        )
-    if uid is None and made_from is not None and catalog.images:
-        raise InputError(
-            f"the array was made from series {made_from}, which is not in {shown(path)}; name the series "
-            "that is to be its template (series=UID, --series UID), or give the folder that it was made from"
-        )
-    raise InputError(_nothing_found(path, wanted, catalog))
-
-
-def matching_series(
-    input_dir: Inputs,
-    config: Config = None,
-    progress: Progress | None = None,
-    workers: int | None = None,
-    index: PathLike | None = None,
-) -> tuple[Catalog, Sequence[Series]]:
-    """What was scanned, and the series that match; without a config the filter is not even imported."""
-    if config is None and index is None:
-        catalog = scan(input_dir, progress=progress, workers=workers)
-        return catalog, catalog
-    found = filter_catalog(input_dir, config, progress, index, workers)
-    return found.catalog, found.series
-
-
-def not_images(catalog: Sequence[Series], chosen: Series | None = None) -> tuple[str, ...]:
-    """What else lies there and is not read: structure sets, reports, plans, presentation states, ...
-
-    Beside a chosen series only what is of its study.
-    """
-    study = None if chosen is None else _study_of(chosen)
-    others = [series for series in catalog if not series.is_image and study in (None, _study_of(series))]
+def not_images(series: Iterable[Series]) -> tuple[str, ...]:
+    """Which of them are none, as a note."""
+    others = [one.instances[0].attributes.get("Modality") or "?" for one in series if not one.is_image]
     if not others:
         return ()
-    kinds = Counter(one_line(str(s.instances[0].attributes.get("Modality") or "?")) for s in others)
+    kinds = Counter(one_line(str(modality)) for modality in others)
     found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     return (f"other objects lie there too and are not read, because they are no images: {found}",)
 
@@ -218,18 +282,6 @@ def series_line(series: Series) -> str:
     return one_line(f"{series.title}: {len(series.instances)} instances, {description or 'no description'}")
 
 
-def _nothing_found(path: Inputs, uid: str | None, catalog: Catalog) -> str:
-    if uid is not None:
-        return (
-            f"{shown(path)}: no series with images has the UID {uid}; see: dicomarray filter -i {shown(path)}"
-        )
-    if catalog.images:
-        return f"{shown(path)}: none of its {len(catalog.images)} series with images matches the config"
-    skipped = f"; {len(catalog.skipped)} files skipped" if catalog.skipped else ""
-    example = f", such as {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if catalog.skipped else ""
-    return f"{shown(path)}: no DICOM images in it{skipped}{example}"
-
-
 def file_stem(series: Series) -> str:
     """A name for a series' results that names nobody and is the same in every run: ``CT_0003_1f2e3d4c``."""
     import hashlib
@@ -240,27 +292,3 @@ def file_stem(series: Series) -> str:
     key = series.uid or first.text("SOPInstanceUID") or str(shown_path(first.path))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]
     return f"{modality}_{number if isinstance(number, int) else 0:04d}_{digest}"
-
-
-def roots_of(inputs: Inputs | None) -> list[Place]:
-    """The paths and URLs as a list.
-
-    Raises
-    ------
-    UsageError
-        For what is no path.
-    InputError
-        Where there is none.
-    """
-    if inputs is None:
-        raise UsageError("no path given: name a folder or file with DICOM images (None is none)")
-    roots = places(inputs)
-    if not roots:
-        raise InputError("no path given: name a folder or file with DICOM images")
-    return roots
-
-
-def shown(inputs: Inputs) -> str:
-    """The paths in a message: the first one, and how many more."""
-    roots = roots_of(inputs)
-    return str(roots[0]) + (f" and {len(roots) - 1} more" if len(roots) > 1 else "")

@@ -18,7 +18,7 @@ from dicomarray.cli.progress import Counter, ImageCounter, SeriesProgress
 from dicomarray.cli.streams import show, show_names, tell
 from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.sources.skipped import by_reason
-from dicomarray.storage.atomic import refuse_existing, refuse_inputs, refuse_inside
+from dicomarray.storage.atomic import refuse_existing, refuse_inputs
 
 if TYPE_CHECKING:
     from dicomarray.assembly.options import ReadKeywords
@@ -91,15 +91,18 @@ def to_dicom(options: argparse.Namespace) -> int:
 
 def filter(options: argparse.Namespace) -> int:
     """The series that match."""
-    from dicomarray.catalog.series_selection import filter_catalog, not_images
+    from dicomarray.catalog.series_selection import ScanRequest, not_images, select
     from dicomarray.cli import rendering
     from dicomarray.cli.why import explanation_lines
 
     if options.null and options.format != "files":
         raise UsageError("--null ends file names, so it needs --format files")
-    config = _config(options, with_series=True)
+    config = {} if (given := _config(options)) is None else given  # so that each is judged
     with Counter("files scanned") as counter:
-        found = filter_catalog(options.input_dicom, config, counter, options.index, options.workers)
+        request = ScanRequest(
+            options.input_dicom, options.index, config, options.series, None, options.workers, counter
+        )
+        found = select(request)
     if options.format == "files":
         names = rendering.file_list(found.series, b"\0" if options.null else b"\n")
         show_names(names)
@@ -129,7 +132,6 @@ def index(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """A function over every matching series."""
-    from dicomarray.catalog.series_selection import shown
     from dicomarray.cli import rendering
     from dicomarray.cli.parameters import with_parameters
     from dicomarray.objects.common.options import WRITE_NAMES
@@ -153,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
             options.input_dicom,
             options.output_dicom,
             options.function,
-            _config(options, with_series=True),
+            _config(options),
             progress=counter,
             finished=finished,
             **_given(options, (*RUN_NAMES, *READ_NAMES, *WRITE_NAMES))
@@ -161,7 +163,7 @@ def run(options: argparse.Namespace) -> int:
         )
     _note(rendering.skipped_lines(report.skipped))
     if not report.entries:
-        raise InputError(f"{shown(options.input_dicom or options.index)}: no series with images matches")
+        raise InputError(f"{' '.join(options.input_dicom or [options.index])}: no series with images matches")
     _note(rendering.run_summary(report))
     return SOME_FAILED if report.failed else DONE
 
@@ -198,18 +200,19 @@ def _volume_of_series(
     options: argparse.Namespace, output: Path
 ) -> tuple[Volume, tuple[Skipped, ...], tuple[str, ...]]:
     """The volume that a command is given as a folder; what was skipped there, and what is no image."""
-    from dicomarray.catalog.series_selection import not_images, scan_and_choose, searched
+    from dicomarray.catalog.series_selection import ScanRequest, select
 
     reading = _given(options, READ_NAMES)
     read_options(cast("ReadKeywords", reading))
-    for root in searched(options.input_dicom, options.index):
-        refuse_inside(output, root)
     with Counter("files scanned") as counter, ImageCounter() as images:
-        catalog, series = scan_and_choose(
-            options.input_dicom, options.series, _config(options), counter, index=options.index
+        request = ScanRequest(
+            options.input_dicom, options.index, _config(options), options.series, progress=counter
         )
+        request.refuse_as_output(output)
+        found = select(request)
+        series = found.one()
         volume = series.volume(index=options.volume, pixel_progress=images, **reading)
-    return volume, catalog.skipped, () if options.index else not_images(catalog, series)
+    return volume, found.catalog.skipped, found.notes(series)
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -221,21 +224,15 @@ def demo(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _config(options: argparse.Namespace, with_series: bool = False) -> Any:
-    """The filter config of ``-c`` with the conditions of ``-w``, and of ``--series`` where all is one config.
-
-    None where there is none: then the filter need not be imported.
-    """
-    conditions = list(options.where)
-    if options.series is not None and with_series:
-        conditions.append(f"SeriesInstanceUID={options.series}")
-    if not conditions:
+def _config(options: argparse.Namespace) -> Any:
+    """The filter config of ``-c`` with the conditions of ``-w``; None where there is neither."""
+    if not options.where:
         return options.config
     from dicomarray.cli.where import with_conditions
     from dicomarray.query.config import load_config
 
     config = {} if options.config is None else load_config(Path(options.config))
-    return with_conditions(config, conditions)
+    return with_conditions(config, options.where)
 
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

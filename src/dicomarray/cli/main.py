@@ -257,9 +257,9 @@ def _running(c: argparse.ArgumentParser) -> None:
     from dicomarray.cli.option_flags import add_flags
     from dicomarray.pipeline.options import RunOptions
 
-    # an index chooses series, as in every command; the parameters come from a file here, not from a mapping;
-    # a function that observes is given in Python alone
-    leave_out = ("index", "parameters", "observe")
+    # series and index are flags of every command that chooses; the parameters come from a file here, not from
+    # a mapping; a function that observes is given in Python alone
+    leave_out = ("series", "index", "parameters", "observe")
     metavars = {"scheduler": "ADDRESS", "timeout": "SECONDS", "memory_limit": "SIZE"}
     add_flags(c, RunOptions, leave_out, metavars)
     c.add_argument("--parameters", metavar="FILE", help="parameters of the function: JSON, YAML or TOML")

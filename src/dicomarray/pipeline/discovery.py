@@ -11,24 +11,23 @@ import os
 import pickle
 import subprocess
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from dicomarray.catalog.index import check_finished, count_indexed
-from dicomarray.catalog.series_selection import filter_catalog
+from dicomarray.catalog.series_selection import ScanRequest, select
 from dicomarray.errors import DicomArrayError, InputError
 from dicomarray.pipeline.compressed_sequence import Packed
 from dicomarray.pipeline.jobs import Job, jobs_of
 from dicomarray.pipeline.options import Per
-from dicomarray.query.config import Config
 from dicomarray.runtime.processes import END_OF_STREAM, how_it_ended, kill_process, send, start_process
 from dicomarray.sources.fsspec import placeholders
 from dicomarray.sources.header_workers import can_start
 from dicomarray.sources.instances import Progress
 from dicomarray.sources.skipped import SkippedGroup, by_reason
-from dicomarray.storage.places import PathLike, Place, Url
+from dicomarray.storage.places import Url
 
 # Up to so many files and folders are scanned in this process: that takes 7 MB at most, and less time than the
 # start of another one, which is a quarter of a second or more.  A zip or tar counts as one file.
@@ -41,11 +40,9 @@ FOUND_ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Where to look for series, which are meant, what one job of them is, and where its results go."""
+    """Which series are meant, what one job of them is, and where its results go."""
 
-    roots: tuple[Place, ...]
-    index: PathLike | None
-    config: Config
+    request: ScanRequest
     per: Per
     output: Path
 
@@ -68,8 +65,8 @@ def find_jobs(
 
 def jobs_here(search: Search, progress: Progress | None, skipping: Skipping | None = None) -> Iterator[Job]:
     """The jobs, found in this process."""
-    with placeholders(search.roots, progress) as local:
-        found = filter_catalog(local, search.config, progress, search.index)
+    with placeholders(search.request.roots, progress) as local:
+        found = select(replace(search.request, inputs=local, progress=progress))
         check_finished(found.catalog)
         if skipping is not None:
             skipping(by_reason(found.catalog.skipped))
@@ -78,11 +75,12 @@ def jobs_here(search: Search, progress: Progress | None, skipping: Skipping | No
 
 def _is_large(search: Search) -> bool:
     """Whether the headers are too many for this process; those of stores stay, as does ``memory://``."""
-    if any(isinstance(root, Url) for root in search.roots):
+    request = search.request
+    if any(isinstance(root, Url) for root in request.roots):
         return False
-    if search.index is not None:
-        return count_indexed(search.index) > FILES_WITHOUT_PROCESS
-    roots = [str(root) for root in search.roots]
+    if request.index is not None:
+        return count_indexed(request.index) > FILES_WITHOUT_PROCESS
+    roots = [str(root) for root in request.roots]
     return any(True for _ in islice(_names_below(roots), FILES_WITHOUT_PROCESS, None))
 
 

@@ -33,6 +33,7 @@ class RunKeywords(ReadKeywords, WriteKeywords, total=False):
     volume: int | None
     parameters: Mapping[str, Any] | PathLike | None
     observe: Callable[..., Any] | str | None
+    series: str | None
     index: PathLike | None
     report: bool
 
@@ -64,6 +65,8 @@ class RunOptions:
     observe
         ``observe(volume, result) -> mapping`` or ``"module:function"``, called for each result where it
         was made; what it returns (small, plain JSON) stands in the entry and in the ledger.
+    series
+        The UID of the one series to take.
     index
         An index file: the series come from it, without a scan.
     report
@@ -79,6 +82,7 @@ class RunOptions:
     volume: int | None = None
     parameters: Mapping[str, Any] | PathLike | None = None
     observe: Callable[..., Any] | str | None = None
+    series: str | None = None
     index: PathLike | None = None
     report: bool = True
 

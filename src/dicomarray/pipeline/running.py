@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Unpack
 
 from dicomarray.assembly.options import ReadOptions
-from dicomarray.catalog.series_selection import Inputs, searched
+from dicomarray.catalog.series_selection import Inputs, ScanRequest
 from dicomarray.core.options import takes
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.objects.common.options import WriteOptions
@@ -104,7 +104,8 @@ def run(
         )
     chosen, reading, writing = run_options(options)
     called = resolve(function)
-    roots, output = searched(input_dicom, chosen.index), place_of(output_dicom)
+    request = ScanRequest(input_dicom, chosen.index, config, chosen.series)
+    roots, output = list(request.roots), place_of(output_dicom)
     if chosen.index is not None:
         # an index is one of files on this computer, by their real paths
         roots = [local_path(root).resolve() for root in roots]
@@ -117,7 +118,7 @@ def run(
     refuse_as_output(output, [*roots, config, chosen.index, chosen.parameters])
     selection_of(config)  # a mistake in it comes before the scan
     with working_folder(output) as folder, _scratch() as scratch:
-        search = Search(task.roots, chosen.index, config, chosen.per, folder)
+        search = Search(replace(request, inputs=task.roots), chosen.per, folder)
         skipped: list[SkippedGroup] = []
         jobs = find_jobs(search, progress, Path(scratch), skipped.extend)
         if not jobs:

@@ -3,65 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
-from dicomarray.assembly.series import KEEP, UNPLACED, Series
-from dicomarray.catalog.series_selection import Inputs, choose_series, searched
+from dicomarray.assembly.series import UNPLACED, Series
+from dicomarray.catalog.series_selection import Inputs, ScanRequest, select
 from dicomarray.errors import ChoiceError, TemplateError, UsageError
-from dicomarray.sources.instances import Progress
-from dicomarray.storage.places import PathLike, Place
+from dicomarray.storage.atomic import refuse_inside
 from dicomarray.volume import Volume
 
-if TYPE_CHECKING:
-    from dicomarray.query.config import Config
-
 Template = Inputs | Series | Volume
+_Template = ScanRequest | Series | Volume
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which series (UID, filter config) and which volume of it is meant; ``index`` is an index file."""
-
-    series: str | None = None
-    volume: int | None = None
-    config: Config = None
-    index: PathLike | None = None
-
-
-Found = Sequence[Place] | Series | Volume
-
-
-def found(template: Template | None, choice: Choice) -> Found:
-    """What is in hand, or the paths: several may come from an iterator, which can be read once only."""
-    return template if isinstance(template, Series | Volume) else searched(template, choice.index)
-
-
-def template_places(template: Found, choice: Choice) -> list[Place]:
-    """Where the template lies: nothing may be written there.
+def in_hand_or_asked(template: Template | None, volume: int | None, output: Path, **asked: Any) -> _Template:
+    """The series or volume in hand, or else the request for one, of which nothing is read yet.
 
     Raises
     ------
     UsageError
         Where a series or volume is in hand, and is to be chosen as well.
+    OutputError
+        Where the output would lie where the template does.
     """
-    if isinstance(template, Sequence):
-        return list(template)
-    if (choice.series, choice.config, choice.index) != (None, None, None):
+    if not isinstance(template, Series | Volume):
+        request = ScanRequest(template, volume=volume, **asked)
+        request.refuse_as_output(output)
+        return request
+    if any(asked[name] is not None for name in ("series", "config", "index")):
         raise UsageError("the template is in hand: series, config and index choose one below a path")
-    if isinstance(template, Series):
-        return list({header.path.parent for header in template.instances})
-    return list({path.parent for path in template.files})
+    files = template.files if isinstance(template, Volume) else [one.path for one in template.instances]
+    for folder in {path.parent for path in files}:
+        refuse_inside(output, folder)
+    return template
 
 
 def template_stack(
-    template: Found,
-    choice: Choice,
-    reading: ReadOptions = KEEP,
-    *,
-    progress: Progress | None = None,
+    template: _Template,
+    volume: int | None,
+    reading: ReadOptions,
     made_from: str | None = None,
 ) -> Stack:
     """The one stack; ``made_from`` is the series that the array says it was made from.
@@ -74,18 +56,10 @@ def template_stack(
         Where a volume in hand does not say of which files it was made.
     """
     if isinstance(template, Series):
-        return template.stack(reading, choice.volume)
+        return template.stack(reading, volume)
     if isinstance(template, Volume):
-        return _stack_of(template, choice.volume, UNPLACED if template.geometry is None else reading)
-    series = choose_series(
-        template,
-        choice.series,
-        choice.config,
-        progress,
-        made_from=made_from if choice.config is None else None,
-        index=choice.index,
-    )
-    return series.stack(reading, choice.volume)
+        return _stack_of(template, volume, UNPLACED if template.geometry is None else reading)
+    return select(template).stack(reading, made_from)
 
 
 def _stack_of(volume: Volume, index: int | None, reading: ReadOptions) -> Stack:
@@ -97,7 +71,7 @@ def _stack_of(volume: Volume, index: int | None, reading: ReadOptions) -> Stack:
             "its series"
         )
     uid = volume.series.get("SeriesInstanceUID")
-    stacks = choose_series(files, str(uid) if uid else None).stacks(reading)
+    stacks = select(ScanRequest(files, series=str(uid) if uid else None)).one().stacks(reading)
     if index is None and len(stacks) > 1:
         return _with_images_of(stacks, volume)
     if index is not None and not 0 <= index < len(stacks):

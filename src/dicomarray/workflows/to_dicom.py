@@ -29,14 +29,13 @@ from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.runtime.threads import PixelProgress
 from dicomarray.sources.fsspec import whole
 from dicomarray.sources.instances import Progress
-from dicomarray.storage.atomic import refuse_inside
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.volume import Volume
 from dicomarray.workflows.file_layouts import as_files, check_colours, is_colour, is_grouped, place_unchanged
 from dicomarray.workflows.grid_mapping import Asked, make_request, place, read_affine
 from dicomarray.workflows.label_values import is_labels, label_note, label_units
 from dicomarray.workflows.output_units import STORED, written_units
-from dicomarray.workflows.templates import Choice, Template, found, template_places, template_stack
+from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 from dicomarray.workflows.verification import verify_series
 
 if TYPE_CHECKING:
@@ -109,15 +108,14 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     checked = write_options(options)
     _check_index(volume)
     output = local_path(output_dicom)
-    choice = Choice(series, volume, config, index)
-    template = found(template_dicom, choice)
-    for source in template_places(template, choice):
-        refuse_inside(output, source)
+    template = in_hand_or_asked(
+        template_dicom, volume, output, series=series, config=config, index=index, progress=progress
+    )
     array, notes = _array_and_sidecar(array_or_npy, input_json)
     made_from = notes.series.get("SeriesInstanceUID") if notes is not None else None
     unplaced = notes is not None and notes.geometry is None
     reading = UNPLACED if unplaced else KEEP
-    stack = template_stack(template, choice, reading, progress=progress, made_from=made_from)
+    stack = template_stack(template, volume, reading, made_from)
     matrix = None if affine is None else read_affine(affine)
     with whole(frame.header for frame in stack.frames):
         return write_like(array, notes, stack, output, checked, matrix, units, progress=pixel_progress)

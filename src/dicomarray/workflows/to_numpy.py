@@ -13,23 +13,15 @@ from dicomarray.assembly.options import ReadKeywords, ReadOptions, read_options
 from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file
 from dicomarray.assembly.volumes.regrid import changes_grid
-from dicomarray.catalog.series_selection import (
-    Inputs,
-    file_stem,
-    matching_series,
-    not_images,
-    scan_and_choose,
-    searched,
-    shown,
-)
+from dicomarray.catalog.series_selection import Inputs, ScanRequest, file_stem, select
 from dicomarray.core.options import takes
 from dicomarray.core.pixel_values import Normalization
-from dicomarray.errors import DataError, DiskFullError, InputError, UsageError
+from dicomarray.errors import DataError, DiskFullError, UsageError
 from dicomarray.formats import sidecar
 from dicomarray.runtime.threads import PixelProgress, thread_count
 from dicomarray.sources.instances import Progress
 from dicomarray.sources.skipped import Skipped
-from dicomarray.storage.atomic import making, new_files, refuse_existing, refuse_inputs, refuse_inside
+from dicomarray.storage.atomic import making, new_files, refuse_existing
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.volume import Volume, array_and_sidecar
 
@@ -118,10 +110,10 @@ def load(
     """
     checked = read_options(options)
     thread_count(workers)
-    catalog, chosen = scan_and_choose(path, series, config, workers=workers, index=index)
+    found = select(ScanRequest(path, index, config, series, volume, workers))
+    chosen = found.one()
     made = assemble(chosen.stack(checked, volume), checked, workers, pixel_progress)
-    # an index may hold very many series, which the scan of a folder has looked at anyway
-    return made if index else replace(made, warnings=made.warnings + not_images(catalog, chosen))
+    return replace(made, warnings=made.warnings + found.notes(chosen))
 
 
 @takes(ReadOptions)
@@ -171,16 +163,12 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     thread_count(workers)
     bounds = None if normalize is None else Normalization(float(normalize[0]), float(normalize[1]))
     npy, json = _outputs(output_npy, output_json)
-    input_dicom = searched(input_dicom, index)
-    for root in input_dicom:
-        for output in (npy, json):
-            refuse_inside(output, root)
-    read = [*input_dicom, config, index]
-    refuse_inputs((npy, json), read)
+    request = ScanRequest(input_dicom, index, config, series, volume, workers, progress)
+    request.refuse_as_output(npy, json)
 
     def write(stack: Stack, npy: Path, json: Path) -> _Written:
         paths = array_and_sidecar(npy, json)
-        refuse_inputs(paths, read)
+        request.refuse_as_output(*paths)
         if changes_grid(stack.geometry, checked):
             made = assemble(stack, checked, workers, pixel_progress)
             made = made if bounds is None else made.normalize(bounds.lower, bounds.upper)
@@ -192,22 +180,20 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         return _Written(paths, filed.shown, filed.warnings)
 
     if names_folder(output_npy):
-        catalog, selected = matching_series(input_dicom, config, progress, workers, index)
-        batch = [s for s in selected if s.is_image and series in (None, s.uid)]
-        if not batch:
-            raise InputError(f"{shown(input_dicom)}: no series with images matches")
+        found = select(request)
 
         def stacks(series: Series) -> list[Stack]:
             return series.stacks(checked) if volume is None else [series.stack(checked, volume)]
 
-        report = _save_all(batch, npy, json, stacks, write)
-        return replace(report, skipped=catalog.skipped, notes=() if index else not_images(catalog))
+        report = _save_all(found.images, npy, json, stacks, write)
+        return replace(report, skipped=found.catalog.skipped, notes=found.notes())
     for output in (npy, json):
         refuse_existing(output, overwrite)
-    catalog, chosen = scan_and_choose(input_dicom, series, config, progress, workers, index=index)
+    found = select(request)
+    chosen = found.one()
     made = write(chosen.stack(checked, volume), npy, json)
-    notes = () if index else not_images(catalog, chosen)
-    return NumpyReport((made.paths,), (made.volume,), (), made.warnings, catalog.skipped, notes)
+    skipped, notes = found.catalog.skipped, found.notes(chosen)
+    return NumpyReport((made.paths,), (made.volume,), (), made.warnings, skipped, notes)
 
 
 def names_folder(path: PathLike) -> bool:

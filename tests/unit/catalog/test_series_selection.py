@@ -11,7 +11,7 @@ import pytest
 
 import synthetic
 from dicomarray import dicom_filter, scan
-from dicomarray.catalog.series_selection import choose_series, file_stem, filter_catalog, roots_of, shown
+from dicomarray.catalog.series_selection import ScanRequest, file_stem, select
 from dicomarray.errors import ChoiceError, ConfigError, InputError
 
 
@@ -82,7 +82,7 @@ def test_missing_folder_is_told(tmp_path: Path) -> None:
 
 def test_filtered_catalog_tells_what_was_skipped(archive: Path) -> None:
     """The series that match, and all that was found."""
-    found = filter_catalog(archive, {"Modality": "MR"})
+    found = select(ScanRequest(archive, config={"Modality": "MR"}))
     matching, catalog = found.series, found.catalog
     assert (len(matching), len(catalog), len(catalog.skipped)) == (1, 3, 1)
 
@@ -92,13 +92,13 @@ def test_filtered_catalog_tells_what_was_skipped(archive: Path) -> None:
 
 def test_the_only_series_needs_no_choice(ct: Path) -> None:
     """One series with images, one answer."""
-    assert choose_series(ct).uid == scan(ct)[0].uid
+    assert select(ScanRequest(ct)).one().uid == scan(ct)[0].uid
 
 
 def test_several_series_are_listed(archive: Path) -> None:
     """Modality, number, UID, count and description of each, and how to choose; no patient."""
     with pytest.raises(ChoiceError) as caught:
-        choose_series(archive)
+        select(ScanRequest(archive)).one()
     message = str(caught.value)
     assert str(archive) in message
     for number, modality in ((1, "CT"), (2, "MR"), (3, "CT")):
@@ -111,46 +111,46 @@ def test_several_series_are_listed(archive: Path) -> None:
 
 def test_uid_or_config_chooses(archive: Path) -> None:
     """Either, or both."""
-    assert choose_series(archive, "1.2.3").uid == "1.2.3"
-    assert choose_series(archive, config={"Modality": "MR"}).uid == "1.2.2"
-    assert choose_series(archive, "1.2.1", {"Modality": "CT"}).uid == "1.2.1"
+    assert select(ScanRequest(archive, series="1.2.3")).one().uid == "1.2.3"
+    assert select(ScanRequest(archive, config={"Modality": "MR"})).one().uid == "1.2.2"
+    assert select(ScanRequest(archive, config={"Modality": "CT"}, series="1.2.1")).one().uid == "1.2.1"
     with pytest.raises(ChoiceError):
-        choose_series(archive, config={"Modality": "CT"})
+        select(ScanRequest(archive, config={"Modality": "CT"})).one()
 
 
 def test_unknown_uid_is_told(archive: Path) -> None:
     """With the UID, and where to look."""
     with pytest.raises(InputError, match=re.escape("1.2.9")):
-        choose_series(archive, "1.2.9")
+        select(ScanRequest(archive, series="1.2.9")).one()
 
 
 def test_nothing_matching_is_told_from_nothing_there(archive: Path, tmp_path: Path) -> None:
     """A filter that is too narrow, and a folder without images, have their own messages."""
     with pytest.raises(InputError, match="none of its 3 series"):
-        choose_series(archive, config={"Modality": "PT"})
+        select(ScanRequest(archive, config={"Modality": "PT"})).one()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("x")
     with pytest.raises(InputError, match=r"no DICOM images.*1 files? skipped.*a\.txt: not DICOM"):
-        choose_series(tmp_path / "texts")
+        select(ScanRequest(tmp_path / "texts")).one()
 
 
 def test_objects_without_pixels_are_no_choice(ct: Path, pydicom_data: Path) -> None:
     """A plan beside a CT leaves one series to convert."""
     (ct / "plan").write_bytes((pydicom_data / "test_files" / "rtplan.dcm").read_bytes())
-    assert choose_series(ct).attributes["Modality"] == "CT"
+    assert select(ScanRequest(ct)).one().attributes["Modality"] == "CT"
 
 
 @pytest.mark.parametrize("empty", [[], (), iter(())])
 def test_no_path_at_all_is_told(empty: list[Path]) -> None:
     """An empty list of paths is our error, not an IndexError."""
     with pytest.raises(InputError):
-        choose_series(empty)
+        select(ScanRequest(empty)).one()
 
 
 def test_paths_from_a_generator_are_named_in_errors(tmp_path: Path) -> None:
     """A generator is used up by the scan; the message still can name the path."""
     with pytest.raises(InputError, match="no DICOM images"):
-        choose_series(path for path in [tmp_path])
+        select(ScanRequest(path for path in [tmp_path])).one()
 
 
 # --- names ----------------------------------------------------------------------------------------------
@@ -182,9 +182,18 @@ def test_odd_headers_make_usable_names(
     assert re.fullmatch(pattern, file_stem(scan(folder)[0]))
 
 
-def test_roots_and_how_they_are_shown() -> None:
+def test_places_and_how_they_are_shown() -> None:
     """One path, or the first of several."""
-    assert roots_of("a") == [Path("a")]
-    assert roots_of([Path("a"), "b"]) == [Path("a"), Path("b")]
-    assert shown("a") == "a"
-    assert shown(["a", "b", "c"]) == "a and 2 more"
+    assert ScanRequest("a").roots == (Path("a"),)
+    assert ScanRequest([Path("a"), "b"]).roots == (Path("a"), Path("b"))
+    assert str(ScanRequest("a")) == "a"
+    assert str(ScanRequest(["a", "b", "c"])) == "a and 2 more"
+
+
+def test_a_limit_counts_the_series_that_are_meant(archive: Path) -> None:
+    """The UID chooses first, then the config ranks and limits: everywhere the same."""
+    first = {"Modality": "CT", "sort": "SeriesNumber", "limit": 1}
+    assert [series.uid for series in select(ScanRequest(archive, config=first)).series] == ["1.2.1"]
+    found = select(ScanRequest(archive, config=first, series="1.2.3"))
+    assert [series.uid for series in found.series] == ["1.2.3"]
+    assert found.one().uid == "1.2.3"

@@ -14,6 +14,7 @@ import pytest
 
 import dicomarray
 import synthetic
+from dicomarray.catalog.series_selection import ScanRequest
 from dicomarray.errors import InputError
 from dicomarray.pipeline import discovery
 from dicomarray.pipeline.compressed_sequence import Packed
@@ -64,8 +65,8 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
 
 
 def search(*roots: Path, **others: Any) -> Search:
-    values = {"index": None, "config": None, "per": "series", "output": Path("/results"), **others}
-    return Search(roots, **values)
+    per = others.pop("per", "series")
+    return Search(ScanRequest(roots, **others), per, Path("/results"))
 
 
 def here(asked: Search) -> list[Job]:

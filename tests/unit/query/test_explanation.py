@@ -9,7 +9,7 @@ import pytest
 
 import synthetic
 from dicomarray import scan
-from dicomarray.catalog.series_selection import filter_catalog
+from dicomarray.catalog.series_selection import ScanRequest, select
 from dicomarray.cli.why import explanation_lines
 from dicomarray.errors import ConfigError
 from dicomarray.query.explanation import HIDDEN, Explanation, Scanned
@@ -36,7 +36,7 @@ def archive(tmp_path: Path) -> Path:
 def why(archive: Path, config: dict[str, Any], **options: Any) -> Explanation:
     """The same from a scan that knew the config and from one that did not."""
     explanation = scan(archive).explain(config, **options)
-    assert filter_catalog(archive, config).explanation(**options) == explanation
+    assert select(ScanRequest(archive, config=config)).explanation(**options) == explanation
     return explanation
 
 
