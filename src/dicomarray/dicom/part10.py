@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from struct import Struct
+from struct import Struct, pack
 from typing import BinaryIO, NamedTuple
 
 from dicomarray.core.nesting import DEEPEST
@@ -134,6 +134,27 @@ def window_of(stream: BinaryIO) -> Window:
         return stream.read(count)
 
     return Window(read_at, os.fstat(stream.fileno()).st_size)
+
+
+def read_at(descriptor: int, place: int, count: int) -> bytes:
+    """For a `Window` onto a file that is open without a stream."""
+    os.lseek(descriptor, place, os.SEEK_SET)
+    return os.read(descriptor, count)
+
+
+def head_bytes(element: bytes, explicit: bool) -> int:
+    """The bytes from the tag to the value of an element as it stands in a file."""
+    return _HEAD_BYTES[element[4:6]] if explicit else 8
+
+
+def encoded(tag: int, vr: str, value: bytes, explicit: bool, length: int | None = None) -> bytes:
+    """An element as it stands in a file; ``length`` is what it says, if that is not its value's."""
+    count = len(value) if length is None else length
+    head = pack("<HH", tag >> 16, tag & 0xFFFF)
+    if not explicit:
+        return head + pack("<L", count) + value
+    name = vr.encode("ascii")
+    return head + (pack("<2sHL", name, 0, count) if name in LONG_VRS else pack("<2sH", name, count)) + value
 
 
 def element_at(

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from struct import pack
 from typing import Any, cast
 
 import pydicom
@@ -25,7 +24,7 @@ from dicomarray.core.nesting import DEEPEST, TOO_DEEP
 from dicomarray.dicom.attribute_names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
 from dicomarray.dicom.deflated import TOO_FAR, file_meta_has_items, inflates_beyond_limit
 from dicomarray.dicom.dictionary import keyword_for_tag
-from dicomarray.dicom.part10 import LONG_VRS, UNDEFINED, DoubtError, Element
+from dicomarray.dicom.part10 import UNDEFINED, DoubtError, Element, encoded
 from dicomarray.dicom.vr import (
     BINARY_NUMBERS,
     FAILURES,
@@ -118,8 +117,8 @@ def value_among(
 
 def _dataset_of_elements(elements: Mapping[int, Element], explicit: bool) -> Dataset:
     tags = sorted(elements)
-    content = b"".join(_encoded(tag, elements[tag], explicit) for tag in tags)
-    content += _encoded(_TRAILING_PADDING, Element("OB", b"", 0), explicit)
+    content = b"".join(_as_in_file(tag, elements[tag], explicit) for tag in tags)
+    content += encoded(_TRAILING_PADDING, "OB", b"", explicit)
     try:
         dataset = read_dataset(BytesIO(content), not explicit, True)
     except PYDICOM_FAILURES as error:
@@ -130,14 +129,9 @@ def _dataset_of_elements(elements: Mapping[int, Element], explicit: bool) -> Dat
     return dataset
 
 
-def _encoded(tag: int, element: Element, explicit: bool) -> bytes:
-    """An element as it stands in its file."""
-    length, value = UNDEFINED if element.undefined else element.length, element.value or b""
-    head = pack("<HH", tag >> 16, tag & 0xFFFF)
-    if not explicit:
-        return head + pack("<L", length) + value
-    vr = (element.vr or "UN").encode("ascii")
-    return head + (pack("<2sHL", vr, 0, length) if vr in LONG_VRS else pack("<2sH", vr, length)) + value
+def _as_in_file(tag: int, element: Element, explicit: bool) -> bytes:
+    length = UNDEFINED if element.undefined else element.length
+    return encoded(tag, element.vr or "UN", element.value or b"", explicit, length)
 
 
 def element_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:

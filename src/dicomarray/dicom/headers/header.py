@@ -16,7 +16,7 @@ from dicomarray.dicom.attribute_names import Request, request_for
 from dicomarray.dicom.decoding import values_of
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.headers.templates import Layouts
-from dicomarray.dicom.part10 import DoubtError, PixelPlace, Window, read_part10
+from dicomarray.dicom.part10 import DoubtError, PixelPlace, Window, read_at, read_part10
 from dicomarray.dicom.recognition import NoImageError, require_dicom
 from dicomarray.dicom.vr import FAILURES, Value
 from dicomarray.errors import HeaderError, InputError, quoted
@@ -167,18 +167,13 @@ class HeaderReader:
             size, start = status.st_size, os.read(descriptor, self._layouts.first_read)
             found = self._layouts.read_alike(start, size)
             if found is None:
-                found = self._layouts.read(Window(partial(_read_at, descriptor), size, start))
+                found = self._layouts.read(Window(partial(read_at, descriptor), size, start))
         except DoubtError:
             return None
         finally:
             os.close(descriptor)
         _refuse_directory(found.meta.media_storage_class)
         return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, Stamp.of(status))
-
-
-def _read_at(descriptor: int, place: int, count: int) -> bytes:
-    os.lseek(descriptor, place, os.SEEK_SET)
-    return os.read(descriptor, count)
 
 
 def _damaged(error: BaseException) -> InputError:

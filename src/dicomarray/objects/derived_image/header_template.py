@@ -9,7 +9,6 @@ differs, the image is derived by itself.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dicomarray.core.pixel_values import Array
-from dicomarray.dicom.raw_header import Head, NotUsual, encoded, file_meta, parse_head, value_offset
+from dicomarray.dicom.part10 import encoded, head_bytes
+from dicomarray.dicom.raw_header import Head, parse_head
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common.header_faults import is_of_whole_numbers
 from dicomarray.objects.derived_image.derive import SeriesPlan, SliceOutput
@@ -94,14 +94,13 @@ class Repeated:
         """Keep what was made of an image; ``stripped`` are the tags that `strip` removed."""
         pixels = pixel_bytes(image)
         end = len(file) - len(pixels)
-        try:
-            output, (begin, _) = parse_head(file), file_meta(file)
-        except (NotUsual, IndexError, struct.error):
+        output = parse_head(file)
+        if output is None:
             return
-        source_uid, elements = head.value(_UID), output.elements
+        source_uid, elements, begin = head.value(_UID), output.elements, output.start
         named = sum(elements.get(tag, b"").count(source_uid) > 1 for tag in _NAMING)
         once = not named and file[:begin].count(image.sop_uid.encode()) == 1
-        if len(self._kinds) >= MOST_KINDS or not once or output.implicit != head.implicit:
+        if len(self._kinds) >= MOST_KINDS or not once or output.explicit != head.explicit:
             return
         parts = [file[:begin], *elements.values()]
         parts.append(file[sum(map(len, parts)) : end])
@@ -135,7 +134,7 @@ class Repeated:
         for tag, element in head.elements.items():
             if element == kind.head.elements[tag] or tag in kind.ignored:
                 continue
-            if tag in kind.copied and _is_sound(tag, element, head.implicit):
+            if tag in kind.copied and _is_sound(tag, element, head.explicit):
                 changed[kind.places[tag]] = element
             elif not self._varies_as_known(kind, head, tag, changed):
                 return None
@@ -193,14 +192,14 @@ def _identity(kind: _Kind, head: Head, image: SliceOutput) -> dict[int, bytes]:
     """The parts that name the image and its source."""
     old, new = _padded(kind.image.sop_uid), _padded(image.sop_uid)
     changed: dict[int, bytes] = {0: kind.parts[0].replace(old, new)}
-    changed[kind.places[_UID]] = encoded(_UID, b"UI", new, head.implicit)
+    changed[kind.places[_UID]] = encoded(_UID, "UI", new, head.explicit)
     for tag in _NAMING:
         if tag in kind.places:
             place = kind.places[tag]
             changed[place] = kind.parts[place].replace(kind.source_uid, head.value(_UID))
     if image.instance_number is not None:
         text = str(image.instance_number).encode()
-        changed[kind.places[_NUMBER]] = encoded(_NUMBER, b"IS", text + b" " * (len(text) % 2), head.implicit)
+        changed[kind.places[_NUMBER]] = encoded(_NUMBER, "IS", text + b" " * (len(text) % 2), head.explicit)
     return changed
 
 
@@ -215,10 +214,10 @@ def _ends(kind: _Kind, image: SliceOutput) -> dict[int, bytes]:
     return changed
 
 
-def _is_sound(tag: int, element: bytes, implicit: bool) -> bool:
+def _is_sound(tag: int, element: bytes, explicit: bool) -> bool:
     """Whether an element can be copied without a look at it: one of numbers has none that is cut off."""
-    declared = None if implicit else element[4:6].decode("ascii")
-    return is_of_whole_numbers(Tag(tag), declared, len(element) - value_offset(element, implicit))
+    declared = element[4:6].decode("ascii") if explicit else None
+    return is_of_whole_numbers(Tag(tag), declared, len(element) - head_bytes(element, explicit))
 
 
 def _padded(uid: str) -> bytes:
