@@ -56,9 +56,7 @@ class Request:
 
     def explains(self, tag: int) -> bool:
         """Whether the element says how others are read."""
-        return tag in (PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET) or (
-            bool(self.private) and is_creator(tag)
-        )
+        return explains(tag) and (bool(self.private) or not is_creator(tag))
 
     def _may_be_private(self, tag: int) -> bool:
         group, element = tag >> 16, tag & 0xFF
@@ -70,6 +68,11 @@ class Request:
 def is_creator(tag: int) -> bool:
     """Whether the element names the creator of a block of private elements."""
     return bool(tag >> 16 & 1) and FIRST_BLOCK <= tag & 0xFFFF <= LAST_BLOCK
+
+
+def explains(tag: int) -> bool:
+    """Whether other elements are read by this one: character set, sign, private creators."""
+    return tag in (PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET) or is_creator(tag)
 
 
 def request_for(names: Iterable[str]) -> Request:

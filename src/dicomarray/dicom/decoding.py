@@ -5,7 +5,7 @@ Sequences and elements of unknown VR are read by pydicom, from just their bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -50,31 +50,21 @@ class Context:
         return value_among({**self.elements, tag: element}, tag, self.explicit, self.encodings)
 
     def creator(self, tag: int) -> str | None:
-        """The private creator that an element names (PS3.5 7.8.1); None where there is no such element."""
+        """The private creator that an element names (PS3.5 7.8.1); None where it names none."""
         element = self.elements.get(tag)
-        text = None if element is None else decode("LO", element.value or b"", True, self.encodings)
-        return text.strip() if isinstance(text, str) else None
+        value = None if element is None else decode("LO", element.value or b"", True, self.encodings)
+        return "\\".join(texts(value)).strip() or None
 
 
-def context_of(elements: Mapping[int, Element], request: Request, explicit: bool) -> Context:
-    """How the elements of a data set are to be read."""
+def context_of(elements: Mapping[int, Element], explains: Callable[[int], bool], explicit: bool) -> Context:
+    """How the elements of a data set are to be read, by those that explain others."""
     representation, declared = elements.get(PIXEL_REPRESENTATION), elements.get(SPECIFIC_CHARACTER_SET)
-    signed, encodings = sign_and_encodings(
-        None if representation is None else representation.value or b"",
-        None if declared is None else declared.value or b"",
-    )
-    explaining = {tag: element for tag, element in elements.items() if request.explains(tag)}
+    signed = representation is not None and decode("US", representation.value or b"", True, ()) == 1
+    encodings: tuple[str, ...] = (LATIN_1,)
+    if declared is not None:
+        encodings = encodings_of(texts(decode("CS", declared.value or b"", True, ())))
+    explaining = {tag: element for tag, element in elements.items() if explains(tag)}
     return Context(explaining, explicit, signed, encodings)
-
-
-def sign_and_encodings(
-    representation: bytes | None, character_set: bytes | None
-) -> tuple[bool, tuple[str, ...]]:
-    """Whether stored values have a sign, and how texts are encoded; None for an element that is not there."""
-    signed = representation is not None and decode("US", representation, True, ()) == 1
-    if character_set is None:
-        return signed, (LATIN_1,)
-    return signed, encodings_of(texts(decode("CS", character_set, True, ())))
 
 
 def names_in(context: Context, request: Request) -> list[tuple[str, int]]:
@@ -87,7 +77,7 @@ def names_in(context: Context, request: Request) -> list[tuple[str, int]]:
 
 def values_of(elements: Mapping[int, Element], request: Request, explicit: bool) -> dict[str, Value]:
     """The values that are asked for, by name; DoubtError where pydicom had better read the file."""
-    context = context_of(elements, request, explicit)
+    context = context_of(elements, request.explains, explicit)
     return {
         name: context.value(tag, element)
         for name, tag in names_in(context, request)

@@ -39,19 +39,19 @@ SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 # bytes from the tag to the value, by VR
 _HEAD_BYTES = dict.fromkeys(SHORT_VRS, 8) | dict.fromkeys(LONG_VRS, 12)
+_VR_TEXTS: dict[bytes | None, str | None] = {None: None} | {vr: vr.decode("ascii") for vr in _HEAD_BYTES}
 # Of an element in implicit VR, or an item; in explicit VR with a short length; of a long one, behind 8 bytes.
 TAG_AND_LENGTH = Struct("<HHL").unpack_from
 EXPLICIT_HEAD = Struct("<HH2sH").unpack_from
 LONG_LENGTH = Struct("<L").unpack_from
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """The VR as the file says it (None in implicit VR) and the value's bytes.
 
-    ``value`` is None where the value is longer than was asked for; ``length`` tells how many bytes it has in
-    either case.  Where the file leaves the length of a sequence ``undefined``, the value is its items and
-    delimiters as they stand in the file, the Sequence Delimitation Item included (PS3.5 7.5).
+    ``value`` is None where it was not to be kept; ``length`` tells how many bytes it has in either case.
+    Where the file leaves the length of a sequence ``undefined``, the value is its items and delimiters as
+    they stand in the file, the Sequence Delimitation Item included (PS3.5 7.5).
     """
 
     vr: str | None
@@ -69,8 +69,7 @@ class PixelPlace(NamedTuple):
     vr: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Part10:
+class Part10(NamedTuple):
     """What was asked for of a file, where its pixel data lies, and how many bytes it has."""
 
     transfer_syntax: str
@@ -323,15 +322,14 @@ def pixel_place(element: Place) -> PixelPlace:
 def read_part10(
     stream: BinaryIO,
     wanted: frozenset[int] | Callable[[int], bool] | None,
-    *,
-    longest: int | None = None,
+    is_kept: Callable[[int, str | None, int], bool] | None = None,
 ) -> Part10 | None:
     """The wanted elements of a file, by tag; None where pydicom had better read it.
 
     ``stream`` is a real file at its start; ``wanted`` are tags, or what tells of a tag whether it is wanted;
-    None means every element before the pixel data, sequences and private ones too.  Values are copied bytes,
-    those of more than ``longest`` bytes are left out; nothing is read behind the tag of the pixel data, and
-    no memory is taken on a length that the file does not hold.
+    None means every element before the pixel data, sequences and private ones too.  Values are copied bytes;
+    ``is_kept`` tells by tag, VR and length whether one is not left out.  Nothing is read behind the tag of
+    the pixel data, and no memory is taken on a length that the file does not hold.
     """
     window = window_of(stream)
     wants = wanted.__contains__ if isinstance(wanted, frozenset) else wanted
@@ -344,8 +342,10 @@ def read_part10(
             if tag in PIXEL_DATA:
                 pixels = pixel_place(element)
             elif wants is None or wants(tag):
-                content = window.bytes_at(value, length) if longest is None or length <= longest else None
-                elements[tag] = Element(vr_text(vr), content, length, undefined)
+                name = vr_text(vr)
+                kept = is_kept is None or is_kept(tag, name, length)
+                content = window.bytes_at(value, length) if kept else None
+                elements[tag] = Element(name, content, length, undefined)
     except DoubtError:
         return None
     return Part10(meta.transfer_syntax, meta.media_storage_class, elements, pixels, window.size)
@@ -353,4 +353,4 @@ def read_part10(
 
 def vr_text(vr: bytes | None) -> str | None:
     """The VR of an element as text; None in implicit VR."""
-    return None if vr is None else vr.decode("ascii")
+    return _VR_TEXTS[vr]

@@ -22,9 +22,10 @@ from dicomarray.assembly.grouping.diffusion import told_by_csa
 from dicomarray.catalog.index.gathering import CSA, TILES
 from dicomarray.core.diffusion import B_VALUE, B_VALUE_ELEMENTS
 from dicomarray.core.geometry import Plane
-from dicomarray.dicom.headers.all_elements import Decoded, Raw, Walked, canonical_name
+from dicomarray.dicom.headers.all_elements import Decoded, Walked, canonical_name
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.dicom.part10 import Element
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import DataError
 
@@ -106,10 +107,10 @@ def _may_tell(instance: Walked | Decoded) -> bool:
         return True
     if _bytes(elements, _MODALITY).strip() != b"MR" or _NUMBER_OF_FRAMES in elements:
         return False
-    private = {tag: raw[3] for tag, raw in elements.items() if tag >> 16 in TELLING_GROUPS}
+    private = {tag: element.value for tag, element in elements.items() if tag >> 16 in TELLING_GROUPS}
     return slices_told(private) > 1 or (_B_VALUE not in elements and any(map(is_csa, private)))
 
 
-def _bytes(elements: Mapping[int, Raw], tag: int | None) -> bytes:
-    raw = elements.get(tag or 0)
-    return b"" if raw is None or raw[3] is None else raw[3]
+def _bytes(elements: Mapping[int, Element], tag: int | None) -> bytes:
+    element = elements.get(tag or 0)
+    return b"" if element is None else element.value or b""

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from dicomarray.catalog.index.json_values import ABSENT, to_json
-from dicomarray.dicom.headers.all_elements import Decoded, Decoder, Raw, Walked, says_how_to_decode
+from dicomarray.dicom.attribute_names import explains
+from dicomarray.dicom.headers.all_elements import Decoded, Decoder, Walked
 from dicomarray.dicom.headers.header import Stamp
+from dicomarray.dicom.part10 import Element
 from dicomarray.dicom.vr import Value
 
 # What is known of an instance beside its attributes; no keyword is in lower case.
@@ -53,7 +55,7 @@ class Gathered:
     first: dict[str, str] = field(default_factory=dict)
     varying: dict[str, list[str]] = field(default_factory=dict)
     characters: int = 0
-    _elements: Mapping[int, Raw] = field(default_factory=dict)
+    _elements: Mapping[int, Element] = field(default_factory=dict)
     _decoder: Decoder | None = None
 
     def add(
@@ -90,12 +92,16 @@ class Gathered:
     def _changed(self, instance: Walked | Decoded) -> dict[str, str] | None:
         """What may differ from the first instance; None where that cannot be told from the bytes."""
         decoder = self._decoder
-        if decoder is None or not isinstance(instance, Walked) or instance.explicit != decoder.explicit:
+        if (
+            decoder is None
+            or not isinstance(instance, Walked)
+            or instance.explicit != decoder.context.explicit
+        ):
             return None
         known, elements = self._elements, instance.elements
-        differing = [tag for tag, raw in elements.items() if known.get(tag) != raw]
+        differing = [tag for tag, element in elements.items() if known.get(tag) != element]
         missing = [tag for tag in known if tag not in elements] if known.keys() != elements.keys() else []
-        if any(map(says_how_to_decode, (*differing, *missing))):
+        if any(map(explains, (*differing, *missing))):
             return None
         changed: dict[str, str] = {}
         for tag in differing:

@@ -26,8 +26,9 @@ LARGEST_INTEGER = 2**63  # SQLite's integers have 64 bits
 # Lists and objects in each other: sequences may be nested in a file, and their items are lists of objects.
 DEEPEST = 100
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+# An item of a sequence may be a mapping of its own type.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=dict).encode
+_encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=dict).encode
 
 
 def to_json(value: Value) -> str:

@@ -8,36 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 
-import pydicom
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.filereader import read_sequence
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import Tag
 
 from dicomarray.dicom.attribute_names import (
-    PIXEL_REPRESENTATION,
     PRIVATE_NAME,
     SPECIFIC_CHARACTER_SET,
+    explains,
     is_creator,
     tag_of,
 )
-from dicomarray.dicom.decoding import sign_and_encodings
+from dicomarray.dicom.decoding import Context, context_of
 from dicomarray.dicom.headers.header import MEDIA_STORAGE_DIRECTORY
-from dicomarray.dicom.part10 import (
-    PIXEL_DATA,
-    UNDEFINED,
-    DoubtError,
-    PixelPlace,
-    Window,
-    pixel_place,
-    read_file_meta,
-    vr_text,
-    walk,
-    window_of,
-)
+from dicomarray.dicom.part10 import PIXEL_DATA, DoubtError, Element, Part10, read_part10
 from dicomarray.dicom.pydicom_fallback import (
     PYDICOM_FAILURES,
     dataset_of_file,
@@ -66,28 +51,19 @@ LONGEST_VALUE = 64 * 1024
 LONGEST_SEQUENCE = 64 * 1024 * 1024
 
 
-# An element as it stands in its file: VR, length of its value, whether the file leaves that open, and the
-# value; None for one that is too long.  A plain tuple: most are only compared.
-Raw = tuple[bytes | None, int, bool, bytes | None]
+class Walked(Part10):
+    """A file that our own reader understands."""
 
-
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """The elements of a file as they stand in it, by tag."""
-
-    transfer_syntax: str
-    explicit: bool
-    pixels: PixelPlace | None
-    elements: Mapping[int, Raw]
+    __slots__ = ()
 
     @property
     def series_uid(self) -> str:
-        raw = self.elements.get(SERIES_INSTANCE_UID)
-        if raw is None or raw[3] is None:
+        element = self.elements.get(SERIES_INSTANCE_UID)
+        if element is None or element.value is None:
             return ""
-        if raw[0] in (b"UI", None):  # which is fast, and nearly always so
-            return _series_uid(decode("UI", raw[3], True, ()))
-        return _series_uid(Decoder.of(self).value(SERIES_INSTANCE_UID, raw))
+        if element.vr in ("UI", None):  # which is fast, and nearly always so
+            return _series_uid(decode("UI", element.value, True, ()))
+        return _series_uid(Decoder.of(self).value(SERIES_INSTANCE_UID, element))
 
     def values(self) -> dict[str, Value]:
         """All values, decoded, by name."""
@@ -127,31 +103,16 @@ def read_elements(path: Path) -> Walked | Decoded:
 
 def _by_walking(path: Path) -> Walked | None:
     with open_plain(path) as stream:
-        try:
-            return _walk(window_of(stream))
-        except DoubtError:
-            return None
-
-
-def _walk(window: Window) -> Walked | None:
-    meta = read_file_meta(window)
-    if meta.media_storage_class == MEDIA_STORAGE_DIRECTORY:
+        found = read_part10(stream, None, _is_kept)
+    if found is None or found.media_storage_class == MEDIA_STORAGE_DIRECTORY:
         return None
-    elements: dict[int, Raw] = {}
-    pixels = None
-    for element in walk(window, meta.end, meta.explicit):
-        tag, vr, start, length, undefined = element
-        if tag in PIXEL_DATA:
-            pixels = pixel_place(element)
-        elif length <= LONGEST_VALUE or (length <= LONGEST_SEQUENCE and _is_sequence(vr, tag)):
-            elements[tag] = vr, length, undefined, window.bytes_at(start, length)
-        else:
-            elements[tag] = vr, length, undefined, None
-    return Walked(meta.transfer_syntax, meta.explicit, pixels, elements)
+    return Walked(*found)
 
 
-def _is_sequence(vr: bytes | None, tag: int) -> bool:
-    return value_representation(vr_text(vr), tag, False) == "SQ"
+def _is_kept(tag: int, vr: str | None, length: int) -> bool:
+    if length <= LONGEST_VALUE:
+        return True
+    return length <= LONGEST_SEQUENCE and value_representation(vr, tag, False) == "SQ"
 
 
 def _by_pydicom(path: Path) -> Decoded:
@@ -175,11 +136,6 @@ def _by_pydicom(path: Path) -> Decoded:
         }
         syntax = transfer_syntax_of(dataset)
     return Decoded(syntax, values)
-
-
-def says_how_to_decode(tag: int) -> bool:
-    """Whether other elements are read by this one: character set, sign, private creators."""
-    return tag in (PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET) or is_creator(tag)
 
 
 @dataclass(slots=True)
@@ -241,71 +197,33 @@ def canonical_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """How the elements of one walked file are decoded; the same for most files of a series."""
+    """How the elements of one walked file are named and decoded; the same for most files of a series."""
 
-    explicit: bool
-    signed: bool
-    encodings: tuple[str, ...]
-    context: Mapping[int, Raw]
+    context: Context
     names: Names
 
     @classmethod
-    def of(cls, walked: Walked) -> Decoder:
+    def of(cls, walked: Part10) -> Decoder:
         """From the elements that say how the others are to be read."""
-        context = {tag: raw for tag, raw in walked.elements.items() if says_how_to_decode(tag)}
-        representation, declared = context.get(PIXEL_REPRESENTATION), context.get(SPECIFIC_CHARACTER_SET)
-        signed, encodings = sign_and_encodings(
-            None if representation is None else representation[3] or b"",
-            None if declared is None else declared[3] or b"",
-        )
-        creators = {
-            tag: "\\".join(texts(decode("LO", raw[3] or b"", True, encodings)))
-            for tag, raw in context.items()
-            if is_creator(tag)
-        }
-        return cls(walked.explicit, signed, encodings, context, Names.of(creators))
+        context = context_of(walked.elements, explains, walked.explicit)
+        creators = {tag: context.creator(tag) or "" for tag in context.elements if is_creator(tag)}
+        return cls(context, Names.of(creators))
 
-    def all_values(self, elements: Mapping[int, Raw]) -> Iterator[tuple[str, Value]]:
+    def all_values(self, elements: Mapping[int, Element]) -> Iterator[tuple[str, Value]]:
         """Every element by its name."""
-        for tag, raw in elements.items():
+        for tag, element in elements.items():
             name = self.names.of_tag(tag)
             if name is not None:
-                yield name, self.value(tag, raw)
+                yield name, self.value(tag, element)
 
-    def value(self, tag: int, raw: Raw) -> Value:
+    def value(self, tag: int, element: Element) -> Value:
         """The value as `headers.read_header` gives it; of one that is too long, that it is there."""
-        declared, length, _, content = raw
-        if content is None:
-            return f"<{length} bytes>"
-        vr = value_representation(vr_text(declared), tag, self.signed)
-        if vr not in ("SQ", "UN"):
-            return decode(vr, content, True, self.encodings)
-        return self._by_pydicom(tag, raw, content)
-
-    def _by_pydicom(self, tag: int, raw: Raw, content: bytes) -> Value:
-        """Sequences, and elements of which only a private dictionary knows the type."""
-        with pydicom_quiet:
-            elements: dict[BaseTag, DataElement | RawDataElement] = {
-                Tag(key): self._raw_element(key, other) for key, other in self.context.items()
-            }
-            key = Tag(tag)
-            try:
-                if raw[2]:
-                    items = read_sequence(
-                        BytesIO(content), not self.explicit, True, UNDEFINED, [*self.encodings]
-                    )
-                    elements[key] = DataElement(key, "SQ", items)
-                else:
-                    elements[key] = self._raw_element(tag, raw)
-                dataset = pydicom.Dataset(elements)
-                dataset.set_original_encoding(not self.explicit, True, [*self.encodings])
-                return element_value(dataset, key, self.encodings)
-            except PYDICOM_FAILURES:
-                return "<unreadable>"  # as `headers.read_header` says it
-
-    def _raw_element(self, tag: int, raw: Raw) -> RawDataElement:
-        vr, length, _, content = raw
-        return RawDataElement(Tag(tag), vr_text(vr), length, content or b"", 0, not self.explicit, True)
+        if element.value is None:
+            return f"<{element.length} bytes>"
+        try:
+            return self.context.value(tag, element)
+        except DoubtError:
+            return "<unreadable>"  # as `headers.read_header` says it
 
 
 def _series_uid(value: Value) -> str:

@@ -185,7 +185,7 @@ def make_plan(
     """
     loose = {*differing.between_files, *differing.between_series}
     explaining = {tag: raw.element() for tag, raw in samples.items() if request.explains(tag)}
-    context = context_of(explaining, request, meta.explicit)
+    context = context_of(explaining, request.explains, meta.explicit)
     names = names_in(context, request)
     order = sorted(samples)
     slots = _slots(
