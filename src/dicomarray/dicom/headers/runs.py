@@ -1,349 +1,198 @@
-"""How to read a file whose elements are mostly those of another one: compare these, walk the rest.
+"""Reads a file that has the elements of an earlier one: what is constant is compared, the rest is taken.
 
-Where a file has the bytes of a run at the start of an element, it has the run's elements: walking them would
-give again what it gave before.  Values between the runs are an instance's own, or differ just from series to
-series.
+A value that differs stands behind bytes that are known: the run of equal elements before it, its tag and its
+VR.  Where several files in a row had values of just the same lengths, every value has a fixed place, and all
+are taken at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from struct import Struct
+from typing import Any, NamedTuple
 
-from dicomarray.dicom.attribute_names import Request
-from dicomarray.dicom.decoding import READ_BY_PYDICOM, Context, context_of, names_in
-from dicomarray.dicom.headers.attributes import ABSENT, Common
+from dicomarray.dicom.headers.attributes import ABSENT
+from dicomarray.dicom.headers.plan import LONGEST_KEPT, ChangedError, Plan, Raw, Slot, Taken
 from dicomarray.dicom.part10 import (
-    ITEM,
-    META_GROUP,
-    META_START,
     PIXEL_DATA,
     PREAMBLE,
+    UNDEFINED,
     Element,
-    FileMeta,
     PixelPlace,
-    Place,
     Window,
     element_at,
     pixel_place,
     vr_text,
 )
-from dicomarray.dicom.vr import Value
 
-# Longer elements are passed by in one step anyway, and would have to be read to be compared.  Bytes.
-LONGEST_SHARED = 4096
-# A run must fit into what is read at once.  Bytes.
-LONGEST_RUN = 8192
-# A longer value is decoded at once: mostly, all that is said of it is how long it is.  Bytes.
-LONGEST_KEPT = 256
-# What is remembered of one takes some kilobytes; an archive may have the files of many mixed in a folder.
-MOST_SERIES = 512
-_DATA_SET = 0x00030000  # the first tag behind the file meta information
+# So many files in a row with values of the same lengths lead to a fixed layout, which takes as long to make
+# as two files take to read.
+FILES_OF_SAME_LENGTHS = 4
+# Of one template: a volume has few, since numbers grow by a digit now and then.
+MAX_FIXED_LAYOUTS = 32
+
+Parts = tuple[bytes, ...]
+TakeApart = Callable[[bytes], Parts]
 
 
-Key = TypeVar("Key")
-Item = TypeVar("Item")
+class _Step(NamedTuple):
+    """Known bytes, and the element behind them: in how many bytes its length is, and where its value goes.
+
+    ``size`` counts the known bytes and those of the length, ``head`` those from the tag to the value.
+    """
+
+    known: bytes
+    size: int
+    length_bytes: int
+    head: int
+    slot: Slot | None
+    is_kept: bool
 
 
-class ChangedError(Exception):
-    """The file does not fit the plan."""
+class _FixedLayout(NamedTuple):
+    """Every value at its place, up to ``end``, where the pixels begin or the file ends."""
 
-
-class Found(NamedTuple):
-    """What was found in a file."""
-
-    meta: FileMeta
-    attributes: Mapping[str, Value]
+    end: int
     pixels: PixelPlace | None
+    known: Parts
+    known_parts: TakeApart
+    own_parts: TakeApart
+    series_parts: TakeApart
 
 
-class Raw(NamedTuple):
-    """One element of a file: its head as bytes, and its value, of a long one only if it is asked for."""
+class Template:
+    """Reads files with just the elements of an earlier one, which had these."""
 
-    vr: bytes | None
-    head: bytes
-    value: bytes | None
-    length: int
-    undefined: bool
-
-    @property
-    def is_short(self) -> bool:
-        """Whether it may be part of a run."""
-        return self.length <= LONGEST_SHARED
-
-    @property
-    def content(self) -> bytes:
-        """All its bytes."""
-        return self.head + (self.value or b"")
-
-    def element(self) -> Element:
-        """The same for whoever decodes it."""
-        return Element(vr_text(self.vr), self.value, self.length, self.undefined)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Elements that follow each other, as bytes; the tags of the first and the last."""
-
-    first: int
-    last: int
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Where the value of an element that differs goes, and whether it can be kept as bytes."""
-
-    tag: int
-    index: int
-    vr: bytes | None
-    lazy: bool
-
-
-# The values, as bytes or ABSENT, that differ from series to series.
-OfSeries = tuple[Any, ...]
-
-
-class Taken(NamedTuple):
-    """What a file has that fits a plan: values of its own, those of its series, and where its pixels lie."""
-
-    own: tuple[Any, ...]
-    of_series: OfSeries
-    pixels: PixelPlace | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The runs, what all files that fit share, and what becomes of the elements between the runs.
-
-    ``slots`` has None for an element that nobody asked for, and no key for one never seen.  The first
-    ``count_own`` slots are for an instance's own values, the others, which ``names_of_series`` lead to, for
-    those of its series.  ``common`` lacks these; ``commons`` are complete, by them.
-    """
-
-    meta: FileMeta
-    meta_runs: tuple[_Run, ...]
-    runs: tuple[_Run, ...]
-    slots: Mapping[int, Slot | None]
-    count_own: int
-    count: int
-    names_of_series: Mapping[str, Slot]
-    context: Context
-    common: Common
-    commons: dict[OfSeries, Common] = field(default_factory=dict)
-    places: dict[PixelPlace, PixelPlace] = field(default_factory=dict)
-
-    def shared(self, pixels: PixelPlace) -> PixelPlace:
-        """One object for the files that have their pixels at the same place, as most of a series have."""
-        return self.places.setdefault(pixels, pixels)
-
-    def taken(self, values: Sequence[Any], pixels: PixelPlace | None) -> Taken:
-        """What was found in a file, from the values by slot."""
-        return Taken(tuple(values[: self.count_own]), tuple(values[self.count_own :]), pixels)
-
-    def common_of(self, series: OfSeries) -> Common:
-        """What the files of a series share, one object for all of them."""
-        if series not in self.commons:
-            remember(self.commons, series, replace(self.common, values=dict(self._values_of(series))))
-        return self.commons[series]
-
-    def _values_of(self, series: OfSeries) -> Iterator[tuple[str, Value]]:
-        for name in self.common.names:
-            slot = self.names_of_series.get(name)
-            if slot is None:
-                if name in self.common.values:
-                    yield name, self.common.values[name]
-            elif (content := series[slot.index - self.count_own]) is not ABSENT:
-                yield name, self.context.value(slot.tag, Element(vr_text(slot.vr), content, len(content)))
-
-
-def remember(known: dict[Key, Item], key: Key, item: Item) -> None:
-    """Add what is known of a series; the oldest series is forgotten where there are too many."""
-    known[key] = item
-    if len(known) > MOST_SERIES:
-        del known[next(iter(known))]
-
-
-class Differing(NamedTuple):
-    """The tags of elements that differ between files, and of those that only differ from series to series."""
-
-    between_files: Collection[int]
-    between_series: Collection[int]
-
-
-def make_plan(
-    request: Request,
-    meta: FileMeta,
-    samples: Mapping[int, Raw],
-    differing: Differing,
-    known: Mapping[str, Value],
-) -> Plan:
-    """A plan for files like the samples.
-
-    ``known`` are values that were decoded before.  DoubtError where pydicom had better read a value.
-    """
-    loose = {*differing.between_files, *differing.between_series}
-    explaining = {tag: raw.element() for tag, raw in samples.items() if request.explains(tag)}
-    context = context_of(explaining, request.explains, meta.explicit)
-    names = names_in(context, request)
-    order = sorted(samples)
-    slots = _slots(
-        [tag for tag in order if tag in loose], {tag for _, tag in names}, samples, differing, context
-    )
-    wanted = [slot for slot in slots.values() if slot is not None]
-    of_series = {slot.tag for slot in wanted if slot.lazy and slot.tag in differing.between_series}
-    own = [slot for slot in wanted if slot.tag not in of_series]
-    shared = {n: t for n, t in names if t in samples and t not in loose}
-    places = {name: slot for name, tag in names if (slot := slots.get(tag)) is not None}
-    common = Common(
-        values={
-            n: known[n] if n in known else context.value(t, samples[t].element()) for n, t in shared.items()
-        },
-        slots={name: slot.index for name, slot in places.items() if slot.tag not in of_series},
-        representations=tuple(context.representation(slot.tag, samples[slot.tag].element()) for slot in own),
-        encodings=context.encodings,
-        names=tuple(sorted([*shared, *places])),
-    )
-    meta_tags = [tag for tag in order if tag < _DATA_SET]
-    return Plan(
-        meta=meta,
-        meta_runs=_runs(meta_tags, samples, loose),
-        runs=_runs(order[len(meta_tags) :], samples, loose),
-        slots=slots,
-        count_own=len(own),
-        count=len(wanted),
-        names_of_series={name: slot for name, slot in places.items() if slot.tag in of_series},
-        context=context,
-        common=common,
-    )
-
-
-def _slots(
-    tags: Iterable[int],
-    wanted: Collection[int],
-    samples: Mapping[int, Raw],
-    differing: Differing,
-    context: Context,
-) -> dict[int, Slot | None]:
-    """By tag; first the slots of values that are an instance's own, each kind in the order of the tags."""
-    slots: dict[int, Slot | None] = dict.fromkeys(tags)
-    lazy = {
-        tag: context.representation(tag, samples[tag].element()) not in READ_BY_PYDICOM
-        for tag in slots
-        if tag in wanted
-    }
-    # what has to be decoded at once cannot tell series apart: two of them may not be comparable
-    order = sorted(lazy, key=lambda tag: lazy[tag] and tag in differing.between_series)
-    slots.update((tag, Slot(tag, index, samples[tag].vr, lazy[tag])) for index, tag in enumerate(order))
-    return slots
-
-
-def _runs(tags: Iterable[int], samples: Mapping[int, Raw], loose: Collection[int]) -> tuple[_Run, ...]:
-    """The elements that do not differ, joined as long as they follow each other in every file."""
-    groups: list[list[int]] = [[]]
-    size = 0
-    for tag in tags:
-        size += samples[tag].length
-        if tag in loose or size > LONGEST_RUN:
-            groups.append([])
-            size = 0
-        if tag not in loose:
-            groups[-1].append(tag)
-    return tuple(
-        _Run(group[0], group[-1], b"".join(samples[tag].content for tag in group))
-        for group in groups
-        if group
-    )
-
-
-def read_by_plan(window: Window, plan: Plan) -> tuple[Taken, list[Place]]:
-    """What a file has that fits the plan, the same as a whole walk gives, and its elements that may differ.
-
-    Raises
-    ------
-    ChangedError, DoubtError
-        Where it does not fit; a whole walk tells why.
-    """
-    if window.bytes_at(PREAMBLE, 4) != b"DICM":
-        raise ChangedError
-    between = _Between(plan)
-    place, _ = _follow(window, META_START, plan.meta_runs, True, between)
-    while window.bytes_at(place, 2) == META_GROUP:
-        element = element_at(window, place, True)
-        between.take(window, element)
-        place = element[2] + element[3]
-    if any(vr == b"SQ" for _, vr, *_ in between.elements):
-        raise ChangedError  # the file meta information has no sequences
-    explicit = plan.meta.explicit
-    place, last = _follow(window, place, plan.runs, explicit, between)
-    pixels = None
-    while place < window.size:
-        element = element_at(window, place, explicit)
-        tag = element[0]
-        if tag <= last or tag >= ITEM:
-            raise ChangedError
-        if tag in PIXEL_DATA:
-            pixels = plan.shared(pixel_place(element))
-            break
-        between.take(window, element)
-        last, place = tag, element[2] + element[3]
-    if pixels is None and place != window.size:
-        raise ChangedError
-    return plan.taken(between.values, pixels), between.elements
-
-
-def _follow(
-    window: Window, place: int, runs: Iterable[_Run], explicit: bool, between: _Between
-) -> tuple[int, int]:
-    """Pass by the runs and take what lies between them; the place behind the last one, and its last tag."""
-    last = 0
-    for run in runs:
-        content, count = run.content, len(run.content)
-        while True:
-            if place < window.base or place + count > window.end:
-                window.hold(place, max(0, min(count, window.size - place)))
-            if window.data.startswith(content, place - window.base):
-                break
-            element = element_at(window, place, explicit)
-            tag = element[0]
-            if not last < tag < run.first:
-                raise ChangedError
-            between.take(window, element)
-            last, place = tag, element[2] + element[3]
-        last, place = run.last, place + count
-    return place, last
-
-
-class _Between:
-    """The elements between the runs: all of them, and the values of those that are asked for."""
-
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, raws: Mapping[int, Raw]) -> None:
         self._plan = plan
-        self.elements: list[Place] = []
-        self.values: list[Any] = [ABSENT] * plan.count
+        self._steps: list[_Step] = []
+        known = b"DICM"
+        for tag, raw in raws.items():
+            if tag not in plan.slots:
+                known += raw.content
+                continue
+            slot, head = plan.slots[tag], len(raw.head)
+            length_bytes = 2 if head == 8 and raw.vr is not None else 4
+            known += raw.head[:-length_bytes]
+            is_kept = slot is not None and slot.lazy and slot.vr == raw.vr
+            size = len(known) + length_bytes
+            self._steps.append(_Step(known, size, length_bytes, head, slot, is_kept))
+            known = b""
+        self._rest = known
+        self._last_tag = max(raws)
+        present = [step.slot.index for step in self._steps if step.slot is not None]
+        self._absent = sorted(set(range(plan.count)).difference(present))
+        # elements of the file meta information need not be in the order of their tags
+        self._is_in_order = sorted(present, key=lambda i: i >= plan.count_own) == sorted(present)
+        self._lengths: list[int] = []
+        self._files_of_same_lengths = 0
+        self._fixed_layouts: dict[tuple[int, ...], _FixedLayout] = {}
+        self._fixed: _FixedLayout | None = None
 
-    def take(self, window: Window, element: Place) -> None:
-        """Keep an element that differs."""
-        tag, vr, place, length, undefined = element
-        self.elements.append(element)
-        try:
-            slot = self._plan.slots[tag]
-        except KeyError:
-            raise ChangedError from None
-        if slot is None:
-            return
-        content = window.bytes_at(place, length)
-        if is_kept(slot, element):
-            self.values[slot.index] = content
-        elif slot.index < self._plan.count_own:
-            decoded = self._plan.context.value(tag, Element(vr_text(vr), content, length, undefined))
-            self.values[slot.index] = decoded
-        else:
+    def read_fixed(self, start: bytes, size: int) -> Taken | None:
+        """What a file of that size has which begins so, where its values have the places of earlier ones."""
+        fixed = self._fixed
+        if fixed is None or len(start) < fixed.end or (fixed.pixels is None and size != fixed.end):
+            return None
+        if fixed.known_parts(start) != fixed.known:
+            return None
+        own, of_series = fixed.own_parts(start), fixed.series_parts(start)
+        if not self._absent:
+            return Taken(own, of_series, fixed.pixels)
+        values: list[Any] = [*own, *of_series]
+        for index in self._absent:
+            values.insert(index, ABSENT)
+        return self._plan.taken(values, fixed.pixels)
+
+    def read(self, window: Window) -> Taken:
+        """What a file has, the same as a whole walk gives.
+
+        Raises
+        ------
+        ChangedError, DoubtError
+            Where it has other elements, or others than are known to differ do; a whole walk tells why.
+        """
+        values: list[Any] = [ABSENT] * self._plan.count
+        lengths: list[int] = []
+        place = PREAMBLE
+        window.hold(place, 4)
+        data, base, end = window.data, window.base, window.end
+        for step in self._steps:
+            known, size, length_bytes, _, slot, is_kept = step
+            if place + size > end:
+                window.hold(place, size)
+                data, base, end = window.data, window.base, window.end
+            if not data.startswith(known, place - base):
+                raise ChangedError
+            place += size
+            at = place - base
+            length = int.from_bytes(data[at - length_bytes : at], "little")
+            if is_kept and length <= LONGEST_KEPT:
+                if place + length > end:
+                    window.hold(place, length)
+                    data, base, end = window.data, window.base, window.end
+                    at = place - base
+                values[slot.index] = data[at : at + length]  # type: ignore[union-attr]
+            elif slot is not None or length == UNDEFINED:
+                length = self._take_otherwise(window, place, step, values)
+                data, base, end = window.data, window.base, window.end
+            lengths.append(length)
+            place += length
+        pixels = self._pixels_at(window, place)
+        self._learn_lengths(window, lengths, pixels)
+        return self._plan.taken(values, pixels)
+
+    def _take_otherwise(self, window: Window, place: int, step: _Step, values: list[Any]) -> int:
+        """Pass by an element that has no length, or whose value is not kept as bytes; how long it is."""
+        plan, slot = self._plan, step.slot
+        tag, vr, _, length, undefined = element_at(window, place - step.head, plan.meta.explicit)
+        if slot is not None:
+            if slot.index >= plan.count_own:
+                raise ChangedError
+            content = Element(vr_text(vr), window.bytes_at(place, length), length, undefined)
+            values[slot.index] = plan.context.value(tag, content)
+        self._files_of_same_lengths = 0
+        return length
+
+    def _pixels_at(self, window: Window, place: int) -> PixelPlace | None:
+        """Where the pixel data is, behind the last step."""
+        if window.bytes_at(place, len(self._rest)) != self._rest:
             raise ChangedError
+        place += len(self._rest)
+        if place == window.size:
+            return None
+        element = element_at(window, place, self._plan.meta.explicit)
+        if element[0] not in PIXEL_DATA or element[0] <= self._last_tag:
+            raise ChangedError
+        return self._plan.shared(pixel_place(element))
 
+    def _learn_lengths(self, window: Window, lengths: list[int], pixels: PixelPlace | None) -> None:
+        if lengths != self._lengths:
+            self._lengths, self._files_of_same_lengths = lengths, 0
+            self._fixed = self._fixed_layouts.get(tuple(lengths), self._fixed)
+        self._files_of_same_lengths += 1
+        if (
+            self._files_of_same_lengths == FILES_OF_SAME_LENGTHS
+            and (layout := self._fixed_layout(window, pixels)) is not None
+            and len(self._fixed_layouts) < MAX_FIXED_LAYOUTS
+        ):
+            self._fixed = self._fixed_layouts[tuple(lengths)] = layout
 
-def is_kept(slot: Slot, element: Place) -> bool:
-    """Whether the value of an element is kept as bytes."""
-    _, vr, _, length, _ = element
-    return slot.lazy and vr == slot.vr and length <= LONGEST_KEPT
+    def _fixed_layout(self, window: Window, pixels: PixelPlace | None) -> _FixedLayout | None:
+        """Of a file that was read just now; None where it is not at hand up to its pixels."""
+        end = window.size if pixels is None else pixels.start
+        if window.base != 0 or end > window.end or not self._is_in_order:
+            return None
+        known, own, of_series = [f"{PREAMBLE}x"], [f"{PREAMBLE}x"], [f"{PREAMBLE}x"]
+        place = PREAMBLE
+        for step, length in zip(self._steps, self._lengths, strict=True):
+            is_own = step.slot is not None and step.slot.index < self._plan.count_own
+            is_of_series = step.slot is not None and not is_own
+            known.append(f"{step.size}s{length}x")
+            own.append(f"{step.size}x{length}{'s' if is_own else 'x'}")
+            of_series.append(f"{step.size}x{length}{'s' if is_of_series else 'x'}")
+            place += step.size + length
+        known_parts, own_parts, series_parts = (
+            Struct("".join(parts)).unpack_from for parts in ([*known, f"{end - place}s"], own, of_series)
+        )
+        return _FixedLayout(end, pixels, known_parts(window.data), known_parts, own_parts, series_parts)

@@ -1,8 +1,8 @@
 """The files of a series are nearly alike: what is alike is compared, not walked and decoded again.
 
 A layout holds the elements of a first file, and which of them were ever seen to differ, within a series or
-from one series to the next.  The others form runs (`runs`), and what stands where is a shape (`shapes`).  A
-file that does not fit is walked whole, and what is new in it leaves the runs.
+from one series to the next.  The others form constant runs (`runs`).  A file that does not fit is walked
+whole, and what is new in it leaves the runs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from dicomarray.dicom.attribute_names import Request
 from dicomarray.dicom.decoding import values_of
 from dicomarray.dicom.headers.attributes import Attributes
-from dicomarray.dicom.headers.runs import (
+from dicomarray.dicom.headers.plan import (
     LONGEST_KEPT,
     LONGEST_SHARED,
     ChangedError,
@@ -25,11 +25,9 @@ from dicomarray.dicom.headers.runs import (
     Raw,
     Taken,
     make_plan,
-    read_by_plan,
     remember,
 )
-from dicomarray.dicom.headers.shapes import Shape, make_shape, read_by_shape
-from dicomarray.dicom.headers.steps import Steps, make_steps, read_by_steps
+from dicomarray.dicom.headers.runs import Template
 from dicomarray.dicom.part10 import (
     FIRST_READ,
     MEDIA_STORAGE_CLASS,
@@ -55,8 +53,8 @@ MOST_LESSONS = 64
 MOST_BETWEEN_SERIES = 40
 # Longer headers are not read at once: mostly, they hold a long element that nobody asks for.  Bytes.
 LONGEST_FIRST_READ = 64 * 1024
-# A few shapes fit most files of a series; each is tried in a microsecond.
-MOST_SHAPES = 8
+# Some elements come and go: most files of a series have the elements of one of a few.
+MAX_TEMPLATES = 8
 LONGEST_UID = 64  # PS3.5 9.1
 # (0020,000E) Series Instance UID with its VR, and without
 _SERIES_EXPLICIT, _SERIES = b"\x20\x00\x0e\x00UI", b"\x20\x00\x0e\x00"
@@ -152,8 +150,8 @@ class _Layout:
         self._series: dict[bytes, OfSeries | None] = {}
         self._lessons = 0
         self._plan: Plan | None = None
-        self._steps: Steps | None = None
-        self._shapes: deque[Shape] = deque(maxlen=MOST_SHAPES)
+        # the one that fitted last is the first
+        self._templates: deque[Template] = deque(maxlen=MAX_TEMPLATES)
         self.first_read = FIRST_READ
 
     def add_series(self, key: bytes, values: OfSeries | None = None) -> None:
@@ -161,8 +159,8 @@ class _Layout:
         remember(self._series, key, values)
 
     def found_alike(self, start: bytes, size: int) -> Found | None:
-        """What a file of that size has which begins so, if it has a known shape and is of a known series."""
-        taken = self._taken_by_shape(start, size)
+        """What a file of that size has which begins so, if it is just as the last ones of a known series."""
+        taken = self._templates[0].read_fixed(start, size) if self._templates else None
         if taken is None or self._plan is None:
             return None
         common = self._plan.commons.get(taken.of_series)
@@ -172,9 +170,11 @@ class _Layout:
         """What a file of the series with this key has of the request, if it fits."""
         try:
             plan = self._plan or self._planned()
-            taken = self._taken_by_shape(window.data, window.size) or self._taken_by_plan(window, plan)
-        except (ChangedError, DoubtError):
-            return None  # the whole walk decides which of them it is
+        except DoubtError:
+            return None  # the whole walk decides
+        taken = self._taken(window)
+        if taken is None:
+            return None
         known = self._series.get(key)
         if known is not None and known != taken.of_series:
             return self.found(window, key) if self._loosen(plan, known, taken.of_series) else None
@@ -182,29 +182,20 @@ class _Layout:
         common = plan.common_of(taken.of_series)
         return Found(plan.meta, Attributes(common, taken.own), taken.pixels)
 
-    def _taken_by_shape(self, start: bytes, size: int) -> Taken | None:
-        for shape in self._shapes:
-            if (taken := read_by_shape(start, size, shape)) is not None:
-                return taken
+    def _taken(self, window: Window) -> Taken | None:
+        for template in self._templates:
+            try:
+                taken = template.read(window)
+            except (ChangedError, DoubtError):
+                continue
+            if template is not self._templates[0]:
+                self._templates.remove(template)
+                self._templates.appendleft(template)
+            end = window.size if taken.pixels is None else taken.pixels.start
+            if end <= LONGEST_FIRST_READ:
+                self.first_read = max(self.first_read, end)
+            return taken
         return None
-
-    def _taken_by_steps(self, window: Window) -> tuple[Taken, list[Place]] | None:
-        if self._steps is None:
-            return None
-        try:
-            return read_by_steps(window, self._steps)
-        except (ChangedError, DoubtError):
-            return None
-
-    def _taken_by_plan(self, window: Window, plan: Plan) -> Taken:
-        taken, elements = self._taken_by_steps(window) or read_by_plan(window, plan)
-        end = window.size if taken.pixels is None else taken.pixels.start
-        if end <= LONGEST_FIRST_READ:
-            self.first_read = max(self.first_read, end)
-        shape = make_shape(window, plan, elements, taken.pixels)
-        if shape is not None:
-            self._shapes.appendleft(shape)
-        return taken
 
     def _loosen(self, plan: Plan, one: OfSeries, other: OfSeries) -> bool:
         """Take what differs within a series for what may differ in any file."""
@@ -236,8 +227,11 @@ class _Layout:
             # what changes again does not fit a slot of a series
             self._loose |= changed & self._loose_between_series
             self._loose_between_series |= changed | new
-        self._samples.update((tag, raws[tag]) for tag in new)
         self._latest = table
+        if self._plan is not None and not changed and not new:  # just some of the elements have come or gone
+            self._templates.appendleft(Template(self._plan, raws))
+            return True
+        self._samples.update((tag, raws[tag]) for tag in new)
         return self._plan_again()
 
     def _fits(self, tag: int, sample: Raw, raw: Raw | None) -> bool:
@@ -249,7 +243,6 @@ class _Layout:
         return raw == sample
 
     def _plan_again(self) -> bool:
-        self._shapes.clear()
         self._series = dict.fromkeys(self._series)
         try:
             self._planned()
@@ -261,7 +254,8 @@ class _Layout:
         known = self._values if self._plan is None else self._plan.common.values
         differing = Differing(self._loose, self._loose_between_series - self._loose)
         self._plan = make_plan(self._request, self._meta, self._samples, differing, known)
-        self._steps = make_steps(self._plan, self._latest.raws, self._latest.pixels)
+        self._templates.clear()
+        self._templates.appendleft(Template(self._plan, self._latest.raws))
         return self._plan
 
     def _is_fixed(self, tag: int) -> bool:

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 import synthetic
 from damage import damaged
-from dicomarray.dicom.headers import runs
+from dicomarray.dicom.headers import plan
 from dicomarray.dicom.headers.header import Header, HeaderReader, read_header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.errors import InputError
@@ -148,7 +148,7 @@ def test_attributes_are_a_mapping(ct: Path) -> None:
 
 def test_more_series_than_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layout that was forgotten is made again."""
-    monkeypatch.setattr(runs, "MOST_SERIES", 2)
+    monkeypatch.setattr(plan, "MOST_SERIES", 2)
     folders = [tmp_path / str(number) for number in range(4)]
     for number, folder in enumerate(folders):
         synthetic.write_series(

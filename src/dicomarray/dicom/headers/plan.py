@@ -1,0 +1,207 @@
+"""What becomes of the elements of files that are nearly alike: which all share, and where the others go.
+
+An element that differs between files has a slot, if it is asked for: its values are an instance's own, or
+differ just from series to series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeVar
+
+from dicomarray.dicom.attribute_names import Request
+from dicomarray.dicom.decoding import READ_BY_PYDICOM, Context, context_of, names_in
+from dicomarray.dicom.headers.attributes import ABSENT, Common
+from dicomarray.dicom.part10 import Element, FileMeta, PixelPlace, vr_text
+from dicomarray.dicom.vr import Value
+
+# Longer elements are passed by in one step anyway, and would have to be read to be compared.  Bytes.
+LONGEST_SHARED = 4096
+# A longer value is decoded at once: mostly, all that is said of it is how long it is.  Bytes.
+LONGEST_KEPT = 256
+# What is remembered of one takes some kilobytes; an archive may have the files of many mixed in a folder.
+MOST_SERIES = 512
+
+Key = TypeVar("Key")
+Item = TypeVar("Item")
+
+
+class ChangedError(Exception):
+    """The file does not fit the plan."""
+
+
+class Found(NamedTuple):
+    """What was found in a file."""
+
+    meta: FileMeta
+    attributes: Mapping[str, Value]
+    pixels: PixelPlace | None
+
+
+class Raw(NamedTuple):
+    """One element of a file: its head as bytes, and its value, of a long one only if it is asked for."""
+
+    vr: bytes | None
+    head: bytes
+    value: bytes | None
+    length: int
+    undefined: bool
+
+    @property
+    def is_short(self) -> bool:
+        """Whether other files may share it."""
+        return self.length <= LONGEST_SHARED
+
+    @property
+    def content(self) -> bytes:
+        """All its bytes."""
+        return self.head + (self.value or b"")
+
+    def element(self) -> Element:
+        """The same for whoever decodes it."""
+        return Element(vr_text(self.vr), self.value, self.length, self.undefined)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where the value of an element that differs goes, and whether it can be kept as bytes."""
+
+    tag: int
+    index: int
+    vr: bytes | None
+    lazy: bool
+
+
+# The values, as bytes or ABSENT, that differ from series to series.
+OfSeries = tuple[Any, ...]
+
+
+class Taken(NamedTuple):
+    """What a file has that fits a plan: values of its own, those of its series, and where its pixels lie."""
+
+    own: tuple[Any, ...]
+    of_series: OfSeries
+    pixels: PixelPlace | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all files that fit share, and what becomes of the elements that differ.
+
+    ``slots`` has None for an element that nobody asked for, and no key for one that is the same in all
+    files.  The first ``count_own`` slots are for an instance's own values, the others, which
+    ``names_of_series`` lead to, for those of its series.  ``common`` lacks these; ``commons`` are complete,
+    by them.
+    """
+
+    meta: FileMeta
+    slots: Mapping[int, Slot | None]
+    count_own: int
+    count: int
+    names_of_series: Mapping[str, Slot]
+    context: Context
+    common: Common
+    commons: dict[OfSeries, Common] = field(default_factory=dict)
+    places: dict[PixelPlace, PixelPlace] = field(default_factory=dict)
+
+    def shared(self, pixels: PixelPlace) -> PixelPlace:
+        """One object for the files that have their pixels at the same place, as most of a series have."""
+        return self.places.setdefault(pixels, pixels)
+
+    def taken(self, values: Sequence[Any], pixels: PixelPlace | None) -> Taken:
+        """What was found in a file, from the values by slot."""
+        return Taken(tuple(values[: self.count_own]), tuple(values[self.count_own :]), pixels)
+
+    def common_of(self, series: OfSeries) -> Common:
+        """What the files of a series share, one object for all of them."""
+        if series not in self.commons:
+            remember(self.commons, series, replace(self.common, values=dict(self._values_of(series))))
+        return self.commons[series]
+
+    def _values_of(self, series: OfSeries) -> Iterator[tuple[str, Value]]:
+        for name in self.common.names:
+            slot = self.names_of_series.get(name)
+            if slot is None:
+                if name in self.common.values:
+                    yield name, self.common.values[name]
+            elif (content := series[slot.index - self.count_own]) is not ABSENT:
+                yield name, self.context.value(slot.tag, Element(vr_text(slot.vr), content, len(content)))
+
+
+def remember(known: dict[Key, Item], key: Key, item: Item) -> None:
+    """Add what is known of a series; the oldest series is forgotten where there are too many."""
+    known[key] = item
+    if len(known) > MOST_SERIES:
+        del known[next(iter(known))]
+
+
+class Differing(NamedTuple):
+    """The tags of elements that differ between files, and of those that only differ from series to series."""
+
+    between_files: Collection[int]
+    between_series: Collection[int]
+
+
+def make_plan(
+    request: Request,
+    meta: FileMeta,
+    samples: Mapping[int, Raw],
+    differing: Differing,
+    known: Mapping[str, Value],
+) -> Plan:
+    """A plan for files like the samples.
+
+    ``known`` are values that were decoded before.  DoubtError where pydicom had better read a value.
+    """
+    loose = {*differing.between_files, *differing.between_series}
+    explaining = {tag: raw.element() for tag, raw in samples.items() if request.explains(tag)}
+    context = context_of(explaining, request.explains, meta.explicit)
+    names = names_in(context, request)
+    order = sorted(samples)
+    slots = _slots(
+        [tag for tag in order if tag in loose], {tag for _, tag in names}, samples, differing, context
+    )
+    wanted = [slot for slot in slots.values() if slot is not None]
+    of_series = {slot.tag for slot in wanted if slot.lazy and slot.tag in differing.between_series}
+    own = [slot for slot in wanted if slot.tag not in of_series]
+    shared = {n: t for n, t in names if t in samples and t not in loose}
+    places = {name: slot for name, tag in names if (slot := slots.get(tag)) is not None}
+    common = Common(
+        values={
+            n: known[n] if n in known else context.value(t, samples[t].element()) for n, t in shared.items()
+        },
+        slots={name: slot.index for name, slot in places.items() if slot.tag not in of_series},
+        representations=tuple(context.representation(slot.tag, samples[slot.tag].element()) for slot in own),
+        encodings=context.encodings,
+        names=tuple(sorted([*shared, *places])),
+    )
+    return Plan(
+        meta=meta,
+        slots=slots,
+        count_own=len(own),
+        count=len(wanted),
+        names_of_series={name: slot for name, slot in places.items() if slot.tag in of_series},
+        context=context,
+        common=common,
+    )
+
+
+def _slots(
+    tags: Iterable[int],
+    wanted: Collection[int],
+    samples: Mapping[int, Raw],
+    differing: Differing,
+    context: Context,
+) -> dict[int, Slot | None]:
+    """By tag; first the slots of values that are an instance's own, each kind in the order of the tags."""
+    slots: dict[int, Slot | None] = dict.fromkeys(tags)
+    lazy = {
+        tag: context.representation(tag, samples[tag].element()) not in READ_BY_PYDICOM
+        for tag in slots
+        if tag in wanted
+    }
+    # what has to be decoded at once cannot tell series apart: two of them may not be comparable
+    order = sorted(lazy, key=lambda tag: lazy[tag] and tag in differing.between_series)
+    slots.update((tag, Slot(tag, index, samples[tag].vr, lazy[tag])) for index, tag in enumerate(order))
+    return slots
