@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.geometry import StackGeometry, Vector
 from dicomarray.core.pixel_values import Array, Normalization, Rescale, Statistics, finite_statistics
 from dicomarray.errors import ArrayUseError, InputError, OutputError, UsageError
@@ -68,7 +69,7 @@ class Volume:
     coordinates: Mapping[str, Sequence[Any]] = field(default_factory=lambda: MappingProxyType({}))
     series: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     slices: tuple[Mapping[str, Any], ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: Warnings = ()
     files: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from dicomarray.assembly.grouping.duplicates import some
 from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, stack_frames
 from dicomarray.assembly.options import ReadKeywords, ReadOptions, read_options
 from dicomarray.assembly.volumes.assemble import assemble
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.options import takes
 from dicomarray.core.plain_text import one_line
 from dicomarray.dicom.attribute_names import check_name
@@ -44,7 +45,7 @@ class Series:
 
     uid: str
     instances: Sequence[Header]
-    notes: tuple[str, ...] = ()
+    notes: Warnings = ()
 
     def __repr__(self) -> str:
         return f"<Series {self.title}, {len(self.instances)} instances>"
@@ -99,10 +100,10 @@ class Series:
         if not images:
             raise GeometryError(f"series {self.title} has no images: nothing to make a volume of")
         others = sorted(header.path.name for header in self.instances if not header.is_image)
-        note = f"{len(others)} instances without pixels left out: {some(others)}"
+        note = warning(f"{len(others)} instances without pixels left out: {some(others)} [objects-not-read]")
         alike: Alike = {}
         frames = [frame for header in images for frame in frames_of(header, alike, options.geometry)]
-        return stack_frames(frames, options, self.notes + ((note,) if others else ()))
+        return stack_frames(frames, options, self.notes + (note if others else ()))
 
     @takes(ReadOptions)
     def volumes(

@@ -13,6 +13,7 @@ from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.catalog import Catalog
 from dicomarray.catalog.scan import read_catalog
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.plain_text import one_line
 from dicomarray.errors import ChoiceError, InputError, UsageError
 from dicomarray.sources.fsspec import shown_path
@@ -123,7 +124,7 @@ class Found:
         return images
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> Warnings:
         """What is odd in the config or the files."""
         return () if self.judged is None else self.judged.warnings
 
@@ -159,7 +160,7 @@ class Found:
         """The volume that is meant, of the `one` series; raises ChoiceError where it has several."""
         return self.one(made_from).stack(reading, self.request.volume)
 
-    def notes(self, chosen: Series | None = None) -> tuple[str, ...]:
+    def notes(self, chosen: Series | None = None) -> Warnings:
         """What else lies there and is not read: structure sets, reports, plans, presentation states, ...
 
         Beside a chosen series only what is of its study.  An index may hold very many series, which the scan
@@ -262,14 +263,16 @@ def dicom_filter(
     return list(select(ScanRequest(input_dir, index, config, workers=workers, progress=progress)).series)
 
 
-def not_images(series: Iterable[Series]) -> tuple[str, ...]:
+def not_images(series: Iterable[Series]) -> Warnings:
     """Which of them are none, as a note."""
     others = [one.instances[0].attributes.get("Modality") or "?" for one in series if not one.is_image]
     if not others:
         return ()
     kinds = Counter(one_line(str(modality)) for modality in others)
     found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return (f"other objects lie there too and are not read, because they are no images: {found}",)
+    return warning(
+        f"other objects lie there too and are not read, as they are no images: {found} [objects-not-read]"
+    )
 
 
 def _study_of(series: Series) -> str | None:

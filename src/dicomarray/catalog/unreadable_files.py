@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicomarray.assembly.grouping.duplicates import some
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.dicom.headers.header import Header
 from dicomarray.sources.fsspec import shown_path
 from dicomarray.sources.skipped import EXAMPLES, Skipped
@@ -32,11 +33,11 @@ class Losses:
                 found.setdefault(_name(item.lost_from), []).append(item)
         return cls(found)
 
-    def notes(self, headers: Iterable[Header]) -> tuple[str, ...]:
+    def notes(self, headers: Iterable[Header]) -> Warnings:
         """What to say of a series with these instances; nothing where nothing lies beside them."""
         return self.notes_at(_places(headers)) if self.by_place else ()
 
-    def notes_at(self, places: Iterable[str]) -> tuple[str, ...]:
+    def notes_at(self, places: Iterable[str]) -> Warnings:
         """What to say of a series with files in these folders and archives."""
         lost = sorted(
             (item for place in set(places) for item in self.by_place.get(place, ())),
@@ -46,7 +47,9 @@ class Losses:
             return ()
         named = some([f"{item.path.name} ({item.reason})" for item in lost], EXAMPLES)
         files = "a file" if len(lost) == 1 else f"{len(lost)} files"
-        return (f"{files} beside the images could not be read, so images may be missing: {named}",)
+        return warning(
+            f"{files} beside the images could not be read, so images may be missing: {named} [unreadable]"
+        )
 
 
 def _places(headers: Iterable[Header]) -> set[str]:

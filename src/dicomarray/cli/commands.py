@@ -16,6 +16,7 @@ from dicomarray.assembly.options import READ_NAMES, read_options
 from dicomarray.cli.exit_codes import DONE, SOME_FAILED
 from dicomarray.cli.progress import Counter, ImageCounter, SeriesProgress
 from dicomarray.cli.streams import show, show_names, tell
+from dicomarray.core.coded_warnings import warning
 from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.sources.skipped import by_reason
 from dicomarray.storage.atomic import refuse_existing, refuse_inputs
@@ -67,7 +68,11 @@ def to_dicom(options: argparse.Namespace) -> int:
 
     beside = Path(options.input_npy).with_suffix(".json")
     if options.input_json is None and beside.is_file():
-        _warn([f"{beside} is not used; with --input-json a normalization is undone, the geometry checked"])
+        _warn(
+            warning(
+                f"{beside} is not used; --input-json gives its geometry and normalization [sidecar-unused]"
+            )
+        )
     with Counter("files scanned") as counter, ImageCounter("images written, then read back") as images:
         report = dicomarray.to_dicom(
             options.input_npy,

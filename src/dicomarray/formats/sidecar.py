@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.core.geometry import FARTHEST_MM, StackGeometry
 from dicomarray.core.pixel_values import Array, Normalization, Rescale
 from dicomarray.errors import GeometryError, InputError, UsageError
@@ -45,7 +46,7 @@ class Sidecar:
     coordinates: Mapping[str, Sequence[Any]]
     series: Mapping[str, Any]
     slices: tuple[Mapping[str, Any], ...]
-    warnings: tuple[str, ...]
+    warnings: Warnings
 
     @property
     def value_units(self) -> str:
@@ -170,7 +171,9 @@ def _parsed(content: Mapping[str, Any]) -> Sidecar:
         coordinates={key: _frozen(_list(values, key)) for key, values in coordinates.items()},
         series=_frozen(_mapping(content["series"], "series")),
         slices=tuple(_frozen(_mapping(record, "a slice")) for record in _list(content["slices"], "slices")),
-        warnings=tuple(_text(warning, "a warning") for warning in _list(content["warnings"], "warnings")),
+        warnings=tuple(
+            CodedWarning(_text(warning, "a warning")) for warning in _list(content["warnings"], "warnings")
+        ),
     )
 
 

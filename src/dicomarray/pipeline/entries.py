@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.pipeline.compressed_sequence import Packed
 from dicomarray.sources.skipped import SkippedGroup
 from dicomarray.storage.places import Place
@@ -84,7 +85,7 @@ class RunEntry:
     inputs: str = ""
     output: Place | None = None
     outputs: tuple[SeriesOutput, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: Warnings = ()
     error: str | None = None
     traceback: str | None = None
     resumed: bool = False
@@ -166,7 +167,10 @@ def from_json(record: Mapping[str, Any], root: Place) -> RunEntry:
     values = {f.name: record[f.name] for f in dataclasses.fields(RunEntry) if f.name != "resumed"}
     values["output"] = None if record["output"] is None else root / record["output"]
     values["outputs"] = tuple(_output_from_json(output, root) for output in record["outputs"])
-    values["series_uids"], values["warnings"] = tuple(record["series_uids"]), tuple(record["warnings"])
+    values["series_uids"], values["warnings"] = (
+        tuple(record["series_uids"]),
+        tuple(map(CodedWarning, record["warnings"])),
+    )
     return RunEntry(**values)
 
 

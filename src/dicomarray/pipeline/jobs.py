@@ -18,6 +18,7 @@ from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import file_stem
+from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.plain_text import one_line
 from dicomarray.dicom.headers.header import Header, Stamp
 from dicomarray.errors import InputError
@@ -69,7 +70,7 @@ class SeriesFiles:
     uid: str
     stem: str
     names: tuple[tuple[int, str], ...]
-    notes: tuple[str, ...]
+    notes: Warnings
 
     def paths(self, roots: Sequence[Path]) -> list[Path]:
         """Where the files are."""
@@ -97,7 +98,7 @@ class Job:
         return self.output.name
 
     def written(
-        self, outputs: tuple[SeriesOutput, ...], warnings: tuple[str, ...], seconds: float, started: float
+        self, outputs: tuple[SeriesOutput, ...], warnings: Warnings, seconds: float, started: float
     ) -> RunEntry:
         """The entry that says so."""
         return RunEntry(

@@ -15,6 +15,7 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.catalog.series_selection import file_stem
+from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import DicomArrayError, FunctionError
 from dicomarray.formats import sidecar
@@ -114,7 +115,7 @@ class _Before:
         return cls(kept, plane_to_show(volume) if task.report else None)
 
 
-def _done(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...], tuple[str, ...]]:
+def _done(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...], Warnings]:
     """What a job yields, in its place, be that here or in a store."""
     if task.destination is None:
         return _convert(job, task, ready)
@@ -125,9 +126,9 @@ def _done(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...],
     return converted
 
 
-def _convert(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...], tuple[str, ...]]:
+def _convert(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...], Warnings]:
     """Everything that a job yields, in one folder that appears when all of it is written."""
-    outputs, warnings = [], dict[str, None]()
+    outputs, warnings = [], dict[CodedWarning, None]()
     with (
         new_folder(job.output, task.writing.overwrite, _is_result) as folder,
         inputs_at_hand(job, task.roots) as roots,

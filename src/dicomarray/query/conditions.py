@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from dicomarray.core.coded_warnings import warning
 from dicomarray.query.fields import Field
 from dicomarray.query.instance import Evaluation, Found, Value
 from dicomarray.query.value_types import Kind, Test
@@ -44,7 +45,11 @@ class Comparable:
             shown = (
                 "a value" if self.field.identifying or isinstance(element, Mapping) else repr(element)[:80]
             )
-            evaluation.warn(f"{self.field.name}: {shown} is not {self.kind.noun}; it matches nothing")
+            evaluation.warn(
+                warning(
+                    f"{self.field.name}: {shown} is not {self.kind.noun}; it matches nothing [query-value]"
+                )
+            )
         return value
 
 

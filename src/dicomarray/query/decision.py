@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
+from dicomarray.core.coded_warnings import Warnings
 from dicomarray.query.instance import Evaluation
 from dicomarray.query.nodes import Combined, Entry, FactEntry, Leaf, Node, NoneOf, Shown
 from dicomarray.query.ranking import Place, Ranking
@@ -56,7 +57,7 @@ class Decision:
 
     accepted: bool
     total: int
-    warnings: tuple[str, ...]
+    warnings: Warnings
     root: Node = field(repr=False)
     ranking: Ranking = field(repr=False)
     evaluation: Evaluation = field(repr=False)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dicomarray.assembly.series import Series
+from dicomarray.core.coded_warnings import Warnings
 from dicomarray.query.rows import Rows, rows_of
 from dicomarray.query.selection import Decision, Selection
 
@@ -38,7 +39,7 @@ class Judged:
         return [self.series[number] for number in self.kept]
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> Warnings:
         """What is odd in the config, then what is odd in the files, each once."""
         odd = dict.fromkeys(warning for decision in self.decisions for warning in decision.warnings)
         return (*self.selection.warnings, *odd)

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.query.facts import Facts
 from dicomarray.query.rows import ABSENT, Absent, ListRows, Rows
 
@@ -58,7 +59,7 @@ class Evaluation:
     """
 
     rows: Rows
-    warnings: dict[str, None] = field(default_factory=dict)
+    warnings: dict[CodedWarning, None] = field(default_factory=dict)
     _columns: dict[str, Column] = field(default_factory=dict)
     _facts: Facts | None = None
     _everyone: int | None = None
@@ -101,10 +102,10 @@ class Evaluation:
         """The evaluation of an item of a sequence, as a series of one; its warnings come here."""
         return Evaluation(ListRows([item]), self.warnings)
 
-    def warn(self, message: str) -> None:
-        """Remember a message once."""
+    def warn(self, messages: Warnings) -> None:
+        """Remember some messages once."""
         if len(self.warnings) < LONGEST_WARNINGS:
-            self.warnings[message] = None
+            self.warnings |= dict.fromkeys(messages)
 
 
 def _column(cells: Sequence[Cell]) -> Column:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
+from dicomarray.core.coded_warnings import CodedWarning, warning
 from dicomarray.query import conditions
 from dicomarray.query.conditions import Comparable, Condition
 from dicomarray.query.config_errors import Mistakes, StoppedError
@@ -78,7 +79,7 @@ class Parser:
     """Reads one config; what it finds wrong gathers in ``mistakes``, what is only odd in ``warnings``."""
 
     mistakes: Mistakes = field(default_factory=Mistakes)
-    warnings: dict[str, None] = field(default_factory=dict)
+    warnings: dict[CodedWarning, None] = field(default_factory=dict)
 
     def whole(self, config: Any) -> tuple[Node, Ranking]:
         """The whole config; ConfigError with all its mistakes."""
@@ -135,7 +136,9 @@ class Parser:
             return None
         for step in found.steps:
             if step.retired:
-                self.warnings[f"{path}: {step.key} is retired from the standard; newer files lack it"] = None
+                self.warnings |= dict.fromkeys(
+                    warning(f"{path}: {step.key} is retired from the standard; newer files lack it [retired]")
+                )
         condition = self._condition(raw, Target(found, found.vr), path, depth)
         return FieldEntry(path, condition, found)
 

@@ -24,6 +24,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
 from dicomarray.assembly.frames.multiframe import FUNCTIONAL_GROUPS, flatten
+from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import DataError
@@ -63,7 +64,7 @@ class Rows(Protocol):
         """For each row the number of the instance that it belongs to, ascending; None: each has its own."""
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> Warnings:
         """What is odd about the files, such as frames that could not be read."""
 
     @property
@@ -88,7 +89,7 @@ class ListRows:
 
     rows: Sequence[Mapping[str, Value]]
     owners: Sequence[int] | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: Warnings = ()
     instances: Sequence[Header] | None = None
 
     @property
@@ -114,7 +115,7 @@ class ColumnRows:
 
     size: int
     columns: Mapping[str, Sequence[Value]]
-    warnings: tuple[str, ...] = field(default=())
+    warnings: Warnings = field(default=())
     owners: None = None
 
     @property
@@ -149,14 +150,16 @@ def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None) 
         return ListRows([header.attributes for header in headers], instances=headers)
     rows: list[Mapping[str, Value]] = []
     owners: list[int] = []
-    warnings: list[str] = []
+    warnings: list[CodedWarning] = []
     for owner, header in enumerate(headers):
         frames: Sequence[Mapping[str, Value]] = (header.attributes,)
         if "NumberOfFrames" in header.attributes:
             try:
                 frames = _frame_rows(header)
             except DataError as error:
-                warnings.append(f"{error}; it is judged by its data set, not frame by frame")
+                warnings += warning(
+                    f"{error}; it is judged by its data set, not frame by frame [query-frames]"
+                )
         rows += frames
         owners += [owner] * len(frames)
     return ListRows(rows, owners, tuple(warnings), headers)

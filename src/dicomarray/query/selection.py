@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dicomarray.core.coded_warnings import Warnings
 from dicomarray.errors import UsageError
 from dicomarray.query.decision import Decision, Failure, Seen, judge
 from dicomarray.query.instance import Evaluation, Instance, Value
@@ -27,7 +28,7 @@ class Selection:
 
     root: Node
     ranking: Ranking
-    warnings: tuple[str, ...]
+    warnings: Warnings
     config: Mapping[str, Any] = field(repr=False)
 
     @property

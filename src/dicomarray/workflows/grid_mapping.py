@@ -16,6 +16,7 @@ from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.discriminators import AXES
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.values.modality import mapped_rescales
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.diffusion import B_VALUE
 from dicomarray.core.geometry import FARTHEST_MM, NEAREST_MM, Matrix, Plane, StackGeometry, Vector
 from dicomarray.core.pixel_values import Array
@@ -35,9 +36,9 @@ RIGHT_ANGLE = 1e-6
 # A file with an affine is small; a larger one is something else.
 LARGEST_AFFINE_BYTES = 1 << 20
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
-FLIPPED = (
+FLIPPED = warning(
     "the array's slices ran against the direction in which slices are counted (row x column direction): they "
-    "are written, and read back, in the other order; every voxel lies where it was asked for"
+    "are written, and read back, in the other order; every voxel lies where it was asked for [array-flipped]"
 )
 
 
@@ -47,7 +48,7 @@ class Asked:
 
     array: Array
     grid: StackGeometry | None
-    warnings: tuple[str, ...] = ()
+    warnings: Warnings = ()
 
 
 def read_affine(source: PathLike | Any) -> Matrix:
@@ -186,7 +187,7 @@ def _check_shape(array: Array, own_shape: tuple[int, ...], name: str) -> None:
         )
 
 
-def _ascending(array: Array, asked: StackGeometry) -> tuple[Array, StackGeometry, tuple[str, ...]]:
+def _ascending(array: Array, asked: StackGeometry) -> tuple[Array, StackGeometry, Warnings]:
     """Array and geometry in the order in which slices are counted: along row x column direction."""
     if array.shape[-3] != len(asked.slice_positions):
         raise UsageError(
@@ -209,7 +210,7 @@ def _ascending(array: Array, asked: StackGeometry) -> tuple[Array, StackGeometry
         asked.thickness,
         asked.frame_of_reference_uid,
     )
-    return np.flip(array, -3), turned, (FLIPPED,)
+    return np.flip(array, -3), turned, FLIPPED
 
 
 def _check_sayable(asked: StackGeometry, template: StackGeometry, shape: Sequence[int], name: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.values.modality import units_of, values_of
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import Array
 
 # What `units_of` says where a series claims no units.
@@ -40,10 +41,10 @@ def label_units(stack: Stack) -> str | None:
     return _PET_NONE if stack.frames[0].attributes.get("Modality") == "PT" else _UNSPECIFIED
 
 
-def label_note(array: Array, units: str | None) -> str:
+def label_note(array: Array, units: str | None) -> Warnings:
     """What the caller is told."""
     told = "" if units is None else f", without the template's units ({units})"
-    return (
+    return warning(
         f"the array of {array.dtype} holds labels and no measurements: they are written, exactly, as pixel "
-        f"values of an image of the template's class{told}. {SEGMENTATION}"
+        f"values of an image of the template's class{told}. {SEGMENTATION} [labels]"
     )

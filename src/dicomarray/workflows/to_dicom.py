@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import KEEP, UNPLACED
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import Matrix, StackGeometry
 from dicomarray.core.options import takes
 from dicomarray.core.pixel_values import Array
@@ -157,7 +158,11 @@ def write_like(  # noqa: PLR0913 - as `to_dicom`
     # what places the slices of a mosaic is private: only reading tells whether all of it is still there
     verify = options.verify or request.tiled
     report = write(request, output, replace(options, values=mode), check if verify else None, progress)
-    filled = () if hidden is None else (f"{np.count_nonzero(hidden)} masked values got the fill value",)
+    filled = (
+        ()
+        if hidden is None
+        else warning(f"{np.count_nonzero(hidden)} masked values got the fill value [fill-values]")
+    )
     return replace(
         report,
         max_error=_noticed(report.max_error, off) / unit,
@@ -174,7 +179,7 @@ def _noticed(written: float, read: Sequence[float]) -> float:
 
 def _units(
     array: Array, notes: Sidecar | None, stack: Stack, mode: Mode, asked: str | None
-) -> tuple[str | None, tuple[str, ...]]:
+) -> tuple[str | None, Warnings]:
     """The units to write, None where they are the template's; and what there is to say of them."""
     known = None if notes is None else notes.value_units
     units = written_units(asked, known, stack, mode)
@@ -182,7 +187,7 @@ def _units(
     if said or mode == "stored" or is_colour(stack) or not is_labels(array, stack):
         return units, ()
     units = label_units(stack)
-    return units, (label_note(array, units),)
+    return units, label_note(array, units)
 
 
 def _placed(array: Array, grid: StackGeometry | None, stack: Stack) -> Asked:

@@ -14,6 +14,7 @@ from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file
 from dicomarray.assembly.volumes.regrid import changes_grid
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, file_stem, select
+from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.core.options import takes
 from dicomarray.core.pixel_values import Normalization
 from dicomarray.errors import DataError, DiskFullError, UsageError
@@ -47,9 +48,9 @@ class NumpyReport:
     files: tuple[tuple[Path, Path], ...]
     volumes: tuple[str, ...]
     failures: tuple[Failure, ...]
-    warnings: tuple[str, ...]
+    warnings: Warnings
     skipped: tuple[Skipped, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: Warnings = ()
 
     def __repr__(self) -> str:
         told = (
@@ -65,7 +66,7 @@ class _Written:
 
     paths: tuple[Path, Path]
     volume: str
-    warnings: tuple[str, ...]
+    warnings: Warnings
 
 
 @takes(ReadOptions)
@@ -233,7 +234,7 @@ def _save_all(
                 made = write(stack, npy / f"{name}.npy", json / f"{name}.json")
                 files.append(made.paths)
                 shown.append(made.volume)
-                warnings += [f"{name}: {warning}" for warning in made.warnings]
+                warnings += [CodedWarning(f"{name}: {warning}") for warning in made.warnings]
         except (DataError, DiskFullError) as error:  # where one is too large there is room for others
             failures.append(Failure(series.title, str(error)))
     return NumpyReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))

@@ -118,7 +118,7 @@ def test_many_lost_files_are_counted(files: list[Path]) -> None:
         (files[0].parent / f"empty{number:02d}").touch()
     ((told,),) = warnings_of(scan(files[0].parent))
     assert told.startswith("20 files beside the images")
-    assert told.endswith("and 17 more")
+    assert told.endswith("and 17 more [unreadable]")
     assert told.count("an empty file") == 3
 
 

@@ -465,7 +465,7 @@ def test_broken_number_warns():
     """A value that is no number matches nothing and is warned of once."""
     decision = parse({"EchoTime": {"gt": 1}}).decide([{"EchoTime": "abc"}] * 3)
     assert not decision.accepted
-    assert decision.warnings == ("EchoTime: 'abc' is not a number; it matches nothing",)
+    assert decision.warnings == ("EchoTime: 'abc' is not a number; it matches nothing [query-value]",)
     (warning,) = parse({"PatientBirthDate": "1980"}).decide([{"PatientBirthDate": "1980-xx"}]).warnings
     assert "xx" not in warning
 

@@ -32,7 +32,7 @@ def test_masked_values_get_the_fill_value(ct: Path, tmp_path: Path, dtype: Any) 
     masked.data[masked.mask] = 20000
     report = to_dicom(masked, ct, tmp_path / "out", fill=-7)
     np.testing.assert_array_equal(load(tmp_path / "out").array, np.where(array < -1000, -7, array))
-    assert report.warnings == (f"{masked.mask.sum()} masked values got the fill value",)
+    assert report.warnings == (f"{masked.mask.sum()} masked values got the fill value [fill-values]",)
 
 
 def test_masked_invalid_values(ct: Path, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_masked_invalid_values(ct: Path, tmp_path: Path) -> None:
     masked = np.ma.masked_array(array, mask=np.zeros(array.shape, bool))
     masked.mask[0, 0, :2] = True
     report = to_dicom(masked, ct, tmp_path / "out", fill=0)
-    assert report.warnings[0] == "2 masked values got the fill value"
+    assert report.warnings[0] == "2 masked values got the fill value [fill-values]"
     assert report.warnings[1].startswith("1 values were NaN")
     assert abs(load(tmp_path / "out").array[0, 0, :3]).max() <= report.max_error * 1.01
 

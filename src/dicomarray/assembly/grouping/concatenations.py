@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.duplicates import some
 from dicomarray.assembly.options import ReadOptions
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError
 
 
-def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> tuple[str, ...]:
+def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> Warnings:
     """What is missing of concatenations: one object in several files (PS3.3 C.7.6.16).
 
     Raises
@@ -23,7 +24,7 @@ def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> tuple[str, .
     for frame in frames:
         if uid := frame.header.text("ConcatenationUID"):
             parts.setdefault(uid, {}).setdefault(frame.attributes.get("InConcatenationNumber"), frame)
-    warnings = []
+    warnings: Warnings = ()
     for uid, members in parts.items():
         first = next(iter(members.values()))
         numbers = [number for number in members if isinstance(number, int)]
@@ -37,5 +38,5 @@ def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> tuple[str, .
             raise GeometryError(
                 f'{told}. Find the missing files, or take what is there with missing="keep" (--missing keep)'
             )
-        warnings.append(told)
-    return tuple(warnings)
+        warnings += warning(f"{told} [missing-parts]")
+    return warnings

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.discriminators import TIME_INDEX, differing, value_of
+from dicomarray.core.coded_warnings import Warnings, warning
 
 # Of a volume there is one of each, ...
 _ONE = ("ConvolutionKernel", "DiffusionBValue", "FlipAngle")
@@ -16,21 +17,21 @@ _IN_BLOCKS = ("SliceThickness", *TIME_INDEX)
 _IN_BLOCKS_OF_CT = ("AcquisitionNumber",)
 
 
-def mixture_notes(repetitions: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
+def mixture_notes(repetitions: Sequence[Sequence[Frame]]) -> Warnings:
     """Warnings for attributes that differ between the slices of a repetition as they do between scans."""
     is_ct = repetitions[0][0].attributes.get("Modality") == "CT"
     names = (*_ONE, *_IN_BLOCKS, *(_IN_BLOCKS_OF_CT if is_ct else ()))
-    notes: dict[str, str] = {}
+    notes: dict[str, Warnings] = {}
     for keyword in differing(itertools.chain(*repetitions), names):
         for slices in repetitions:
             values = [value_of(frame, keyword) for frame in slices]
             if len(set(values)) > 1 and (keyword in _ONE or _come_and_go(values)):
                 first, other = list(dict.fromkeys(values))[:2]
-                notes[keyword] = (
+                notes[keyword] = warning(
                     f"{keyword} is {first} in some slices and {other} in others: the volume may be made of "
-                    f"two scans; {slices[values.index(other)].header.path.name} is of the other"
+                    f"two scans; {slices[values.index(other)].header.path.name} is of the other [mixed-scans]"
                 )
-    return tuple(notes.values())
+    return tuple(itertools.chain(*notes.values()))
 
 
 def _come_and_go(values: Sequence[Hashable]) -> bool:

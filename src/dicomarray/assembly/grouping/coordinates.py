@@ -22,6 +22,7 @@ from dicomarray.assembly.grouping.discriminators import (
     differing,
     distinct,
 )
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.diffusion import CANON_ELEMENT, canon_told
 
 # Of these each slice may have its own value: the earliest stands for the repetition.
@@ -101,7 +102,7 @@ def _apart(coordinates: Mapping[str, Sequence[Any]]) -> int:
     return len(set(zip(*coordinates.values(), strict=True))) if coordinates else 0
 
 
-def out_of_time(coordinates: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
+def out_of_time(coordinates: Mapping[str, Sequence[Any]]) -> Warnings:
     """A warning where repetitions are in another order than that of their times; midnight may lie between."""
     for keyword in ACQUIRED:
         times = coordinates.get(keyword, ())
@@ -110,5 +111,7 @@ def out_of_time(coordinates: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
         steps_back = sum(after < before for before, after in itertools.pairwise(moments))
         known_day = "Date" in keyword or bool(dates)
         if steps_back > (0 if known_day else 1) or (steps_back and moments[-1] > moments[0]):
-            return (f"repetitions are in the order of their numbers, which is not that of {keyword}",)
+            return warning(
+                f"repetitions are in the order of their numbers, which is not that of {keyword} [time-order]"
+            )
     return ()

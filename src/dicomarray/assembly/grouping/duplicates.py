@@ -18,6 +18,7 @@ from dicomarray.assembly.frames.frame import Frame, read_images
 from dicomarray.assembly.grouping import image_kinds
 from dicomarray.assembly.grouping.discriminators import ATTRIBUTES, FURTHER_READ, PHILIPS, VENDOR_B_VALUES
 from dicomarray.assembly.grouping.image_kind import kind_of
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import ORIENTATION_TOLERANCE, Matrix, same_position_tolerance
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
@@ -39,7 +40,7 @@ _DECODED_TOGETHER = 32
 
 def drop_copies(
     frames: Sequence[Frame], look_closer: Callable[[Frame], Frame]
-) -> tuple[list[Frame], tuple[str, ...]]:
+) -> tuple[list[Frame], Warnings]:
     """The frames without second copies, in their order, and warnings that name what was left out.
 
     Which of two copies stays depends on what they say, not on where they were found; only files that say
@@ -209,19 +210,21 @@ def _rank(frame: Frame) -> tuple[Hashable, ...]:
     return *frame.order[:2], uid, frame.header.transfer_syntax or "", said, str(frame.header.path)
 
 
-def _told(dropped: Sequence[Frame], kept: Sequence[Frame]) -> tuple[str, ...]:
-    warnings = []
+def _told(dropped: Sequence[Frame], kept: Sequence[Frame]) -> Warnings:
+    warnings: Warnings = ()
     if dropped:
         names = some(sorted({frame.header.path.name for frame in dropped}))
-        warnings.append(f"{len(dropped)} identical copies left out: {names}")
+        warnings += warning(f"{len(dropped)} identical copies left out: {names} [copies]")
     shared = _repeated([_by_uid(frame) for frame in kept])
     if shared:
         names = some(sorted({frame.header.path.name for frame in kept if _by_uid(frame) in shared}))
-        warnings.append(f"SOPInstanceUID is not unique: that of {names} is of several images")
-    return tuple(warnings)
+        warnings += warning(
+            f"SOPInstanceUID is not unique: that of {names} is of several images [shared-uid]"
+        )
+    return warnings
 
 
-def repeated_note(positions: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
+def repeated_note(positions: Sequence[Sequence[Frame]]) -> Warnings:
     """A warning for images with the pixels of another one at their place, that all are kept.
 
     None where files stay closed: then nobody reads warnings.
@@ -236,14 +239,14 @@ def repeated_note(positions: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
     return equal_pixels_note(repeated)
 
 
-def equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> tuple[str, ...]:
+def equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> Warnings:
     """The warning for these; ``complete`` is not set where there may be more of them."""
     if not frames:
         return ()
     names = some(sorted({frame.header.path.name for frame in frames}))
-    return (
+    return warning(
         f"{'' if complete else 'at least '}{len(frames)} images have the same pixels as another one at their "
-        f"place, and all are kept, since nothing tells that they are copies: {names}",
+        f"place, and all are kept, since nothing tells that they are copies: {names} [equal-images]"
     )
 
 

@@ -17,6 +17,7 @@ from dicomarray.assembly.frames.multiframe import UNITS_CODE
 from dicomarray.assembly.grouping import image_kinds
 from dicomarray.assembly.grouping.first_fit import first_fit
 from dicomarray.assembly.grouping.studies import is_one_study
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import same_position_tolerance
 from dicomarray.dicom.headers.attributes import may_differ, shared_by
 from dicomarray.dicom.vr import Value
@@ -132,20 +133,20 @@ def _rescale_type(frame: Frame) -> Hashable:
     return "HU" if not value and frame.attributes.get("Modality") == "CT" else value or None
 
 
-def unusable_values(frames: Sequence[Frame]) -> tuple[str, ...]:
+def unusable_values(frames: Sequence[Frame]) -> Warnings:
     """Warnings for what is no number, in attributes that volumes can be made without."""
     varying = may_differ([frame.attributes for frame in frames], _DISPENSABLE)
-    notes = []
+    notes: Warnings = ()
     for keyword in _DISPENSABLE:
         for frame in frames if keyword in varying else frames[:1]:
             value = frame.attributes.get(keyword)
             if value is not None and frame.usable_number(keyword) is None:
-                notes.append(
+                notes += warning(
                     f"{frame.header.path.name}: {keyword} is {quoted(value)} where the standard has one "
-                    "finite number; it is taken as absent"
+                    "finite number; it is taken as absent [not-a-number]"
                 )
                 break
-    return tuple(notes)
+    return notes
 
 
 def _known_kind(frame: Frame, known: dict[Hashable, Kind]) -> Kind:

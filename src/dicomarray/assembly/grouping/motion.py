@@ -14,6 +14,7 @@ import numpy as np
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.first_fit import first_fit
 from dicomarray.assembly.grouping.repetitions import Repetitions
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import EVEN_CEILING_MM, SAME_POSITION_MM, Matrix
 
 # Files whose slices lie further apart than this part of the stack are slabs beside each other, no motion.
@@ -74,6 +75,8 @@ def _only(repetitions: Repetitions, indices: Sequence[int]) -> Repetitions:
     return replace(repetitions, grid=grid, coordinates=coordinates)
 
 
-def moved_note(count: int) -> str:
+def moved_note(count: int) -> Warnings:
     """The warning for volumes that come of one scan that moved."""
-    return f"the scanner moved the slices between time points: they are {count} volumes, one a place"
+    return warning(
+        f"the scanner moved the slices between time points: they are {count} volumes, one a place [motion]"
+    )

@@ -27,6 +27,7 @@ from dicomarray.assembly.grouping.discriminators import (
     time_index,
     value_of,
 )
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.diffusion import B_VALUE, GRADIENT
 
 # When a frame of an enhanced object was acquired; DT, which sort as text.
@@ -55,7 +56,7 @@ def ranks(
     return Rank(keyword, found)
 
 
-def in_order(groups: Iterable[Group]) -> tuple[list[Group], tuple[str, ...]]:
+def in_order(groups: Iterable[Group]) -> tuple[list[Group], Warnings]:
     """Repetitions in their order, and a warning where an attribute puts them into another than numbers do.
 
     By the numbers of their time points; those with one number by what `RANKED` has, or as acquired where
@@ -65,7 +66,7 @@ def in_order(groups: Iterable[Group]) -> tuple[list[Group], tuple[str, ...]]:
     for group in groups:
         by_number[_time_point(group)].append(group)
     ordered: list[Group] = []
-    notes: tuple[str, ...] = ()
+    notes: Warnings = ()
     for number in sorted(by_number):
         several, told = _of_one_time_point(by_number[number])
         ordered += several
@@ -73,7 +74,7 @@ def in_order(groups: Iterable[Group]) -> tuple[list[Group], tuple[str, ...]]:
     return ordered, notes
 
 
-def _of_one_time_point(groups: list[Group]) -> tuple[list[Group], tuple[str, ...]]:
+def _of_one_time_point(groups: list[Group]) -> tuple[list[Group], Warnings]:
     if len(groups) == 1:
         return groups, ()
     if groups[0][0].of_multiframe:
@@ -114,14 +115,16 @@ def _groups_by_rank(
     return found if len(found) > 1 else None
 
 
-def _against_numbers(groups: list[Group]) -> tuple[str, ...]:
+def _against_numbers(groups: list[Group]) -> Warnings:
     """A warning where attributes put images into another order than their numbers, which run in one."""
     keywords = [keyword for keyword in RANKED if _groups_by_rank(groups, keyword)]
     numbered = runs_by_number(groups) if keywords else None
     ours, theirs = (([list(map(id, group)) for group in several or ()]) for several in (groups, numbered))
     if ours == theirs or sorted(ours) != sorted(theirs):  # numbers of each place by itself tell no order
         return ()
-    return (f"repetitions are in the order of {keywords[0]}, which is not that of InstanceNumber",)
+    return warning(
+        f"repetitions are in the order of {keywords[0]}, which is not that of InstanceNumber [time-order]"
+    )
 
 
 def _by_frames(groups: list[Group]) -> list[Group]:

@@ -33,6 +33,7 @@ from dicomarray.assembly.grouping.discriminators import (
     value_of,
 )
 from dicomarray.assembly.grouping.ranking import in_order, ranks, same_counts
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.errors import GeometryError
 
 
@@ -49,7 +50,7 @@ class Repetitions:
     axis: str | None = None
     coordinates: dict[str, list[Any]] = field(default_factory=dict)
     leftover: list[list[Frame]] = field(default_factory=list)
-    warnings: tuple[str, ...] = ()
+    warnings: Warnings = ()
 
 
 Positions = Sequence[Sequence[Frame]]
@@ -82,7 +83,7 @@ def arrange(
         return Repetitions([[frames[0] for frames in positions]])
     ordered = [sorted(frames, key=by_itself) for frames in positions]
     leftover: list[list[Frame]] = []
-    warnings: tuple[str, ...] = ()
+    warnings: Warnings = ()
     even = len({len(frames) for frames in ordered}) == 1
     alike = _alike(ordered, _tellers(ordered)) if even else []
     if look_closer is not None and any(len(several) > 1 for several in alike):
@@ -149,20 +150,20 @@ def _alike(positions: Positions, tellers: Sequence[Teller]) -> list[list[list[Fr
     return [list(several.values()) for several in groups.values()]
 
 
-def _sure(alike: Iterable[list[list[Frame]]]) -> tuple[list[list[Frame]], tuple[str, ...]]:
+def _sure(alike: Iterable[list[list[Frame]]]) -> tuple[list[list[Frame]], Warnings]:
     """All repetitions, and a warning where the order of acquisition has to tell them apart, and cannot."""
     groups: list[list[Frame]] = []
-    doubts = []
+    doubts: Warnings = ()
     for several in alike:
         known = told_apart(several)
         groups += known or several
         if known is None:
             first = several[0]
-            doubts.append(
+            doubts += warning(
                 f"nothing tells for certain which of {len(several)} images at each position belong together: "
                 "instance numbers and times run in no order, or contradict each other. Images of different "
                 "repetitions may be mixed: look at the volume, or convert each repetition from a folder of "
-                f"its own. One is made of {first[0].header.path.name} and {len(first) - 1} others"
+                f"its own. One has {first[0].header.path.name} and {len(first) - 1} more [mixed-repetitions]"
             )
     return groups, tuple(doubts[:1])
 

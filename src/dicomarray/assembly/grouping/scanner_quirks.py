@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.discriminators import vendor_of
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.dicom.headers.attributes import misplaced
 
 # GE's name of the pulse sequence, and its user data 12: for epi_pepolar, which volumes are reversed.
@@ -13,16 +14,18 @@ _GE_SEQUENCE, _GE_USER_DATA_12 = "(0019,GEMS_ACQU_01,9C)", "(0019,GEMS_ACQU_01,B
 _REVERSED = {1: "all volumes", 2: "the first of each two volumes", 3: "the second of each two volumes"}
 
 
-def misplaced_sequences(frames: Iterable[Frame]) -> tuple[str, ...]:
+def misplaced_sequences(frames: Iterable[Frame]) -> Warnings:
     """The warning for a volume of images in which sequences stand where words or numbers belong."""
     names = misplaced(frame.attributes for frame in frames)
     if not names:
         return ()
     are = "is a sequence" if len(names) == 1 else "are sequences"
-    return (f"{', '.join(names)} {are} in some images, where the standard has words or numbers: not used",)
+    return warning(
+        f"{', '.join(names)} {are} in some images, where the standard has words or numbers: unused [sequence]"
+    )
 
 
-def known_faults(first: Frame) -> tuple[str, ...]:
+def known_faults(first: Frame) -> Warnings:
     """Warnings for a volume from its first image.
 
     GE's sequence epi_pepolar stores images of reversed phase encoding with their rows in reverse order, while
@@ -38,7 +41,7 @@ def known_faults(first: Frame) -> tuple[str, ...]:
     which = _REVERSED.get(int(mode)) if isinstance(mode, int | float) else "some volumes"
     if which is None:
         return ()
-    return (
+    return warning(
         f"images may be upside down: GE's sequence epi_pepolar stores {which} with their rows reversed, "
-        "and ImageOrientationPatient does not say so; compare with a series of normal phase encoding",
+        "and ImageOrientationPatient does not say so; compare with normal phase encoding [reversed-rows]"
     )

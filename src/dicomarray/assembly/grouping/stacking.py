@@ -36,6 +36,7 @@ from dicomarray.assembly.grouping.scanner_quirks import known_faults, misplaced_
 from dicomarray.assembly.grouping.studies import ONE_STUDY, is_one_study, knowing_patients
 from dicomarray.assembly.grouping.traces import are_traces, split_traces
 from dicomarray.assembly.options import WITHOUT_PLACES, ReadOptions
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import (
     NEAREST_MM,
     Matrix,
@@ -51,10 +52,10 @@ DEFAULTS = ReadOptions()
 # Without a neighbour and without Slice Thickness nothing tells how thick a lone slice is, in mm.
 UNKNOWN_THICKNESS_MM = 1.0
 # Warnings of frames without a place.
-NO_PLACE = "no place in the patient is known: frames are in the order of acquisition"
-NO_PLACE_AND_NO_ORDER = (
+NO_PLACE = warning("no place in the patient is known: frames are in the order of acquisition [no-place]")
+NO_PLACE_AND_NO_ORDER = warning(
     "no place in the patient is known, and neither numbers nor times tell the order of acquisition: frames "
-    "are in the order of their Instance Numbers and SOP Instance UIDs"
+    "are in the order of their Instance Numbers and SOP Instance UIDs [no-order]"
 )
 # A slice that moves with the patient stays nearer to its place than this part of the way to its neighbour.
 MOTION_PART = 0.25
@@ -74,7 +75,7 @@ class Stack:
     repetitions: int = 1
     axis: str | None = None
     coordinates: Mapping[str, Sequence[Value]] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    warnings: Warnings = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -104,7 +105,7 @@ def plane_name(geometry: StackGeometry | Plane) -> str:
 
 
 def stack_frames(
-    frames: Sequence[Frame], options: ReadOptions = DEFAULTS, notes: tuple[str, ...] = ()
+    frames: Sequence[Frame], options: ReadOptions = DEFAULTS, notes: Warnings = ()
 ) -> list[Stack]:
     """All volumes of one series, in the order in which they were acquired; ``notes`` become warnings.
 
@@ -118,7 +119,7 @@ def stack_frames(
     ordered = knowing_patients(ordered)
     warnings = notes + warnings + missing_parts(ordered, options) + unusable_values(ordered)
     if is_one_study(ordered):
-        warnings += (ONE_STUDY,)
+        warnings += ONE_STUDY
     groups = with_broken_places(split_by_kind(ordered))
     try:
         return [stack for kind, members in groups for stack in _stacks(kind, members, options, warnings)]
@@ -130,7 +131,7 @@ def _stacks(
     kind: Kind,
     frames: list[Frame],
     options: ReadOptions,
-    warnings: tuple[str, ...],
+    warnings: Warnings,
     known: bool = False,
 ) -> list[Stack]:
     """The volume that frames of one kind form; more of them for repetitions that are not complete.
@@ -148,11 +149,11 @@ def _stacks(
 
 
 def _placed_stacks(
-    kind: Kind, frames: list[Frame], options: ReadOptions, warnings: tuple[str, ...], known: bool
+    kind: Kind, frames: list[Frame], options: ReadOptions, warnings: Warnings, known: bool
 ) -> list[Stack]:
     moved = split_by_motion(frames)
     if len(moved) > 1:
-        warnings += (moved_note(len(moved)),)
+        warnings += moved_note(len(moved))
         return [stack for members in moved for stack in _stacks(kind, members, options, warnings, known)]
     positions = by_position(frames)
     if max(map(len, positions)) > 1:
@@ -166,7 +167,7 @@ def _placed_stacks(
         warnings += repeated_note(positions)
     by_place = split_by_place(repetitions)
     if len(by_place) > 1:
-        warnings += (moved_note(len(by_place)),)
+        warnings += moved_note(len(by_place))
     stacks = [_stack(kind, there, options, warnings) for there in by_place]
     keep = replace(options, missing="keep")
     unfinished = [] if options.incomplete == "drop" else repetitions.leftover
@@ -219,19 +220,15 @@ def loops_of(frames: Sequence[Frame]) -> list[list[Frame]]:
     return list(loops.values())
 
 
-def _without_place(
-    kind: Kind, frames: Sequence[Frame], warnings: tuple[str, ...], fault: str | None
-) -> list[Stack]:
+def _without_place(kind: Kind, frames: Sequence[Frame], warnings: Warnings, fault: str | None) -> list[Stack]:
     """Frames in the order of acquisition; ``fault`` is why their places are left aside, None without any."""
     if fault is not None:
-        warnings += (f'places are left aside (geometry="ignore"): {fault}',)
+        warnings += warning(f'places are left aside (geometry="ignore"): {fault} [broken-places]')
     stacks = []
     for loop in loops_of(sorted(frames, key=by_itself)):
         ordered = _as_acquired(loop)
         note = NO_PLACE if ordered else NO_PLACE_AND_NO_ORDER
-        stacks.append(
-            Stack(tuple(ordered or loop), None, kind, warnings=warnings + (note,) * (len(loop) > 1))
-        )
+        stacks.append(Stack(tuple(ordered or loop), None, kind, warnings=warnings + note * (len(loop) > 1)))
     return stacks
 
 
@@ -244,16 +241,17 @@ def _as_acquired(frames: Sequence[Frame]) -> list[Frame] | None:
     return None if ordered is None else [frame for (frame,) in ordered]
 
 
-def _unfinished(leftover: Sequence[Sequence[Frame]], options: ReadOptions) -> tuple[str, ...]:
+def _unfinished(leftover: Sequence[Sequence[Frame]], options: ReadOptions) -> Warnings:
     """What becomes of repetitions that are not complete, in words."""
     frames = [frame for group in leftover for frame in group]
     if not frames:
         return ()
     fate = "a volume of their own" if len(leftover) == 1 else f"{len(leftover)} volumes of their own"
-    return (
+    return warning(
         f"{len(frames)} images that complete no repetition are "
         f"{'left out' if options.incomplete == 'drop' else fate}: "
-        + some([frame.header.path.name for frame in frames]),
+        + some([frame.header.path.name for frame in frames])
+        + " [incomplete-repetition]"
     )
 
 
@@ -293,7 +291,7 @@ def _following_motion(
     return [[frames[i] for i in members] for members in table.T]
 
 
-def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings: tuple[str, ...]) -> Stack:
+def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings: Warnings) -> Stack:
     first = repetitions.grid[0]
     planes = [plane for frame in first if (plane := frame.plane) is not None]
     geometry, notes = _geometry(first, planes)
@@ -315,19 +313,21 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
     )
 
 
-def _geometry(frames: Sequence[Frame], planes: Sequence[Plane]) -> tuple[StackGeometry, tuple[str, ...]]:
-    notes: tuple[str, ...] = ()
+def _geometry(frames: Sequence[Frame], planes: Sequence[Plane]) -> tuple[StackGeometry, Warnings]:
+    notes: Warnings = ()
     told = (frames[0].usable_number(keyword) for keyword in ("SpacingBetweenSlices", "SliceThickness"))
     thickness = next((number for number in told if number and abs(number) >= NEAREST_MM), None)
     if len(frames) == 1 and thickness is None:
         thickness = UNKNOWN_THICKNESS_MM
-        notes = (
+        notes = warning(
             f"a single slice without a usable SliceThickness: its thickness is unknown; the affine has "
-            f"{UNKNOWN_THICKNESS_MM:g} mm",
+            f"{UNKNOWN_THICKNESS_MM:g} mm [slice-thickness]"
         )
     frame_of_reference = frames[0].header.text("FrameOfReferenceUID")
     if len({frame.header.text("FrameOfReferenceUID") for frame in frames}) > 1:
-        notes += ("FrameOfReferenceUID differs between slices; that of the first one is recorded",)
+        notes += warning(
+            "FrameOfReferenceUID differs between slices; the first one is recorded [frame-of-reference]"
+        )
     thickness = abs(thickness or UNKNOWN_THICKNESS_MM)
     return StackGeometry.from_planes(planes, thickness, frame_of_reference), notes
 
@@ -346,18 +346,18 @@ def _refuse_gaps(frames: Sequence[Frame], distances: Matrix) -> None:
     )
 
 
-def spacing_warnings(geometry: StackGeometry) -> tuple[str, ...]:
+def spacing_warnings(geometry: StackGeometry) -> Warnings:
     """What a user must know of where the slices lie."""
-    warnings = []
+    warnings: Warnings = ()
     if geometry.tilt_degrees:
-        warnings.append(
+        warnings += warning(
             f"tilted gantry: slices are shifted by {geometry.tilt_degrees:.2f} degrees; the affine has the "
-            "shear, a viewer that ignores it shows the patient slanted"
+            "shear, a viewer that ignores it shows the patient slanted [gantry-tilt]"
         )
     if not geometry.uniform:
         gaps = np.diff(geometry.distances)
-        warnings.append(
+        warnings += warning(
             f"slices are not evenly spaced: {gaps.min():.4g} to {gaps.max():.4g} mm; no affine places all of "
-            "them, slice_positions_mm does"
+            "them, slice_positions_mm does [slice-spacing]"
         )
-    return tuple(warnings)
+    return warnings

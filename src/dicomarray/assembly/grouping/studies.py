@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dicomarray.assembly.frames.frame import Frame
+from dicomarray.core.coded_warnings import warning
 from dicomarray.dicom.headers.attributes import may_differ
 
 # What has to agree in all images; absent agrees with absent.
 _AGREEING = ("FrameOfReferenceUID", "PatientID")
-ONE_STUDY = (
+ONE_STUDY = warning(
     "each image has a Study Instance UID of its own, which careless tools write; patient and frame of "
-    "reference agree: they are taken for one study"
+    "reference agree: they are taken for one study [study-uids]"
 )
 
 

@@ -19,6 +19,7 @@ from dicomarray.assembly.values.rescale_checks import (
     stored_notes,
     units_notes,
 )
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import (
     Array,
     Normalization,
@@ -60,7 +61,7 @@ class Values:
     dtype: np.dtype[Any]
     rescales: tuple[Rescale, ...]
     units: str
-    warnings: tuple[str, ...] = ()
+    warnings: Warnings = ()
     normalization: Normalization | None = None
 
     @property
@@ -100,11 +101,13 @@ def values_of(stack: Stack, options: ReadOptions) -> Values:
         return _coloured(stack)
     if is_coloured(stack.frames) or is_palette(stack.frames):
         return _unscaled(stack, by_file, options)
-    lut_notes: tuple[str, ...] = ()
+    lut_notes: Warnings = ()
     if any(header.attributes.get("ModalityLUTSequence") for header in headers.values()):
         if not all(map(_says_nothing, headers.values())):
             return _looked_up(stack, options)
-        lut_notes = ("ModalityLUTSequence has an item without a table: it says nothing, and is left out",)
+        lut_notes = warning(
+            "ModalityLUTSequence has an item without a table: it says nothing, and is left out [empty-lut]"
+        )
     types = [by_file[id(frame.header)] for frame in stack.frames]
     rescales, units, warnings = _scaled(stack.frames, types, options)
     dtype = modality_dtype(zip(types, rescales, strict=True))
@@ -166,7 +169,7 @@ def _unscaled(stack: Stack, by_file: Mapping[int, StoredType], options: ReadOpti
     return Values(_copying(dtype), dtype, (Rescale(),), units, _scaling_left_out(stack.frames, what))
 
 
-def _scaling_left_out(frames: Sequence[Frame], what: str) -> tuple[str, ...]:
+def _scaling_left_out(frames: Sequence[Frame], what: str) -> Warnings:
     """A warning where colours or indices have something beside them that is for grey values."""
     told = [
         f"{keyword} {value}" if isinstance(value, int | float | str) else keyword
@@ -176,12 +179,12 @@ def _scaling_left_out(frames: Sequence[Frame], what: str) -> tuple[str, ...]:
     ]
     if not told:
         return ()
-    return (f"{', '.join(told)} (which is for grey values): not applied to {what}",)
+    return warning(f"{', '.join(told)} (which is for grey values): not applied to {what} [colour-scaling]")
 
 
 def _scaled(
     frames: Sequence[Frame], types: Sequence[StoredType], options: ReadOptions
-) -> tuple[tuple[Rescale, ...], str, tuple[str, ...]]:
+) -> tuple[tuple[Rescale, ...], str, Warnings]:
     """Slopes and intercepts, units and warnings, where a value is a line of the stored one."""
     precise = options.philips_scaling == "precise"
     if options.units == "modality" and not precise and _is_mapped(frames):
@@ -195,7 +198,11 @@ def _scaled(
 
         scales = suv_scales(frames)
         rescales = tuple(suv_rescale(r, s) for r, s in zip(rescales, scales, strict=True))
-        return rescales, SUV_UNITS, half + tuple(dict.fromkeys(scale.basis for scale in scales))
+        return (
+            rescales,
+            SUV_UNITS,
+            half + tuple(dict.fromkeys(w for scale in scales for w in warning(f"{scale.basis} [suv]"))),
+        )
     if precise:
         from dicomarray.assembly.values.scaling import philips_rescales
 
@@ -216,7 +223,7 @@ def _is_mapped(frames: Sequence[Frame]) -> bool:
 
 def _of_the_real_world(
     frames: Sequence[Frame], types: Sequence[StoredType]
-) -> tuple[tuple[Rescale, ...], str, tuple[str, ...]]:
+) -> tuple[tuple[Rescale, ...], str, Warnings]:
     """Slopes, units and warnings, where all that tells them is a Real World Value Mapping."""
     from dicomarray.assembly.values.extents import stored_extents
     from dicomarray.assembly.values.real_world_values import UnmappedError, world_values
@@ -225,11 +232,17 @@ def _of_the_real_world(
         found = world_values(frames, types, lambda: stored_extents(frames))
     except UnmappedError as error:
         require_rescale(frames)
-        note = f"real world values are not worked out, as the Real World Value Mapping {error}"
-        return tuple(frame.rescale for frame in frames), "modality", (*half_rescale_notes(frames), note)
+        note = warning(
+            f"real world values are not worked out, as the Real World Value Mapping {error} [mapping-ignored]"
+        )
+        return tuple(frame.rescale for frame in frames), "modality", half_rescale_notes(frames) + note
     flat = sum(rescale.slope == 0 for rescale in found.rescales)
-    notes = (f"RealWorldValueSlope is 0 in {flat} images: all their voxels have one value",) if flat else ()
-    return found.rescales, found.units or modality_units(frames), (*found.notes, *notes)
+    notes = (
+        warning(f"RealWorldValueSlope is 0 in {flat} images: all their voxels have one value [zero-slope]")
+        if flat
+        else ()
+    )
+    return found.rescales, found.units or modality_units(frames), found.notes + notes
 
 
 def is_coloured(frames: Sequence[Frame]) -> bool:
@@ -269,13 +282,15 @@ def _looked_up(stack: Stack, options: ReadOptions) -> Values:
     dtype = np.result_type(*(table.entries.dtype for table in tables))
     kinds = {table.type for table in tables}
     units = next(iter(kinds)) if len(kinds) == 1 else None
-    note = "values come from a Modality LUT: the sidecar's slope and intercept do not lead back"
+    note = warning(
+        "values come from a Modality LUT: the sidecar's slope and intercept do not lead back [modality-lut]"
+    )
     return Values(
         lambda stored, index, _: apply_modality_lut(stored, tables[index]).astype(dtype, copy=False),
         dtype,
         (Rescale(),),
         units or "modality",
-        (note,),
+        note,
     )
 
 

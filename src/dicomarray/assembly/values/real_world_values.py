@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.frames.multiframe import FUNCTIONAL_GROUPS
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
@@ -38,7 +39,7 @@ class RealWorld:
 
     rescales: tuple[Rescale, ...]
     units: str | None
-    notes: tuple[str, ...]
+    notes: Warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +131,18 @@ def _covers_all(line: _Line, stored: StoredType) -> bool:
     return line.covers(stored.minimum, stored.maximum)
 
 
-def _notes(items: _Items, chosen: _Line) -> tuple[str, ...]:
-    notes: tuple[str, ...] = ()
+def _notes(items: _Items, chosen: _Line) -> Warnings:
+    notes: Warnings = ()
     if len(items) > 1:
         units = ", ".join(str(_units(item)) for item in items)
-        notes = (
+        notes = warning(
             f"the Real World Value Mapping has {len(items)} items (units {units}): the first one with slope "
-            f"and intercept that holds for all values is applied (units {chosen.units})",
+            f"and intercept that holds for all values is applied (units {chosen.units}) [mapping-ambiguous]"
         )
     if None in (chosen.first, chosen.last) and not chosen.rescale.identity:
-        notes += (
+        notes += warning(
             f"the Real World Value Mapping does not say its range ({', '.join(_ENDS)}): it is assumed to "
-            "hold for all values",
+            "hold for all values [mapping-range]"
         )
     return notes
 

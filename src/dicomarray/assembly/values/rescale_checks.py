@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dicomarray.assembly.frames.frame import Frame
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import UNREADABLE
 from dicomarray.dicom.headers.attributes import Attributes, may_differ
 from dicomarray.dicom.vr import Value, is_mislabelled
@@ -59,14 +60,14 @@ def _require_numbers(frame: Frame) -> None:
         raise HeaderError(f'{error}; mend it, or take units="stored"') from error
 
 
-def stored_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
+def stored_notes(frames: Sequence[Frame]) -> Warnings:
     """A warning where stored values are asked for and what leads on from them is no number."""
     count = sum(frame.rescale is UNREADABLE for frame in frames)
     if not count:
         return ()
-    return (
+    return warning(
         f"RescaleSlope or RescaleIntercept is no number in {count} of {len(frames)} images: stored values "
-        "do not need them, but the sidecar's slope and intercept, 1 and 0, lead to no others",
+        "do not need them, but the sidecar has 1 and 0 in their place [rescale-unusable]"
     )
 
 
@@ -97,11 +98,11 @@ def _told_of_the_dose(image: Mapping[str, Value]) -> dict[str, Value]:
     return {"PatientWeight": image.get("PatientWeight"), **{word: isotope.get(word) for word in _INJECTION}}
 
 
-def half_rescale_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
+def half_rescale_notes(frames: Sequence[Frame]) -> Warnings:
     """Warnings where images have a slope without an intercept, or the reverse (PS3.3 C.11.1: both)."""
     if not _may_be_half(frames):
         return ()
-    notes = []
+    notes: Warnings = ()
     for keyword, other in (("RescaleSlope", "RescaleIntercept"), ("RescaleIntercept", "RescaleSlope")):
         half = [
             frame
@@ -109,11 +110,11 @@ def half_rescale_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
             if frame.attributes.get(keyword) is None and frame.attributes.get(other) is not None
         ]
         if half:
-            notes.append(
+            notes += warning(
                 f"{keyword} is missing or empty in {len(half)} of {len(frames)} images that have a {other} "
-                f"({half[0].attributes[other]}): {_IDENTITY[keyword]} is assumed, which may be wrong"
+                f"({half[0].attributes[other]}): {_IDENTITY[keyword]} is assumed [half-rescale]"
             )
-    return tuple(notes)
+    return notes
 
 
 def _may_be_half(frames: Sequence[Frame]) -> bool:
@@ -123,7 +124,7 @@ def _may_be_half(frames: Sequence[Frame]) -> bool:
     return told[0] != told[1] or bool(may_differ([frame.attributes for frame in frames], _IDENTITY))
 
 
-def mislabelled_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
+def mislabelled_notes(frames: Sequence[Frame]) -> Warnings:
     """Warnings where numbers stand in elements whose VR in the file is one of text."""
     names: set[str] = set()
     seen: set[int] = set()
@@ -135,9 +136,9 @@ def mislabelled_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
             names.update(name for name, value in attributes.items() if is_mislabelled(value))
     if not names:
         return ()
-    return (
+    return warning(
         f"{', '.join(sorted(names))}: the file has a VR of text where the standard has one of numbers "
-        "(PS3.6); the text was read as numbers",
+        "(PS3.6); the text was read as numbers [vr-of-text]"
     )
 
 
@@ -146,23 +147,24 @@ def has_rescale(frames: Sequence[Frame]) -> bool:
     return any(frame.attributes.get(keyword) is not None for frame in frames for keyword in _IDENTITY)
 
 
-def units_notes(frames: Sequence[Frame]) -> tuple[str, ...]:
+def units_notes(frames: Sequence[Frame]) -> Warnings:
     """Warnings where some images do not say their units, or a CT not its scale."""
-    notes = []
+    notes: Warnings = ()
     first = frames[0].attributes
     for keyword in may_differ([frame.attributes for frame in frames], _UNITS):
         silent = sum(frame.attributes.get(keyword) is None for frame in frames)
         if silent and not (keyword == "RescaleType" and first.get("Modality") == "CT"):  # HU by default there
-            notes.append(
-                f"{keyword} is missing in {silent} of {len(frames)} images; that of the others is taken"
+            notes += warning(
+                f"{keyword} is missing in {silent} of {len(frames)} images, not in others [units-missing]"
             )
         told = [frame.attributes.get(keyword) for frame in frames]
         several = list(dict.fromkeys(str(units) for units in told if units is not None))
         if len(several) > 1:
-            notes.append(f"{keyword} differs between images: {', '.join(several)}; not all are in the same")
+            notes += warning(f"{keyword} differs between images: {', '.join(several)} [units-differ]")
     scaled = {"CT": "HU", "PT": first.get("Units")}.get(str(first.get("Modality")))
     if scaled and not has_rescale(frames):
-        notes.append(
-            f"RescaleSlope and RescaleIntercept are missing: values are as stored, and may be no {scaled}"
+        notes += warning(
+            f"RescaleSlope and RescaleIntercept are missing: values are as stored, and may "
+            f"be no {scaled} [no-rescale]"
         )
-    return tuple(notes)
+    return notes

@@ -20,6 +20,7 @@ from dicomarray.assembly.values.rescale_checks import mislabelled_notes
 from dicomarray.assembly.volumes.equal_pixels import Probes
 from dicomarray.assembly.volumes.filling import Job, read_array, write_array
 from dicomarray.assembly.volumes.regrid import regrid
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import Array, Normalization
 from dicomarray.dicom.headers.attributes import may_differ
 from dicomarray.dicom.headers.keywords import ACQUISITION, IDENTITY
@@ -86,7 +87,7 @@ class FiledVolume:
 
     shown: str
     metadata: Mapping[str, Any]
-    warnings: tuple[str, ...]
+    warnings: Warnings
 
 
 def assemble_in_file(
@@ -122,7 +123,7 @@ def assemble_in_file(
 
 
 def _volume(
-    stack: Stack, values: Values, array: Array, padding: NDArray[np.bool_] | None, notes: tuple[str, ...]
+    stack: Stack, values: Values, array: Array, padding: NDArray[np.bool_] | None, notes: Warnings
 ) -> Volume:
     """``notes`` are the warnings that came up while the pixels were read."""
     repetitions = () if stack.axis is None else (stack.axis,)
@@ -205,16 +206,22 @@ def _is_lossy(frame: Frame) -> bool:
     return get("LossyImageCompression") == "01" or frame.header.transfer_syntax in ALWAYS_LOSSY
 
 
-def _value_warnings(frames: Sequence[Frame], units: str) -> tuple[str, ...]:
-    warnings: tuple[str, ...] = ()
+def _value_warnings(frames: Sequence[Frame], units: str) -> Warnings:
+    warnings: Warnings = ()
     flat = sum(frame.rescale.slope == 0 for frame in frames)
     if flat:
-        warnings = (f"RescaleSlope is 0 in {flat} images: all their voxels have the value of the intercept",)
+        warnings = warning(
+            f"RescaleSlope is 0 in {flat} images: all voxels have the value of the intercept [zero-slope]"
+        )
     if any(_is_lossy(frame) for frame in frames):
-        warnings += ("the images were compressed with loss at some time: values differ from those acquired",)
+        warnings += warning("the images were compressed with loss: values differ from those acquired [lossy]")
     photometric = frames[0].attributes.get("PhotometricInterpretation")
     if photometric == "PALETTE COLOR" and units != RGB:
-        warnings += ('values are indices into a palette of colours; palette="rgb" applies it',)
+        warnings += warning(
+            'values are indices into a palette of colours; palette="rgb" applies it [palette]'
+        )
     if photometric == "MONOCHROME1":
-        warnings += ("MONOCHROME1: a viewer shows the least value white; values are as stored, not inverted",)
+        warnings += warning(
+            "MONOCHROME1: a viewer shows the least value white; values are not inverted [monochrome1]"
+        )
     return warnings

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.duplicates import equal_pixels_note, pixel_digests
 from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.pixel_values import Array
 
 # An image is known by so many of its rows and columns.
@@ -35,7 +36,7 @@ class Probes:
         for place, image in enumerate(few, index):
             self._probes[place] = image.tobytes()
 
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> Warnings:
         """The warning for images of the stack that have the pixels of another one at their place.
 
         Raises

@@ -19,6 +19,7 @@ from dicomarray.assembly.values.modality import Values, stored_type
 from dicomarray.assembly.volumes.equal_pixels import Probes
 from dicomarray.assembly.volumes.targets import ArrayTarget, FileTarget, Mask, ScratchMemory, Target
 from dicomarray.assembly.volumes.uniform_layout import AlikeFiles
+from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.pixels.reader import FrameReader
@@ -48,7 +49,7 @@ class Job:
     progress: PixelProgress | None = None
 
 
-def read_array(job: Job) -> tuple[Array, Mask | None, tuple[str, ...]]:
+def read_array(job: Job) -> tuple[Array, Mask | None, Warnings]:
     """All frames in one array, (*stack shape, *frame shape), and where asked for a mask of their padding.
 
     The third result is what there is to tell of how frames were decoded.
@@ -63,7 +64,7 @@ def read_array(job: Job) -> tuple[Array, Mask | None, tuple[str, ...]]:
     return target.array, target.padding, notes
 
 
-def write_array(job: Job, npy: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def write_array(job: Job, npy: Path) -> tuple[tuple[int, ...], Warnings]:
     """The same in a ``.npy`` file, of which nothing is kept in memory; its shape, and what there is to tell.
 
     There is no mask of the padding; where values are normalized, padding is 0.
@@ -92,7 +93,7 @@ class _Part:
     reader: FrameReader | None = None
 
 
-def _fill(job: Job, target: Target) -> tuple[str, ...]:
+def _fill(job: Job, target: Target) -> Warnings:
     """Read all images, in the order of the array as far as several threads keep one; returns what to tell."""
     frames = job.stack.frames
     filler, files = _Filler(job, target), ImageFiles()
@@ -188,13 +189,13 @@ class _Filler:
         self._stored_shape: tuple[int, ...] | None = None
         self._memory = ScratchMemory()
         self._alike = AlikeFiles()
-        self._notes: set[tuple[int, int, str]] = set()  # of a header, by its id; of a frame of it
+        self._notes: set[tuple[int, int, CodedWarning]] = set()  # of a header, by its id; of a frame of it
 
-    def told(self) -> tuple[str, ...]:
+    def told(self) -> Warnings:
         """What there is to tell of how images were decoded, and of how many of them."""
         counts = Counter(note for _, _, note in self._notes)
         of_all = len(self._frames)
-        return tuple(f"{note} ({counts[note]} of {of_all} images)" for note in sorted(counts))
+        return tuple(note.with_detail(f"({counts[note]} of {of_all} images)") for note in sorted(counts))
 
     @property
     def started(self) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dicomarray.assembly.grouping.stacking import spacing_warnings
 from dicomarray.assembly.options import ReadOptions
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry, missing_slices
 from dicomarray.core.pixel_values import Rescale
 from dicomarray.errors import GeometryError
@@ -65,9 +66,9 @@ def _even(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Volu
         from dicomarray.core.resampling import resample_even
 
         array, even = resample_even(volume.array, geometry, slice_axis=_slice_axis(volume))
-        note = (
+        note = warning(
             f"resampled from {len(geometry.slice_positions)} slices to {len(even.slice_positions)}, "
-            f"{even.spacing[0]:.4g} mm apart"
+            f"{even.spacing[0]:.4g} mm apart [resampled]"
         )
         return _resampled(volume, array, even, note)
     return volume
@@ -80,7 +81,9 @@ def _filled(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Vo
     array, whole, filled = fill_missing(volume.array, geometry, value, _slice_axis(volume))
     count = len(whole.slice_positions)
     made: Mapping[str, Any] = {"SOPInstanceUID": None, "filled": True}
-    note = f"{len(filled)} missing slices filled with {value:g}: {', '.join(map(str, filled))}"
+    note = warning(
+        f"{len(filled)} missing slices filled with {value:g}: {', '.join(map(str, filled))} [filled-slices]"
+    )
     return dataclasses.replace(
         volume,
         array=array,
@@ -89,7 +92,7 @@ def _filled(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Vo
         rescales=volume.rescales
         if len(volume.rescales) == 1
         else tuple(_spread(volume.rescales, count, filled, Rescale())),
-        warnings=(*volume.warnings, note),
+        warnings=volume.warnings + note,
     )
 
 
@@ -104,15 +107,19 @@ def _upright(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> V
     from dicomarray.core.resampling import upright
 
     array, grid = upright(volume.array, geometry, _fill_value(volume, options), _slice_axis(volume))
-    note = f"resampled from a tilt of {geometry.tilt_degrees:.2f} degrees to an upright grid"
+    note = warning(
+        f"resampled from a tilt of {geometry.tilt_degrees:.2f} degrees to an upright grid [resampled]"
+    )
     return _resampled(volume, array, grid, note)
 
 
-def _resampled(volume: Volume, array: np.ndarray[Any, Any], geometry: StackGeometry, note: str) -> Volume:
+def _resampled(
+    volume: Volume, array: np.ndarray[Any, Any], geometry: StackGeometry, note: Warnings
+) -> Volume:
     """With values of its own making, a volume has no slices in the files any more."""
     once = volume.rescales[:1] if len(set(volume.rescales)) == 1 else (Rescale(),)
     return dataclasses.replace(
-        volume, array=array, geometry=geometry, slices=(), rescales=once, warnings=(*volume.warnings, note)
+        volume, array=array, geometry=geometry, slices=(), rescales=once, warnings=volume.warnings + note
     )
 
 

@@ -15,6 +15,7 @@ from dicomarray.catalog.index.gathering import CSA, PIXEL_NAMES, TILES, TRANSFER
 from dicomarray.catalog.index.json_values import LARGEST_INTEGER
 from dicomarray.catalog.index.schema import damage_told
 from dicomarray.catalog.index.storing import STAMP_COLUMNS, as_path, as_stamp, path_of_file
+from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.attribute_names import tag_of
 from dicomarray.dicom.headers.all_elements import canonical_name
 from dicomarray.dicom.headers.attributes import ABSENT as NOT_THERE
@@ -262,7 +263,7 @@ class IndexedRows:
     instances: IndexedInstances
     frames: Rows | None = None
     owners: Sequence[int] | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: Warnings = ()
 
     @property
     def size(self) -> int:

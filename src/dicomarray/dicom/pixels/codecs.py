@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.pixels.codestreams import Codestream, CodestreamError, parse_jpeg, parse_jpeg_2000
 from dicomarray.dicom.pixels.description import PixelDescription
@@ -70,11 +71,11 @@ RLE_EXCESS_BYTES = 8
 # So many bytes behind the run that makes the last pixel are padding; more of them, unless all are the same,
 # are another image's size.
 RLE_TRAILING_BYTES = 128
-OVERSHOOT = (
+OVERSHOOT = warning(
     "lossy compression overshot: decoded values beyond the range of BitsStored were set to its least or "
-    "greatest value"
+    "greatest value [decoder-overshoot]"
 )
-RLE_TRAILING = "RLE segments have bytes behind the last pixel, which are left out"
+RLE_TRAILING = warning("RLE segments have bytes behind the last pixel, which are left out [decoder-trailing]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Decoded:
     """The stored values of a frame, and what there is to tell of how they were had."""
 
     samples: Array
-    notes: tuple[str, ...] = ()
+    notes: Warnings = ()
 
 
 def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> Decoded:
@@ -118,7 +119,7 @@ def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> De
     _compare(codestream, description, len(stream), frame)
     samples, notes = _decode_stream(stream, codestream, description, frame)
     stored, clipped = _as_stored(samples, codestream, description, frame)
-    return Decoded(stored, (*notes, OVERSHOOT) if clipped else notes)
+    return Decoded(stored, notes + OVERSHOOT if clipped else notes)
 
 
 def decodes_to_rgb(stream: bytes, description: PixelDescription) -> bool:
@@ -160,7 +161,7 @@ def _compare(codestream: Codestream, description: PixelDescription, length: int,
 
 def _decode_stream(
     stream: bytes, codestream: Codestream, description: PixelDescription, frame: int
-) -> tuple[Array, tuple[str, ...]]:
+) -> tuple[Array, Warnings]:
     """The samples as the decoder gives them, of the header's shape; and what it would not tell."""
     import imagecodecs
 
@@ -173,7 +174,7 @@ def _decode_stream(
             f"JPEG 2000 with {codestream.precision} bits a sample; up to {JPEG_2000_PRECISION} are read",
             frame,
         )
-    notes: tuple[str, ...] = ()
+    notes: Warnings = ()
     try:
         if family == JPEG:
             colour, result = _jpeg_colours(codestream, description)
@@ -274,7 +275,7 @@ def _reinterpret(samples: Array, bits: int, signed: bool) -> Array:
     return wide
 
 
-def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> tuple[Array, tuple[str, ...]]:
+def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> tuple[Array, Warnings]:
     """RLE Lossless (PS3.5 Annex G): one PackBits segment for every byte of a sample, highest first."""
     import imagecodecs
 
@@ -288,7 +289,7 @@ def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> tup
         )
     segments = _rle_segments(stream, description, frame)
     planes = np.empty((description.samples, pixels, width), np.uint8)
-    notes: tuple[str, ...] = ()
+    notes: Warnings = ()
     for number, segment in enumerate(segments):
         try:
             plane = imagecodecs.packbits_decode(segment, out=pixels + RLE_EXCESS_BYTES)
@@ -298,7 +299,7 @@ def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> tup
                 raise description.trouble(
                     f"RLE segment {number} cannot be decoded: {error}", frame
                 ) from error
-            plane, notes = imagecodecs.packbits_decode(segment[:end]), (RLE_TRAILING,)
+            plane, notes = imagecodecs.packbits_decode(segment[:end]), RLE_TRAILING
         if len(plane) < pixels:
             raise description.trouble(f"RLE segment {number} has {len(plane)} of {pixels} bytes", frame)
         sample, byte = divmod(number, width)

@@ -17,11 +17,16 @@ from itertools import pairwise
 
 import numpy as np
 
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.pixels.codestreams import starts_frame
 
-RESTARTS = "restart markers of JPEG streams are missing or in disorder: parts of the images may be wrong"
-SHORT = "JPEG streams end before their last pixel: the decoder filled the rest of the images with grey"
+RESTARTS = warning(
+    "restart markers of JPEG streams are missing or in disorder: images may be wrong [decoder-restarts]"
+)
+SHORT = warning(
+    "JPEG streams end before their last pixel: the decoder filled the rest with grey [decoder-filled]"
+)
 
 _SCAN, _RESTART_INTERVAL = 0xDA, 0xDD
 _LOSSLESS_FRAME = 0xC3
@@ -42,18 +47,18 @@ class _Scan:
     expected: int
 
 
-def faults(stream: bytes, samples: Array, decode: Callable[[bytes], Array]) -> tuple[str, ...]:
+def faults(stream: bytes, samples: Array, decode: Callable[[bytes], Array]) -> Warnings:
     """What there is to tell of a stream that was decoded to ``samples``; ``decode`` decodes another one."""
     interval, lossless = _interval_and_kind(stream)
     scans: tuple[_Scan, ...] = ()
     if interval:
         scans = tuple(_scans(stream))
         if not all(_in_order(stream, scan) for scan in scans):
-            return (RESTARTS,)
+            return RESTARTS
     if not _may_be_filled(samples, lossless, bool(interval)):
         return ()
     again = decode(_with_filler(stream, scans or tuple(_scans(stream))))
-    return () if np.array_equal(again, samples) else (SHORT,)
+    return () if np.array_equal(again, samples) else SHORT
 
 
 def _interval_and_kind(stream: bytes) -> tuple[int, bool]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from dicomarray.core.coded_warnings import CodedWarning
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.dictionary import USUAL
 from dicomarray.dicom.part10 import read_part10
@@ -140,7 +141,7 @@ class FrameReader:
     source: PixelSource
     description: PixelDescription
     fragments: Sequence[Sequence[Fragment]] | None = None
-    notes: set[tuple[int, str]] = field(default_factory=set)
+    notes: set[tuple[int, CodedWarning]] = field(default_factory=set)
 
     def on(self, stream: BinaryIO) -> FrameReader:
         """The same for another stream of the same file: a thread needs one of its own."""

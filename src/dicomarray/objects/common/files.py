@@ -13,6 +13,7 @@ from pydicom import dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import OutputError
 from dicomarray.objects.common.headers import reason
@@ -44,7 +45,7 @@ class WriteReport:
     clipped: int
     slope: float | None
     intercept: float | None
-    warnings: tuple[str, ...] = ()
+    warnings: Warnings = ()
 
     def __repr__(self) -> str:
         where = f" in {self.files[0].parent}" if self.files else ""

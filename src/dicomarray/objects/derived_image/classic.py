@@ -9,6 +9,7 @@ from threading import Lock
 
 from pydicom.uid import MRImageStorage
 
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.dicom.pixels.encoder import check_compression, compress_pixels
 from dicomarray.dicom.raw_header import Head, read_head
 from dicomarray.errors import OutputError, TemplateError, ValuesError
@@ -138,21 +139,25 @@ def report_of(
         clipped=encoding.clipped,
         slope=None if plan.slope is None else float(plan.slope),
         intercept=None if plan.intercept is None else float(plan.intercept),
-        warnings=tuple(_warnings_of(template, encoding)),
+        warnings=_warnings_of(template, encoding),
     )
 
 
-def _warnings_of(template: Template, encoding: Encoding) -> list[str]:
-    found = []
+def _warnings_of(template: Template, encoding: Encoding) -> Warnings:
+    found: Warnings = ()
     if encoding.filled:
-        found.append(f"{encoding.filled} values were NaN or infinite and got the fill value")
+        found += warning(
+            f"{encoding.filled} values were NaN or infinite and got the fill value [fill-values]"
+        )
     if encoding.clipped:
-        found.append(f"{encoding.clipped} values were clipped to the range that can be stored")
+        found += warning(
+            f"{encoding.clipped} values were clipped to the range that can be stored [clipped-values]"
+        )
     rescaled = not all(rescale.identity for rescale in encoding.rescales)
     if template.kind.place is RescalePlace.MAPPING and rescaled:
-        found.append(
+        found += warning(
             f"images of {template.kind.name} say slope and intercept in Real World Value Mapping only, which "
-            "many viewers ignore: they will show stored values"
+            "many viewers ignore: they will show stored values [mapping-units]"
         )
     return found
 

@@ -16,6 +16,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.objects.common.headers import read_header, text, values
 from dicomarray.objects.common.options import PrivateBlock, WriteOptions, private_block
 from dicomarray.objects.derived_image.request import WriteRequest
@@ -39,7 +40,7 @@ _LENGTH_TOLERANCE = 0.05
 _BINARY = {4: "<f", 8: "<d", 24: "<3d"}  # of unknown VR, which is little endian (PS3.5 6.2.2)
 _KEEP = (
     "the directions of the diffusion gradients are {where}, which cannot be told in the patient's "
-    "coordinates; readers find them with {how}"
+    "coordinates; readers find them with {how} [directions-lost]"
 )
 
 
@@ -68,7 +69,7 @@ def tell_direction(header: Dataset) -> frozenset[int]:
     return frozenset(looked_at)
 
 
-def lost_directions(request: WriteRequest, options: WriteOptions) -> tuple[str, ...]:
+def lost_directions(request: WriteRequest, options: WriteOptions) -> Warnings:
     """A sentence where the directions of a classic MR series do not survive, and how they would."""
     likely = max(request.sources, key=lambda source: source.identity.get("DiffusionBValue", 0))
     if not likely.identity:  # those without a gradient often come first
@@ -84,11 +85,10 @@ def lost_directions(request: WriteRequest, options: WriteOptions) -> tuple[str, 
             return ()
         where = "in GE's private elements, along frequency, phase and slice"
         how = 'equipment="keep" and keep_private=["(0019,GEMS_ACQU_01)", "(0043,GEMS_PARM_01,39)"]'
-        return (_KEEP.format(where=where, how=how),)
+        return warning(_KEEP.format(where=where, how=how))
     if not same_equipment and _CANON.search(text(header, "ImageComments")):
-        return (
-            _KEEP.format(where="in Image Comments, in Canon's way, along the image", how='equipment="keep"'),
-        )
+        where = "in Image Comments, in Canon's way, along the image"
+        return warning(_KEEP.format(where=where, how='equipment="keep"'))
     return ()
 
 

@@ -36,7 +36,7 @@ def test_scans_between_each_other_are_told(
     """Odd slices of the one, even slices of the other."""
     (note,) = notes(tmp_path / "s", modality, [{keyword: values[index % 2]} for index in range(SLICES)])
     assert note.startswith(f"{keyword} is {values[0]} in some slices and {values[1]} in others")
-    assert note.endswith("0002.dcm is of the other")
+    assert note.endswith("0002.dcm is of the other [mixed-scans]")
 
 
 @pytest.mark.parametrize(
