@@ -24,13 +24,6 @@ class Condition(Protocol):
         """Whether the values satisfy it."""
 
 
-class Predicate(Protocol):
-    """Anything that can be asked of an item of a sequence: a node."""
-
-    def passing(self, evaluation: Evaluation) -> int:
-        """The rows that satisfy it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Comparable:
     """A field with the kind of its values: reads them, and warns of what cannot be read."""
@@ -79,20 +72,6 @@ class HasAll:
         read = [self.comparable.read(element, evaluation) for element in found.elements]
         values = [value for value in read if value is not None]
         return all(any(test(value) for value in values) for test in self.tests)
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """At least one item of a sequence satisfies a node."""
-
-    node: Predicate
-
-    def holds(self, found: Found, evaluation: Evaluation) -> bool:
-        return any(
-            self.node.passing(evaluation.of_item(item)) != 0
-            for item in found.elements
-            if isinstance(item, Mapping)
-        )
 
 
 @dataclass(frozen=True, slots=True)

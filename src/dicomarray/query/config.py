@@ -11,7 +11,6 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +156,8 @@ def _read_yaml(path: Path, text: str) -> Any:
 
     # PyYAML's parser in C, where it was built, is ten times as fast; both give the same events.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    builder = _YamlBuilder(path)
     try:
-        for event in yaml.parse(text, Loader=loader):
-            builder.take(event)
+        return _yaml_document(path, yaml.parse(text, Loader=loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
@@ -169,81 +166,61 @@ def _read_yaml(path: Path, text: str) -> Any:
         raise ConfigError(f"{where}: not YAML: {problem}{hint}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {error}") from error
-    return builder.document
 
 
-@dataclass(slots=True)
-class _Open:
-    """A mapping or list whose end has not come yet, and the key that waits for its value."""
+def _yaml_document(path: Path, events: Iterator[Any]) -> Any:
+    """The one document that the events of `yaml.parse` tell; None where there is none."""
+    document, begun = None, False
+    for event in events:
+        if type(event).__name__ == "DocumentStartEvent":
+            if begun:
+                raise _refused(path, event, "a second document begins; a config is one")
+            document, begun = _yaml_value(path, next(events), events, 0), True
+    return document
 
-    content: dict[str, Any] | list[Any]
-    key: str | None = None
+
+def _yaml_value(path: Path, event: Any, events: Iterator[Any], depth: int) -> Any:
+    """What an event begins, in so many others: a plain value, a mapping or a list, and no other type."""
+    _refuse_extras(path, event)
+    name = type(event).__name__
+    if name == "ScalarEvent":
+        return _resolve(event.value) if event.implicit[0] and event.tag is None else event.value
+    if depth == DEEPEST:
+        raise _refused(path, event, "the config is nested too deeply")
+    if name == "SequenceStartEvent":
+        return [_yaml_value(path, item, events, depth + 1) for item in _until_end(events)]
+    content: dict[str, Any] = {}
+    for key in _until_end(events):
+        _refuse_extras(path, key)
+        if type(key).__name__ != "ScalarEvent":
+            raise _refused(path, key, "a key is a mapping or list; write a name")
+        if key.value in content:
+            raise _repeated(path, key.start_mark.line + 1, key.value)
+        # a key is a name, whatever it looks like
+        content[key.value] = _yaml_value(path, next(events), events, depth + 1)
+    return content
 
 
-@dataclass(slots=True)
-class _YamlBuilder:
-    """Builds plain values from YAML's events: no other types, no aliases, no key twice."""
-
-    path: Path
-    document: Any = None
-    documents: int = 0
-    open: list[_Open] = field(default_factory=list)
-
-    def take(self, event: Any) -> None:
-        """Take the next event of `yaml.parse`."""
-        name, line = type(event).__name__, event.start_mark.line + 1
-        if name == "AliasEvent":
-            raise self._error(line, f"*{event.anchor} is an alias, which a config may not have{_QUOTES_HINT}")
-        if name == "DocumentStartEvent":
-            self.documents += 1
-            if self.documents > 1:
-                raise self._error(line, "a second document begins; a config is one")
-        elif name in ("MappingEndEvent", "SequenceEndEvent"):
-            self.open.pop()
-        elif name in ("MappingStartEvent", "SequenceStartEvent"):
-            self._refuse_extras(event, line)
-            content: dict[str, Any] | list[Any] = {} if name == "MappingStartEvent" else []
-            self._put(content, line)
-            self.open.append(_Open(content))
-            if len(self.open) > DEEPEST:
-                raise self._error(line, "the config is nested too deeply")
-        elif name == "ScalarEvent":
-            self._refuse_extras(event, line)
-            self._scalar(event, line)
-
-    def _scalar(self, event: Any, line: int) -> None:
-        top = self.open[-1] if self.open else None
-        if top is None or top.key is not None or isinstance(top.content, list):
-            plain = event.implicit[0] and event.tag is None
-            self._put(_resolve(event.value) if plain else event.value, line)
-        elif event.value in top.content:
-            raise _repeated(self.path, line, event.value)
-        else:
-            top.key = event.value  # a key is a name, whatever it looks like
-
-    def _put(self, value: Any, line: int) -> None:
-        """Store a value in what is open."""
-        if not self.open:
-            self.document = value
+def _until_end(events: Iterator[Any]) -> Iterator[Any]:
+    """The events that begin what a mapping or list holds."""
+    for event in events:
+        if type(event).__name__ in ("MappingEndEvent", "SequenceEndEvent"):
             return
-        top = self.open[-1]
-        if isinstance(top.content, list):
-            top.content.append(value)
-        elif top.key is None:
-            raise self._error(line, "a key is a mapping or list; write a name")
-        else:
-            top.content[top.key] = value
-            top.key = None
+        yield event
 
-    def _refuse_extras(self, event: Any, line: int) -> None:
-        """An unquoted text that begins with & or ! would vanish into an anchor or a tag."""
-        if event.anchor is not None:
-            raise self._error(line, f'&{event.anchor} is an anchor, which a config may not have; quote a "&"')
-        if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
-            raise self._error(line, f'{event.tag} is a tag, which a config may not have; quote a "!"')
 
-    def _error(self, line: int, message: str) -> ConfigError:
-        return ConfigError(f"{self.path}, line {line}: {message}")
+def _refuse_extras(path: Path, event: Any) -> None:
+    """An unquoted text that begins with *, & or ! would vanish into an alias, an anchor or a tag."""
+    if type(event).__name__ == "AliasEvent":
+        raise _refused(path, event, f"*{event.anchor} is an alias, which a config may not have{_QUOTES_HINT}")
+    if event.anchor is not None:
+        raise _refused(path, event, f'&{event.anchor} is an anchor, which a config may not have; quote a "&"')
+    if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
+        raise _refused(path, event, f'{event.tag} is a tag, which a config may not have; quote a "!"')
+
+
+def _refused(path: Path, event: Any, message: str) -> ConfigError:
+    return ConfigError(f"{path}, line {event.start_mark.line + 1}: {message}")
 
 
 def _resolve(text: str) -> Any:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dicomarray.assembly.series import Series
 from dicomarray.core.coded_warnings import Warnings
-from dicomarray.query.rows import Rows, rows_of
+from dicomarray.query.rows import rows_of
 from dicomarray.query.selection import Decision, Selection
-
-# From a series to the table that the selection asks; an index has its own.
-ReadRows = Callable[[Series, Selection], Rows]
-
-
-def rows_of_headers(series: Series, selection: Selection) -> Rows:
-    """The table of headers that were read with `Selection.attributes`."""
-    return rows_of(series.instances, selection.attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +37,15 @@ class Judged:
         return (*self.selection.warnings, *odd)
 
 
-def judge_all(
-    selection: Selection, series: Sequence[Series], read_rows: ReadRows = rows_of_headers
-) -> Judged:
-    """Judge and rank series.
+def judge_all(selection: Selection, series: Sequence[Series]) -> Judged:
+    """Judge and rank series, whose headers were read with `Selection.attributes` or come from an index.
 
     Raises
     ------
     ConfigError
         Where a regular expression takes too long on a value.
     """
-    decisions = tuple(selection.decide(read_rows(one, selection)) for one in series)
+    decisions = tuple(selection.decide(rows_of(one.instances, selection.attributes)) for one in series)
     accepted = [number for number, decision in enumerate(decisions) if decision.accepted]
     ranked = selection.rank([decisions[number] for number in accepted])
     dropped = {

@@ -16,26 +16,27 @@ _OF_SEVERAL = frozenset({"each", "has_all", "count"})
 _TRUTHS = {"true": True, "false": False}
 
 
+@dataclass(frozen=True, slots=True)
 class FactNumber(Number):
-    """A number: exactly where it counts, within `NUMBER_TOLERANCE` where it measures."""
+    """A number: exactly where it counts, within `NUMBER_TOLERANCE` where it measures; of several one fits."""
 
-    __slots__ = ()
-    operators = _ONE_VALUE | ORDER | {"near"}
+    several: bool = False
 
-
-class FactNumbers(FactNumber):
-    """Several numbers, of which one has to fit."""
-
-    __slots__ = ()
-    operators = FactNumber.operators | _OF_SEVERAL
+    @property
+    def operators(self) -> frozenset[str]:  # type: ignore[override]
+        return _ONE_VALUE | ORDER | {"near"} | (_OF_SEVERAL if self.several else set())
 
 
 @dataclass(frozen=True, slots=True)
 class FactWord(Kind):
-    """One of a few words."""
+    """One of a few words; of several one fits."""
 
     words: tuple[str, ...] = ()
-    operators = _ONE_VALUE
+    several: bool = False
+
+    @property
+    def operators(self) -> frozenset[str]:  # type: ignore[override]
+        return _ONE_VALUE | (_OF_SEVERAL if self.several else set())
 
     @property
     def noun(self) -> str:  # type: ignore[override]
@@ -50,13 +51,6 @@ class FactWord(Kind):
             hint = did_you_mean(suggest(word, self.words)) if word else ""
             raise MistakeError(f"{describe(scalar)} is not {self.noun}{hint}")
         return word
-
-
-@dataclass(frozen=True, slots=True)
-class FactWords(FactWord):
-    """Several of a few words, of which one has to fit."""
-
-    operators = FactWord.operators | _OF_SEVERAL
 
 
 class FactTruth(Kind):
@@ -84,7 +78,7 @@ def fact_kind(name: str) -> Kind:
     """How a fact is compared; its ``vr`` is what messages call it."""
     fact = FACTS[name]
     if fact.kind in ("whole", "number"):
-        return (FactNumbers if fact.several else FactNumber)("IS" if fact.kind == "whole" else "FD")
+        return FactNumber("IS" if fact.kind == "whole" else "FD", several=fact.several)
     if fact.kind == "word":
-        return (FactWords if fact.several else FactWord)("a word", words=fact.words)
+        return FactWord("a word", words=fact.words, several=fact.several)
     return FactTruth("true or false")

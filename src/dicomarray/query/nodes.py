@@ -57,6 +57,20 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Items:
+    """The condition that at least one item of a sequence satisfies a node."""
+
+    node: Node
+
+    def holds(self, found: Found, evaluation: Evaluation) -> bool:
+        return any(
+            self.node.passing(evaluation.of_item(item)) != 0
+            for item in found.elements
+            if isinstance(item, Mapping)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf(Entry):
     """A condition on a field or a fact."""
 

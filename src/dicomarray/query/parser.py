@@ -33,6 +33,7 @@ from dicomarray.query.nodes import (
     Every,
     FactEntry,
     FieldEntry,
+    Items,
     Node,
     NoneOf,
     Some,
@@ -208,7 +209,7 @@ class Parser:
         if not operators:
             raise MistakeError("an empty mapping asks nothing; name an operator")
         if target.vr == "SQ" and not operators.keys() <= kind_of("SQ").operators:
-            return conditions.Items(self._node(operators, path, depth, in_item=True))
+            return Items(self._node(operators, path, depth, in_item=True))
         return self._operators(operators, target, path, depth)
 
     def _modified(self, raw: Mapping[Any, Any], target: Target, path: str) -> Target:

@@ -5,10 +5,6 @@ index) answers the same configs: a column has one cell for each row, or **a sing
 the same** value; then a condition on it costs one evaluation a series, however many instances it has.
 Columns are asked for by the names of `Selection.attributes`, only those, each once.
 
-    selection = parse(config)
-    rows = ColumnRows(size=100, columns={"Modality": ("CT",), "InstanceNumber": tuple(range(100))})
-    decision = selection.decide(rows)
-
 A cell is what `Header.attributes` holds for the attribute, and `ABSENT` where the instance lacks it.  Of an
 enhanced object every frame is a row, whose functional groups answer plain keywords (PS3.3 C.7.6.16).
 `rows_of` makes such rows of headers.
@@ -17,7 +13,7 @@ enhanced object every frame is a row, whose functional groups answer plain keywo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -105,27 +101,6 @@ class ListRows:
     def column(self, name: str) -> Sequence[Value]:
         cells = [row.get(name, ABSENT) for row in self.rows]
         return cells[:1] if cells.count(cells[0]) == len(cells) else cells
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnRows:
-    """Columns that are at hand, of instances with a row each; a name without a column is an attribute that
-    no row has.
-    """
-
-    size: int
-    columns: Mapping[str, Sequence[Value]]
-    warnings: Warnings = field(default=())
-    owners: None = None
-
-    @property
-    def headers(self) -> Sequence[ClosedHeader]:
-        cells = {name: tuple(c) * self.size if len(c) == 1 else c for name, c in self.columns.items()}
-        rows = (dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True))
-        return _headers_of([{name: cell for name, cell in row.items() if cell is not ABSENT} for row in rows])
-
-    def column(self, name: str) -> Sequence[Value]:
-        return self.columns.get(name, (ABSENT,))
 
 
 def _headers_of(rows: Sequence[Mapping[str, Value]]) -> list[ClosedHeader]:
