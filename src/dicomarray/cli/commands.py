@@ -176,8 +176,8 @@ def run(options: argparse.Namespace) -> int:
 def view(options: argparse.Namespace) -> int:
     """A picture of three planes, or a page to leaf through the slices."""
     from dicomarray.cli import rendering
+    from dicomarray.render.pages import save_html
     from dicomarray.render.pictures import draw, save_png
-    from dicomarray.render.volume_page import save_html
 
     output = Path(options.output)
     if output.suffix.lower() not in (".png", ".html"):

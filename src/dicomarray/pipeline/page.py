@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from dicomarray.errors import ValuesError
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
-from dicomarray.render.run_page import Row, Summary, write_page
+from dicomarray.render.pages import Row, Summary, write_page
 from dicomarray.volume import Volume
 
 if TYPE_CHECKING:

@@ -1,9 +1,8 @@
-"""What is made of volumes besides DICOM: pictures.
+"""What is made of volumes besides DICOM: pictures, and pages that hold them.
 
-    sheet     what a picture consists of, before it is drawn
-    greys     which grey or colour a value is drawn in
-    canvas    the drawing, with Pillow
-    pictures  a volume's planes and caption; comparisons; PNG files
-
-Array and sidecar are written by `Volume.save` itself.
+planes    what a picture consists of, before it is drawn
+greys     which grey or colour a value is drawn in
+canvas    the drawing, with Pillow
+pictures  a volume's planes and caption; comparisons; PNG files
+pages     HTML: a volume to leaf through, a run
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dicomarray.render.sheet import Bar, Panel, Sheet, Strip
+from dicomarray.render.planes import Bar, Sheet, ShownPlane, Strip
 
 # The longest side of the largest panel, in pixels: three panels side by side fit a common screen (1920).
 PANEL_PIXELS = 512
@@ -35,7 +35,7 @@ NOTE = (240, 176, 92)
 class _Placed:
     """A panel with its scaled picture, and where its block stands from the left and top of the strip."""
 
-    panel: Panel
+    panel: ShownPlane
     image: Image.Image
     left: int
     top: int
@@ -70,7 +70,7 @@ def render(sheet: Sheet) -> Image.Image:
     return image
 
 
-def _place(panels: list[tuple[Panel, Image.Image]]) -> list[_Placed]:
+def _place(panels: list[tuple[ShownPlane, Image.Image]]) -> list[_Placed]:
     """Side by side from the left; below each other where two fit beside the tallest."""
     tallest = max(_block_height(image) for _, image in panels)
     placed: list[_Placed] = []
@@ -89,14 +89,14 @@ def _block_height(image: Image.Image) -> int:
     return LINE_HEIGHT + image.height + 2 * GUTTER
 
 
-def _scaled(panel: Panel, scale: float) -> Image.Image:
+def _scaled(panel: ShownPlane, scale: float) -> Image.Image:
     """The panel in its true proportions.
 
     Bilinear: voxels are seldom square in mm, and repeating the nearest one would show steps of unequal
     width that look like edges of anatomy.  The window was applied before, so padding and NaN cannot bleed.
     """
     height, width = (max(THINNEST_PANEL, round(length * scale)) for length in panel.size)
-    image = Image.fromarray(np.ascontiguousarray(panel.pixels)).convert("RGB")
+    image = Image.fromarray(np.ascontiguousarray(panel.values)).convert("RGB")
     return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
@@ -123,7 +123,7 @@ def _draw_bar(image: Image.Image, bar: Bar, top: int) -> None:
     drawing.text((left - 8, middle), bar.lower, TEXT, font, anchor="rm")
 
 
-def _draw_panel(image: Image.Image, panel: Panel, scaled: Image.Image, corner: tuple[int, int]) -> None:
+def _draw_panel(image: Image.Image, panel: ShownPlane, scaled: Image.Image, corner: tuple[int, int]) -> None:
     drawing, font = ImageDraw.Draw(image), ImageFont.load_default(TEXT_SIZE)
     left = corner[0] + GUTTER
     top = corner[1] + LINE_HEIGHT + GUTTER

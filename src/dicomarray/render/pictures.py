@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 
 from dicomarray.core.geometry import StackGeometry, letters
 from dicomarray.render.greys import Window, colour, difference_colours, grey, window_of
-from dicomarray.render.planes import ShownPlane, first_repetition, planes_of, repetition_axes
-from dicomarray.render.sheet import Bar, Panel, Sheet, Strip
+from dicomarray.render.planes import (
+    Bar,
+    Sheet,
+    ShownPlane,
+    Strip,
+    first_repetition,
+    planes_of,
+    repetition_axes,
+)
 from dicomarray.storage import atomic
 from dicomarray.volume import Volume
 
@@ -202,8 +209,8 @@ def _shared_windows(
 
 def _strip(heading: str, planes: list[ShownPlane], volume: Volume, window: Window | None) -> Strip:
     if window is None:
-        return Strip(heading, tuple(_panel(p, colour(p.values, volume.units)) for p in planes))
-    panels = tuple(_panel(plane, grey(plane.values, window)) for plane in planes)
+        return Strip(heading, tuple(replace(p, values=colour(p.values, volume.units)) for p in planes))
+    panels = tuple(replace(plane, values=grey(plane.values, window)) for plane in planes)
     greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     return Strip(heading, panels, _bar(greys, window, volume.units))
 
@@ -217,16 +224,12 @@ def _difference_strip(planes: list[ShownPlane], planes_after: list[ShownPlane], 
     # Few voxels may differ: then the percentile is 0 and the greatest difference sets the end.
     end = float(np.percentile(amounts, DIFFERENCE_PERCENTILE)) or greatest if greatest else 1.0
     panels = tuple(
-        _panel(plane, difference_colours(np.clip(difference / end, -1, 1)))
+        replace(plane, values=difference_colours(np.clip(difference / end, -1, 1)))
         for plane, difference in zip(planes, differences, strict=True)
     )
     heading = f"difference · at most {_number(greatest)} in these planes" if greatest else "no difference"
     colours = difference_colours(np.linspace(-1, 1, 256))
     return Strip(heading, panels, _bar(colours, Window(-end, end), units))
-
-
-def _panel(plane: ShownPlane, pixels: NDArray[np.uint8]) -> Panel:
-    return Panel(plane.title, pixels, plane.size, plane.edges)
 
 
 def _bar(colours: NDArray[np.uint8], window: Window, units: str) -> Bar:

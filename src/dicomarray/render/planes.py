@@ -1,4 +1,4 @@
-"""Which planes of a volume are shown, and how they are turned: NumPy only.
+"""What a picture consists of before it is drawn: planes of a volume, turned, in strips; NumPy only.
 
 The planes are named and turned by anatomy, whatever the orientation of the stack: axial with the front of
 the patient up and the right side at the picture's left (as radiologists look at it), coronal with the
@@ -12,6 +12,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dicomarray.core.geometry import Matrix, StackGeometry, letters
 from dicomarray.core.pixel_values import Array
@@ -41,12 +42,44 @@ VIEWS = (
 
 @dataclass(frozen=True, eq=False)
 class ShownPlane:
-    """One plane of the array, turned as it is shown: values (rows, columns[, samples])."""
+    """One plane of the array, turned as it is shown.
+
+    ``values`` are (rows, columns[, samples]), row 0 at the top, and uint8 where it is ready to be drawn;
+    ``size`` is (height, width) in mm, or in voxels where there is no geometry; ``edges`` are the letters at
+    the left, right, top and bottom edge.
+    """
 
     title: str
     values: Array
     size: tuple[float, float]
     edges: tuple[str, str, str, str] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Bar:
+    """What colours mean: ``colours`` (n, 3), uint8, from the lower to the upper end."""
+
+    colours: NDArray[np.uint8]
+    lower: str
+    upper: str
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """A row of panels with a heading; the bar says which values the greys stand for."""
+
+    heading: str
+    panels: tuple[ShownPlane, ...]
+    bar: Bar | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Strips from top to bottom, then caption lines, then notes that must not be overlooked."""
+
+    strips: tuple[Strip, ...]
+    caption: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def planes_of(volume: Volume) -> list[ShownPlane]:

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 import dicomarray
+from dicomarray.render.pages import Row, Summary, write_page
 from dicomarray.render.pictures import THUMBNAIL_PIXELS, PlaneOfVolume, draw_thumbnails
-from dicomarray.render.run_page import Row, Summary, write_page
 
 SUMMARY = Summary("A run", ("functions:smooth", "3 series"), (("written", 1), ("failed", 1), ("skipped", 1)))
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 import dicomarray
 from dicomarray.errors import OutputError
+from dicomarray.render.pages import save_html
 from dicomarray.render.pictures import MOST_SLICES, draw_slices
-from dicomarray.render.volume_page import save_html
 from dicomarray.volume import Volume
 
 

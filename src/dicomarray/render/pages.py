@@ -1,22 +1,50 @@
-"""A run as one HTML page: a row a series, pictures inside, readable without a network.
+"""HTML pages, readable without a network: a volume to leaf through, and a run with a row a series.
 
-Rows are written as they come, so that a page of many series takes no memory.  Everything is escaped, and
-nothing that names a patient is in a row unless the caller puts it there.
+Pictures are part of the pages, which load nothing.  Everything is escaped; nothing that names a patient is
+on them, unless the caller puts it into the row of a run.
 """
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from dicomarray.render.html import head, picture
+from dicomarray.core.plain_text import one_line
+from dicomarray.render.pictures import draw, draw_slices
 from dicomarray.storage.atomic import new_files
 from dicomarray.version import __version__
+from dicomarray.volume import Volume
 
-_STYLE = """
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Pages refuse to fetch anything, so that they can be read, and passed on, without a network.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+_PNG = b"\x89PNG"
+_VOLUME_STYLE = """
+body { margin: 0; padding: 24px; background: #101216; color: #e1e4e8;
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; text-align: center; }
+img { max-width: 100%; border-radius: 4px; } #slice { width: min(80vh, 100%); background: #000; }
+.line { display: flex; gap: 16px; justify-content: center; align-items: center; margin: 12px 0 32px; }
+h1 { font-size: 16px; font-weight: normal; margin: 0 0 16px; }
+input { width: min(60vw, 560px); } output { min-width: 14em; text-align: left; }
+"""
+_VOLUME_SCRIPT = """
+const slices = [...document.querySelectorAll("#slices img")], shown = document.getElementById("slice");
+const range = document.querySelector("input"), label = document.querySelector("output");
+function show() { const s = slices[range.value]; shown.src = s.src; shown.alt = label.textContent = s.alt; }
+range.oninput = show;
+shown.onwheel = event => { event.preventDefault(); range.value -= -Math.sign(event.deltaY); show(); };
+show();
+"""
+_RUN_STYLE = """
 :root { color-scheme: light dark; --ground: #fbfbfa; --card: #fff; --text: #1c1f24; --quiet: #667080;
   --line: #e2e5ea; --good: #1a7f4b; --bad: #b42318; --kept: #5b6472; --note: #9a5b00; }
 @media (prefers-color-scheme: dark) { :root { --ground: #101216; --card: #181b21; --text: #e1e4e8;
@@ -59,7 +87,7 @@ a { color: inherit; } footer { color: var(--quiet); padding-bottom: 40px; paddin
   article { grid-template-columns: 1fr; } article > .pictures { grid-column: 1; grid-row: auto; } }
 @media print { .bar { display: none; } article { break-inside: avoid; } }
 """
-_SCRIPT = """
+_RUN_SCRIPT = """
 const rows = [...document.querySelectorAll("article")], find = document.querySelector("input");
 const buttons = [...document.querySelectorAll("button")];
 let status = decodeURIComponent(location.hash.slice(1));  // page.html#failed
@@ -75,6 +103,44 @@ for (const button of buttons) button.onclick = () => { status = button.dataset.s
 find.oninput = show;
 show();
 """
+
+
+def save_html(volume: Volume, path: str | PathLike[str], overwrite: bool = False) -> None:
+    """Write the page; it appears whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        Where ``path`` exists and ``overwrite`` is not set.
+    ValuesError
+        As `pictures.draw` does.
+    """
+    slices, title = draw_slices(volume), _title(volume)
+    images = "".join(_picture(_png(image), title) for title, image in slices)
+    page = (
+        f"{_head(title, _VOLUME_STYLE)}"
+        f'<body><h1>{escape(title)}</h1><img id="slice" alt="">'
+        f'<div class="line"><input type="range" min="0" max="{len(slices) - 1}" value="{len(slices) // 2}" '
+        'aria-label="slice"><output></output></div>'
+        f'{_picture(_png(draw(volume)), "three planes")}<div id="slices" hidden>{images}</div>'
+        f"<script>{_VOLUME_SCRIPT}</script></body></html>\n"
+    )
+    with new_files([Path(path)], overwrite) as (file,):
+        file.write_text(page, "utf-8")
+
+
+def _title(volume: Volume) -> str:
+    """Which volume it is, in words that name nobody: ``CT 3 CHEST STD, 120 x 512 x 512 HU``."""
+    names = ("Modality", "SeriesNumber", "SeriesDescription")
+    words = [one_line(str(volume.series[name])) for name in names if volume.series.get(name) is not None]
+    size = " x ".join(map(str, volume.array.shape))
+    return f"{' '.join(words) or 'dicomarray view'}, {size} {volume.units}"
+
+
+def _png(image: Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +171,21 @@ class Summary:
 
 
 def write_page(path: Path, summary: Summary, rows: Iterable[Row]) -> None:
-    """Write the page, replacing an earlier one; it appears whole or not at all."""
+    """Write the page, replacing an earlier one; it appears whole or not at all.
+
+    Rows are written as they come, so that a page of many series takes no memory.
+    """
     with new_files([path], overwrite=True) as (file,), file.open("w", encoding="utf-8") as stream:
-        stream.write(_head(summary))
+        stream.write(_head_of_run(summary))
         for row in rows:
             stream.write(_article(row))
         stream.write(
             f"</main><footer>dicomarray {escape(__version__)}</footer>"
-            f"<script>{_SCRIPT}</script></body></html>\n"
+            f"<script>{_RUN_SCRIPT}</script></body></html>\n"
         )
 
 
-def _head(summary: Summary) -> str:
+def _head_of_run(summary: Summary) -> str:
     facts = "".join(f"<span>{escape(fact)}</span>" for fact in summary.facts)
     total = sum(count for _, count in summary.counts)
     choices = [("", f"all {total}"), *((status, f"{status} {count}") for status, count in summary.counts)]
@@ -126,7 +195,7 @@ def _head(summary: Summary) -> str:
         for status, label in choices
     )
     return (
-        f"{head(summary.heading, _STYLE)}"
+        f"{_head(summary.heading, _RUN_STYLE)}"
         f'<body><header><h1>{escape(summary.heading)}</h1><p class="facts">{facts}</p></header>'
         f'<main><div class="bar">{buttons}'
         '<input type="search" placeholder="Find in titles, reasons, warnings" aria-label="Find"></div>\n'
@@ -138,7 +207,7 @@ def _article(row: Row) -> str:
     parts = [
         f'<article class="{escape(row.status)}"><h2><span class="status">{escape(row.status)}</span>'
         f"{escape(row.title)}</h2>",
-        _pictures(row.pictures),
+        _figures(row.pictures),
         f"<div><dl>{facts}{_links(row.links)}</dl>",
         f'<div class="reason">{escape(row.reason)}</div>' if row.reason else "",
         f"<details><summary>traceback</summary><pre>{escape(row.details)}</pre></details>"
@@ -150,9 +219,9 @@ def _article(row: Row) -> str:
     return "".join(parts)
 
 
-def _pictures(pictures: Sequence[tuple[str, bytes]]) -> str:
+def _figures(pictures: Sequence[tuple[str, bytes]]) -> str:
     figures = "".join(
-        f"<figure>{picture(png, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+        f"<figure>{_picture(png, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
         for caption, png in pictures
     )
     return f'<div class="pictures">{figures}</div>' if figures else ""
@@ -168,3 +237,19 @@ def _links(links: Sequence[tuple[str, str]]) -> str:
 def _warnings(warnings: Sequence[str]) -> str:
     items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
     return f'<div class="warnings"><ul>{items}</ul></div>' if items else ""
+
+
+def _head(title: str, style: str) -> str:
+    """The page up to its body."""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{style}</style></head>"
+    )
+
+
+def _picture(image: bytes, text: str) -> str:
+    """A PNG or JPEG that is in the page itself; ``text`` stands for it where it cannot be seen."""
+    kind = "png" if image.startswith(_PNG) else "jpeg"
+    return f'<img alt="{escape(text)}" src="data:image/{kind};base64,{base64.b64encode(image).decode()}">'
