@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Literal, TypedDict
 
-from dicomarray.core.options import check_choices, made_of, names_of
+from dicomarray.core.options import check_choices, names_of
 from dicomarray.errors import UsageError
 
 Units = Literal["modality", "stored", "suv"]
@@ -116,14 +116,3 @@ def _is_finite_number(value: object) -> bool:
 
 
 READ_NAMES = names_of(ReadOptions)
-
-
-def read_options(keywords: ReadKeywords) -> ReadOptions:
-    """The options, checked.
-
-    Raises
-    ------
-    UsageError
-        For an unknown option or value; the message lists those that exist.
-    """
-    return made_of(ReadOptions, keywords)

@@ -11,10 +11,10 @@ from dicomarray.assembly.frames.frame import frames_of
 from dicomarray.assembly.frames.mosaic_detection import Alike
 from dicomarray.assembly.grouping.duplicates import some
 from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, stack_frames
-from dicomarray.assembly.options import ReadKeywords, ReadOptions, read_options
+from dicomarray.assembly.options import ReadKeywords, ReadOptions
 from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.core.options import takes
+from dicomarray.core.options import made_of, takes
 from dicomarray.core.plain_text import one_line
 from dicomarray.dicom.attribute_names import check_name
 from dicomarray.dicom.headers.header import Header
@@ -132,7 +132,7 @@ class Series:
         DataError
             Where the images form no regular volume, or their pixels cannot be read.
         """
-        checked = read_options(options)
+        checked = made_of(ReadOptions, options)
         thread_count(workers)
         return [assemble(stack, checked, workers, pixel_progress) for stack in self.stacks(checked)]
 
@@ -152,7 +152,7 @@ class Series:
         ChoiceError
             Where there are several and no index; the message lists them.
         """
-        checked = read_options(options)
+        checked = made_of(ReadOptions, options)
         thread_count(workers)
         return assemble(self.stack(checked, index), checked, workers, pixel_progress)
 

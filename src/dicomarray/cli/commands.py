@@ -9,20 +9,20 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import dicomarray
-from dicomarray.assembly.options import READ_NAMES, read_options
+from dicomarray.assembly.options import READ_NAMES, ReadOptions
 from dicomarray.cli.exit_codes import DONE, SOME_FAILED
-from dicomarray.cli.progress import Counter, ImageCounter, SeriesProgress
+from dicomarray.cli.progress import Counter, SeriesProgress
 from dicomarray.cli.streams import show, show_names, tell
 from dicomarray.core.coded_warnings import warning
+from dicomarray.core.options import made_of
 from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.sources.skipped import by_reason
 from dicomarray.storage.atomic import refuse_existing, refuse_inputs
 
 if TYPE_CHECKING:
-    from dicomarray.assembly.options import ReadKeywords
     from dicomarray.pipeline.entries import RunEntry
     from dicomarray.sources.skipped import Skipped
     from dicomarray.volume import Volume
@@ -36,7 +36,7 @@ def to_numpy(options: argparse.Namespace) -> int:
     if options.config is not None:
         npy = Path(options.output_npy)
         refuse_inputs([npy, Path(options.output_json or npy.with_suffix(".json"))], [options.config])
-    with Counter("files scanned") as counter, ImageCounter() as images:
+    with Counter("files scanned") as counter, Counter("images read") as images:
         report = dicomarray.to_numpy(
             options.input_dicom,
             options.output_npy,
@@ -73,7 +73,7 @@ def to_dicom(options: argparse.Namespace) -> int:
                 f"{beside} is not used; --input-json gives its geometry and normalization [sidecar-unused]"
             )
         )
-    with Counter("files scanned") as counter, ImageCounter("images written, then read back") as images:
+    with Counter("files scanned") as counter, Counter("images written, then read back") as images:
         report = dicomarray.to_dicom(
             options.input_npy,
             options.input_dicom,
@@ -208,8 +208,8 @@ def _volume_of_series(
     from dicomarray.catalog.series_selection import ScanRequest, select
 
     reading = _given(options, READ_NAMES)
-    read_options(cast("ReadKeywords", reading))
-    with Counter("files scanned") as counter, ImageCounter() as images:
+    made_of(ReadOptions, reading)
+    with Counter("files scanned") as counter, Counter("images read") as images:
         request = ScanRequest(
             options.input_dicom, options.index, _config(options), options.series, progress=counter
         )

@@ -19,12 +19,14 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 class Counter:
     """Shows ``text`` with how many, their bytes, the rate and the time left; call it with the first two.
 
-    Nothing is shown before `QUIET_SECONDS` have passed.
+    It takes the time from the first call on, and anew where one job is done and the next begins, as of the
+    images of several volumes.  Nothing is shown before `QUIET_SECONDS` have passed.
     """
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._start = self._drawn = time.monotonic()
+        self._start = self._drawn = 0.0
+        self._count: int | None = None
         self._shown = False
         self._on = sys.stderr.isatty()
 
@@ -33,6 +35,9 @@ class Counter:
         if not self._on:
             return
         now = time.monotonic()
+        if self._count is None or count < self._count or self._count == total:
+            self._start = self._drawn = now
+        self._count = count
         if now - self._start < QUIET_SECONDS or now - self._drawn < REDRAW_SECONDS:
             return
         self._drawn, self._shown = now, True
@@ -58,30 +63,6 @@ class Counter:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._shown = False
-
-
-class ImageCounter:
-    """Shows how many images are done, their bytes, the rate and the time left; anew for each volume."""
-
-    def __init__(self, text: str = "images read") -> None:
-        self._text = text
-        self._counter: Counter | None = None
-        self._done = 0
-
-    def __call__(self, done: int, size: int, total: int, /) -> None:
-        """So many of the images of a volume are done, with so many bytes."""
-        if self._counter is None or done <= self._done:
-            self._counter = Counter(self._text)  # it takes the time from here on
-        self._counter(done, size, total)
-        self._done = done
-
-    def __enter__(self) -> ImageCounter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take the line away."""
-        if self._counter is not None:
-            self._counter.__exit__()
 
 
 def duration_text(seconds: float) -> str:

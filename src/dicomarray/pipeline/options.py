@@ -6,12 +6,12 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from dicomarray.assembly.options import READ_NAMES, ReadKeywords, ReadOptions, read_options
+from dicomarray.assembly.options import READ_NAMES, ReadKeywords, ReadOptions
 from dicomarray.core.options import check_choices, check_names, made_of, names_of
 from dicomarray.errors import UsageError
-from dicomarray.objects.common.options import WRITE_NAMES, WriteKeywords, WriteOptions, write_options
+from dicomarray.objects.common.options import WRITE_NAMES, WriteKeywords, WriteOptions
 from dicomarray.storage.places import PathLike
 
 Per = Literal["series", "study"]
@@ -133,6 +133,6 @@ def run_options(keywords: RunKeywords) -> tuple[RunOptions, ReadOptions, WriteOp
 
     return (
         made_of(RunOptions, those(RUN_NAMES)),
-        read_options(cast(ReadKeywords, those(READ_NAMES))),
-        write_options(cast(WriteKeywords, those(WRITE_NAMES))),
+        made_of(ReadOptions, those(READ_NAMES)),
+        made_of(WriteOptions, those(WRITE_NAMES)),
     )

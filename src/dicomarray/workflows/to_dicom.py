@@ -15,14 +15,14 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import KEEP, UNPLACED
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import Matrix, StackGeometry
-from dicomarray.core.options import takes
+from dicomarray.core.options import made_of, takes
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, UsageError, ValuesError
 from dicomarray.formats import sidecar
 from dicomarray.formats.npy import load_array
 from dicomarray.formats.sidecar import Sidecar
 from dicomarray.objects.common.files import WriteReport
-from dicomarray.objects.common.options import Mode, WriteKeywords, WriteOptions, write_options
+from dicomarray.objects.common.options import Mode, WriteKeywords, WriteOptions
 from dicomarray.objects.derived_image.classic import check_error, write_series
 from dicomarray.objects.derived_image.enhanced.enhanced import write_multiframe
 from dicomarray.objects.derived_image.enhanced.image_classes import is_multiframe
@@ -106,7 +106,7 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     OutputError
         Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
     """
-    checked = write_options(options)
+    checked = made_of(WriteOptions, options)
     _check_index(volume)
     output = local_path(output_dicom)
     template = in_hand_or_asked(

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from dicomarray.assembly.grouping.stacking import Stack
-from dicomarray.assembly.options import ReadKeywords, ReadOptions, read_options
+from dicomarray.assembly.options import ReadKeywords, ReadOptions
 from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file
 from dicomarray.assembly.volumes.regrid import changes_grid
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, file_stem, select
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
-from dicomarray.core.options import takes
+from dicomarray.core.options import made_of, takes
 from dicomarray.core.pixel_values import Normalization
 from dicomarray.errors import DataError, DiskFullError, UsageError
 from dicomarray.formats import sidecar
@@ -109,7 +109,7 @@ def load(
     DataError
         Where the images form no regular volume or cannot be read.
     """
-    checked = read_options(options)
+    checked = made_of(ReadOptions, options)
     thread_count(workers)
     found = select(ScanRequest(path, index, config, series, volume, workers))
     chosen = found.one()
@@ -160,7 +160,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     DataError
         As in `load`, where single files are asked for.
     """
-    checked = read_options(options)
+    checked = made_of(ReadOptions, options)
     thread_count(workers)
     bounds = None if normalize is None else Normalization(float(normalize[0]), float(normalize[1]))
     npy, json = _outputs(output_npy, output_json)

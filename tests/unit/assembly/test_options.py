@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import dicomarray
-from dicomarray.assembly.options import READ_NAMES, ReadOptions, read_options
-from dicomarray.core.options import choices_of
+from dicomarray.assembly.options import READ_NAMES, ReadOptions
+from dicomarray.core.options import choices_of, made_of
 from dicomarray.errors import UsageError
 
 CHOICES = choices_of(ReadOptions)
@@ -19,7 +19,7 @@ CHOICES = choices_of(ReadOptions)
 
 def test_defaults_change_nothing() -> None:
     """Modality values, slices kept where they are, faults told."""
-    assert dataclasses.asdict(read_options({})) == {
+    assert dataclasses.asdict(made_of(ReadOptions, {})) == {
         "units": "modality",
         "missing": "error",
         "uneven": "keep",
@@ -38,7 +38,7 @@ def test_defaults_change_nothing() -> None:
 def test_unknown_value_lists_those_that_exist(name: str) -> None:
     """The message has the option, the value and every choice."""
     with pytest.raises(UsageError) as caught:
-        read_options({name: "nonsense"})  # type: ignore[misc]
+        made_of(ReadOptions, {name: "nonsense"})  # type: ignore[misc]
     for text in (name, "nonsense", *CHOICES[name]):
         assert text in str(caught.value)
 
@@ -47,21 +47,21 @@ def test_unknown_value_lists_those_that_exist(name: str) -> None:
 def test_every_choice_is_taken(name: str) -> None:
     """And kept as it is."""
     for value in CHOICES[name]:
-        assert getattr(read_options({name: value}), name) == value  # type: ignore[misc]
+        assert getattr(made_of(ReadOptions, {name: value}), name) == value  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("value", [None, True, 1, ["keep"], "Keep", "keep ", ""])
 def test_value_of_another_type_is_refused(value: Any) -> None:
     """Exactly the words, nothing like them."""
     with pytest.raises(UsageError, match="missing"):
-        read_options({"missing": value})
+        made_of(ReadOptions, {"missing": value})
 
 
 @pytest.mark.parametrize("name", ["unit", "overwrite", "Missing", ""])
 def test_unknown_option_lists_those_that_exist(name: str) -> None:
     """A misspelt name is no silent default."""
     with pytest.raises(UsageError) as caught:
-        read_options({name: "modality"})  # type: ignore[misc]
+        made_of(ReadOptions, {name: "modality"})  # type: ignore[misc]
     assert f'"{name}"' in str(caught.value)
     assert all(known in str(caught.value) for known in READ_NAMES)
 
@@ -77,14 +77,14 @@ def test_background_is_finite(value: float) -> None:
 def test_background_is_a_number(value: Any) -> None:
     """Text is refused as wrong use, not with a TypeError."""
     with pytest.raises(UsageError, match="background"):
-        read_options({"background": value})
+        made_of(ReadOptions, {"background": value})
 
 
 @pytest.mark.parametrize("value", ["yes", 1, None])
 def test_exclude_padding_is_true_or_false(value: Any) -> None:
     """Not everything that Python takes for true."""
     with pytest.raises(UsageError, match="exclude_padding"):
-        read_options({"exclude_padding": value})
+        made_of(ReadOptions, {"exclude_padding": value})
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_suv_and_precise_values_exclude_each_other() -> None:
 def test_options_cannot_be_changed() -> None:
     """Checked once, they stay checked."""
     with pytest.raises(dataclasses.FrozenInstanceError):
-        read_options({}).missing = "fill"  # type: ignore[misc]
+        made_of(ReadOptions, {}).missing = "fill"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("option", [{"units": "HU"}, {"nonsense": 1}, {"background": float("nan")}])

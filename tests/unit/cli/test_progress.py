@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from dicomarray.cli import progress
-from dicomarray.cli.progress import Counter, ImageCounter, bytes_text, duration_text
+from dicomarray.cli.progress import Counter, bytes_text, duration_text
 
 
 class Terminal(io.StringIO):
@@ -32,6 +32,7 @@ def test_files_bytes_rate_and_time_left_are_shown(
     """After a second, and the line is taken away at the end."""
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
     with Counter("files scanned") as counter:
+        counter(0, 0, 1000)
         clock[0] += 0.5
         counter(10, 1000, 1000)
         assert shown.getvalue() == ""
@@ -45,6 +46,7 @@ def test_count_alone_tells_a_rate(monkeypatch: pytest.MonkeyPatch, clock: list[f
     """Where neither bytes nor the total are known."""
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
     with Counter("files") as counter:
+        counter(0)
         clock[0] += 2
         counter(100)
         assert shown.getvalue() == "\rfiles: 100, 50/s\x1b[K"
@@ -56,6 +58,7 @@ def test_nothing_is_shown_where_standard_error_is_no_terminal(
     """A log must not fill with lines that overwrite each other."""
     monkeypatch.setattr(sys, "stderr", shown := io.StringIO())
     with Counter("files") as counter:
+        counter(0, 0, 1000)
         clock[0] += 20
         counter(100, 5000, 1000)
     assert shown.getvalue() == ""
@@ -85,7 +88,7 @@ def test_durations_are_shown_with_two_units() -> None:
 def test_images_are_counted_anew_for_each_volume(monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> None:
     """The time begins with the images of the volume, not with the scan or the volume before."""
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
-    with ImageCounter() as counter:
+    with Counter("images read") as counter:
         clock[0] += 100
         counter(1, 524_288, 300)
         clock[0] += 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, TypedDict
 
-from dicomarray.core.options import check_choices, made_of, names_of
+from dicomarray.core.options import check_choices, names_of
 from dicomarray.errors import UsageError
 
 Mode = Literal["auto", "stored", "full-range"]
@@ -119,17 +119,6 @@ _TYPES: tuple[tuple[tuple[str, ...], Any, str], ...] = (
     (("uid_key", "series_description"), str, "a text"),
 )
 WRITE_NAMES = names_of(WriteOptions)
-
-
-def write_options(keywords: WriteKeywords) -> WriteOptions:
-    """The options, checked.
-
-    Raises
-    ------
-    UsageError
-        For an unknown option or value; the message lists those that exist.
-    """
-    return made_of(WriteOptions, keywords)
 
 
 @dataclass(frozen=True, slots=True)
