@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import operator
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,19 @@ def test_a_volume_can_be_copied_and_pickled(volume: Volume, copied: Callable[[Vo
     assert same(made, volume)
     with pytest.raises(TypeError):
         made.series["Modality"] = "MR"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_volume_goes_to_another_process_and_back(volume: Volume, method: str) -> None:
+    """A pool of processes, forked or begun anew, takes volumes and returns them.
+
+    Before, none could be sent: "cannot pickle 'mappingproxy' object".
+    """
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system has no such processes")
+    with ProcessPoolExecutor(1, multiprocessing.get_context(method)) as pool:
+        (returned,) = pool.map(copy.copy, [volume])
+    assert same(returned, volume)
 
 
 def test_a_deep_copy_has_an_array_of_its_own(volume: Volume) -> None:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dicomarray.errors import OutputError
 from dicomarray.sinks.fsspec import delete, read_text, write_text
 from dicomarray.storage.atomic import making
-from dicomarray.storage.places import (
-    Url,
-)
+from dicomarray.storage.places import Place, Url
 
 FILE_NAME = ".dicomarray-run.lock"
 # What a file system says that has no locks, as some of clusters have none.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+# How the names of marks begin in a folder without locks.
+_MARK = ".dicomarray-run.pid"
+# How long the first of two that came at once waits for the other, which goes at once; seconds.
+_WAITS = (0.1, 0.2, 0.4)
 
 
 @contextmanager
@@ -28,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the file names the process for whoever comes second.
 
     The system lets go of the lock when the process ends, however it ends.  Where the platform or the file
-    system has no locks, the file itself is the lock; one that a dead process of this machine left is taken.
+    system has no locks, marks stand in for them (`_marked`).
 
     Raises
     ------
@@ -38,9 +41,10 @@ def locked(folder: Path) -> Iterator[None]:
     path = folder / FILE_NAME
     with making(path):
         handle = _locked_file(path)
-        if handle is None:
-            path = path.with_suffix(".pid")
-            handle = _exclusive_file(path)
+    if handle is None:
+        with _marked(folder, _MARK):
+            yield
+        return
     try:
         with making(path):
             os.truncate(handle, 0)
@@ -64,7 +68,7 @@ def _locked_file(path: Path) -> int | None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
-            raise _refusal(path) from None
+            raise _refusal(path, _holder(path) or "") from None
         except OSError as error:
             os.close(handle)
             if error.errno in _NO_LOCKS:
@@ -82,16 +86,6 @@ def _is_at(handle: int, path: Path) -> bool:
         return False
 
 
-def _exclusive_file(path: Path) -> int:
-    """The file, made by us; that of a process that is dead is removed first."""
-    if path.exists() and is_dead(_holder(path)):
-        path.unlink(missing_ok=True)
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-    except FileExistsError:
-        raise _refusal(path) from None
-
-
 def is_dead(holder: str) -> bool:
     """Whether a lock is one that a dead process of this machine left: it begins with process and host."""
     process, host = (*holder.split(), "", "")[:2]
@@ -106,43 +100,85 @@ def is_dead(holder: str) -> bool:
     return False
 
 
-def _holder(path: Path) -> str:
+def _holder(place: Place) -> str | None:
+    """Process, host and time, as the holder wrote them; None where nothing is there (any more)."""
+    if isinstance(place, Url):
+        return read_text(place)
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        return place.read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    except OSError:  # the holder alone may read it
         return ""
 
 
-def _refusal(path: Path) -> OutputError:
-    process, _, host = _holder(path).partition(" ")
-    who = f" (process {process} on {host})" if host else ""
+def _refusal(place: Place, holder: str) -> OutputError:
+    process, host, since = (*holder.split(), "", "", "")[:3]
+    who = f" (process {process} on {host}{since and f', since {since}'})" if host else ""
     return OutputError(
-        f"{path.parent}: another run writes there{who}; wait for it, or choose another folder. If it "
-        f"no longer runs, remove {path}"
+        f"{place.parent}: another run writes there{who}; wait for it, or choose another folder. If it "
+        f"no longer runs, remove {place}"
     )
+
+
+def locked_in_store(output: Url) -> AbstractContextManager[None]:
+    """Hold a place in a store, which has no locks, by a mark; raises as `locked`."""
+    return _marked(output, FILE_NAME)
 
 
 @contextmanager
-def locked_in_store(output: Url) -> Iterator[None]:
-    """Hold a lock object.  Stores have no locks: two runs that start in the same instant may both get it."""
-    place = output / FILE_NAME
-    token = f"{os.getpid()} {socket.gethostname()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {uuid.uuid4().hex}"
-    holder = read_text(place)
-    if holder and not is_dead(holder):
-        raise _refusal_in_store(place, holder)
-    write_text(place, token)
-    if (holder := read_text(place)) != token:
-        raise _refusal_in_store(place, holder)
+def _marked(folder: Place, prefix: str) -> Iterator[None]:
+    """Hold a folder by a mark under a name that nobody else has.
+
+    It is written before others are looked for, so that of two that come at once at least one sees the other,
+    and goes.  Where both do, the one whose name comes first waits for the other to be gone.
+
+    Raises
+    ------
+    OutputError
+        Where there is the mark of a process that is not known to be dead.
+    """
+    mark = folder / f"{prefix}.{uuid.uuid4().hex}"
+    _write(mark, f"{os.getpid()} {socket.gethostname()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     try:
+        for wait in (*_WAITS, None):
+            others = _others(folder, prefix, mark.name)
+            if not others:
+                break
+            first, holder = min(others, key=lambda other: other[0].name)
+            if wait is None or first.name < mark.name:
+                raise _refusal(first, holder)
+            time.sleep(wait)
         yield
     finally:
-        if read_text(place) == token:
-            delete(place)
+        _remove(mark)
 
 
-def _refusal_in_store(place: Url, holder: str) -> OutputError:
-    process, host, since = (*holder.split(), "?", "?", "?")[:3]
-    return OutputError(
-        f"{place.parent}: another run writes there (process {process} on {host}, since {since}); wait for "
-        f"it, or choose another folder. If it no longer runs, remove {place}"
-    )
+def _others(folder: Place, prefix: str, own: str) -> list[tuple[Place, str]]:
+    """The marks of others and what they say; those of dead processes are removed."""
+    others: list[tuple[Place, str]] = []
+    for other in folder.glob(f"{prefix}*"):
+        if other.name == own:
+            continue
+        holder = _holder(other)
+        if holder is not None and is_dead(holder):
+            _remove(other)
+        elif holder is not None:
+            others.append((other, holder))
+    return others
+
+
+def _write(mark: Place, text: str) -> None:
+    if isinstance(mark, Url):
+        write_text(mark, text)
+    else:
+        with making(mark):
+            mark.write_text(text, encoding="utf-8")
+
+
+def _remove(mark: Place) -> None:
+    if isinstance(mark, Url):
+        delete(mark)
+    else:
+        with suppress(OSError):  # whoever comes next sees that its holder is dead
+            mark.unlink(missing_ok=True)

@@ -28,14 +28,15 @@ _WITH_FOLDERS = ("file", "local", "sftp", "ssh", "smb", "ftp", "hdfs", "webhdfs"
 _MARKER_END = ".uploading"
 
 
-def read_text(place: Url) -> str:
+def read_text(place: Url) -> str | None:
+    """What an object holds; None where there is none."""
     store, path = filesystem(place)
     with asking(place):
         try:
             store.invalidate_cache()
             return str(store.cat_file(path).decode(errors="replace"))
         except FileNotFoundError:
-            return ""
+            return None
 
 
 def write_text(place: Url, text: str) -> None:

@@ -331,7 +331,10 @@ def at_once(write: Callable[[int], bool], writers: int = 6) -> int:
 
 @pytest.mark.parametrize("exists", [False, True])
 def test_one_of_several_writers_of_a_folder_wins(tmp_path: Path, exists: bool) -> None:
-    """All begin while the place is free, or an empty folder; one is told that it is its result, and it is."""
+    """All begin while the place is free, or an empty folder; one is told that it is its result, and it is.
+
+    Before, several were told so (in tests/integration/test_at_once.py each such moment is gone through).
+    """
     for turn in range(30):
         target, told = tmp_path / f"out{turn}", []
         if exists:
