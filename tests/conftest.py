@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import synthetic
 from real_series import REAL_DATA
+from watching import opened_files
 
 # A machine under load is slow, not wrong: no time limit on a single example.
 settings.register_profile("suite", deadline=None)
@@ -58,6 +59,13 @@ def make_series(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[list[Path]]:
+    """The files of the test that were opened, by whatever means; cleared where a test begins to watch."""
+    with opened_files(tmp_path) as files:
+        yield files
 
 
 @pytest.fixture

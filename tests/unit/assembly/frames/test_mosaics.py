@@ -25,7 +25,6 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, EnhancedMRImageStorage, 
 import dicomarray
 import mosaic_files as made
 import oracles
-from dicomarray.assembly.frames import mosaic_detection
 from dicomarray.assembly.frames.frame import Frame, frames_of
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.errors import GeometryError
@@ -304,15 +303,8 @@ def test_damaged_csa_of_a_large_slice(tmp_path: Path) -> None:
     assert frame.tile is None
 
 
-def test_files_are_asked_once_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_asked_once_a_group(tmp_path: Path, opened: list[Path]) -> None:
     """Large images of a series are looked up in one file for all; small ones in none."""
-    asked: list[Path] = []
-
-    def elements(header: Any) -> dict[int, bytes]:
-        asked.append(header.path)
-        return {}
-
-    monkeypatch.setattr(mosaic_detection, "_private_elements", elements)
     for index in range(6):
         large, small = made.mosaic(slices(LARGE)), made.mosaic(slices())
         for name, dataset in (("large", large), ("small", small)):
@@ -320,10 +312,11 @@ def test_files_are_asked_once_a_group(tmp_path: Path, monkeypatch: pytest.Monkey
             dataset.InstanceNumber = index + 1
             dataset.ImagePositionPatient = [0, 0, index]
             made.write(dataset, tmp_path / name / f"{index}.dcm")
-    (series,) = dicomarray.scan(tmp_path / "small")
-    assert len(series.stacks()[0].frames) == 6 and not asked
-    (series,) = dicomarray.scan(tmp_path / "large")
-    assert len(series.stacks()[0].frames) == 6 and len(asked) == 1
+    for name, files in (("small", 0), ("large", 1)):
+        (series,) = dicomarray.scan(tmp_path / name)
+        opened.clear()
+        assert len(series.stacks()[0].frames) == 6
+        assert len(set(opened)) == files
 
 
 def test_filters_and_index_see_the_slices(tmp_path: Path) -> None:

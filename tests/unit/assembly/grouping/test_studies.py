@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from dicomarray import Volume, load, scan, to_dicom
-from dicomarray.assembly.grouping import studies
 from dicomarray.errors import TemplateError
 from enhanced_files import at, write_enhanced
 from synthetic import SHAPE, SPACING_MM, stored_values, write_series
@@ -83,13 +82,15 @@ def test_a_copy_does_not_hide_a_study_for_each_image(tmp_path: Path) -> None:
     assert np.array_equal(volume.array, stored_values())
 
 
-def test_usual_series_read_no_patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patient ID is asked for only where every image names a study of its own."""
-    write_series(tmp_path / "s", stored_values())
-    (series,) = scan(tmp_path / "s")
-    monkeypatch.setattr(type(series.instances[0]), "further", None)
-    frames = [frame for stack in series.stacks() for frame in stack.frames]
-    assert studies.knowing_patients(frames) == frames
+def test_usual_series_read_no_patient(tmp_path: Path, opened: list[Path]) -> None:
+    """Patient ID is asked for, in the files, only where every image names a study of its own."""
+    write_series(tmp_path / "one", stored_values())
+    study_each(tmp_path / "each")
+    for name, asked in (("one", False), ("each", True)):
+        (series,) = scan(tmp_path / name)
+        opened.clear()
+        series.stacks()
+        assert bool(opened) is asked
 
 
 def test_a_derived_series_belongs_to_one_study(tmp_path: Path) -> None:

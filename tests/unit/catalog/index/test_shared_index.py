@@ -9,9 +9,10 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,23 +59,18 @@ def test_columns_that_two_threads_ask_for(file: Path, monkeypatch: pytest.Monkey
 
     Before, it was: a column was noted as absent, and then asked for.
     """
-    series = open_index(file)[0]
     asked, go_on = threading.Event(), threading.Event()
     rows = Database.rows
 
-    def slowly(self: Database, query: str, parameters: object = ()) -> object:
-        if "stored_values" in query and not asked.is_set():
+    def slowly(self: Database, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        if "series = ?" in query and not asked.is_set():
             asked.set()
             go_on.wait(10)
-        return rows(self, query, parameters)  # type: ignore[arg-type]
+        return rows(self, query, parameters)
 
+    monkeypatch.setattr(Database, "rows", slowly)
+    series = open_index(file)[0]
     with ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(Database, "rows", slowly)
-        # the source of the columns keeps the method of before
-        columns = series.instances.columns  # type: ignore[attr-defined]
-        source = columns.source
-        database = source.query.__self__
-        object.__setattr__(source, "query", lambda query, values: slowly(database, query, values))
         other = pool.submit(lambda: series.instances[0].attributes.get("PatientPosition"))
         assert asked.wait(10)
         found = series.instances[0].attributes.get("PatientPosition")
