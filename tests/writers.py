@@ -9,7 +9,7 @@ from typing import Any
 from dicomarray.core.pixel_values import Array
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.options import WriteOptions
-from dicomarray.objects.derived_image import classic
+from dicomarray.objects.derived_image import writing
 from dicomarray.objects.derived_image.request import Source, WriteRequest
 
 
@@ -18,4 +18,4 @@ def write_series(
 ) -> WriteReport:
     """One file for each slice of the array, derived from the file at the same index."""
     request = WriteRequest(array, tuple(Source(Path(file)) for file in files), units=units)
-    return classic.write_series(request, output, WriteOptions(**options))
+    return writing.write_series(request, output, WriteOptions(**options))

@@ -20,8 +20,8 @@ from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import DicomArrayError, FunctionError
 from dicomarray.formats import sidecar
 from dicomarray.objects.common.files import WriteReport
+from dicomarray.objects.common.identity import SERIES_NUMBER_STEP
 from dicomarray.objects.common.options import WriteOptions
-from dicomarray.objects.derived_image.plan import SERIES_NUMBER_STEP
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.functions import Function, make_ready, resolve
 from dicomarray.pipeline.jobs import Job, Task, read_again

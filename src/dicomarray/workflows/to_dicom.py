@@ -23,9 +23,8 @@ from dicomarray.formats.npy import load_array
 from dicomarray.formats.sidecar import Sidecar
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.options import Mode, WriteKeywords, WriteOptions
-from dicomarray.objects.derived_image.classic import check_error, write_series
-from dicomarray.objects.derived_image.enhanced.enhanced import write_multiframe
 from dicomarray.objects.derived_image.enhanced.image_classes import is_multiframe
+from dicomarray.objects.derived_image.writing import check_error, write_series
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.runtime.threads import PixelProgress
 from dicomarray.sources.fsspec import whole
@@ -145,7 +144,8 @@ def write_like(  # noqa: PLR0913 - as `to_dicom`
     placed = _placed(array, _asked_grid(array, notes, affine, stack), stack)
     request = make_request(placed, stack, units)
     unit = 1.0 if notes is None or notes.normalization is None else notes.normalization.span
-    request = replace(as_files(request, stack), unit=unit)
+    sop_class = stack.frames[0].header.text("SOPClassUID") or ""
+    request = replace(as_files(request, stack), unit=unit, enhanced=is_multiframe(sop_class))
 
     off: list[float] = []  # by how much values are off for a reader
 
@@ -153,11 +153,9 @@ def write_like(  # noqa: PLR0913 - as `to_dicom`
         off.append(verify_series(files, placed.array, stack, report, mode == "stored", placed.grid, progress))
         check_error(_noticed(report.max_error, off) / unit, report.mean_error / unit, options.max_error)
 
-    sop_class = stack.frames[0].header.text("SOPClassUID") or ""
-    write = write_multiframe if is_multiframe(sop_class) else write_series
     # what places the slices of a mosaic is private: only reading tells whether all of it is still there
     verify = options.verify or request.tiled
-    report = write(request, output, replace(options, values=mode), check if verify else None, progress)
+    report = write_series(request, output, replace(options, values=mode), check if verify else None, progress)
     filled = (
         ()
         if hidden is None

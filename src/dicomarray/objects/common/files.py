@@ -15,8 +15,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.pixel_values import Array
-from dicomarray.errors import OutputError
-from dicomarray.objects.common.headers import reason
+from dicomarray.errors import OutputError, TemplateError
+from dicomarray.objects.common.headers import UNREADABLE, reason
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.storage.atomic import new_folder
 from dicomarray.version import __version__
@@ -69,6 +69,20 @@ def new_series(
         yield paths
         if check is not None:
             check(paths, report)
+
+
+@contextmanager
+def told_of_template(path: Path, source: Path) -> Iterator[None]:
+    """While a header of the template is changed and written: which of the two files an error is of."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {reason(error)}") from error
+    except UNREADABLE as error:
+        raise TemplateError(
+            f"{source}: the template's header cannot be written back ({reason(error)}); check "
+            "it with dciodvfy, or choose another template"
+        ) from error
 
 
 def write_bytes(path: Path, header: bytes, pixels: Array) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from pydicom import config
 from pydicom.dataelem import DataElement
@@ -19,12 +18,12 @@ from dicomarray.dicom import decimal_strings
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.headers import text, values
+from dicomarray.objects.common.identity import SeriesIdentity
 from dicomarray.objects.common.modules import (
     SOURCE_IMAGE,
     code_item,
     reference,
     reference_series,
-    replace_equipment,
 )
 from dicomarray.objects.derived_image.encode import RescaleLimit
 from dicomarray.objects.derived_image.grid import NewGrid, count, place
@@ -38,7 +37,9 @@ from dicomarray.objects.derived_image.mappings import (
 )
 from dicomarray.objects.derived_image.pixel_layout import describe_colour, is_measured
 from dicomarray.objects.derived_image.request import Source
+from dicomarray.version import __version__
 
+DERIVATION = f"Pixel values computed from the source images; written by dicomarray {__version__}"
 _HOUNSFIELD = ("[hnsf'U]", "UCUM", "Hounsfield unit")
 _NO_UNITS = ("1", "UCUM", "no units")
 # Longest Derivation Description, in characters (VR ST).
@@ -60,26 +61,20 @@ _SMALLEST_VALUE_BITS = 16
 class SeriesPlan:
     """What all images of the derived series share.
 
-    ``now`` is the one time of the run, None where the template's times stay so that a rerun is identical.
     ``slope`` and ``intercept`` are Decimal Strings, or None where every slice keeps its own.  ``low`` and
     ``high`` are the least and greatest decoded value of the series; ``representable`` is what the
     template could have held.  ``grid`` is None where the images lie where the template's do.
     """
 
     kind: ImageClass
-    series_uid: str
-    series_number: int
-    description: str
-    derivation: str
+    identity: SeriesIdentity
     units: str | None
-    now: datetime | None
     slope: str | None
     intercept: str | None
     low: float
     high: float
     representable: tuple[float, float]
     stored_values_given: bool
-    keep_equipment: bool
     grid: NewGrid | None = None
 
 
@@ -104,16 +99,13 @@ class SliceOutput:
 
 def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
     """Turn a stripped header of the template, in place, into that of the derived image, with its pixels."""
-    reference_source(header, plan)
+    reference_source(header)
     for keyword, value in image.source.identity.items():
         setattr(header, keyword, value)
     if plan.grid is not None:
         place(header, plan.grid, image.source.plane)
         count(header, plan.grid, image.index, image.timeless)
     identify(header, plan, image.sop_uid, image.instance_number)
-    date(header, plan)
-    if not plan.keep_equipment:
-        replace_equipment(header)
     describe_pixels(header, image.ends, image.stored_type)
     if is_measured(header):
         place_rescale(header, plan, image)
@@ -123,7 +115,7 @@ def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
     _set_pixels(header, image.stored_type, image.stored)
 
 
-def reference_source(header: Dataset, plan: SeriesPlan) -> None:
+def reference_source(header: Dataset) -> None:
     """Source Image Sequence names the one image of the template (PS3.3 C.12.4)."""
     class_uid, source_uid, series_uid = (
         text(header, keyword) for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
@@ -138,36 +130,18 @@ def reference_source(header: Dataset, plan: SeriesPlan) -> None:
     if "ReferencedSeriesSequence" in header:
         reference_series(header, class_uid, source_uid, series_uid)
     earlier = text(header, "DerivationDescription")
-    whole = f"{earlier}; {plan.derivation}" if earlier else plan.derivation
-    header.DerivationDescription = whole if len(whole) <= _LONGEST_TEXT else plan.derivation
+    whole = f"{earlier}; {DERIVATION}" if earlier else DERIVATION
+    header.DerivationDescription = whole if len(whole) <= _LONGEST_TEXT else DERIVATION
 
 
 def identify(header: Dataset, plan: SeriesPlan, sop_uid: str, instance_number: int | None) -> None:
-    """A new instance of a new series; ``instance_number`` None keeps the template's."""
-    header.SOPInstanceUID = sop_uid
-    header.SeriesInstanceUID = plan.series_uid
-    header.SeriesNumber = plan.series_number
-    header.SeriesDescription = plan.description
-    if instance_number is not None:
-        header.InstanceNumber = instance_number
+    """A new, derived instance of a new series; ``instance_number`` None keeps the template's."""
+    plan.identity.put(header, sop_uid, instance_number, plan.kind.series_time_kept)
     kinds = ["DERIVED", plan.kind.second_value, *values(header, "ImageType")[2:]]
     # unchecked: a vendor's own further values may break the rules of VR CS, and stay as they are
     header["ImageType"] = DataElement("ImageType", "CS", kinds, validation_mode=config.IGNORE)
     if "ContentQualification" in header:
         header.ContentQualification = "RESEARCH"
-
-
-def date(header: Dataset, plan: SeriesPlan) -> None:
-    """The one time of the run; none at all where the same call must write the same bytes."""
-    if plan.now is None:
-        for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
-            if keyword in header:
-                delattr(header, keyword)
-        return
-    events = ["InstanceCreation", "Content"] + ([] if plan.kind.series_time_kept else ["Series"])
-    for event in events:
-        setattr(header, f"{event}Date", plan.now.strftime("%Y%m%d"))
-        setattr(header, f"{event}Time", plan.now.strftime("%H%M%S.%f"))
 
 
 def describe_pixels(header: Dataset, ends: tuple[int, int], stored_type: StoredType) -> None:

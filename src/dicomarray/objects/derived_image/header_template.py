@@ -121,7 +121,7 @@ class Repeated:
     def _ignored(self, stripped: frozenset[int], image: SliceOutput) -> frozenset[int]:
         """Tags whose values have no part in what is written."""
         gone = {tag for tag in stripped if not (self._keeps_private and _is_creator(tag))}
-        if self._plan.now is not None:
+        if self._plan.identity.now is not None:
             kept = {keyword_dict["SeriesDate"], keyword_dict["SeriesTime"]}
             gone |= _DATED - (kept if self._plan.kind.series_time_kept else set())
         if image.instance_number is not None:

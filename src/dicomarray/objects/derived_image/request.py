@@ -46,6 +46,8 @@ class WriteRequest:
         How many of the last axes are one image's: 2, and 1 more each for colour samples and frames.
     tiled
         The images are mosaics, whose slices are told apart by private elements; these stay.
+    enhanced
+        The template's objects are multi-frame ones with functional groups.
     template_grid
         Where the template's lie, where ``grid`` is given.
     units
@@ -62,6 +64,7 @@ class WriteRequest:
     units: str | None = None
     image_axes: int = 2
     tiled: bool = False
+    enhanced: bool = False
     unit: float = 1.0
 
     @property

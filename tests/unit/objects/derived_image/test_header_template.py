@@ -21,7 +21,8 @@ import synthetic
 from dicomarray.dicom.part10 import encoded
 from dicomarray.dicom.raw_header import parse_head, read_head
 from dicomarray.errors import OutputError
-from dicomarray.objects.derived_image import classic, plan, template
+from dicomarray.objects.common import identity
+from dicomarray.objects.derived_image import classic, template
 from writers import write_series
 
 REPOSITORY = Path(__file__).parents[4]
@@ -47,8 +48,8 @@ def both_ways(
         with monkeypatch.context() as patch:
             # the same UIDs and the same time both ways, without a key that leaves the time out
             numbers = itertools.count(10**30)
-            patch.setattr(plan, "random_uid", lambda numbers=numbers: f"2.25.{next(numbers)}")
-            patch.setattr(plan, "_now", lambda _: NOW)
+            patch.setattr(identity, "random_uid", lambda numbers=numbers: f"2.25.{next(numbers)}")
+            patch.setattr(identity, "_now", lambda _: NOW)
             if name == "fast":
                 patch.setattr(classic, "derive", counted)
             else:
@@ -327,7 +328,7 @@ def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path, monkeypatch: pyte
     write = classic.write_bytes
     # a UID of another length would make its file a first one, too
     uids = itertools.count(10**30)
-    monkeypatch.setattr(plan, "random_uid", lambda: f"2.25.{next(uids)}")
+    monkeypatch.setattr(identity, "random_uid", lambda: f"2.25.{next(uids)}")
     monkeypatch.setattr(classic, "write_bytes", lambda _, *data: write(Path("/dev/full"), *data))
     with pytest.raises(OutputError, match="No space left"):
         write_series(stored, files, tmp_path / "results" / "out", values="stored")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,104 +19,51 @@ from pydicom.uid import ImplicitVRLittleEndian
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.pixels.encoder import compress_pixels
 from dicomarray.dicom.uids import legal_uid
-from dicomarray.errors import OutputError, TemplateError
+from dicomarray.errors import TemplateError
 from dicomarray.objects.common import lossy
-from dicomarray.objects.common.files import Check, WriteReport, new_series, write_header
-from dicomarray.objects.common.headers import UNREADABLE, read_header, reason, text
-from dicomarray.objects.common.modules import reference_series, replace_equipment
+from dicomarray.objects.common.files import told_of_template, write_header
+from dicomarray.objects.common.headers import read_header, text
+from dicomarray.objects.common.identity import new_uid
+from dicomarray.objects.common.modules import reference_series
 from dicomarray.objects.common.options import PrivateBlock, WriteOptions, private_block
-from dicomarray.objects.derived_image.classic import DEFAULTS, encode_request, report_of
-from dicomarray.objects.derived_image.derive import SeriesPlan, check_units, date, describe_pixels, identify
+from dicomarray.objects.derived_image.derive import SeriesPlan, describe_pixels, identify
 from dicomarray.objects.derived_image.encode import Encoding
 from dicomarray.objects.derived_image.enhanced.dimensions import compacted, restacked
 from dicomarray.objects.derived_image.enhanced.frame_places import FrameOutput
-from dicomarray.objects.derived_image.enhanced.frame_values import check_pet_units
 from dicomarray.objects.derived_image.enhanced.functional_groups import (
     ObjectOutput,
     choose_frames,
     derive_groups,
     private_dimensions,
 )
-from dicomarray.objects.derived_image.enhanced.template import MultiframeTemplate, read_objects
+from dicomarray.objects.derived_image.enhanced.template import MultiframeTemplate
 from dicomarray.objects.derived_image.pixel_layout import describe_colour
-from dicomarray.objects.derived_image.plan import instance_numbers, make_plan, new_uid
+from dicomarray.objects.derived_image.plan import instance_numbers
 from dicomarray.objects.derived_image.request import WriteRequest
 from dicomarray.objects.derived_image.strip_attributes import kept_tags, strip, swap_words
-from dicomarray.runtime.threads import ImageCount, PixelProgress
-from dicomarray.storage.atomic import refuse_inside
+from dicomarray.runtime.threads import ImageCount
 
 # Pixel Data with a length in 32 bits, an even one (PS3.5 7.1).
 _MOST_BYTES = 2**32 - 2
 PHILIPS_SLICES = PrivateBlock(0x2001, "Philips Imaging DD 001", 0x18)
 
 
-def write_multiframe(
-    request: WriteRequest,
-    output: Path,
-    options: WriteOptions = DEFAULTS,
-    check: Check | None = None,
-    progress: PixelProgress | None = None,
-) -> WriteReport:
-    """Write an array as a new series of enhanced objects, ``0001.dcm`` and so on.
-
-    There is one for each object of the template.
-
-    Parameters
-    ----------
-    request
-        The array, and for each of its images the file and frame of the template; see `encode` for dtypes.
-    output
-        A folder that is new or empty; with ``overwrite`` one that holds nothing but ``.dcm`` files.
-    options
-        How to write; ``verify`` is the caller's, who knows how to read: see ``check``.
-    check
-        Called with the files in their temporary folder and the report; what it raises undoes everything.
-    progress
-        Called with the number of images that are written, their bytes, and the number of all.
-
-    Raises
-    ------
-    TemplateError
-        The template cannot carry the array: its class, its kind of pixels, its shape.
-    ValuesError
-        Values that cannot be stored.
-    UsageError
-        An option that cannot be written.
-    OutputError
-        The output exists already, lies inside the template's folder, or cannot be written.
-    """
-    for folder in {source.path.parent for source in request.sources}:
-        refuse_inside(output, folder)
-    template = read_objects(request.sources)
-    series = template.series
-    check_units(request.units, series.kind)
-    check_pet_units(request.units, series.kind.typed)
-    encoding = encode_request(request, series, options, "frames")
-    plan = make_plan(series, encoding, options, request)
-    frames = repr([source.frame for source in request.sources])
-    plan = replace(plan, series_uid=new_uid(options, plan.series_uid, frames))
-    images = _objects(request, template, encoding, plan, options)
-    report = report_of(series, encoding, plan, tuple(image.sop_uid for image in images), output)
-    with new_series(report, output, options, check) as paths:
-        count = ImageCount(progress, len(request.sources), encoding.image_bytes)
-        for path, source, image in zip(paths, series.files, images, strict=True):
-            _write_object(path, source, plan, image, options, count)
-    return report
-
-
-def _objects(
+def derived_objects(
     request: WriteRequest,
     template: MultiframeTemplate,
     encoding: Encoding,
     plan: SeriesPlan,
+    uids: Sequence[str],
     options: WriteOptions,
 ) -> list[ObjectOutput]:
-    """The derived objects, each with a new SOP Instance UID."""
+    """The derived objects, with these SOP Instance UIDs."""
     numbers = instance_numbers(template.series.instance_numbers)
     stored = np.asarray(encoding.stored)
     frames = _frames(request, template, plan)
     organizations = {
-        uid: new_uid(options, plan.series_uid, uid) for one in template.objects for uid in one.organizations
+        uid: new_uid(options, plan.identity.series_uid, uid)
+        for one in template.objects
+        for uid in one.organizations
     }
     return [
         ObjectOutput(
@@ -129,13 +75,11 @@ def _objects(
             stored_type=one.stored,
             rescale=encoding.rescales[one.images[0]],
             frames=tuple(frames[index] for index in one.images),
-            sop_uid=new_uid(options, plan.series_uid, uid, str(index)),
+            sop_uid=uid,
             instance_number=number,
             organizations=organizations,
         )
-        for index, (one, uid, number) in enumerate(
-            zip(template.objects, template.series.sop_uids, numbers, strict=True)
-        )
+        for one, uid, number in zip(template.objects, uids, numbers, strict=True)
     ]
 
 
@@ -169,11 +113,24 @@ def _images(stored: Array, images: Sequence[int]) -> Array:
     return np.asarray(stored[list(images)])
 
 
+def write_objects(
+    paths: Sequence[Path],
+    images: Sequence[ObjectOutput],
+    template: MultiframeTemplate,
+    plan: SeriesPlan,
+    options: WriteOptions,
+    count: ImageCount,
+) -> None:
+    """Each object in its file; ``count`` is told of the frames."""
+    for path, source, image in zip(paths, template.series.files, images, strict=True):
+        _write_object(path, source, plan, image, options, count)
+
+
 def _write_object(
     path: Path, source: Path, plan: SeriesPlan, image: ObjectOutput, options: WriteOptions, count: ImageCount
 ) -> None:
     header = read_header(source)
-    try:
+    with told_of_template(path, source):
         lossy.remember(header, source, image.stored_type)
         _derive(header, plan, image, [private_block(text) for text in options.keep_private])
         if options.compress == "none":
@@ -184,13 +141,6 @@ def _write_object(
             kind, name = image.stored_type, options.compress
             syntax = compress_pixels(header, image.stored, kind, name, str(source), count.add)
             write_header(path, header, syntax)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {reason(error)}") from error
-    except UNREADABLE as error:
-        raise TemplateError(
-            f"{source}: the template's header cannot be written back ({reason(error)}); check "
-            "it with dciodvfy, or choose another template"
-        ) from error
 
 
 def _derive(header: FileDataset, plan: SeriesPlan, image: ObjectOutput, keep: Sequence[PrivateBlock]) -> None:
@@ -210,9 +160,6 @@ def _derive(header: FileDataset, plan: SeriesPlan, image: ObjectOutput, keep: Se
     if "ReferencedSeriesSequence" in header and legal_uid(source_uid) and legal_uid(series_uid):
         reference_series(header, class_uid, source_uid, series_uid)
     identify(header, plan, image.sop_uid, image.instance_number)
-    date(header, plan)
-    if not plan.keep_equipment:
-        replace_equipment(header)
     header.Rows, header.Columns = image.stored.shape[1:3]
     describe_colour(header)
     describe_pixels(header, image.ends, image.stored_type)

@@ -18,7 +18,7 @@ from dicomarray.core.pixel_values import Array, Rescale, StoredType
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common.headers import text, values
 from dicomarray.objects.common.modules import SOURCE_IMAGE, code_item, reference
-from dicomarray.objects.derived_image.derive import SeriesPlan
+from dicomarray.objects.derived_image.derive import DERIVATION, SeriesPlan
 from dicomarray.objects.derived_image.enhanced.dimensions import (
     dimensions_of,
     drop_empty,
@@ -124,7 +124,7 @@ def derive_groups(
         restore(group, excerpt)
     _drop_stale(header, groups, plan)
     _set_types(header, groups)
-    _set_derivation(header, plan, image)
+    _set_derivation(header, image)
     set_values(groups, plan, image.rescale, image.stored_type)
     if plan.slope is None:
         read_by = [frame.source.rescale for frame in image.frames]
@@ -202,7 +202,7 @@ def _set_type(item: Dataset, keyword: str, kinds: list[str]) -> None:
 # --- what it was derived from -----------------------------------------------------------------------------
 
 
-def _set_derivation(header: Dataset, plan: SeriesPlan, image: ObjectOutput) -> None:
+def _set_derivation(header: Dataset, image: ObjectOutput) -> None:
     """Each frame names the frame it is derived from (PS3.3 C.7.6.16.2.6), and the image all its sources.
 
     A template whose UIDs are none cannot be named.
@@ -222,7 +222,7 @@ def _set_derivation(header: Dataset, plan: SeriesPlan, image: ObjectOutput) -> N
         origin.SpatialLocationsPreserved = "YES" if same_size and frame.source.plane is None else "NO"
         origin.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
         item = Dataset()
-        item.DerivationDescription = plan.derivation
+        item.DerivationDescription = DERIVATION
         item.DerivationCodeSequence = [code_item(_IMAGE_PROCESSING)]
         item.SourceImageSequence = [origin]
         group.DerivationImageSequence = [item]

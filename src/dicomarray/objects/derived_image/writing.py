@@ -1,0 +1,176 @@
+"""An array and the files of its template series to the files of a derived series: all of them, or none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pydicom.uid import MRImageStorage
+
+from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.dicom.pixels.encoder import check_compression
+from dicomarray.errors import TemplateError, ValuesError
+from dicomarray.objects.common.files import Check, WriteReport, new_series
+from dicomarray.objects.common.headers import read_header, text
+from dicomarray.objects.common.options import WriteOptions
+from dicomarray.objects.derived_image.classic import file_writer
+from dicomarray.objects.derived_image.derive import SeriesPlan, check_units
+from dicomarray.objects.derived_image.diffusion import lost_directions
+from dicomarray.objects.derived_image.encode import Encoding
+from dicomarray.objects.derived_image.enhanced.enhanced import derived_objects, write_objects
+from dicomarray.objects.derived_image.enhanced.frame_values import check_pet_units
+from dicomarray.objects.derived_image.enhanced.template import read_objects
+from dicomarray.objects.derived_image.image_classes import RescalePlace
+from dicomarray.objects.derived_image.mosaics import check_headers, for_mosaics
+from dicomarray.objects.derived_image.pixel_layout import encode_files
+from dicomarray.objects.derived_image.plan import image_maker, image_uids, make_plan
+from dicomarray.objects.derived_image.request import WriteRequest
+from dicomarray.objects.derived_image.template import Template, read_template
+from dicomarray.runtime.threads import ImageCount, PixelProgress, do_each
+from dicomarray.storage.atomic import refuse_inside
+
+DEFAULTS = WriteOptions()
+
+
+def write_series(
+    request: WriteRequest,
+    output: Path,
+    options: WriteOptions = DEFAULTS,
+    check: Check | None = None,
+    progress: PixelProgress | None = None,
+) -> WriteReport:
+    """Write an array as a new series of the template's study, ``0001.dcm`` and so on.
+
+    There is one file for each image, or for each enhanced object of the template.
+
+    Parameters
+    ----------
+    request
+        The array, and the file (and frame) of the template for each of its images; see `encode` for dtypes.
+    output
+        A folder that is new or empty; with ``overwrite`` one that holds nothing but ``.dcm`` files.
+    options
+        How to write; ``verify`` is the caller's, who knows how to read: see ``check``.
+    check
+        Called with the files in their temporary folder and the report; what it raises undoes everything.
+    progress
+        Called with the number of images that are written, their bytes, and the number of all.
+
+    Raises
+    ------
+    TemplateError
+        The template cannot carry the array: its class, its kind of pixels, its shape.
+    ValuesError
+        Values that cannot be stored.
+    UsageError
+        An option that cannot be written.
+    OutputError
+        The output exists already, lies inside the template's folder, or cannot be written.
+    """
+    files = [source.path for source in request.sources]
+    for folder in {path.parent for path in files}:
+        refuse_inside(output, folder)
+    objects = read_objects(request.sources) if request.enhanced else None
+    if objects is None:
+        template = read_template(files, [source.rescale for source in request.sources])
+    else:
+        template = objects.series
+        check_pet_units(request.units, template.kind.typed)
+    if request.tiled:
+        check_headers(read_header(files[0]), files[0])
+        options = for_mosaics(options)
+    check_units(request.units, template.kind)
+    encoding = _encoding(request, template, options)
+    plan = make_plan(template, encoding, options, request)
+    uids = image_uids(template, plan, options)
+    report = _report(template, encoding, plan, uids, output)
+    if text(template.headers[0], "SOPClassUID") == MRImageStorage:
+        report = replace(report, warnings=report.warnings + lost_directions(request, options))
+    count = ImageCount(progress, len(files), encoding.image_bytes)
+    with new_series(report, output, options, check) as paths:
+        if objects is None:
+            image_of = image_maker(template, encoding, plan, uids, request)
+            do_each(file_writer(paths, image_of, template.heads, plan, options), range(len(paths)), count.add)
+        else:
+            images = derived_objects(request, objects, encoding, plan, uids, options)
+            write_objects(paths, images, objects, plan, options, count)
+    return report
+
+
+def _encoding(request: WriteRequest, template: Template, options: WriteOptions) -> Encoding:
+    """The array as stored values of the template.
+
+    Raises
+    ------
+    TemplateError
+        Where the template has another shape, or stores what the compression cannot hold.
+    ValuesError
+        Where values cannot be stored, or not as exactly as ``max_error`` asks for.
+    """
+    if options.compress != "none":
+        for stored in set(template.stored):
+            check_compression(stored, options.compress)
+    found, wanted = request.images.shape, template.shape
+    same = found == wanted if request.grid is None else (len(found), found[0]) == (len(wanted), wanted[0])
+    if not same:
+        raise TemplateError(
+            f"the array has the shape {request.array.shape}, the template {wanted} "
+            f"({'frames' if request.enhanced else 'files'}, Rows, Columns); another shape needs a grid of "
+            "its own"
+        )
+    encoding = encode_files(
+        request.images, template.layout, template.stored, template.rescales, options, template.kind.limit
+    )
+    check_error(encoding.max_error / request.unit, encoding.mean_error / request.unit, options.max_error)
+    return encoding
+
+
+def check_error(greatest: float, mean: float, limit: float | None) -> None:
+    """Raise ValuesError where what would be written is further from the array than ``max_error`` allows."""
+    if limit is not None and greatest > limit:
+        raise ValuesError(
+            f"the greatest error would be {greatest:.6g} (mean {mean:.6g}), more "
+            f"than max_error={limit:g}: take a template that stores more bits, or allow more"
+        )
+
+
+def _report(
+    template: Template, encoding: Encoding, plan: SeriesPlan, sop_uids: tuple[str, ...], output: Path
+) -> WriteReport:
+    """What is to be written: a file for each of the UIDs, in their order."""
+    return WriteReport(
+        files=tuple(output / name for name in _file_names(len(sop_uids))),
+        series_uid=plan.identity.series_uid,
+        sop_uids=sop_uids,
+        max_error=encoding.max_error,
+        mean_error=encoding.mean_error,
+        clipped=encoding.clipped,
+        slope=None if plan.slope is None else float(plan.slope),
+        intercept=None if plan.intercept is None else float(plan.intercept),
+        warnings=_warnings_of(template, encoding),
+    )
+
+
+def _warnings_of(template: Template, encoding: Encoding) -> Warnings:
+    found: Warnings = ()
+    if encoding.filled:
+        found += warning(
+            f"{encoding.filled} values were NaN or infinite and got the fill value [fill-values]"
+        )
+    if encoding.clipped:
+        found += warning(
+            f"{encoding.clipped} values were clipped to the range that can be stored [clipped-values]"
+        )
+    rescaled = not all(rescale.identity for rescale in encoding.rescales)
+    if template.kind.place is RescalePlace.MAPPING and rescaled:
+        found += warning(
+            f"images of {template.kind.name} say slope and intercept in Real World Value Mapping only, which "
+            "many viewers ignore: they will show stored values [mapping-units]"
+        )
+    return found
+
+
+def _file_names(count: int) -> list[str]:
+    """In the order of the images, which is also that of the names."""
+    digits = max(4, len(str(count)))
+    return [f"{index:0{digits}d}.dcm" for index in range(1, count + 1)]
