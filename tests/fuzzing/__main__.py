@@ -23,12 +23,12 @@ def main() -> int:
         print(f"{seed.name}, run {options.first}: {options.keep}")
         return 0
     print(f"{len(seeds)} seeds, runs {options.first} to {options.first + options.runs - 1}", flush=True)
-    outcome = fuzz(seeds, range(options.first, options.first + options.runs), _Teller())
+    outcome = fuzz(seeds, range(options.first, options.first + options.runs), _Reporter())
     _report(outcome)
     return bool(outcome.found)
 
 
-class _Teller:
+class _Reporter:
     """Says now and then how far it is, and what was found."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ from pydicom.multival import MultiValue
 
 from dicomarray import Catalog, dicom_filter, scan
 from dicomarray.assembly.series import Series
-from dicomarray.query.evaluation import judge_all
+from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.selection import parse
 from dicomarray.sources.archives import unpacked_members
 
@@ -293,7 +293,7 @@ def test_filter_agrees_with_the_naive_evaluator(
     config: dict[str, Any], expected: SeriesTest, catalog: Catalog, oracle: Oracle
 ) -> None:
     """Each series matches exactly where the evaluator says so."""
-    assert disagreements(judge_all(parse(config), catalog).matching, expected, oracle) == []
+    assert disagreements(evaluate_all(parse(config), catalog).matching, expected, oracle) == []
 
 
 @pytest.mark.filterwarnings("ignore")

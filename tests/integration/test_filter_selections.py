@@ -12,7 +12,7 @@ from pydicom import Dataset
 
 import synthetic
 from dicomarray import Catalog, scan
-from dicomarray.query.evaluation import judge_all
+from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.selection import parse
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "filter.md"
@@ -83,6 +83,6 @@ def test_each_has_an_answer(catalog: Catalog) -> None:
 def test_selection(number: int, catalog: Catalog) -> None:
     """The series that the sentence above the example means."""
     selection = parse(CONFIGS[number])
-    found = [str(series.attributes["StationName"]) for series in judge_all(selection, catalog).matching]
+    found = [str(series.attributes["StationName"]) for series in evaluate_all(selection, catalog).matching]
     assert sorted(found) == EXPECTED[number]
     assert selection.warnings == ()

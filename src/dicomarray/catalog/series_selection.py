@@ -23,7 +23,7 @@ from dicomarray.storage.places import PathLike, Place, Url, local_path, places
 
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
-    from dicomarray.query.evaluation import Judged
+    from dicomarray.query.evaluation import Verdicts
     from dicomarray.query.explanation import Explanation
 
 Inputs = PathLike | Url | Iterable[PathLike | Url]
@@ -107,7 +107,7 @@ class Found:
     request: ScanRequest
     catalog: Catalog
     series: Sequence[Series]
-    judged: Judged | None = None
+    verdicts: Verdicts | None = None
 
     @property
     def images(self) -> list[Series]:
@@ -126,7 +126,7 @@ class Found:
     @property
     def warnings(self) -> Warnings:
         """What is odd in the config or the files."""
-        return () if self.judged is None else self.judged.warnings
+        return () if self.verdicts is None else self.verdicts.warnings
 
     def one(self, made_from: str | None = None) -> Series:
         """The one series with images; ``made_from`` is the one to take where nothing else chooses.
@@ -175,9 +175,9 @@ class Found:
         """Why the others do not match; with what names the patient only where it is asked for."""
         from dicomarray.query.explanation import explain
 
-        if self.judged is None:
+        if self.verdicts is None:
             raise UsageError("without a config every series matches")
-        return explain(self.judged, self.catalog.skipped, show_patient)
+        return explain(self.verdicts, self.catalog.skipped, show_patient)
 
     def _why_none(self, uid: str | None) -> str:
         where, catalog = self.request, self.catalog
@@ -204,12 +204,12 @@ def select(request: ScanRequest) -> Found:
         catalog = _catalog(request)
         return Found(request, catalog, _of_uid(catalog, request.series))
     from dicomarray.query.config import selection_of
-    from dicomarray.query.evaluation import judge_all
+    from dicomarray.query.evaluation import evaluate_all
 
     selection = selection_of(request.config)
     catalog = _catalog(request, selection.attributes)
-    judged = judge_all(selection, _of_uid(catalog, request.series))
-    return Found(request, catalog, judged.matching, judged)
+    verdicts = evaluate_all(selection, _of_uid(catalog, request.series))
+    return Found(request, catalog, verdicts.matching, verdicts)
 
 
 def _catalog(request: ScanRequest, attributes: Iterable[str] = ()) -> Catalog:

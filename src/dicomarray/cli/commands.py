@@ -15,7 +15,7 @@ import dicomarray
 from dicomarray.assembly.options import READ_NAMES, ReadOptions
 from dicomarray.cli.exit_codes import DONE, SOME_FAILED
 from dicomarray.cli.progress import Counter, SeriesProgress
-from dicomarray.cli.streams import show, show_names, tell
+from dicomarray.cli.streams import print_text, show, show_names
 from dicomarray.core.coded_warnings import warning
 from dicomarray.core.options import made_of
 from dicomarray.errors import InputError, OutputError, UsageError
@@ -53,7 +53,7 @@ def to_numpy(options: argparse.Namespace) -> int:
             **_given(options, READ_NAMES),
         )
     for (npy, json), shown in zip(report.files, report.volumes, strict=True):
-        tell(f"{npy} {json} {shown}")
+        print_text(f"{npy} {json} {shown}")
     _warn(report.warnings)
     _note(report.notes)
     _note(rendering.skipped_lines(by_reason(report.skipped)))
@@ -89,7 +89,7 @@ def to_dicom(options: argparse.Namespace) -> int:
             pixel_progress=images,
             **_given(options, WRITE_NAMES),
         )
-    tell("\n".join(rendering.write_lines(report)))
+    print_text("\n".join(rendering.write_lines(report)))
     _warn(report.warnings)
     return DONE
 
@@ -116,7 +116,7 @@ def filter(options: argparse.Namespace) -> int:
     if options.why:
         lines = explanation_lines(found.explanation(options.show_patient))
         # what a program reads stays a list of series
-        tell("\n" + "\n".join(lines), sys.stdout if options.format == "table" else sys.stderr)
+        print_text("\n" + "\n".join(lines), sys.stdout if options.format == "table" else sys.stderr)
     _warn(found.warnings)
     _note(rendering.skipped_lines(by_reason(found.catalog.skipped)))
     _note(not_images(found.series) if options.format == "table" else ())
@@ -130,7 +130,7 @@ def index(options: argparse.Namespace) -> int:
 
     with Counter("files seen") as counter:
         report = dicomarray.index(options.input_dicom, options.index, counter)
-    tell(rendering.index_line(report))
+    print_text(rendering.index_line(report))
     _note(rendering.skipped_lines(by_reason(report.skipped)))
     return DONE
 
@@ -150,7 +150,7 @@ def run(options: argparse.Namespace) -> int:
     def finished(entry: RunEntry, total: int) -> None:
         with series.counting(entry.status == "failed", total) as done:
             line = f"[{done}/{total}] {rendering.run_line(entry)}"
-            tell(line, sys.stderr if entry.status == "failed" else sys.stdout)
+            print_text(line, sys.stderr if entry.status == "failed" else sys.stdout)
             if entry.traceback:
                 _note(entry.traceback.rstrip().splitlines())
             _warn(f"{entry.title}: {warning}" for warning in entry.warnings)
@@ -194,7 +194,7 @@ def view(options: argparse.Namespace) -> int:
         save_png(draw(volume), output, overwrite=options.overwrite)
     else:
         save_html(volume, output, overwrite=options.overwrite)
-    tell(str(output))
+    print_text(str(output))
     _warn(volume.warnings)
     _note(notes)
     _note(rendering.skipped_lines(by_reason(skipped)))
@@ -225,7 +225,7 @@ def demo(options: argparse.Namespace) -> int:
     from dicomarray.demo.tour import tour
 
     for line in tour(Path(options.folder), options.overwrite):
-        tell(line)
+        print_text(line)
     return DONE
 
 
@@ -251,4 +251,4 @@ def _warn(lines: Iterable[str], kind: str = "warning") -> None:
 
 def _note(lines: Iterable[str]) -> None:
     for line in lines:
-        tell(line, sys.stderr)
+        print_text(line, sys.stderr)

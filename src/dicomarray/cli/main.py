@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from dicomarray.cli.exit_codes import DONE, INTERRUPTED, NOT_CONVERTED, WRONG_USE
-from dicomarray.cli.streams import be_silent, tell
+from dicomarray.cli.streams import be_silent, print_text
 from dicomarray.errors import DicomArrayError, InsideInputError, UsageError
 from dicomarray.version import __version__
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(error, NOT_CONVERTED)
     except KeyboardInterrupt:
-        tell("dicomarray: interrupted", sys.stderr)
+        print_text("dicomarray: interrupted", sys.stderr)
         return INTERRUPTED
 
 
@@ -68,7 +68,7 @@ def _code_of(error: DicomArrayError) -> int:
 
 
 def _complain(error: Exception, code: int) -> int:
-    tell(f"dicomarray: error: {error}", sys.stderr)
+    print_text(f"dicomarray: error: {error}", sys.stderr)
     return code
 
 

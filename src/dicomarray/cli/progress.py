@@ -27,7 +27,7 @@ class Counter:
         self._text = text
         self._start = self._drawn = 0.0
         self._count: int | None = None
-        self._shown = False
+        self._visible = False
         self._on = sys.stderr.isatty()
 
     def __call__(self, count: int, size: int = 0, total: int | None = None, /) -> None:
@@ -40,7 +40,7 @@ class Counter:
         self._count = count
         if now - self._start < QUIET_SECONDS or now - self._drawn < REDRAW_SECONDS:
             return
-        self._drawn, self._shown = now, True
+        self._drawn, self._visible = now, True
         sys.stderr.write(f"\r{self._line(count, size, total, now - self._start)}\x1b[K")
         sys.stderr.flush()
 
@@ -59,10 +59,10 @@ class Counter:
 
     def __exit__(self, *_: object) -> None:
         """Take the line away."""
-        if self._shown:
+        if self._visible:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
-            self._shown = False
+            self._visible = False
 
 
 def duration_text(seconds: float) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # a command loads what it does, not what others report
 
 COLUMNS = ("Modality", "SeriesNumber", "SeriesDescription", "Manufacturer")
 # So many failures are listed at the end of a run; the ledger and the page have all of them.
-MOST_FAILED = 20
+MAX_FAILED = 20
 
 
 def record(series: Series, members: Mapping[Path, Path]) -> dict[str, Any]:
@@ -121,12 +121,12 @@ def write_lines(report: WriteReport) -> list[str]:
     return [
         f"{len(report.files)} files in {report.files[0].parent}",
         f"SeriesInstanceUID {report.series_uid}",
-        f"slope {_told(report.slope)}, intercept {_told(report.intercept)}, greatest error "
+        f"slope {_number(report.slope)}, intercept {_number(report.intercept)}, greatest error "
         f"{report.max_error:.6g}, mean error {report.mean_error:.6g}, clipped {report.clipped}",
     ]
 
 
-def _told(number: float | None) -> str:
+def _number(number: float | None) -> str:
     return "of each slice" if number is None else f"{number:.10g}"
 
 
@@ -144,7 +144,7 @@ def run_summary(report: RunReport) -> list[str]:
     before = sum(entry.resumed for entry in report.entries)
     what = "studies" if report.entries[0].name.startswith("STUDY_") else "series"
     earlier = f" ({before} of them before)" if before else ""
-    shown = [(entry.title, (entry.error or "").partition("\n")[0]) for entry in report.failed[:MOST_FAILED]]
+    shown = [(entry.title, (entry.error or "").partition("\n")[0]) for entry in report.failed[:MAX_FAILED]]
     more = len(report.failed) - len(shown)
     return [
         *(_table([("failed", "because"), *shown]).splitlines() if shown else ()),

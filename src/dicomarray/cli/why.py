@@ -9,10 +9,10 @@ from dicomarray.query.explanation import Condition, Explanation, Missed, Reason,
 from dicomarray.query.selection import Seen
 
 # Nobody reads through more series; the nearest misses come first.
-MOST_MISSED = 50
-MOST_TAKERS = 3
+MAX_MISSED = 50
+MAX_DROPPED_FOR = 3
 # Characters of a value; a list of UIDs or a comment would fill the screen.
-LONGEST_VALUE = 60
+MAX_VALUE_LENGTH = 60
 
 
 def explanation_lines(explanation: Explanation) -> list[str]:
@@ -26,10 +26,10 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     for condition in explanation.conditions:
         lines += _condition_lines(condition, scanned.series)
     lines += explanation.hints
-    for missed in explanation.missed[:MOST_MISSED]:
+    for missed in explanation.missed[:MAX_MISSED]:
         lines += ["", *_missed_lines(missed)]
-    if len(explanation.missed) > MOST_MISSED:
-        lines += ["", f"and {len(explanation.missed) - MOST_MISSED} more series that are further off"]
+    if len(explanation.missed) > MAX_MISSED:
+        lines += ["", f"and {len(explanation.missed) - MAX_MISSED} more series that are further off"]
     return lines
 
 
@@ -46,10 +46,10 @@ def _values_text(values: Values) -> str:
 
 def _missed_lines(missed: Missed) -> Iterator[str]:
     if missed.dropped_for:
-        takers = "; ".join(missed.dropped_for[:MOST_TAKERS])
-        more = len(missed.dropped_for) - MOST_TAKERS
-        takers += f" and {more} more" if more > 0 else ""
-        yield f"{missed.title} matches, but the limit took {takers}"
+        earlier = "; ".join(missed.dropped_for[:MAX_DROPPED_FOR])
+        more = len(missed.dropped_for) - MAX_DROPPED_FOR
+        earlier += f" and {more} more" if more > 0 else ""
+        yield f"{missed.title} matches, but the limit took {earlier}"
         return
     yield missed.title
     for reason in missed.reasons:
@@ -74,4 +74,4 @@ def _value_text(seen: Seen) -> str:
     if seen.value is None:
         return "(empty)" if seen.present else "(absent)"
     text = one_line(seen.value)  # else a line break in a file's text would forge a line
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+    return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 3] + "..."

@@ -86,11 +86,11 @@ def elements_of(manufacturer: str) -> tuple[str, ...]:
 
 
 def b_value(known: Mapping[str, Any]) -> float | None:
-    """The b-value in s/mm2; None where nothing tells it."""
+    """The b-value in s/mm2; None where nothing says it."""
     told = _numbers(known.get(B_VALUE))[:1] or [
         b for vendor in VENDORS if (b := _private_b_value(known, vendor)) is not None
     ]
-    if not told and (canon := canon_told(known.get(CANON_ELEMENT))):
+    if not told and (canon := canon_diffusion(known.get(CANON_ELEMENT))):
         told = [canon[0]]
     return told[0] if told and told[0] >= 0 else None
 
@@ -122,11 +122,11 @@ def gradient(known: Mapping[str, Any], orientation: Sequence[float] | None = Non
         vector = _vector(known, vendor)
         if vector and (any(vector) or b) and (b or vendor is not GE):  # GE has other numbers there, too
             return turning.in_patient(vector, vendor.axes)
-    canon = canon_told(known.get(CANON_ELEMENT))
+    canon = canon_diffusion(known.get(CANON_ELEMENT))
     return None if canon is None else turning.in_patient(canon[1], Axes.GE)
 
 
-def canon_told(text: Any) -> tuple[float, Direction] | None:
+def canon_diffusion(text: Any) -> tuple[float, Direction] | None:
     """b-value and direction as Canon has them in Image Comments: ``b=1500(0.445,0.000,0.895)``."""
     found = _CANON_TEXT.search(text) if isinstance(text, str) else None
     if found is None:

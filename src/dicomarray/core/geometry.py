@@ -115,12 +115,12 @@ class Plane:
         """Whether both have the same orientation, but for rounding."""
         if self.row_direction == other.row_direction and self.column_direction == other.column_direction:
             return True
-        return _alike(self.row_direction, other.row_direction) and _alike(
+        return _all_equal(self.row_direction, other.row_direction) and _all_equal(
             self.column_direction, other.column_direction
         )
 
 
-def _alike(direction: Vector, other: Vector) -> bool:
+def _all_equal(direction: Vector, other: Vector) -> bool:
     """Whether two directions are one but for rounding; written out, since this is asked very often."""
     return (
         abs(direction[0] - other[0]) <= ORIENTATION_TOLERANCE

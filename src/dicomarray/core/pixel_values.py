@@ -152,7 +152,7 @@ def to_modality(stored: Array, rescale: Rescale, dtype: np.dtype[Any], out: Arra
         return _copied(stored, dtype, out)
     result = np.empty(stored.shape, dtype) if out is None else out
     if dtype.kind in "iu":
-        return _whole_numbers(stored, rescale, result)
+        return _integer_values(stored, rescale, result)
     for values, place, wide in _pieces(stored, result):
         np.multiply(values, rescale.slope, out=wide, dtype=np.float64)
         np.add(wide, rescale.intercept, out=wide)
@@ -168,7 +168,7 @@ def _copied(stored: Array, dtype: np.dtype[Any], out: Array | None) -> Array:
     return out
 
 
-def _whole_numbers(stored: Array, rescale: Rescale, result: Array) -> Array:
+def _integer_values(stored: Array, rescale: Rescale, result: Array) -> Array:
     """In the type of the result, whose range the values fit: what wraps on the way comes back."""
     slope, intercept = wrapped(rescale.slope, result.dtype), wrapped(rescale.intercept, result.dtype)
     if stored.dtype.itemsize == result.dtype.itemsize:

@@ -22,7 +22,7 @@ def one_line(text: str) -> str:
     return text if text.isascii() and text.isprintable() else _ACTED_UPON.sub(_escape, text)
 
 
-def lines_kept(text: str) -> str:
+def escape_but_newlines(text: str) -> str:
     """The text, with line breaks and tabs as they are: they are our own, or those of a user's traceback."""
     return _IN_LINES.sub(_escape, text)
 

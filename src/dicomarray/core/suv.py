@@ -36,12 +36,12 @@ KEYWORDS = (
 GRAMS_PER_KILOGRAM = 1000.0
 # Nobody images a thousandth of the dose: a longer decay means that the two times do not belong together (a
 # shifted date, an injection after the scan taken for one on the day before).
-MOST_HALF_LIVES = 10.0
+MAX_HALF_LIVES = 10.0
 # A dynamic scan starts shortly before the injection that it follows.  s
 LATEST_INJECTION_S = 600.0
 # Radionuclide Total Dose is in Bq (PS3.3 C.8.9.2).  Diagnostic doses are 1 MBq and more; a smaller number is
 # a dose in MBq or mCi, a million times too small.  Bq
-LEAST_DOSE_BQ = 1e4
+MIN_DOSE_BQ = 1e4
 # Two spellings of one moment may be rounded to the second.  s
 SAME_MOMENT_S = 1.0
 
@@ -166,7 +166,7 @@ def _from_activity(attributes: Attributes, correction: str, earliest: datetime |
     isotope = _isotope(attributes)
     weight = _positive(attributes, "PatientWeight", "kg above 0")
     dose = _positive(isotope, "RadionuclideTotalDose", "Bq above 0")
-    if dose < LEAST_DOSE_BQ:
+    if dose < MIN_DOSE_BQ:
         raise ValuesError(f"RadionuclideTotalDose is {dose:g}, too little for Bq; it may be in MBq or mCi")
     if correction == "ADMIN":
         return SuvScale(
@@ -221,7 +221,7 @@ def _scan_start(attributes: Attributes, half_life: float, earliest: datetime | N
     if earliest is None:
         raise ValuesError(
             "SeriesDate and SeriesTime are later than AcquisitionDate and AcquisitionTime, as in a processed "
-            f"series, and FrameReferenceTime is {reference!r}; the start of the scan cannot be told "
+            f"series, and FrameReferenceTime is {reference!r}; the start of the scan is unknown "
             "from one image"
         )
     return first, "the earliest Acquisition Date and Time"
@@ -244,12 +244,12 @@ def _average_count_time(duration: float, half_life: float) -> float:
 def _decay_time(attributes: Attributes, start: datetime, scan_start: datetime, half_life: float) -> float:
     """Seconds from the administration to the start of the scan."""
     seconds = (scan_start - start).total_seconds()
-    if seconds < _least_decay_time(attributes):
+    if seconds < _shortest_decay_time(attributes):
         raise ValuesError(
             f"the administration (RadiopharmaceuticalStartDateTime) is {-seconds:g} s after the start of the "
             "scan, which only a dynamic series may have, and by minutes at most"
         )
-    if abs(seconds) > MOST_HALF_LIVES * half_life:
+    if abs(seconds) > MAX_HALF_LIVES * half_life:
         raise ValuesError(
             f"the administration (RadiopharmaceuticalStartDateTime or RadiopharmaceuticalStartTime) lies "
             f"{seconds:g} s before the start of the scan, {abs(seconds) / half_life:.0f} half lives "
@@ -258,7 +258,7 @@ def _decay_time(attributes: Attributes, start: datetime, scan_start: datetime, h
     return seconds
 
 
-def _least_decay_time(attributes: Attributes) -> float:
+def _shortest_decay_time(attributes: Attributes) -> float:
     return -LATEST_INJECTION_S if _is_dynamic(attributes) else 0.0
 
 
@@ -293,7 +293,7 @@ def _administration(
         return start, ""
     assert on_scan_day is not None  # one of the two is there
     silent = "; the administration has a time (RadiopharmaceuticalStartTime) and no date: "
-    if (scan_start - on_scan_day).total_seconds() < _least_decay_time(attributes):
+    if (scan_start - on_scan_day).total_seconds() < _shortest_decay_time(attributes):
         before = _earlier(on_scan_day, 86400.0, "SeriesDate")
         return (
             before,
@@ -381,7 +381,7 @@ def _number(attributes: Attributes, keyword: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValuesError(f"{keyword} is {_shown(keyword, value)} where a finite number is expected")
+        raise ValuesError(f"{keyword} is {_display(keyword, value)} where a finite number is expected")
     return float(value)
 
 
@@ -390,11 +390,11 @@ def _positive(attributes: Attributes, keyword: str, expected: str) -> float:
     if value is None:
         raise ValuesError(f"{keyword} is missing or empty; SUV needs it: {expected}")
     if value <= 0:
-        raise ValuesError(f"{keyword} is {_shown(keyword, value)}; SUV needs {expected}")
+        raise ValuesError(f"{keyword} is {_display(keyword, value)}; SUV needs {expected}")
     return value
 
 
-def _shown(keyword: str, value: object) -> str:
+def _display(keyword: str, value: object) -> str:
     """A value in a message, but for that of the patient's weight, which is the patient's affair."""
     if keyword == "PatientWeight":
         return "a value"

@@ -25,7 +25,7 @@ Config = Mapping[str, Any] | PathLike | None
 # Bytes; 200,000 UIDs are 13 MB of JSON.
 LARGEST_BYTES = 1 << 26
 # Mappings and lists in each other; a filter config has far fewer, and readers that recurse stand this many.
-DEEPEST = 100
+MAX_DEPTH = 100
 
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|\n', re.DOTALL)
 _YAML_CONSTANTS = {
@@ -110,7 +110,7 @@ def _read_json(path: Path, text: str) -> Any:
     except ValueError as error:
         raise ConfigError(f"{path}: not JSON: {error}") from error
     for line, key in _repeated_json_keys(text):
-        raise _repeated(path, line, key)
+        raise _repeated_key(path, line, key)
     return content
 
 
@@ -185,7 +185,7 @@ def _yaml_value(path: Path, event: Any, events: Iterator[Any], depth: int) -> An
     name = type(event).__name__
     if name == "ScalarEvent":
         return _resolve(event.value) if event.implicit[0] and event.tag is None else event.value
-    if depth == DEEPEST:
+    if depth == MAX_DEPTH:
         raise _refused(path, event, "the config is nested too deeply")
     if name == "SequenceStartEvent":
         return [_yaml_value(path, item, events, depth + 1) for item in _until_end(events)]
@@ -195,7 +195,7 @@ def _yaml_value(path: Path, event: Any, events: Iterator[Any], depth: int) -> An
         if type(key).__name__ != "ScalarEvent":
             raise _refused(path, key, "a key is a mapping or list; write a name")
         if key.value in content:
-            raise _repeated(path, key.start_mark.line + 1, key.value)
+            raise _repeated_key(path, key.start_mark.line + 1, key.value)
         # a key is a name, whatever it looks like
         content[key.value] = _yaml_value(path, next(events), events, depth + 1)
     return content
@@ -232,7 +232,7 @@ def _resolve(text: str) -> Any:
     return float(text) if _YAML_FLOAT.fullmatch(text) else text
 
 
-def _repeated(path: Path, line: int, key: str) -> ConfigError:
+def _repeated_key(path: Path, line: int, key: str) -> ConfigError:
     return ConfigError(
         f'{path}, line {line}: "{key}" stands twice in one mapping; write "all" or a list of values'
     )

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from dicomarray.errors import ConfigError
 
-MOST_NODES = 10_000
-DEEPEST = 32
+MAX_NODES = 10_000
+MAX_DEPTH = 32
 # Nobody corrects more at one go, and finding what was meant by a name takes some milliseconds.
-MOST_MISTAKES = 100
+MAX_ERRORS = 100
 
 
 class StoppedError(ConfigError):
@@ -17,7 +17,7 @@ class StoppedError(ConfigError):
 
 
 @dataclass(slots=True)
-class Mistakes:
+class ConfigErrors:
     """What is wrong with a config, by place, and how large it has turned out to be."""
 
     messages: list[str] = field(default_factory=list)
@@ -26,22 +26,22 @@ class Mistakes:
     def add(self, path: str, message: str) -> None:
         """Note a mistake; StoppedError after too many of them."""
         self.messages.append(f"{path}: {message}")
-        if len(self.messages) >= MOST_MISTAKES:
-            self.messages.append(f"... and perhaps more: reading stopped after {MOST_MISTAKES} mistakes")
+        if len(self.messages) >= MAX_ERRORS:
+            self.messages.append(f"... and perhaps more: reading stopped after {MAX_ERRORS} mistakes")
             raise StoppedError
 
     def count_node(self, path: str) -> None:
         """Count a node, an operator or a wildcard of a list; StoppedError where there are too many."""
         self.nodes += 1
-        if self.nodes > MOST_NODES:
-            self.messages.append(f"{path}: a config has at most {MOST_NODES} conditions and patterns")
+        if self.nodes > MAX_NODES:
+            self.messages.append(f"{path}: a config has at most {MAX_NODES} conditions and patterns")
             raise StoppedError
 
     def too_deep(self, path: str, depth: int) -> bool:
         """Note it where a mapping lies too deep."""
-        if depth > DEEPEST:
-            self.add(path, f"a config is at most {DEEPEST} mappings deep")
-        return depth > DEEPEST
+        if depth > MAX_DEPTH:
+            self.add(path, f"a config is at most {MAX_DEPTH} mappings deep")
+        return depth > MAX_DEPTH
 
     def raise_if_any(self) -> None:
         """Raise one ConfigError with every mistake in a line of its own."""

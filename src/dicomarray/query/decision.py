@@ -9,11 +9,11 @@ from functools import cached_property, partial
 
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.query.instance import Evaluation
-from dicomarray.query.nodes import Combined, Entry, FactEntry, Leaf, Node, NoneOf, Shown
+from dicomarray.query.nodes import Combined, Displayed, Entry, FactEntry, Leaf, Node, NoneOf
 from dicomarray.query.ranking import Place, Ranking
 
 # More of the values seen tell nothing: every instance has a UID of its own.
-MOST_COMMON = 20
+MAX_EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Failure:
     ``path`` is its place in the config and ``condition`` that of the entry of the top level to which it
     belongs; ``passed`` of ``total`` instances satisfy it; ``seen`` are the most common values of ``field``,
     ``distinct`` the number of different ones.  Where ``identifying`` is set they name the patient.
-    ``why_unknown`` is why a fact cannot be told.
+    ``why_unknown`` is why a fact is unknown.
     """
 
     path: str
@@ -68,7 +68,9 @@ class Decision:
         if self.accepted:
             return ()
         return tuple(
-            failure for entry in self.root.entries for failure in _blame(entry, entry.path, self.evaluation)
+            failure
+            for entry in self.root.entries
+            for failure in _failures(entry, entry.path, self.evaluation)
         )
 
     @cached_property
@@ -76,7 +78,7 @@ class Decision:
         """Where the ranking puts the series among others."""
         return self.ranking.place(self.evaluation)
 
-    def seen(self, condition: str) -> dict[str, Counter[Shown]]:
+    def seen(self, condition: str) -> dict[str, Counter[Displayed]]:
         """The values of each field and fact that a condition of the top level asks."""
         return {
             leaf.name: leaf.seen(self.evaluation)
@@ -86,7 +88,7 @@ class Decision:
         }
 
 
-def judge(root: Node, ranking: Ranking, evaluation: Evaluation) -> Decision:
+def decision_of(root: Node, ranking: Ranking, evaluation: Evaluation) -> Decision:
     """Ask every instance, until one fails; what costs most, facts, last."""
     entries = sorted(root.entries, key=_asks_facts)
     accepted = all(entry.passing(evaluation) == evaluation.everyone for entry in entries)
@@ -97,7 +99,7 @@ def _asks_facts(entry: Entry) -> bool:
     return any(isinstance(leaf, FactEntry) for leaf in entry.leaves())
 
 
-def _blame(entry: Entry, condition: str, evaluation: Evaluation) -> Iterator[Failure]:
+def _failures(entry: Entry, condition: str, evaluation: Evaluation) -> Iterator[Failure]:
     """The failures of an entry, as deep inside as they can be told apart."""
     passed = entry.passing(evaluation)
     if passed == evaluation.everyone:
@@ -111,7 +113,7 @@ def _blame(entry: Entry, condition: str, evaluation: Evaluation) -> Iterator[Fai
     elif isinstance(entry, Combined):
         for node in entry.nodes:
             for inner in node.entries:
-                yield from _blame(inner, condition, evaluation)
+                yield from _failures(inner, condition, evaluation)
 
 
 def _failure(leaf: Leaf, condition: str, passed: int, evaluation: Evaluation) -> Failure:
@@ -123,7 +125,7 @@ def _failure(leaf: Leaf, condition: str, passed: int, evaluation: Evaluation) ->
         passed=passed,
         total=evaluation.rows.size,
         seen=tuple(
-            Seen(value, present, count) for (value, present), count in counts.most_common(MOST_COMMON)
+            Seen(value, present, count) for (value, present), count in counts.most_common(MAX_EXAMPLES)
         ),
         distinct=len(counts),
         identifying=leaf.identifying,

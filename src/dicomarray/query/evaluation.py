@@ -12,7 +12,7 @@ from dicomarray.query.selection import Decision, Selection
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Verdicts:
     """Every series with its verdict.
 
     ``kept`` are the numbers of those that match, in the order of the ranking; ``dropped`` those that match
@@ -37,7 +37,7 @@ class Judged:
         return (*self.selection.warnings, *odd)
 
 
-def judge_all(selection: Selection, series: Sequence[Series]) -> Judged:
+def evaluate_all(selection: Selection, series: Sequence[Series]) -> Verdicts:
     """Judge and rank series, whose headers were read with `Selection.attributes` or come from an index.
 
     Raises
@@ -53,4 +53,4 @@ def judge_all(selection: Selection, series: Sequence[Series]) -> Judged:
         for number, takers in ranked.dropped.items()
     }
     kept = tuple(accepted[number] for number in ranked.kept)
-    return Judged(selection, tuple(series), decisions, kept, dropped)
+    return Verdicts(selection, tuple(series), decisions, kept, dropped)

@@ -16,14 +16,14 @@ from dicomarray.assembly.series import Series
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
-from dicomarray.query.evaluation import Judged, judge_all
+from dicomarray.query.evaluation import Verdicts, evaluate_all
 from dicomarray.query.nodes import FieldEntry
 from dicomarray.query.rows import HasRows
 from dicomarray.query.selection import Failure, Seen, Selection, parse
 from dicomarray.sources.skipped import Skipped
 
 # Of the values of a condition, so many are shown.
-MOST_COMMON = 5
+MAX_EXAMPLES = 5
 HIDDEN = "(hidden)"
 # Files that are looked through for an attribute that is nowhere to be found, of as many series.
 LOOKED_THROUGH = 5
@@ -100,7 +100,7 @@ def explain_series(
     """As `explain`, for series that were read before anybody asked; what is not known of them is read."""
     further = selection.attributes - DEFAULT_KEYWORDS
     known = [_with(one, further) for one in series] if further else series
-    return explain(judge_all(selection, known), skipped, show_patient)
+    return explain(evaluate_all(selection, known), skipped, show_patient)
 
 
 def _with(series: Series, names: frozenset[str]) -> Series:
@@ -114,18 +114,20 @@ def _with(series: Series, names: frozenset[str]) -> Series:
     return replace(series, instances=tuple(headers))
 
 
-def explain(judged: Judged, skipped: Sequence[Skipped], show_patient: bool = False) -> Explanation:
+def explain(verdicts: Verdicts, skipped: Sequence[Skipped], show_patient: bool = False) -> Explanation:
     """The report on series that were judged, and on what the scan skipped."""
-    order = sorted(range(len(judged.series)), key=lambda number: _distance(judged, number))
-    relaxed = _without_case(judged)
+    order = sorted(range(len(verdicts.series)), key=lambda number: _distance(verdicts, number))
+    relaxed = _without_case(verdicts)
     return Explanation(
-        scanned=_scanned(judged.series, skipped),
-        matching=len(judged.kept),
-        conditions=tuple(_condition(path, judged, show_patient) for path in judged.selection.conditions),
+        scanned=_scanned(verdicts.series, skipped),
+        matching=len(verdicts.kept),
+        conditions=tuple(_condition(path, verdicts, show_patient) for path in verdicts.selection.conditions),
         missed=tuple(
-            _missed(judged, number, relaxed, show_patient) for number in order if number not in judged.kept
+            _missed(verdicts, number, relaxed, show_patient)
+            for number in order
+            if number not in verdicts.kept
         ),
-        hints=tuple(_absent_everywhere(judged)),
+        hints=tuple(_absent_everywhere(verdicts)),
     )
 
 
@@ -140,27 +142,27 @@ def _scanned(series: Sequence[Series], skipped: Sequence[Skipped]) -> Scanned:
     )
 
 
-def _distance(judged: Judged, number: int) -> tuple[int, float]:
+def _distance(verdicts: Verdicts, number: int) -> tuple[int, float]:
     """How far a series is from matching: conditions that fail, and the part of instances that fail them."""
-    failures = judged.decisions[number].failures
+    failures = verdicts.decisions[number].failures
     conditions = {failure.condition for failure in failures}
     failing = [1 - failure.passed / failure.total for failure in failures]
     return len(conditions), sum(failing) / len(failing) if failing else 0.0
 
 
-def _condition(path: str, judged: Judged, show_patient: bool) -> Condition:
-    failing = [{failure.condition for failure in decision.failures} for decision in judged.decisions]
+def _condition(path: str, verdicts: Verdicts, show_patient: bool) -> Condition:
+    failing = [{failure.condition for failure in decision.failures} for decision in verdicts.decisions]
     counts: dict[str, Counter[tuple[str | None, bool]]] = {}
-    for decision in judged.decisions:
+    for decision in verdicts.decisions:
         for name, seen in decision.seen(path).items():
             counts.setdefault(name, Counter()).update(seen.keys())
-    hidden = set() if show_patient else judged.selection.identifying
+    hidden = set() if show_patient else verdicts.selection.identifying
     values = []
     for name, counter in counts.items():
         common = [Seen(value, present, count) for (value, present), count in counter.most_common()]
         if name in hidden:
             common = _hide(common)
-        values.append(Values(name, tuple(common[:MOST_COMMON]), len(common)))
+        values.append(Values(name, tuple(common[:MAX_EXAMPLES]), len(common)))
     return Condition(
         path,
         passed=sum(path not in conditions for conditions in failing),
@@ -176,10 +178,12 @@ def _hide(seen: Sequence[Seen]) -> list[Seen]:
     return [Seen(HIDDEN, True, count), *kept] if count else kept
 
 
-def _missed(judged: Judged, number: int, relaxed: Judged | None, show_patient: bool) -> Missed:
-    series, decision = judged.series[number], judged.decisions[number]
-    if number in judged.dropped:
-        return Missed(series.title, (), tuple(judged.series[taker].title for taker in judged.dropped[number]))
+def _missed(verdicts: Verdicts, number: int, relaxed: Verdicts | None, show_patient: bool) -> Missed:
+    series, decision = verdicts.series[number], verdicts.decisions[number]
+    if number in verdicts.dropped:
+        return Missed(
+            series.title, (), tuple(verdicts.series[taker].title for taker in verdicts.dropped[number])
+        )
     by_case = set[str]()
     if relaxed is not None:
         still = {failure.condition for failure in relaxed.decisions[number].failures}
@@ -198,7 +202,7 @@ def _reason(failure: Failure, by_case: bool, show_patient: bool) -> Reason:
         field=failure.field,
         passed=failure.passed,
         total=failure.total,
-        common=tuple(common[:MOST_COMMON]),
+        common=tuple(common[:MAX_EXAMPLES]),
         distinct=len(common) if hide else failure.distinct,
         hints=tuple(_hints(failure, by_case)),
     )
@@ -220,14 +224,14 @@ def _hints(failure: Failure, by_case: bool) -> list[str]:
     return hints
 
 
-def _without_case(judged: Judged) -> Judged | None:
+def _without_case(verdicts: Verdicts) -> Verdicts | None:
     """The verdicts of the same config without ``case: true``; None where it has none."""
-    config, changed = _drop_case(judged.selection.config)
+    config, changed = _drop_case(verdicts.selection.config)
     if not changed:
         return None
     selection = parse(config)
-    decisions = tuple(selection.decide(decision.evaluation.rows) for decision in judged.decisions)
-    return replace(judged, selection=selection, decisions=decisions)
+    decisions = tuple(selection.decide(decision.evaluation.rows) for decision in verdicts.decisions)
+    return replace(verdicts, selection=selection, decisions=decisions)
 
 
 def _drop_case(config: Value) -> tuple[Value, bool]:
@@ -241,19 +245,21 @@ def _drop_case(config: Value) -> tuple[Value, bool]:
     return {key: value for key, (value, _) in kept.items()}, changed
 
 
-def _absent_everywhere(judged: Judged) -> list[str]:
+def _absent_everywhere(verdicts: Verdicts) -> list[str]:
     """Attributes that no instance has; those that lie inside a sequence, with the way there."""
     hints = dict[str, None]()
-    if not judged.series:
+    if not verdicts.series:
         return []
-    for leaf in judged.selection.root.leaves():
+    for leaf in verdicts.selection.root.leaves():
         if not isinstance(leaf, FieldEntry) or leaf.field.steps[0].key == "count":
             continue
-        holders = [leaf.seen(decision.evaluation).keys() != {(None, False)} for decision in judged.decisions]
+        holders = [
+            leaf.seen(decision.evaluation).keys() != {(None, False)} for decision in verdicts.decisions
+        ]
         if any(holders):
             continue
-        hint = f"{leaf.name} is absent from all {len(judged.series)} series"
-        path = _inside_sequence(judged.series, leaf.field.key) if leaf.field.is_plain else None
+        hint = f"{leaf.name} is absent from all {len(verdicts.series)} series"
+        path = _inside_sequence(verdicts.series, leaf.field.key) if leaf.field.is_plain else None
         hints[hint + (f"; there is {path}, inside a sequence" if path else "")] = None
     return list(hints)
 

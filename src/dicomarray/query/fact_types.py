@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dicomarray.query.facts import FACTS
-from dicomarray.query.grammar import ORDER, MistakeError, did_you_mean, suggest
+from dicomarray.query.grammar import ORDER, PartError, did_you_mean, suggest
 from dicomarray.query.instance import Value
 from dicomarray.query.value_types import Kind, Number, Test, describe
 
@@ -49,7 +49,7 @@ class FactWord(Kind):
         word = scalar.strip().lower() if isinstance(scalar, str) else None
         if word not in self.words:
             hint = did_you_mean(suggest(word, self.words)) if word else ""
-            raise MistakeError(f"{describe(scalar)} is not {self.noun}{hint}")
+            raise PartError(f"{describe(scalar)} is not {self.noun}{hint}")
         return word
 
 
@@ -67,7 +67,7 @@ class FactTruth(Kind):
         if isinstance(scalar, str):
             scalar = _TRUTHS.get(scalar.strip().lower(), scalar)
         if not isinstance(scalar, bool):
-            raise MistakeError(f"true or false was expected, not {describe(scalar)}")
+            raise PartError(f"true or false was expected, not {describe(scalar)}")
         return scalar
 
     def any_of(self, literals: Sequence[bool]) -> Test:

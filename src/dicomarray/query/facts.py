@@ -76,13 +76,13 @@ class Facts:
         return compute(self)
 
     def why_unknown(self, name: str) -> str | None:
-        """Why a fact cannot be told, where more is to be said than that its attributes are not there."""
+        """Why a fact is unknown, where more is to be said than that its attributes are not there."""
         source = FACTS[name].source
         if source == "rows" or self.value(name) is not None:
             return None
         if source == "images" and self._layout.images is not None:
             return None
-        return self._layout.untold if source == "stacks" else self._layout.unplaced
+        return self._layout.why_no_stacks if source == "stacks" else self._layout.unplaced
 
     def num_instances(self) -> int:
         """DICOM objects."""

@@ -15,7 +15,7 @@ from pydicom.datadict import (
 )
 
 from dicomarray.dicom.identities import may_identify
-from dicomarray.query.grammar import MistakeError, did_you_mean, suggest_keyword
+from dicomarray.query.grammar import PartError, did_you_mean, suggest_keyword
 from dicomarray.query.instance import Cell, Found, Instance, Value, elements_of, is_blank
 from dicomarray.query.rows import ABSENT
 
@@ -103,7 +103,7 @@ def parse_field(name: str) -> Field:
     while position < len(name):
         match = _STEP.match(name, position)
         if match is None or not dot:
-            raise MistakeError(
+            raise PartError(
                 f"{name!r} is no field; write a keyword, ImageType[2], Sequence.Attribute, "
                 '"(0018,0050)" or "(0019,SIEMENS MR HEADER,0c)"'
             )
@@ -111,10 +111,10 @@ def parse_field(name: str) -> Field:
         steps.append(replace(step, index=None if match["index"] is None else int(match["index"])))
         position, dot = match.end(), match["dot"] is not None
     if not steps:
-        raise MistakeError("an empty name is no field")
+        raise PartError("an empty name is no field")
     for step in steps[:-1]:
         if step.vr not in (None, "SQ"):
-            raise MistakeError(f"{step.key} ({step.vr}) is no sequence, so nothing is inside it")
+            raise PartError(f"{step.key} ({step.vr}) is no sequence, so nothing is inside it")
     return Field(name, tuple(steps))
 
 
@@ -126,8 +126,8 @@ def _parse_step(name: str) -> Step:
         return Step(name, _first_vr(dictionary_VR(tag)), retired=dictionary_is_retired(tag))
     bare = _BARE_TAG.fullmatch(name)
     if bare:
-        raise MistakeError(f'{name!r} is no keyword; write a tag as "({bare[1]},{bare[2]})"')
-    raise MistakeError(f"{name!r} is no DICOM keyword{did_you_mean(suggest_keyword(name))}")
+        raise PartError(f'{name!r} is no keyword; write a tag as "({bare[1]},{bare[2]})"')
+    raise PartError(f"{name!r} is no DICOM keyword{did_you_mean(suggest_keyword(name))}")
 
 
 def _parse_tag(name: str) -> Step:
@@ -136,10 +136,10 @@ def _parse_tag(name: str) -> Step:
         return _parse_plain_tag(plain[1].lower(), plain[2].lower())
     private = _PRIVATE.fullmatch(name)
     if private is None:
-        raise MistakeError(f'{name!r} is no tag; write "(0018,0050)" or "(0019,SIEMENS MR HEADER,0c)"')
+        raise PartError(f'{name!r} is no tag; write "(0018,0050)" or "(0019,SIEMENS MR HEADER,0c)"')
     group, creator, element = private[1].lower(), private[2].strip(), private[3].lower()
     if int(group, 16) % 2 == 0:
-        raise MistakeError(f"{name!r}: group {group} is even, and only odd groups are private")
+        raise PartError(f"{name!r}: group {group} is even, and only odd groups are private")
     try:
         vr = private_dictionary_VR(int(f"{group}10{element}", 16), creator)
     except KeyError:
@@ -154,7 +154,7 @@ def _parse_plain_tag(group: str, element: str) -> Step:
     if int(group, 16) % 2:
         if 0x10 <= int(element, 16) <= 0xFF:
             return Step(key, "LO")  # a private creator, PS3.5 7.8.1
-        raise MistakeError(
+        raise PartError(
             f'"{key}" is private: its block differs from file to file; name the creator, '
             f'"({group},CREATOR,{element[2:]})"'
         )

@@ -88,12 +88,12 @@ _FOREIGN_OPERATORS = {
     "case_sensitive": "case",
 }
 # Likeness as difflib measures it; below this a suggestion is more often wrong than right.
-LEAST_LIKENESS = 0.7
+MIN_SIMILARITY = 0.7
 # The longest keyword has 75 characters; likeness to more than this takes time and finds nothing.
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 
 
-class MistakeError(ConfigError):
+class PartError(ConfigError):
     """One mistake at one place of a config; the parser catches it and collects all of them."""
 
 
@@ -104,9 +104,9 @@ def _keywords_by_lower_case() -> dict[str, str]:
 
 def suggest(name: str, words: Iterable[str]) -> str | None:
     """The one of some words that is most like a name."""
-    if len(name) > LONGEST_NAME:
+    if len(name) > MAX_NAME_LENGTH:
         return None
-    close = difflib.get_close_matches(name, list(words), n=1, cutoff=LEAST_LIKENESS)
+    close = difflib.get_close_matches(name, list(words), n=1, cutoff=MIN_SIMILARITY)
     return close[0] if close else None
 
 

@@ -18,7 +18,7 @@ Cell: TypeAlias = "Value | Absent"
 # What pads a value to its even length (PS3.5 6.2), and what careless writers pad with.
 PADDING = " \0\t\r\n\v\f"
 # A broken series can hold a different broken value in every file; nobody reads more warnings than this.
-LONGEST_WARNINGS = 20
+MAX_WARNINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Evaluation:
 
     def warn(self, messages: Warnings) -> None:
         """Remember some messages once."""
-        if len(self.warnings) < LONGEST_WARNINGS:
+        if len(self.warnings) < MAX_WARNINGS:
             self.warnings |= dict.fromkeys(messages)
 
 

@@ -17,7 +17,7 @@ from dicomarray.query.instance import Cell, Evaluation, Found, elements_of, is_b
 from dicomarray.query.rows import ABSENT
 
 # A value as text, values joined by backslashes, None where there is none; and whether it is present.
-Shown = tuple[str | None, bool]
+Displayed = tuple[str | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,11 @@ class Leaf(Entry):
         """Whether the values name the patient."""
 
     @abstractmethod
-    def seen(self, evaluation: Evaluation) -> Counter[Shown]:
+    def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
         """The values that it was asked of, and how many rows have each."""
 
     def why_unknown(self, evaluation: Evaluation) -> str | None:  # noqa: ARG002 - facts only have a reason
-        """Why what it asks cannot be told, where there is more to say than that an attribute is absent."""
+        """Why what it asks is unknown, where there is more to say than that an attribute is absent."""
         return None
 
     def leaves(self) -> Iterator[Leaf]:
@@ -126,14 +126,14 @@ class FieldEntry(Leaf):
         answers = [self.condition.holds(self.field.find(cell), evaluation) for cell in column.cells]
         return evaluation.chosen(column, answers)
 
-    def seen(self, evaluation: Evaluation) -> Counter[Shown]:
+    def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
         column = evaluation.column(self.field.key)
-        seen: Counter[Shown] = Counter()
+        seen: Counter[Displayed] = Counter()
         for cell, count in zip(column.cells, column.counts(evaluation.rows.size), strict=True):
-            seen[self._shown(cell)] += count
+            seen[self._display(cell)] += count
         return seen
 
-    def _shown(self, cell: Cell) -> Shown:
+    def _display(self, cell: Cell) -> Displayed:
         if self.field.is_plain and cell is not ABSENT:
             present, elements = True, elements_of(cell)  # with the blank ones, each in its place
             if all(is_blank(element) for element in elements):
@@ -171,20 +171,20 @@ class FactEntry(Leaf):
         found = Found(False, ()) if value is None else Found(True, elements_of(value))
         return evaluation.everyone if self.condition.holds(found, evaluation) else 0
 
-    def seen(self, evaluation: Evaluation) -> Counter[Shown]:
+    def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
         value = evaluation.fact(self.fact)
-        return Counter({(shown_fact(value), value is not None): evaluation.rows.size})
+        return Counter({(display_fact(value), value is not None): evaluation.rows.size})
 
     def why_unknown(self, evaluation: Evaluation) -> str | None:
         return evaluation.facts.why_unknown(self.fact)
 
 
-def shown_fact(value: object) -> str | None:
+def display_fact(value: object) -> str | None:
     """A fact as configs write it; None where it is unknown."""
     if value is None or isinstance(value, bool):
         return None if value is None else str(value).lower()
     if isinstance(value, tuple):
-        return "\\".join(str(shown_fact(element)) for element in value)
+        return "\\".join(str(display_fact(element)) for element in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

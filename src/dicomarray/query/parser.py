@@ -12,7 +12,7 @@ from pydicom.datadict import tag_for_keyword
 from dicomarray.core.coded_warnings import CodedWarning, warning
 from dicomarray.query import conditions
 from dicomarray.query.conditions import Comparable, Condition
-from dicomarray.query.config_errors import Mistakes, StoppedError
+from dicomarray.query.config_errors import ConfigErrors, StoppedError
 from dicomarray.query.fact_types import fact_kind
 from dicomarray.query.facts import FACTS
 from dicomarray.query.fields import Field, Step, parse_field
@@ -22,7 +22,7 @@ from dicomarray.query.grammar import (
     OPERATORS,
     PRESENCE,
     TOP_WORDS,
-    MistakeError,
+    PartError,
     did_you_mean,
     suggest_operator,
 )
@@ -66,7 +66,7 @@ class Target:
         if self.fact is not None:
             return fact_kind(self.fact)
         if self.vr is None:
-            raise MistakeError(
+            raise PartError(
                 f'the VR of {self.field.name} is not known; add it, as in {{"eq": 3, "vr": "IS"}}'
             )
         return kind_of(self.vr, self.case)
@@ -77,12 +77,12 @@ class Target:
 
 @dataclass(slots=True)
 class Parser:
-    """Reads one config; what it finds wrong gathers in ``mistakes``, what is only odd in ``warnings``."""
+    """Reads one config; what it finds wrong gathers in ``errors``, what is only odd in ``warnings``."""
 
-    mistakes: Mistakes = field(default_factory=Mistakes)
+    errors: ConfigErrors = field(default_factory=ConfigErrors)
     warnings: dict[CodedWarning, None] = field(default_factory=dict)
 
-    def whole(self, config: Any) -> tuple[Node, Ranking]:
+    def parse(self, config: Any) -> tuple[Node, Ranking]:
         """The whole config; ConfigError with all its mistakes."""
         root, ranking = _NOTHING, Ranking()
         with suppress(StoppedError):  # its reason is among the mistakes
@@ -91,8 +91,8 @@ class Parser:
                 top = {key: value for key, value in config.items() if key in TOP_WORDS}
                 config = {key: value for key, value in config.items() if key not in TOP_WORDS}
             root = self._node(config, "$", depth=1, in_item=False)
-            ranking = parse_ranking(top, self.mistakes, self._ranking_node)
-        self.mistakes.raise_if_any()
+            ranking = parse_ranking(top, self.errors, self._ranking_node)
+        self.errors.raise_if_any()
         return root, ranking
 
     def _ranking_node(self, raw: Any, path: str) -> Node:
@@ -101,39 +101,39 @@ class Parser:
     # Nodes ---------------------------------------------------------------------------------------
 
     def _node(self, raw: Any, path: str, depth: int, in_item: bool) -> Node:
-        self.mistakes.count_node(path)
-        if self.mistakes.too_deep(path, depth):
+        self.errors.count_node(path)
+        if self.errors.too_deep(path, depth):
             return _NOTHING
         if not isinstance(raw, Mapping):
-            self.mistakes.add(path, f"a mapping of attributes was expected, not {describe(raw)}")
+            self.errors.add(path, f"a mapping of attributes was expected, not {describe(raw)}")
             return _NOTHING
         if not raw and depth > 1:
-            self.mistakes.add(path, "an empty mapping asks nothing; leave it out")
+            self.errors.add(path, "an empty mapping asks nothing; leave it out")
         found = [self._entry(key, value, path, depth, in_item) for key, value in raw.items()]
         return Node(tuple(entry for entry in found if entry is not None))
 
     def _entry(self, key: Any, raw: Any, parent: str, depth: int, in_item: bool) -> Entry | None:
         path = f"{parent}.{key}"
         if not isinstance(key, str):
-            self.mistakes.add(path, "a name was expected; put it in quotes")
+            self.errors.add(path, "a name was expected; put it in quotes")
         elif key in NODE_WORDS:
             return self._combined(key, raw, path, depth, in_item)
         elif key in TOP_WORDS:
-            self.mistakes.add(path, f'"{key}" belongs to the whole config: write it at the top')
+            self.errors.add(path, f'"{key}" belongs to the whole config: write it at the top')
         elif key in FACTS:
             return self._fact_entry(key, raw, path, depth, in_item)
         elif key in OPERATORS or key in MODIFIERS:
-            self.mistakes.add(path, f'"{key}" belongs inside the condition of one attribute')
+            self.errors.add(path, f'"{key}" belongs inside the condition of one attribute')
         else:
             return self._field_entry(key, raw, path, depth)
         return None
 
     def _field_entry(self, key: str, raw: Any, path: str, depth: int) -> Entry | None:
-        self.mistakes.count_node(path)
+        self.errors.count_node(path)
         try:
             found = parse_field(key)
-        except MistakeError as mistake:
-            self.mistakes.add(path, unknown_name(key, mistake))
+        except PartError as mistake:
+            self.errors.add(path, unknown_name(key, mistake))
             return None
         for step in found.steps:
             if step.retired:
@@ -144,26 +144,26 @@ class Parser:
         return FieldEntry(path, condition, found)
 
     def _fact_entry(self, name: str, raw: Any, path: str, depth: int, in_item: bool) -> Entry:
-        self.mistakes.count_node(path)
+        self.errors.count_node(path)
         if in_item:
-            self.mistakes.add(path, f'"{name}" is a fact of the series, and an item of a sequence has none')
+            self.errors.add(path, f'"{name}" is a fact of the series, and an item of a sequence has none')
         target = Target(Field(name, (Step(name, None),)), None, fact=name)
         return FactEntry(path, self._condition(raw, target, path, depth), name)
 
     def _combined(self, word: str, raw: Any, path: str, depth: int, in_item: bool) -> Entry:
         if word in ("some", "every"):
             if in_item:
-                self.mistakes.add(path, f'"{word}" asks the instances of the series, not items of a sequence')
+                self.errors.add(path, f'"{word}" asks the instances of the series, not items of a sequence')
             quantifier = Some if word == "some" else Every
             return quantifier(path, (self._node(raw, path, depth + 1, in_item),))
         if word == "not" and isinstance(raw, Mapping):
             return NoneOf(path, (self._node(raw, path, depth + 1, in_item),))
         entry = _LISTS[word]
         if not isinstance(raw, list | tuple):
-            self.mistakes.add(path, f'"{word}" takes a list of mappings, not {describe(raw)}')
+            self.errors.add(path, f'"{word}" takes a list of mappings, not {describe(raw)}')
             return entry(path, ())
         if not raw:
-            self.mistakes.add(path, "an empty list asks nothing; leave it out")
+            self.errors.add(path, "an empty list asks nothing; leave it out")
         nodes = (self._node(node, f"{path}[{i}]", depth + 1, in_item) for i, node in enumerate(raw))
         return entry(path, tuple(nodes))
 
@@ -174,40 +174,40 @@ class Parser:
             if isinstance(raw, Mapping):
                 return self._mapping(raw, target, path, depth + 1)
             if raw is None:
-                raise MistakeError("null asks nothing; write empty: true or exists: false")
+                raise PartError("null asks nothing; write empty: true or exists: false")
             kind = target.kind()
             scalars = raw if isinstance(raw, list | tuple) else None
             literals = [kind.wanted(raw)] if scalars is None else self._literals(scalars, target, kind, path)
             return conditions.Elements(target.comparable(kind), (kind.any_of(literals),))
-        except MistakeError as mistake:
-            self.mistakes.add(path, _masked(mistake, raw, target))
+        except PartError as mistake:
+            self.errors.add(path, _masked(mistake, raw, target))
             return _NEVER
 
     def _literals(self, scalars: Any, target: Target, kind: Kind, path: str) -> list[Any]:
         """What a list looks for; the mistakes of its members get their own places."""
         if not isinstance(scalars, list | tuple):
-            raise MistakeError(f"a list was expected, not {describe(scalars)}")
+            raise PartError(f"a list was expected, not {describe(scalars)}")
         if not scalars:
-            raise MistakeError("an empty list matches nothing")
+            raise PartError("an empty list matches nothing")
         literals = []
         for i, scalar in enumerate(scalars):
             if isinstance(scalar, str) and has_wildcard(scalar):
-                self.mistakes.count_node(path)
+                self.errors.count_node(path)
             try:
                 if not isinstance(scalar, str) and isinstance(scalar, Mapping | list | tuple):
-                    raise MistakeError(f"a list holds plain values, not {describe(scalar)}; write any: [...]")
+                    raise PartError(f"a list holds plain values, not {describe(scalar)}; write any: [...]")
                 literals.append(kind.wanted(scalar))
-            except MistakeError as mistake:
-                self.mistakes.add(f"{path}[{i}]", _masked(mistake, scalar, target))
+            except PartError as mistake:
+                self.errors.add(f"{path}[{i}]", _masked(mistake, scalar, target))
         return literals
 
     def _mapping(self, raw: Mapping[Any, Any], target: Target, path: str, depth: int) -> Condition:
-        if self.mistakes.too_deep(path, depth):
+        if self.errors.too_deep(path, depth):
             return _NEVER
         target = self._modified(raw, target, path)
         operators = {name: value for name, value in raw.items() if name not in MODIFIERS}
         if not operators:
-            raise MistakeError("an empty mapping asks nothing; name an operator")
+            raise PartError("an empty mapping asks nothing; name an operator")
         if target.vr == "SQ" and not operators.keys() <= kind_of("SQ").operators:
             return Items(self._node(operators, path, depth, in_item=True))
         return self._operators(operators, target, path, depth)
@@ -217,22 +217,20 @@ class Parser:
         if target.fact is not None:
             for name in MODIFIERS:
                 if name in raw:
-                    self.mistakes.add(
-                        f"{path}.{name}", f"{target.fact} is a fact, for which it has no meaning"
-                    )
+                    self.errors.add(f"{path}.{name}", f"{target.fact} is a fact, for which it has no meaning")
             return target
         if "case" in raw:
             if not isinstance(raw["case"], bool):
-                self.mistakes.add(f"{path}.case", f"true or false was expected, not {describe(raw['case'])}")
+                self.errors.add(f"{path}.case", f"true or false was expected, not {describe(raw['case'])}")
             target = replace(target, case=raw["case"] is True)
         if "vr" in raw:
             try:
                 given = type(kind_of(raw["vr"]))
                 if target.field.vr is not None and given is not type(kind_of(target.field.vr)):
-                    raise MistakeError(f"{target.field.name} has the VR {target.field.vr}")
+                    raise PartError(f"{target.field.name} has the VR {target.field.vr}")
                 target = replace(target, vr=raw["vr"])
-            except MistakeError as mistake:
-                self.mistakes.add(f"{path}.vr", str(mistake))
+            except PartError as mistake:
+                self.errors.add(f"{path}.vr", str(mistake))
         return target
 
     def _operators(self, raw: Mapping[Any, Any], target: Target, path: str, depth: int) -> Condition:
@@ -240,9 +238,9 @@ class Parser:
         asks_presence_only = target.vr is None and target.fact is None and raw.keys() <= PRESENCE
         kind = kind_of("UN") if asks_presence_only else target.kind()
         tests: list[Test] = []
-        whole: list[Condition] = []
+        found: list[Condition] = []
         for name, argument in raw.items():
-            self.mistakes.count_node(f"{path}.{name}")
+            self.errors.count_node(f"{path}.{name}")
             try:
                 _check_operator(name, target, kind)
                 if name == "in":
@@ -251,18 +249,18 @@ class Parser:
                 elif name in ELEMENT_OPERATORS:
                     tests.append(element_test(kind, name, argument))
                 else:
-                    whole.append(self._whole(name, argument, target, f"{path}.{name}", depth))
-            except MistakeError as mistake:
-                self.mistakes.add(f"{path}.{name}", _masked(mistake, argument, target))
+                    found.append(self._field_operator(name, argument, target, f"{path}.{name}", depth))
+            except PartError as mistake:
+                self.errors.add(f"{path}.{name}", _masked(mistake, argument, target))
         if tests:
-            whole.insert(0, conditions.Elements(target.comparable(kind), tuple(tests)))
-        return whole[0] if len(whole) == 1 else conditions.Together(tuple(whole))
+            found.insert(0, conditions.Elements(target.comparable(kind), tuple(tests)))
+        return found[0] if len(found) == 1 else conditions.Together(tuple(found))
 
-    def _whole(self, name: str, argument: Any, target: Target, path: str, depth: int) -> Condition:
+    def _field_operator(self, name: str, argument: Any, target: Target, path: str, depth: int) -> Condition:
         """The operators that ask an attribute as a whole."""
         if name in ("exists", "empty"):
             if not isinstance(argument, bool):
-                raise MistakeError(f"true or false was expected, not {describe(argument)}")
+                raise PartError(f"true or false was expected, not {describe(argument)}")
             return conditions.Exists(argument) if name == "exists" else conditions.Empty(argument)
         if name == "not":
             return conditions.Negated(self._condition(argument, target, path, depth))
@@ -270,7 +268,7 @@ class Parser:
             return conditions.Each(self._condition(argument, target, path, depth))
         if name == "count":
             if argument == 0:
-                raise MistakeError("a field without a value has nothing to count; write exists: false")
+                raise PartError("a field without a value has nothing to count; write exists: false")
             number = Target(_NUMBER_OF_VALUES, "IS")
             return conditions.Count(self._condition(argument, number, path, depth))
         kind = target.kind()
@@ -281,20 +279,20 @@ class Parser:
 
 def _check_operator(name: Any, target: Target, kind: Kind) -> None:
     if not isinstance(name, str):
-        raise MistakeError("an operator was expected; put it in quotes")
+        raise PartError("an operator was expected; put it in quotes")
     if name not in OPERATORS:
         if tag_for_keyword(name) is not None:
-            raise MistakeError(f"{name} is an attribute, but {target.field.name} ({kind.vr}) is no sequence")
-        raise MistakeError(f"{name!r} is no operator{did_you_mean(suggest_operator(name))}")
+            raise PartError(f"{name} is an attribute, but {target.field.name} ({kind.vr}) is no sequence")
+        raise PartError(f"{name!r} is no operator{did_you_mean(suggest_operator(name))}")
     if name not in kind.operators:
         offered = ", ".join(sorted(kind.operators))
-        raise MistakeError(f"{name} does not apply to {target.field.name} ({kind.vr}); it has {offered}")
+        raise PartError(f"{name} does not apply to {target.field.name} ({kind.vr}); it has {offered}")
 
 
-def _masked(mistake: MistakeError, raw: Any, target: Target) -> str:
+def _masked(mistake: PartError, raw: Any, target: Target) -> str:
     """The message, without the value where it names a patient."""
     if not target.field.identifying:
         return str(mistake)
     for part in (raw, *raw) if isinstance(raw, list | tuple) else (raw,):
-        mistake = MistakeError(str(mistake).replace(describe(part), "the value"))
+        mistake = PartError(str(mistake).replace(describe(part), "the value"))
     return str(mistake)

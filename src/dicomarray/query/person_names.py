@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from dicomarray.query.grammar import MATCHING, TEXT, MistakeError
+from dicomarray.query.grammar import MATCHING, TEXT, PartError
 from dicomarray.query.instance import PADDING, Value
 from dicomarray.query.value_types import Kind, Test, Text
 from dicomarray.query.wildcard import Wildcard
@@ -59,12 +59,12 @@ class PersonName(Kind):
         component(scalar)  # the rules of texts for type, blanks, backslashes and length
         groups = [group.split("^") for group in str(scalar).split("=")]
         if len(groups) > GROUPS or any(len(group) > COMPONENTS for group in groups):
-            raise MistakeError(f"a name has at most {GROUPS} groups (=) of {COMPONENTS} components (^)")
+            raise PartError(f"a name has at most {GROUPS} groups (=) of {COMPONENTS} components (^)")
         parts = tuple(
             tuple(component(part) if part.strip(PADDING) else None for part in group) for group in groups
         )
         if all(part is None for group in parts for part in group):
-            raise MistakeError("a name without any component matches everything; write exists: true")
+            raise PartError("a name without any component matches everything; write exists: true")
         return NamePattern(parts)
 
     def any_of(self, literals: Sequence[NamePattern]) -> Test:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from dicomarray.errors import ConfigError
-from dicomarray.query.grammar import MistakeError
+from dicomarray.query.grammar import PartError
 
 # Seconds for one match: a sane pattern takes microseconds on a header's text, a runaway one takes for ever.
 MATCH_SECONDS = 0.1
@@ -37,9 +37,9 @@ def compile_search(pattern: str, case: bool) -> Callable[[str], bool]:
     try:
         compiled = regex.compile(pattern, flags)
     except (regex.error, ValueError, OverflowError, RecursionError) as error:
-        raise MistakeError(f"{pattern!r} is no regular expression: {error}") from error
+        raise PartError(f"{pattern!r} is no regular expression: {error}") from error
     except MemoryError as error:
-        raise MistakeError(f"{pattern!r} takes all memory; repeat less in it") from error
+        raise PartError(f"{pattern!r} takes all memory; repeat less in it") from error
 
     def search(text: str) -> bool:
         try:
@@ -56,7 +56,7 @@ def compile_search(pattern: str, case: bool) -> Callable[[str], bool]:
 def _refuse_large(pattern: str) -> None:
     """Compiling writes repetitions out, some of them several times: no time limit could end it."""
     if _written_out(pattern, veiled=_VEILED.search(pattern) is not None) > LARGEST_PATTERN:
-        raise MistakeError(
+        raise PartError(
             f"{pattern!r} repeats too much: with its repetitions written out it may have more than "
             f"{LARGEST_PATTERN} characters; repeat less, or use * or +"
         )

@@ -152,8 +152,8 @@ def _frame_rows(header: Header) -> Sequence[Mapping[str, Value]]:
             f"{header.path}: NumberOfFrames is {count!r}, but PerFrameFunctionalGroupsSequence has "
             f"{len(per_frame)} items"
         )
-    common = _laid_over(dict(header.attributes), shared[0]) if shared else dict(header.attributes)
-    return [_laid_over(common, group) for group in per_frame] or [common]
+    common = _with_group(dict(header.attributes), shared[0]) if shared else dict(header.attributes)
+    return [_with_group(common, group) for group in per_frame] or [common]
 
 
 def _items(value: Value) -> tuple[Mapping[str, Value], ...]:
@@ -161,7 +161,7 @@ def _items(value: Value) -> tuple[Mapping[str, Value], ...]:
     return tuple(item for item in items if isinstance(item, Mapping))
 
 
-def _laid_over(below: Mapping[str, Value], group: Mapping[str, Value]) -> dict[str, Value]:
+def _with_group(below: Mapping[str, Value], group: Mapping[str, Value]) -> dict[str, Value]:
     """A row with a functional group over it: macros, their attributes, and what lies deeper in them.
 
     What lies deeper (codes, references to other images) stands back behind the data set's own attributes.

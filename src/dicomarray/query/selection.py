@@ -12,7 +12,7 @@ from typing import Any
 
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.errors import UsageError
-from dicomarray.query.decision import Decision, Failure, Seen, judge
+from dicomarray.query.decision import Decision, Failure, Seen, decision_of
 from dicomarray.query.instance import Evaluation, Instance, Value
 from dicomarray.query.nodes import Node
 from dicomarray.query.parser import Parser
@@ -68,7 +68,7 @@ class Selection:
         rows = ListRows(instances) if isinstance(instances, Sequence) else instances
         if not rows.size:
             raise UsageError("a series without instances can be neither accepted nor rejected")
-        return judge(self.root, self.ranking, Evaluation(rows, dict.fromkeys(rows.warnings)))
+        return decision_of(self.root, self.ranking, Evaluation(rows, dict.fromkeys(rows.warnings)))
 
     def rank(self, accepted: Sequence[Decision]) -> Ranked:
         """Which of the accepted series are taken, by their numbers in the list, and in which order."""
@@ -86,5 +86,5 @@ def parse(config: Mapping[str, Any]) -> Selection:
         With every mistake of the config, its place (``$.Modalty``) and what was probably meant.
     """
     parser = Parser()
-    root, ranking = parser.whole(config)
+    root, ranking = parser.parse(config)
     return Selection(root, ranking, tuple(parser.warnings), config)

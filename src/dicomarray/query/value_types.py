@@ -24,7 +24,7 @@ from dicomarray.query.grammar import (
     ORDER,
     PRESENCE,
     TEXT,
-    MistakeError,
+    PartError,
     did_you_mean,
     suggest,
 )
@@ -39,11 +39,11 @@ NUMBER_TOLERANCE = 1e-6
 ROUNDING = 1e-9
 # Days, for ages only: the mean lengths in the Gregorian calendar, so that 018Y equals 216M.
 AGE_DAYS = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
-LONGEST_PATTERN = 512  # characters of a wildcard or a regular expression
-LONGEST_UID = 64  # characters, PS3.5 6.2
+MAX_PATTERN_LENGTH = 512  # characters of a wildcard or a regular expression
+MAX_UID_LENGTH = 64  # characters, PS3.5 6.2
 
 # Of a whole number that is meant: Python refuses to write one of some thousand digits.
-_MOST_BITS = 64
+_MAX_BITS = 64
 
 _AGE = re.compile(r"(\d{1,3})\s*([DWMYdwmy]?)", re.ASCII)
 _UID = re.compile(r"[0-9.]+", re.ASCII)
@@ -189,7 +189,7 @@ class Moment(Kind):
         # A date in digits loses nothing as a number, for no year begins with 0; a time would.
         number = plain_number(scalar)
         if isinstance(number, int) and not isinstance(number, bool) and self.vr != "TM":
-            return str(number) if number.bit_length() <= _MOST_BITS else ""
+            return str(number) if number.bit_length() <= _MAX_BITS else ""
         too_precise = isinstance(scalar, datetime) and self.vr == "DA"
         if isinstance(scalar, self._NATIVE[self.vr]) and not too_precise:
             return scalar.isoformat()
@@ -233,7 +233,7 @@ class Text(Kind):
     def literal(self, scalar: Any) -> str:
         text = _need_text(self, scalar)
         if "\\" in text and self.vr not in ("LT", "ST", "UT", "UR"):
-            raise MistakeError(
+            raise PartError(
                 "a backslash separates values, and each is compared by itself; write has_all or an index"
             )
         return self.value(text).folded
@@ -265,15 +265,13 @@ class Uid(Kind):
 
     def literal(self, scalar: Any) -> str:
         text = _need_text(self, scalar).strip(PADDING)
-        if _UID.fullmatch(text) and len(text) <= LONGEST_UID:
+        if _UID.fullmatch(text) and len(text) <= MAX_UID_LENGTH:
             return text
         if has_wildcard(text):
-            raise MistakeError(
-                "UIDs are compared exactly, without wildcards; write a regex if a part is meant"
-            )
+            raise PartError("UIDs are compared exactly, without wildcards; write a regex if a part is meant")
         known = uid_names()
         if text not in known:
-            raise MistakeError(
+            raise PartError(
                 f"{text!r} is neither a UID nor the name of one{did_you_mean(suggest(text, known))}"
             )
         return known[text]
@@ -298,7 +296,7 @@ class NoText(Kind):
             if self.vr == "SQ"
             else f"{self.vr} is binary: only exists and empty can be asked"
         )
-        raise MistakeError(f"{rule}, not by {describe(scalar)}")
+        raise PartError(f"{rule}, not by {describe(scalar)}")
 
 
 @lru_cache(maxsize=1)
@@ -330,16 +328,16 @@ def _finite(raw: Any) -> float | None:
 
 def _need_text(kind: Kind, scalar: Any) -> str:
     if not isinstance(scalar, str):
-        raise MistakeError(f"{kind.noun} was expected, not {describe(scalar)}; put it in quotes")
+        raise PartError(f"{kind.noun} was expected, not {describe(scalar)}; put it in quotes")
     if not scalar.strip(PADDING):
-        raise MistakeError("an empty text matches nothing; write empty: true or exists: false")
+        raise PartError("an empty text matches nothing; write empty: true or exists: false")
     return scalar
 
 
-def _wrong(kind: Kind, scalar: Any) -> MistakeError:
+def _wrong(kind: Kind, scalar: Any) -> PartError:
     if isinstance(scalar, str) and not scalar.strip(PADDING):
-        return MistakeError("an empty text matches nothing; write empty: true or exists: false")
-    return MistakeError(f"{describe(scalar)} is not {kind.noun}")
+        return PartError("an empty text matches nothing; write empty: true or exists: false")
+    return PartError(f"{describe(scalar)} is not {kind.noun}")
 
 
 def describe(scalar: Any) -> str:
@@ -350,13 +348,13 @@ def describe(scalar: Any) -> str:
         return str(scalar).lower()
     if isinstance(scalar, Mapping | list | tuple):
         return "a mapping" if isinstance(scalar, Mapping) else "a list"
-    if isinstance(scalar, int) and scalar.bit_length() > _MOST_BITS:
+    if isinstance(scalar, int) and scalar.bit_length() > _MAX_BITS:
         return "a number of very many digits"  # Python would not write it
     text = repr(scalar) if isinstance(scalar, str | int | float) else str(scalar)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _wildcard(pattern: str) -> Wildcard:
-    if len(pattern) > LONGEST_PATTERN:
-        raise MistakeError(f"a pattern has at most {LONGEST_PATTERN} characters, not {len(pattern)}")
+    if len(pattern) > MAX_PATTERN_LENGTH:
+        raise PartError(f"a pattern has at most {MAX_PATTERN_LENGTH} characters, not {len(pattern)}")
     return Wildcard(pattern)

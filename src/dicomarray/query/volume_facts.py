@@ -25,24 +25,24 @@ from dicomarray.errors import DataError, GeometryError
 THERE = ReadOptions(missing="keep")
 MIXED = "mixed"
 # A scout has a few slices in each of three planes, which a technician may turn by so many degrees.
-MOST_SCOUT_SLICES = 30
+MAX_SCOUT_SLICES = 30
 SCOUT_TURN_DEGREES = 20.0
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """The frames of a series, and the stacks that they form; None where headers do not tell.
+    """The frames of a series, and the stacks that they form; None where headers do not say.
 
     ``images`` are the frames, also where the place of one is broken.  ``unplaced`` is why there are no
-    frames, ``untold`` why there are no stacks; ``irregular`` is set where that is because the images form no
-    regular volume, whatever their pixels are.
+    frames, ``why_no_stacks`` why there are no stacks; ``irregular`` is set where the images form no regular
+    volume, whatever their pixels are.
     """
 
     images: Sequence[Frame] | None
     frames: Sequence[Frame] | None
     stacks: Sequence[Stack] | None
     unplaced: str | None = None
-    untold: str | None = None
+    why_no_stacks: str | None = None
     irregular: bool = False
 
 
@@ -119,10 +119,10 @@ def _on_one_grid(stack: Stack, other: Stack) -> bool:
     same_shape = one.slice_positions.shape == two.slice_positions.shape and (
         (stack.frames[0].rows, stack.frames[0].columns) == (other.frames[0].rows, other.frames[0].columns)
     )
-    return same_shape and _placed_alike(one, two)
+    return same_shape and _same_place(one, two)
 
 
-def _placed_alike(one: StackGeometry, two: StackGeometry) -> bool:
+def _same_place(one: StackGeometry, two: StackGeometry) -> bool:
     spacing = np.abs(np.subtract(one.pixel_spacing, two.pixel_spacing)).max()
     places = np.abs(one.slice_positions - two.slice_positions).max()
     planes = (_plane_of(one), _plane_of(two))
@@ -191,7 +191,7 @@ def is_scout(frames: Sequence[Frame], planes: Sequence[Plane]) -> bool:
             which = nearest[frame.plane.orientation]
             distance = float(normals[which] @ frame.plane.position)
             places.setdefault(which, set()).add(round(distance, 2))
-    return max(map(len, places.values())) <= MOST_SCOUT_SLICES
+    return max(map(len, places.values())) <= MAX_SCOUT_SLICES
 
 
 def _right_angles(normals: Matrix) -> list[int] | None:
@@ -199,7 +199,7 @@ def _right_angles(normals: Matrix) -> list[int] | None:
     most = np.sin(np.radians(SCOUT_TURN_DEGREES))
     first = 0  # any scout plane is one of three
     others = np.flatnonzero(np.abs(normals @ normals[first]) <= most)
-    for one, two in itertools.combinations(others[:MOST_SCOUT_SLICES].tolist(), 2):
+    for one, two in itertools.combinations(others[:MAX_SCOUT_SLICES].tolist(), 2):
         if abs(float(normals[one] @ normals[two])) <= most:
             return [first, one, two]
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dicomarray.render.planes import Bar, Sheet, ShownPlane, Strip
+from dicomarray.render.planes import Bar, DrawnPlane, Sheet, Strip
 
 # The longest side of the largest panel, in pixels: three panels side by side fit a common screen (1920).
 PANEL_PIXELS = 512
@@ -21,7 +21,7 @@ LINE_HEIGHT = 24
 HEADING_HEIGHT = 34
 BAR_SIZE = (160, 12)
 # The sheet is never narrower than its captions need, in pixels.
-LEAST_WIDTH = 720
+MIN_WIDTH = 720
 
 BACKGROUND = (16, 18, 22)
 PANEL_BORDER = (52, 57, 66)
@@ -35,7 +35,7 @@ NOTE = (240, 176, 92)
 class _Placed:
     """A panel with its scaled picture, and where its block stands from the left and top of the strip."""
 
-    panel: ShownPlane
+    panel: DrawnPlane
     image: Image.Image
     left: int
     top: int
@@ -54,7 +54,7 @@ def render(sheet: Sheet) -> Image.Image:
     scale = PANEL_PIXELS / max(max(panel.size) for strip in sheet.strips for panel in strip.panels)
     placed = [_place([(panel, _scaled(panel, scale)) for panel in strip.panels]) for strip in sheet.strips]
     heights = [HEADING_HEIGHT + max(block.bottom for block in blocks) + GAP for blocks in placed]
-    width = max(LEAST_WIDTH, *(2 * MARGIN + max(block.right for block in blocks) for blocks in placed))
+    width = max(MIN_WIDTH, *(2 * MARGIN + max(block.right for block in blocks) for blocks in placed))
     font = ImageFont.load_default(TEXT_SIZE)
     lines = [(line, QUIET_TEXT) for text in sheet.caption for line in _wrapped(text, font, width)]
     lines += [(line, NOTE) for text in sheet.notes for line in _wrapped(text, font, width)]
@@ -70,7 +70,7 @@ def render(sheet: Sheet) -> Image.Image:
     return image
 
 
-def _place(panels: list[tuple[ShownPlane, Image.Image]]) -> list[_Placed]:
+def _place(panels: list[tuple[DrawnPlane, Image.Image]]) -> list[_Placed]:
     """Side by side from the left; below each other where two fit beside the tallest."""
     tallest = max(_block_height(image) for _, image in panels)
     placed: list[_Placed] = []
@@ -89,7 +89,7 @@ def _block_height(image: Image.Image) -> int:
     return LINE_HEIGHT + image.height + 2 * GUTTER
 
 
-def _scaled(panel: ShownPlane, scale: float) -> Image.Image:
+def _scaled(panel: DrawnPlane, scale: float) -> Image.Image:
     """The panel in its true proportions.
 
     Bilinear: voxels are seldom square in mm, and repeating the nearest one would show steps of unequal
@@ -123,7 +123,7 @@ def _draw_bar(image: Image.Image, bar: Bar, top: int) -> None:
     drawing.text((left - 8, middle), bar.lower, TEXT, font, anchor="rm")
 
 
-def _draw_panel(image: Image.Image, panel: ShownPlane, scaled: Image.Image, corner: tuple[int, int]) -> None:
+def _draw_panel(image: Image.Image, panel: DrawnPlane, scaled: Image.Image, corner: tuple[int, int]) -> None:
     drawing, font = ImageDraw.Draw(image), ImageFont.load_default(TEXT_SIZE)
     left = corner[0] + GUTTER
     top = corner[1] + LINE_HEIGHT + GUTTER

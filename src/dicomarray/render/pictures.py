@@ -1,4 +1,4 @@
-"""Pictures of a volume: three orthogonal planes through its middle, with orientation and values told.
+"""Pictures of a volume: three orthogonal planes through its middle, with their orientation and values.
 
 Nothing that names the patient is drawn.
 """
@@ -18,8 +18,8 @@ from dicomarray.core.geometry import StackGeometry, letters
 from dicomarray.render.greys import Window, colour, difference_colours, grey, window_of
 from dicomarray.render.planes import (
     Bar,
+    DrawnPlane,
     Sheet,
-    ShownPlane,
     Strip,
     first_repetition,
     planes_of,
@@ -40,7 +40,7 @@ TIMES = " x "
 # The longest side of a thumbnail, in pixels.
 THUMBNAIL_PIXELS = 160
 # Of slices to leaf through: the longest side in pixels, and how many at most; more make a page too heavy.
-SLICE_PIXELS, MOST_SLICES = 384, 200
+SLICE_PIXELS, MAX_SLICES = 384, 200
 
 
 def draw(volume: Volume) -> Image:
@@ -103,7 +103,7 @@ def draw_comparison(before: Volume, after: Volume, titles: tuple[str, str] = ("b
 class PlaneOfVolume:
     """The plane of a volume that a thumbnail shows, and the units of its values."""
 
-    plane: ShownPlane
+    plane: DrawnPlane
     units: str
 
     @classmethod
@@ -135,7 +135,7 @@ def draw_thumbnails(before: PlaneOfVolume, after: Volume) -> tuple[Image, Image]
 def draw_slices(volume: Volume) -> list[tuple[str, Image]]:
     """The slices of a volume as they lie in the array, in one window, each with its title.
 
-    Of several repetitions the first is shown; of more than `MOST_SLICES` so many, evenly chosen.
+    Of several repetitions the first is shown; of more than `MAX_SLICES` so many, evenly chosen.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def draw_slices(volume: Volume) -> list[tuple[str, Image]]:
     array = first_repetition(volume)
     rows, columns = array.shape[1:3]
     spacing = (1.0, 1.0) if volume.spacing is None else volume.spacing[1:]
-    chosen = np.unique(np.linspace(0, len(array) - 1, min(len(array), MOST_SLICES)).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(array) - 1, min(len(array), MAX_SLICES)).round().astype(int))
     title = f"{volume.axes[repetition_axes(volume)]} {{}} of {len(array)}"
     if volume.geometry is not None:
         right, left = letters(volume.geometry.row_direction)
@@ -156,17 +156,17 @@ def draw_slices(volume: Volume) -> list[tuple[str, Image]]:
     return [
         (
             title.format(index + 1),
-            _small(ShownPlane("", np.asarray(array[index]), size, None), volume.units, window, SLICE_PIXELS),
+            _small(DrawnPlane("", np.asarray(array[index]), size, None), volume.units, window, SLICE_PIXELS),
         )
         for index in chosen
     ]
 
 
-def _small(plane: ShownPlane, units: str, window: Window | None, longest: int = THUMBNAIL_PIXELS) -> Image:
+def _small(plane: DrawnPlane, units: str, window: Window | None, max_side: int = THUMBNAIL_PIXELS) -> Image:
     from PIL import Image
 
     pixels = colour(plane.values, units) if window is None else grey(plane.values, window)
-    scale = longest / max(plane.size)
+    scale = max_side / max(plane.size)
     height, width = (max(1, round(length * scale)) for length in plane.size)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     return picture.resize((width, height), Image.Resampling.BILINEAR)
@@ -194,7 +194,7 @@ def _render(sheet: Sheet) -> Image:
 
 
 def _shared_windows(
-    units: str, units_after: str, planes: list[ShownPlane], planes_after: list[ShownPlane]
+    units: str, units_after: str, planes: list[DrawnPlane], planes_after: list[DrawnPlane]
 ) -> tuple[Window | None, Window | None]:
     """The windows of both: one, that of the first, where their numbers mean the same."""
     own = window_of([plane.values for plane in planes])
@@ -207,7 +207,7 @@ def _shared_windows(
 # --- strips -----------------------------------------------------------------------------------------------
 
 
-def _strip(heading: str, planes: list[ShownPlane], volume: Volume, window: Window | None) -> Strip:
+def _strip(heading: str, planes: list[DrawnPlane], volume: Volume, window: Window | None) -> Strip:
     if window is None:
         return Strip(heading, tuple(replace(p, values=colour(p.values, volume.units)) for p in planes))
     panels = tuple(replace(plane, values=grey(plane.values, window)) for plane in planes)
@@ -215,7 +215,7 @@ def _strip(heading: str, planes: list[ShownPlane], volume: Volume, window: Windo
     return Strip(heading, panels, _bar(greys, window, volume.units))
 
 
-def _difference_strip(planes: list[ShownPlane], planes_after: list[ShownPlane], units: str) -> Strip:
+def _difference_strip(planes: list[DrawnPlane], planes_after: list[DrawnPlane], units: str) -> Strip:
     pairs = zip(planes, planes_after, strict=True)
     differences = [b.values.astype(np.float64) - a.values.astype(np.float64) for a, b in pairs]
     amounts = np.concatenate([np.abs(difference).ravel() for difference in differences])
@@ -244,7 +244,7 @@ def _modality(volume: Volume) -> str:
 
 
 def _caption(volume: Volume) -> str:
-    """Modality, shape, spacing, units: all that is told about a volume, nothing about the patient."""
+    """Modality, shape, spacing, units: all that is said about a volume, nothing about the patient."""
     shape = TIMES.join(str(count) for count in volume.array.shape)
     names = ", ".join(volume.axes)
     if volume.spacing is None:
@@ -254,7 +254,7 @@ def _caption(volume: Volume) -> str:
     return f"{_modality(volume)} · {shape} ({names}) · {spacing} · {volume.array.dtype} · {volume.units}"
 
 
-def _notes(volume: Volume, planes: list[ShownPlane]) -> tuple[str, ...]:
+def _notes(volume: Volume, planes: list[DrawnPlane]) -> tuple[str, ...]:
     """What the picture does not show as it is."""
     notes = [
         f"Of {count} along the axis {axis} the first is shown."

@@ -41,7 +41,7 @@ VIEWS = (
 
 
 @dataclass(frozen=True, eq=False)
-class ShownPlane:
+class DrawnPlane:
     """One plane of the array, turned as it is shown.
 
     ``values`` are (rows, columns[, samples]), row 0 at the top, and uint8 where it is ready to be drawn;
@@ -69,7 +69,7 @@ class Strip:
     """A row of panels with a heading; the bar says which values the greys stand for."""
 
     heading: str
-    panels: tuple[ShownPlane, ...]
+    panels: tuple[DrawnPlane, ...]
     bar: Bar | None = None
 
 
@@ -82,7 +82,7 @@ class Sheet:
     notes: tuple[str, ...] = ()
 
 
-def planes_of(volume: Volume) -> list[ShownPlane]:
+def planes_of(volume: Volume) -> list[DrawnPlane]:
     """The planes worth showing: those one voxel wide say nothing, unless there is no other."""
     array = first_repetition(volume)
     if volume.geometry is None:
@@ -107,7 +107,7 @@ def first_repetition(volume: Volume) -> Array:
     return np.asarray(array)
 
 
-def _anatomical_planes(array: Array, geometry: StackGeometry) -> list[ShownPlane]:
+def _anatomical_planes(array: Array, geometry: StackGeometry) -> list[DrawnPlane]:
     axes = np.array([geometry.normal, geometry.column_direction, geometry.row_direction])
     nearest = _nearest_axes(axes)
     # Along the normal, not along the step: a tilted stack is drawn with its slices straight above each other.
@@ -134,7 +134,7 @@ def _anatomical_plane(
     axes: Matrix,
     nearest: tuple[int, int, int],
     spacing: tuple[float, float, float],
-) -> ShownPlane:
+) -> DrawnPlane:
     through, down, across = nearest[view.through], nearest[view.down], nearest[view.across]
     values = _cut(array, through, down, across)
     flip_down = bool(axes[down][view.down] > 0) != view.grows_down
@@ -143,7 +143,7 @@ def _anatomical_plane(
     right, left = letters(np.eye(3)[view.across] * (1 if view.grows_right else -1))
     bottom, top = letters(np.eye(3)[view.down] * (1 if view.grows_down else -1))
     rows, columns = values.shape[:2]
-    return ShownPlane(
+    return DrawnPlane(
         _title(view.name, ("slice", "row", "column")[through], array.shape[through]),
         values,
         (rows * spacing[down], columns * spacing[across]),
@@ -151,14 +151,14 @@ def _anatomical_plane(
     )
 
 
-def _index_planes(array: Array, axes: tuple[str, ...]) -> list[ShownPlane]:
+def _index_planes(array: Array, axes: tuple[str, ...]) -> list[DrawnPlane]:
     """The planes of the array as they lie in memory, a voxel drawn as a square."""
     planes = []
     for through, down, across in ((0, 1, 2), (1, 0, 2), (2, 0, 1)):
         values = _cut(array, through, down, across)
         name = f"{axes[down].capitalize()}s by {axes[across]}s"
         title = _title(name, axes[through], array.shape[through])
-        planes.append(ShownPlane(title, values, (float(values.shape[0]), float(values.shape[1])), None))
+        planes.append(DrawnPlane(title, values, (float(values.shape[0]), float(values.shape[1])), None))
     return planes
 
 

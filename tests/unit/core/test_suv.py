@@ -174,7 +174,7 @@ def test_earliest_acquisition_where_no_frame_time_helps() -> None:
     )
     first = pet(AcquisitionTime="120000")
     assert suv_scale(image, earliest_acquisition_of([image, first])).factor == pytest.approx(0.0004)
-    with pytest.raises(ValuesError, match="cannot be told from one image"):
+    with pytest.raises(ValuesError, match="is unknown from one image"):
         suv_scale(image)
 
 

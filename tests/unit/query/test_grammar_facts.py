@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import synthetic
 from dicomarray import dicom_filter, scan
-from dicomarray.assembly.grouping.traces import TELLING
+from dicomarray.assembly.grouping.traces import TRACE_KEYWORDS
 from dicomarray.core.diffusion import B_VALUE_ELEMENTS
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.query.facts import FACTS, Facts
@@ -413,7 +413,7 @@ BROKEN = st.one_of(
 )  # fmt: skip
 ASKED = sorted(
     frozenset(B_VALUE_ELEMENTS).union(
-        DEFAULT_KEYWORDS, TELLING, *(asked.attributes for asked in FACTS.values())
+        DEFAULT_KEYWORDS, TRACE_KEYWORDS, *(asked.attributes for asked in FACTS.values())
     )
 )
 

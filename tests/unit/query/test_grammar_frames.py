@@ -10,7 +10,7 @@ import pytest
 
 from dicomarray import dicom_filter, scan
 from dicomarray.dicom.headers.header import read_header
-from dicomarray.query.evaluation import judge_all
+from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.rows import rows_of
 from dicomarray.query.selection import parse
 from enhanced_files import (
@@ -69,7 +69,7 @@ def test_frames_answer(diffusion: Path, config: dict[str, Any], truth: bool) -> 
 def test_frames_are_counted(diffusion: Path) -> None:
     """A failure counts frames."""
     selection = parse({"DiffusionBValue": 1000})
-    (decision,) = judge_all(selection, scan(diffusion, selection.attributes)).decisions
+    (decision,) = evaluate_all(selection, scan(diffusion, selection.attributes)).decisions
     (failure,) = decision.failures
     assert (failure.passed, failure.total) == (2, 4)
 
@@ -92,7 +92,7 @@ def test_damaged_groups_warn_and_are_left(diffusion: Path) -> None:
     del dataset.PerFrameFunctionalGroupsSequence[-1]
     dataset.save_as(diffusion)
     selection = parse({"DiffusionBValue": {"gte": 0}})
-    (decision,) = judge_all(selection, scan(diffusion, selection.attributes)).decisions
+    (decision,) = evaluate_all(selection, scan(diffusion, selection.attributes)).decisions
     assert not decision.accepted
     (warning,) = decision.warnings
     assert str(diffusion) in warning

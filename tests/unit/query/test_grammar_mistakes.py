@@ -11,7 +11,7 @@ import pytest
 
 from dicomarray.errors import ConfigError
 from dicomarray.query.config import load_config, selection_of
-from dicomarray.query.config_errors import DEEPEST, MOST_NODES
+from dicomarray.query.config_errors import MAX_DEPTH, MAX_NODES
 from dicomarray.query.selection import parse
 from grammar import accepts, refusal
 
@@ -163,19 +163,19 @@ def test_three_formats_say_the_same(tmp_path: Path) -> None:
 def test_depth() -> None:
     """32 mappings in each other are read, 33 are not."""
     config: dict[str, Any] = {"Modality": "MR"}
-    for _ in range(DEEPEST - 1):
+    for _ in range(MAX_DEPTH - 1):
         config = {"not": config}
     assert not accepts(config, {"Modality": "MR"})
-    assert f"{DEEPEST} mappings deep" in refusal({"not": config})
+    assert f"{MAX_DEPTH} mappings deep" in refusal({"not": config})
 
 
 def test_nodes() -> None:
     """10,000 conditions are read, more are not; a list of plain values is one."""
-    entries = MOST_NODES // 2 - 1
+    entries = MAX_NODES // 2 - 1
     parse({"any": [{"KVP": 1}] * entries})
-    assert str(MOST_NODES) in refusal({"any": [{"KVP": 1}] * (entries + 1)})
-    parse({"KVP": list(range(MOST_NODES * 2))})
-    assert str(MOST_NODES) in refusal({"sort": ["KVP"] * (MOST_NODES + 1)})
+    assert str(MAX_NODES) in refusal({"any": [{"KVP": 1}] * (entries + 1)})
+    parse({"KVP": list(range(MAX_NODES * 2))})
+    assert str(MAX_NODES) in refusal({"sort": ["KVP"] * (MAX_NODES + 1)})
 
 
 def test_patterns() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 import dicomarray
 from dicomarray.errors import OutputError
 from dicomarray.render.pages import save_html
-from dicomarray.render.pictures import MOST_SLICES, draw_slices
+from dicomarray.render.pictures import MAX_SLICES, draw_slices
 from dicomarray.volume import Volume
 
 
@@ -46,5 +46,5 @@ def test_very_many_slices_are_chosen_evenly() -> None:
     """A page holds so many pictures at most; the first and the last slice are among them."""
     volume = Volume(np.zeros((1000, 2, 2), np.int16), None, ("frame", "row", "column"), "stored")
     slices = draw_slices(volume)
-    assert len(slices) == MOST_SLICES
+    assert len(slices) == MAX_SLICES
     assert (slices[0][0], slices[-1][0]) == ("frame 1 of 1000", "frame 1000 of 1000")

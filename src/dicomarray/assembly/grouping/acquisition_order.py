@@ -18,27 +18,27 @@ _ACQUISITION = (
     ("AcquisitionTime",),
     ("FrameAcquisitionDateTime",),
 )
-# When its content was made, where nothing tells when it was acquired.
+# When its content was made, where nothing says when it was acquired.
 _CONTENT = (("ContentDate", "ContentTime"), ("ContentTime",))
 # One repetition: a frame at each position.
 Repetition = list[Frame]
 _Place = Callable[[Frame], Any]
 
 
-def told_apart(alike: Sequence[Repetition]) -> list[Repetition] | None:
+def distinguished(indistinct: Sequence[Repetition]) -> list[Repetition] | None:
     """Repetitions that nothing but numbers, or else times, tells apart, as acquired; None in doubt.
 
     In doubt are numbers and times that run neither repetition by repetition, nor slice by slice, nor so for a
     few repetitions at a time; those that two images at a position share; and numbers that times contradict.
     """
-    if len(alike) == 1:
-        return list(alike)
-    at_each = [list(frames) for frames in zip(*alike, strict=True)]
+    if len(indistinct) == 1:
+        return list(indistinct)
+    at_each = [list(frames) for frames in zip(*indistinct, strict=True)]
 
     def by(place: _Place) -> list[Repetition]:
         return [list(frames) for frames in zip(*(sorted(f, key=place) for f in at_each), strict=True)]
 
-    ordered = ((place, by(place)) for place in _places(alike))
+    ordered = ((place, by(place)) for place in _places(indistinct))
     found = [repetitions for place, repetitions in ordered if _runs(repetitions, place)]
     return found[0] if len(set(map(_members, found))) == 1 else None
 
@@ -87,14 +87,14 @@ def _places(repetitions: Sequence[Repetition]) -> Iterator[_Place]:
         yield partial(_values, keywords=("AcquisitionNumber",))
     for clock in (_ACQUISITION, _CONTENT):
         moments = [partial(_values, keywords=keywords) for keywords in clock if known(keywords, str)]
-        telling = next((moment for moment in moments if _tells(repetitions, moment)), None)
-        if telling is not None:
-            yield telling
-        if telling is not None or (moments and _tells(repetitions, _number)):
+        chosen = next((moment for moment in moments if _distinguishes(repetitions, moment)), None)
+        if chosen is not None:
+            yield chosen
+        if chosen is not None or (moments and _distinguishes(repetitions, _number)):
             return
 
 
-def _tells(repetitions: Sequence[Repetition], place: _Place) -> bool:
+def _distinguishes(repetitions: Sequence[Repetition], place: _Place) -> bool:
     """Whether no two images at a position share it: a time that they share must not hide one that tells."""
     return all(len(set(map(place, frames))) == len(frames) for frames in zip(*repetitions, strict=True))
 

@@ -12,7 +12,7 @@ Groups = list[tuple[Kind, list[Frame]]]
 
 
 def broken_place(frames: Sequence[Frame]) -> str | None:
-    """Why the place of one of the frames cannot be told; None where nothing is broken."""
+    """Why the place of one of the frames is unknown; None where nothing is broken."""
     return next((frame.broken for frame in frames if frame.broken is not None), None)
 
 
@@ -20,7 +20,7 @@ def with_broken_places(groups: Groups) -> Groups:
     """Groups of one kind and orientation, those with a broken place joined to the stack that they are of.
 
     That is the one stack of their kind: all of it is read without a place.  Where several stacks differ in
-    nothing but orientation and pixel spacing nothing tells which it is; they stay as they are.
+    nothing but orientation and pixel spacing nothing says which it is; they stay as they are.
     """
     if all(broken_place(members) is None for _, members in groups):
         return groups

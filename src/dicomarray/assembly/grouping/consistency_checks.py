@@ -1,4 +1,4 @@
-"""Slices of one volume that seem to belong to several scans: told, since their places alone make a volume."""
+"""Warns of slices of one volume that seem to belong to several scans: their places alone make a volume."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _IN_BLOCKS = ("SliceThickness", *TIME_INDEX)
 _IN_BLOCKS_OF_CT = ("AcquisitionNumber",)
 
 
-def mixture_notes(repetitions: Sequence[Sequence[Frame]]) -> Warnings:
+def mixed_scan_warnings(repetitions: Sequence[Sequence[Frame]]) -> Warnings:
     """Warnings for attributes that differ between the slices of a repetition as they do between scans."""
     is_ct = repetitions[0][0].attributes.get("Modality") == "CT"
     names = (*_ONE, *_IN_BLOCKS, *(_IN_BLOCKS_OF_CT if is_ct else ()))

@@ -23,7 +23,7 @@ from dicomarray.assembly.grouping.discriminators import (
     distinct,
 )
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.core.diffusion import CANON_ELEMENT, canon_told
+from dicomarray.core.diffusion import CANON_ELEMENT, canon_diffusion
 
 # Of these each slice may have its own value: the earliest stands for the repetition.
 _NUMBERS = (*RANKED, "NominalCardiacTriggerDelayTime", "TemporalPositionTimeOffset")
@@ -56,10 +56,10 @@ def axis_and_coordinates(groups: Groups) -> tuple[str, dict[str, list[Any]]]:
         coordinates[ASL_CONTEXT] = [label.strip().upper() for label in labels]
     numbers = {"InstanceNumber": _earliest(groups, "InstanceNumber", int)}
     for name, found in (*private.items(), *numbers.items()):  # where nothing else tells all of them apart
-        before = _apart(coordinates)
+        before = _count_distinct(coordinates)
         if name == "InstanceNumber" and not coordinates:
             break  # nothing but the order in which they were acquired, which is that of the axis
-        if before < len(groups) and found and _apart({**coordinates, name: found}) > before:
+        if before < len(groups) and found and _count_distinct({**coordinates, name: found}) > before:
             coordinates[name] = found
     return axis, coordinates
 
@@ -87,7 +87,7 @@ def _earliest(groups: Groups, name: str, kind: Any) -> list[Any] | None:
 
 def _words(texts: Sequence[Hashable]) -> list[Any] | None:
     """A word of the closed list for each text; 1, 2, ... where one has none, or two have the same."""
-    if any(canon_told(text) for text in texts):
+    if any(canon_diffusion(text) for text in texts):
         return None  # b-value and gradient, which stand in attributes of their own
     known = [FREE_TEXT_WORDS.intersection(_WORD.findall(str(text or "").lower())) for text in texts]
     words = [min(found) if len(found) == 1 else None for found in known]
@@ -97,7 +97,7 @@ def _words(texts: Sequence[Hashable]) -> list[Any] | None:
     return [numbers[text] for text in texts]
 
 
-def _apart(coordinates: Mapping[str, Sequence[Any]]) -> int:
+def _count_distinct(coordinates: Mapping[str, Sequence[Any]]) -> int:
     """How many repetitions some coordinates tell apart."""
     return len(set(zip(*coordinates.values(), strict=True))) if coordinates else 0
 

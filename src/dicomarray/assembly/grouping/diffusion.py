@@ -40,7 +40,7 @@ def names_to_read(frame: Frame) -> tuple[str, ...]:
     return tuple(name for name in names if name not in known)
 
 
-def told_by_csa(header: Header, known: Mapping[str, Value]) -> Mapping[str, Value]:
+def csa_diffusion_of(header: Header, known: Mapping[str, Value]) -> Mapping[str, Value]:
     """What only the CSA header of a classic Siemens image says; read where there may be something in it."""
     if isinstance(header, KeptHeader):
         return header.csa

@@ -67,7 +67,7 @@ FURTHER_SCANNED = (
     "AcquisitionTime",
     "FrameAcquisitionDateTime",
 )
-# ... and the others are read where nothing else tells: also directions that cannot be turned into the
+# ... and the others are read where nothing else does: also directions that cannot be turned into the
 # standard's words.
 (SIEMENS_GRADIENT,), GE_GRADIENT, PHILIPS_GRADIENT = SIEMENS.direction, GE.direction, PHILIPS_VENDOR.direction
 FURTHER_READ = (
@@ -97,7 +97,7 @@ class Rank:
 
 # What tells repetitions apart: an attribute by its name, a component of DimensionIndexValues by its place, a
 # rank at each place.
-Teller = str | int | Rank
+Discriminator = str | int | Rank
 
 
 def time_index(frame: Frame) -> int | None:
@@ -106,17 +106,17 @@ def time_index(frame: Frame) -> int | None:
 
 
 def vendor_of(frame: Frame) -> str:
-    """The manufacturer in capitals; empty where nothing tells."""
+    """The manufacturer in capitals; empty where nothing says."""
     return str(frame.attributes.get("Manufacturer") or "").upper()
 
 
-def value_of(frame: Frame, teller: Teller) -> Hashable:
-    if isinstance(teller, int):
+def value_of(frame: Frame, key: Discriminator) -> Hashable:
+    if isinstance(key, int):
         dimensions = dimensions_of(frame)
-        return dimensions[teller] if teller < len(dimensions) else None
-    if isinstance(teller, Rank):
-        return teller.of_frame[id(frame)]
-    value = frame.attributes.get(teller)
+        return dimensions[key] if key < len(dimensions) else None
+    if isinstance(key, Rank):
+        return key.of_frame[id(frame)]
+    value = frame.attributes.get(key)
     if value is None or type(value) in (int, float, str):  # asked very often, and this is fast
         return cast("Hashable", value)
     return _hashable(value)
@@ -153,7 +153,7 @@ def dimensions_of(frame: Frame) -> tuple[Value, ...]:
     return values if isinstance(values, tuple) else (() if values is None else (values,))
 
 
-def dimensions(frames: Sequence[Frame]) -> list[list[Teller]]:
+def dimensions(frames: Sequence[Frame]) -> list[list[Discriminator]]:
     """What else tells the frames of multi-frame objects apart: an index of their own, and the file.
 
     An index tells what only private elements say; that of the position is no help.

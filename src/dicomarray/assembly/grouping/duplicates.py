@@ -65,7 +65,7 @@ def drop_copies(
         else:
             dropped.add(id(frame))
     left = [frame for frame in frames if id(frame) not in dropped]
-    return left, _told([frame for frame in frames if id(frame) in dropped], left)
+    return left, _copy_warnings([frame for frame in frames if id(frame) in dropped], left)
 
 
 def possible_copies(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -74,7 +74,7 @@ def possible_copies(frames: Sequence[Frame]) -> list[list[Frame]]:
     Only their pixels, and attributes that a scan does not read, could tell.
     """
     uids, numbers = [_by_uid(frame) for frame in frames], [_by_number(frame) for frame in frames]
-    repeated = _repeated(uids) | _repeated(numbers)
+    repeated = _occurring_twice(uids) | _occurring_twice(numbers)
     if not repeated:
         return []
     named = zip(frames, uids, numbers, strict=True)
@@ -126,7 +126,7 @@ def _by_number(frame: Frame) -> Hashable:
     return None if frame.header.instance_number is None else frame.order[:2]
 
 
-def _repeated(names: Iterable[Hashable]) -> set[Hashable]:
+def _occurring_twice(names: Iterable[Hashable]) -> set[Hashable]:
     """Those that several images have."""
     return {name for name, count in Counter(names).items() if count > 1 and name is not None}
 
@@ -134,18 +134,18 @@ def _repeated(names: Iterable[Hashable]) -> set[Hashable]:
 def _identities(frames: Sequence[Frame], known: Mapping[int, Frame]) -> dict[int, list[Hashable]]:
     """By the id of each frame: under what each image is one with others, but for pixels.
 
-    ``known`` has, by the id of each frame, the frame with as many attributes as there are.  An image whose
-    place nothing tells is known by its UID only.
+    ``known`` has, by the id of each frame, the frame with as many attributes as there are.  An image
+    without a known place is known by its UID only.
     """
     places = _places(frames)
     found: dict[int, list[Hashable]] = {}
     for frame, place in zip(frames, places, strict=True):
-        knowing = known[id(frame)]
+        read_further = known[id(frame)]
         by_uid, by_number = _by_uid(frame), _by_number(frame)
-        alike = (place, *_appearance(knowing))
+        alike = (place, *_appearance(read_further))
         identities: list[Hashable] = [] if by_uid is None else [("uid", by_uid, alike)]
         if by_number is not None and place is not None:
-            identities.append(("number", by_number, alike, _acquisition(knowing)))
+            identities.append(("number", by_number, alike, _acquisition(read_further)))
         found[id(frame)] = identities
     return found
 
@@ -210,12 +210,12 @@ def _rank(frame: Frame) -> tuple[Hashable, ...]:
     return *frame.order[:2], uid, frame.header.transfer_syntax or "", said, str(frame.header.path)
 
 
-def _told(dropped: Sequence[Frame], kept: Sequence[Frame]) -> Warnings:
+def _copy_warnings(dropped: Sequence[Frame], kept: Sequence[Frame]) -> Warnings:
     warnings: Warnings = ()
     if dropped:
         names = some(sorted({frame.header.path.name for frame in dropped}))
         warnings += warning(f"{len(dropped)} identical copies left out: {names} [copies]")
-    shared = _repeated([_by_uid(frame) for frame in kept])
+    shared = _occurring_twice([_by_uid(frame) for frame in kept])
     if shared:
         names = some(sorted({frame.header.path.name for frame in kept if _by_uid(frame) in shared}))
         warnings += warning(
@@ -224,7 +224,7 @@ def _told(dropped: Sequence[Frame], kept: Sequence[Frame]) -> Warnings:
     return warnings
 
 
-def repeated_note(positions: Sequence[Sequence[Frame]]) -> Warnings:
+def equal_pixels_at(positions: Sequence[Sequence[Frame]]) -> Warnings:
     """A warning for images with the pixels of another one at their place, that all are kept.
 
     None where files stay closed: then nobody reads warnings.
@@ -246,7 +246,7 @@ def equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> Warning
     names = some(sorted({frame.header.path.name for frame in frames}))
     return warning(
         f"{'' if complete else 'at least '}{len(frames)} images have the same pixels as another one at their "
-        f"place, and all are kept, since nothing tells that they are copies: {names} [equal-images]"
+        f"place, and all are kept, since nothing says that they are copies: {names} [equal-images]"
     )
 
 

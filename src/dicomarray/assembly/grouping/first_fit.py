@@ -8,12 +8,12 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def first_fit(items: Iterable[Item], alike: Callable[[Item, Item], bool]) -> list[list[Item]]:
+def first_fit(items: Iterable[Item], similar: Callable[[Item, Item], bool]) -> list[list[Item]]:
     """Each item in the first group whose first member it is like; groups in the order of their first."""
     groups: list[list[Item]] = []
     for item in items:
         for members in groups:
-            if alike(item, members[0]):
+            if similar(item, members[0]):
                 members.append(item)
                 break
         else:

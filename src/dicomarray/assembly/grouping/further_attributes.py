@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.grouping.diffusion import names_to_read, told_by_csa, with_diffusion
+from dicomarray.assembly.grouping.diffusion import csa_diffusion_of, names_to_read, with_diffusion
 from dicomarray.assembly.grouping.discriminators import FURTHER_READ, PHILIPS, RANKED_READ, vendor_of
 from dicomarray.assembly.grouping.duplicates import COPY_NAMES
 from dicomarray.assembly.grouping.image_kinds import (
@@ -18,7 +18,7 @@ from dicomarray.dicom.headers.header import HeaderReader
 from dicomarray.dicom.vr import Value
 
 
-class Knowing:
+class FurtherAttributes:
     """Gives frames further attributes; a file is read once, and those alike are read fast."""
 
     def __init__(self, names_of: Callable[[Frame], tuple[str, ...]]) -> None:
@@ -33,7 +33,7 @@ class Knowing:
         if id(header) not in self._read:
             reader = self._readers.get(names) or self._readers.setdefault(names, HeaderReader(names))
             further = header.further(names, reader)
-            self._read[id(header)] = {**told_by_csa(header, {**frame.attributes, **further}), **further}
+            self._read[id(header)] = {**csa_diffusion_of(header, {**frame.attributes, **further}), **further}
         return frame.with_attributes(self._read[id(header)])
 
 
@@ -66,5 +66,5 @@ def further_names(frame: Frame) -> tuple[str, ...]:
 
 def with_private(frames: Sequence[Frame]) -> list[Frame]:
     """Frames that know what private attributes tell of their component, b-value and gradient; it is read."""
-    knowing = Knowing(_private_names)
-    return with_diffusion([knowing(frame) for frame in frames])
+    read_further = FurtherAttributes(_private_names)
+    return with_diffusion([read_further(frame) for frame in frames])

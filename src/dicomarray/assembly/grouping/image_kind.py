@@ -35,12 +35,12 @@ _DIGITS = 9
 SIDE_BY_SIDE = 0.1
 
 # The attributes that `kind_of` asks for.
-TELLING = frozenset((
+KIND_KEYWORDS = frozenset((
     *image_kinds.OF_KINDS, "EchoTime", "EffectiveEchoTime", "EchoNumbers", "SamplesPerPixel", "ProtocolName",
     "ReferencedSegmentNumber", "SeriesNumber", "Modality", "StudyInstanceUID", "RescaleType", "Units",
     "DoseUnits", "DoseType",
 ))  # fmt: skip
-_TELLING = TELLING | {UNITS_CODE}
+_KIND_KEYWORDS = KIND_KEYWORDS | {UNITS_CODE}
 # Rescale Types that say nothing (PS3.3 C.11.1.1.2; the second is Philips' word).
 _UNSPECIFIED = ("US", NORMALIZED)
 # What is asked for and can be done without: where it is no number, it is as if it were absent.
@@ -151,7 +151,7 @@ def unusable_values(frames: Sequence[Frame]) -> Warnings:
 
 def _known_kind(frame: Frame, known: dict[Hashable, Kind]) -> Kind:
     """As `kind_of`; images that share all that it looks at share its result."""
-    common = shared_by(frame.attributes, _TELLING)
+    common = shared_by(frame.attributes, _KIND_KEYWORDS)
     if common is None:
         return kind_of(frame)
     spacing = frame.plane.pixel_spacing if frame.plane else None
@@ -166,11 +166,11 @@ def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:
     known: dict[Hashable, Kind] = {}
     kinds = [_known_kind(frame, known) for frame in frames]
     different = {id(kind): kind for kind in kinds}
-    alike = _alike(different.values())
+    merged = _merged_kinds(different.values())
     if len({kind.study for kind in different.values()}) > 1 and is_one_study(frames):
-        alike = {own: replace(kind, study=None) for own, kind in alike.items()}
+        merged = {own: replace(kind, study=None) for own, kind in merged.items()}
     for frame, own_kind in zip(frames, kinds, strict=True):
-        kind = alike[own_kind]
+        kind = merged[own_kind]
         same_kind = by_kind.setdefault(kind, [])
         for members in same_kind:
             if _same_orientation(frame, members[0]):
@@ -183,7 +183,7 @@ def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:
     return [(kind, stack) for kind, members in groups for stack in _split_by_stack(members)]
 
 
-def _alike(kinds: Iterable[Kind]) -> dict[Kind, Kind]:
+def _merged_kinds(kinds: Iterable[Kind]) -> dict[Kind, Kind]:
     """For each kind that which it is one with: rounded otherwise, or silent where the other one speaks."""
     different = dict.fromkeys(kinds)
     rows, columns = (
@@ -257,7 +257,7 @@ def split_side_by_side(positions: Sequence[Sequence[Frame]]) -> list[list[Frame]
     Raises
     ------
     GeometryError
-        Where images lie side by side, and slices drift so that their stacks cannot be told apart.
+        Where images lie side by side, and slices drift so that their stacks cannot be distinguished.
     """
     frames = sorted((frame for members in positions for frame in members), key=lambda frame: frame.order)
     plane = frames[0].plane
@@ -281,7 +281,7 @@ def split_side_by_side(positions: Sequence[Sequence[Frame]]) -> list[list[Frame]
         worst = positions[int(np.argmax(np.max(np.array(spread) / reach, axis=1)))]
         raise GeometryError(
             f"{worst[0].header.path} and {worst[-1].header.path} lie side by side in one plane, and slices "
-            "drift: which of them form a volume cannot be told; convert them from separate folders"
+            "drift: which of them form a volume is unknown; convert them from separate folders"
         )
     return stacks
 

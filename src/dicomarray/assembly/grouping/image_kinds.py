@@ -126,7 +126,7 @@ _COMPONENT_OF, _QUANTITY_OF, _MAP_OF = map(_by_word, (_COMPONENT_WORDS, QUANTITY
 
 
 def image_kinds(attributes: Mapping[str, Value]) -> tuple[str, ...]:
-    """What an image is, by the attributes of its frame or instance; empty where nothing tells.
+    """What an image is, by the attributes of its frame or instance; empty where nothing says.
 
     Several words can hold: the water image of a Dixon scan is ``("magnitude", "water")``.
     """
@@ -154,7 +154,7 @@ def is_plain(values: tuple[Value, ...]) -> bool:
 def common_type(several: Sequence[Mapping[str, Value]]) -> tuple[str, ...]:
     """The words of Frame Type, or else Image Type, that images agree in, as they are written.
 
-    Empty where nothing tells, or where they disagree in what the first two values say.
+    Empty where nothing says, or where they disagree in what the first two values say.
     """
     first = several[0]
     others = several[1:] if may_differ(several, ("FrameType", "ImageType")) else ()
@@ -176,7 +176,7 @@ def _words(values: tuple[Hashable, ...]) -> tuple[str, ...]:
 
 
 def component_of(attributes: Mapping[str, Value]) -> str:
-    """magnitude, phase, real, imaginary, or "" where nothing tells."""
+    """magnitude, phase, real, imaginary, or "" where nothing says."""
     told = str(attributes.get("ComplexImageComponent") or "").strip().lower()
     if told in COMPONENTS:
         return told

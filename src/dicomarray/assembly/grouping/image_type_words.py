@@ -20,7 +20,7 @@ from dicomarray.dicom.vr import Value
 _TIMES = (*TIME_INDEX, "TriggerTime", "NominalCardiacTriggerDelayTime", "FrameReferenceTime", *ACQUIRED)
 _MOMENTS = (*TIME_INDEX, "TriggerTime")
 # So many words together are looked at: more vary only where images say at random how they were processed.
-_MOST_WORDS = 3
+_MAX_WORDS = 3
 
 Positions = Sequence[Sequence[Frame]]
 _Words = frozenset[str]
@@ -62,19 +62,21 @@ def _timeless(positions: Positions, words: Mapping[int, _Words]) -> list[str]:
     attributes = [frame.attributes for frame in frames]
     told = [words[id(frame)] for frame in frames]
     varying = frozenset.union(*told) - frozenset.intersection(*told)
-    tellers: list[tuple[str, ...]] = [(name,) for name in may_differ(attributes, _TIMES)]
+    keys: list[tuple[str, ...]] = [(name,) for name in may_differ(attributes, _TIMES)]
     if diffusion := tuple(may_differ(attributes, DIFFUSION)):
-        tellers.append(diffusion)
-    return [w for w in sorted(varying) if not any(_tell(positions, w, words, teller) for teller in tellers)]
+        keys.append(diffusion)
+    return [w for w in sorted(varying) if not any(_distinguishes(positions, w, words, key) for key in keys)]
 
 
-def _tell(positions: Positions, word: str, words: Mapping[int, _Words], teller: tuple[str, ...]) -> bool:
+def _distinguishes(
+    positions: Positions, word: str, words: Mapping[int, _Words], key: tuple[str, ...]
+) -> bool:
     """Whether at each place images with a word have other values than those without, and one has both."""
     both = False
     for members in positions:
         values: dict[bool, set[Hashable]] = {True: set(), False: set()}
         for frame in members:
-            values[word in words[id(frame)]].add(tuple(value_of(frame, name) for name in teller))
+            values[word in words[id(frame)]].add(tuple(value_of(frame, name) for name in key))
         if values[True] & values[False]:
             return False
         both = both or bool(values[True] and values[False])
@@ -90,7 +92,7 @@ def _parting(positions: Positions, words: Mapping[int, _Words], candidates: Sequ
         frozenset(Counter((words[id(frame)], _moment(frame)) for frame in members).items())
         for members in positions
     }
-    for count in range(1, 1 + min(_MOST_WORDS, len(candidates))):
+    for count in range(1, 1 + min(_MAX_WORDS, len(candidates))):
         found = [
             kept
             for several in itertools.combinations(candidates, count)

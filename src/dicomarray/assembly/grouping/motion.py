@@ -75,7 +75,7 @@ def _only(repetitions: Repetitions, indices: Sequence[int]) -> Repetitions:
     return replace(repetitions, grid=grid, coordinates=coordinates)
 
 
-def moved_note(count: int) -> Warnings:
+def motion_warning(count: int) -> Warnings:
     """The warning for volumes that come of one scan that moved."""
     return warning(
         f"the scanner moved the slices between time points: they are {count} volumes, one a place [motion]"

@@ -19,8 +19,8 @@ from dicomarray.assembly.grouping.discriminators import (
     RANKED,
     RANKED_FRAMES,
     TIME_INDEX,
+    Discriminator,
     Rank,
-    Teller,
     differing,
     dimensions_of,
     distinct,
@@ -36,7 +36,10 @@ Group = list[Frame]
 
 
 def ranks(
-    positions: Iterable[Sequence[Frame]], keyword: str, chosen: Sequence[Teller], kind: Any = (int, float)
+    positions: Iterable[Sequence[Frame]],
+    keyword: str,
+    chosen: Sequence[Discriminator],
+    kind: Any = (int, float),
 ) -> Rank | None:
     """The ranks of an attribute at each place, among images that the chosen tellers leave alike.
 
@@ -49,7 +52,7 @@ def ranks(
             value = frame.attributes.get(keyword)
             if not isinstance(value, kind):
                 return None
-            alike[tuple(value_of(frame, teller) for teller in chosen)].append((value, id(frame)))
+            alike[tuple(value_of(frame, key) for key in chosen)].append((value, id(frame)))
         for several in alike.values():
             order = {value: rank for rank, value in enumerate(sorted({value for value, _ in several}))}
             found.update((frame_id, order[value]) for value, frame_id in several)
@@ -185,10 +188,9 @@ def _sequence(frame: Frame) -> tuple[Any, ...]:
     return (number, tuple(v for v in slowest_first if isinstance(v, int)), index)
 
 
-def same_counts(positions: Iterable[Sequence[Frame]], tellers: Sequence[Teller]) -> bool:
+def same_counts(positions: Iterable[Sequence[Frame]], keys: Sequence[Discriminator]) -> bool:
     """Whether the values of some tellers, taken together, occur equally often at every place."""
     counts = [
-        Counter(tuple(value_of(frame, teller) for teller in tellers) for frame in frames)
-        for frames in positions
+        Counter(tuple(value_of(frame, key) for key in keys) for frame in frames) for frames in positions
     ]
     return all(count == counts[0] for count in counts)

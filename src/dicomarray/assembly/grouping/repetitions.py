@@ -1,9 +1,8 @@
 """Several images at every position -> repetitions of one measurement, and the name of their axis.
 
-Which repetition an image belongs to is told by the attributes that vary in the same way at every position
-(time point, b-value, gradient direction, ...); what they leave open, by the order of acquisition.  An image
-that may be missing or one too many is an error, and numbers that follow no order are told, never trusted in
-silence: Philips numbers its classic images as it likes.
+The attributes that vary in the same way at every position (time point, b-value, gradient direction, ...) say
+which repetition an image belongs to; where they do not, the order of acquisition does.  A missing or extra
+image is an error.  Numbers that follow no order are a warning: Philips numbers classic images as it likes.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.grouping.acquisition_order import by_itself, told_apart
+from dicomarray.assembly.grouping.acquisition_order import by_itself, distinguished
 from dicomarray.assembly.grouping.coordinates import axis_and_coordinates, out_of_time
 from dicomarray.assembly.grouping.discriminators import (
     ATTRIBUTES,
@@ -26,7 +25,7 @@ from dicomarray.assembly.grouping.discriminators import (
     RANKED,
     RANKED_FRAMES,
     TIME_INDEX,
-    Teller,
+    Discriminator,
     differing,
     dimensions,
     distinct,
@@ -55,7 +54,7 @@ class Repetitions:
 
 Positions = Sequence[Sequence[Frame]]
 # What is asked before times of their own rank the images at a place: the numbers of acquisitions come later.
-_SUREST = tuple(name for name in ATTRIBUTES if name not in ("AcquisitionNumber", *RANKED))
+_SAFE_ATTRIBUTES = tuple(name for name in ATTRIBUTES if name not in ("AcquisitionNumber", *RANKED))
 
 
 def arrange(
@@ -68,7 +67,7 @@ def arrange(
     positions
         The frames at each position, positions ascending.
     split
-        Where nothing tells which repetition an image belongs to: take the first acquired ones at all
+        Where nothing says which repetition an image belongs to: take the first acquired ones at all
         positions, and leave the others over.
     look_closer
         Where nothing but numbers and times tells frames apart: what gives each of them further attributes.
@@ -76,7 +75,7 @@ def arrange(
     Raises
     ------
     GeometryError
-        Where positions hold different numbers of frames, or different time points, and nothing tells which
+        Where positions hold different numbers of frames, or different time points, and nothing says which
         is missing, unless ``split`` is set.
     """
     if all(len(frames) == 1 for frames in positions):
@@ -85,12 +84,12 @@ def arrange(
     leftover: list[list[Frame]] = []
     warnings: Warnings = ()
     even = len({len(frames) for frames in ordered}) == 1
-    alike = _alike(ordered, _tellers(ordered)) if even else []
-    if look_closer is not None and any(len(several) > 1 for several in alike):
+    indistinct = _indistinct(ordered, _discriminators(ordered)) if even else []
+    if look_closer is not None and any(len(several) > 1 for several in indistinct):
         ordered = [[look_closer(frame) for frame in frames] for frames in ordered]
-        alike = _alike(ordered, _tellers(ordered))
+        indistinct = _indistinct(ordered, _discriminators(ordered))
     if even and _uneven(ordered) is None:
-        groups, warnings = _sure(alike)
+        groups, warnings = _in_acquisition_order(indistinct)
     else:
         groups, leftover = _incomplete(ordered, split)
     groups, notes = in_order(groups)
@@ -99,26 +98,28 @@ def arrange(
     return Repetitions(groups, axis if len(groups) > 1 else None, coordinates, leftover, warnings)
 
 
-def _tellers(positions: Positions) -> list[Teller]:
+def _discriminators(positions: Positions) -> list[Discriminator]:
     """What tells the frames at a position apart, as well as anything does: the surest first."""
     everything = [frame for frames in positions for frame in frames]
     indices = dimensions(everything)
     ranked = RANKED_FRAMES if indices else RANKED
     before, after = ((), (ranked,)) if indices else ((ranked,), ())  # dimension indices are surer than ranks
-    tellers: list[Teller] = []
-    for further in (_SUREST, *before, ATTRIBUTES, *indices, *after, FURTHER):
-        named = [teller for teller in further if isinstance(teller, str)]
+    keys: list[Discriminator] = []
+    for further in (_SAFE_ATTRIBUTES, *before, ATTRIBUTES, *indices, *after, FURTHER):
+        named = [key for key in further if isinstance(key, str)]
         candidates = differing(everything, named) if named else further
         if further is not ranked:
-            tellers = _consistent(positions, candidates, tellers)
-        elif not set(DIFFUSION).intersection(tellers):
-            tellers = _ranked(positions, candidates, tellers)
-        if all(len(several) == 1 for several in _alike(positions, tellers)):
+            keys = _consistent(positions, candidates, keys)
+        elif not set(DIFFUSION).intersection(keys):
+            keys = _ranked(positions, candidates, keys)
+        if all(len(several) == 1 for several in _indistinct(positions, keys)):
             break
-    return tellers
+    return keys
 
 
-def _ranked(positions: Positions, keywords: Iterable[Teller], chosen: list[Teller]) -> list[Teller]:
+def _ranked(
+    positions: Positions, keywords: Iterable[Discriminator], chosen: list[Discriminator]
+) -> list[Discriminator]:
     """With the ranks at each place of those attributes that rank the same number of images everywhere."""
     for keyword in keywords:
         rank = ranks(positions, str(keyword), chosen)
@@ -127,15 +128,17 @@ def _ranked(positions: Positions, keywords: Iterable[Teller], chosen: list[Telle
     return chosen
 
 
-def _consistent(positions: Positions, tellers: Iterable[Teller], chosen: list[Teller]) -> list[Teller]:
+def _consistent(
+    positions: Positions, keys: Iterable[Discriminator], chosen: list[Discriminator]
+) -> list[Discriminator]:
     """With those whose values, taken together with the chosen ones, occur equally often at every position."""
-    for teller in tellers:
-        if same_counts(positions, [*chosen, teller]):
-            chosen = [*chosen, teller]
+    for key in keys:
+        if same_counts(positions, [*chosen, key]):
+            chosen = [*chosen, key]
     return chosen
 
 
-def _alike(positions: Positions, tellers: Sequence[Teller]) -> list[list[list[Frame]]]:
+def _indistinct(positions: Positions, keys: Sequence[Discriminator]) -> list[list[list[Frame]]]:
     """Repetitions, those together of which only the order of acquisition tells which is which.
 
     Frames with equal values are told apart as the first, second, ... at each position.
@@ -144,23 +147,23 @@ def _alike(positions: Positions, tellers: Sequence[Teller]) -> list[list[list[Fr
     for frames in positions:
         occurrences: Counter[Hashable] = Counter()
         for frame in frames:
-            key = tuple(value_of(frame, teller) for teller in tellers)
+            key = tuple(value_of(frame, key) for key in keys)
             groups[key][occurrences[key]].append(frame)
             occurrences[key] += 1
     return [list(several.values()) for several in groups.values()]
 
 
-def _sure(alike: Iterable[list[list[Frame]]]) -> tuple[list[list[Frame]], Warnings]:
+def _in_acquisition_order(indistinct: Iterable[list[list[Frame]]]) -> tuple[list[list[Frame]], Warnings]:
     """All repetitions, and a warning where the order of acquisition has to tell them apart, and cannot."""
     groups: list[list[Frame]] = []
     doubts: Warnings = ()
-    for several in alike:
-        known = told_apart(several)
+    for several in indistinct:
+        known = distinguished(several)
         groups += known or several
         if known is None:
             first = several[0]
             doubts += warning(
-                f"nothing tells for certain which of {len(several)} images at each position belong together: "
+                f"nothing says for certain which of {len(several)} images at each position belong together: "
                 "instance numbers and times run in no order, or contradict each other. Images of different "
                 "repetitions may be mixed: look at the volume, or convert each repetition from a folder of "
                 f"its own. One has {first[0].header.path.name} and {len(first) - 1} more [mixed-repetitions]"
@@ -168,7 +171,7 @@ def _sure(alike: Iterable[list[list[Frame]]]) -> tuple[list[list[Frame]], Warnin
     return groups, tuple(doubts[:1])
 
 
-def _uneven(positions: Positions) -> Teller | None:
+def _uneven(positions: Positions) -> Discriminator | None:
     """What tells repetitions, each once at a position, but not the same ones everywhere.
 
     Other than numbers of time points it has to have one value at least at all positions: slices may have
@@ -176,14 +179,14 @@ def _uneven(positions: Positions) -> Teller | None:
     """
     everything = [frame for frames in positions for frame in frames]
     named = differing(everything, (*CONSTANT, "InversionTime", "InversionTimes"))
-    for teller in (*named, *itertools.chain(*dimensions(everything))):
-        at_each = [{value_of(frame, teller) for frame in frames} for frames in positions]
-        if None in set().union(*at_each) or not _one_each(positions, [teller]):
+    for key in (*named, *itertools.chain(*dimensions(everything))):
+        at_each = [{value_of(frame, key) for frame in frames} for frames in positions]
+        if None in set().union(*at_each) or not _one_each(positions, [key]):
             continue
         if any(values != at_each[0] for values in at_each) and (
-            teller in TIME_INDEX or set.intersection(*at_each)
+            key in TIME_INDEX or set.intersection(*at_each)
         ):
-            return teller
+            return key
     return None
 
 
@@ -195,12 +198,12 @@ def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], l
     """
     everything = [frame for frames in positions for frame in frames]
     names = dict.fromkeys((*AXES["time"], *ATTRIBUTES, *FURTHER))
-    single: list[Teller] = [*differing(everything, names), *itertools.chain(*dimensions(everything))]
-    together: list[Teller] = [*differing(everything, DIFFUSION)]
-    for tellers in (*([teller] for teller in single), together):
-        if not _one_each(positions, tellers):
+    single: list[Discriminator] = [*differing(everything, names), *itertools.chain(*dimensions(everything))]
+    together: list[Discriminator] = [*differing(everything, DIFFUSION)]
+    for keys in (*([key] for key in single), together):
+        if not _one_each(positions, keys):
             continue
-        complete, rest = _by_completeness(positions, tellers)
+        complete, rest = _by_completeness(positions, keys)
         if complete and len(complete) + len(rest) > 1:
             return complete, rest
     complete, rest = _by_completeness(positions, [])
@@ -210,18 +213,18 @@ def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], l
 
 
 def _by_completeness(
-    positions: Positions, tellers: Sequence[Teller]
+    positions: Positions, keys: Sequence[Discriminator]
 ) -> tuple[list[list[Frame]], list[list[Frame]]]:
     """Repetitions with a frame at each position, and those without."""
-    groups = [group for several in _alike(positions, tellers) for group in several]
+    groups = [group for several in _indistinct(positions, keys) for group in several]
     complete = [group for group in groups if len(group) == len(positions)]
     return complete, [group for group in groups if len(group) < len(positions)]
 
 
-def _one_each(positions: Positions, tellers: Sequence[Teller]) -> bool:
+def _one_each(positions: Positions, keys: Sequence[Discriminator]) -> bool:
     """Whether all images at a position differ, at each position."""
     return all(
-        len({tuple(value_of(frame, teller) for teller in tellers) for frame in frames}) == len(frames)
+        len({tuple(value_of(frame, key) for key in keys) for frame in frames}) == len(frames)
         for frames in positions
     )
 
@@ -256,16 +259,16 @@ def _is_rotated(order: Sequence[int]) -> bool:
 
 
 def _undecided(positions: Positions) -> GeometryError:
-    """Why it cannot be told which image belongs where."""
+    """Why it is unknown which image belongs where."""
     advice = (
         'Remove the one that is too many, or take the first acquired ones with duplicates="split" '
         "(--duplicates split)"
     )
     counts = Counter(len(frames) for frames in positions)
     if len(counts) == 1:
-        teller = _uneven(positions)
-        keyword = teller if isinstance(teller, str) else f"DimensionIndexValues[{teller}]"
-        values = [sorted(str(value_of(frame, teller or 0)) for frame in frames) for frames in positions]
+        key = _uneven(positions)
+        keyword = key if isinstance(key, str) else f"DimensionIndexValues[{key}]"
+        values = [sorted(str(value_of(frame, key or 0)) for frame in frames) for frames in positions]
         odd = next(index for index, found in enumerate(values) if found != values[0])
         return GeometryError(
             f"{keyword} is {', '.join(values[0])} at the position of {positions[0][0].header.path}, but "
@@ -276,6 +279,6 @@ def _undecided(positions: Positions) -> GeometryError:
     frames = next(frames for frames in positions if len(frames) != usual)
     names = ", ".join(str(frame.header.path) for frame in frames[:4])
     return GeometryError(
-        f"{len(frames)} images lie at one position where {usual} is usual, and nothing tells which of them "
+        f"{len(frames)} images lie at one position where {usual} is usual, and nothing says which of them "
         f"belongs to the volume: {names}. {advice}"
     )

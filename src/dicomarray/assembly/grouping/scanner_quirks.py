@@ -1,4 +1,4 @@
-"""What some scanners write wrongly in headers that look right: told, never mended."""
+"""What some scanners write wrongly in headers that look right: a warning, never a correction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def misplaced_sequences(frames: Iterable[Frame]) -> Warnings:
     )
 
 
-def known_faults(first: Frame) -> Warnings:
+def scanner_faults(first: Frame) -> Warnings:
     """Warnings for a volume from its first image.
 
     GE's sequence epi_pepolar stores images of reversed phase encoding with their rows in reverse order, while

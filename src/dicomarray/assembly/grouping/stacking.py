@@ -18,10 +18,15 @@ from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.acquisition_order import as_acquired, by_itself
 from dicomarray.assembly.grouping.broken_places import broken_place, with_broken_places
 from dicomarray.assembly.grouping.concatenations import missing_parts
-from dicomarray.assembly.grouping.consistency_checks import mixture_notes
+from dicomarray.assembly.grouping.consistency_checks import mixed_scan_warnings
 from dicomarray.assembly.grouping.discriminators import time_index
-from dicomarray.assembly.grouping.duplicates import drop_copies, repeated_note, some
-from dicomarray.assembly.grouping.further_attributes import Knowing, copy_names, further_names, with_private
+from dicomarray.assembly.grouping.duplicates import drop_copies, equal_pixels_at, some
+from dicomarray.assembly.grouping.further_attributes import (
+    FurtherAttributes,
+    copy_names,
+    further_names,
+    with_private,
+)
 from dicomarray.assembly.grouping.image_kind import (
     Kind,
     split_by_kind,
@@ -30,10 +35,10 @@ from dicomarray.assembly.grouping.image_kind import (
 )
 from dicomarray.assembly.grouping.image_kinds import TRACE
 from dicomarray.assembly.grouping.image_type_words import split_by_words
-from dicomarray.assembly.grouping.motion import moved_note, split_by_motion, split_by_place
+from dicomarray.assembly.grouping.motion import motion_warning, split_by_motion, split_by_place
 from dicomarray.assembly.grouping.repetitions import Repetitions, arrange
-from dicomarray.assembly.grouping.scanner_quirks import known_faults, misplaced_sequences
-from dicomarray.assembly.grouping.studies import ONE_STUDY, is_one_study, knowing_patients
+from dicomarray.assembly.grouping.scanner_quirks import misplaced_sequences, scanner_faults
+from dicomarray.assembly.grouping.studies import ONE_STUDY, is_one_study, with_patient_id
 from dicomarray.assembly.grouping.traces import are_traces, split_traces
 from dicomarray.assembly.options import WITHOUT_PLACES, ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
@@ -49,7 +54,7 @@ from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError
 
 DEFAULTS = ReadOptions()
-# Without a neighbour and without Slice Thickness nothing tells how thick a lone slice is, in mm.
+# Without a neighbour and without Slice Thickness nothing says how thick a lone slice is, in mm.
 UNKNOWN_THICKNESS_MM = 1.0
 # Warnings of frames without a place.
 NO_PLACE = warning("no place in the patient is known: frames are in the order of acquisition [no-place]")
@@ -115,8 +120,8 @@ def stack_frames(
         Where frames that belong together do not form a regular volume; names the files.
     """
     ordered = sorted(frames, key=lambda frame: frame.order)
-    ordered, warnings = drop_copies(ordered, Knowing(copy_names))
-    ordered = knowing_patients(ordered)
+    ordered, warnings = drop_copies(ordered, FurtherAttributes(copy_names))
+    ordered = with_patient_id(ordered)
     warnings = notes + warnings + missing_parts(ordered, options) + unusable_values(ordered)
     if is_one_study(ordered):
         warnings += ONE_STUDY
@@ -141,33 +146,33 @@ def _stacks(
     if not kind.placed:
         return _without_place(kind, frames, warnings, broken_place(frames))
     try:
-        return _placed_stacks(kind, frames, options, warnings, known)
+        return _stacks_with_place(kind, frames, options, warnings, known)
     except GeometryError as error:
         if options.geometry == "strict":
             raise
         return _without_place(kind, frames, warnings, str(error))
 
 
-def _placed_stacks(
+def _stacks_with_place(
     kind: Kind, frames: list[Frame], options: ReadOptions, warnings: Warnings, known: bool
 ) -> list[Stack]:
     moved = split_by_motion(frames)
     if len(moved) > 1:
-        warnings += moved_note(len(moved))
+        warnings += motion_warning(len(moved))
         return [stack for members in moved for stack in _stacks(kind, members, options, warnings, known)]
     positions = by_position(frames)
     if max(map(len, positions)) > 1:
         parts = [] if known else _looked_closer(frames)
         if parts or len(parts := split_same_places(kind, positions)) > 1:
             return [stack for part in parts for stack in _stacks(*part, options, warnings, known=True)]
-    look_closer = Knowing(further_names)
+    look_closer = FurtherAttributes(further_names)
     repetitions = arrange(positions, _may_split(positions, options), look_closer)
     warnings += repetitions.warnings + _unfinished(repetitions.leftover, options)
     if repetitions.leftover and _one_is_usual(positions):
-        warnings += repeated_note(positions)
+        warnings += equal_pixels_at(positions)
     by_place = split_by_place(repetitions)
     if len(by_place) > 1:
-        warnings += moved_note(len(by_place))
+        warnings += motion_warning(len(by_place))
     stacks = [_stack(kind, there, options, warnings) for there in by_place]
     keep = replace(options, missing="keep")
     unfinished = [] if options.incomplete == "drop" else repetitions.leftover
@@ -236,7 +241,7 @@ def _as_acquired(frames: Sequence[Frame]) -> list[Frame] | None:
     """Frames in the order of their numbers, or else times; None where neither tells all of them apart."""
     ordered = as_acquired([[frame] for frame in frames])
     if ordered is None and not any(isinstance(frame.header, ClosedHeader) for frame in frames):
-        look_closer = Knowing(further_names)  # not where files stay closed: then nobody asks for the order
+        look_closer = FurtherAttributes(further_names)  # not where files stay closed: nobody asks then
         ordered = as_acquired([[look_closer(frame)] for frame in frames])
     return None if ordered is None else [frame for (frame,) in ordered]
 
@@ -307,9 +312,9 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
         repetitions.coordinates,
         warnings
         + notes
-        + known_faults(first[0])
+        + scanner_faults(first[0])
         + misplaced_sequences(frames)
-        + mixture_notes(repetitions.grid),
+        + mixed_scan_warnings(repetitions.grid),
     )
 
 

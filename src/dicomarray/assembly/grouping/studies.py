@@ -16,7 +16,7 @@ ONE_STUDY = warning(
 )
 
 
-def knowing_patients(frames: Sequence[Frame]) -> list[Frame]:
+def with_patient_id(frames: Sequence[Frame]) -> list[Frame]:
     """Frames that know their Patient ID where it counts: where every instance names a study of its own."""
     if not _a_study_each(frames):
         return list(frames)

@@ -19,7 +19,7 @@ from dicomarray.core import diffusion
 from dicomarray.dicom.headers.attributes import may_differ
 
 # What tells traces from directions.
-TELLING = (*ATTRIBUTES, *DIFFUSION)
+TRACE_KEYWORDS = (*ATTRIBUTES, *DIFFUSION)
 
 
 def split_traces(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -28,7 +28,7 @@ def split_traces(frames: Sequence[Frame]) -> list[list[Frame]]:
     A series of traces alone, with what it has at b = 0, stays together.
     """
     together = [list(frames)]
-    if not may_differ([frame.attributes for frame in frames], TELLING):
+    if not may_differ([frame.attributes for frame in frames], TRACE_KEYWORDS):
         return together
     traces = [is_trace(frame.attributes) for frame in frames]
     others = [frame for frame, trace in zip(frames, traces, strict=True) if not trace]

@@ -35,7 +35,7 @@ class UnmappedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RealWorld:
-    """What turns the stored values of each frame into real world values; units, if told; warnings."""
+    """What turns the stored values of each frame into real world values; units, if known; warnings."""
 
     rescales: tuple[Rescale, ...]
     units: str | None
@@ -44,17 +44,17 @@ class RealWorld:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A mapping by slope and intercept: the stored values from ``first`` to ``last``; None: not told."""
+    """A mapping by slope and intercept: the stored values from ``first`` to ``last``; None: unknown."""
 
     rescale: Rescale
     first: float | None
     last: float | None
     units: str | None
 
-    def covers(self, least: float, greatest: float) -> bool:
+    def covers(self, lowest: float, highest: float) -> bool:
         """Whether it holds for these values; one that changes nothing holds for all."""
-        below = self.first is not None and least < self.first
-        above = self.last is not None and greatest > self.last
+        below = self.first is not None and lowest < self.first
+        above = self.last is not None and highest > self.last
         return self.rescale.identity or not (below or above)
 
 
@@ -112,15 +112,15 @@ def _chosen(
         if all(line.covers(*extent) for line, extent in zip(chosen, found, strict=True)):
             return chosen
     outside = zip(frames, first, found, strict=True)
-    frame, line, (least, greatest) = next(each for each in outside if not each[1].covers(*each[2]))
+    frame, line, (lowest, highest) = next(each for each in outside if not each[1].covers(*each[2]))
     raise ValuesError(
-        f"{frame.header.path}: the stored values {least:g} to {greatest:g} lie outside of what the Real "
-        f"World Value Mapping holds for, {_shown(line.first)} to {_shown(line.last)} "
-        f'({", ".join(_ENDS)}); what they stand for is not told; take units="stored"'
+        f"{frame.header.path}: the stored values {lowest:g} to {highest:g} lie outside of what the Real "
+        f"World Value Mapping holds for, {_display(line.first)} to {_display(line.last)} "
+        f'({", ".join(_ENDS)}); what they stand for is unknown; take units="stored"'
     )
 
 
-def _shown(end: float | None) -> str:
+def _display(end: float | None) -> str:
     return "(missing)" if end is None else f"{end:g}"
 
 

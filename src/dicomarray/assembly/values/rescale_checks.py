@@ -22,7 +22,7 @@ _INJECTION = (
 
 
 def require_rescale(frames: Sequence[Frame]) -> None:
-    """Refuse images whose values cannot be told, or cannot while those of others of the volume can.
+    """Refuse images whose values are unknown, or unknown in some images of the volume only.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def require_rescale(frames: Sequence[Frame]) -> None:
             silent = next(frame for frame in frames if frame.attributes.get(keyword) is None)
             raise HeaderError(
                 f"{silent.header.path}: {keyword} is missing, and is {rescaled[0].attributes[keyword]} in "
-                f"{rescaled[0].header.path} of the same volume; what its values are cannot be told. Mend or "
+                f"{rescaled[0].header.path} of the same volume; its values are unknown. Mend or "
                 "leave out such files ("
                 f'{len(frames) - len(told)} of {len(frames)}), or take units="stored"'
             )
@@ -83,16 +83,16 @@ def require_one_injection(images: Mapping[Path, Mapping[str, Value]]) -> None:
     for path, image in images.items():
         if image.get("Units") == "GML":  # a SUV already
             continue
-        for keyword, value in _told_of_the_dose(image).items():
+        for keyword, value in _dose_attributes(image).items():
             other, earlier = known.setdefault(keyword, (path, value))
             if value != earlier:
                 raise ValuesError(
                     f"{keyword} differs between {other} and {path}, of one volume; which of the two "
-                    'makes the SUV is not told; mend them, or take units="modality"'
+                    'makes the SUV is unknown; mend them, or take units="modality"'
                 )
 
 
-def _told_of_the_dose(image: Mapping[str, Value]) -> dict[str, Value]:
+def _dose_attributes(image: Mapping[str, Value]) -> dict[str, Value]:
     items = image.get("RadiopharmaceuticalInformationSequence")
     isotope = items[0] if isinstance(items, tuple) and items and isinstance(items[0], Mapping) else {}
     return {"PatientWeight": image.get("PatientWeight"), **{word: isotope.get(word) for word in _INJECTION}}

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 # --- Modality LUT -----------------------------------------------------------------------------------------
 
-MOST_LUT_ENTRIES = 1 << 16
-MOST_LUT_BITS = 16
+MAX_LUT_ENTRIES = 1 << 16
+MAX_LUT_BITS = 16
 UNSPECIFIED = "US"  # Modality LUT Type, PS3.3 C.11.1.1.2
 
 
@@ -123,8 +123,8 @@ def modality_lut(
             f"LUTDescriptor is {quoted(descriptor)} where three integers are expected (PS3.3 C.11.1.1.1); "
             'take units="stored"'
         ) from error
-    count = (count & 0xFFFF) or MOST_LUT_ENTRIES  # a number above 32767 looks negative where the VR is SS
-    if not 1 <= bits <= MOST_LUT_BITS:
+    count = (count & 0xFFFF) or MAX_LUT_ENTRIES  # a number above 32767 looks negative where the VR is SS
+    if not 1 <= bits <= MAX_LUT_BITS:
         raise HeaderError(f"LUTDescriptor says {bits} bits an entry where PS3.3 C.11.1.1.1 has 8 or 16")
     entries = _lut_entries(_little_endian_bytes(data, little_endian), count, bits)
     if entries.max() >> bits:
@@ -320,7 +320,7 @@ def philips_rescale(attributes: Mapping[str, Value], rescale: Rescale) -> Rescal
     if scale_intercept is not None and abs(scale_intercept + shift) > PHILIPS_INTERCEPT_STEPS:
         raise HeaderError(
             f"{PHILIPS_SCALE_INTERCEPT} is {scale_intercept:g}, but RescaleIntercept / RescaleSlope is "
-            f"{shift:g}: Philips' precise values cannot be told; leave out philips_scaling"
+            f"{shift:g}: Philips' precise values are unknown; leave out philips_scaling"
         )
     return Rescale(1.0 / scale_slope, shift / scale_slope)
 

@@ -18,7 +18,7 @@ from dicomarray.assembly.frames.mosaic_detection import (
     slices_told,
 )
 from dicomarray.assembly.frames.mosaics import Tile
-from dicomarray.assembly.grouping.diffusion import told_by_csa
+from dicomarray.assembly.grouping.diffusion import csa_diffusion_of
 from dicomarray.catalog.index.gathering import CSA, TILES
 from dicomarray.core.diffusion import B_VALUE, B_VALUE_ELEMENTS
 from dicomarray.core.geometry import Plane
@@ -52,7 +52,7 @@ def only_in_file(path: Path, instance: Walked | Decoded) -> dict[str, Value]:
     except DataError as error:
         return {TILES: str(error)}
     private = {name: values.get(canonical_name(name)) for name in B_VALUE_ELEMENTS}
-    csa = told_by_csa(header, {**private, **known})
+    csa = csa_diffusion_of(header, {**private, **known})
     return {CSA: (dict(csa),)} if csa else {}
 
 

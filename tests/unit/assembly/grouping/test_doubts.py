@@ -183,7 +183,7 @@ def test_a_lost_first_image_is_noticed(tmp_path: Path, first: int) -> None:
     """Whether images are numbered from 0 or 1: else each time point would have a slice of the next."""
     array = synthetic.stored_values(SHAPE)
     files = write_repetitions(tmp_path / "in", array, [{}] * 3, numbers=range(first, first + 12))
-    with pytest.raises(GeometryError, match="nothing tells which"):
+    with pytest.raises(GeometryError, match="nothing says which"):
         volumes(lost_first(tmp_path / "s", files))
 
 
@@ -197,7 +197,7 @@ def test_a_lost_first_file_of_frames_is_noticed(tmp_path: Path) -> None:
         uids = SERIES | {"SOPInstanceUID": f"1.2.3.4.{index + 1}"}
         common = uids | {"InstanceNumber": index + 1}
         files.append(write_enhanced(file, array[step, z][None], [at(z * SPACING_MM)], common=common))
-    with pytest.raises(GeometryError, match="nothing tells which"):
+    with pytest.raises(GeometryError, match="nothing says which"):
         volumes(lost_first(tmp_path / "s", files))
 
 

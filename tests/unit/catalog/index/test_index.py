@@ -31,7 +31,7 @@ from dicomarray.catalog.scan import scan
 from dicomarray.dicom.headers import header as headers_module
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError, OutputError, UsageError
-from dicomarray.query.evaluation import judge_all
+from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.selection import parse
 from watching import opened_files
 
@@ -110,11 +110,11 @@ def test_same_answers(folders: list[Path], indexed: Path) -> None:
     selections = [parse(config) for config in CONFIGS]
     everything = frozenset().union(*(selection.attributes for selection in selections))
     scanned = scan(folders, everything)
-    expected = [judge_all(selection, scanned.series) for selection in selections]
+    expected = [evaluate_all(selection, scanned.series) for selection in selections]
 
     for selection, verdict in zip(selections, expected, strict=True):
         with opened_files(folders[0].parent) as opened:
-            found = judge_all(selection, open_index(indexed, attributes=selection.attributes))
+            found = evaluate_all(selection, open_index(indexed, attributes=selection.attributes))
         assert set(opened) <= {indexed}
         assert [s.uid for s in found.matching] == [s.uid for s in verdict.matching], selection.config
     assert sum(0 < len(verdict.matching) < len(scanned) for verdict in expected) > 12
