@@ -48,15 +48,22 @@ def is_below(path: object, folder: str) -> bool:
 
 
 @contextmanager
+def when_opened(place: Path, act: Callable[[Path], None]) -> Iterator[None]:
+    """Call a function with each file at or below a place just before it is opened, by whatever means."""
+
+    def listener(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and is_below(arguments[0], str(place)):
+            act(Path(os.fsdecode(arguments[0])))
+
+    with listening(listener):
+        yield
+
+
+@contextmanager
 def opened_files(folder: Path) -> Iterator[list[Path]]:
     """The files below a folder that are opened inside, in their order."""
     opened: list[Path] = []
-
-    def listener(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and is_below(arguments[0], str(folder)):
-            opened.append(Path(os.fsdecode(arguments[0])))
-
-    with listening(listener):
+    with when_opened(folder, opened.append):
         yield opened
 
 

@@ -17,7 +17,6 @@ import dciodvfy
 import dicomarray
 import enhanced_files
 import synthetic
-from dicomarray.core.geometry import Plane
 from dicomarray.errors import TemplateError
 
 SHAPE = (4, 5, 8, 10)
@@ -123,13 +122,13 @@ def test_a_4d_array_needs_a_4d_template(ct: Path, tmp_path: Path) -> None:
         dicomarray.to_dicom(np.zeros((2, 6, 12, 16)), ct, tmp_path / "out")
 
 
-def test_planes_are_compared_at_every_corner() -> None:
-    """The helper of placing: an image that starts at its place and ends elsewhere has moved."""
-    from dicomarray.workflows.grid_mapping import _same_plane
-
-    one = Plane((0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1))
-    assert _same_plane(one, one, (1, 100, 100))
-    assert not _same_plane(one, Plane((0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1.0001)), (1, 100, 100))
+def test_planes_are_compared_at_every_corner(ct: Path, tmp_path: Path) -> None:
+    """Images that start at their places and end elsewhere have moved: they are written where they are."""
+    volume = dicomarray.load(ct)
+    affine = volume.affine.copy()
+    affine[:3, 2] *= 1.001
+    dicomarray.to_dicom(volume.array, ct, tmp_path / "out", affine=affine)
+    np.testing.assert_allclose(dicomarray.load(tmp_path / "out").affine, affine, rtol=0, atol=1e-9)
 
 
 # --- images that are numbered in no order ------------------------------------------------------------------

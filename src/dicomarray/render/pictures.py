@@ -64,7 +64,7 @@ def draw(volume: Volume) -> Image:
     """
     planes = planes_of(volume)
     strip = _strip(_modality(volume), planes, volume, window_of([plane.values for plane in planes]))
-    return _render(Sheet((strip,), (_caption(volume),), _notes(volume, planes)))
+    return _render(Sheet((strip,), (caption_of(volume),), notes_of(volume, planes)))
 
 
 def draw_comparison(before: Volume, after: Volume, titles: tuple[str, str] = ("before", "after")) -> Image:
@@ -84,16 +84,16 @@ def draw_comparison(before: Volume, after: Volume, titles: tuple[str, str] = ("b
         For an empty array, or colour of other than three samples.
     """
     planes, planes_after = planes_of(before), planes_of(after)
-    window, window_after = _shared_windows(before.units, after.units, planes, planes_after)
+    window, window_after = shared_windows(before.units, after.units, planes, planes_after)
     strips = [
         _strip(titles[0], planes, before, window),
         _strip(titles[1], planes_after, after, window_after),
     ]
-    obstacle = _why_no_difference(before, after)
+    obstacle = why_no_difference(before, after)
     if obstacle is None:
         strips.append(_difference_strip(planes, planes_after, before.units))
-    captions = dict.fromkeys((_caption(before), _caption(after)))
-    notes = dict.fromkeys((*_notes(before, planes), *_notes(after, planes_after)))
+    captions = dict.fromkeys((caption_of(before), caption_of(after)))
+    notes = dict.fromkeys((*notes_of(before, planes), *notes_of(after, planes_after)))
     if obstacle is not None:
         notes[f"No difference is shown: {obstacle}."] = None
     return _render(Sheet(tuple(strips), tuple(captions), tuple(notes)))
@@ -128,7 +128,7 @@ def draw_thumbnails(before: PlaneOfVolume, after: Volume) -> tuple[Image, Image]
         For an empty array, or colour of other than three samples.
     """
     plane, plane_after = before.plane, planes_of(after)[0]
-    window, window_after = _shared_windows(before.units, after.units, [plane], [plane_after])
+    window, window_after = shared_windows(before.units, after.units, [plane], [plane_after])
     return _small(plane, before.units, window), _small(plane_after, after.units, window_after)
 
 
@@ -193,7 +193,7 @@ def _render(sheet: Sheet) -> Image:
 # --- which greys ------------------------------------------------------------------------------------------
 
 
-def _shared_windows(
+def shared_windows(
     units: str, units_after: str, planes: list[DrawnPlane], planes_after: list[DrawnPlane]
 ) -> tuple[Window | None, Window | None]:
     """The windows of both: one, that of the first, where their numbers mean the same."""
@@ -243,7 +243,7 @@ def _modality(volume: Volume) -> str:
     return str(volume.series.get("Modality") or "Modality unknown")
 
 
-def _caption(volume: Volume) -> str:
+def caption_of(volume: Volume) -> str:
     """Modality, shape, spacing, units: all that is said about a volume, nothing about the patient."""
     shape = TIMES.join(str(count) for count in volume.array.shape)
     names = ", ".join(volume.axes)
@@ -254,7 +254,7 @@ def _caption(volume: Volume) -> str:
     return f"{_modality(volume)} · {shape} ({names}) · {spacing} · {volume.array.dtype} · {volume.units}"
 
 
-def _notes(volume: Volume, planes: list[DrawnPlane]) -> tuple[str, ...]:
+def notes_of(volume: Volume, planes: list[DrawnPlane]) -> tuple[str, ...]:
     """What the picture does not show as it is."""
     notes = [
         f"Of {count} along the axis {axis} the first is shown."
@@ -283,7 +283,7 @@ def _geometry_notes(geometry: StackGeometry) -> list[str]:
     return notes
 
 
-def _why_no_difference(before: Volume, after: Volume) -> str | None:
+def why_no_difference(before: Volume, after: Volume) -> str | None:
     if before.units != after.units:
         return f"the units differ ({before.units}, {after.units})"
     if before.array.shape != after.array.shape or before.axes != after.axes:

@@ -13,7 +13,6 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
@@ -25,7 +24,6 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 import dicomarray
 import synthetic
-from dicomarray.catalog import scan as scan_module
 from dicomarray.catalog.catalog import Catalog
 from dicomarray.catalog.scan import scan
 from dicomarray.dicom import deflated
@@ -34,6 +32,7 @@ from dicomarray.dicom.pixels import pydicom_source
 from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import InputError, PixelError
 from dicomarray.sources.filesystem import find_files
+from watching import when_opened
 
 CT = Path(str(get_testdata_file("CT_small.dcm", download=False)))
 FILE_META_LENGTH_AT = 140
@@ -251,37 +250,25 @@ def test_huge_file_of_zeros_is_refused_by_its_first_bytes(tmp_path: Path) -> Non
 # --- files that cannot be opened ------------------------------------------------------------------------
 
 
-def test_files_that_vanish_are_skipped(ct: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between being listed and being read."""
+def test_files_that_vanish_are_skipped(ct: Path) -> None:
+    """A file that is gone when it is to be opened, after it was listed."""
     gone = sorted(ct.iterdir())[2]
 
-    def listing(path: Path) -> object:
-        for item in find_files(path):
-            if item == gone:
-                gone.unlink()
-            yield item
-
-    monkeypatch.setattr(scan_module, "find_files", listing)
-    catalog = scan(ct)
+    with when_opened(gone, Path.unlink):
+        catalog = scan(ct)
     assert reasons(catalog) == {gone.name: "cannot be read: No such file or directory"}
     assert len(catalog[0].instances) == synthetic.SHAPE[0] - 1
 
 
-def test_closed_files_are_skipped(ct: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_files_are_skipped(ct: Path) -> None:
     """The operating system's refusal becomes the reason."""
     closed = sorted(ct.iterdir())[2]
 
-    def refusing(really_open: Callable[..., Any]) -> Callable[..., Any]:
-        def opened(path: Path, *args: Any, **options: Any) -> Any:
-            if Path(path).name == closed.name:
-                raise PermissionError(13, "Permission denied", str(path))
-            return really_open(path, *args, **options)
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
-        return opened
-
-    monkeypatch.setattr(os, "open", refusing(os.open))
-    monkeypatch.setattr(Path, "open", refusing(Path.open))
-    assert reasons(scan(ct)) == {closed.name: "cannot be read: Permission denied"}
+    with when_opened(closed, refuse):
+        assert reasons(scan(ct)) == {closed.name: "cannot be read: Permission denied"}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")

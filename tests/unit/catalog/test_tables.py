@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 import synthetic
 from dicomarray.catalog.catalog import Catalog
 from dicomarray.catalog.index import index, open_index
 from dicomarray.catalog.scan import scan
-from dicomarray.catalog.tables import INSTANCE_COLUMNS, SERIES_COLUMNS, _of_one_type
+from dicomarray.catalog.tables import INSTANCE_COLUMNS, SERIES_COLUMNS
 from dicomarray.dicom.identities import may_identify
 from dicomarray.errors import HeaderError, UsageError
 
@@ -95,14 +97,29 @@ def test_nothing_found(tmp_path: Path) -> None:
     assert scan(tmp_path / "empty").to_arrow("instances").num_rows == 0
 
 
-def test_one_type_a_column() -> None:
+def test_one_type_a_column(make_series: Callable[..., Path]) -> None:
     """Cells that differ in kind become lists or texts, and none is lost."""
-    assert _of_one_type([1, None, 2.5]) == [1, None, 2.5]
-    assert _of_one_type([1, "1A", None]) == ["1", "1A", None]
-    assert _of_one_type([(1, 2), 3, None]) == [[1, 2], [3], None]
-    assert _of_one_type([(1, "x"), 2]) == [["1", "x"], ["2"]]
-    assert _of_one_type([({"CodeValue": "A"},), None]) == [["{'CodeValue': 'A'}"], None]
-    assert _of_one_type([2**70, 1]) == [str(2**70), "1"]
+    pytest.importorskip("pyarrow")
+    code = Dataset()
+    code.CodeValue = "A"
+    each: list[dict[str, Any]] = [
+        {"ExposureTime": 1, "KVP": 1, "EchoNumbers": [1, 2], "ProcedureCodeSequence": [code]},
+        {"ExposureTime": 2, "KVP": None, "EchoNumbers": 3},
+        {"ExposureTime": 3, "KVP": 2.5},
+    ]
+    folder = make_series(synthetic.stored_values((3, 4, 5)), each=each)
+    first = folder / "0001.dcm"
+    written, odd = b"\x18\x00\x50\x11IS\x02\x001 ", b"\x18\x00\x50\x11IS\x02\x001A"
+    assert written in first.read_bytes()
+    first.write_bytes(first.read_bytes().replace(written, odd))
+    names = ["ExposureTime", "KVP", "EchoNumbers", "ProcedureCodeSequence"]
+    table = scan(folder).to_arrow("instances", names)
+    assert {name: table.column(name).to_pylist() for name in names} == {
+        "ExposureTime": ["1A", "2", "3"],
+        "KVP": [1, None, 2.5],
+        "EchoNumbers": [[1, 2], [3], None],
+        "ProcedureCodeSequence": [["{'CodeValue': 'A'}"], None, None],
+    }
 
 
 @pytest.mark.parametrize("package", ["pandas", "pyarrow"])

@@ -114,7 +114,7 @@ def test_tilted_stack_is_as_high_as_along_its_normal() -> None:
     volume = _volume(np.zeros((6, 8, 8), np.int16), _geometry(6, spacing=2.0, drift=(0.0, 0.7, 0.0)))
     planes = planes_of(volume)
     assert planes[1].size == pytest.approx((12.0, 8.0))
-    assert any("tilted by 19.29 degrees" in note for note in pictures._notes(volume, planes))
+    assert any("tilted by 19.29 degrees" in note for note in pictures.notes_of(volume, planes))
 
 
 def test_big_volume_stays_small() -> None:
@@ -164,7 +164,7 @@ def test_nan_is_told_and_changes_no_grey() -> None:
     spoiled[0, 0, 0] = np.nan
     volume = _volume(spoiled)
     planes = planes_of(volume)
-    assert pictures._notes(volume, planes) == ("1 values in these planes are NaN or infinite.",)
+    assert pictures.notes_of(volume, planes) == ("1 values in these planes are NaN or infinite.",)
     window = greys.window_of([array[0]])
     assert window is not None
     np.testing.assert_array_equal(greys.grey(spoiled[0], window)[1:], greys.grey(array[0], window)[1:])
@@ -176,7 +176,7 @@ def test_without_geometry_no_letter_is_drawn() -> None:
     volume = Volume(array, None, ("frame", "row", "column"), "stored", series={"Modality": "US"})
     pixels = _pixels(draw(volume))
     assert not (pixels == canvas.LETTER).all(axis=2).any()
-    assert "no geometry" in pictures._caption(volume)
+    assert "no geometry" in pictures.caption_of(volume)
     assert (_pixels(draw(_volume(array))) == canvas.LETTER).all(axis=2).any()
 
 
@@ -187,7 +187,7 @@ def test_first_repetition_is_drawn_and_said() -> None:
     other[1:] = 9999
     first, second = (_volume(a, _geometry(4), axes=("time", *AXES)) for a in (array, other))
     np.testing.assert_array_equal(_pixels(draw(first)), _pixels(draw(second)))
-    assert "Of 3 along the axis time the first is shown." in pictures._notes(first, planes_of(first))
+    assert "Of 3 along the axis time the first is shown." in pictures.notes_of(first, planes_of(first))
 
 
 def test_colour_is_drawn_as_it_is() -> None:
@@ -254,7 +254,7 @@ def test_comparison_uses_one_window() -> None:
     array = np.random.default_rng(7).normal(0, 100, (1, 40, 40)).astype(np.float32)
     before, after = _volume(array), _volume(array + 500)
     planes, planes_after = planes_of(before), planes_of(after)
-    window, window_after = pictures._shared_windows(before.units, after.units, planes, planes_after)
+    window, window_after = pictures.shared_windows(before.units, after.units, planes, planes_after)
     assert window == window_after is not None
     assert (greys.grey(planes_after[0].values, window_after) == 255).mean() > 0.9
 
@@ -281,7 +281,7 @@ def test_difference_is_symmetric_and_signed() -> None:
 def test_no_difference_where_there_can_be_none(other: Volume, words: str) -> None:
     """Other shapes, units or places: two strips, and a note that says why."""
     volume = _volume(np.ones((5, 9, 9), np.int16), _geometry(5))
-    assert words in str(pictures._why_no_difference(volume, other))
+    assert words in str(pictures.why_no_difference(volume, other))
     assert _strips(draw_comparison(volume, other)) == 2
 
 

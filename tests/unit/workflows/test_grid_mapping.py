@@ -10,7 +10,6 @@ import pytest
 
 import synthetic
 from dicomarray import load, to_dicom
-from dicomarray.errors import VerificationError
 
 SLICES = 9
 # Oblique, as a scanner writes it: six digits of directions, and six decimals of positions.
@@ -70,17 +69,3 @@ def test_new_slices_between_those_that_stay(tmp_path: Path) -> None:
     asked = affine[:3, 3] + np.arange(len(array))[:, None] * affine[:3, 0]
     np.testing.assert_allclose(np.array(placed, float), asked, atol=2e-5)
     np.testing.assert_allclose(np.array(placed, float)[1::2], asked[1::2], atol=1e-9)
-
-
-def test_another_geometry_tells_by_how_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The distance in mm, what is allowed, and what to do."""
-    volume = load(oblique(tmp_path / "in"))
-    monkeypatch.setattr("dicomarray.workflows.grid_mapping.SAME_PLANE_MM", 0.1)
-    monkeypatch.setattr("dicomarray.workflows.grid_mapping._snapped", lambda grid, *_: grid)
-    affine = volume.affine.copy()
-    affine[:3, 3] = (volume.affine @ [1, 0, 0, 1])[:3] + np.array([0.05, 0, 0])
-    with pytest.raises(
-        VerificationError, match=r"voxels up to 0\.05\d* mm .*allowed are 1e-06 mm.*verify=False"
-    ):
-        to_dicom(volume.array[1:], tmp_path / "in", tmp_path / "out", affine=affine)
-    assert not (tmp_path / "out").exists()

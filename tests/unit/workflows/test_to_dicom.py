@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from dicomarray.errors import (
     ValuesError,
     VerificationError,
 )
-from dicomarray.workflows import to_dicom as workflow
+from watching import opened_files, when_opened
 
 # What makes place, type and patient the template's.
 KEPT = (
@@ -346,30 +348,34 @@ def test_existing_output_is_not_overwritten_unasked(ct: Path, tmp_path: Path, co
     assert (out / "notes.txt").read_text() == "mine"
 
 
-def test_failed_verification_leaves_nothing(
-    ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The files are checked before they are put in place."""
-    seen: list[Path] = []
+def test_failed_verification_leaves_nothing(ct: Path, tmp_path: Path) -> None:
+    """A file that the disk did not keep is found before the result has its name, and nothing is left."""
+    results = tmp_path / "results"
+    opened: list[Path] = []
+    volume = load(ct)
 
-    def refuse(files: list[Path], *_: object, **__: object) -> None:
-        seen.extend(files)
-        assert all(file.is_file() for file in files)
-        assert not (tmp_path / "results" / "out").exists()
-        raise VerificationError("no")
+    def damage(path: Path) -> None:
+        """It loses its last bytes when it is opened for the second time, to be read back."""
+        opened.append(path)
+        if path.name == "0003.dcm" and opened.count(path) == 2:
+            assert not (results / "out").exists()
+            os.truncate(path, path.stat().st_size - 2)
 
-    monkeypatch.setattr(workflow, "verify_series", refuse)
-    (tmp_path / "results").mkdir()
-    with pytest.raises(VerificationError):
-        to_dicom(load(ct), ct, tmp_path / "results" / "out")
-    assert len(seen) == 6
-    assert list((tmp_path / "results").iterdir()) == []
+    results.mkdir()
+    with when_opened(results, damage), pytest.raises(VerificationError):
+        to_dicom(volume, ct, results / "out")
+    assert list(results.iterdir()) == []
 
 
-def test_verification_can_be_left_out(ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """verify=False reads nothing back."""
-    monkeypatch.setattr(workflow, "verify_series", lambda *_, **__: pytest.fail("verified"))
-    assert len(to_dicom(load(ct), ct, tmp_path / "out", verify=False).files) == 6
+def test_verification_can_be_left_out(ct: Path, tmp_path: Path) -> None:
+    """verify=False does not open every file again that was written."""
+    volume = load(ct)
+    for verify in (True, False):
+        with opened_files(tmp_path) as opened:
+            report = to_dicom(volume, ct, tmp_path / f"{verify}", verify=verify)
+        times = Counter(path.name for path in opened if path.suffix == ".dcm" and ct not in path.parents)
+        assert len(report.files) == len(times) == 6
+        assert (min(times.values()) > 1) is verify
 
 
 def test_template_is_left_as_it_was(ct: Path, tmp_path: Path, contents: Contents) -> None:
