@@ -50,8 +50,8 @@ compared with what the files hold.
 
 - **right**: every image of the series is there once, in its place, with its values.
 - **wrong**: something else was returned as if it were the series.
-- **refused**: an error was raised. That is better than a wrong volume: nobody computes with an error.
-  Some refusals are meant, others are a plain Python error on the way; both count alike.
+- **refused**: an error was raised. That is better than a wrong volume: no one computes with an error.
+  Some refusals are meant, others are a plain Python error on the way; both count the same.
 """
 JUDGED = f"""## How this was judged
 
@@ -68,7 +68,7 @@ JUDGED = f"""## How this was judged
 - **Values**: every voxel within {STEP_TOLERANCE} of one stored step plus {RELATIVE_TOLERANCE:.0e} of
   the value (float32); {LOSSY_STEPS:g} steps more after lossy compression. Stored values are expected
   for colour.
-- **Every frame once**: of images alike in place and values one is enough. Several volumes are right if
+- **Every frame once**: of images with equal place and values one is enough. Several volumes are right if
   together they are the series. Images of several echoes, components or times in one stack are *mixed*;
   which attribute tells them apart is found in the series itself: one whose every value occurs equally
   often at every place, else the order of Instance Numbers. The order of repetitions along an axis of
