@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Inputs = PathLike | Url | Iterable[PathLike | Url]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScanRequest:
     """Where to look for series, and which of them are meant.
 
@@ -82,7 +83,7 @@ class ScanRequest:
         roots = self.roots
         return str(roots[0]) + (f" and {len(roots) - 1} more" if len(roots) > 1 else "")
 
-    @property
+    @cached_property
     def roots(self) -> tuple[Place, ...]:
         """The inputs, or what was indexed; raises InputError where the index cannot be read."""
         if self.inputs is not None:

@@ -18,7 +18,6 @@ from dicomarray.catalog.series_selection import file_stem
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import DicomArrayError, FunctionError
-from dicomarray.formats import sidecar
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.identity import SERIES_NUMBER_STEP
 from dicomarray.objects.common.options import WriteOptions
@@ -207,8 +206,7 @@ def _write(result: _Result, folder: Path, options: WriteOptions) -> WriteReport:
             series_description=_described(described, result.name),
             series_number=number + result.number * SERIES_NUMBER_STEP,
         )
-    notes = sidecar.parse(result.after.metadata)
-    return write_like(result.after.array, notes, result.stack, folder, options)
+    return write_like(result.after, result.stack, folder, options)
 
 
 def _described(text: str, name: str) -> str:

@@ -9,18 +9,17 @@ import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame, frames_of
 from dicomarray.assembly.grouping.stacking import Stack
-from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.pixel_values import Array
-from dicomarray.errors import GeometryError, TemplateError
+from dicomarray.errors import TemplateError
 from dicomarray.objects.derived_image.image_classes import is_classic
 from dicomarray.objects.derived_image.request import Source, WriteRequest
-from dicomarray.workflows.grid_mapping import Asked, same_grid
 
 SAMPLES = 3
-ANOTHER_GRID = (
-    "can only be written on its own grid. Resample the array to it, or take a series with one grey slice a "
-    "file as template"
-)
+
+
+def template_name(stack: Stack) -> str:
+    """The template in a message."""
+    return f"template series {stack.frames[0].header.text('SeriesInstanceUID')}"
 
 
 def is_colour(stack: Stack) -> bool:
@@ -37,7 +36,7 @@ def is_grouped(stack: Stack) -> bool:
     return several and is_classic(first.header.text("SOPClassUID") or "")
 
 
-def check_colours(array: Array, stack: Stack, name: str) -> None:
+def check_colours(array: Array, stack: Stack) -> None:
     """Colour goes into colour, grey into grey.
 
     Raises
@@ -49,7 +48,7 @@ def check_colours(array: Array, stack: Stack, name: str) -> None:
     in_colour = array.ndim == len(own_shape) + 1 and array.shape[-1] == SAMPLES
     if in_colour == is_colour(stack):
         return
-    shown = f"the array has the shape {array.shape}"
+    shown, name = f"the array has the shape {array.shape}", template_name(stack)
     if not in_colour:
         raise TemplateError(
             f"{shown}, and {name} is in colour, {(*own_shape, SAMPLES)}: give red, green and blue as a last "
@@ -65,30 +64,6 @@ def check_colours(array: Array, stack: Stack, name: str) -> None:
         f"{shown}, three samples a pixel, and {name} is grey, {own_shape}: write one value a pixel, or take "
         "a series in colour as template, such as an ultrasound or Secondary Capture in RGB"
     )
-
-
-def place_unchanged(array: Array, asked: StackGeometry | None, stack: Stack, name: str) -> Asked:
-    """An array for a template that is written on its own grid only: colour, a mosaic, a loop.
-
-    Raises
-    ------
-    TemplateError
-        Where the array has another shape.
-    GeometryError
-        Where it lies elsewhere.
-    """
-    first = stack.frames[0]
-    grid_shape = (*stack.shape, first.rows, first.columns)
-    own_shape = grid_shape + (SAMPLES,) * is_colour(stack)
-    kind = "a mosaic" if first.tile is not None else "in colour" if is_colour(stack) else "a loop of frames"
-    if array.shape != own_shape:
-        raise TemplateError(
-            f"the array has the shape {array.shape}, {name} {own_shape}; it is {kind}, which {ANOTHER_GRID}"
-        )
-    template = stack.geometry
-    if asked is not None and (template is None or not same_grid(asked, template, grid_shape)):
-        raise GeometryError(f"the array lies on another grid than {name}; it is {kind}, which {ANOTHER_GRID}")
-    return Asked(array, None)
 
 
 def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,17 @@ from dicomarray.core.geometry import FARTHEST_MM, NEAREST_MM, Matrix, Plane, Sta
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
 from dicomarray.formats.npy import load_array
+from dicomarray.objects.derived_image.enhanced.image_classes import is_multiframe
 from dicomarray.objects.derived_image.request import Source, WriteRequest
 from dicomarray.storage.places import PathLike
 from dicomarray.storage.plain_files import open_plain
+from dicomarray.workflows.file_layouts import (
+    SAMPLES,
+    check_colours,
+    is_colour,
+    is_grouped,
+    template_name,
+)
 
 # An affine in a sidecar and one read again from the same headers agree to rounding; mm at the far corner.
 SAME_GRID_MM = 1e-3
@@ -40,15 +48,10 @@ FLIPPED = warning(
     "the array's slices ran against the direction in which slices are counted (row x column direction): they "
     "are written, and read back, in the other order; every voxel lies where it was asked for [array-flipped]"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """An array whose slices ascend along the normal, and where they are to lie; None: as the template's."""
-
-    array: Array
-    grid: StackGeometry | None
-    warnings: Warnings = ()
+ANOTHER_GRID = (
+    "can only be written on its own grid. Resample the array to it, or take a series with one grey slice a "
+    "file as template"
+)
 
 
 def read_affine(source: PathLike | Any) -> Matrix:
@@ -95,52 +98,76 @@ def _affine_file(path: Path) -> Any:
         raise InputError(f"{path} is not JSON in UTF-8: {error}") from error
 
 
-def place(array: Array, asked: StackGeometry | None, stack: Stack, name: str) -> Asked:
-    """An array on the grid that was asked for, compared with the template's.
+def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteRequest:
+    """Each image of the array with its source in the template; ``asked`` None: on the template's grid.
 
     Raises
     ------
     GeometryError
         Where no series can say the grid, or it lies elsewhere than the template.
     TemplateError
-        Where the array has another shape than the template, and nothing says where it lies.
+        Where the array has another shape than the template, and nothing says where it lies; or colours.
     """
-    _check_axes(array, stack, name)
-    template = stack.geometry
+    check_colours(array, stack)
+    name, template = template_name(stack), stack.geometry
     own_shape = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns)
-    if asked is None or template is None:
+    grid, warnings = None, Warnings()
+    if is_colour(stack) or is_grouped(stack):
+        _check_own_grid(array, asked, own_shape, stack)
+    elif asked is None or template is None:
+        _check_axes(array, stack, name)
         if asked is not None:
             raise GeometryError(
                 f"{name} has no patient geometry: nothing can be written at a place of its own"
             )
         _check_shape(array, own_shape, name)
-        return Asked(array, None)
-    array, asked, warnings = _ascending(array, asked)
-    if array.shape == own_shape and same_grid(asked, template, array.shape):
-        return Asked(array, None, warnings)
-    _check_sayable(asked, template, array.shape, name)
-    return Asked(array, _snapped(asked, stack, array.shape), warnings)
+    else:
+        _check_axes(array, stack, name)
+        array, asked, warnings = _ascending(array, asked)
+        if array.shape != own_shape or not same_grid(asked, template, array.shape):
+            _check_sayable(asked, template, array.shape, name)
+            grid = _snapped(asked, stack, array.shape)
+    return WriteRequest(
+        array,
+        _sources(array, grid, stack),
+        grid,
+        None if grid is None else template,
+        enhanced=is_multiframe(stack.frames[0].header.text("SOPClassUID") or ""),
+        warnings=warnings,
+    )
 
 
-def make_request(asked: Asked, stack: Stack, units: str | None) -> WriteRequest:
-    """Every image of the array with its source: the template's at its place, else the nearest one's."""
+def _check_own_grid(
+    array: Array, asked: StackGeometry | None, grid_shape: tuple[int, ...], stack: Stack
+) -> None:
+    """Colour, a mosaic or a loop of frames is written on the template's grid only."""
+    name, template = template_name(stack), stack.geometry
+    own_shape = grid_shape + (SAMPLES,) * is_colour(stack)
+    grouped = "a mosaic" if stack.frames[0].tile is not None else "a loop of frames"
+    kind = "in colour" if is_colour(stack) and stack.frames[0].tile is None else grouped
+    if array.shape != own_shape:
+        raise TemplateError(
+            f"the array has the shape {array.shape}, {name} {own_shape}; it is {kind}, which {ANOTHER_GRID}"
+        )
+    if asked is not None and (template is None or not same_grid(asked, template, grid_shape)):
+        raise GeometryError(f"the array lies on another grid than {name}; it is {kind}, which {ANOTHER_GRID}")
+
+
+def _sources(array: Array, grid: StackGeometry | None, stack: Stack) -> tuple[Source, ...]:
+    """For every image of the array the template's at its place, else the nearest one."""
     identities = [_repetition_identity(stack, index) for index in range(stack.repetitions)]
     slices = len(stack.frames) // stack.repetitions
     mapped = mapped_rescales(stack) or (None,) * len(stack.frames)
-    grid = asked.grid
     if grid is None:
         chosen: list[tuple[int, Plane | None]] = [(index, None) for index in range(slices)]
     else:
         planes = [_plane(grid, position) for position in grid.slice_positions]
-        chosen = list(zip(_nearest(grid, stack, asked.array.shape), planes, strict=True))
-    sources = tuple(
-        replace(
-            _source(stack.frames[at], plane, asked.array.shape, identities[repetition]), rescale=mapped[at]
-        )
+        chosen = list(zip(_nearest(grid, stack, array.shape), planes, strict=True))
+    return tuple(
+        replace(_source(stack.frames[at], plane, array.shape, identities[repetition]), rescale=mapped[at])
         for repetition in range(stack.repetitions)
         for at, plane in ((repetition * slices + index, plane) for index, plane in chosen)
     )
-    return WriteRequest(asked.array, sources, grid, None if grid is None else stack.geometry, units)
 
 
 def same_grid(
@@ -229,7 +256,7 @@ def _check_sayable(asked: StackGeometry, template: StackGeometry, shape: Sequenc
             "ImageOrientationPatient cannot say; resample the array to an upright grid"
         )
     corners = _corners(asked, shape)
-    if np.abs(corners).max() > FARTHEST_MM:
+    if not np.abs(corners).max() <= FARTHEST_MM:  # NaN is nowhere
         raise GeometryError(f"the affine places voxels beyond {FARTHEST_MM:g} mm, where no patient is")
     _check_overlap(corners, template, name)
 

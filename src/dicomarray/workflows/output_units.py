@@ -1,12 +1,19 @@
-"""The units that a written series tells, and when they cannot be told truthfully."""
+"""The units that a written series tells, and when they cannot be told truthfully: labels have none."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from dicomarray.assembly.grouping.stacking import Stack
-from dicomarray.assembly.values.modality import units_of
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.assembly.values.modality import units_of, values_of
+from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.pixel_values import Array
 from dicomarray.core.suv import SUV_UNITS
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.options import Mode
+from dicomarray.volume import Volume
+from dicomarray.workflows.file_layouts import is_colour, template_name
 
 STORED = "stored"
 # Where nothing says what values are, and where a mapping says that they are in no units (UCUM).
@@ -15,10 +22,24 @@ _NO_UNITS = {"modality", "1"}
 _STANDARD_WORDS = {SUV_UNITS: "GML"}
 
 
-def written_units(asked: str | None, known: str | None, stack: Stack, mode: Mode) -> str | None:
-    """The units to write, in the standard's words; None where they are the template's.
+# No unit, in the words of Rescale Type (PS3.3 C.11.1.1.2) and of Units of a PET (C.8.9.1.1.3).
+_UNSPECIFIED, _PET_NONE = "US", "NONE"
+SEGMENTATION = (
+    "DICOM SEG is the class of segmentations, which viewers show over the images; highdicom writes it"
+)
 
-    ``asked`` is what the caller says, ``known`` what a sidecar says of the array's values.
+
+def value_units(volume: Volume) -> str:
+    """The units of a volume's values once a normalization is undone."""
+    return volume.units if volume.normalization is None else volume.normalization.units
+
+
+def written_units(
+    array: Array, known: str | None, stack: Stack, mode: Mode, asked: str | None
+) -> tuple[str | None, Warnings]:
+    """The units to write, in the standard's words, None where they are the template's; what to say of them.
+
+    ``asked`` is what the caller says, ``known`` what is known of the array's values.
 
     Raises
     ------
@@ -26,18 +47,42 @@ def written_units(asked: str | None, known: str | None, stack: Stack, mode: Mode
         Where the array is in other units than the template and nobody said so, or holds stored values.
     """
     own = units_of(stack)
-    name = f"template series {stack.frames[0].header.text('SeriesInstanceUID')}"
     if asked is not None:
         if STORED in (known, mode):
             raise UsageError(
                 f'units="{asked}": the array holds stored values, whose units are the template\'s'
             )
         word = _STANDARD_WORDS.get(asked, asked)
-        return None if word == own else word
+        return None if word == own else word, ()
     if known not in (None, STORED, own) and not {known, own} <= _NO_UNITS:
-        word = _STANDARD_WORDS.get(str(known), known)
+        word, name = _STANDARD_WORDS.get(str(known), known), template_name(stack)
         raise UsageError(
             f"the array is in {known}, {name} in {own}: written as they are, the numbers would mean "
             f'something else. Say so (units="{word}", --units {word}), or convert them back first'
         )
-    return None
+    measured = known is not None and array.dtype != np.bool_
+    if measured or mode == "stored" or is_colour(stack) or not _is_labels(array, stack):
+        return None, ()
+    units = None
+    if own not in _NO_UNITS:
+        units = _PET_NONE if stack.frames[0].attributes.get("Modality") == "PT" else _UNSPECIFIED
+    without = "" if units is None else f", without the template's units ({units})"
+    return units, warning(
+        f"the array of {array.dtype} holds labels and no measurements: they are written, exactly, as pixel "
+        f"values of an image of the template's class{without}. {SEGMENTATION} [labels]"
+    )
+
+
+def _is_labels(array: Array, stack: Stack) -> bool:
+    """Whether values can be no measurements of the template's kind.
+
+    Booleans never are; 8-bit integers are not where the values of the template need more bits: whoever has
+    measured values has them in the type that reading gave.
+    """
+    if array.dtype == np.bool_:
+        return True
+    return (
+        array.dtype.kind in "iu"
+        and array.dtype.itemsize == 1
+        and values_of(stack, ReadOptions()).dtype.itemsize > 1
+    )

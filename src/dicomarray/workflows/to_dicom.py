@@ -13,17 +13,15 @@ from numpy.typing import ArrayLike
 
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import KEEP, UNPLACED
-from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.coded_warnings import warning
 from dicomarray.core.geometry import Matrix, StackGeometry
 from dicomarray.core.options import made_of, takes
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, UsageError, ValuesError
 from dicomarray.formats import sidecar
 from dicomarray.formats.npy import load_array
-from dicomarray.formats.sidecar import Sidecar
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.options import Mode, WriteKeywords, WriteOptions
-from dicomarray.objects.derived_image.enhanced.image_classes import is_multiframe
 from dicomarray.objects.derived_image.writing import check_error, write_series
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.runtime.threads import PixelProgress
@@ -31,10 +29,9 @@ from dicomarray.sources.fsspec import whole
 from dicomarray.sources.instances import Progress
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.volume import Volume
-from dicomarray.workflows.file_layouts import as_files, check_colours, is_colour, is_grouped, place_unchanged
-from dicomarray.workflows.grid_mapping import Asked, make_request, place, read_affine
-from dicomarray.workflows.label_values import is_labels, label_note, label_units
-from dicomarray.workflows.output_units import STORED, written_units
+from dicomarray.workflows.file_layouts import as_files, template_name
+from dicomarray.workflows.grid_mapping import place, read_affine
+from dicomarray.workflows.output_units import STORED, value_units, written_units
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 from dicomarray.workflows.verification import verify_series
 
@@ -111,20 +108,20 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     template = in_hand_or_asked(
         template_dicom, volume, output, series=series, config=config, index=index, progress=progress
     )
-    array, notes = _array_and_sidecar(array_or_npy, input_json)
-    made_from = notes.series.get("SeriesInstanceUID") if notes is not None else None
-    unplaced = notes is not None and notes.geometry is None
-    reading = UNPLACED if unplaced else KEEP
+    given = _given(array_or_npy, input_json)
+    reading, made_from = KEEP, None
+    if isinstance(given, Volume):
+        reading = UNPLACED if given.geometry is None else KEEP
+        made_from = given.series.get("SeriesInstanceUID")
     stack = template_stack(template, volume, reading, made_from)
     matrix = None if affine is None else read_affine(affine)
     with whole(frame.header for frame in stack.frames):
-        return write_like(array, notes, stack, output, checked, matrix, units, progress=pixel_progress)
+        return write_like(given, stack, output, checked, matrix, units, progress=pixel_progress)
 
 
 @pydicom_quiet
-def write_like(  # noqa: PLR0913 - as `to_dicom`
-    array: Array,
-    notes: Sidecar | None,
+def write_like(
+    given: Volume | Array,
     stack: Stack,
     output: Path,
     options: WriteOptions,
@@ -133,19 +130,18 @@ def write_like(  # noqa: PLR0913 - as `to_dicom`
     *,
     progress: PixelProgress | None = None,
 ) -> WriteReport:
-    """`to_dicom` with a template that is found already, and an array that a sidecar may describe."""
-    mode = options.values
-    array, hidden = _unmasked(array)
-    if notes is not None:
-        array, mode = _undo(array, notes, mode)
+    """`to_dicom` with a template that is found already; of an array alone nothing is known but its values."""
+    mode, unit = options.values, 1.0
+    volume = given if isinstance(given, Volume) else None
+    array, hidden = _unmasked(given.array if isinstance(given, Volume) else given)
+    if volume is not None:
+        array, mode = _undone(array, volume, mode)
+        unit = 1.0 if volume.normalization is None else volume.normalization.span
     if hidden is not None:
         array = _filled(array, hidden, options.fill)
-    units, told = _units(array, notes, stack, mode, units)
-    placed = _placed(array, _asked_grid(array, notes, affine, stack), stack)
-    request = make_request(placed, stack, units)
-    unit = 1.0 if notes is None or notes.normalization is None else notes.normalization.span
-    sop_class = stack.frames[0].header.text("SOPClassUID") or ""
-    request = replace(as_files(request, stack), unit=unit, enhanced=is_multiframe(sop_class))
+    units, said = written_units(array, None if volume is None else value_units(volume), stack, mode, units)
+    placed = replace(place(array, _asked_grid(array, volume, affine, stack), stack), units=units, unit=unit)
+    request = as_files(placed, stack)
 
     off: list[float] = []  # by how much values are off for a reader
 
@@ -156,16 +152,13 @@ def write_like(  # noqa: PLR0913 - as `to_dicom`
     # what places the slices of a mosaic is private: only reading tells whether all of it is still there
     verify = options.verify or request.tiled
     report = write_series(request, output, replace(options, values=mode), check if verify else None, progress)
-    filled = (
-        ()
-        if hidden is None
-        else warning(f"{np.count_nonzero(hidden)} masked values got the fill value [fill-values]")
-    )
+    if hidden is not None:
+        said += warning(f"{np.count_nonzero(hidden)} masked values got the fill value [fill-values]")
     return replace(
         report,
         max_error=_noticed(report.max_error, off) / unit,
         mean_error=report.mean_error / unit,
-        warnings=placed.warnings + told + filled + report.warnings,
+        warnings=request.warnings + said + report.warnings,
     )
 
 
@@ -175,45 +168,36 @@ def _noticed(written: float, read: Sequence[float]) -> float:
     return found if found > NOTICEABLE * written else written
 
 
-def _units(
-    array: Array, notes: Sidecar | None, stack: Stack, mode: Mode, asked: str | None
-) -> tuple[str | None, Warnings]:
-    """The units to write, None where they are the template's; and what there is to say of them."""
-    known = None if notes is None else notes.value_units
-    units = written_units(asked, known, stack, mode)
-    said = asked is not None or (known is not None and array.dtype != np.bool_)
-    if said or mode == "stored" or is_colour(stack) or not is_labels(array, stack):
-        return units, ()
-    units = label_units(stack)
-    return units, label_note(array, units)
-
-
-def _placed(array: Array, grid: StackGeometry | None, stack: Stack) -> Asked:
-    name = template_name(stack)
-    check_colours(array, stack, name)
-    own_grid_only = is_colour(stack) or is_grouped(stack)
-    return (place_unchanged if own_grid_only else place)(array, grid, stack, name)
-
-
-def template_name(stack: Stack) -> str:
-    """The template in a message."""
-    return f"template series {stack.frames[0].header.text('SeriesInstanceUID')}"
-
-
-def _array_and_sidecar(
-    source: Array | Volume | PathLike, input_json: PathLike | None
-) -> tuple[Array, Sidecar | None]:
+def _given(source: Array | Volume | PathLike, input_json: PathLike | None) -> Volume | Array:
+    """A volume where anything is known beside the values, which an array in a file alone does not tell."""
     notes = None if input_json is None else sidecar.read(Path(input_json))
     if isinstance(source, Volume):
-        return source.array, notes or sidecar.parse(source.metadata)
-    if isinstance(source, np.ndarray):
-        return source, notes
-    if not isinstance(source, str | os.PathLike):
+        if notes is None:
+            return source
+        array = source.array
+    elif isinstance(source, np.ndarray):
+        array = source
+    elif isinstance(source, str | os.PathLike):
+        array = load_array(Path(source))
+    else:
         raise UsageError(
             f"the array is a {type(source).__name__}: give a NumPy array (numpy.asarray makes one), a Volume "
             "or the path of a .npy"
         )
-    return load_array(Path(source)), notes
+    if notes is None:
+        return array
+    if array.shape != notes.shape:
+        raise UsageError(
+            f"the array has shape {array.shape}, its sidecar says {notes.shape}: they do not belong together"
+        )
+    return Volume(
+        array,
+        notes.geometry,
+        notes.axes,
+        notes.units,
+        normalization=notes.normalization,
+        series=notes.series,
+    )
 
 
 def _check_index(volume: int | None) -> None:
@@ -253,31 +237,27 @@ def _filled(array: Array, hidden: Array, fill: float | None) -> Array:
 
 
 def _asked_grid(
-    array: Array, notes: Sidecar | None, affine: Matrix | None, stack: Stack
+    array: Array, volume: Volume | None, affine: Matrix | None, stack: Stack
 ) -> StackGeometry | None:
-    """The affine that was given, else the sidecar's grid; None where nothing tells."""
-    known = None if notes is None else notes.geometry
+    """The affine that was given, else the volume's grid; None where nothing tells."""
+    known = None if volume is None else volume.geometry
     if affine is not None:
         frame_of_reference = None if known is None else known.frame_of_reference_uid
         return StackGeometry.from_affine(affine, array.shape[-3] if array.ndim > 2 else 1, frame_of_reference)
-    if notes is not None and (known is None) != (stack.geometry is None):
+    if volume is not None and (known is None) != (stack.geometry is None):
         raise GeometryError(
-            f"the sidecar and {template_name(stack)} differ: only one of them has a patient geometry"
+            f"the array and {template_name(stack)} differ: only one of them has a patient geometry"
         )
     return known
 
 
-def _undo(array: Array, notes: Sidecar, mode: Mode) -> tuple[Array, Mode]:
-    """Modality values (or stored ones, and the mode for them) of an array that a sidecar describes."""
-    if array.shape != notes.shape:
-        raise UsageError(
-            f"the array has shape {array.shape}, its sidecar says {notes.shape}: they do not belong together"
-        )
-    if notes.normalization is not None:
-        array = notes.normalization.undo(array)
-    if notes.value_units == STORED:
+def _undone(array: Array, volume: Volume, mode: Mode) -> tuple[Array, Mode]:
+    """The volume's modality values; or stored ones, and the mode for them."""
+    if volume.normalization is not None:
+        array = volume.normalization.undo(array)
+    if value_units(volume) == STORED:
         if mode == "full-range":
             raise UsageError('the array holds stored values: values="full-range" needs modality values')
         # undone, stored values are whole numbers again but for the rounding of the normalization
-        return array if notes.normalization is None else np.rint(array), "stored"
+        return array if volume.normalization is None else np.rint(array), "stored"
     return array, mode

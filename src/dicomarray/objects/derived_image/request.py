@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.geometry import Plane, StackGeometry
 from dicomarray.core.pixel_values import Array, Rescale
 
@@ -48,6 +49,8 @@ class WriteRequest:
         The images are mosaics, whose slices are told apart by private elements; these stay.
     enhanced
         The template's objects are multi-frame ones with functional groups.
+    warnings
+        What the caller should know of their order.
     template_grid
         Where the template's lie, where ``grid`` is given.
     units
@@ -65,6 +68,7 @@ class WriteRequest:
     image_axes: int = 2
     tiled: bool = False
     enhanced: bool = False
+    warnings: Warnings = ()
     unit: float = 1.0
 
     @property
