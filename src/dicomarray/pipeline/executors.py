@@ -37,12 +37,12 @@ def side_by_side(jobs: Iterable[Job], task: Task, workers: int) -> Iterator[RunE
         crew.start()
         yield from crew.entries()
     finally:
-        with _no_interrupt():
+        with no_interrupt():
             crew.stop()
 
 
 @contextmanager
-def _no_interrupt() -> Iterator[None]:
+def no_interrupt() -> Iterator[None]:
     """A second Ctrl-C must not stop us from taking away what is half done, which takes no time."""
     if threading.current_thread() is not threading.main_thread():
         yield  # others get no signals, and cannot say what becomes of them

@@ -6,14 +6,14 @@ import threading
 
 import pytest
 
-from dicomarray.pipeline.executors import _no_interrupt
+from dicomarray.pipeline.executors import no_interrupt
 
 
 def test_a_second_interrupt_waits() -> None:
     """While results that are half done are taken away Ctrl-C does nothing; before and after it does."""
     before = signal.getsignal(signal.SIGINT)
     done = []
-    with _no_interrupt():
+    with no_interrupt():
         os.kill(os.getpid(), signal.SIGINT)
         done.append("tidied")
     assert done == ["tidied"]
@@ -28,7 +28,7 @@ def test_in_another_thread() -> None:
     done: list[int] = []
 
     def work() -> None:
-        with _no_interrupt():
+        with no_interrupt():
             done.append(1)
 
     thread = threading.Thread(target=work)
