@@ -20,6 +20,7 @@ from dicomarray.errors import ArrayUseError, InputError, OutputError, UsageError
 from dicomarray.formats import sidecar
 from dicomarray.formats.npy import load_array, save
 from dicomarray.storage.atomic import new_files
+from dicomarray.storage.places import Place
 
 NORMALIZED = "normalized"
 # Names of other files; a sidecar under one of them would be taken for it.
@@ -70,7 +71,7 @@ class Volume:
     series: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     slices: tuple[Mapping[str, Any], ...] = ()
     warnings: Warnings = ()
-    files: tuple[Path, ...] = ()
+    files: tuple[Place, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Volume {'x'.join(map(str, self.array.shape))} {self.array.dtype} {self.units}>"

@@ -26,7 +26,6 @@ from dicomarray import Catalog, dicom_filter, scan
 from dicomarray.assembly.series import Series
 from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.selection import parse
-from dicomarray.sources.archives import unpacked_members
 
 Test = Callable[[Dataset], bool]
 SeriesTest = Callable[[list[Dataset]], bool]
@@ -246,10 +245,9 @@ def oracle(folders: list[Path], catalog: Catalog) -> Oracle:
     warnings.simplefilter("ignore")
     by_path = dict(datasets(folders))
     series: Oracle = {}
-    archived = unpacked_members()
     for one in catalog:
         paths = [header.path for header in one.instances]
-        if all(path in by_path and path not in archived for path in paths):
+        if all(path in by_path for path in paths):
             series[frozenset(paths)] = [part for path in paths for part in frames_of(by_path[path])]
     return series
 

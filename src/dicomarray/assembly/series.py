@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Unpack
 
 from dicomarray.assembly.frames.frame import frames_of
@@ -23,8 +24,8 @@ from dicomarray.dicom.identities import may_identify
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
 from dicomarray.runtime.threads import PixelProgress, thread_count
-from dicomarray.sources.fsspec import shown_path
 from dicomarray.storage.places import Place
+from dicomarray.storage.references import Reference, file_of
 from dicomarray.volume import Volume
 
 # Of what is shown of a value in a title: that of UIDs and short texts (PS3.5 6.2), in characters.
@@ -81,18 +82,24 @@ class Series:
     def files(self) -> Sequence[Place]:
         """Every file, in the order of the volumes where the series forms some, else as acquired.
 
-        Those in a store are `Url`: ``str`` of one names it.
+        Those in a store are `Url`: ``str`` of one names it.  Those in an archive are unpacked.
         """
+        return [file_of(reference) for reference in self.references]
+
+    @property
+    def references(self) -> Sequence[Reference]:
+        """As `files`: what opens each."""
         try:
             frames = [frame for stack in self.stacks(KEEP) for frame in stack.frames]
             ordered = [frame.header.path for frame in frames]
         except DataError:
             ordered = []
+        numbers = [header.instance_number for header in self.instances]
         rest = sorted(
-            self.instances, key=lambda h: (h.instance_number is None, h.instance_number or 0, h.path)
+            zip(numbers, self.instances, strict=True),
+            key=lambda item: (item[0] is None, item[0] or 0, Path(str(item[1].path))),
         )
-        paths = dict.fromkeys([*ordered, *(header.path for header in rest)])
-        return [shown_path(path) for path in paths]
+        return [*dict.fromkeys([*ordered, *(header.path for _, header in rest)])]
 
     def stacks(self, options: ReadOptions = DEFAULTS) -> list[Stack]:
         """Which frames form which volume, before any pixel is read."""

@@ -12,11 +12,11 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.errors import UsageError
 from dicomarray.runtime.garbage_collection import young_collections_only
-from dicomarray.sources.filesystem import find_files
-from dicomarray.sources.fsspec import mirrored
-from dicomarray.sources.instances import Progress, read_instances
+from dicomarray.sources.base import Progress
+from dicomarray.sources.instances import read_references, sources_of
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.places import PathLike, Place, Url, places
+from dicomarray.storage.references import Reference
 
 
 def scan(
@@ -65,9 +65,23 @@ def read_catalog(
     names = DEFAULT_KEYWORDS.union(attributes)
     for name in names:
         check_name(name)  # a mistake is one in an empty folder too
-    local, lost = mirrored(roots, progress)
+    return _catalog_of(item for one in sources_of(roots, workers) for item in one.instances(names, progress))
+
+
+def scan_again(references: Iterable[Reference]) -> Catalog:
+    """The catalog of instances that a scan found; raises InputError or StorageError as `scan`."""
+    return _catalog_of(read_references(references, DEFAULT_KEYWORDS))
+
+
+def _catalog_of(found: Iterable[Header | Skipped]) -> Catalog:
+    headers: list[Header] = []
+    skipped: list[Skipped] = []
     with young_collections_only():
-        headers, skipped = read_instances([*find_files(local), *lost], names, progress, workers)
+        for item in found:
+            if isinstance(item, Skipped):
+                skipped.append(item)
+            else:
+                headers.append(item)
         return Catalog(tuple(_group(headers, skipped)), tuple(skipped))
 
 

@@ -17,10 +17,10 @@ from dicomarray.catalog.scan import read_catalog
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.plain_text import one_line
 from dicomarray.errors import ChoiceError, InputError, UsageError
-from dicomarray.sources.fsspec import shown_path
-from dicomarray.sources.instances import Progress
+from dicomarray.sources.base import Progress
 from dicomarray.storage.atomic import refuse_inputs, refuse_inside
 from dicomarray.storage.places import PathLike, Place, Url, local_path, places
+from dicomarray.storage.references import file_of
 
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
@@ -293,6 +293,6 @@ def file_stem(series: Series) -> str:
     number = series.attributes.get("SeriesNumber", 0)
     modality = "".join(c for c in str(series.attributes.get("Modality", "XX")) if c.isalnum()) or "XX"
     first = series.instances[0]
-    key = series.uid or first.text("SOPInstanceUID") or str(shown_path(first.path))
+    key = series.uid or first.text("SOPInstanceUID") or str(file_of(first.path))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]
     return f"{modality}_{number if isinstance(number, int) else 0:04d}_{digest}"

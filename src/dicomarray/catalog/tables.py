@@ -11,7 +11,7 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import UsageError
-from dicomarray.sources.fsspec import shown_path
+from dicomarray.storage.references import file_of
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
@@ -109,7 +109,7 @@ def _of_instances(series: Sequence[Series], names: Sequence[str]) -> Columns:
     for one in series:
         for header in one.instances:
             known = _reader(header, further)
-            columns["path"].append(str(shown_path(header.path)))
+            columns["path"].append(str(file_of(header.path)))
             for name in names:
                 columns[name].append(known(name))
             if "SeriesInstanceUID" not in names:

@@ -13,7 +13,6 @@ from pathlib import Path
 from dicomarray.assembly.grouping.duplicates import some
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.dicom.headers.header import Header
-from dicomarray.sources.fsspec import shown_path
 from dicomarray.sources.skipped import EXAMPLES, Skipped
 from dicomarray.storage.places import Place
 
@@ -54,15 +53,9 @@ class Losses:
 
 def _places(headers: Iterable[Header]) -> set[str]:
     """The folders of the files; of those in archives the archives, and the folders of these."""
-    from dicomarray.sources.archives import archives_of_members
-
-    archives = archives_of_members()
     found: set[Place] = set()
     for header in headers:
-        archive = archives.get(header.path)
-        if archive is not None:
-            found.add(shown_path(archive))
-        found.add(shown_path(archive or header.path).parent)
+        found.update((header.path.parent,) if isinstance(header.path, Path) else header.path.beside)
     return {_name(place) for place in found}
 
 

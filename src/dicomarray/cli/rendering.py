@@ -6,13 +6,11 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dicomarray.core.plain_text import in_json, one_line
 from dicomarray.errors import InputError
-from dicomarray.sources.fsspec import shown_path
 
 if TYPE_CHECKING:  # a command loads what it does, not what others report
     from dicomarray.assembly.series import Series
@@ -20,33 +18,28 @@ if TYPE_CHECKING:  # a command loads what it does, not what others report
     from dicomarray.objects.common.files import WriteReport
     from dicomarray.pipeline.entries import RunEntry, RunReport
     from dicomarray.sources.skipped import SkippedGroup
-    from dicomarray.storage.places import Place
 
 COLUMNS = ("Modality", "SeriesNumber", "SeriesDescription", "Manufacturer")
 # So many failures are listed at the end of a run; the ledger and the page have all of them.
 MAX_FAILED = 20
 
 
-def record(series: Series, members: Mapping[Path, Path]) -> dict[str, Any]:
+def record(series: Series) -> dict[str, Any]:
     """A series as one row; nothing that names the patient."""
     row: dict[str, Any] = {name: series.attributes.get(name) for name in COLUMNS}
-    first = series.instances[0].path
     return row | {
         "num_instances": len(series.instances),
         "SeriesInstanceUID": series.uid,
-        "folder": str(shown_path(members.get(first, first)).parent),
+        "folder": str(series.instances[0].path.parent),
     }
 
 
 def series_list(found: Sequence[Series], style: str) -> str:
     """The series as a table, JSON or CSV; files inside an archive by the archive's path and their name."""
-    from dicomarray.sources.archives import unpacked_members
-
-    members = unpacked_members()
-    rows = [record(series, members) for series in found]
+    rows = [record(series) for series in found]
     if style == "json":
         for row, series in zip(rows, found, strict=True):
-            row["files"] = [str(_name(path, members)) for path in series.files]
+            row["files"] = [str(reference) for reference in series.references]
         return in_json(json.dumps(rows, indent=1, ensure_ascii=False))
     if style == "table":
         from dicomarray.cli.table import series_table
@@ -57,11 +50,6 @@ def series_list(found: Sequence[Series], style: str) -> str:
     return _csv([names, *cells])
 
 
-def _name(path: Place, members: Mapping[Path, Path]) -> Place:
-    """What a file is called: one that was unpacked, by the path or URL of its archive."""
-    return shown_path(members.get(path, path)) if isinstance(path, Path) else path
-
-
 def file_list(found: Sequence[Series], end: bytes) -> bytes:
     """The names of all files, each with an end, as the system writes them.
 
@@ -70,17 +58,16 @@ def file_list(found: Sequence[Series], end: bytes) -> bytes:
     InputError
         Where one is inside an archive: whoever reads the list could not open it.
     """
-    from dicomarray.sources.archives import unpacked_members
+    from dicomarray.sources.archives import Member
 
-    members = unpacked_members()
-    files = [path for series in found for path in series.files]
-    for path in files:
-        if path in members:
+    references = [reference for series in found for reference in series.references]
+    for reference in references:
+        if isinstance(reference, Member):
             raise InputError(
-                f"{_name(path, members)} is inside an archive, so it has no name that another program could "
+                f"{reference} is inside an archive, so it has no name that another program could "
                 "open; unpack the archive, or list its members with --format json"
             )
-    return b"".join(os.fsencode(str(path)) + end for path in files)
+    return b"".join(os.fsencode(str(reference)) + end for reference in references)
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> str:

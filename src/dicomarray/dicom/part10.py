@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from struct import Struct, pack
 from typing import BinaryIO, NamedTuple
 
@@ -126,13 +127,14 @@ class Window:
 
 
 def window_of(stream: BinaryIO) -> Window:
-    """A window onto a real file that is open as a stream."""
+    """A window onto a file that is open as a stream, or onto what is in memory."""
 
     def read_at(place: int, count: int) -> bytes:
         stream.seek(place)
         return stream.read(count)
 
-    return Window(read_at, os.fstat(stream.fileno()).st_size)
+    size = len(stream.getbuffer()) if isinstance(stream, BytesIO) else os.fstat(stream.fileno()).st_size
+    return Window(read_at, size)
 
 
 def read_at(descriptor: int, place: int, count: int) -> bytes:
@@ -326,10 +328,10 @@ def read_part10(
 ) -> Part10 | None:
     """The wanted elements of a file, by tag; None where pydicom had better read it.
 
-    ``stream`` is a real file at its start; ``wanted`` are tags, or what tells of a tag whether it is wanted;
-    None means every element before the pixel data, sequences and private ones too.  Values are copied bytes;
-    ``is_kept`` tells by tag, VR and length whether one is not left out.  Nothing is read behind the tag of
-    the pixel data, and no memory is taken on a length that the file does not hold.
+    ``stream`` is a file or bytes in memory, at its start; ``wanted`` are tags, or what tells of a tag whether
+    it is wanted; None means every element before the pixel data, sequences and private ones too.  Values are
+    copied bytes; ``is_kept`` tells by tag, VR and length whether one is not left out.  Nothing is read behind
+    the tag of the pixel data, and no memory is taken on a length that the file does not hold.
     """
     window = window_of(stream)
     wants = wanted.__contains__ if isinstance(wanted, frozenset) else wanted

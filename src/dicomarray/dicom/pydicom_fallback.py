@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import Any, cast
 
 import pydicom
@@ -42,7 +41,8 @@ from dicomarray.dicom.vr import (
 )
 from dicomarray.errors import InputError
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.plain_files import open_header
+from dicomarray.storage.references import Reference
 
 # What pydicom raises on damaged files; anything else is a mistake of ours and must be seen.
 PYDICOM_FAILURES = (BytesLengthException, InvalidDicomError, *FAILURES)
@@ -51,7 +51,7 @@ PYDICOM_FAILURES = (BytesLengthException, InvalidDicomError, *FAILURES)
 _TRAILING_PADDING = 0xFFFCFFFC
 
 
-def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None, dict[str, Value]]:
+def attributes_of(path: Reference, request: Request) -> tuple[str | None, str | None, dict[str, Value]]:
     """A file's Transfer Syntax UID, its Media Storage SOP Class UID, and what it has of a request.
 
     Raises
@@ -75,9 +75,9 @@ def attributes_of(path: Path, request: Request) -> tuple[str | None, str | None,
     return syntax, storage_class if isinstance(storage_class, str) else None, attributes
 
 
-def dataset_of_file(path: Path, tags: list[BaseTag] | None) -> Dataset:
+def dataset_of_file(path: Reference, tags: list[BaseTag] | None) -> Dataset:
     """The elements with these tags, or all before the pixel data; raises as `attributes_of`."""
-    with open_plain(path) as stream:
+    with open_header(path) as stream:
         if file_meta_has_items(stream):
             raise InputError("a sequence in the file meta information (PS3.10 7.1)")
         if inflates_beyond_limit(stream):

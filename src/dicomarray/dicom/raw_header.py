@@ -20,8 +20,10 @@ from dicomarray.dicom.part10 import (
     read_at,
     read_file_meta,
     walk,
+    window_of,
 )
 from dicomarray.storage.plain_files import READ_AT_ONCE
+from dicomarray.storage.references import Reference
 
 # Headers are 2 to 20 kB, with a large private part 200 kB; what is larger is not copied this way.  Bytes.
 LARGEST = 1 << 22
@@ -50,7 +52,7 @@ class Head:
         return b"" if element is None else element[head_bytes(element, self.explicit) :]
 
 
-def read_head(path: Path, like: Head | None = None) -> Head | None:
+def read_head(path: Reference, like: Head | None = None) -> Head | None:
     """The head of a file, or None where pydicom must read it; ``like`` is one that is probably similar.
 
     Raises
@@ -58,6 +60,9 @@ def read_head(path: Path, like: Head | None = None) -> Head | None:
     OSError
         Where the file cannot be read.
     """
+    if not isinstance(path, Path):
+        with path.open_header() as stream:
+            return _read(window_of(stream), like)
     # without a file object, which asks the system six things more about each of many files
     file = os.open(path, READ_AT_ONCE)
     try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from dicomarray.dicom.dictionary import vr_for_tag
 from dicomarray.dicom.part10 import PREAMBLE
 from dicomarray.errors import InputError
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.plain_files import open_header
+from dicomarray.storage.references import Reference
 
 # What `looks_like_dicom` needs: preamble, "DICM" and the first element with a short value.
 FIRST_BYTES = PREAMBLE + 4 + 128
@@ -30,9 +30,9 @@ class NoImageError(InputError):
     """A file that surely is no image; any other that cannot be read may be one that is lost."""
 
 
-def require_dicom(path: Path) -> None:
+def require_dicom(path: Reference) -> None:
     """Raise InputError where a file cannot be DICOM, without its path; NoImageError where it never was."""
-    with open_plain(path) as stream:
+    with open_header(path) as stream:
         start = stream.read(FIRST_BYTES)
     if not start:
         raise InputError("an empty file")

@@ -23,9 +23,8 @@ from dicomarray.pipeline.compressed_sequence import Packed
 from dicomarray.pipeline.jobs import Job, jobs_of
 from dicomarray.pipeline.options import Per
 from dicomarray.runtime.processes import END_OF_STREAM, how_it_ended, kill_process, send, start_process
-from dicomarray.sources.fsspec import placeholders
+from dicomarray.sources.base import Progress
 from dicomarray.sources.header_workers import can_start
-from dicomarray.sources.instances import Progress
 from dicomarray.sources.skipped import SkippedGroup, by_reason
 from dicomarray.storage.places import Url
 
@@ -65,12 +64,11 @@ def find_jobs(
 
 def jobs_here(search: Search, progress: Progress | None, skipping: Skipping | None = None) -> Iterator[Job]:
     """The jobs, found in this process."""
-    with placeholders(search.request.roots, progress) as local:
-        found = select(replace(search.request, inputs=local, progress=progress))
-        check_finished(found.catalog)
-        if skipping is not None:
-            skipping(by_reason(found.catalog.skipped))
-        yield from jobs_of(found.series, search.per, local, search.output)
+    found = select(replace(search.request, progress=progress))
+    check_finished(found.catalog)
+    if skipping is not None:
+        skipping(by_reason(found.catalog.skipped))
+    yield from jobs_of(found.series, search.per, search.request.roots, search.output)
 
 
 def _is_large(search: Search) -> bool:

@@ -16,20 +16,17 @@ from typing import Any
 
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
-from dicomarray.catalog.scan import scan
+from dicomarray.catalog.scan import scan_again
 from dicomarray.catalog.series_selection import file_stem
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.plain_text import one_line
-from dicomarray.dicom.headers.header import Header, Stamp
+from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.options import Per
-from dicomarray.sources.fsspec import stamp_in_store
 from dicomarray.storage.places import Place, Url
-
-# Instead of the number of a root: the file was unpacked from an archive, and its path is its own.
-UNPACKED = -1
+from dicomarray.storage.references import Reference, Stamp, file_of, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +59,15 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class SeriesFiles:
-    """A series as the names of its files: each with the number of the root that it lies below.
+    """A series as references to its files.
 
     ``notes`` are the series' own: who reads just these files cannot see what lies beside them.
     """
 
     uid: str
     stem: str
-    names: tuple[tuple[int, str], ...]
+    files: tuple[Reference, ...]
     notes: Warnings
-
-    def paths(self, roots: Sequence[Path]) -> list[Path]:
-        """Where the files are."""
-        return [Path(name) if root == UNPACKED else roots[root] / name for root, name in self.names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +107,7 @@ class Job:
         )  # fmt: skip
 
 
-def jobs_of(found: Iterable[Series], per: Per, roots: Sequence[Path], output: Path) -> Iterator[Job]:
+def jobs_of(found: Iterable[Series], per: Per, roots: Sequence[Place], output: Path) -> Iterator[Job]:
     """The jobs for the series that have images, in the order of the catalog."""
     images = (series for series in found if series.is_image)
     for stem, group in _studies(images) if per == "study" else _one_each(images):
@@ -159,57 +152,56 @@ def _study_stem(series: Series) -> str:
     return f"STUDY_{hashlib.sha256(uid.encode()).hexdigest()[:16]}" if uid else file_stem(series)
 
 
-def _job(stem: str, group: Sequence[Series], per: Per, roots: Sequence[Path], output: Path) -> Job:
+def _job(stem: str, group: Sequence[Series], per: Per, roots: Sequence[Place], output: Path) -> Job:
     title = group[0].described if per == "series" else _study_title(group[0])
     files = tuple(
-        SeriesFiles(s.uid, file_stem(s), tuple(_name(header.path, roots) for header in s.instances), s.notes)
+        SeriesFiles(s.uid, file_stem(s), tuple(_kept(header.path) for header in s.instances), s.notes)
         for s in group
     )
     headers = [header for series in group for header in series.instances]
-    inputs, contents = (_digest(files, headers, entries) for entries in (True, False))
+    inputs, contents = (_digest(headers, roots, entries) for entries in (True, False))
     return Job(title, output / stem, files, inputs, contents)
 
 
-def _name(path: Path, roots: Sequence[Path]) -> tuple[int, str]:
-    absolute = path.absolute()
-    for number, root in enumerate(roots):
-        if absolute == root:
-            return number, ""
-        if absolute.is_relative_to(root):
-            return number, str(absolute.relative_to(root))
-    return UNPACKED, str(absolute)
+def _kept(reference: Reference) -> Reference:
+    return reference.absolute() if isinstance(reference, Path) else reference.without_header()
 
 
-def _digest(files: Iterable[SeriesFiles], headers: Iterable[Header], entries: bool) -> str:
+def _digest(headers: Iterable[Header], roots: Sequence[Place], entries: bool) -> str:
     """``entries``: with the times at which the files' entries changed, renamed ones' too."""
-    names = (name for series in files for name in series.names)
-    lines = sorted(_line(*name, header, entries) for name, header in zip(names, headers, strict=True))
+    lines = sorted(_line(header, roots, entries) for header in headers)
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def _line(root: int, name: str, header: Header, entries: bool) -> str:
-    """A file's name, size and times; what is unpacked has those of its unpacking, which say nothing."""
-    stamp = _stamp(header)
-    if root == UNPACKED:
-        return f"{Path(name).name}\0{stamp.size}"
+def _line(header: Header, roots: Sequence[Place], entries: bool) -> str:
+    """A file's name below its root, its size and its times; what is unpacked has none that say anything."""
+    stamp, file = _stamp(header), file_of(header.path)
+    place = file.absolute() if isinstance(file, Path) else file
+    below = ((number, _below(place, root)) for number, root in enumerate(roots))
+    root, name = next(((number, name) for number, name in below if name is not None), (None, place.name))
+    if root is None:
+        return f"{name}\0{stamp.size}"
     changed = f"\0{stamp.changed}" if entries else ""
     return f"{root}\0{name}\0{stamp.size}\0{stamp.modified}{changed}"
 
 
+def _below(place: Place, root: Place) -> str | None:
+    """The name of a file below a root; empty for the root itself."""
+    if isinstance(place, Url) or isinstance(root, Url):
+        below = str(place).startswith(f"{root}/") and isinstance(place, Url) and isinstance(root, Url)
+        return "" if place == root else str(place).removeprefix(f"{root}/") if below else None
+    return None if not place.is_relative_to(root) else "" if place == root else str(place.relative_to(root))
+
+
 def _stamp(header: Header) -> Stamp:
-    stamp = stamp_in_store(header.path) or header.stamp
-    if stamp is not None:
-        return stamp
     try:
-        return Stamp.of(header.path.stat())
+        return header.stamp or state_of(header.path)
     except OSError:
         return Stamp(-1, 0)  # it is gone since the scan; who reads it will say so
 
 
-def read_again(job: Job, roots: Sequence[Path], fetched: bool) -> list[Series]:
+def read_again(job: Job, roots: Sequence[Place]) -> list[Series]:
     """The series of a job, from the headers of their files.
-
-    ``fetched`` files have times of their own, which say nothing.
 
     Raises
     ------
@@ -219,7 +211,7 @@ def read_again(job: Job, roots: Sequence[Path], fetched: bool) -> list[Series]:
     found: list[Series] = []
     headers: list[Header] = []
     for files in job.series:
-        catalog = scan(files.paths(roots))
+        catalog = scan_again(files.files)
         if catalog.skipped:
             first = catalog.skipped[0]
             raise InputError(f"{first.path} changed since it was scanned: {first.reason}")
@@ -229,6 +221,6 @@ def read_again(job: Job, roots: Sequence[Path], fetched: bool) -> list[Series]:
             )
         found.append(replace(catalog[0], notes=files.notes))
         headers += catalog[0].instances
-    if not fetched and _digest(job.series, headers, entries=False) != job.contents:
+    if _digest(headers, roots, entries=False) != job.contents:
         raise InputError(f"the files of {job.title} changed since they were scanned; resume the run")
     return found

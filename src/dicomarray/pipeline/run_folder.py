@@ -1,4 +1,4 @@
-"""A run from and to stores: files are fetched for one job, results are sent when they are whole and verified.
+"""A run to a store: results are sent when they are whole and verified.
 
 Everything else happens in a folder of this computer, as if there were no store: where the output is a URL,
 that is a temporary one.  A store cannot put a folder in its place at once, so that the objects of a result
@@ -11,14 +11,13 @@ import contextlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dicomarray.errors import DicomArrayError, StorageError, UsageError
+from dicomarray.errors import StorageError, UsageError
 from dicomarray.pipeline import ledger, lock
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
-from dicomarray.pipeline.jobs import Job
 from dicomarray.pipeline.lock import locked_in_store
 from dicomarray.sinks.fsspec import (
     remove_if_unfinished,
@@ -122,37 +121,3 @@ def told(entry: RunEntry, output: Place) -> RunEntry:
         with contextlib.suppress(StorageError):  # the end of the run does it
             remove_if_unfinished(output / entry.name)
     return from_json(as_json(entry), output)
-
-
-@contextmanager
-def inputs_at_hand(job: Job, roots: Sequence[Place]) -> Iterator[tuple[Path, ...]]:
-    """The roots on this computer, with the files of the job below them; what was fetched is removed again.
-
-    Raises
-    ------
-    StorageError
-        Where a file cannot be fetched.
-    """
-    folder = job.output.parent / f".{job.name}.input.part"  # `remove_leftovers` knows such names
-    local = tuple(root if isinstance(root, Path) else folder / str(n) for n, root in enumerate(roots))
-    try:
-        for number, root in enumerate(roots):
-            if isinstance(root, Url):
-                names = [name for series in job.series for n, name in series.names if n == number]
-                if names == [""]:
-                    local = (*local[:number], folder / str(number) / root.name, *local[number + 1 :])
-                download(root, {filesystem(root / name)[1]: local[number] / name for name in names})
-        yield local
-    except DicomArrayError as error:
-        error.args = (_by_url(str(error), local, roots),)
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _by_url(text: str, local: Sequence[Path], roots: Sequence[Place]) -> str:
-    """A message about files that were fetched, with their URLs."""
-    for path, root in zip(local, roots, strict=True):
-        if isinstance(root, Url):
-            text = text.replace(str(path), str(root))
-    return text

@@ -42,7 +42,7 @@ from dicomarray.pipeline.work import remove_leftovers
 from dicomarray.pipeline.worker import check_memory_limit
 from dicomarray.query.config import Config, selection_of
 from dicomarray.sinks.fsspec import send_file
-from dicomarray.sources.instances import Progress
+from dicomarray.sources.base import Progress
 from dicomarray.sources.skipped import SkippedGroup
 from dicomarray.storage.atomic import making, refuse_inputs, refuse_inside
 from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of

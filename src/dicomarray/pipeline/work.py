@@ -26,7 +26,6 @@ from dicomarray.pipeline.functions import Function, make_ready, resolve
 from dicomarray.pipeline.jobs import Job, Task, read_again
 from dicomarray.pipeline.page import plane_to_show, thumbnail
 from dicomarray.pipeline.results import call, named_results
-from dicomarray.pipeline.run_folder import inputs_at_hand
 from dicomarray.sinks.fsspec import refuse_taken, send
 from dicomarray.storage.atomic import new_folder
 from dicomarray.volume import Volume
@@ -128,11 +127,8 @@ def _done(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...],
 def _convert(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...], Warnings]:
     """Everything that a job yields, in one folder that appears when all of it is written."""
     outputs, warnings = [], dict[CodedWarning, None]()
-    with (
-        new_folder(job.output, task.writing.overwrite, _is_result) as folder,
-        inputs_at_hand(job, task.roots) as roots,
-    ):
-        found = read_again(job, roots, fetched=roots != task.roots)
+    with new_folder(job.output, task.writing.overwrite, _is_result) as folder:
+        found = read_again(job, task.roots)
         for result in _results(_inputs(found, task), task, ready):
             report = _write(result, folder / (result.label or "series"), task.writing)
             outputs.append(_output(result, report, job.output, ready))

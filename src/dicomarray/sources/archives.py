@@ -1,9 +1,9 @@
-"""Archive -> its DICOM members as files of their own: zip, tar, compressed tar, and one compressed file.
+"""Archive -> references to its DICOM members: zip, tar, compressed tar, and one compressed file.
 
-Everything behind the catalog needs files with a path, so members are unpacked, once in a process, into
-a private folder that is removed when the process ends: a `Series` keeps its files as long as anybody can
-use it, in worker processes too.  (A process that is killed leaves the folder, in the system's folder
-for temporary files; the variable TMPDIR says where that is.)
+Members are unpacked all together, once in a process, into a private folder that is removed when the process
+ends.  A `Member` knows its file there, and is unpacked again where that is gone, such as in another process.
+(A process that is killed leaves the folder, in the system's folder for temporary files; the variable TMPDIR
+says where that is.)
 
 Nothing in an archive is trusted.  Members are told by their first bytes and never by name; a name gives
 the name of a file only after it was made harmless; sizes are counted, not believed; links, devices,
@@ -29,8 +29,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
-from typing import IO, Any, Literal, cast
+from pathlib import Path, PurePath
+from typing import IO, Any, BinaryIO, Literal, cast
 
 from dicomarray.dicom.recognition import FIRST_BYTES, ZEROS, NoImageError, begins_with_zeros, looks_like_dicom
 from dicomarray.errors import InputError
@@ -48,7 +48,9 @@ from dicomarray.sources.archive_guards import (
 )
 from dicomarray.sources.skipped import Skipped
 from dicomarray.sources.zip_directory import check_count, check_header, unlisted
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.places import Place
+from dicomarray.storage.plain_files import open_header, open_plain
+from dicomarray.storage.references import ObjectReference, Reference, Stamp, state_of
 
 Kind = Literal["zip", "tar", "gzip", "bzip2", "xz"]
 
@@ -60,7 +62,7 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\x00", "xz"),
 )
-_OPENERS: dict[str, Any] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open, "tar": open}
+_OPENERS: dict[str, Any] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
 # What the standard library raises on damaged archives.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -79,43 +81,95 @@ _NESTED = "an archive inside an archive, which is not unpacked; unpack it first"
 
 
 @dataclass(frozen=True, slots=True)
-class Unpacked:
-    """A member that is now a file: where it lies, what to call it (the archive's path and its name)."""
+class Member(ObjectReference):
+    """A member of an archive: its name there, ``.`` for a single compressed file, and its number.
 
-    path: Path
-    shown: Path
-    archive: Path
+    ``archive_state`` is that of the archive in which this is true, ``copy`` where it was unpacked.
+    """
+
+    archive: Reference
+    member: str
+    number: int
+    archive_state: Stamp
+    copy: Path | None = field(default=None, compare=False)
+
+    @property
+    def place(self) -> Place:
+        """The archive's path or URL, and the member's name."""
+        place = _place_of(self.archive)
+        return place if self.member == "." else place / self.member
+
+    @property
+    def file(self) -> Path:
+        """The file that it is unpacked to."""
+        if self.copy is None or not self.copy.exists():
+            return _unpacked_again(self)
+        return self.copy
+
+    @property
+    def state(self) -> Stamp:
+        """Its size; a change of the archive is noticed when it is unpacked."""
+        return Stamp(self.file.stat().st_size, 0)
+
+    def is_unchanged(self) -> bool:
+        """Whether it was unpacked when it was found, or its archive is the very same."""
+        return (self.copy is not None and self.copy.exists()) or state_of(self.archive) == self.archive_state
+
+    @property
+    def beside(self) -> tuple[Place, ...]:
+        """The archive, and its folder."""
+        return _place_of(self.archive), self.archive.parent
+
+    def open(self) -> BinaryIO:
+        """The unpacked file."""
+        return open_plain(self.file)
+
+
+def _unpacked_again(member: Member) -> Path:
+    archive = member.archive
+    try:
+        now = state_of(archive)
+        members = members_of(archive) or []
+    except OSError as error:
+        raise InputError(f"{archive} cannot be read: {error.strerror}") from error
+    except InputError as error:
+        raise InputError(f"{archive}: {error}") from error
+    found = members[member.number] if member.number < len(members) else None
+    known = member.archive_state
+    if (now.size, now.modified) != (known.size, known.modified) or not isinstance(found, Member):
+        raise InputError(
+            f"{archive} has changed since it was indexed or scanned; do that again (dicomarray index)"
+        )
+    return found.file
+
+
+def _place_of(archive: Reference) -> Place:
+    return archive if isinstance(archive, Path) else archive.place
 
 
 @dataclass(slots=True)
 class _Unpacking:
     """One archive while it is unpacked: where to, how much so far, and what came of its members."""
 
-    archive: Path
+    archive: Reference
+    state: Stamp
     folder: Path
     meter: Meter
     members: int = 0
-    results: list[Unpacked | Skipped] = field(default_factory=list)
+    results: list[Member | Skipped] = field(default_factory=list)
 
     def skip(self, member: Path, reason: str, *, lost: bool = False) -> None:
         """``lost`` where it may have been an image."""
-        self.results.append(Skipped(self.archive / member, reason, self.archive if lost else None))
+        place = _place_of(self.archive)
+        self.results.append(Skipped(place / str(member), reason, place if lost else None))
+
+    def take(self, name: str, copy: Path) -> None:
+        """A member that was unpacked."""
+        self.results.append(Member(self.archive, name, len(self.results), self.state, copy))
 
     def next_member(self) -> None:
         self.members += 1
         check_members(self.members)
-
-
-def kind_of(path: Path) -> Kind | None:
-    """What kind of archive a file is by its first bytes; None where it is none.
-
-    Raises
-    ------
-    OSError
-        Where the file cannot be read.
-    """
-    with open_plain(path) as stream:
-        return _kind_from(stream.read(TAR_BLOCK))
 
 
 def _kind_from(start: bytes) -> Kind | None:
@@ -123,11 +177,6 @@ def _kind_from(start: bytes) -> Kind | None:
         if start.startswith(magic):
             return kind
     return "tar" if _is_tar_header(start[:TAR_BLOCK]) else None
-
-
-def is_archive(start: bytes) -> bool:
-    """Whether a file with these first bytes (`TAR_BLOCK` of them, where it has so many) is an archive."""
-    return _kind_from(start) is not None
 
 
 def _is_tar_header(block: bytes) -> bool:
@@ -139,8 +188,8 @@ def _is_tar_header(block: bytes) -> bool:
     return True
 
 
-def unpack(archive: Path, kind: Kind) -> list[Unpacked | Skipped]:
-    """The DICOM members of an archive as files, and why others are none, in the archive's order.
+def members_of(archive: Reference) -> list[Member | Skipped] | None:
+    """The DICOM members of an archive, and why others are none, in its order; None for what is no archive.
 
     An archive that did not change since it was unpacked is not unpacked again.
 
@@ -148,15 +197,22 @@ def unpack(archive: Path, kind: Kind) -> list[Unpacked | Skipped]:
     ------
     InputError
         Where the archive as a whole cannot be taken; the message says why, without its path.
+    OSError
+        Where it cannot be read.
     """
+    with open_header(archive) as stream:
+        kind = _kind_from(stream.read(TAR_BLOCK))
+    if kind is None:
+        return None
     try:
-        key = _cache_key(archive)
+        state = state_of(archive)
+        key = (os.path.abspath(archive) if isinstance(archive, Path) else str(archive), *state)  # noqa: PTH100
         known = _store.unpacked.get(key)
-        if known is not None and all(r.path.exists() for r in known if isinstance(r, Unpacked)):
+        if known is not None and all(m.copy and m.copy.exists() for m in known if isinstance(m, Member)):
             return known
-        work = _Unpacking(archive, _store.new_folder(archive), Meter.of_archive(archive.stat().st_size))
-        with _removed_unless_whole(work.folder):
-            _unpack_all(work, kind)
+        work = _Unpacking(archive, state, _store.new_folder(archive.name), Meter.of_archive(state.size))
+        with _removed_unless_whole(work.folder), open_plain(archive) as raw:
+            _unpack_all(work, kind, raw)
     except TooMuchError:
         raise
     except _DAMAGE as error:
@@ -165,11 +221,11 @@ def unpack(archive: Path, kind: Kind) -> list[Unpacked | Skipped]:
     return work.results
 
 
-def _unpack_all(work: _Unpacking, kind: Kind) -> None:
+def _unpack_all(work: _Unpacking, kind: Kind, raw: BinaryIO) -> None:
     if kind == "zip":
-        _unpack_zip(work)
+        _unpack_zip(work, raw)
         return
-    with _OPENERS[kind](work.archive, "rb") as stream:
+    with _OPENERS[kind](raw) if kind in _OPENERS else raw as stream:
         start = stream.read(max(TAR_BLOCK, FIRST_BYTES))
         if kind == "tar" or _is_tar_header(start[:TAR_BLOCK]):
             _unpack_tar(work, Forward(Metered(stream, work.meter, start)))
@@ -177,8 +233,8 @@ def _unpack_all(work: _Unpacking, kind: Kind) -> None:
             _unpack_single(work, Metered(stream, work.meter, start), start)
 
 
-def _unpack_zip(work: _Unpacking) -> None:
-    with open_plain(work.archive) as raw, zipfile.ZipFile(work.archive) as archive:
+def _unpack_zip(work: _Unpacking, raw: BinaryIO) -> None:
+    with zipfile.ZipFile(raw) as archive:
         check_count(raw, len(archive.infolist()))
         for found in unlisted(raw, archive.infolist(), archive.start_dir):
             work.skip(safe_path(found), "a member that the archive's directory does not list", lost=True)
@@ -221,8 +277,7 @@ def _unpack_tar(work: _Unpacking, stream: Forward) -> None:
 def _unpack_single(work: _Unpacking, stream: Metered, start: bytes) -> None:
     """One compressed file: ``IM1.dcm.gz``."""
     if looks_like_dicom(start):
-        path = _write(work, safe_path(work.archive.stem), stream)
-        work.results.append(Unpacked(path, work.archive, work.archive))
+        work.take(".", _write(work, safe_path(PurePath(work.archive.name).stem), stream))
     elif not start:
         raise InputError("a compressed file with nothing in it")
     else:
@@ -232,7 +287,7 @@ def _unpack_single(work: _Unpacking, stream: Metered, start: bytes) -> None:
 def _take_member(work: _Unpacking, name: Path, stream: Readable) -> None:
     start = stream.read(max(TAR_BLOCK, FIRST_BYTES))
     if looks_like_dicom(start):
-        work.results.append(Unpacked(_write(work, name, stream, start), work.archive / name, work.archive))
+        work.take(str(name), _write(work, name, stream, start))
     elif not start:
         work.skip(name, "an empty file", lost=True)
     else:
@@ -295,19 +350,19 @@ class _Store:
     """Where this process unpacks to, and what it has unpacked: made when it is needed, removed at its end."""
 
     def __init__(self) -> None:
-        self.unpacked: dict[_Key, list[Unpacked | Skipped]] = {}
+        self.unpacked: dict[_Key, list[Member | Skipped]] = {}
         self._root: Path | None = None
         self._owner = 0
         self._numbers = count(1)
         self._lock = threading.Lock()
 
-    def new_folder(self, archive: Path) -> Path:
-        """An empty folder by the archive's name, so that messages about files in it tell the archive."""
+    def new_folder(self, name: str) -> Path:
+        """An empty folder of (nearly) this name."""
         with self._lock:
             if self._root is None or self._owner != os.getpid():
                 # a forked child has a folder of its own: it must not remove its parent's
                 self._root, self._owner = Path(tempfile.mkdtemp(prefix="dicomarray-")), os.getpid()
-        folder = self._root / f"{next(self._numbers):04d}" / safe_part(archive.name)
+        folder = self._root / f"{next(self._numbers):04d}" / safe_part(name)
         folder.mkdir(parents=True)
         return folder
 
@@ -318,30 +373,9 @@ class _Store:
         self.unpacked.clear()
 
 
-def _cache_key(archive: Path) -> _Key:
-    status = archive.stat()
-    state = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    return os.path.abspath(archive), *state  # noqa: PTH100
-
-
 def new_temporary_folder(name: str) -> Path:
     """An empty folder of (nearly) this name, which is removed when the process ends."""
-    return _store.new_folder(Path(name))
-
-
-def unpacked_members() -> dict[Path, Path]:
-    """What to call the files that were unpacked in this process: the archive's path and the member's name."""
-    return {member.path: member.shown for member in _unpacked()}
-
-
-def archives_of_members() -> dict[Path, Path]:
-    """Where the files that were unpacked in this process come from: their archives."""
-    return {member.path: member.archive for member in _unpacked()}
-
-
-def _unpacked() -> Iterator[Unpacked]:
-    for results in _store.unpacked.values():
-        yield from (result for result in results if isinstance(result, Unpacked))
+    return _store.new_folder(name)
 
 
 def remove_unpacked() -> None:
@@ -349,5 +383,6 @@ def remove_unpacked() -> None:
     _store.remove()
 
 
+# A cache: what this process unpacked, as long as it lives.
 _store = _Store()
 atexit.register(_store.remove)

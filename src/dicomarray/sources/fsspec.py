@@ -1,259 +1,224 @@
-"""Files in a store -> files here: their headers for a scan, the whole of them while pixels are read.
+"""Objects in a store: their headers by ranges for a scan, the whole of them when pixels are read.
 
-A scan asks headers only, so each remote file has a placeholder in a temporary folder: its bytes up to the
-pixel data.  Nobody can take a placeholder for the file by mistake: it ends where the pixels would begin, and
-that is an error, never zeros.  While pixels are read, `whole` has the files themselves in their place.
-
-Where only the whole file tells (our own reader does not understand it, it is an archive, the store reads no
-ranges), the placeholder is the whole file.  The folder is removed when the process ends.
+An object is referred to by a `StoredObject`, which holds its bytes up to the pixel data, compressed: with
+them any attribute can be read later, and what is fetched for the pixels can be compared.  Where only the
+whole object tells (our own reader does not understand it, the store reads no ranges), it is kept in a file
+of its own, in a folder that is removed when the process ends.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
-from typing import Protocol
+from tempfile import TemporaryDirectory
+from typing import BinaryIO, Self
 
-from dicomarray.dicom.headers.header import Header, Stamp
+from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.part10 import PIXEL_DATA, DoubtError, Window, read_file_meta, walk
 from dicomarray.dicom.recognition import looks_like_dicom
 from dicomarray.errors import InputError
+from dicomarray.sources.archives import TAR_BLOCK, new_temporary_folder
+from dicomarray.sources.base import Progress, Source
+from dicomarray.sources.instances import read_objects
 from dicomarray.sources.skipped import Skipped
-from dicomarray.storage.places import Place, StoredFile, Url, download, existing_files, read_ranges
+from dicomarray.storage.places import Url, download, existing_files, read_ranges
+from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.references import ObjectReference, Stamp
 
 # Nearly every header fits, with its private elements; a request takes as long for one byte.
 FIRST_FETCH = 64 * 1024
-# So many files are asked for at once: enough to hide how long a store takes to answer, and 16 MB of memory.
-FILES_AT_ONCE = 256
 # What our own reader needs at a place: the head of an element (12 bytes), or a UID (64) with it.
 _LOOK_AHEAD = 128
-_NO_NAME = ("", ".", "..")
-
-
-class Seen(Protocol):
-    """Is told how many files were seen, their bytes, and how many there are."""
-
-    def __call__(self, files: int, size: int = 0, total: int | None = None, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Original:
-    """What a placeholder stands for; ``kept`` is how many bytes it has of it."""
+class Store(Source):
+    """Everything at or below a URL."""
+
+    url: Url
+
+    def instances(
+        self, names: frozenset[str], progress: Progress | None = None
+    ) -> Iterator[Header | Skipped]:
+        """As `Source.instances`."""
+        references = []
+        for file in existing_files(self.url):
+            if file.is_regular:
+                references.append(StoredObject(self.url, file.name, file.path, file.size, file.mark))
+            else:
+                yield Skipped(self.url / file.name, "no regular file; it is not opened")
+        yield from read_objects(references, names, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject(ObjectReference):
+    """An object at or below a URL.
+
+    ``below`` is its name there, empty for the URL itself, ``path`` the one in the store; ``size`` is None
+    where the store does not tell; another ``mark`` means another content.  ``start`` are its bytes up to the
+    pixel data, compressed, and ``copy`` is a file with all of them, where these are at hand.
+    """
 
     root: Url
-    url: Url
+    below: str
     path: str
-    stamp: Stamp
-    kept: int
+    size: int | None
+    mark: int
+    start: bytes | None = field(default=None, compare=False, repr=False)
+    copy: Path | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def place(self) -> Url:
+        """Its URL."""
+        return self.root / self.below
+
+    @property
+    def file(self) -> Url:
+        """Its URL."""
+        return self.place
+
+    @property
+    def state(self) -> Stamp:
+        """What the store said of it."""
+        return Stamp(self.size or 0, self.mark)
+
+    def open(self) -> BinaryIO:
+        """All of it, fetched into a file that is removed when it is closed."""
+        if self.copy is not None and self.copy.exists():
+            return open_plain(self.copy)
+        folder = TemporaryDirectory(prefix="dicomarray-", ignore_cleanup_errors=True)
+        try:
+            (fetched,) = self.fetch([self], Path(folder.name))
+            assert fetched.copy is not None  # that is what fetching means
+            return _Fetched(fetched.copy, folder)
+        except BaseException:
+            folder.cleanup()
+            raise
+
+    def open_header(self) -> BinaryIO:
+        """Up to its pixel data."""
+        if self.start is not None:
+            return BytesIO(zlib.decompress(self.start))
+        if self.copy is not None and self.copy.exists():
+            return open_plain(self.copy)
+        (found,) = self.fetch_headers([self])
+        if isinstance(found, OSError):
+            raise found
+        return found.open_header()
+
+    def without_header(self) -> Self:
+        """Without its first bytes."""
+        return replace(self, start=None)
+
+    @classmethod
+    def fetch(cls, references: Sequence[Self], folder: Path) -> Sequence[Self]:
+        """The same ones, with copies in the folder."""
+        wanted = [one for one in references if one.copy is None or not one.copy.exists()]
+        copies = {one: folder / str(number) for number, one in enumerate(wanted)}
+        for root in dict.fromkeys(one.root for one in wanted):
+            download(root, {one.path: copy for one, copy in copies.items() if one.root == root})
+        for one, copy in copies.items():
+            one.check_same(copy)
+        return [replace(one, copy=copies.get(one, one.copy)) for one in references]
+
+    def check_same(self, copy: Path) -> None:
+        """Raise InputError where a copy is not what was scanned."""
+        start = b"" if self.start is None else zlib.decompress(self.start)
+        with copy.open("rb") as stream:
+            same = stream.read(len(start)) == start
+        if not same or self.size not in (None, copy.stat().st_size):
+            raise InputError(f"{self} was changed after its header was read; scan again")
+
+    @classmethod
+    def fetch_headers(cls, references: Sequence[Self]) -> Sequence[Self | OSError]:
+        """The same ones, with their first bytes or, where only the whole tells, with copies."""
+        found: dict[Self, Self | OSError] = {}
+        whole: list[Self] = []
+        pending: dict[Self, tuple[bytes, int]] = {}  # the bytes at hand, and how many are wanted
+        for one in references:
+            if one.start is not None or one.copy is not None:
+                found[one] = one
+            elif one.size is None:
+                whole.append(one)
+            else:
+                pending[one] = b"", min(one.size, FIRST_FETCH)
+        while pending:
+            pieces = _pieces([(one, len(data), wanted) for one, (data, wanted) in pending.items()])
+            further: dict[Self, tuple[bytes, int]] = {}
+            for (one, (data, wanted)), piece in zip(pending.items(), pieces, strict=True):
+                if isinstance(piece, OSError):
+                    found[one] = piece
+                    continue
+                start, size = data + piece, one.state.size
+                try:
+                    kept = _bytes_to_keep(start, wanted, size)
+                    found[one] = replace(one, start=zlib.compress(start[:kept], level=1))
+                except DoubtError:
+                    whole.append(one)
+                except _MoreNeededError:
+                    further[one] = start, min(size, 2 * len(start))
+            pending = further
+        if whole:
+            fetched = cls.fetch(whole, new_temporary_folder(whole[0].root.name or "store"))
+            found |= zip(whole, (replace(one, size=_size(one.copy)) for one in fetched), strict=True)
+        return [found[one] for one in references]
 
 
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    """The placeholders of all files at or below a URL: a folder, or a file; and what has none."""
-
-    path: Path
-    skipped: tuple[Skipped, ...]
-    folder: Path
-
-    def remove(self) -> None:
-        """Take them away; the series that were scanned there cannot be read any more."""
-        import shutil
-
-        with _lock:
-            for path in [path for path in _originals if path.is_relative_to(self.folder)]:
-                del _originals[path]
-        shutil.rmtree(self.folder, ignore_errors=True)
+def _size(copy: Path | None) -> int | None:
+    return None if copy is None else copy.stat().st_size
 
 
-_originals: dict[Path, _Original] = {}
-_in_use: Counter[Path] = Counter()
-_lock = threading.RLock()
+class _Fetched(BufferedReader):
+    """A file in a temporary folder, which goes when it is closed."""
 
+    def __init__(self, path: Path, folder: TemporaryDirectory[str]) -> None:
+        super().__init__(FileIO(path))
+        self._folder = folder
 
-def mirrored(places: Iterable[Place], progress: Seen | None = None) -> tuple[list[Path], list[Skipped]]:
-    """Paths on this computer for all of the places, and the remote files that cannot have one.
-
-    Raises
-    ------
-    InputError
-        Where there is nothing at a URL.
-    StorageError
-        Where its store fails.
-    """
-    paths: list[Path] = []
-    skipped: list[Skipped] = []
-    for place in places:
-        if isinstance(place, Path):
-            paths.append(place)
-        else:
-            made = mirror(place, progress)
-            paths.append(made.path)
-            skipped += made.skipped
-    return paths, skipped
-
-
-def mirror(url: Url, progress: Seen | None = None) -> Mirror:
-    """Placeholders for everything at or below a URL; raises as `mirrored`."""
-    from dicomarray.sources.archives import new_temporary_folder
-
-    files = existing_files(url)
-    folder = new_temporary_folder(url.name or url.protocol)
-    work = _Mirroring(url, folder)
-    seen = size = 0
-    for start in range(0, len(files), FILES_AT_ONCE):
-        batch = files[start : start + FILES_AT_ONCE]
-        work.take(batch)
-        seen, size = seen + len(batch), size + sum(file.size or 0 for file in batch)
-        if progress is not None:
-            progress(seen, size, len(files))
-    itself = [file for file in files if not file.name]
-    path = folder / work.name_of(itself[0]) if itself else folder
-    return Mirror(path, tuple(work.skipped), folder)
-
-
-@contextmanager
-def placeholders(places: Iterable[Place], progress: Seen | None = None) -> Iterator[list[Path]]:
-    """As `mirrored`, absolute; what was made for that is removed afterwards."""
-    mirrors: list[Mirror] = []
-    paths: list[Path] = []
-    try:
-        for place in places:
-            if isinstance(place, Url):
-                mirrors.append(mirror(place, progress))
-            paths.append(place.absolute() if isinstance(place, Path) else mirrors[-1].path.absolute())
-        yield paths
-    finally:
-        for made in mirrors:
-            made.remove()
+    def close(self) -> None:
+        super().close()
+        self._folder.cleanup()
 
 
 class _MoreNeededError(Exception):
     """The header goes on behind the bytes that are there."""
 
 
-@dataclass(slots=True)
-class _Start:
-    """The first bytes of a file, and how many there are to be."""
-
-    file: StoredFile
-    size: int
-    wanted: int
-    data: bytes = b""
-
-
-@dataclass(slots=True)
-class _Mirroring:
-    """One URL while its placeholders are made."""
-
-    url: Url
-    folder: Path
-    skipped: list[Skipped] = field(default_factory=list)
-
-    def take(self, batch: Sequence[StoredFile]) -> None:
-        """The placeholders of some files."""
-        files = [file for file in batch if self._can_have_a_place(file)]
-        whole = [file for file in files if file.size is None]
-        pending = [_Start(f, f.size, min(f.size, FIRST_FETCH)) for f in files if f.size is not None]
-        while pending:
-            whole += self._fetch([start for start in pending if start.wanted])
-            undone = [self._put(start) for start in pending if start.file not in whole]
-            whole += [item for item in undone if isinstance(item, StoredFile)]
-            pending = [item for item in undone if isinstance(item, _Start)]
-        self._take_whole(whole)
-
-    def name_of(self, file: StoredFile) -> str:
-        """What the file is called in the folder."""
-        return file.name or self.url.name or "file"
-
-    def _can_have_a_place(self, file: StoredFile) -> bool:
-        parts = self.name_of(file).split("/")
-        if not file.is_regular:
-            self._skip(file, "no regular file; it is not opened")
-        elif any(part in _NO_NAME or "\0" in part or (os.sep != "/" and os.sep in part) for part in parts):
-            self._skip(file, "its name can be no file's name on this computer; rename it")
-        else:
-            return True
-        return False
-
-    def _skip(self, file: StoredFile, reason: str) -> None:
-        url = self.url / file.name
-        self.skipped.append(Skipped.lost(url, reason) if file.is_regular else Skipped(url, reason))
-
-    def _fetch(self, starts: list[_Start]) -> list[StoredFile]:
-        """Fetch what is wanted; the files of which only the whole can be had."""
-        pieces = read_ranges(self.url, [(s.file.path, len(s.data), s.wanted) for s in starts])
-        whole = []
-        for start, piece in zip(starts, pieces, strict=True):
-            if isinstance(piece, OSError):
-                self._skip(start.file, f"cannot be read: {piece.strerror or type(piece).__name__}")
-                start.size = start.wanted = -1
-            elif len(piece) != start.wanted - len(start.data):
-                whole.append(start.file)
-            else:
-                start.data += piece
-        return whole
-
-    def _put(self, start: _Start) -> _Start | StoredFile | None:
-        """Write a placeholder; or the start where more is needed, or the file where all of it is."""
-        if start.size < 0:
-            return None
-        try:
-            kept = _bytes_to_keep(start.data, start.size)
-        except DoubtError:
-            return start.file
-        except _MoreNeededError:
-            start.wanted = min(start.size, 2 * len(start.data))
-            return start
-        path = self.folder / self.name_of(start.file)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(start.data[:kept])
-        except OSError as error:
-            self._skip(start.file, f"cannot have a place on this computer: {error.strerror}")
-            return None
-        self._remember(path, start.file, start.size, kept)
-        return None
-
-    def _take_whole(self, files: Sequence[StoredFile]) -> None:
-        places = {file.path: self.folder / self.name_of(file) for file in files}
-        download(self.url, places)
-        for file in files:
-            path = places[file.path]
-            size = path.stat().st_size
-            self._remember(path, file, size, size)
-
-    def _remember(self, path: Path, file: StoredFile, size: int, kept: int) -> None:
-        stamp = Stamp(size, file.mark)
-        with _lock:
-            _originals[path] = _Original(self.url, self.url / file.name, file.path, stamp, kept)
+def _pieces(wanted: Sequence[tuple[StoredObject, int, int]]) -> list[bytes | OSError]:
+    """The bytes from one place to another of each."""
+    pieces: dict[StoredObject, bytes | OSError] = {one: b"" for one, _, _ in wanted}
+    for root in dict.fromkeys(one.root for one, _, _ in wanted):
+        mine = [item for item in wanted if item[0].root == root and item[2]]
+        found = read_ranges(root, [(one.path, start, end) for one, start, end in mine])
+        pieces |= zip((one for one, _, _ in mine), found, strict=True)
+    return list(pieces.values())
 
 
-def _bytes_to_keep(data: bytes, size: int) -> int:
-    """How many bytes of a file its placeholder needs, from its first ones.
+def _bytes_to_keep(data: bytes, wanted: int, size: int) -> int:
+    """How many of the first bytes of an object tell its attributes.
 
     Raises
     ------
     DoubtError
-        Where only the whole file will do.
+        Where only the whole object will do.
     """
-    if len(data) == size:
-        return size
-    if looks_like_dicom(data):
+    if len(data) != wanted:
+        raise DoubtError  # the store reads no ranges, or the object changes
+    if not looks_like_dicom(data):
+        return TAR_BLOCK  # enough to see whether it is an archive
+    try:
         return _header_bytes(data, size)
-    from dicomarray.sources.archives import TAR_BLOCK, is_archive
-
-    if is_archive(data):
-        raise DoubtError
-    return TAR_BLOCK  # enough to see that it is neither
+    except DoubtError:
+        if len(data) == size:
+            return size
+        raise
 
 
 def _header_bytes(data: bytes, size: int) -> int:
-    """Up to where the value of the pixel data begins; all of a file that has none."""
+    """Up to where the value of the pixel data begins; all of an object that has none."""
 
     def read_at(place: int, count: int) -> bytes:
         if len(data) < min(place + _LOOK_AHEAD, size):
@@ -268,88 +233,3 @@ def _header_bytes(data: bytes, size: int) -> int:
     if len(data) < size:
         raise _MoreNeededError
     return size
-
-
-@contextmanager
-def whole(headers: Iterable[Header]) -> Iterator[None]:
-    """Have the whole files where there are placeholders of them.
-
-    Raises
-    ------
-    InputError
-        Where a file is another one than when it was scanned.
-    StorageError
-        Where it cannot be fetched.
-    PixelsClosedError
-        Where a header is one of a file that is not to be opened (`ClosedHeader`).
-    """
-    headers = list(headers)
-    for header in headers:
-        header.check_open()
-    if not _originals:
-        yield
-        return
-    with _lock:
-        needed = {header.path: _originals[header.path] for header in headers if header.path in _originals}
-        parts = {path: original for path, original in needed.items() if original.kept < original.stamp.size}
-        _make_whole({path: original for path, original in parts.items() if not _in_use[path]})
-        _in_use.update(parts.keys())
-    try:
-        yield
-    finally:
-        with _lock:
-            _in_use.subtract(parts.keys())
-            for path, original in parts.items():
-                if not _in_use[path] and path.exists():
-                    os.truncate(path, original.kept)
-
-
-def _make_whole(parts: Mapping[Path, _Original]) -> None:
-    if not parts:
-        return
-    import shutil
-
-    from dicomarray.sources.archives import new_temporary_folder
-
-    folder = new_temporary_folder("whole")
-    try:
-        fetched = {path: folder / str(number) for number, path in enumerate(parts)}
-        for root in {original.root for original in parts.values()}:
-            mine = {path: original for path, original in parts.items() if original.root == root}
-            download(root, {original.path: fetched[path] for path, original in mine.items()})
-        for path, original in parts.items():
-            _check_same(fetched[path], path, original)
-        for path in parts:
-            fetched[path].replace(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_same(fetched: Path, placeholder: Path, original: _Original) -> None:
-    with fetched.open("rb") as stream:
-        start = stream.read(original.kept)
-    if start != placeholder.read_bytes() or fetched.stat().st_size != original.stamp.size:
-        raise InputError(f"{original.url} was changed after its header was read; scan again")
-
-
-def shown_path(path: Place) -> Place:
-    """What to call a file: the URL of a placeholder, or of the archive that it lies in; else the path."""
-    if not _originals or isinstance(path, Url):
-        return path
-    with _lock:
-        for place in (path, *path.parents):
-            if place in _originals:
-                return _originals[place].url / "/".join(path.relative_to(place).parts)
-    return path
-
-
-def stamp_in_store(path: Path) -> Stamp | None:
-    """Size and mark of the file that a placeholder stands for; None for any other file."""
-    original = _originals.get(path)
-    return None if original is None else original.stamp
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a file, wherever it is; raises OSError."""
-    stamp = stamp_in_store(path)
-    return path.stat().st_size if stamp is None else stamp.size

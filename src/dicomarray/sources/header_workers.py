@@ -21,6 +21,7 @@ from dicomarray.errors import InputError
 from dicomarray.runtime.threads import thread_count
 from dicomarray.sources.filesystem import PathMaker
 from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.references import Reference
 
 if TYPE_CHECKING:
     import subprocess
@@ -42,7 +43,7 @@ _START = (
 )
 
 
-def outcome_of(reader: HeaderReader, path: Path) -> Outcome:
+def outcome_of(reader: HeaderReader, path: Reference) -> Outcome:
     """The header of a file, or why it has none."""
     try:
         return reader.read(path)

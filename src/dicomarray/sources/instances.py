@@ -1,103 +1,114 @@
-"""Files -> the headers of instances, or why they are none."""
+"""Files, members of archives and objects in stores -> the headers of instances, or why they are none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.errors import InputError
-from dicomarray.sources.fsspec import shown_path
+from dicomarray.sources.base import Progress, Source
+from dicomarray.sources.filesystem import find_files
 from dicomarray.sources.header_workers import Outcome, outcome_of, read_outcomes
 from dicomarray.sources.skipped import Skipped
-from dicomarray.storage.places import Url
+from dicomarray.storage.places import Place, Url
+from dicomarray.storage.references import ObjectReference, Reference
 
-if TYPE_CHECKING:
-    from dicomarray.sources.archives import Unpacked
-
-
-class Progress(Protocol):
-    """Is told how far a long job is."""
-
-    def __call__(self, files: int, size: int = 0, total: int | None = None, /) -> None:
-        """So many files were seen, which have ``size`` bytes in all; ``total`` is how many there are."""
-
-
+# So many objects are asked for at once: enough to hide how long a store takes to answer, and 16 MB of memory.
+OBJECTS_AT_ONCE = 256
 _IDENTIFYING = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Modality")
 
 
-def read_instances(
-    files: Sequence[Path | Skipped], names: frozenset[str], progress: Progress | None, workers: int | None
-) -> tuple[list[Header], list[Skipped]]:
-    """The instances in the files, and what is none."""
-    headers: list[Header] = []
-    skipped: list[Skipped] = []
-    size = 0
-    reader = HeaderReader(names)
-    paths = [found for found in files if isinstance(found, Path)]
-    with closing(read_outcomes(paths, names, workers)) as outcomes:
-        for seen, found in enumerate(files, 1):
-            for item in (found,) if isinstance(found, Skipped) else _items(found, next(outcomes), reader):
-                if isinstance(item, Skipped):
-                    skipped.append(_as_shown(item))
-                else:
-                    headers.append(item)
-                    size += 0 if item.stamp is None else item.stamp.size
-            if progress is not None:
-                progress(seen, size, len(files))
-    return headers, skipped
+def sources_of(places: Iterable[Place], workers: int | None = None) -> list[Source]:
+    """Who finds and opens the instances at or below these places."""
+    found: list[Source] = []
+    for is_url, several in groupby(places, lambda place: isinstance(place, Url)):
+        if is_url:
+            from dicomarray.sources.fsspec import Store
+
+            found += [Store(url) for url in several if isinstance(url, Url)]
+        else:
+            found.append(LocalFiles([path for path in several if isinstance(path, Path)], workers))
+    return found
 
 
-def _items(path: Path, outcome: Outcome, reader: HeaderReader) -> Iterable[Header | Skipped]:
+@dataclass(frozen=True, slots=True)
+class LocalFiles(Source):
+    """Files and folders on this computer, and the archives in them; ``workers`` processes read."""
+
+    roots: Sequence[Path]
+    workers: int | None = None
+
+    def instances(
+        self, names: frozenset[str], progress: Progress | None = None
+    ) -> Iterator[Header | Skipped]:
+        """As `Source.instances`."""
+        files = list(find_files(self.roots))
+        size, reader = 0, HeaderReader(names)
+        paths = [found for found in files if isinstance(found, Path)]
+        with closing(read_outcomes(paths, names, self.workers)) as outcomes:
+            for seen, found in enumerate(files, 1):
+                for item in (found,) if isinstance(found, Skipped) else _items(found, next(outcomes), reader):
+                    yield item
+                    if isinstance(item, Header) and item.stamp is not None:
+                        size += item.stamp.size
+                if progress is not None:
+                    progress(seen, size, len(files))
+
+
+def read_objects(
+    references: Sequence[ObjectReference], names: frozenset[str], progress: Progress | None = None
+) -> Iterator[Header | Skipped]:
+    """The instances of one source that are referred to, those in archives among them too."""
+    size, reader = 0, HeaderReader(names)
+    for start in range(0, len(references), OBJECTS_AT_ONCE):
+        batch = references[start : start + OBJECTS_AT_ONCE]
+        for reference, found in zip(batch, type(batch[0]).fetch_headers(batch), strict=True):
+            if isinstance(found, OSError):
+                yield Skipped.lost(reference, f"cannot be read: {found.strerror or type(found).__name__}")
+                continue
+            yield from _items(found, outcome_of(reader, found), reader)
+            size += found.state.size
+        if progress is not None:
+            progress(start + len(batch), size, len(references))
+
+
+def read_references(references: Iterable[Reference], names: frozenset[str]) -> Iterator[Header | Skipped]:
+    """The instances that were found before, read again."""
+    for kind, several in groupby(references, lambda one: Path if isinstance(one, Path) else type(one)):
+        if kind is Path:
+            yield from LocalFiles([one for one in several if isinstance(one, Path)]).instances(names)
+        else:
+            yield from read_objects([one for one in several if isinstance(one, ObjectReference)], names)
+
+
+def _items(reference: Reference, outcome: Outcome, reader: HeaderReader) -> Iterable[Header | Skipped]:
     """The header of a file, or those of the members of an archive."""
     if isinstance(outcome, Header) and outcome.is_image:
         return (outcome,)  # nearly every file: nothing else is asked of it
-    return _members(path, _instance(outcome), reader)
+    first = _instance(outcome)
+    if isinstance(first, Header):
+        return (first,)
+    from dicomarray.sources.archives import members_of
 
-
-def _as_shown(item: Skipped) -> Skipped:
-    path = shown_path(item.path)
-    if item.lost_from is None or isinstance(item.lost_from, Url):
-        return Skipped(path, item.reason, item.lost_from)
-    in_folder = item.lost_from == item.path.parent
-    return Skipped(path, item.reason, path.parent if in_folder else shown_path(item.lost_from))
+    try:
+        members = members_of(reference)
+    except OSError as error:
+        return (Skipped.lost(reference, f"cannot be read: {error.strerror}"),)
+    except InputError as error:
+        return (Skipped.because(reference, error),)
+    if members is None:
+        return (first,)
+    return (m if isinstance(m, Skipped) else _instance(outcome_of(reader, m)) for m in members)
 
 
 def _instance(outcome: Outcome) -> Header | Skipped:
     """The header, or why it is none of an instance."""
     reason = no_instance(outcome) if isinstance(outcome, Header) else None
-    return outcome if reason is None else Skipped.lost(outcome.path, reason)
-
-
-def of_member(item: Skipped, member: Unpacked) -> Skipped:
-    """What was skipped of an archive, by the names that it has there."""
-    return Skipped(member.shown, item.reason, member.archive if item.lost_from is not None else None)
-
-
-def _members(path: Path, first: Header | Skipped, reader: HeaderReader) -> Iterable[Header | Skipped]:
-    if isinstance(first, Header):
-        return (first,)
-    from dicomarray.sources.archives import kind_of, unpack
-
-    try:
-        kind = kind_of(path)
-        members = None if kind is None else unpack(path, kind)
-    except OSError as error:
-        return (Skipped.lost(path, f"cannot be read: {error.strerror}"),)
-    except InputError as error:
-        return (Skipped.because(path, error),)
-    if members is None:
-        return (first,)
-    return (_of_archive(member, reader) for member in members)
-
-
-def _of_archive(member: Unpacked | Skipped, reader: HeaderReader) -> Header | Skipped:
-    if isinstance(member, Skipped):
-        return member
-    found = _instance(outcome_of(reader, member.path))
-    return of_member(found, member) if isinstance(found, Skipped) else found
+    return Skipped.lost(outcome.path, reason) if isinstance(outcome, Header) and reason else outcome
 
 
 def no_instance(header: Header) -> str | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from dicomarray.dicom.recognition import NoImageError
 from dicomarray.errors import InputError
 from dicomarray.storage.places import Place
+from dicomarray.storage.references import ObjectReference, Reference
 
 # Of the files that are skipped for one reason so many are named.
 EXAMPLES = 3
@@ -28,14 +28,17 @@ class Skipped:
     lost_from: Place | None = None
 
     @classmethod
-    def lost(cls, path: Place, reason: str) -> Skipped:
-        """A file or folder that may have held an image of the folder that it lies in."""
+    def lost(cls, path: Place | ObjectReference, reason: str) -> Skipped:
+        """A file or folder that may have held an image of the folder (or archive) that it lies in."""
+        if isinstance(path, ObjectReference):
+            return cls(path.place, reason, path.beside[0])
         return cls(path, reason, path.parent)
 
     @classmethod
-    def because(cls, path: Path, error: InputError) -> Skipped:
+    def because(cls, path: Reference, error: InputError) -> Skipped:
         """A file that cannot be taken."""
-        return cls(path, str(error), None if isinstance(error, NoImageError) else path.parent)
+        lost = cls.lost(path, str(error))
+        return replace(lost, lost_from=None) if isinstance(error, NoImageError) else lost
 
 
 @dataclass(frozen=True, slots=True)

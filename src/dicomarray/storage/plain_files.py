@@ -7,6 +7,9 @@ import os
 import stat
 from io import BufferedReader, FileIO
 from pathlib import Path
+from typing import BinaryIO
+
+from dicomarray.storage.references import Reference
 
 # How a file is opened for reading by its descriptor; `require_plain` is asked afterwards.
 READ_AT_ONCE = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -35,9 +38,16 @@ def open_raw(path: Path) -> FileIO:
     return stream
 
 
-def open_plain(path: Path) -> BufferedReader:
-    """As `open_raw`, with a buffer."""
-    return BufferedReader(open_raw(path))
+def open_plain(reference: Reference) -> BinaryIO:
+    """An instance, open for reading with a buffer; raises OSError, or as `ObjectReference.open`."""
+    if isinstance(reference, Path):
+        return BufferedReader(open_raw(reference))
+    return reference.open()
+
+
+def open_header(reference: Reference) -> BinaryIO:
+    """As `open_plain`, but the pixel data may be missing."""
+    return open_plain(reference) if isinstance(reference, Path) else reference.open_header()
 
 
 def _at_once(name: str, flags: int) -> int:

@@ -25,8 +25,7 @@ from dicomarray.objects.common.options import Mode, WriteKeywords, WriteOptions
 from dicomarray.objects.derived_image.writing import check_error, write_series
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.runtime.threads import PixelProgress
-from dicomarray.sources.fsspec import whole
-from dicomarray.sources.instances import Progress
+from dicomarray.sources.base import Progress
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.volume import Volume
 from dicomarray.workflows.file_layouts import as_files, template_name
@@ -115,8 +114,7 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
         made_from = given.series.get("SeriesInstanceUID")
     stack = template_stack(template, volume, reading, made_from)
     matrix = None if affine is None else read_affine(affine)
-    with whole(frame.header for frame in stack.frames):
-        return write_like(given, stack, output, checked, matrix, units, progress=pixel_progress)
+    return write_like(given, stack, output, checked, matrix, units, progress=pixel_progress)
 
 
 @pydicom_quiet

@@ -20,7 +20,7 @@ from dicomarray.core.pixel_values import Normalization
 from dicomarray.errors import DataError, DiskFullError, UsageError
 from dicomarray.formats import sidecar
 from dicomarray.runtime.threads import PixelProgress, thread_count
-from dicomarray.sources.instances import Progress
+from dicomarray.sources.base import Progress
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import making, new_files, refuse_existing
 from dicomarray.storage.places import PathLike, local_path

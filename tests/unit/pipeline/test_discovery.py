@@ -19,7 +19,7 @@ from dicomarray.errors import InputError
 from dicomarray.pipeline import discovery
 from dicomarray.pipeline.compressed_sequence import Packed
 from dicomarray.pipeline.discovery import Search, find_jobs
-from dicomarray.pipeline.jobs import UNPACKED, Job
+from dicomarray.pipeline.jobs import Job
 from dicomarray.volume import Volume
 
 Processes = list[subprocess.Popen[bytes]]
@@ -82,12 +82,11 @@ def without_places(jobs: list[Job] | Packed[Job]) -> list[Any]:
             job.inputs,
             files.uid,
             files.stem,
-            root,
-            Path(name).name if root == UNPACKED else name,
+            str(reference),
         )
         for job in jobs
         for files in job.series
-        for root, name in files.names
+        for reference in files.files
     ]
 
 

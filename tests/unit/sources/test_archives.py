@@ -221,9 +221,18 @@ def test_unpacked_files_live_as_long_as_the_process(tmp_path: Path) -> None:
 
 
 def test_series_of_an_archive_can_be_sent_to_another_process(tmp_path: Path) -> None:
-    """As pipeline.run does: its files are real ones."""
-    series = scan(zip_of(tmp_path / "a.zip", [("IM1", CT)]))[0]
-    assert pickle.loads(pickle.dumps(series)).files == series.files
+    """As pipeline.run does: it is unpacked again where that is gone; not from another archive."""
+    archive = zip_of(tmp_path / "a.zip", [("IM1", CT)])
+    sent = pickle.dumps(scan(archive)[0])
+    series = pickle.loads(sent)
+    assert series.files == scan(archive)[0].files
+    expected = series.volume().array
+    archives.remove_unpacked()
+    np.testing.assert_array_equal(pickle.loads(sent).volume().array, expected)
+    archives.remove_unpacked()
+    zip_of(archive, [("IM1", MR)])
+    with pytest.raises(InputError, match=r"a\.zip has changed"):
+        pickle.loads(sent).volume()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -466,7 +475,7 @@ def test_whole_archive_error_names_no_temporary_path(tmp_path: Path) -> None:
     """The caller adds the archive's path."""
     (tmp_path / "a.gz").write_bytes(gzip.compress(CT)[:-4000])
     with pytest.raises(InputError) as caught:
-        archives.unpack(tmp_path / "a.gz", "gzip")
+        archives.members_of(tmp_path / "a.gz")
     assert str(tmp_path) not in str(caught.value)
     assert "dicomarray-" not in str(caught.value)
 

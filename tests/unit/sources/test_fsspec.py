@@ -1,7 +1,11 @@
-"""Series in a store: headers by ranges, whole files while pixels are read, no placeholder for one."""
+"""Series in a store: headers by ranges, whole objects when pixels are read."""
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -17,10 +21,8 @@ import dicomarray
 import enhanced_files
 import synthetic
 from dicomarray.cli.main import main
-from dicomarray.dicom.pixels.reader import read_frames
-from dicomarray.errors import InputError, PixelError, StorageError, UsageError
+from dicomarray.errors import InputError, StorageError, UsageError
 from dicomarray.sources import fsspec
-from dicomarray.sources.skipped import Skipped
 
 memory = pytest.importorskip("fsspec.implementations.memory")
 STORE = "memory://archive"
@@ -79,32 +81,54 @@ def test_scan_fetches_headers_only(tmp_path: Path, store: Any, fetched: Counter[
         assert [dict(h.attributes) for h in far.instances] == [dict(h.attributes) for h in near.instances]
     assert len(fetched) == 8
     assert max(fetched.values()) == fsspec.FIRST_FETCH < store.size("/archive/0001.dcm") / 3
-    assert max(h.path.stat().st_size for s in catalog for h in s.instances) < 4096
     assert [str(file) for file in catalog[0].files] == [f"{STORE}/{n:04d}.dcm" for n in range(1, 5)]
 
 
 def test_volume(tmp_path: Path, store: Any, fetched: Counter[str]) -> None:
-    """Pixels come from the whole files, which are placeholders again afterwards."""
+    """Pixels come from the whole files, each fetched once a volume."""
     expected = big(tmp_path / "ct")
     put(store, tmp_path / "ct")
     (series,) = dicomarray.dicom_filter(STORE, {"Modality": "CT", "num_slices": 4})
     np.testing.assert_array_equal(series.volume().array, expected.array)
     assert fetched["/archive/0001.dcm"] == fsspec.FIRST_FETCH + store.size("/archive/0001.dcm")
-    assert max(header.path.stat().st_size for header in series.instances) < 4096
     np.testing.assert_array_equal(series.volume(units="stored").array, expected.array - expected.array.min())
     again = dicomarray.load(STORE)
     assert again.metadata["geometry"] == expected.metadata["geometry"]
 
 
-def test_placeholder_is_no_image(tmp_path: Path, store: Any) -> None:
-    """Whoever reads pixels from a placeholder gets an error, ours or pydicom's; never zeros."""
-    big(tmp_path / "ct")
+def test_nothing_is_left_of_what_was_fetched(
+    tmp_path: Path, store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is fetched for pixels lies in a private folder, and is gone when they are read."""
+    expected = big(tmp_path / "ct")
     put(store, tmp_path / "ct")
-    path = dicomarray.scan(STORE)[0].instances[0].path
-    with pytest.raises(PixelError, match="truncated"):
-        read_frames(path)
-    with pytest.raises(ValueError, match="less than expected"):
-        _ = dcmread(path).pixel_array
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    (series,) = dicomarray.scan(STORE)
+    np.testing.assert_array_equal(series.volume().array, expected.array)
+    reference = series.references[0]
+    assert isinstance(reference, fsspec.StoredObject)
+    with reference.open() as stream:
+        assert stream.read() == (tmp_path / "ct" / "0001.dcm").read_bytes()
+        assert list(temporary.iterdir())
+    assert not list(temporary.iterdir())
+
+
+def test_series_of_a_store_can_be_sent_to_another_process(tmp_path: Path) -> None:
+    """Whoever has a header opens its object: no process has to have scanned the store."""
+    big(tmp_path / "ct")
+    (series,) = dicomarray.scan(f"file://{tmp_path}/ct")
+    (tmp_path / "series").write_bytes(pickle.dumps(series))
+    code = (
+        "import pickle, sys\n"
+        "series = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "print(series.volume().array.shape, series.attributes['PatientID'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "series"], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("(4, 300, 400)")
 
 
 def test_long_header(tmp_path: Path, store: Any, fetched: Counter[str]) -> None:
@@ -116,7 +140,10 @@ def test_long_header(tmp_path: Path, store: Any, fetched: Counter[str]) -> None:
     put(store, tmp_path / "ct")
     np.testing.assert_array_equal(dicomarray.load(STORE).array, dicomarray.load(tmp_path / "ct").array)
     (series,) = dicomarray.scan(STORE)
-    assert series.instances[0].path.stat().st_size > 200_000
+    assert fetched["/archive/0001.dcm"] > 200_000
+    before = fetched.total()
+    assert series.instances[0].further(["(0009,1001)"]) == {"(0009,1001)": "<200000 bytes>"}
+    assert fetched.total() == before
     assert series.instances[0].number("Rows") == 300
 
 
@@ -126,7 +153,7 @@ def synthetic_file(tmp_path: Path) -> Path:
 
 
 def test_multiframe(tmp_path: Path, store: Any) -> None:
-    """The number of frames is checked against the size of the file, not of its placeholder."""
+    """The number of frames is checked against the size of the file, not of its first bytes."""
     frames = np.arange(8 * 100 * 100, dtype=np.uint16).reshape(8, 100, 100) % 1000
     (tmp_path / "mr").mkdir()
     groups = [{**enhanced_files.at(z)} for z in range(8)]
@@ -169,16 +196,16 @@ def test_store_without_ranges(tmp_path: Path, store: Any, monkeypatch: pytest.Mo
 
 
 def test_names_that_no_file_here_can_have(tmp_path: Path, store: Any) -> None:
-    """Keys may hold anything; what would leave the folder is left out and told."""
+    """Keys may hold anything: no file here is called by them."""
     big(tmp_path / "ct")
     put(store, tmp_path / "ct")
     store.store["/archive/../../escaped.dcm"] = memory.MemoryFile(
         store, "/archive/../../escaped.dcm", (tmp_path / "ct" / "0001.dcm").read_bytes()
     )
-    (skipped,) = dicomarray.scan(STORE).skipped
-    assert isinstance(skipped, Skipped)
-    assert str(skipped.path) == f"{STORE}/../../escaped.dcm"
-    assert "rename" in skipped.reason
+    (series,) = dicomarray.scan(STORE)
+    assert f"{STORE}/../../escaped.dcm" in map(str, series.files)
+    assert series.volume().array.shape == (4, 300, 400)
+    assert not (tmp_path / "escaped.dcm").exists()
 
 
 def test_changed_after_the_scan(tmp_path: Path, store: Any) -> None:
@@ -190,11 +217,10 @@ def test_changed_after_the_scan(tmp_path: Path, store: Any) -> None:
     store.put(str(tmp_path / "other" / "0002.dcm"), "/archive/0002.dcm")
     with pytest.raises(InputError, match=r"memory://archive/0002.dcm was changed"):
         series.volume()
-    assert max(header.path.stat().st_size for header in series.instances) < 4096
 
 
 def test_duplicates_are_told_by_their_pixels(tmp_path: Path, store: Any) -> None:
-    """Files with equal headers and different pixels are no copies, though their placeholders are equal."""
+    """Files with equal headers and different pixels are no copies, though they begin alike."""
     big(tmp_path / "ct")
     dataset = dcmread(tmp_path / "ct" / "0001.dcm")
     dataset.PixelData = bytes(len(dataset.PixelData))

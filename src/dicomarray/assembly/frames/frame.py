@@ -24,11 +24,11 @@ from dicomarray.core.geometry import FARTHEST_MM, Plane
 from dicomarray.core.pixel_values import UNREADABLE, Array, Rescale
 from dicomarray.dicom.headers.attributes import ABSENT, Attributes
 from dicomarray.dicom.headers.header import Header, numbers_of
-from dicomarray.dicom.pixels.reader import read_frames
+from dicomarray.dicom.pixels.reader import open_frames
 from dicomarray.dicom.transfer_syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, HeaderError, InputError, quoted
-from dicomarray.sources.fsspec import size_of, whole
+from dicomarray.storage.references import state_of
 
 if TYPE_CHECKING:
     from dicomarray.assembly.frames.mosaics import Tile
@@ -138,11 +138,12 @@ def read_images(frames: Sequence[Frame]) -> Array:
     PixelError
         Where pixel data is missing, truncated or damaged; and what else `read_frames` raises.
     """
-    path = frames[0].header.path
-    with whole([frames[0].header]):
+    header = frames[0].header
+    header.check_open()
+    with open_frames(header.path) as reader:
         if frames[0].tile is None:
-            return read_frames(path, [frame.index for frame in frames])
-        picture = read_frames(path, [0])[0]
+            return reader.read_all([frame.index for frame in frames])
+        picture = reader.read_all([0])[0]
     return np.stack([frame.tile.cut(picture) for frame in frames if frame.tile is not None])
 
 
@@ -251,7 +252,7 @@ def _file_size(header: Header) -> int | None:
     if isinstance(header, KeptHeader):
         return header.size
     try:
-        return size_of(header.path)
+        return state_of(header.path).size
     except OSError as error:
         raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
 

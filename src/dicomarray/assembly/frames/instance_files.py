@@ -6,13 +6,16 @@ The file is not walked a second time, if it still is the file that the header wa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any, BinaryIO
 
-from dicomarray.dicom.headers.header import Header, Stamp, read_header
+from dicomarray.dicom.headers.header import Header, read_header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, source_at
@@ -20,13 +23,29 @@ from dicomarray.dicom.pixels.reader import WALKED_VRS, FrameReader, frame_reader
 from dicomarray.dicom.transfer_syntaxes import NATIVE_SYNTAXES
 from dicomarray.errors import InputError
 from dicomarray.storage.plain_files import open_plain, open_raw
+from dicomarray.storage.references import ObjectReference, Reference, fetched, is_unchanged
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ImageFiles:
-    """Opens the files of a series; what equals in all of them is checked once."""
+    """Opens the files of a series; what equals in all of them is checked once.
 
+    What lies in a store is fetched, many files at once, when the first file is opened that is not here; it is
+    removed at the end.
+    """
+
+    headers: Iterable[Header]
     _descriptions: dict[tuple[Any, ...], PixelDescription] = field(default_factory=dict)
+    _fetched: Mapping[ObjectReference, ObjectReference] | None = None
+    _folder: TemporaryDirectory[str] | None = None
+    _turn: Lock = field(default_factory=Lock)
+
+    def __enter__(self) -> ImageFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
 
     @contextmanager
     def open(self, header: Header) -> Iterator[FrameReader]:
@@ -39,12 +58,13 @@ class ImageFiles:
         HeaderError, PixelError
             As in `open_frames`.
         """
+        header.check_open()
         if not _is_simple(header):
-            with open_frames(header.path) as reader:
+            with open_frames(self.at_hand(header)) as reader:
                 _current(reader.source.stream, header)
                 yield reader
             return
-        with _opened(header) as stream:
+        with self._opened(header) as stream:
             header = _current(stream, header)
             place = header.pixels
             assert place is not None  # it is simple, or there was an error
@@ -52,6 +72,36 @@ class ImageFiles:
             keyword = PIXEL_TAGS[place.tag]
             source = source_at(stream, place, header.stamp.size, keyword)
             yield frame_reader(source, self._description(header, keyword))
+
+    @contextmanager
+    def reopened(self, header: Header, reader: FrameReader) -> Iterator[FrameReader]:
+        """The same reader on a stream of its own, for another thread; its file is one of our own reader's."""
+        with self._opened(header) as stream:
+            now, source = _current(stream, header), reader.source
+            if now is not header:  # it was touched before the reader was made, or is after
+                rest = os.fstat(stream.fileno()).st_size - source.start
+                if now.pixels is None or (now.pixels.start, rest) != (source.start, source.available):
+                    raise _changed(header)
+            yield reader.on(stream)
+
+    def at_hand(self, header: Header) -> Reference:
+        """What opens its file, from a copy where it lies in a store."""
+        if isinstance(header.path, Path):
+            return header.path
+        with self._turn:
+            if self._fetched is None:
+                self._folder = TemporaryDirectory(prefix="dicomarray-", ignore_cleanup_errors=True)
+                self._fetched = fetched([h.path for h in self.headers], Path(self._folder.name))
+        return self._fetched[header.path]
+
+    def _opened(self, header: Header) -> BinaryIO:
+        # native frames go straight into their array; items of compressed ones are looked at piece by piece
+        native = header.transfer_syntax in NATIVE_SYNTAXES
+        try:
+            found = self.at_hand(header)
+            return open_raw(found) if native and isinstance(found, Path) else open_plain(found)
+        except OSError as error:
+            raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
 
     def _description(self, header: Header, keyword: str) -> PixelDescription:
         get = header.attributes.get
@@ -77,27 +127,6 @@ def _is_simple(header: Header) -> bool:
     )
 
 
-@contextmanager
-def reopened(header: Header, reader: FrameReader) -> Iterator[FrameReader]:
-    """The same reader on a stream of its own, for another thread; its file is one of our own reader's."""
-    with _opened(header) as stream:
-        now, source = _current(stream, header), reader.source
-        if now is not header:  # it was touched before the reader was made, or is after
-            rest = os.fstat(stream.fileno()).st_size - source.start
-            if now.pixels is None or (now.pixels.start, rest) != (source.start, source.available):
-                raise _changed(header)
-        yield reader.on(stream)
-
-
-def _opened(header: Header) -> BinaryIO:
-    # native frames go straight into their array; items of compressed ones are looked at piece by piece
-    native = header.transfer_syntax in NATIVE_SYNTAXES
-    try:
-        return open_raw(header.path) if native else open_plain(header.path)
-    except OSError as error:
-        raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
-
-
 def _current(stream: BinaryIO, header: Header) -> Header:
     """The header of the file that is open now: the one at hand, unless the file was touched since.
 
@@ -107,9 +136,7 @@ def _current(stream: BinaryIO, header: Header) -> Header:
         Where the file says something else now.
     """
     stamp = header.stamp
-    if stamp is None or isinstance(stream, BytesIO):
-        return header
-    if _stamp_of(stream) == stamp:
+    if stamp is None or isinstance(stream, BytesIO) or is_unchanged(header.path, stream, stamp):
         return header
     try:
         now = read_header(header.path)
@@ -118,13 +145,10 @@ def _current(stream: BinaryIO, header: Header) -> Header:
     same = now.transfer_syntax == header.transfer_syntax and all(
         now.attributes.get(keyword) == header.attributes.get(keyword) for keyword in DEFAULT_KEYWORDS
     )
-    if not same or now.pixels is None or now.stamp != _stamp_of(stream):
+    exchanged = isinstance(header.path, Path) and not is_unchanged(header.path, stream, now.stamp)
+    if not same or now.pixels is None or exchanged:
         raise _changed(header)
     return now
-
-
-def _stamp_of(stream: BinaryIO) -> Stamp:
-    return Stamp.of(os.fstat(stream.fileno()))
 
 
 def _changed(header: Header) -> InputError:

@@ -11,7 +11,7 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.part10 import read_part10
 from dicomarray.dicom.siemens_csa import mosaic_count, parse_csa
 from dicomarray.errors import DataError, HeaderError
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.plain_files import open_header
 
 # Words of Image Type.
 SIEMENS_MOSAIC, UIH_GRID = "MOSAIC", "VFRAME"
@@ -97,7 +97,7 @@ def _private_elements(header: Header) -> Mapping[int, bytes | None]:
     None of a file that cannot be read: what reads its pixels will say why.
     """
     try:
-        with open_plain(header.path) as stream:
+        with open_header(header.path) as stream:
             if (found := read_part10(stream, lambda tag: tag >> 16 in TELLING_GROUPS)) is not None:
                 return {tag: element.value for tag, element in found.elements.items()}
             from dicomarray.dicom.private_tags import all_private_bytes

@@ -33,7 +33,7 @@ from dicomarray.dicom.siemens_csa import MAGIC, ProtocolSlices, csa_diffusion, p
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, HeaderError, InputError
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.plain_files import open_header
 
 # Least cosine between the slice normal of the private header and the image's own.  Of the private one only
 # the sign is needed; where it points somewhere else altogether, one of both is wrong.
@@ -110,7 +110,7 @@ def tiles_of(picture: Picture) -> list[Tile]:
 def _read(header: Header) -> Dataset:
     with pydicom_quiet:
         try:
-            with open_plain(header.path) as stream:
+            with open_header(header.path) as stream:
                 return read_header(stream, str(header.path))
         except OSError as error:
             raise InputError(f"{header.path} cannot be read: {error.strerror}") from error

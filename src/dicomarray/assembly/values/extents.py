@@ -16,14 +16,17 @@ def stored_extents(frames: Sequence[Frame]) -> list[tuple[float, float]]:
     InputError, HeaderError, PixelError
         As `ImageFiles.open` and `FrameReader.read`.
     """
-    files, found = ImageFiles(), dict[int, tuple[float, float]]()
+    found: dict[int, tuple[float, float]] = {}
     members: dict[int, list[int]] = {}
     for index, frame in enumerate(frames):
         members.setdefault(id(frame.header), []).append(index)
-    for indices in members.values():
-        with files.open(frames[indices[0]].header) as reader:
-            for index in indices:
-                tile = frames[index].tile
-                image = reader.read(frames[index].index)[0] if tile is None else tile.cut(reader.read(0)[0])
-                found[index] = float(image.min()), float(image.max())
+    with ImageFiles([frame.header for frame in frames]) as files:
+        for indices in members.values():
+            with files.open(frames[indices[0]].header) as reader:
+                for index in indices:
+                    tile = frames[index].tile
+                    image = (
+                        reader.read(frames[index].index)[0] if tile is None else tile.cut(reader.read(0)[0])
+                    )
+                    found[index] = float(image.min()), float(image.max())
     return [found[index] for index in range(len(frames))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from dicomarray.core.pixel_values import (
 from dicomarray.dicom.headers.attributes import Common, may_differ, shared_by
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import HeaderError, ValuesError
+from dicomarray.storage.references import Reference
 from dicomarray.volume import NORMALIZED
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def _says_nothing(header: Header) -> bool:
     )
 
 
-def _modality_lut(path: Path) -> ModalityLut:
+def _modality_lut(path: Reference) -> ModalityLut:
     from dicomarray.assembly.values.scaling import read_modality_lut
 
     lut = read_modality_lut(path)

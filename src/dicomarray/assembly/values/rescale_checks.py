@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.core.coded_warnings import Warnings, warning
@@ -11,6 +10,7 @@ from dicomarray.core.pixel_values import UNREADABLE
 from dicomarray.dicom.headers.attributes import Attributes, may_differ
 from dicomarray.dicom.vr import Value, is_mislabelled
 from dicomarray.errors import HeaderError, ValuesError
+from dicomarray.storage.references import Reference
 
 # What an image has that does not say it: stored values as they are.
 _IDENTITY = {"RescaleSlope": 1, "RescaleIntercept": 0}
@@ -71,7 +71,7 @@ def stored_notes(frames: Sequence[Frame]) -> Warnings:
     )
 
 
-def require_one_injection(images: Mapping[Path, Mapping[str, Value]]) -> None:
+def require_one_injection(images: Mapping[Reference, Mapping[str, Value]]) -> None:
     """Refuse PET images of one volume that contradict each other: one patient was weighed, and injected once.
 
     Raises
@@ -79,7 +79,7 @@ def require_one_injection(images: Mapping[Path, Mapping[str, Value]]) -> None:
     ValuesError
         Names the attribute and two files.
     """
-    known: dict[str, tuple[Path, Value]] = {}
+    known: dict[str, tuple[Reference, Value]] = {}
     for path, image in images.items():
         if image.get("Units") == "GML":  # a SUV already
             continue

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -23,7 +22,8 @@ from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import HeaderError, InputError, ValuesError, quoted
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.plain_files import open_header
+from dicomarray.storage.references import Reference
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -48,7 +48,7 @@ class ModalityLut:
     type: str | None = None
 
 
-def read_modality_lut(path: Path) -> ModalityLut | None:
+def read_modality_lut(path: Reference) -> ModalityLut | None:
     """The Modality LUT Sequence of a file (PS3.3 C.11.1), or None where there is none.
 
     Raises
@@ -66,7 +66,7 @@ def read_modality_lut(path: Path) -> ModalityLut | None:
     tags = ["ModalityLUTSequence", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"]
     try:
         with pydicom_quiet:
-            with open_plain(path) as stream:
+            with open_header(path) as stream:
                 dataset = pydicom.dcmread(
                     stream, stop_before_pixels=True, force=True, specific_tags=list(tags)
                 )
@@ -92,7 +92,7 @@ def read_modality_lut(path: Path) -> ModalityLut | None:
     return _in_file(path, modality_lut, descriptor, data, signed, little_endian, kind)
 
 
-def _require_no_rescale(path: Path, dataset: Dataset) -> None:
+def _require_no_rescale(path: Reference, dataset: Dataset) -> None:
     slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
     if slope not in (None, "", 1) or intercept not in (None, "", 0):
         raise HeaderError(
@@ -179,7 +179,7 @@ def _sixteen_bits(value: int, signed: bool) -> int:
 # --- palette --------------------------------------------------------------------------------------------
 
 
-def palette_colours(path: Path) -> Callable[[Array], Array]:
+def palette_colours(path: Reference) -> Callable[[Array], Array]:
     """What turns the indices of a PALETTE COLOR image into RGB (PS3.3 C.7.6.3.1.5, C.7.9).
 
     The function takes (rows, columns) and returns (rows, columns, 3), uint8 or uint16 as the tables have it.
@@ -197,7 +197,7 @@ def palette_colours(path: Path) -> Callable[[Array], Array]:
     from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
 
     try:
-        with pydicom_quiet, open_plain(path) as stream:
+        with pydicom_quiet, open_header(path) as stream:
             dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
     except PYDICOM_FAILURES as error:
         raise InputError(f"{path} cannot be read: {type(error).__name__} {error}") from error
@@ -237,7 +237,7 @@ def suv_scales(frames: Sequence[Frame]) -> list[SuvScale]:
     return [scales[frame.header.path] for frame in frames]
 
 
-def _in_file(path: Path, function: Callable[..., Result], *arguments: Any) -> Result:
+def _in_file(path: Reference, function: Callable[..., Result], *arguments: Any) -> Result:
     """The function's result; an error of it names the file."""
     try:
         return function(*arguments)
@@ -285,7 +285,7 @@ def philips_rescales(frames: Sequence[Frame]) -> list[Rescale]:
     HeaderError
         Where a file has no such scaling; names the file and the attribute.
     """
-    per_file: dict[Path, Sequence[Mapping[str, Value]]] = {}
+    per_file: dict[Reference, Sequence[Mapping[str, Value]]] = {}
     rescales = []
     for frame in frames:
         path = frame.header.path
@@ -334,7 +334,7 @@ def _philips_number(attributes: Mapping[str, Value], name: str) -> float | None:
     return float(value)
 
 
-def _philips_attributes(path: Path) -> Sequence[Mapping[str, Value]]:
+def _philips_attributes(path: Reference) -> Sequence[Mapping[str, Value]]:
     """The private scaling of the image, or of each frame of an enhanced one: (2005,xx0F) in its group."""
     sequence = "PerFrameFunctionalGroupsSequence"
     attributes = read_header(path, (*PHILIPS_KEYWORDS, sequence)).attributes

@@ -27,7 +27,7 @@ from dicomarray.dicom.headers.keywords import ACQUISITION, IDENTITY
 from dicomarray.dicom.transfer_syntaxes import ALWAYS_LOSSY
 from dicomarray.dicom.vr import Value
 from dicomarray.runtime.threads import PixelProgress
-from dicomarray.sources.fsspec import whole
+from dicomarray.storage.references import file_of
 from dicomarray.volume import Volume
 
 # What the sidecar tells of a series where it equals in all images.  Nothing here names the patient.
@@ -73,11 +73,10 @@ def assemble(
     HeaderError, ValuesError
         Where the file does not say what is needed for its values: a slope, what SUV needs.
     """
-    with whole(frame.header for frame in stack.frames):
-        values, probes = values_of(stack, options), Probes(stack)
-        job = Job(stack, values, probes, options.exclude_padding, workers, progress)
-        array, padding, decoding = read_array(job)
-        notes = (*decoding, *probes.notes())
+    values, probes = values_of(stack, options), Probes(stack)
+    job = Job(stack, values, probes, options.exclude_padding, workers, progress)
+    array, padding, decoding = read_array(job)
+    notes = (*decoding, *probes.notes())
     return regrid(_volume(stack, values, array, padding, notes), options)
 
 
@@ -110,13 +109,12 @@ def assemble_in_file(
     DataError
         As in `assemble`.
     """
-    with whole(frame.header for frame in stack.frames):
-        values, probes = values_of(stack, options), Probes(stack)
-        if bounds is not None:
-            values = values.normalized(bounds.lower, bounds.upper)
-        job = Job(stack, values, probes, options.exclude_padding, workers, progress)
-        shape, decoding = write_array(job, npy)
-        notes = (*decoding, *probes.notes())
+    values, probes = values_of(stack, options), Probes(stack)
+    if bounds is not None:
+        values = values.normalized(bounds.lower, bounds.upper)
+    job = Job(stack, values, probes, options.exclude_padding, workers, progress)
+    shape, decoding = write_array(job, npy)
+    notes = (*decoding, *probes.notes())
     in_its_place = np.broadcast_to(np.zeros((), values.dtype), shape)  # shape and type, and no memory
     volume = regrid(_volume(stack, values, in_its_place, None, notes), options)
     return FiledVolume(repr(volume), volume.metadata, volume.warnings)
@@ -139,7 +137,7 @@ def _volume(
         coordinates=MappingProxyType({name: tuple(steps) for name, steps in stack.coordinates.items()}),
         series=MappingProxyType(_series_attributes(stack)),
         slices=_slice_records(stack.frames),
-        files=tuple(frame.header.path for frame in stack.frames),
+        files=tuple(file_of(frame.header.path) for frame in stack.frames),
         warnings=(
             *stack.warnings,
             *mislabelled_notes(stack.frames),

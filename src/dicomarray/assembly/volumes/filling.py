@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.frames.instance_files import ImageFiles, reopened
+from dicomarray.assembly.frames.instance_files import ImageFiles
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.values.modality import Values, stored_type
 from dicomarray.assembly.volumes.equal_pixels import Probes
@@ -26,6 +26,7 @@ from dicomarray.dicom.pixels.reader import FrameReader
 from dicomarray.dicom.transfer_syntaxes import NATIVE_SYNTAXES
 from dicomarray.errors import PixelError
 from dicomarray.runtime.threads import ImageCount, PixelProgress, do_all, thread_count
+from dicomarray.storage.references import Reference
 
 # Small native frames are read so many bytes at a time: they stay in the cache until they are converted.
 BLOCK_BYTES = 1 << 19
@@ -95,17 +96,25 @@ class _Part:
 
 def _fill(job: Job, target: Target) -> Warnings:
     """Read all images, in the order of the array as far as several threads keep one; returns what to tell."""
-    frames = job.stack.frames
-    filler, files = _Filler(job, target), ImageFiles()
+    with ImageFiles([frame.header for frame in job.stack.frames]) as files:
+        return _fill_from(files, job, target)
+
+
+def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
+    frames, filler = job.stack.frames, _Filler(job, target)
     frame_bytes = _frame_bytes(frames[0])
     count = ImageCount(job.progress, len(frames), frame_bytes)
     workers, most = _division(job, frame_bytes)
 
     def work(task: Sequence[_Part]) -> None:
         for part in task:
-            if part.reader is None and filler.read_alike(part.header, part.members):
+            if part.reader is None and filler.read_alike(
+                part.header, files.at_hand(part.header), part.members
+            ):
                 continue
-            opened = files.open(part.header) if part.reader is None else reopened(part.header, part.reader)
+            opened = (
+                files.open(part.header) if part.reader is None else files.reopened(part.header, part.reader)
+            )
             with opened as reader:
                 filler.read(reader, part.members)
 
@@ -202,7 +211,7 @@ class _Filler:
         """Whether the first image has come, and the target is made."""
         return self._stored_shape is not None
 
-    def read_alike(self, header: Header, members: Sequence[int]) -> bool:
+    def read_alike(self, header: Header, file: Reference, members: Sequence[int]) -> bool:
         """The one image of a file like one that was opened before; False where it has to be opened."""
         alike, index = self._alike.frames(header), members[0]
         if alike is None or self._with_padding or len(members) > 1 or self._frames[index].tile is not None:
@@ -210,7 +219,7 @@ class _Filler:
         if alike.shape[1:] != self._stored_shape:
             return False
         room = self._target.room(index, 1)
-        stored = alike.read(header, self._words(alike.shape, alike.dtype, room))
+        stored = alike.read(header, file, self._words(alike.shape, alike.dtype, room))
         if stored is not None:
             self._take(stored, index, room)
         return stored is not None

@@ -7,20 +7,21 @@ unusual is left to `image_files`, which says what it is.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from io import FileIO
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.attributes import Attributes, shared_by
-from dicomarray.dicom.headers.header import Header, Stamp
+from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.pixels.description import KEYWORDS
 from dicomarray.dicom.pixels.native import is_plain, stored_bits_of
 from dicomarray.dicom.pixels.reader import FrameReader
+from dicomarray.storage.references import Reference, is_unchanged
 
 _KEYWORDS = frozenset(KEYWORDS)
 
@@ -34,14 +35,14 @@ class AlikeFrames:
     dtype: np.dtype[Any]
     stored: Callable[[Array], Array]
 
-    def read(self, header: Header, words: Array) -> Array | None:
+    def read(self, header: Header, file: Reference, words: Array) -> Array | None:
         """The stored values of a file, (1, *frame shape), in the memory of ``words``, of this shape and type.
 
         None where the file is not what it was when its header was read, or cannot be read.
         """
         try:
-            with FileIO(header.path) as stream:
-                if Stamp.of(os.fstat(stream.fileno())) != header.stamp:
+            with FileIO(file) if isinstance(file, Path) else cast(Any, file.open()) as stream:
+                if not is_unchanged(file, stream, header.stamp):
                     return None
                 stream.seek(self.start)
                 if stream.readinto(words.data) != words.nbytes:

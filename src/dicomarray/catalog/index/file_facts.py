@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydicom.datadict import tag_for_keyword
@@ -28,6 +27,7 @@ from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.part10 import Element
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import DataError
+from dicomarray.storage.references import Reference
 
 _IMAGE_TYPE, _MODALITY, _NUMBER_OF_FRAMES, _B_VALUE = map(
     tag_for_keyword, ("ImageType", "Modality", "NumberOfFrames", B_VALUE)
@@ -35,7 +35,7 @@ _IMAGE_TYPE, _MODALITY, _NUMBER_OF_FRAMES, _B_VALUE = map(
 _WORDS = (SIEMENS_MOSAIC.encode(), UIH_GRID.encode())
 
 
-def only_in_file(path: Path, instance: Walked | Decoded) -> dict[str, Value]:
+def only_in_file(path: Reference, instance: Walked | Decoded) -> dict[str, Value]:
     """What only the file could tell otherwise, by the names of its columns.
 
     Of a mosaic its tiles as plain values, or the reason why its file does not tell them; of a Siemens image

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from dicomarray.catalog.index.json_values import ABSENT, to_json
 from dicomarray.dicom.attribute_names import explains
 from dicomarray.dicom.headers.all_elements import Decoded, Decoder, Walked
-from dicomarray.dicom.headers.header import Stamp
 from dicomarray.dicom.part10 import Element
 from dicomarray.dicom.vr import Value
+from dicomarray.storage.references import Stamp
 
 # What is known of an instance beside its attributes; no keyword is in lower case.
 TRANSFER_SYNTAX = "transfer_syntax"

@@ -20,14 +20,14 @@ from dicomarray.dicom.attribute_names import tag_of
 from dicomarray.dicom.headers.all_elements import canonical_name
 from dicomarray.dicom.headers.attributes import ABSENT as NOT_THERE
 from dicomarray.dicom.headers.attributes import Attributes, Common
-from dicomarray.dicom.headers.header import Header, HeaderReader, Stamp
+from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.part10 import PixelPlace
 from dicomarray.dicom.pixels.location import PIXEL_TAGS
 from dicomarray.dicom.vr import Value
-from dicomarray.errors import InputError
 from dicomarray.query.rows import ABSENT, Rows, rows_of
-from dicomarray.sources.archives import Unpacked, kind_of, unpack
+from dicomarray.sources.archives import Member
+from dicomarray.storage.references import Reference, Stamp, state_of
 
 T = TypeVar("T")
 
@@ -78,6 +78,12 @@ class FileOfInstance:
     number: int | None
     stamp: Stamp
 
+    @property
+    def reference(self) -> Reference:
+        """What opens it."""
+        file = Path(self.path)
+        return file if self.member is None else Member(file, self.member, self.number or 0, self.stamp)
+
 
 class IndexedHeader(Header):
     """A header that takes what it is asked for from the index."""
@@ -91,9 +97,9 @@ class IndexedHeader(Header):
         object.__setattr__(self, "_place", place)
 
     @property
-    def path(self) -> Path:
-        """The file; of an archive's member, the file that it is unpacked to now."""
-        return _unpacked(self._file) if self._file.member is not None else Path(self._file.path)
+    def path(self) -> Reference:
+        """The file, or the member of an archive, which is unpacked when it is opened."""
+        return self._file.reference
 
     @property
     def transfer_syntax(self) -> str | None:
@@ -124,9 +130,7 @@ class IndexedHeader(Header):
     @property
     def stamp(self) -> Stamp | None:
         """The state of the file when it was indexed; an archive's is compared when it is unpacked."""
-        if self._file.member is None or _archive_stamp(self._file) != self._file.stamp:
-            return self._file.stamp  # no member has that: its header is read again, and compared
-        return Stamp.of(self.path.stat())
+        return self._file.stamp if self._file.member is None else state_of(self.path)
 
     @property
     def _file(self) -> FileOfInstance:
@@ -234,7 +238,7 @@ class IndexedInstances(Sequence[Header]):
         tiles, csa = self._only_in_file(TILES, kept_tiles), self._only_in_file(CSA, kept_csa)
         return [
             KeptHeader(
-                _shown_path(file := self.files[place]),
+                (file := self.files[place]).reference,
                 header.transfer_syntax,
                 Attributes(common, own[place]),
                 source=header,
@@ -249,11 +253,6 @@ class IndexedInstances(Sequence[Header]):
         """Of each instance, or of all, what `KeptHeader` has under this name."""
         with damage_told(self.columns.source.path):
             return [made(None if cell is ABSENT else cell) for cell in self.columns.cells(name)]
-
-
-def _shown_path(file: FileOfInstance) -> Path:
-    """The file, or the name of an archive's member below that of the archive, which stays packed."""
-    return Path(file.path) if file.member is None else Path(file.path, file.member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,34 +287,3 @@ class IndexedRows:
 def _is_place(number: Value) -> bool:
     """Whether it can be a place in a file, or a number of bytes."""
     return isinstance(number, int) and 0 <= number < LARGEST_INTEGER
-
-
-def _unpacked(file: FileOfInstance) -> Path:
-    """The member of an archive as a file.
-
-    Raises
-    ------
-    InputError
-        Where the archive is gone or changed.
-    """
-    archive, stamp = Path(file.path), _archive_stamp(file)
-    try:
-        kind = kind_of(archive)
-        members = [] if kind is None else unpack(archive, kind)
-    except OSError as error:
-        raise InputError(f"{archive} cannot be read: {error.strerror}") from error
-    except InputError as error:
-        raise InputError(f"{archive}: {error}") from error
-    number = file.number or 0
-    member = members[number] if number < len(members) else None
-    same = (stamp.size, stamp.modified) == (file.stamp.size, file.stamp.modified)
-    if not same or not isinstance(member, Unpacked):
-        raise InputError(f"{archive} has changed since it was indexed; index it again (dicomarray index)")
-    return member.path
-
-
-def _archive_stamp(file: FileOfInstance) -> Stamp:
-    try:
-        return Stamp.of(Path(file.path).stat())
-    except OSError as error:
-        raise InputError(f"{file.path} cannot be read: {error.strerror}") from error

@@ -13,15 +13,17 @@ from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.schema import connect_to_write
 from dicomarray.catalog.index.storing import Batch, KnownFile, Store
 from dicomarray.dicom.headers.all_elements import Decoded, Walked, read_elements
-from dicomarray.dicom.headers.header import Header, Stamp
+from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
-from dicomarray.sources.archives import kind_of, unpack
+from dicomarray.sources.archives import members_of
+from dicomarray.sources.base import Progress
 from dicomarray.sources.filesystem import find_names
-from dicomarray.sources.instances import Progress, no_instance, of_member
+from dicomarray.sources.instances import no_instance
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import refuse_inside
 from dicomarray.storage.places import PathLike, local_path, places
+from dicomarray.storage.references import Reference, Stamp
 
 # After so many files, series of which no file came since the last time are written: files of a series mostly
 # lie together, so that each is written once, and a kill loses little.
@@ -181,12 +183,12 @@ class _Indexing:
         """
         items = list(_instances_in(path))
         self.batch.files.append(seen)
-        for origin, item in items:
+        for origin, reference, item in items:
             if isinstance(item, Skipped):
                 self.skipped.append(item)
                 self.batch.skipped.append((seen, item))
             else:
-                self._gather(Origin(seen, *origin), item, only_in_file(path, item))
+                self._gather(Origin(seen, *origin), item, only_in_file(reference, item))
 
     def _gather(self, origin: Origin, instance: Walked | Decoded, told: Mapping[str, Value]) -> None:
         uid = instance.series_uid
@@ -235,31 +237,28 @@ class _Indexing:
 _Member = tuple[str | None, int | None]
 
 
-def _instances_in(path: Path) -> Iterator[tuple[_Member, Walked | Decoded | Skipped]]:
+def _instances_in(path: Path) -> Iterator[tuple[_Member, Reference, Walked | Decoded | Skipped]]:
     """The instance of a file, or those of the members of an archive; as `scan` takes them."""
     first = _instance(path)
     if not isinstance(first, Skipped):
-        yield (None, None), first
+        yield (None, None), path, first
         return
     try:
-        kind = kind_of(path)
-        members = None if kind is None else unpack(path, kind)
+        members = members_of(path)
     except InputError as error:
-        yield (None, None), Skipped.because(path, error)
+        yield (None, None), path, Skipped.because(path, error)
         return
     if members is None:
-        yield (None, None), first
+        yield (None, None), path, first
         return
     for number, member in enumerate(members):
         if isinstance(member, Skipped):
-            yield (str(member.path), number), member
+            yield (str(member.path), number), path, member
             continue
-        item = _instance(member.path)
-        found = of_member(item, member) if isinstance(item, Skipped) else item
-        yield (str(member.shown.relative_to(path)), number), found
+        yield (member.member, number), member, _instance(member)
 
 
-def _instance(path: Path) -> Walked | Decoded | Skipped:
+def _instance(path: Reference) -> Walked | Decoded | Skipped:
     try:
         instance = read_elements(path)
     except InputError as error:

@@ -16,8 +16,8 @@ from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.json_values import ABSENT, JSON, LIST, text_of, texts_of_list, to_stored
 from dicomarray.catalog.index.schema import damage_told
-from dicomarray.dicom.headers.header import Stamp
 from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.references import Stamp
 
 # More question marks than this SQLite does not take in one statement.
 MOST_PARAMETERS = 500

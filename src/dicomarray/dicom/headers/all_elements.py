@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.tag import Tag
@@ -41,7 +40,8 @@ from dicomarray.dicom.vr import (
 )
 from dicomarray.errors import InputError
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.plain_files import open_header
+from dicomarray.storage.references import Reference
 
 SERIES_INSTANCE_UID = 0x0020000E
 # What is longer is kept as present, with its length; bytes.  Texts that people write and tables of numbers
@@ -87,7 +87,7 @@ class Decoded:
         return dict(self.known)
 
 
-def read_elements(path: Path) -> Walked | Decoded:
+def read_elements(path: Reference) -> Walked | Decoded:
     """Everything before the pixel data.
 
     Raises
@@ -101,8 +101,8 @@ def read_elements(path: Path) -> Walked | Decoded:
         raise InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip()) from error
 
 
-def _by_walking(path: Path) -> Walked | None:
-    with open_plain(path) as stream:
+def _by_walking(path: Reference) -> Walked | None:
+    with open_header(path) as stream:
         found = read_part10(stream, None, _is_kept)
     if found is None or found.media_storage_class == MEDIA_STORAGE_DIRECTORY:
         return None
@@ -115,7 +115,7 @@ def _is_kept(tag: int, vr: str | None, length: int) -> bool:
     return length <= LONGEST_SEQUENCE and value_representation(vr, tag, False) == "SQ"
 
 
-def _by_pydicom(path: Path) -> Decoded:
+def _by_pydicom(path: Reference) -> Decoded:
     with pydicom_quiet:
         require_dicom(path)
         dataset = dataset_of_file(path, None)

@@ -10,17 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from dicomarray.dicom.attribute_names import Request, request_for
 from dicomarray.dicom.decoding import values_of
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.headers.templates import Layouts
-from dicomarray.dicom.part10 import DoubtError, PixelPlace, Window, read_at, read_part10
+from dicomarray.dicom.part10 import DoubtError, PixelPlace, Window, read_at, read_part10, window_of
 from dicomarray.dicom.recognition import NoImageError, require_dicom
 from dicomarray.dicom.vr import FAILURES, Value
 from dicomarray.errors import HeaderError, InputError, quoted
-from dicomarray.storage.plain_files import READ_AT_ONCE, open_plain, require_plain
+from dicomarray.storage.plain_files import READ_AT_ONCE, open_header, require_plain
+from dicomarray.storage.references import ObjectReference, Reference, Stamp
 
 # Beyond the first squares overflow, below the second they vanish: no attribute means such a number, and what
 # is so small is 0, a rounding error or damage.
@@ -28,25 +28,6 @@ GREATEST_NUMBER, LEAST_NUMBER = 1e100, 1e-100
 _NUMERIC = (int, float)
 # Windows would translate line ends otherwise.
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
-
-
-class Stamp(NamedTuple):
-    """The state of a file: another stamp may mean another content, the same one means the same.
-
-    Size in bytes and time of the last change in nanoseconds are not enough: an archive is unpacked with one
-    time for all files, which may be of one size, and a file that is renamed keeps both.  So there are the
-    time of the last change of its entry too (where the system has it), and its inode.
-    """
-
-    size: int
-    modified: int
-    changed: int = 0
-    inode: int = 0
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Stamp:
-        """Of a file with this status."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +42,7 @@ class Header:
     of the file in which that is true; both are None where pydicom had to read it.
     """
 
-    path: Path
+    path: Reference
     transfer_syntax: str | None
     attributes: Mapping[str, Value]
     pixels: PixelPlace | None = None
@@ -106,7 +87,7 @@ class Header:
         return bool(self.attributes.get("Rows")) and bool(self.attributes.get("Columns"))
 
 
-def numbers_of(value: Value, keyword: str, count: int, path: Path) -> tuple[float, ...] | None:
+def numbers_of(value: Value, keyword: str, count: int, path: Reference) -> tuple[float, ...] | None:
     """So many finite numbers of an attribute's value, or None where it is empty.
 
     Raises
@@ -124,7 +105,7 @@ def numbers_of(value: Value, keyword: str, count: int, path: Path) -> tuple[floa
     return tuple([float(v) if abs(v) >= LEAST_NUMBER else 0.0 for v in values])
 
 
-def read_header(path: Path, names: Iterable[str] = DEFAULT_KEYWORDS) -> Header:
+def read_header(path: Reference, names: Iterable[str] = DEFAULT_KEYWORDS) -> Header:
     """Read the named attributes: keywords, ``"(gggg,eeee)"``, or ``"(gggg,CREATOR,ee)"``.
 
     Raises
@@ -146,7 +127,7 @@ class HeaderReader:
         self._request = request_for(names)
         self._layouts = Layouts(self._request)
 
-    def read(self, path: Path) -> Header:
+    def read(self, path: Reference) -> Header:
         """The same as `read_header`, faster.
 
         Raises
@@ -155,7 +136,8 @@ class HeaderReader:
             Where the file is not DICOM or is damaged; the message says why, without the path.
         """
         try:
-            return self._by_layout(path) or by_pydicom(path, self._request)
+            found = self._by_layout(path) if isinstance(path, Path) else self._of_object(path)
+            return found or by_pydicom(path, self._request)
         except FAILURES as error:
             raise _damaged(error) from error
 
@@ -175,15 +157,25 @@ class HeaderReader:
         _refuse_directory(found.meta.media_storage_class)
         return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, Stamp.of(status))
 
+    def _of_object(self, reference: ObjectReference) -> Header | None:
+        state = reference.state
+        with reference.open_header() as stream:
+            try:
+                found = self._layouts.read(window_of(stream))
+            except DoubtError:
+                return None
+        _refuse_directory(found.meta.media_storage_class)
+        return Header(reference, found.meta.transfer_syntax, found.attributes, found.pixels, state)
+
 
 def _damaged(error: BaseException) -> InputError:
     return InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip())
 
 
-def by_walking(path: Path, request: Request) -> Header | None:
+def by_walking(path: Reference, request: Request) -> Header | None:
     """A header by our own reader; None where pydicom has to read the file."""
-    with open_plain(path) as stream:
-        status = os.fstat(stream.fileno())
+    with open_header(path) as stream:
+        state = Stamp.of(os.fstat(stream.fileno())) if isinstance(path, Path) else path.state
         try:
             part10 = read_part10(stream, request.wants)
             if part10 is None or part10.media_storage_class == MEDIA_STORAGE_DIRECTORY:
@@ -191,10 +183,10 @@ def by_walking(path: Path, request: Request) -> Header | None:
             attributes = values_of(part10.elements, request, part10.explicit)
         except DoubtError:
             return None
-    return Header(path, part10.transfer_syntax, attributes, part10.pixels, Stamp.of(status))
+    return Header(path, part10.transfer_syntax, attributes, part10.pixels, state)
 
 
-def by_pydicom(path: Path, request: Request) -> Header:
+def by_pydicom(path: Reference, request: Request) -> Header:
     """A header by pydicom; raises InputError, or any of `FAILURES`."""
     require_dicom(path)
     from dicomarray.dicom import pydicom_fallback as pydicom_reader

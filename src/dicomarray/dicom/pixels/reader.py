@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -25,6 +24,7 @@ from dicomarray.dicom.transfer_syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.dicom.vr import decode, value_representation
 from dicomarray.errors import InputError
 from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.references import Reference
 
 if TYPE_CHECKING:
     from dicomarray.dicom.pixels.fragments import Fragment
@@ -36,7 +36,7 @@ WALKED = frozenset((EXTENDED_OFFSETS, *WALKED_TAGS.values()))
 WALKED_VRS = (None, "OB", "OW", "OF", "OD")
 
 
-def read_frames(path: Path, frames: Sequence[int] | None = None) -> Array:
+def read_frames(path: Reference, frames: Sequence[int] | None = None) -> Array:
     """Read the stored values of one file: of ``frames``, in this order, or of all.
 
     Returns
@@ -57,7 +57,7 @@ def read_frames(path: Path, frames: Sequence[int] | None = None) -> Array:
 
 
 @contextmanager
-def open_frames(path: Path) -> Iterator[FrameReader]:
+def open_frames(path: Reference) -> Iterator[FrameReader]:
     """The reader of a file's frames, by our own header reader or, where that is in doubt, by pydicom.
 
     Raises
@@ -74,7 +74,7 @@ def open_frames(path: Path) -> Iterator[FrameReader]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Reference) -> Iterator[BinaryIO]:
     """The file, open for reading.
 
     Raises
@@ -90,7 +90,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _by_walking(stream: BinaryIO, path: Path) -> FrameReader | None:
+def _by_walking(stream: BinaryIO, path: Reference) -> FrameReader | None:
     """Of a file that our own reader understands; None where pydicom has to read the header."""
     try:
         part10 = read_part10(stream, WALKED)

@@ -19,6 +19,7 @@ from dicomarray.errors import OutputError, TemplateError
 from dicomarray.objects.common.headers import UNREADABLE, reason
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.storage.atomic import new_folder
+from dicomarray.storage.references import Reference
 from dicomarray.version import __version__
 
 # Made once (PS3.5 B.2); it names this software in every file that it writes (PS3.10 7.1).
@@ -72,7 +73,7 @@ def new_series(
 
 
 @contextmanager
-def told_of_template(path: Path, source: Path) -> Iterator[None]:
+def told_of_template(path: Path, source: Reference) -> Iterator[None]:
     """While a header of the template is changed and written: which of the two files an error is of."""
     try:
         yield

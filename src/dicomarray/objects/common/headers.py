@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
@@ -15,7 +14,8 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from dicomarray.core.nesting import TOO_DEEP
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.header_faults import fault_of
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.plain_files import open_header
+from dicomarray.storage.references import Reference
 
 # What pydicom raises on damaged files.
 UNREADABLE = (
@@ -24,7 +24,7 @@ UNREADABLE = (
 )  # fmt: skip
 
 
-def read_header(path: Path) -> FileDataset:
+def read_header(path: Reference) -> FileDataset:
     """The whole header of one file, without pixels.
 
     Raises
@@ -33,7 +33,7 @@ def read_header(path: Path) -> FileDataset:
         Where it cannot be read.
     """
     try:
-        with open_plain(path) as stream:
+        with open_header(path) as stream:
             header = dcmread(stream, stop_before_pixels=True, force=True)
         fault = fault_of(header)
     except UNREADABLE as error:
@@ -42,7 +42,7 @@ def read_header(path: Path) -> FileDataset:
     return header
 
 
-def refuse_fault(fault: str | None, path: Path) -> None:
+def refuse_fault(fault: str | None, path: Reference) -> None:
     if fault is not None:
         raise TemplateError(f"{path}: {fault}; repair the template, or choose another")
 

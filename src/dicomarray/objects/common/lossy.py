@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
@@ -11,6 +9,8 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 from dicomarray.core.pixel_values import StoredType
 from dicomarray.dicom import decimal_strings
 from dicomarray.objects.common.headers import text
+from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.references import Reference
 
 # Transfer syntaxes that are never lossless, and the defined terms of Lossy Image Compression Method.
 _METHODS = {
@@ -25,12 +25,13 @@ def is_always(syntax: str) -> bool:
     return syntax in _METHODS
 
 
-def remember(header: FileDataset, path: Path, stored: StoredType) -> None:
+def remember(header: FileDataset, path: Reference, stored: StoredType) -> None:
     """Mark, in place, an image decoded from lossy pixels whose header fails to say so."""
     method = _METHODS.get(header.file_meta.get("TransferSyntaxUID"))
     if method is None or text(header, "LossyImageCompression") == "01":
         return
-    encoded = sum(len(element.value) for element in dcmread(path, force=True).group_dataset(0x7FE0))
+    with open_plain(path) as stream:
+        encoded = sum(len(element.value) for element in dcmread(stream, force=True).group_dataset(0x7FE0))
     samples, frames = int(header.get("SamplesPerPixel") or 1), int(header.get("NumberOfFrames") or 1)
     plain = int(header.Rows) * int(header.Columns) * samples * frames * stored.bits_allocated // 8
     header.LossyImageCompression = "01"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
@@ -11,6 +10,7 @@ from pydicom.tag import BaseTag
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.options import WriteOptions, private_block
 from dicomarray.objects.derived_image.strip_attributes import kept_tags
+from dicomarray.storage.references import Reference
 
 # Siemens: how many slices, which way they follow each other, when each was acquired; UIH: the place of each.
 # They describe the acquisition, and no pixel values.
@@ -32,7 +32,7 @@ def for_mosaics(options: WriteOptions) -> WriteOptions:
     return replace(options, keep_private=(*options.keep_private, *_BLOCKS), equipment="keep")
 
 
-def check_headers(header: Dataset, path: Path) -> None:
+def check_headers(header: Dataset, path: Reference) -> None:
     """Raise TemplateError where the CSA header that places a mosaic's slices would not stay.
 
     Reading finds one that was moved, or whose creator was removed; nobody could who reads what is written.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from pydicom.dataset import Dataset
@@ -16,6 +15,7 @@ from dicomarray.core.pixel_values import Array, Rescale, StoredType
 from dicomarray.errors import TemplateError, UsageError
 from dicomarray.objects.common.options import Mode, WriteOptions
 from dicomarray.objects.derived_image.encode import Encoding, RescaleLimit, encode
+from dicomarray.storage.references import Reference
 
 Colours = Literal["grey", "rgb", "palette"]
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -58,7 +58,7 @@ class Layout:
         return self.colours == "grey"
 
 
-def layout_of(header: Dataset, path: Path) -> Layout:
+def layout_of(header: Dataset, path: Reference) -> Layout:
     """The layout of a file by its header.
 
     Raises
@@ -87,7 +87,7 @@ def layout_of(header: Dataset, path: Path) -> Layout:
     return Layout(colours, frames, _count(header, "Rows", path), _count(header, "Columns", path))
 
 
-def _count(header: Dataset, keyword: str, path: Path, missing: int | None = None) -> int:
+def _count(header: Dataset, keyword: str, path: Reference, missing: int | None = None) -> int:
     found = header.get(keyword)
     if found in (None, ""):
         found = missing

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.geometry import Plane, StackGeometry
 from dicomarray.core.pixel_values import Array, Rescale
+from dicomarray.storage.references import Reference
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +22,7 @@ class Source:
     by what its values are read, where a Real World Value Mapping alone tells it; None: by its Rescale.
     """
 
-    path: Path
+    path: Reference
     frame: int = 0
     plane: Plane | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
@@ -21,7 +20,8 @@ from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.objects.common.headers import UNREADABLE, reason, refuse_fault, text, values
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace, image_class
 from dicomarray.objects.derived_image.pixel_layout import FUNCTIONAL_GROUPS, Layout, layout_of
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.plain_files import open_header
+from dicomarray.storage.references import Reference
 
 # What must be the same in all files, since the array has one shape and one kind of value.
 _SAME = (
@@ -67,7 +67,7 @@ class Template:
         Of each file, where it is known already.
     """
 
-    files: tuple[Path, ...]
+    files: tuple[Reference, ...]
     headers: tuple[Dataset, ...]
     sop_uids: tuple[str, ...]
     instance_numbers: tuple[str, ...]
@@ -79,7 +79,7 @@ class Template:
     heads: tuple[Head | None, ...] = ()
 
 
-def read_template(files: Sequence[Path], mapped: Sequence[Rescale | None] = ()) -> Template:
+def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] = ()) -> Template:
     """Read and check the headers of a template series.
 
     ``mapped`` is by what each file is read, where its Rescale does not tell it.
@@ -133,7 +133,7 @@ class _Seen:
     head: Head | None
 
 
-def _seen(files: Sequence[Path]) -> list[_Seen]:
+def _seen(files: Sequence[Reference]) -> list[_Seen]:
     """Of each file what it says; headers are parsed once for all that are alike."""
     seen: list[_Seen] = []
     known: dict[Any, int] = {}
@@ -165,9 +165,9 @@ def _told(head: Head) -> tuple[Any, str, str] | None:
     return shared, uid[1].decode("ascii"), number[1].decode("ascii")
 
 
-def _summary(path: Path) -> Dataset:
+def _summary(path: Reference) -> Dataset:
     try:
-        with open_plain(path) as stream:
+        with open_header(path) as stream:
             read = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_READ))
         refuse_fault(fault_of(read, inside=False), path)
         summary = Dataset()
@@ -180,12 +180,12 @@ def _summary(path: Path) -> Dataset:
     return summary
 
 
-def _checked_class(header: Dataset, path: Path) -> ImageClass:
+def _checked_class(header: Dataset, path: Reference) -> ImageClass:
     uid = text(header, "SOPClassUID")
     return image_class(uid, UID(uid).name if UID(uid).is_valid and UID(uid).name != uid else "", str(path))
 
 
-def check_same(header: Dataset, first: Dataset, path: Path, first_path: Path) -> None:
+def check_same(header: Dataset, first: Dataset, path: Reference, first_path: Reference) -> None:
     """Raise TemplateError where a file is not of one kind with the first."""
     for keyword in _SAME:
         if text(header, keyword) != text(first, keyword):
@@ -199,7 +199,7 @@ def check_same(header: Dataset, first: Dataset, path: Path, first_path: Path) ->
         raise TemplateError(f"{path}: SOPInstanceUID is missing; a derived image must name its source")
 
 
-def stored_type(header: Dataset, path: Path, kind: ImageClass) -> StoredType:
+def stored_type(header: Dataset, path: Reference, kind: ImageClass) -> StoredType:
     """What a stored value can be; TemplateError where that cannot be written."""
     allocated, stored = (integer(header, keyword, path) for keyword in ("BitsAllocated", "BitsStored"))
     signed = integer(header, "PixelRepresentation", path)
@@ -217,7 +217,7 @@ def stored_type(header: Dataset, path: Path, kind: ImageClass) -> StoredType:
     return StoredType(allocated, stored, bool(signed))
 
 
-def rescale_of(header: Dataset, path: Path) -> Rescale:
+def rescale_of(header: Dataset, path: Reference) -> Rescale:
     """Rescale Slope and Intercept, 1 and 0 where there are none; TemplateError where they are no numbers."""
     numbers = []
     for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
@@ -231,7 +231,7 @@ def rescale_of(header: Dataset, path: Path) -> Rescale:
     return Rescale(*numbers)
 
 
-def integer(header: Dataset, keyword: str, path: Path) -> int:
+def integer(header: Dataset, keyword: str, path: Reference) -> int:
     """The one whole number of an attribute; TemplateError where it is something else."""
     found = values(header, keyword)
     try:

@@ -19,6 +19,7 @@ from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.assembly.volumes.uniform_layout import AlikeFrames
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.header import Header
+from dicomarray.storage.references import Reference
 
 COUNT, ROWS, COLUMNS = 12, 5, 7
 
@@ -29,8 +30,8 @@ def straight(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     read = AlikeFrames.read
 
-    def counted(self: AlikeFrames, header: Header, words: Array) -> Array | None:
-        found = read(self, header, words)
+    def counted(self: AlikeFrames, header: Header, file: Reference, words: Array) -> Array | None:
+        found = read(self, header, file, words)
         if found is not None:
             names.append(header.path.name)
         return found

@@ -42,6 +42,7 @@ from dicomarray.objects.derived_image.plan import instance_numbers
 from dicomarray.objects.derived_image.request import WriteRequest
 from dicomarray.objects.derived_image.strip_attributes import kept_tags, strip, swap_words
 from dicomarray.runtime.threads import ImageCount
+from dicomarray.storage.references import Reference
 
 # Pixel Data with a length in 32 bits, an even one (PS3.5 7.1).
 _MOST_BYTES = 2**32 - 2
@@ -127,7 +128,12 @@ def write_objects(
 
 
 def _write_object(
-    path: Path, source: Path, plan: SeriesPlan, image: ObjectOutput, options: WriteOptions, count: ImageCount
+    path: Path,
+    source: Reference,
+    plan: SeriesPlan,
+    image: ObjectOutput,
+    options: WriteOptions,
+    count: ImageCount,
 ) -> None:
     header = read_header(source)
     with told_of_template(path, source):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydicom.dataset import Dataset, FileDataset
 
@@ -17,6 +16,7 @@ from dicomarray.objects.derived_image.enhanced.image_classes import enhanced_cla
 from dicomarray.objects.derived_image.pixel_layout import layout_of
 from dicomarray.objects.derived_image.request import Source
 from dicomarray.objects.derived_image.template import Template, check_same, integer, rescale_of, stored_type
+from dicomarray.storage.references import Reference
 
 # What a plan of the series needs of each object: identity, names, character set.
 _KEPT = (
@@ -34,7 +34,7 @@ class TemplateObject:
     ``organizations`` are the Dimension Organization UIDs.
     """
 
-    path: Path
+    path: Reference
     images: tuple[int, ...]
     stored: StoredType
     rescales: tuple[Rescale, ...]
@@ -60,7 +60,7 @@ def read_objects(sources: Sequence[Source]) -> MultiframeTemplate:
     """
     if not sources:
         raise TemplateError("the template has no frames; name a folder with a series of DICOM images")
-    by_path: dict[Path, list[int]] = {}
+    by_path: dict[Reference, list[int]] = {}
     for index, source in enumerate(sources):
         by_path.setdefault(source.path, []).append(index)
     first_path = next(iter(by_path))
@@ -103,7 +103,7 @@ def _summary(header: FileDataset) -> Dataset:
 
 
 def _object(
-    header: FileDataset, path: Path, images: tuple[int, ...], sources: Sequence[Source]
+    header: FileDataset, path: Reference, images: tuple[int, ...], sources: Sequence[Source]
 ) -> TemplateObject:
     kind = enhanced_class(text(header, "SOPClassUID"), str(path))
     groups = _groups(header, path)
@@ -131,7 +131,7 @@ def _object(
     )
 
 
-def _groups(header: FileDataset, path: Path) -> list[Dataset]:
+def _groups(header: FileDataset, path: Reference) -> list[Dataset]:
     count = integer(header, "NumberOfFrames", path) if values(header, "NumberOfFrames") else 1
     groups = values(header, PER_FRAME)
     if not groups and not (values(header, SHARED) and count == 1):
@@ -146,7 +146,7 @@ def _groups(header: FileDataset, path: Path) -> list[Dataset]:
     return groups or [Dataset()]
 
 
-def _rescale(group: Dataset, shared: Dataset, header: Dataset, path: Path) -> Rescale:
+def _rescale(group: Dataset, shared: Dataset, header: Dataset, path: Reference) -> Rescale:
     """The frame's own slope and intercept, else those of all frames, else (not standard) of the object."""
     for place in (group, shared):
         for item in values(place, "PixelValueTransformationSequence"):
