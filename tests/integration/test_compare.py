@@ -95,7 +95,7 @@ def test_spacing_swapped(make_series: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize(("off_mm", "ways"), [(0.04, ()), (0.06, ("geometry",))])
 def test_place_tolerance(ct_truth: Truth, hu: np.ndarray, off_mm: float, ways: Sequence[str]) -> None:
-    """Right to 0.05 mm, not beyond."""
+    """A place is right to 0.05 mm, and not beyond."""
     affine = AFFINE.copy()
     affine[0, 3] += off_mm
     assert judge([loaded(hu, affine)], ct_truth).ways == ways

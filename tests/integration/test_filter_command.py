@@ -52,7 +52,7 @@ def test_several_roots(study: Path) -> None:
 
 
 def test_json_has_a_record_a_series_with_its_files(study: Path) -> None:
-    """Every file once."""
+    """Every file is named once."""
     rows = json.loads(run("-i", study, "--format", "json").stdout)
     assert [len(row["files"]) for row in rows] == [3, 5, 4]
     assert {Path(name) for row in rows for name in row["files"]} == set(study.rglob("*.dcm"))
@@ -121,7 +121,7 @@ def test_why(study: Path) -> None:
 
 
 def test_why_hides_the_patient(study: Path) -> None:
-    """Unless asked for."""
+    """Values that name the patient are shown only where they are asked for."""
     arguments = ("-i", study, "-w", "PatientName=Roe", "--why")
     hidden, shown = run(*arguments), run(*arguments, "--show-patient")
     assert b"DOE" not in hidden.stdout + hidden.stderr

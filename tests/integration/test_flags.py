@@ -169,7 +169,7 @@ def test_numbers_of_numpy(two: list[Path]) -> None:
 
 @pytest.mark.parametrize("name", ["file/out", "a\0b", "n" * 300, "a\ud800b"])
 def test_outputs_that_cannot_be(two: list[Path], tmp_path: Path, name: str) -> None:
-    """An OutputError, before anything is read."""
+    """An OutputError is raised before anything is read."""
     (tmp_path / "file").touch()
     for act in (
         lambda: dicomarray.run(two[0], f"{tmp_path}/{name}", FUNCTION),

@@ -264,7 +264,7 @@ def test_pet_counts_its_slices(tmp_path: Path) -> None:
 
 
 def test_the_command_line_takes_an_affine(template: Path, tmp_path: Path) -> None:
-    """As .npy or .json."""
+    """The affine may be in a .npy or a .json file."""
     asked = scaled(dicomarray.load(template).affine, 0.5, 1, 1)
     np.save(tmp_path / "a.npy", field(asked, (11, 12, 16)))
     np.save(tmp_path / "affine.npy", asked)
@@ -284,7 +284,7 @@ def test_the_command_line_takes_an_affine(template: Path, tmp_path: Path) -> Non
     [np.eye(3), np.full((4, 4), np.nan), np.zeros((4, 4)), "text", np.diag([1.0, 1, 1, 2]), [[1, 2], [3]]],
 )
 def test_what_is_no_affine_is_refused(template: Path, tmp_path: Path, affine: object) -> None:
-    """Before anything is written."""
+    """It is refused before anything is written."""
     with pytest.raises((UsageError, dicomarray.errors.InputError)):
         dicomarray.to_dicom(np.zeros((2, 3, 4)), template, tmp_path / "out", affine=affine)
     assert not (tmp_path / "out").exists()

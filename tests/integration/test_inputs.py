@@ -113,7 +113,7 @@ def test_no_path_says_what_to_give(nothing: Any) -> None:
 
 
 def test_a_corrupt_archive_is_named(tmp_path: Path) -> None:
-    """With what is wrong with it."""
+    """The message says what is wrong with it."""
     (tmp_path / "x.zip").write_bytes(b"PK\x03\x04" + bytes(200))
     with pytest.raises(dicomarray.InputError, match=r"x\.zip.*(zip|damaged)"):
         dicomarray.load(tmp_path / "x.zip")

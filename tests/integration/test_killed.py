@@ -130,7 +130,7 @@ def test_a_result_that_was_set_aside_comes_back(tmp_path: Path) -> None:
 
 
 def test_files_of_dead_processes_are_removed_too(tmp_path: Path) -> None:
-    """As of folders."""
+    """Files that are left behind go as folders do."""
     host, _, _ = own_name(tmp_path / "out")
     left = tmp_path / f".a.npy.{host}-4194304-1.abc.part"
     left.touch()

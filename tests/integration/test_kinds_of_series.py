@@ -69,7 +69,7 @@ def test_time_series_as_dcm2niix_reads_it(tmp_path: Path, order: str) -> None:
 
 
 def test_echoes_as_dcm2niix_splits_them(tmp_path: Path) -> None:
-    """A volume an echo."""
+    """Each echo makes a volume."""
     array = synthetic.stored_values((2, 5, 12, 16))
     echoes = [{"EchoTime": 5, "EchoNumbers": 1}, {"EchoTime": 10, "EchoNumbers": 2}]
     write_repetitions(tmp_path / "s", array, echoes, order="slice")

@@ -92,7 +92,7 @@ def test_another_grid_in_every_repetition(tmp_path: Path) -> None:
 
 
 def test_dcm2niix_makes_one_4d_volume(tmp_path: Path) -> None:
-    """As of the template."""
+    """dcm2niix makes of the result what it makes of the template."""
     series(tmp_path / "in", KINDS["time points"])
     volume = dicomarray.load(tmp_path / "in")
     dicomarray.to_dicom(volume.array * 2, tmp_path / "in", tmp_path / "out")

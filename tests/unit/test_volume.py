@@ -35,7 +35,7 @@ def volume() -> Volume:
 
 
 def test_it_is_shown_by_shape_type_and_units(volume: Volume) -> None:
-    """No values, no names."""
+    """It shows no values and no names."""
     assert repr(volume) == "<Volume 3x4x5 int16 HU>"
 
 
@@ -92,13 +92,13 @@ def test_normalize_twice_is_refused(volume: Volume) -> None:
 
 @pytest.mark.parametrize(("lower", "upper"), [(5, 5), (5, 4), (float("nan"), 5)])
 def test_normalize_needs_bounds(volume: Volume, lower: float, upper: float) -> None:
-    """lower < upper, both finite."""
+    """They must be finite, and the lower one below the upper one."""
     with pytest.raises(UsageError):
         volume.normalize(lower, upper)
 
 
 def test_with_array_keeps_place_and_units(volume: Volume) -> None:
-    """Other values on the same grid."""
+    """Other values are on the same grid."""
     made = volume.with_array(volume.array * 2)
     assert made.array[0, 0, 0] == -2000
     assert made.geometry is volume.geometry

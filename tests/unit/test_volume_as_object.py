@@ -71,7 +71,7 @@ def test_a_volume_goes_to_another_process_and_back(volume: Volume, method: str) 
 
 
 def test_a_deep_copy_has_an_array_of_its_own(volume: Volume) -> None:
-    """Where a copy shares it."""
+    """A deep copy copies the array, where a copy shares it."""
     assert not np.shares_memory(copy.deepcopy(volume).array, volume.array)
     assert np.shares_memory(copy.copy(volume).array, volume.array)
 

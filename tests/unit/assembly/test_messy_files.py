@@ -150,7 +150,7 @@ def test_what_only_resembles_dicom_is_refused(start: bytes) -> None:
 
 @given(st.binary(max_size=FIRST_BYTES))
 def test_random_bytes_are_no_dicom(start: bytes) -> None:
-    """And no length of them raises."""
+    """They are skipped, and no length of them raises an error."""
     assert not looks_like_dicom(start)
 
 
@@ -344,7 +344,7 @@ def test_folders_deeper_than_functions_may_nest_are_walked(
 
 
 def test_same_file_under_two_roots_is_read_once(ct: Path) -> None:
-    """Given before or behind its folder."""
+    """It may be given before or behind its folder."""
     file = sorted(ct.iterdir())[0]
     for roots in ([file, ct], [ct, file], [file, file, ct, ct]):
         assert len(scan(roots)[0].instances) == synthetic.SHAPE[0]

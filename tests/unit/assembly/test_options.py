@@ -45,14 +45,14 @@ def test_unknown_value_lists_those_that_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(CHOICES))
 def test_every_choice_is_taken(name: str) -> None:
-    """And kept as it is."""
+    """Every choice is taken, and kept as it is."""
     for value in CHOICES[name]:
         assert getattr(made_of(ReadOptions, {name: value}), name) == value  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("value", [None, True, 1, ["keep"], "Keep", "keep ", ""])
 def test_value_of_another_type_is_refused(value: Any) -> None:
-    """Exactly the words, nothing like them."""
+    """Only the words themselves are taken, nothing like them."""
     with pytest.raises(UsageError, match="missing"):
         made_of(ReadOptions, {"missing": value})
 

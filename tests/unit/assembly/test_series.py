@@ -73,7 +73,7 @@ def test_private_attribute_is_read_when_asked_for(ct: Path) -> None:
 
 
 def test_series_is_shown_without_naming_anybody(ct: Path) -> None:
-    """Modality, number, UID, count."""
+    """It shows modality, number, UID and count."""
     series = the_series(ct)
     assert repr(series) == f"<Series CT 1 {series.uid}, 6 instances>"
     assert "SYNTHETIC" not in repr(series)

@@ -130,7 +130,7 @@ def test_missing_path_is_an_error(tmp_path: Path) -> None:
 
 
 def test_empty_folder_is_an_empty_catalog(tmp_path: Path) -> None:
-    """No error, no series, nothing skipped."""
+    """There is no error, no series, and nothing is skipped."""
     catalog = scan(tmp_path)
     assert (len(catalog), len(catalog.skipped)) == (0, 0)
 

@@ -30,7 +30,7 @@ def archive(tmp_path: Path) -> Path:
 
 
 def test_filter_gives_the_series_that_match(archive: Path) -> None:
-    """In the order of the catalog."""
+    """They come in the order of the catalog."""
     assert [s.uid for s in dicom_filter(archive, {"Modality": "CT"})] == ["1.2.1", "1.2.3"]
     assert dicom_filter(archive, {"Modality": "PT"}) == []
 
@@ -42,7 +42,7 @@ def test_no_config_matches_all(archive: Path, config: dict[str, str] | None) -> 
 
 
 def test_config_may_be_a_file(archive: Path, tmp_path: Path) -> None:
-    """By path or text."""
+    """Its path may be a Path or a text."""
     path = tmp_path / "c.json"
     path.write_text(json.dumps({"Modality": "MR"}))
     assert [s.uid for s in dicom_filter(archive, path)] == ["1.2.2"]
@@ -75,7 +75,7 @@ def test_mistaken_config_is_told_before_anything_is_read(tmp_path: Path) -> None
 
 
 def test_missing_folder_is_told(tmp_path: Path) -> None:
-    """By its name."""
+    """The error gives its name."""
     with pytest.raises(InputError, match="nowhere"):
         dicom_filter(tmp_path / "nowhere")
 
@@ -91,7 +91,7 @@ def test_filtered_catalog_tells_what_was_skipped(archive: Path) -> None:
 
 
 def test_the_only_series_needs_no_choice(ct: Path) -> None:
-    """One series with images, one answer."""
+    """The one series with images is taken."""
     assert select(ScanRequest(ct)).one().uid == scan(ct)[0].uid
 
 
@@ -110,7 +110,7 @@ def test_several_series_are_listed(archive: Path) -> None:
 
 
 def test_uid_or_config_chooses(archive: Path) -> None:
-    """Either, or both."""
+    """Either of them chooses, and both do."""
     assert select(ScanRequest(archive, series="1.2.3")).one().uid == "1.2.3"
     assert select(ScanRequest(archive, config={"Modality": "MR"})).one().uid == "1.2.2"
     assert select(ScanRequest(archive, config={"Modality": "CT"}, series="1.2.1")).one().uid == "1.2.1"

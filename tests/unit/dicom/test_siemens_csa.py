@@ -36,7 +36,7 @@ def test_every_form_reads_back(form: str) -> None:
     )
 )
 def test_what_is_written_reads_back(elements: dict[str, list[str]]) -> None:
-    """Any elements, any number of values."""
+    """Any elements with any number of values come back."""
     read = parse_csa(mosaic_files.encode_csa(elements))
     assert {name: list(values) for name, values in read.items() if name != "EchoLinePosition"} == elements
 

@@ -48,7 +48,7 @@ def test_nothing_is_left_of_a_longer_file(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
-    """A folder that is not there."""
+    """An OutputError is raised for a folder that is not there."""
     with pytest.raises(OutputError, match="nowhere"):
         NpyFile(tmp_path / "nowhere" / "a.npy", (1,), (2, 2), np.dtype("u1"))
     with pytest.raises(OutputError, match="nowhere"):

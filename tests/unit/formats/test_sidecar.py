@@ -151,7 +151,7 @@ def test_geometry_comes_back(made: StackGeometry, tmp_path: Path) -> None:
 
 
 def test_everything_else_comes_back(tmp_path: Path) -> None:
-    """Shape, axes, units, bounds, series, slices."""
+    """Shape, axes, units, bounds, series and slices come back."""
     sidecar.write(
         tmp_path / "a.json", describe(normalization=Normalization(-1000, 400.5), units="normalized")
     )

@@ -148,14 +148,14 @@ def test_patients_are_hidden(archive: Path, field: str) -> None:
 
 
 def test_facts_are_explained(archive: Path) -> None:
-    """By name and value."""
+    """They are explained by name and value."""
     lines = explanation_lines(why(archive, {"num_slices": {"gte": 9}}))
     assert "  $.num_slices 0/4: 4 x4" in lines
     assert "  num_slices seen in series: 4 x2, 3 x1" in lines  # a localizer is a volume of its own
 
 
 def test_everything_matches(archive: Path) -> None:
-    """Nothing to explain but the scan."""
+    """There is nothing to explain but the scan."""
     explanation = why(archive, {})
     assert (explanation.matching, explanation.conditions, explanation.missed) == (3, (), ())
 

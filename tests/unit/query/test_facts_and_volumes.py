@@ -90,7 +90,7 @@ def same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
 
 
 def test_real_series(real_data: Path, tmp_path: Path) -> None:
-    """The series of the real data."""
+    """It holds for the series of the real data."""
     counts = compare_all(real_data, tmp_path / "i.sqlite")
     assert counts["same"] > 15
 
@@ -103,7 +103,7 @@ def test_pydicoms_files(pydicom_data: Path, pydicom_more_data: Path, tmp_path: P
 
 @pytest.mark.parametrize("make", synthetic.FAULTS, ids=lambda make: make.__name__)
 def test_faulty_series(make: Any, tmp_path: Path) -> None:
-    """Each fault by its name."""
+    """It holds for each fault, which has a name."""
     make(tmp_path / "in")
     assert sum(compare_all(tmp_path / "in", tmp_path / "i.sqlite").values()) == 1
 

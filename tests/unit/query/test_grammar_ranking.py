@@ -73,7 +73,7 @@ def test_ties_go_by_number_then_uid() -> None:
 
 
 def test_texts_sort_without_case_and_names_by_component() -> None:
-    """As they are compared."""
+    """They are sorted as they are compared."""
     series = [one(u, SeriesDescription=t, PatientName=n) for u, t, n in
               [("1", "b", "Roe^A"), ("2", "A", "doe^Z"), ("3", "C", "Doe^B")]]  # fmt: skip
     assert taken({"sort": "SeriesDescription"}, *series) == ["2", "1", "3"]

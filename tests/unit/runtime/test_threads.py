@@ -14,7 +14,7 @@ from dicomarray.runtime.threads import do_all, do_each, thread_count
 
 @pytest.mark.parametrize("workers", [1, 2, 5, 100])
 def test_every_task_is_done_once_and_told_in_order(workers: int) -> None:
-    """Whatever the number of threads."""
+    """It is so whatever the number of threads."""
     done: list[int] = []
     told: list[int] = []
     do_all(done.append, range(40), workers, told.append)
@@ -23,7 +23,7 @@ def test_every_task_is_done_once_and_told_in_order(workers: int) -> None:
 
 
 def test_no_tasks_are_no_work() -> None:
-    """And no thread."""
+    """No tasks start no thread."""
     do_all(lambda task: pytest.fail(str(task)), [], 4)
 
 
@@ -63,21 +63,21 @@ def test_an_interrupt_while_it_is_told_ends_the_threads() -> None:
 
 
 def test_as_many_threads_as_processors_by_default() -> None:
-    """Those that this process may use."""
+    """Those are counted that this process may use."""
     assert thread_count(None) == len(os.sched_getaffinity(0))
     assert thread_count(7) == 7
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True, "2"])
 def test_what_is_no_number_of_threads_is_refused(workers: object) -> None:
-    """Before anything is read."""
+    """It is refused before anything is read."""
     with pytest.raises(UsageError, match="workers"):
         thread_count(workers)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 31, 1000])
 def test_small_tasks_are_each_done_once(count: int) -> None:
-    """However they are shared out."""
+    """It is so however they are shared out."""
     done: list[int] = []
     told: list[int] = []
     do_each(done.append, range(count), told.append)

@@ -166,7 +166,7 @@ def test_members_are_told_by_content(tmp_path: Path) -> None:
 def test_dicomdir_and_damaged_members_are_shown_by_archive_and_name(
     tmp_path: Path, pydicom_data: Path
 ) -> None:
-    """Never by the temporary path."""
+    """They are never shown by their temporary paths."""
     directory = next((pydicom_data / "test_files").rglob("DICOMDIR")).read_bytes()
     archive = zip_of(tmp_path / "a.zip", [("DICOMDIR", directory), ("cut", CT[:400]), ("IM1", CT)])
     reasons = skipped(scan(archive))
@@ -313,7 +313,7 @@ def test_bomb_is_refused_while_it_unpacks(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_single_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same for one compressed file."""
+    """One compressed file is refused for the same reason."""
     monkeypatch.setattr(archive_guards, "BYTES_OF_ANY_RATIO", 1 << 20)
     (tmp_path / "x.dcm.bz2").write_bytes(bz2.compress(CT + bytes(50 << 20)))
     assert "trusted" in only_reason(tmp_path / "x.dcm.bz2")

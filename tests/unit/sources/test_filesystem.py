@@ -42,7 +42,7 @@ def test_order_does_not_depend_on_the_disk(tmp_path: Path) -> None:
 
 
 def test_single_path_may_be_text_or_path_or_file(tmp_path: Path) -> None:
-    """str, Path, a file, or several."""
+    """It takes a text, a Path, a file, or several of them."""
     fill(tmp_path, "a", "b")
     assert list(find_files(str(tmp_path))) == [tmp_path / "a", tmp_path / "b"]
     assert list(find_files(tmp_path / "b")) == [tmp_path / "b"]
@@ -60,7 +60,7 @@ def test_missing_path_is_an_error(tmp_path: Path) -> None:
 
 
 def test_empty_folder_has_no_files(tmp_path: Path) -> None:
-    """And is no error here."""
+    """An empty folder gives no files, and is no error here."""
     assert found(tmp_path) == []
 
 

@@ -101,7 +101,7 @@ def test_several_arrays_are_told(tmp_path: Path) -> None:
 
 
 def test_missing_array_is_told(tmp_path: Path) -> None:
-    """Gone, or a folder."""
+    """It is told where it is gone, and where a folder has its name."""
     for path in (tmp_path / "gone.npy", tmp_path):
         with pytest.raises(InputError, match=path.name):
             load_array(path)
@@ -155,7 +155,7 @@ def test_normalized_volume_comes_back_with_its_bounds(ct: Path, tmp_path: Path) 
 
 
 def test_volume_without_a_place_comes_back(tmp_path: Path) -> None:
-    """No geometry before, none after."""
+    """It had no geometry before, and has none after."""
     synthetic.write_series(tmp_path / "s", synthetic.stored_values(bits_stored=8), modality="SC")
     load(tmp_path / "s").save(tmp_path / "v.npy")
     read = Volume.load(tmp_path / "v.npy")

@@ -264,7 +264,7 @@ def test_array_of_another_shape_is_refused(ct: Path, tmp_path: Path, shape: tupl
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
 def test_values_that_no_integer_can_say_are_refused(ct: Path, tmp_path: Path, odd: float) -> None:
-    """Unless a fill value is given."""
+    """They are refused unless a fill value is given."""
     array = load(ct).array.astype(np.float64)
     array[1, 2, 3] = odd
     with pytest.raises(ValuesError, match="NaN or infinite"):
@@ -285,7 +285,7 @@ def test_stored_values_that_do_not_fit_are_refused(ct: Path, tmp_path: Path, val
 
 
 def test_unknown_mode_is_refused(ct: Path, tmp_path: Path) -> None:
-    """With those that exist."""
+    """The message names the modes that exist."""
     with pytest.raises(UsageError, match="full-range"):
         to_dicom(load(ct), ct, tmp_path / "out", values="automatic")
 
@@ -299,7 +299,7 @@ def test_enhanced_template_is_written_as_such(tmp_path: Path, pydicom_more_data:
 
 
 def test_missing_template_or_array_is_told(ct: Path, tmp_path: Path) -> None:
-    """By name."""
+    """The error gives its name."""
     with pytest.raises(InputError, match="nowhere"):
         to_dicom(load(ct), tmp_path / "nowhere", tmp_path / "out")
     with pytest.raises(InputError, match=r"gone\.npy"):

@@ -35,14 +35,14 @@ def archive(tmp_path: Path) -> Path:
 
 
 def test_load_gives_the_one_volume(ct: Path) -> None:
-    """Modality values by default."""
+    """It is in modality values by default."""
     volume = load(ct)
     assert np.array_equal(volume.array, synthetic.stored_values().astype(int) - 1024)
     assert volume.units == "HU"
 
 
 def test_load_takes_what_series_takes(archive: Path) -> None:
-    """units, missing, series, volume, config."""
+    """It takes units, missing, series, volume and config."""
     assert np.array_equal(load(archive, series="1.2.3", units="stored").array, synthetic.stored_values())
     assert load(archive / "gap", missing="keep").array.shape == synthetic.SHAPE
     assert load(archive / "ct", volume=1).array.shape == (1, 12, 16)
@@ -50,7 +50,7 @@ def test_load_takes_what_series_takes(archive: Path) -> None:
 
 
 def test_load_asks_where_there_are_several(archive: Path) -> None:
-    """Series, and volumes of one."""
+    """It asks which of several series, and of several volumes of one."""
     with pytest.raises(ChoiceError, match="3 series"):
         load(archive)
     with pytest.raises(ChoiceError, match="2 volumes"):
@@ -59,7 +59,7 @@ def test_load_asks_where_there_are_several(archive: Path) -> None:
 
 @pytest.mark.parametrize("option", [{"units": "HU"}, {"missing": "no"}])
 def test_unknown_option_is_refused_before_the_path_is_looked_at(option: dict[str, Any]) -> None:
-    """Whatever the data is."""
+    """It is refused whatever the data is."""
     with pytest.raises(UsageError):
         load("nowhere", **option)
     with pytest.raises(UsageError):
@@ -67,7 +67,7 @@ def test_unknown_option_is_refused_before_the_path_is_looked_at(option: dict[str
 
 
 def test_load_of_a_single_file_and_of_a_list(ct: Path) -> None:
-    """One slice, and some."""
+    """One slice is read, and so are some."""
     files = sorted(ct.glob("*.dcm"))
     assert load(files[2]).array.shape == (1, 12, 16)
     assert load(files[:3]).array.shape == (3, 12, 16)
@@ -92,7 +92,7 @@ def test_one_volume_makes_two_files(ct: Path, tmp_path: Path) -> None:
 
 
 def test_sidecar_lies_beside_by_default(ct: Path, tmp_path: Path) -> None:
-    """And text does for a path."""
+    """The sidecar gets the array's name, and a text may be the path."""
     report = to_numpy(str(ct), str(tmp_path / "a.npy"))
     assert report.files == ((tmp_path / "a.npy", tmp_path / "a.json"),)
 
@@ -111,13 +111,13 @@ def test_normalized_values_and_their_bounds(ct: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bounds", [(1, 1), (2, 1), (float("nan"), 1)])
 def test_bounds_that_are_none_are_refused_first(bounds: tuple[float, float]) -> None:
-    """Before anything is read."""
+    """They are refused before anything is read."""
     with pytest.raises(UsageError):
         to_numpy("nowhere", "x.npy", normalize=bounds)
 
 
 def test_warnings_are_in_the_report(tmp_path: Path) -> None:
-    """What load would tell."""
+    """The report has what load would tell."""
     faulty = synthetic.tilted_20_degrees(tmp_path / "tilted")
     assert any("tilt" in warning for warning in to_numpy(faulty.folder, tmp_path / "a.npy").warnings)
 

@@ -110,7 +110,7 @@ def test_transposed_values_are_seen(tmp_path: Path) -> None:
 
 
 def test_another_shape_is_seen(written: Written) -> None:
-    """With both shapes in the message."""
+    """The message has both shapes."""
     written.array = written.array[:, :, :8]
     with pytest.raises(VerificationError, match=r"\(6, 12, 16\), not \(6, 12, 8\)"):
         written.verify()
@@ -226,7 +226,7 @@ def test_uids_of_the_template_are_seen(written: Written) -> None:
 
 
 def test_one_uid_for_two_files_is_seen(written: Written) -> None:
-    """A SOP Instance UID written twice."""
+    """It is seen that a SOP Instance UID was written twice."""
     uid = pydicom.dcmread(written.files[0]).SOPInstanceUID
     written.change(1, lambda data_set: setattr(data_set, "SOPInstanceUID", uid))
     with pytest.raises(VerificationError, match="5 SOP Instance UIDs"):
@@ -257,7 +257,7 @@ def test_two_volumes_are_seen(written: Written) -> None:
 
 
 def test_missing_file_is_seen(written: Written) -> None:
-    """Five of six."""
+    """It is seen that five of six are there."""
     written.files.pop()
     with pytest.raises(VerificationError):
         written.verify()

@@ -409,7 +409,7 @@ def test_uih_sequence_of_unknown_type(tmp_path: Path) -> None:
 
 
 def test_uih_diffusion(tmp_path: Path) -> None:
-    """b-values from UIH's private element."""
+    """The b-values come from UIH's private element."""
     for index, b_value in enumerate((0.0, 800.0)):
         dataset = made.grid(slices(), instance=index + 1)
         dataset.private_block(0x0065, "Image Private Header").add_new(0x09, "FD", b_value)
@@ -526,7 +526,7 @@ def uih_no_sequence(dataset: Dataset) -> None:
     ],
 )
 def test_uih_refused(spoil: Callable[[Dataset], None], message: str, tmp_path: Path) -> None:
-    """The same for UIH."""
+    """Grids of UIH are refused for the same reasons."""
     dataset = made.grid(slices())
     spoil(dataset)
     with pytest.raises(GeometryError, match=message):
@@ -580,5 +580,5 @@ def test_real_mosaic_like_dcm2niix(name: str, real_data: Path, tmp_path: Path) -
 
 
 def test_implicit_syntax(tmp_path: Path) -> None:
-    """Private elements without a value representation."""
+    """Private elements are found where they have no value representation."""
     expect(load(with_csa(slices()), tmp_path, syntax=ImplicitVRLittleEndian), slices())

@@ -141,7 +141,7 @@ def test_slope_and_intercept_of_each_frame(tmp_path: Path, kind: str, slopes: li
 
 
 def test_shared_slope_is_for_all(tmp_path: Path) -> None:
-    """One transformation in the shared groups."""
+    """One transformation in the shared groups holds for every frame."""
     array = synthetic.stored_values(SHAPE)
     write_enhanced(tmp_path / "e.dcm", array, shared=rescaled(1, -1024, "HU"), kind="CT")
     volume = load(tmp_path / "e.dcm")

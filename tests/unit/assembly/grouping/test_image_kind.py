@@ -343,7 +343,7 @@ def test_a_regular_stack_is_not_torn(tmp_path: Path, keyword: str, one: Any, oth
 
 @pytest.mark.parametrize("times", [(2.460, 2.466), (2.4, 2.5)])
 def test_echo_times_beyond_the_tolerance_are_two_echoes(tmp_path: Path, times: tuple[float, float]) -> None:
-    """More than 0.005 ms apart."""
+    """They are two where they are more than 0.005 ms apart."""
     write_repetitions(tmp_path / "s", synthetic.stored_values(SHAPE), [{"EchoTime": time} for time in times])
     assert len(volumes(tmp_path / "s")) == 2
 

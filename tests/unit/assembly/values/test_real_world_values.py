@@ -64,14 +64,14 @@ def test_each_frame_by_its_own_mapping(tmp_path: Path) -> None:
 
 
 def test_mapping_that_all_frames_share(tmp_path: Path) -> None:
-    """In the shared functional groups."""
+    """It is found in the shared functional groups."""
     volume = read(tmp_path, shared=mapped())
     assert np.array_equal(volume.array, ARRAY * 0.5 + 5.0)
     assert volume.units == "um2/s"
 
 
 def test_signed_values(tmp_path: Path) -> None:
-    """All that signed pixels can store."""
+    """All values that signed pixels can store are mapped."""
     whole = {"RealWorldValueFirstValueMapped": -0x8000, "RealWorldValueLastValueMapped": 0x7FFF}
     array = (ARRAY - 30000).astype(np.int16)
     assert np.array_equal(read(tmp_path, mapped(**whole), array=array).array, array * 0.5 + 5.0)

@@ -321,7 +321,7 @@ def test_lossy_compression_is_a_warning(make_series: MakeSeries) -> None:
 
 
 def test_common_attributes_are_those_that_equal() -> None:
-    """Present in all, with one value."""
+    """They are present in all slices, with one value."""
     records = [{"A": 1, "B": (1, 2), "C": 3, "D": None}, {"A": 1, "B": (1, 2), "C": 4}]
     assert common_attributes(records, ("A", "B", "C", "D", "E")) == {"A": 1, "B": (1, 2)}
 

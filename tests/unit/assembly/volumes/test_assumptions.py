@@ -360,7 +360,7 @@ def test_whole_numbers_in_decimal_strings(make_series: Any) -> None:
 
 
 def test_number_of_frames_in_a_decimal_string(make_series: Any) -> None:
-    """A loop of one file."""
+    """A loop of one file is read whole."""
     loop = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7.2", "NumberOfFrames": 4, "Rows": 5, "Columns": 3}
     grey = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PlanarConfiguration": ...}
     stored = stored_values((1, 4, 5, 3))
@@ -385,7 +385,7 @@ def test_a_wrong_vr_in_functional_groups(tmp_path: Path) -> None:
 
 
 def test_a_wrong_vr_in_one_file_is_told(make_series: Any, tmp_path: Path) -> None:
-    """Among files that are right."""
+    """It is told where the other files are right."""
     folder = make_series()
     odd = tmp_path / "odd"
     odd.mkdir()

@@ -100,7 +100,7 @@ def test_a_series_takes_threads_and_progress_as_load_does(make_series: MakeSerie
 
 @pytest.mark.parametrize("workers", [0, True])
 def test_a_series_refuses_what_is_no_number_of_threads(make_series: MakeSeries, workers: int) -> None:
-    """Before anything is read."""
+    """It is refused before anything is read."""
     (series,) = scan(make_series())
     for ask in (series.volume, series.volumes):
         with pytest.raises(UsageError, match="workers"):
@@ -144,7 +144,7 @@ def test_progress_counts_to_the_end(make_series: MakeSeries, tmp_path: Path) -> 
 
 
 def test_no_threads_are_refused() -> None:
-    """Before the path is looked at."""
+    """They are refused before the path is looked at."""
     with pytest.raises(UsageError, match="workers"):
         load("nowhere", workers=0)
     with pytest.raises(UsageError, match="workers"):
@@ -238,7 +238,7 @@ def test_a_touched_file_of_many_frames_is_read(tmp_path: Path) -> None:
 def test_the_first_damaged_file_in_the_order_of_the_array_is_named(
     make_series: MakeSeries, workers: int
 ) -> None:
-    """Whichever thread comes upon one first."""
+    """It is named whichever thread comes upon one first."""
     folder = make_series(synthetic.stored_values(SHAPE))
     paths = sorted(folder.iterdir())
     for index in (20, 6, 13):

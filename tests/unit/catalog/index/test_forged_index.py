@@ -169,7 +169,7 @@ def test_paths_that_lead_elsewhere(made: Path, file: Path, path: str) -> None:
 
 @pytest.mark.parametrize("name", ["../ct/0001.dcm", "..", "", "/etc/passwd"])
 def test_names_that_are_paths(made: Path, file: Path, name: str) -> None:
-    """So for the names of files."""
+    """Names of files that are paths are refused too."""
     forge(
         file, "UPDATE files SET name = ? WHERE id = (SELECT file FROM instances LIMIT 1)", parameters=(name,)
     )

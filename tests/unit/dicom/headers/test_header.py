@@ -259,7 +259,7 @@ def test_siemens_headers_are_found_by_creator(real_data: Path) -> None:
 
 
 def test_sequence_is_a_tuple_of_mappings() -> None:
-    """By keyword, nested, numbers as numbers."""
+    """Items are mappings by keyword, nested ones too, and numbers are numbers."""
     file = Path(str(get_testdata_file("rtplan.dcm", download=False)))
     beams = read_header(file, ["BeamSequence"]).attributes["BeamSequence"]
     expected = pydicom.dcmread(file).BeamSequence
@@ -399,7 +399,7 @@ def test_other_than_two_numbers_is_an_error_that_names_all(value: Value) -> None
 
 
 def test_absent_or_empty_numbers_are_none() -> None:
-    """Nothing is not zero."""
+    """They are None, and not zero."""
     assert header_of().number("EchoTime") is None
     assert header_of(EchoTime=None).numbers("EchoTime", 1) is None
     assert numbers_of((1, 2.5), "PixelSpacing", 2, Path("x")) == (1.0, 2.5)

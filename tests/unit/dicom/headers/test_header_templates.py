@@ -54,7 +54,7 @@ def shuffled(*folders: Path) -> list[Path]:
 
 
 def test_pydicoms_files_are_read_as_alone(pydicom_data: Path, pydicom_more_data: Path) -> None:
-    """Whatever was read before."""
+    """They are read so whatever was read before."""
     assert assert_same(shuffled(pydicom_data, pydicom_more_data)) > 300
 
 

@@ -116,7 +116,7 @@ def test_any_other_byte_is_seen(tmp_path: Path) -> None:
 
 
 def test_file_that_ends_early_is_seen(tmp_path: Path) -> None:
-    """Cut off anywhere before its pixels."""
+    """It is seen wherever before its pixels the file was cut off."""
     *earlier, path = archive(tmp_path, 1, 4)[0]
     whole = path.read_bytes()
     pixels = read_header(path).pixels

@@ -125,7 +125,7 @@ def restarts_of(stream: bytes) -> list[int]:
 
 
 def test_a_lost_restart_marker(tmp_path: Path) -> None:
-    """One is missing, or counts wrongly."""
+    """It is told where one is missing or counts wrongly."""
     stream = restarted()
     place = restarts_of(stream)[1]
     assert told(read(tmp_path / "lost", stream[:place] + stream[place + 2 :], "restarted")) == {RESTARTS}

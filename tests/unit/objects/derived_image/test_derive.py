@@ -273,7 +273,7 @@ def test_times_are_told_in_the_templates_zone(tmp_path):
 
 
 def test_lossy_compression_is_never_forgotten(tmp_path):
-    """01, ratio and method stay."""
+    """The flag 01, the ratio and the method stay."""
 
     def edit(data_set):
         data_set.LossyImageCompression, data_set.LossyImageCompressionRatio = "01", "12.5"

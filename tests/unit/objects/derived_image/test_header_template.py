@@ -263,7 +263,7 @@ def test_real_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: lis
     ["CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm", "693_J2KR.dcm"],
 )
 def test_files_of_pydicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """One real file as three slices."""
+    """One real file is taken as three slices."""
     source = pydicom.dcmread(get_testdata_file(name, download=False))
     files = []
     for index in range(3):

@@ -34,7 +34,7 @@ def test_numbers_that_run_stay(numbers):
     ],
 )
 def test_others_are_counted_anew(numbers):
-    """1..N, repetition by repetition."""
+    """They are numbered 1..N, repetition by repetition."""
     assert instance_numbers([str(number) for number in numbers.ravel()], 3) == list(range(1, 13))
 
 
