@@ -4,86 +4,103 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.geometry import StackGeometry, Vector
 from dicomarray.core.pixel_values import Array, Normalization, Rescale, Statistics, finite_statistics
+from dicomarray.core.volume_info import NORMALIZED, PLACED, UNPLACED, VolumeInfo
 from dicomarray.errors import ArrayUseError, InputError, OutputError, UsageError
 from dicomarray.formats import sidecar
 from dicomarray.formats.npy import load_array, save
 from dicomarray.storage.atomic import new_files
 from dicomarray.storage.places import Place
 
-NORMALIZED = "normalized"
 # Names of other files; a sidecar under one of them would be taken for it.
 _NO_SIDECAR = {".npy", ".npz", ".nii", ".gz", ".dcm", ".ima", ".nrrd", ".mha", ".png", ".html", ".zip"}
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """One regular volume of a series.
+    """One regular volume of a series: an array with all that is known of it.
 
     Attributes
     ----------
     array
         Axes as `axes` says: ``(slice, row, column)``, a repetition axis first where there is one, colour
         samples last.
-    geometry
-        LPS, mm; None where the images have no place in the patient (a CR, an ultrasound loop).
-    axes
-        ``("slice", "row", "column")`` with what stands before and after; ``"frame"`` instead of
-        ``"slice"`` where there is no geometry.
-    units
-        ``"HU"``, ``"stored"``, ``"normalized"``, another rescale type, or ``"modality"`` where the file
-        does not say what its modality values are.
-    rescales
-        Slope and intercept of each slice (in the order of `slices`), or one for all.
+    info
+        What its sidecar holds; its fields are attributes of the volume too.  Its type is that of the array.
     padding
         The array's shape, True where a voxel is padding and no image; None where that was not asked for.
-    coordinates
-        By DICOM keyword, the value at each step of the repetition axis: ``{"DiffusionBValue": (0, 1000)}``.
-    series
-        What equals in all images of the volume, by DICOM keyword; nothing that names the patient.
-    slices
-        One record an image: where it came from.  In the order of the array (first axis slowest).
-    warnings
-        What a user should know before trusting the numbers.
     files
         Of which DICOM files it was read, one an image; empty for any other volume.  In no sidecar.
+
+    Raises
+    ------
+    UsageError
+        Where array and info have different shapes.
     """
 
     array: Array
-    geometry: StackGeometry | None
-    axes: tuple[str, ...]
-    units: str
-    rescales: tuple[Rescale, ...] = (Rescale(),)
-    normalization: Normalization | None = None
+    info: VolumeInfo
     padding: NDArray[np.bool_] | None = None
-    coordinates: Mapping[str, Sequence[Any]] = field(default_factory=lambda: MappingProxyType({}))
-    series: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    slices: tuple[Mapping[str, Any], ...] = ()
-    warnings: Warnings = ()
     files: tuple[Place, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.array.shape != self.info.shape:
+            raise UsageError(
+                f"the array has shape {self.array.shape}, its sidecar or volume {self.info.shape}: they do "
+                "not belong together"
+            )
+        if self.array.dtype != self.info.dtype:
+            object.__setattr__(self, "info", dataclasses.replace(self.info, dtype=self.array.dtype))
+
+    @classmethod
+    def from_array(
+        cls,
+        array: Array,
+        affine: ArrayLike | None = None,
+        *,
+        axes: tuple[str, ...] | None = None,
+        units: str = "modality",
+        frame_of_reference_uid: str | None = None,
+    ) -> Self:
+        """A volume of an array that is no series of DICOM images.
+
+        Parameters
+        ----------
+        affine
+            4x4, from the index (slice, row, column) of a voxel's centre to LPS mm; None without a place.
+        axes
+            A name for each axis, where there are more than three: a repetition axis such as ``"time"`` first,
+            then ``"slice"`` (``"frame"`` without a place), ``"row"``, ``"column"``, ``"sample"`` of colour.
+        units
+            Of the values: ``"HU"``, ...
+        frame_of_reference_uid
+            Volumes with the same one share their coordinates.
+
+        Raises
+        ------
+        UsageError
+            Where the affine is none, or the axes do not name those of the array.
+        """
+        if axes is None:
+            axes = UNPLACED if affine is None else PLACED
+        geometry = None
+        if affine is not None:
+            slices = dict(zip(axes, array.shape, strict=False)).get("slice", 1)
+            geometry = StackGeometry.from_affine(affine, slices, frame_of_reference_uid)
+        return cls(array, VolumeInfo(array.shape, array.dtype, axes, units, geometry))
+
     def __repr__(self) -> str:
-        return f"<Volume {'x'.join(map(str, self.array.shape))} {self.array.dtype} {self.units}>"
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For `pickle` and `copy`: read-only views of mappings cannot be pickled, so these are dicts."""
-        return {name: _as_dicts(value) for name, value in vars(self).items()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        for name in ("coordinates", "series"):
-            vars(self)[name] = MappingProxyType(state[name])
+        return f"<Volume {self.info}>"
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         """``numpy.asarray(volume)`` is `array`."""
@@ -99,6 +116,51 @@ class Volume:
         return True  # a volume is there, whatever its values
 
     @property
+    def geometry(self) -> StackGeometry | None:
+        """LPS, mm; None where the images have no place in the patient."""
+        return self.info.geometry
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """``("slice", "row", "column")`` with what stands before and after; ``"frame"`` without geometry."""
+        return self.info.axes
+
+    @property
+    def units(self) -> str:
+        """``"HU"``, ``"stored"``, ``"normalized"``, another rescale type, or ``"modality"``."""
+        return self.info.units
+
+    @property
+    def rescales(self) -> tuple[Rescale, ...]:
+        """Slope and intercept of each slice, or one for all."""
+        return self.info.rescales
+
+    @property
+    def normalization(self) -> Normalization | None:
+        """The bounds where values were normalized."""
+        return self.info.normalization
+
+    @property
+    def coordinates(self) -> Mapping[str, Sequence[Any]]:
+        """By DICOM keyword, the value at each step of the repetition axis."""
+        return self.info.coordinates
+
+    @property
+    def series(self) -> Mapping[str, Any]:
+        """What equals in all images, by DICOM keyword; nothing that names the patient."""
+        return self.info.series
+
+    @property
+    def slices(self) -> tuple[Mapping[str, Any], ...]:
+        """One record an image: where it came from."""
+        return self.info.slices
+
+    @property
+    def warnings(self) -> Warnings:
+        """What a user should know before trusting the numbers."""
+        return self.info.warnings
+
+    @property
     def affine(self) -> NDArray[np.float64] | None:
         """4x4 from the index (slice, row, column) to LPS mm, or None without geometry."""
         return None if self.geometry is None else self.geometry.affine
@@ -111,18 +173,7 @@ class Volume:
     @property
     def metadata(self) -> dict[str, Any]:
         """What the JSON sidecar holds."""
-        return sidecar.describe(
-            array=self.array,
-            axes=self.axes,
-            units=self.units,
-            geometry=self.geometry,
-            rescales=self.rescales,
-            normalization=self.normalization,
-            coordinates=self.coordinates,
-            series=self.series,
-            slices=self.slices,
-            warnings=self.warnings,
-        )
+        return sidecar.to_json(self.info)
 
     def normalize(self, lower: float, upper: float) -> Volume:
         """A new volume with ``(x - lower) / (upper - lower)``, clipped to [0, 1], float32; padding is 0.
@@ -138,7 +189,8 @@ class Volume:
         array = normalization.apply(self.array)
         if self.padding is not None:
             array[self.padding] = 0
-        return dataclasses.replace(self, array=array, units=NORMALIZED, normalization=normalization)
+        info = dataclasses.replace(self.info, units=NORMALIZED, normalization=normalization)
+        return dataclasses.replace(self, array=array, info=info)
 
     def statistics(self) -> Statistics:
         """Count, least, greatest, mean and standard deviation of the finite values that are no padding."""
@@ -146,11 +198,9 @@ class Volume:
 
     def with_array(self, array: Array) -> Volume:
         """A new volume of the same place and units with other values; the shape must be the same."""
-        if array.shape != self.array.shape:
-            raise UsageError(f"an array of shape {array.shape} does not fit a volume of {self.array.shape}")
         return dataclasses.replace(self, array=array)
 
-    def on_grid(self, array: Array, affine: NDArray[np.float64]) -> Volume:
+    def on_grid(self, array: Array, affine: ArrayLike) -> Volume:
         """A new volume with other values on another grid: resampled, cropped, turned.
 
         Parameters
@@ -165,22 +215,8 @@ class Volume:
         UsageError
             Where the axes are others, the affine is none, or this volume has no geometry to leave.
         """
-        before_slices = self.axes.index("row") - 1
-        affine = np.array(affine, float)
-        if self.geometry is None:
-            raise UsageError("the volume has no patient geometry, so no other grid can be told")
-        if array.ndim != self.array.ndim or array.shape[:before_slices] != self.array.shape[:before_slices]:
-            raise UsageError(
-                f"an array of shape {array.shape} has not the axes {self.axes} of {self.array.shape}"
-            )
-        if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.matrix_rank(affine) < 4:
-            raise UsageError(f"the affine is no 4x4 matrix that spans a volume: {affine.tolist()}")
-        geometry = StackGeometry.from_affine(
-            affine, array.shape[before_slices], self.geometry.frame_of_reference_uid
-        )
-        return dataclasses.replace(
-            self, array=array, geometry=geometry, padding=None, slices=(), rescales=(Rescale(),)
-        )
+        info = self.info.on_grid(array.shape, affine)
+        return dataclasses.replace(self, array=array, info=info, padding=None)
 
     def save(
         self,
@@ -200,7 +236,7 @@ class Volume:
         """
         with new_files(array_and_sidecar(npy, json), overwrite) as (array_file, json_file):
             save(array_file, self.array)
-            sidecar.write(json_file, self.metadata)
+            sidecar.write(json_file, self.info)
 
     @classmethod
     def load(cls, npy: str | PathLike[str], json: str | PathLike[str] | None = None) -> Self:
@@ -216,29 +252,11 @@ class Volume:
         path = Path(npy)
         if path.name.lower().endswith((".nii", ".nii.gz")):
             raise InputError(f"{path}: NIfTI files are not read; give the .npy that Volume.save wrote")
-        notes = sidecar.read(path.with_suffix(".json") if json is None else Path(json))
+        info = sidecar.read(path.with_suffix(".json") if json is None else Path(json))
         array = load_array(path)
-        if array.shape != notes.shape:
-            raise InputError(f"{path} has shape {array.shape}, its sidecar says {notes.shape}")
-        return cls(
-            array=array,
-            geometry=notes.geometry,
-            axes=notes.axes,
-            units=notes.units,
-            rescales=notes.rescales,
-            normalization=notes.normalization,
-            coordinates=MappingProxyType(dict(notes.coordinates)),
-            series=MappingProxyType(dict(notes.series)),
-            slices=notes.slices,
-            warnings=notes.warnings,
-        )
-
-
-def _as_dicts(value: Any) -> Any:
-    """The same value with plain dicts for all mappings in it."""
-    if isinstance(value, Mapping):
-        return {key: _as_dicts(part) for key, part in value.items()}
-    return tuple(_as_dicts(part) for part in value) if isinstance(value, tuple) else value
+        if array.shape != info.shape:
+            raise InputError(f"{path} has shape {array.shape}, its sidecar says {info.shape}")
+        return cls(array, info)
 
 
 def array_and_sidecar(npy: str | PathLike[str], json: str | PathLike[str] | None = None) -> tuple[Path, Path]:

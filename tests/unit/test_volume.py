@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import dicomarray
 from dicomarray import Volume
 from dicomarray.core.geometry import Plane, StackGeometry
 from dicomarray.core.pixel_values import Normalization, Rescale
+from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.formats import sidecar
 
@@ -22,16 +24,19 @@ from dicomarray.formats import sidecar
 def volume() -> Volume:
     """3 slices of 4 x 5, HU from -1000 up, spacing all different."""
     planes = [Plane.from_attributes((0, 0, 3.0 * z), (1, 0, 0, 0, 1, 0), (0.5, 0.75)) for z in range(3)]
-    return Volume(
-        array=(np.arange(60, dtype=np.int16) * 40 - 1000).reshape(3, 4, 5),
-        geometry=StackGeometry.from_planes(planes, 3.0, "1.2.3"),
+    array = (np.arange(60, dtype=np.int16) * 40 - 1000).reshape(3, 4, 5)
+    info = VolumeInfo(
+        shape=array.shape,
+        dtype=array.dtype,
         axes=("slice", "row", "column"),
         units="HU",
+        geometry=StackGeometry.from_planes(planes, 3.0, "1.2.3"),
         rescales=(Rescale(1, -1024),) * 3,
         series={"Modality": "CT", "SeriesInstanceUID": "1.2.3.4"},
         slices=tuple({"SOPInstanceUID": f"1.2.{n}", "frame": 0} for n in range(3)),
         warnings=("a warning",),
     )
+    return Volume(array, info)
 
 
 def test_it_is_shown_by_shape_type_and_units(volume: Volume) -> None:
@@ -42,7 +47,12 @@ def test_it_is_shown_by_shape_type_and_units(volume: Volume) -> None:
 def test_it_cannot_be_changed(volume: Volume) -> None:
     """Volumes are frozen: a new array makes a new volume."""
     with pytest.raises(dataclasses.FrozenInstanceError):
-        volume.units = "stored"  # type: ignore[misc]
+        volume.array = volume.array * 2  # type: ignore[misc]
+    for name in ("units", "geometry", "series"):
+        with pytest.raises(AttributeError):
+            setattr(volume, name, None)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        volume.info.units = "stored"  # type: ignore[misc]
 
 
 def test_affine_and_spacing_are_the_geometrys(volume: Volume) -> None:
@@ -50,7 +60,7 @@ def test_affine_and_spacing_are_the_geometrys(volume: Volume) -> None:
     assert volume.spacing == (3.0, 0.5, 0.75)
     assert volume.geometry is not None
     assert volume.affine is volume.geometry.affine
-    placeless = dataclasses.replace(volume, geometry=None)
+    placeless = Volume.from_array(volume.array)
     assert placeless.affine is None
     assert placeless.spacing is None
     assert placeless.metadata["geometry"] is None
@@ -111,13 +121,70 @@ def test_with_array_of_another_shape_is_refused(volume: Volume) -> None:
         volume.with_array(volume.array.T)
 
 
+# --- of any array -----------------------------------------------------------------------------------------
+
+
+def test_an_array_with_an_affine_is_a_volume(tmp_path: Path) -> None:
+    """Another library's image: the affine is kept to the last digit, through the files too."""
+    affine = np.array([[0.1, 0, 0.7, -3.3], [0.2, 0.9, 0, 17.1], [2.3, 0, 0.1, 5.7], [0, 0, 0, 1]])
+    made = Volume.from_array(
+        np.zeros((3, 4, 5), np.float32), affine, units="HU", frame_of_reference_uid="1.2"
+    )
+    assert (made.axes, made.units, made.slices) == (("slice", "row", "column"), "HU", ())
+    made.save(tmp_path / "v.npy")
+    for volume in (made, Volume.load(tmp_path / "v.npy")):
+        assert volume.affine is not None
+        assert volume.affine.tolist() == affine.tolist()
+        assert volume.metadata["geometry"]["frame_of_reference_uid"] == "1.2"
+
+
+def test_an_array_without_an_affine_has_frames() -> None:
+    """No place is made up; axes beyond three are named by who knows them."""
+    assert Volume.from_array(np.zeros((3, 4, 5))).axes == ("frame", "row", "column")
+    axes = ("time", "frame", "row", "column", "sample")
+    made = Volume.from_array(np.zeros((2, 3, 4, 5, 3)), axes=axes)
+    assert (made.geometry, made.axes, made.info.slice_axis) == (None, axes, 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "affine", "axes"),
+    [
+        ((2, 3, 4, 5), np.eye(4), None),
+        ((4, 5), np.eye(4), None),
+        ((3, 4, 5), np.eye(4), ("frame", "row", "column")),
+        ((3, 4, 5), None, ("plane", "row", "column")),
+        ((3, 4, 5), np.eye(4), ("row", "column", "slice")),
+        ((2, 2, 3, 4, 5), np.eye(4), ("time", "time", "slice", "row", "column")),
+        ((3, 4, 5), np.zeros((4, 4)), None),
+        ((3, 4, 5), np.full((4, 4), 1e300), None),
+    ],
+)
+def test_what_is_no_volume_is_refused(shape: tuple[int, ...], affine: Any, axes: Any) -> None:
+    """Axes that are not named, or not in the order of images; affines that are none."""
+    with pytest.raises(UsageError):
+        Volume.from_array(np.zeros(shape), affine, axes=axes)
+
+
+def test_geometry_has_as_many_slices_as_the_array(volume: Volume) -> None:
+    """Else positions would belong to no slice."""
+    with pytest.raises(UsageError, match="3 slice positions"):
+        dataclasses.replace(volume.info, shape=(2, 4, 5))
+
+
+def test_another_type_of_array_is_what_the_sidecar_says(volume: Volume) -> None:
+    """Shape and type in the sidecar are always those of the array beside it."""
+    made = Volume(volume.array.astype(np.float64), volume.info)
+    assert made.metadata["array"]["dtype"] == "float64"
+    assert volume.metadata["array"]["dtype"] == "int16"
+
+
 # --- saved ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["int16", "uint8", "float32", "float64", ">i2"])
 def test_saved_array_is_the_same(volume: Volume, tmp_path: Path, dtype: str) -> None:
     """Values, shape and type come back from the file."""
-    made = dataclasses.replace(volume, array=volume.array.astype(dtype))
+    made = volume.with_array(volume.array.astype(dtype))
     made.save(tmp_path / "v.npy", tmp_path / "v.json")
     read = np.load(tmp_path / "v.npy", allow_pickle=False)
     assert read.dtype == made.array.dtype
@@ -191,9 +258,9 @@ def test_array_and_sidecar_need_two_names(volume: Volume, tmp_path: Path) -> Non
 def test_failed_save_leaves_nothing(volume: Volume, tmp_path: Path, fault: str) -> None:
     """When the array, or the sidecar after it, cannot be written, neither file is there."""
     if fault == "objects":
-        broken = dataclasses.replace(volume, array=np.array([[[object()]]]))
+        broken = Volume.from_array(np.array([[[object()]]]))
     else:
-        broken = dataclasses.replace(volume, rescales=(Rescale(float("nan"), 0.0),))
+        broken = Volume(volume.array, dataclasses.replace(volume.info, rescales=(Rescale(math.nan, 0.0),)))
     with pytest.raises(ValueError):
         broken.save(tmp_path / "v.npy")
     assert list(tmp_path.iterdir()) == []
@@ -214,9 +281,10 @@ def test_another_grid(ct: Path) -> None:
     ("shape", "affine", "words"),
     [
         ((6, 12), np.eye(4), "has not the axes"),
-        ((6, 12, 16), np.zeros((4, 4)), "spans a volume"),
-        ((6, 12, 16), np.full((4, 4), np.nan), "spans a volume"),
-        ((6, 12, 16), np.eye(3), "spans a volume"),
+        ((6, 12, 16), np.zeros((4, 4)), "last row"),
+        ((6, 12, 16), np.full((4, 4), np.nan), "4x4 matrix"),
+        ((6, 12, 16), np.eye(3), "4x4 matrix"),
+        ((6, 12, 16), np.diag([0.0, 1, 1, 1]), "span a volume"),
     ],
 )
 def test_no_grid(ct: Path, shape: tuple[int, ...], affine: Any, words: str) -> None:

@@ -21,6 +21,7 @@ import synthetic
 from dicomarray import ArrayUseError, DicomArrayError, InputError, Volume, load
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.pixel_values import Normalization, Rescale
+from dicomarray.core.volume_info import VolumeInfo
 
 
 def same(one: Volume, other: Volume) -> bool:
@@ -146,8 +147,9 @@ def volumes(draw: st.DrawFn) -> Volume:
         geometry = StackGeometry.from_affine(affine, shape[0], draw(st.none() | st.just("1.2.3")))
     first = "frame" if geometry is None else "slice"
     bounds = draw(st.none() | st.just(Normalization(-10.0, 10.5, units="HU")))
-    return Volume(
-        array=array,
+    info = VolumeInfo(
+        shape=array.shape,
+        dtype=array.dtype,
         geometry=geometry,
         axes=(*(("time",) if times else ()), first, "row", "column"),
         units="normalized" if bounds else draw(st.sampled_from(["HU", "stored", "US", "modality"])),
@@ -158,6 +160,7 @@ def volumes(draw: st.DrawFn) -> Volume:
         slices=tuple(draw(st.lists(attributes, max_size=3))),
         warnings=tuple(draw(st.lists(texts, max_size=2))),
     )
+    return Volume(array, info)
 
 
 @given(made=volumes())

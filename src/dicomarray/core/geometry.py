@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from dicomarray.errors import GeometryError
+from dicomarray.errors import GeometryError, UsageError
 
 Vector = tuple[float, float, float]
 Matrix = NDArray[np.float64]
@@ -44,6 +43,9 @@ EVEN_RELATIVE = 0.02
 EVEN_CEILING_MM = 0.05
 # What binary numbers leave of a difference of decimal ones, in mm: 3.31 less 3.27 is a little more than 0.04.
 ROUNDING_MM = 1e-9
+# Greatest cosine of the angle between rows and columns: Image Orientation (Patient) has right angles only
+# (PS3.3 C.7.6.2.1.1), and 1e-6 moves the far corner of a 500 mm image by half a micron.
+RIGHT_ANGLE = 1e-6
 # A shear that moves no slice of the stack by more than this, in mm, is rounding and not a tilted gantry.
 TILT_DRIFT_MM = 0.1
 
@@ -171,21 +173,39 @@ class StackGeometry:
 
     @classmethod
     def from_affine(
-        cls, affine: Matrix, slices: int, frame_of_reference_uid: str | None = None
+        cls, affine: ArrayLike, slices: int | Matrix, frame_of_reference_uid: str | None = None
     ) -> StackGeometry:
-        """So many slices of a 4x4 from index (slice, row, column) to LPS mm, in its order.
+        """Slices of a 4x4 from index (slice, row, column) to LPS mm, in its order.
 
         The order may be against the normal; whoever relies on ascending slices has to turn them.
+
+        Parameters
+        ----------
+        slices
+            How many; or, where they need not be even, the position of each, shape (slices, 3).
+
+        Raises
+        ------
+        UsageError
+            Where the affine or a position is none.
         """
+        affine, positions = checked_affine(affine), slices
+        if isinstance(positions, int):
+            positions = affine[:3, 3] + np.arange(positions)[:, None] * affine[:3, 0]
+        elif not (np.abs(positions) <= FARTHEST_MM).all():
+            raise UsageError(f"a slice position is no place within {FARTHEST_MM:g} mm")
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
-        return cls(
+        made = cls(
             row_direction=affine[:3, 2] / lengths[2],
             column_direction=affine[:3, 1] / lengths[1],
             pixel_spacing=(float(lengths[1]), float(lengths[2])),
-            slice_positions=affine[:3, 3] + np.arange(slices)[:, None] * affine[:3, 0],
+            slice_positions=positions,
             thickness=float(lengths[0]),
             frame_of_reference_uid=frame_of_reference_uid,
         )
+        if np.allclose(made.affine, affine, rtol=0, atol=ROUNDING_MM):
+            vars(made)["affine"] = affine  # the same, without the rounding of unit vectors
+        return made
 
     @cached_property
     def normal(self) -> Matrix:
@@ -245,18 +265,33 @@ class StackGeometry:
             return 0.0
         return float(np.degrees(np.arctan2(np.linalg.norm(drift), along)))
 
-    def as_json(self) -> dict[str, Any]:
-        """The sidecar's ``geometry`` object."""
-        return {
-            "affine": self.affine.tolist(),
-            "spacing_mm": list(self.spacing),
-            "origin_mm": self.slice_positions[0].tolist(),
-            "direction": self.direction.tolist(),
-            "slice_positions_mm": self.slice_positions.tolist(),
-            "uniform": self.uniform,
-            "gantry_tilt_deg": self.tilt_degrees,
-            "frame_of_reference_uid": self.frame_of_reference_uid,
-        }
+
+def checked_affine(affine: ArrayLike) -> Matrix:
+    """A 4x4 from the index (slice, row, column) of a voxel's centre to LPS mm.
+
+    Raises
+    ------
+    UsageError
+        Where it is none.
+    """
+    try:
+        matrix = np.array(affine, float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"affine: no 4x4 matrix of numbers: {error}") from error
+    if matrix.shape != (4, 4) or not (np.abs(matrix) <= FARTHEST_MM).all():  # not where it is NaN
+        raise UsageError(
+            f"affine: a 4x4 matrix of numbers up to {FARTHEST_MM:g} (mm) is needed: {matrix.tolist()!r:.200}"
+        )
+    if not np.array_equal(matrix[3], (0, 0, 0, 1)):
+        raise UsageError(f"affine: the last row must be 0 0 0 1, not {matrix[3].tolist()}")
+    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not lengths.all() or abs(np.linalg.det(matrix[:3, :3] / lengths)) < RIGHT_ANGLE:
+        raise UsageError("affine: its axes (columns 0 to 2: slice, row, column) do not span a volume")
+    if lengths.min() < NEAREST_MM:
+        raise UsageError(
+            f"affine: voxels are {lengths.min():g} mm apart; below {NEAREST_MM:g} mm there are no voxels"
+        )
+    return matrix
 
 
 def is_even(positions: Matrix, steps: NDArray[np.intp] | None = None) -> bool:

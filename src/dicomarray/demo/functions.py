@@ -36,8 +36,7 @@ def smooth(volume: Volume) -> NDArray[np.float32]:
     if volume.spacing is None:
         raise UsageError("smooth: the volume has no geometry, so its voxels have no size in mm")
     array = volume.array.astype(np.float32)
-    first = volume.axes.index("row") - 1
-    for axis, spacing in enumerate(volume.spacing, start=first):
+    for axis, spacing in enumerate(volume.spacing, start=volume.info.slice_axis):
         array = _convolve(array, _gaussian(SMOOTHING_MM / spacing), axis)
     return array
 

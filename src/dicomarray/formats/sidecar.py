@@ -1,6 +1,7 @@
 """The JSON sidecar: what an array's numbers mean, and where its voxels lie.
 
-`describe` makes it, `read` takes it in again and checks it.  The keys are fixed: scripts rely on them.
+`to_json` makes it of a `VolumeInfo`, `from_json` takes it in again and checks it; one undoes the other.  The
+keys are fixed: scripts rely on them.
 """
 
 from __future__ import annotations
@@ -8,98 +9,81 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from dicomarray.core.coded_warnings import CodedWarning, Warnings
-from dicomarray.core.geometry import FARTHEST_MM, StackGeometry
-from dicomarray.core.pixel_values import Array, Normalization, Rescale
-from dicomarray.errors import GeometryError, InputError, UsageError
+from dicomarray.core.coded_warnings import CodedWarning
+from dicomarray.core.geometry import ROUNDING_MM, StackGeometry
+from dicomarray.core.pixel_values import Normalization, Rescale
+from dicomarray.core.volume_info import VolumeInfo
+from dicomarray.errors import InputError, UsageError
+from dicomarray.storage.plain_files import open_plain
 
+Kind = TypeVar("Kind")
 FORMAT = "dicomarray/1"
 # A sidecar of a series with 100,000 slices is about 50 MB; more than this is some other file.
 LARGEST_BYTES = 1 << 30
 # Of an array: an index has 63 bits.
 _MOST_VOXELS = 1 << 62
-# What content leads to that `describe` did not make.
+# The types of arrays of numbers, by name.
+_TYPES = {np.dtype(code).name: np.dtype(code) for code in np.typecodes["All"] if code not in "OSUVMm"}
+# What content leads to that `to_json` did not make.
 _DAMAGE = (
     KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, UsageError,
-    GeometryError, np.linalg.LinAlgError,
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class Sidecar:
-    """What `read` takes from a sidecar: enough to write the array back."""
-
-    shape: tuple[int, ...]
-    axes: tuple[str, ...]
-    units: str
-    geometry: StackGeometry | None
-    rescales: tuple[Rescale, ...]
-    normalization: Normalization | None
-    coordinates: Mapping[str, Sequence[Any]]
-    series: Mapping[str, Any]
-    slices: tuple[Mapping[str, Any], ...]
-    warnings: Warnings
-
-    @property
-    def value_units(self) -> str:
-        """The units of the values once a normalization is undone."""
-        return self.units if self.normalization is None else self.normalization.units
-
-
-def describe(  # noqa: PLR0913 - one keyword for each key of the sidecar
-    *,
-    array: Array,
-    axes: Sequence[str],
-    units: str,
-    geometry: StackGeometry | None,
-    rescales: Sequence[Rescale],
-    normalization: Normalization | None,
-    coordinates: Mapping[str, Sequence[Any]],
-    series: Mapping[str, Any],
-    slices: Sequence[Mapping[str, Any]],
-    warnings: Sequence[str],
-) -> dict[str, Any]:
+def to_json(info: VolumeInfo) -> dict[str, Any]:
     """The sidecar as a dict of plain JSON values."""
-    once = rescales[:1] if len(set(rescales)) == 1 else rescales
+    normalization = info.normalization
+    once = info.rescales[:1] if len(set(info.rescales)) == 1 else info.rescales
     return {
         "format": FORMAT,
         "array": {
-            "shape": list(array.shape),
-            "dtype": array.dtype.name,
-            "axes": list(axes),
-            "units": units,
-            "coordinates": {key: _plain(values) for key, values in coordinates.items()},
+            "shape": list(info.shape),
+            "dtype": info.dtype.name,
+            "axes": list(info.axes),
+            "units": info.units,
+            "coordinates": {key: _plain(values) for key, values in info.coordinates.items()},
         },
-        "geometry": None if geometry is None else geometry.as_json(),
+        "geometry": None if info.geometry is None else _geometry_to_json(info.geometry),
         "values": {
             "modality": [{"slope": r.slope, "intercept": r.intercept} for r in once],
             "normalization": None
             if normalization is None
             else {"lower": normalization.lower, "upper": normalization.upper, "clip": normalization.clip},
-            "units": units if normalization is None else normalization.units,
+            "units": info.value_units,
         },
-        "series": {key: _plain(value) for key, value in series.items()},
-        "slices": [{key: _plain(value) for key, value in record.items()} for record in slices],
-        "warnings": list(warnings),
+        "series": {key: _plain(value) for key, value in info.series.items()},
+        "slices": [{key: _plain(value) for key, value in record.items()} for record in info.slices],
+        "warnings": list(info.warnings),
     }
 
 
-def write(path: Path, content: Mapping[str, Any]) -> None:
+def _geometry_to_json(geometry: StackGeometry) -> dict[str, Any]:
+    return {
+        "affine": geometry.affine.tolist(),
+        "spacing_mm": list(geometry.spacing),
+        "origin_mm": geometry.slice_positions[0].tolist(),
+        "direction": geometry.direction.tolist(),
+        "slice_positions_mm": geometry.slice_positions.tolist(),
+        "uniform": geometry.uniform,
+        "gantry_tilt_deg": geometry.tilt_degrees,
+        "frame_of_reference_uid": geometry.frame_of_reference_uid,
+    }
+
+
+def write(path: Path, info: VolumeInfo) -> None:
     """UTF-8 JSON; numbers that JSON does not know (NaN) are an error, not invalid JSON."""
-    text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
+    text = json.dumps(to_json(info), ensure_ascii=False, indent=1, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def read(path: Path) -> Sidecar:
-    """Read a sidecar and check what writing relies on.
+def read(path: Path) -> VolumeInfo:
+    """Read a sidecar and check it.
 
     Raises
     ------
@@ -107,10 +91,8 @@ def read(path: Path) -> Sidecar:
         Where the file is no sidecar of this format; the message names the key.
     """
     content = _content(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f'{path} is no dicomarray sidecar: its "format" is not "{FORMAT}"')
     try:
-        return parse(content)
+        return from_json(content)
     except InputError as error:
         raise InputError(f"{path} is {error}") from error
 
@@ -118,13 +100,11 @@ def read(path: Path) -> Sidecar:
 def _content(path: Path) -> Any:
     """What the file says, as JSON."""
     try:
-        with open(path, "rb", opener=_opened_at_once) as stream:
-            about = os.fstat(stream.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise InputError(f"{path} is no file, but a folder, FIFO or device; name a sidecar")
-            if about.st_size > LARGEST_BYTES:
+        with open_plain(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > LARGEST_BYTES:
                 raise InputError(f"{path} is larger than any sidecar ({LARGEST_BYTES} bytes)")
-            text = stream.read(about.st_size)
+            text = stream.read(size)
         return json.loads(text.decode(), parse_constant=_refuse_constant)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
@@ -132,53 +112,50 @@ def _content(path: Path) -> Any:
         raise InputError(f"{path} is not JSON in UTF-8: {error}") from error
 
 
-def _opened_at_once(name: str, flags: int) -> int:
-    """A FIFO would be waited for."""
-    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-
-
 def _refuse_constant(word: str) -> None:
     raise ValueError(f"it holds {word}, which JSON does not know")
 
 
-def parse(content: Mapping[str, Any]) -> Sidecar:
-    """Take in a sidecar's content, as `describe` made it.
+def from_json(content: Any) -> VolumeInfo:
+    """What `to_json` was given; whatever stands in ``content`` is checked.
 
     Raises
     ------
     InputError
         Where it is something else; the message names the key.
     """
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        raise InputError(f'no dicomarray sidecar: its "format" is not "{FORMAT}"')
     try:
-        return _parsed(content)
+        return _checked(content)
     except _DAMAGE as error:
         raise InputError(f"damaged: {type(error).__name__} {error!s:.300}") from error
 
 
-def _parsed(content: Mapping[str, Any]) -> Sidecar:
-    array, geometry = content["array"], content["geometry"]
-    shape, axes = _shape(array), tuple(_text(axis, "an axis") for axis in _list(array["axes"], "axes"))
-    if len(set(axes)) != len(axes) or len(axes) not in (len(shape), len(shape) - 1):  # colour has no axis
-        raise ValueError(f"{len(axes)} axes for {len(shape)} dimensions")
-    coordinates = _mapping(array.get("coordinates", {}), "coordinates")
-    return Sidecar(
-        shape=shape,
-        axes=axes,
-        units=_text(array["units"], "units"),
-        geometry=None if geometry is None else _geometry(_mapping(geometry, "geometry"), shape, axes),
-        rescales=tuple(_rescale(item) for item in _list(content["values"]["modality"], "modality")),
-        normalization=_normalization(_mapping(content["values"], "values")),
-        coordinates={key: _frozen(_list(values, key)) for key, values in coordinates.items()},
-        series=_frozen(_mapping(content["series"], "series")),
-        slices=tuple(_frozen(_mapping(record, "a slice")) for record in _list(content["slices"], "slices")),
+def _checked(content: Mapping[str, Any]) -> VolumeInfo:
+    array, values, geometry = content["array"], content["values"], content["geometry"]
+    return VolumeInfo(
+        shape=_shape(array["shape"]),
+        dtype=_TYPES[array["dtype"]],
+        axes=tuple(_as(str, axis, "an axis") for axis in _as(list, array["axes"], "axes")),
+        units=_as(str, array["units"], "units"),
+        geometry=None if geometry is None else _geometry(_as(dict, geometry, "geometry")),
+        rescales=tuple(_rescale(item) for item in _as(list, values["modality"], "modality")),
+        normalization=_normalization(_as(dict, values, "values")),
+        coordinates={
+            key: _frozen(_as(list, steps, key))
+            for key, steps in _as(dict, array.get("coordinates", {}), "coordinates").items()
+        },
+        series=_frozen(_as(dict, content["series"], "series")),
+        slices=tuple(_frozen(_as(dict, one, "a slice")) for one in _as(list, content["slices"], "slices")),
         warnings=tuple(
-            CodedWarning(_text(warning, "a warning")) for warning in _list(content["warnings"], "warnings")
+            CodedWarning(_as(str, one, "a warning")) for one in _as(list, content["warnings"], "warnings")
         ),
     )
 
 
-def _shape(array: Mapping[str, Any]) -> tuple[int, ...]:
-    shape = tuple(_list(array["shape"], "shape"))
+def _shape(content: Any) -> tuple[int, ...]:
+    shape = tuple(_as(list, content, "shape"))
     if not shape or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
         raise ValueError(f"the shape {shape!r:.80} is none")
     if math.prod(shape) >= _MOST_VOXELS:
@@ -195,7 +172,7 @@ def _normalization(values: Mapping[str, Any]) -> Normalization | None:
     if content is None:
         return None
     lower, upper = _finite(content["lower"], "lower"), _finite(content["upper"], "upper")
-    return Normalization(lower, upper, bool(content["clip"]), _text(values["units"], "units"))
+    return Normalization(lower, upper, bool(content["clip"]), _as(str, values["units"], "units"))
 
 
 def _finite(value: Any, name: str) -> float:
@@ -204,45 +181,24 @@ def _finite(value: Any, name: str) -> float:
     return float(value)
 
 
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is {type(value).__name__}, and no text")
+def _as(kind: type[Kind], value: Any, name: str) -> Kind:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is {type(value).__name__}, and no {kind.__name__}")
     return value
 
 
-def _list(value: Any, name: str) -> Sequence[Any]:
-    if not isinstance(value, list | tuple):
-        raise TypeError(f"{name} is {type(value).__name__}, and no list")
-    return value
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} is {type(value).__name__}, and no object")
-    return value
-
-
-def _geometry(content: Mapping[str, Any], shape: Sequence[int], axes: Sequence[str]) -> StackGeometry:
-    affine = np.array(content["affine"], float).reshape(4, 4)
-    positions = np.array(content["slice_positions_mm"], float).reshape(-1, 3)
-    sane = all((np.abs(numbers) <= FARTHEST_MM).all() for numbers in (affine, positions))  # not NaN
-    if not (sane and np.linalg.matrix_rank(affine) == len(affine)):
-        raise ValueError("the affine or the slice positions are no geometry")
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    slices = shape[axes.index("slice")]
-    if len(positions) != slices:
-        raise ValueError(f"{len(positions)} slice positions for {slices} slices")
-    frame_of_reference = content.get("frame_of_reference_uid")
-    if frame_of_reference is not None:
-        _text(frame_of_reference, "frame_of_reference_uid")
-    return StackGeometry(
-        row_direction=affine[:3, 2] / lengths[2],
-        column_direction=affine[:3, 1] / lengths[1],
-        pixel_spacing=(float(lengths[1]), float(lengths[2])),
-        slice_positions=positions,
-        thickness=float(lengths[0]),
-        frame_of_reference_uid=frame_of_reference,
+def _geometry(content: Mapping[str, Any]) -> StackGeometry:
+    """Of the affine and the positions of slices; the other keys say the same in other words."""
+    uid = content.get("frame_of_reference_uid")
+    geometry = StackGeometry.from_affine(
+        content["affine"],
+        np.array(content["slice_positions_mm"], float).reshape(-1, 3),
+        None if uid is None else _as(str, uid, "frame_of_reference_uid"),
     )
+    tilt = content.get("gantry_tilt_deg")
+    if isinstance(tilt, float) and abs(tilt - geometry.tilt_degrees) <= ROUNDING_MM:
+        vars(geometry)["tilt_degrees"] = tilt  # the same, to the last digit
+    return geometry
 
 
 def _frozen(value: Any) -> Any:

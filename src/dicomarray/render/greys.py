@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.core.pixel_values import Array
-from dicomarray.volume import NORMALIZED
+from dicomarray.core.volume_info import NORMALIZED
 
 # The window, in percent of the values shown.  Few voxels are bright (metal, vessels, fat near a coil), and
 # one of them alone must not darken the picture; the dark end is mostly air and needs less care.

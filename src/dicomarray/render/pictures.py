@@ -16,15 +16,7 @@ from numpy.typing import NDArray
 
 from dicomarray.core.geometry import StackGeometry, letters
 from dicomarray.render.greys import Window, colour, difference_colours, grey, window_of
-from dicomarray.render.planes import (
-    Bar,
-    DrawnPlane,
-    Sheet,
-    Strip,
-    first_repetition,
-    planes_of,
-    repetition_axes,
-)
+from dicomarray.render.planes import Bar, DrawnPlane, Sheet, Strip, first_repetition, planes_of
 from dicomarray.storage import atomic
 from dicomarray.volume import Volume
 
@@ -146,7 +138,7 @@ def draw_slices(volume: Volume) -> list[tuple[str, Image]]:
     rows, columns = array.shape[1:3]
     spacing = (1.0, 1.0) if volume.spacing is None else volume.spacing[1:]
     chosen = np.unique(np.linspace(0, len(array) - 1, min(len(array), MAX_SLICES)).round().astype(int))
-    title = f"{volume.axes[repetition_axes(volume)]} {{}} of {len(array)}"
+    title = f"{volume.axes[volume.info.slice_axis]} {{}} of {len(array)}"
     if volume.geometry is not None:
         right, left = letters(volume.geometry.row_direction)
         bottom, top = letters(volume.geometry.column_direction)
@@ -258,7 +250,7 @@ def notes_of(volume: Volume, planes: list[DrawnPlane]) -> tuple[str, ...]:
     """What the picture does not show as it is."""
     notes = [
         f"Of {count} along the axis {axis} the first is shown."
-        for axis, count in zip(volume.axes[: repetition_axes(volume)], volume.array.shape, strict=False)
+        for axis, count in zip(volume.axes[: volume.info.slice_axis], volume.array.shape, strict=False)
         if count > 1
     ]
     if volume.geometry is None:
@@ -288,7 +280,7 @@ def why_no_difference(before: Volume, after: Volume) -> str | None:
         return f"the units differ ({before.units}, {after.units})"
     if before.array.shape != after.array.shape or before.axes != after.axes:
         return "the shapes differ"
-    if before.array.ndim > repetition_axes(before) + 3:
+    if before.array.ndim > before.info.slice_axis + 3:
         return "the images are in colour"
     if not _same_place(before, after):
         return "they lie at different places in the patient"
@@ -298,7 +290,7 @@ def why_no_difference(before: Volume, after: Volume) -> str | None:
 def _same_place(before: Volume, after: Volume) -> bool:
     if before.affine is None or after.affine is None:
         return before.affine is after.affine
-    grid = before.array.shape[repetition_axes(before) :][:3]
+    grid = before.array.shape[before.info.slice_axis :][:3]
     corners = np.array([[*corner, 1] for corner in itertools.product(*((0, n - 1) for n in grid))]).T
     return bool(np.abs((before.affine - after.affine) @ corners).max() <= SAME_PLACE_MM)
 

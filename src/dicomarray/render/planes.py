@@ -86,22 +86,17 @@ def planes_of(volume: Volume) -> list[DrawnPlane]:
     """The planes worth showing: those one voxel wide say nothing, unless there is no other."""
     array = first_repetition(volume)
     if volume.geometry is None:
-        planes = _index_planes(array, volume.axes[repetition_axes(volume) :])
+        planes = _index_planes(array, volume.axes[volume.info.slice_axis :])
     else:
         planes = _anatomical_planes(array, volume.geometry)
     return [plane for plane in planes if min(plane.values.shape[:2]) > 1] or planes[:1]
-
-
-def repetition_axes(volume: Volume) -> int:
-    """How many axes stand before (slice, row, column)."""
-    return volume.axes.index("row") - 1
 
 
 def first_repetition(volume: Volume) -> Array:
     """(slice, row, column[, samples]), a view."""
     if volume.array.size == 0:
         raise ValuesError(f"an array of shape {volume.array.shape} holds nothing to draw")
-    array = volume.array[(0,) * repetition_axes(volume)]
+    array = volume.array[(0,) * volume.info.slice_axis]
     if array.ndim == 4 and array.shape[-1] != 3:
         raise ValuesError(f"colour of {array.shape[-1]} samples cannot be drawn; convert it to RGB first")
     return np.asarray(array)

@@ -18,7 +18,15 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.values.modality import mapped_rescales
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.diffusion import B_VALUE
-from dicomarray.core.geometry import FARTHEST_MM, NEAREST_MM, Matrix, Plane, StackGeometry, Vector
+from dicomarray.core.geometry import (
+    FARTHEST_MM,
+    RIGHT_ANGLE,
+    Matrix,
+    Plane,
+    StackGeometry,
+    Vector,
+    checked_affine,
+)
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
 from dicomarray.formats.npy import load_array
@@ -38,9 +46,6 @@ from dicomarray.workflows.file_layouts import (
 SAME_GRID_MM = 1e-3
 # An image this near to its source, in mm at every corner, lies where its source does.
 SAME_PLANE_MM = 1e-4
-# Greatest cosine of the angle between rows and columns: Image Orientation (Patient) has right angles only
-# (PS3.3 C.7.6.2.1.1), and 1e-6 moves the far corner of a 500 mm image by half a micron.
-RIGHT_ANGLE = 1e-6
 # A file with an affine is small; a larger one is something else.
 LARGEST_AFFINE_BYTES = 1 << 20
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -65,22 +70,7 @@ def read_affine(source: PathLike | Any) -> Matrix:
         Where it is no affine.
     """
     found = _affine_file(Path(source)) if isinstance(source, str | os.PathLike) else source
-    try:
-        affine = np.array(found, float)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"affine: no 4x4 matrix of numbers: {error}") from error
-    if affine.shape != (4, 4) or not np.isfinite(affine).all():
-        raise UsageError(f"affine: a 4x4 matrix of finite numbers is needed, not shape {affine.shape}")
-    if not np.array_equal(affine[3], (0, 0, 0, 1)):
-        raise UsageError(f"affine: the last row must be 0 0 0 1, not {affine[3].tolist()}")
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not lengths.all() or abs(np.linalg.det(affine[:3, :3] / lengths)) < RIGHT_ANGLE:
-        raise UsageError("affine: its axes (columns 0 to 2: slice, row, column) do not span a volume")
-    if lengths.min() < NEAREST_MM:
-        raise UsageError(
-            f"affine: voxels are {lengths.min():g} mm apart; below {NEAREST_MM:g} mm there are no voxels"
-        )
-    return affine
+    return checked_affine(found)
 
 
 def _affine_file(path: Path) -> Any:
@@ -229,14 +219,7 @@ def _ascending(array: Array, asked: StackGeometry) -> tuple[Array, StackGeometry
         raise GeometryError("the slices asked for lie in one plane")
     if not len(steps) or steps[0] > 0:
         return array, asked, ()
-    turned = StackGeometry(
-        asked.row_direction,
-        asked.column_direction,
-        asked.pixel_spacing,
-        asked.slice_positions[::-1],
-        asked.thickness,
-        asked.frame_of_reference_uid,
-    )
+    turned = replace(asked, slice_positions=asked.slice_positions[::-1])
     return np.flip(array, -3), turned, FLIPPED
 
 

@@ -12,7 +12,6 @@ from dicomarray.core.pixel_values import Array
 from dicomarray.core.suv import SUV_UNITS
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.options import Mode
-from dicomarray.volume import Volume
 from dicomarray.workflows.file_layouts import is_colour, template_name
 
 STORED = "stored"
@@ -27,11 +26,6 @@ _UNSPECIFIED, _PET_NONE = "US", "NONE"
 SEGMENTATION = (
     "DICOM SEG is the class of segmentations, which viewers show over the images; highdicom writes it"
 )
-
-
-def value_units(volume: Volume) -> str:
-    """The units of a volume's values once a normalization is undone."""
-    return volume.units if volume.normalization is None else volume.normalization.units
 
 
 def written_units(

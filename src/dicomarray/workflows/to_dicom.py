@@ -30,7 +30,7 @@ from dicomarray.storage.places import PathLike, local_path
 from dicomarray.volume import Volume
 from dicomarray.workflows.file_layouts import as_files, template_name
 from dicomarray.workflows.grid_mapping import place, read_affine
-from dicomarray.workflows.output_units import STORED, value_units, written_units
+from dicomarray.workflows.output_units import STORED, written_units
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 from dicomarray.workflows.verification import verify_series
 
@@ -137,7 +137,9 @@ def write_like(
         unit = 1.0 if volume.normalization is None else volume.normalization.span
     if hidden is not None:
         array = _filled(array, hidden, options.fill)
-    units, said = written_units(array, None if volume is None else value_units(volume), stack, mode, units)
+    units, said = written_units(
+        array, None if volume is None else volume.info.value_units, stack, mode, units
+    )
     placed = replace(place(array, _asked_grid(array, volume, affine, stack), stack), units=units, unit=unit)
     request = as_files(placed, stack)
 
@@ -168,9 +170,9 @@ def _noticed(written: float, read: Sequence[float]) -> float:
 
 def _given(source: Array | Volume | PathLike, input_json: PathLike | None) -> Volume | Array:
     """A volume where anything is known beside the values, which an array in a file alone does not tell."""
-    notes = None if input_json is None else sidecar.read(Path(input_json))
+    info = None if input_json is None else sidecar.read(Path(input_json))
     if isinstance(source, Volume):
-        if notes is None:
+        if info is None:
             return source
         array = source.array
     elif isinstance(source, np.ndarray):
@@ -182,20 +184,7 @@ def _given(source: Array | Volume | PathLike, input_json: PathLike | None) -> Vo
             f"the array is a {type(source).__name__}: give a NumPy array (numpy.asarray makes one), a Volume "
             "or the path of a .npy"
         )
-    if notes is None:
-        return array
-    if array.shape != notes.shape:
-        raise UsageError(
-            f"the array has shape {array.shape}, its sidecar says {notes.shape}: they do not belong together"
-        )
-    return Volume(
-        array,
-        notes.geometry,
-        notes.axes,
-        notes.units,
-        normalization=notes.normalization,
-        series=notes.series,
-    )
+    return array if info is None else Volume(array, info)
 
 
 def _check_index(volume: int | None) -> None:
@@ -253,7 +242,7 @@ def _undone(array: Array, volume: Volume, mode: Mode) -> tuple[Array, Mode]:
     """The volume's modality values; or stored ones, and the mode for them."""
     if volume.normalization is not None:
         array = volume.normalization.undo(array)
-    if value_units(volume) == STORED:
+    if volume.info.value_units == STORED:
         if mode == "full-range":
             raise UsageError('the array holds stored values: values="full-range" needs modality values')
         # undone, stored values are whole numbers again but for the rounding of the normalization

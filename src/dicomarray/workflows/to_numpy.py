@@ -17,6 +17,7 @@ from dicomarray.catalog.series_selection import Inputs, ScanRequest, file_stem, 
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.core.options import made_of, takes
 from dicomarray.core.pixel_values import Normalization
+from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import DataError, DiskFullError, UsageError
 from dicomarray.formats import sidecar
 from dicomarray.runtime.threads import PixelProgress, thread_count
@@ -65,8 +66,12 @@ class _Written:
     """One volume in its two files."""
 
     paths: tuple[Path, Path]
-    volume: str
-    warnings: Warnings
+    info: VolumeInfo
+
+    @property
+    def volume(self) -> str:
+        """As `Volume` shows itself."""
+        return f"<Volume {self.info}>"
 
 
 @takes(ReadOptions)
@@ -114,7 +119,7 @@ def load(
     found = select(ScanRequest(path, index, config, series, volume, workers))
     chosen = found.one()
     made = assemble(chosen.stack(checked, volume), checked, workers, pixel_progress)
-    return replace(made, warnings=made.warnings + found.notes(chosen))
+    return replace(made, info=made.info.warned(found.notes(chosen)))
 
 
 @takes(ReadOptions)
@@ -174,11 +179,11 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
             made = assemble(stack, checked, workers, pixel_progress)
             made = made if bounds is None else made.normalize(bounds.lower, bounds.upper)
             made.save(*paths, overwrite=overwrite)
-            return _Written(paths, repr(made), made.warnings)
+            return _Written(paths, made.info)
         with new_files(paths, overwrite) as (array_file, json_file):
-            filed = assemble_in_file(stack, array_file, checked, bounds, workers, pixel_progress)
-            sidecar.write(json_file, filed.metadata)
-        return _Written(paths, filed.shown, filed.warnings)
+            info = assemble_in_file(stack, array_file, checked, bounds, workers, pixel_progress)
+            sidecar.write(json_file, info)
+        return _Written(paths, info)
 
     if names_folder(output_npy):
         found = select(request)
@@ -194,7 +199,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     chosen = found.one()
     made = write(chosen.stack(checked, volume), npy, json)
     skipped, notes = found.catalog.skipped, found.notes(chosen)
-    return NumpyReport((made.paths,), (made.volume,), (), made.warnings, skipped, notes)
+    return NumpyReport((made.paths,), (made.volume,), (), made.info.warnings, skipped, notes)
 
 
 def names_folder(path: PathLike) -> bool:
@@ -234,7 +239,7 @@ def _save_all(
                 made = write(stack, npy / f"{name}.npy", json / f"{name}.json")
                 files.append(made.paths)
                 shown.append(made.volume)
-                warnings += [CodedWarning(f"{name}: {warning}") for warning in made.warnings]
+                warnings += [CodedWarning(f"{name}: {warning}") for warning in made.info.warnings]
         except (DataError, DiskFullError) as error:  # where one is too large there is room for others
             failures.append(Failure(series.title, str(error)))
     return NumpyReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))

@@ -200,19 +200,6 @@ def test_two_slices_step_by_their_distance_not_by_thickness() -> None:
     assert stack(along_z(0, 7), thickness=3.0).spacing[0] == 7
 
 
-def test_json_holds_the_same_numbers() -> None:
-    """Every number of the sidecar's geometry is that of the object, as plain lists."""
-    geometry = stack(along_z(5, 8, 11))
-    content = geometry.as_json()
-    assert content["affine"] == geometry.affine.tolist()
-    assert content["spacing_mm"] == [3.0, 0.5, 0.75]
-    assert content["origin_mm"] == [10.0, 20.0, 5.0]
-    assert content["slice_positions_mm"] == [[10, 20, 5], [10, 20, 8], [10, 20, 11]]
-    assert content["uniform"] is True
-    assert content["gantry_tilt_deg"] == 0
-    assert content["frame_of_reference_uid"] == "1.2.3"
-
-
 # --- tilt -----------------------------------------------------------------------------------------------
 
 

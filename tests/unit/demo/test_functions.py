@@ -7,6 +7,7 @@ import pytest
 import SimpleITK
 
 from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.demo.functions import SMOOTHING_MM, smooth
 from dicomarray.errors import UsageError
 from dicomarray.volume import Volume
@@ -18,7 +19,7 @@ def _volume(array: np.ndarray, axes: tuple[str, ...] = ("slice", "row", "column"
     slices = array.shape[axes.index("slice")]
     positions = np.arange(slices)[:, None] * np.array([0.0, 0.0, SPACING[0]])
     geometry = StackGeometry(np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), SPACING[1:], positions)
-    return Volume(array, geometry, axes, "HU")
+    return Volume(array, VolumeInfo(array.shape, array.dtype, axes, "HU", geometry))
 
 
 def test_agrees_with_simpleitk() -> None:
@@ -50,4 +51,4 @@ def test_repetitions_are_smoothed_one_by_one() -> None:
 def test_without_geometry_is_refused() -> None:
     """No voxel size, no millimetres to smooth by."""
     with pytest.raises(UsageError, match="no geometry"):
-        smooth(Volume(np.zeros((2, 3, 4)), None, ("frame", "row", "column"), "stored"))
+        smooth(Volume.from_array(np.zeros((2, 3, 4))))

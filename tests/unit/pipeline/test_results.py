@@ -9,7 +9,7 @@ from dicomarray.errors import FunctionError
 from dicomarray.pipeline.results import call, named_results
 from dicomarray.volume import Volume
 
-VOLUME = Volume(np.zeros((2, 3, 4), np.int16), None, ("frame", "row", "column"), "HU")
+VOLUME = Volume.from_array(np.zeros((2, 3, 4), np.int16), units="HU")
 
 
 def test_array_takes_the_place_of_the_volume() -> None:

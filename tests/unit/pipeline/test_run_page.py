@@ -93,7 +93,7 @@ def test_without_a_page(archive: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_drawn_has_no_picture() -> None:
     """Five samples a voxel are no colour; the series is written all the same."""
     array = np.zeros((1, 2, 2, 5), np.uint8)
-    volume = Volume(array, None, ("frame", "row", "column", "sample"), "stored")
+    volume = Volume.from_array(array, axes=("frame", "row", "column", "sample"))
     assert thumbnail(plane_to_show(volume), volume) == ""
 
 

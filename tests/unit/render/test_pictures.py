@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.volume_info import UNPLACED, VolumeInfo
 from dicomarray.errors import OutputError, ValuesError
 from dicomarray.render import canvas, greys, pictures
 from dicomarray.render.pictures import draw, draw_comparison, save_png
@@ -39,7 +40,7 @@ def _geometry(
 def _volume(array: NDArray[Any], geometry: StackGeometry | None = None, **fields: Any) -> Volume:
     geometry = geometry or _geometry(array.shape[0])
     fields = {"axes": AXES, "units": "HU", "series": {"Modality": "CT"}} | fields
-    return Volume(array, geometry, **fields)
+    return Volume(array, VolumeInfo(array.shape, array.dtype, geometry=geometry, **fields))
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
@@ -173,7 +174,7 @@ def test_nan_is_told_and_changes_no_grey() -> None:
 def test_without_geometry_no_letter_is_drawn() -> None:
     """Without geometry there are index planes, no orientation letters, and a caption that says so."""
     array = np.random.default_rng(4).integers(0, 255, (4, 30, 40)).astype(np.uint8)
-    volume = Volume(array, None, ("frame", "row", "column"), "stored", series={"Modality": "US"})
+    volume = Volume.from_array(array)
     pixels = _pixels(draw(volume))
     assert not (pixels == canvas.LETTER).all(axis=2).any()
     assert "no geometry" in pictures.caption_of(volume)
@@ -193,7 +194,7 @@ def test_first_repetition_is_drawn_and_said() -> None:
 def test_colour_is_drawn_as_it_is() -> None:
     """A colour image keeps its red, green and blue."""
     array = np.broadcast_to(np.array([200, 30, 60], np.uint8), (1, 20, 20, 3))
-    volume = Volume(array, None, ("frame", "row", "column", "sample"), "stored", series={"Modality": "US"})
+    volume = Volume.from_array(array, axes=("frame", "row", "column", "sample"))
     assert _box((_pixels(draw(volume)) == (200, 30, 60)).all(axis=2)) == (512, 512)
 
 
@@ -209,11 +210,11 @@ def test_colour_of_other_types_keeps_its_proportions(dtype: str, full: float, un
 
 @pytest.mark.parametrize(
     ("shape", "axes", "words"),
-    [((0, 4, 4), AXES, "nothing to draw"), ((1, 4, 4, 4), (*AXES, "sample"), "4 samples")],
+    [((0, 4, 4), None, "nothing to draw"), ((1, 4, 4, 4), (*UNPLACED, "sample"), "4 samples")],
 )
 def test_what_cannot_be_drawn_is_refused(shape: Any, axes: Any, words: str) -> None:
     """An empty array and colour of four samples raise an error that says why."""
-    volume = Volume(np.zeros(shape, np.uint8), None, axes, "stored")
+    volume = Volume.from_array(np.zeros(shape, np.uint8), axes=axes)
     with pytest.raises(ValuesError, match=words):
         draw(volume)
 

@@ -44,7 +44,7 @@ def test_an_existing_page_stays(ct: Path, tmp_path: Path) -> None:
 
 def test_very_many_slices_are_chosen_evenly() -> None:
     """A page holds so many pictures at most; the first and the last slice are among them."""
-    volume = Volume(np.zeros((1000, 2, 2), np.int16), None, ("frame", "row", "column"), "stored")
+    volume = Volume.from_array(np.zeros((1000, 2, 2), np.int16))
     slices = draw_slices(volume)
     assert len(slices) == MAX_SLICES
     assert (slices[0][0], slices[-1][0]) == ("frame 1 of 1000", "frame 1000 of 1000")

@@ -19,10 +19,10 @@ from dicomarray.assembly.grouping.first_fit import first_fit
 from dicomarray.assembly.grouping.studies import is_one_study
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import same_position_tolerance
+from dicomarray.core.volume_info import NORMALIZED
 from dicomarray.dicom.headers.attributes import may_differ, shared_by
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, quoted
-from dicomarray.volume import NORMALIZED
 
 # Echo times, in ms, that differ by no more are one echo: scanners round them.
 ECHO_TIME_TOLERANCE_MS = 0.005

@@ -351,9 +351,11 @@ def _refuse_gaps(frames: Sequence[Frame], distances: Matrix) -> None:
     )
 
 
-def spacing_warnings(geometry: StackGeometry) -> Warnings:
+def spacing_warnings(geometry: StackGeometry | None) -> Warnings:
     """What a user must know of where the slices lie."""
     warnings: Warnings = ()
+    if geometry is None:
+        return ()
     if geometry.tilt_degrees:
         warnings += warning(
             f"tilted gantry: slices are shifted by {geometry.tilt_degrees:.2f} degrees; the affine has the "

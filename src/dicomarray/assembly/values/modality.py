@@ -27,11 +27,11 @@ from dicomarray.core.pixel_values import (
     modality_dtype,
     to_modality,
 )
+from dicomarray.core.volume_info import NORMALIZED
 from dicomarray.dicom.headers.attributes import Common, may_differ, shared_by
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import HeaderError, ValuesError
 from dicomarray.storage.references import Reference
-from dicomarray.volume import NORMALIZED
 
 if TYPE_CHECKING:
     from dicomarray.assembly.values.scaling import ModalityLut
@@ -63,11 +63,6 @@ class Values:
     units: str
     warnings: Warnings = ()
     normalization: Normalization | None = None
-
-    @property
-    def value_units(self) -> str:
-        """The units before a normalization."""
-        return self.units if self.normalization is None else self.normalization.units
 
     def normalized(self, lower: float, upper: float) -> Values:
         """The same with `Normalization` applied to each frame."""

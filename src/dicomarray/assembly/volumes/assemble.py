@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.image_kinds import ISOTROPIC, common_type, image_kinds, is_trace
-from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack
+from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, spacing_warnings
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.values.modality import RGB, Values, values_of
 from dicomarray.assembly.values.rescale_checks import mislabelled_notes
@@ -21,7 +15,8 @@ from dicomarray.assembly.volumes.equal_pixels import Probes
 from dicomarray.assembly.volumes.filling import Job, read_array, write_array
 from dicomarray.assembly.volumes.regrid import regrid
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.core.pixel_values import Array, Normalization
+from dicomarray.core.pixel_values import Normalization
+from dicomarray.core.volume_info import PLACED, UNPLACED, VolumeInfo
 from dicomarray.dicom.headers.attributes import may_differ
 from dicomarray.dicom.headers.keywords import ACQUISITION, IDENTITY
 from dicomarray.dicom.transfer_syntaxes import ALWAYS_LOSSY
@@ -77,16 +72,9 @@ def assemble(
     job = Job(stack, values, probes, options.exclude_padding, workers, progress)
     array, padding, decoding = read_array(job)
     notes = (*decoding, *probes.notes())
-    return regrid(_volume(stack, values, array, padding, notes), options)
-
-
-@dataclass(frozen=True, slots=True)
-class FiledVolume:
-    """What there is to tell of a volume whose array was written and is not in memory; see `Volume`."""
-
-    shown: str
-    metadata: Mapping[str, Any]
-    warnings: Warnings
+    array, info = regrid(array, _info(stack, values, array.shape, notes), options)
+    files = tuple(file_of(frame.header.path) for frame in stack.frames)
+    return Volume(array, info.warned(spacing_warnings(info.geometry)), padding, files)
 
 
 def assemble_in_file(
@@ -96,8 +84,8 @@ def assemble_in_file(
     bounds: Normalization | None = None,
     workers: int | None = None,
     progress: PixelProgress | None = None,
-) -> FiledVolume:
-    """Read the pixels of a stack into a ``.npy`` file, a few frames at a time.
+) -> VolumeInfo:
+    """Read the pixels of a stack into a ``.npy`` file, a few frames at a time; returns what is known of it.
 
     The array is that of `assemble`, with `Volume.normalize` applied where ``bounds`` are given.  The options
     must not change its grid (`changes_grid`).
@@ -115,37 +103,28 @@ def assemble_in_file(
     job = Job(stack, values, probes, options.exclude_padding, workers, progress)
     shape, decoding = write_array(job, npy)
     notes = (*decoding, *probes.notes())
-    in_its_place = np.broadcast_to(np.zeros((), values.dtype), shape)  # shape and type, and no memory
-    volume = regrid(_volume(stack, values, in_its_place, None, notes), options)
-    return FiledVolume(repr(volume), volume.metadata, volume.warnings)
+    info = _info(stack, values, shape, notes)
+    return info.warned(spacing_warnings(info.geometry))
 
 
-def _volume(
-    stack: Stack, values: Values, array: Array, padding: NDArray[np.bool_] | None, notes: Warnings
-) -> Volume:
+def _info(stack: Stack, values: Values, shape: tuple[int, ...], notes: Warnings) -> VolumeInfo:
     """``notes`` are the warnings that came up while the pixels were read."""
     repetitions = () if stack.axis is None else (stack.axis,)
-    axes = (*repetitions, "frame" if stack.geometry is None else "slice", "row", "column")
-    return Volume(
-        array=array,
-        geometry=stack.geometry,
-        axes=axes + ("sample",) * (array.ndim - len(axes)),
+    axes = (*repetitions, *(UNPLACED if stack.geometry is None else PLACED))
+    info = VolumeInfo(
+        shape=shape,
+        dtype=values.dtype,
+        axes=axes + ("sample",) * (len(shape) - len(axes)),
         units=values.units,
+        geometry=stack.geometry,
         rescales=values.rescales,
         normalization=values.normalization,
-        padding=padding,
-        coordinates=MappingProxyType({name: tuple(steps) for name, steps in stack.coordinates.items()}),
-        series=MappingProxyType(_series_attributes(stack)),
+        coordinates={name: tuple(steps) for name, steps in stack.coordinates.items()},
+        series=_series_attributes(stack),
         slices=_slice_records(stack.frames),
-        files=tuple(file_of(frame.header.path) for frame in stack.frames),
-        warnings=(
-            *stack.warnings,
-            *mislabelled_notes(stack.frames),
-            *values.warnings,
-            *_value_warnings(stack.frames, values.value_units),
-            *notes,
-        ),
+        warnings=stack.warnings + mislabelled_notes(stack.frames) + values.warnings,
     )
+    return info.warned(_value_warnings(stack.frames, info.value_units) + notes)
 
 
 def _series_attributes(stack: Stack) -> dict[str, Value]:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from dicomarray.assembly.grouping.stacking import spacing_warnings
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry, missing_slices
-from dicomarray.core.pixel_values import Rescale
+from dicomarray.core.pixel_values import Array, Rescale
+from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import GeometryError
-from dicomarray.volume import Volume
 
 # Outside of the scan there is air, in HU.
 AIR_HU = -1024.0
 
 
-def regrid(volume: Volume, options: ReadOptions) -> Volume:
-    """The volume as ``missing``, ``uneven`` and ``tilt`` want it, with what was done to it in its warnings.
+def regrid(array: Array, info: VolumeInfo, options: ReadOptions) -> tuple[Array, VolumeInfo]:
+    """A volume as ``missing``, ``uneven`` and ``tilt`` want it, with what was done to it in its warnings.
 
     Even spacing comes before the upright grid: the other way round, filled voxels would be mixed into
     their neighbours.
@@ -31,17 +28,15 @@ def regrid(volume: Volume, options: ReadOptions) -> Volume:
     GeometryError
         Where the slices cannot be resampled; names the series.
     """
-    geometry = volume.geometry
-    if geometry is None:
-        return volume
+    if info.geometry is None:
+        return array, info
     try:
-        volume = _even(volume, geometry, options)
-        if options.tilt == "upright" and volume.geometry is not None and volume.geometry.tilt_degrees:
-            volume = _upright(volume, volume.geometry, options)
+        array, info = _even(array, info, info.geometry, options)
+        if options.tilt == "upright" and info.geometry is not None and info.geometry.tilt_degrees:
+            array, info = _upright(array, info, info.geometry, options)
     except GeometryError as error:
-        raise GeometryError(f"series {volume.series.get('SeriesInstanceUID')}: {error}") from error
-    assert volume.geometry is not None  # it was not taken away
-    return dataclasses.replace(volume, warnings=volume.warnings + spacing_warnings(volume.geometry))
+        raise GeometryError(f"series {info.series.get('SeriesInstanceUID')}: {error}") from error
+    return array, info
 
 
 def changes_grid(geometry: StackGeometry | None, options: ReadOptions) -> bool:
@@ -56,43 +51,45 @@ def changes_grid(geometry: StackGeometry | None, options: ReadOptions) -> bool:
     )
 
 
-def _even(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Volume:
+def _even(
+    array: Array, info: VolumeInfo, geometry: StackGeometry, options: ReadOptions
+) -> tuple[Array, VolumeInfo]:
     gaps = missing_slices(geometry.distances)
     if gaps and options.missing == "fill":
-        return _filled(volume, geometry, options)
+        return _filled(array, info, geometry, options)
     if (gaps and options.missing == "resample") or (
         not gaps and not geometry.uniform and options.uneven == "resample"
     ):
         from dicomarray.core.resampling import resample_even
 
-        array, even = resample_even(volume.array, geometry, slice_axis=_slice_axis(volume))
+        array, even = resample_even(array, geometry, slice_axis=info.slice_axis)
         note = warning(
             f"resampled from {len(geometry.slice_positions)} slices to {len(even.slice_positions)}, "
             f"{even.spacing[0]:.4g} mm apart [resampled]"
         )
-        return _resampled(volume, array, even, note)
-    return volume
+        return array, _resampled(info, array.shape, even, note)
+    return array, info
 
 
-def _filled(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Volume:
+def _filled(
+    array: Array, info: VolumeInfo, geometry: StackGeometry, options: ReadOptions
+) -> tuple[Array, VolumeInfo]:
     from dicomarray.core.resampling import fill_missing
 
-    value = _fill_value(volume, options)
-    array, whole, filled = fill_missing(volume.array, geometry, value, _slice_axis(volume))
+    value = _fill_value(info, options)
+    array, whole, filled = fill_missing(array, geometry, value, info.slice_axis)
     count = len(whole.slice_positions)
     made: Mapping[str, Any] = {"SOPInstanceUID": None, "filled": True}
     note = warning(
         f"{len(filled)} missing slices filled with {value:g}: {', '.join(map(str, filled))} [filled-slices]"
     )
-    return dataclasses.replace(
-        volume,
-        array=array,
+    rescales = info.rescales
+    return array, replace(
+        info.warned(note),
+        shape=array.shape,
         geometry=whole,
-        slices=tuple(_spread(volume.slices, count, filled, made)),
-        rescales=volume.rescales
-        if len(volume.rescales) == 1
-        else tuple(_spread(volume.rescales, count, filled, Rescale())),
-        warnings=volume.warnings + note,
+        slices=tuple(_spread(info.slices, count, filled, made)),
+        rescales=rescales if len(rescales) == 1 else tuple(_spread(rescales, count, filled, Rescale())),
     )
 
 
@@ -103,31 +100,27 @@ def _spread(items: Sequence[Any], count: int, filled: Sequence[int], made: Any) 
     return [made if index in filled else next(at_hand) for _ in range(repetitions) for index in range(count)]
 
 
-def _upright(volume: Volume, geometry: StackGeometry, options: ReadOptions) -> Volume:
+def _upright(
+    array: Array, info: VolumeInfo, geometry: StackGeometry, options: ReadOptions
+) -> tuple[Array, VolumeInfo]:
     from dicomarray.core.resampling import upright
 
-    array, grid = upright(volume.array, geometry, _fill_value(volume, options), _slice_axis(volume))
+    array, grid = upright(array, geometry, _fill_value(info, options), info.slice_axis)
     note = warning(
         f"resampled from a tilt of {geometry.tilt_degrees:.2f} degrees to an upright grid [resampled]"
     )
-    return _resampled(volume, array, grid, note)
+    return array, _resampled(info, array.shape, grid, note)
 
 
 def _resampled(
-    volume: Volume, array: np.ndarray[Any, Any], geometry: StackGeometry, note: Warnings
-) -> Volume:
+    info: VolumeInfo, shape: tuple[int, ...], geometry: StackGeometry, note: Warnings
+) -> VolumeInfo:
     """With values of its own making, a volume has no slices in the files any more."""
-    once = volume.rescales[:1] if len(set(volume.rescales)) == 1 else (Rescale(),)
-    return dataclasses.replace(
-        volume, array=array, geometry=geometry, slices=(), rescales=once, warnings=volume.warnings + note
-    )
+    once = info.rescales[:1] if len(set(info.rescales)) == 1 else (Rescale(),)
+    return replace(info.warned(note), shape=shape, geometry=geometry, slices=(), rescales=once)
 
 
-def _fill_value(volume: Volume, options: ReadOptions) -> float:
+def _fill_value(info: VolumeInfo, options: ReadOptions) -> float:
     if options.background is not None:
         return options.background
-    return AIR_HU if volume.units == "HU" else 0.0
-
-
-def _slice_axis(volume: Volume) -> int:
-    return volume.axes.index("slice")
+    return AIR_HU if info.units == "HU" else 0.0
