@@ -154,7 +154,7 @@ def test_view_makes_what_the_name_says(ct: Path, tmp_path: Path) -> None:
 
 
 def test_missing_folder_and_no_dicom(tmp_path: Path) -> None:
-    """No such folder, and a folder without DICOM: exit code 1 and the reason."""
+    """No such folder and a folder without DICOM give exit code 1 and the reason."""
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "notes.txt").write_text("no DICOM")
     for folder, word in ((tmp_path / "none", "does not exist"), (tmp_path / "text", "no DICOM images")):
@@ -249,7 +249,7 @@ def test_function_of_the_wrong_shape(two: Path, tmp_path: Path) -> None:
 
 
 def test_view(ct: Path, tmp_path: Path) -> None:
-    """view: a PNG from DICOM, and from a saved array with its sidecar."""
+    """view makes a PNG from DICOM, and from a saved array with its sidecar."""
     assert dicomarray("view", "-i", ct, "-o", tmp_path / "a.png").returncode == 0
     dicomarray("to-numpy", "-i", ct, "-n", tmp_path / "a.npy", "-j", tmp_path / "a.json")
     assert dicomarray("view", "-n", tmp_path / "a.npy", "-o", tmp_path / "b.png").returncode == 0

@@ -18,7 +18,7 @@ SERIES = (
 
 @pytest.mark.parametrize("name", SERIES)
 def test_inner_slices_of_real_series(real_data: Path, tmp_path: Path, name: str) -> None:
-    """Without the first and the last slice: the same values, within a thousandth of a mm of their places."""
+    """Without the first and last slice values are the same, within a thousandth of a mm of their places."""
     written = 0
     for series in dicomarray.scan(real_data / name):
         try:

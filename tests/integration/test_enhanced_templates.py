@@ -115,7 +115,7 @@ def compare(series, report, asked, affine, colour):
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_real_enhanced_series_are_templates(tmp_path, real_data, folder):
-    """Siemens and Philips: 3-D, 4-D in several files, two volumes in one series or object, colour."""
+    """Siemens' and Philips' are: 3-D, 4-D in several files, two volumes in one series or object, colour."""
     found = list(volumes(real_data / folder))
     assert found
     for number, (series, index, volume) in enumerate(found):

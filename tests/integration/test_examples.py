@@ -41,7 +41,7 @@ def smooth(tmp_path: Path) -> Path:
 
 
 def test_denoise(ct: Path, tmp_path: Path) -> None:
-    """SciPy's own filter, with the width in voxels worked out by hand."""
+    """The result is that of SciPy's own filter, with the width in voxels worked out by hand."""
     folder = run(ct, tmp_path / "out", "denoise.py:denoise", "sigma_mm=1.5")
     row_mm, column_mm = synthetic.PIXEL_SPACING_MM
     sigma = (1.5 / synthetic.SPACING_MM, 1.5 / row_mm, 1.5 / column_mm)

@@ -196,7 +196,7 @@ def test_other_directions_are_lost_with_a_warning_that_says_how_to_keep_them(
 
 
 def test_real_canon_series_is_warned_about(real_data: Path, tmp_path: Path) -> None:
-    """Twelve directions in Image Comments: lost with our equipment, kept with the scanner's."""
+    """Twelve directions in Image Comments are lost with our equipment, kept with the scanner's."""
     folder = real_data / "mr-canon-dti"
     volume = dicomarray.load(folder)
     assert dicomarray.to_dicom(volume, folder, tmp_path / "own").warnings

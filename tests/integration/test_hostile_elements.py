@@ -134,7 +134,7 @@ WORDS = {
 @pytest.mark.parametrize("defined", [True, False], ids=["lengths", "delimiters"])
 @pytest.mark.parametrize("keyword", WORDS)
 def test_a_sequence_where_words_belong_is_declared(series: Path, keyword: str, defined: bool) -> None:
-    """In all images or in one: an image without the attribute, a file skipped, or an error of the package."""
+    """In all images or in one it costs the attribute, the file, or gives an error of the package."""
     tag = WORDS[keyword]
     third = series / "0003.dcm"
     for paths in ([third], [path for path in series.iterdir() if path != third]):

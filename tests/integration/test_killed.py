@@ -66,7 +66,7 @@ def test_a_killed_process_leaves_a_hidden_folder_that_the_next_one_removes(ct: P
 
 
 def test_an_interrupted_process_leaves_nothing(ct: Path, tmp_path: Path) -> None:
-    """Ctrl-C: exit code 130, no file and no folder of the output."""
+    """Ctrl-C gives exit code 130, and leaves no file and no folder of the output."""
     process = start(ct, tmp_path, WAIT)
     assert process.stdout is not None
     assert process.stdout.readline() == "files are written\n"
@@ -98,7 +98,7 @@ def own_name(place: Path) -> list[str]:
 
 @pytest.mark.parametrize("suffix", ["part", "old"])
 def test_only_what_is_surely_dead_is_removed(tmp_path: Path, suffix: str) -> None:
-    """Not another machine's, nor this process's; but one of the same number that began at another time."""
+    """What another machine or this process has stays; one of the same number that began before goes."""
     host, pid, start_time = own_name(tmp_path / "out")
     cases = {
         f"{host}-{pid}-{start_time}": True,

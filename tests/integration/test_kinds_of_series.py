@@ -146,7 +146,7 @@ def test_real_enhanced_series_have_no_volume_made_up(real_data: Path, folder: st
 
 
 def test_suv_of_a_pet_with_a_slope_a_slice(tmp_path: Path) -> None:
-    """70 kg, 350 MBq of F-18 one hour before the scan: SUVbw by hand, each slice by its own slope."""
+    """SUVbw of 70 kg, 350 MBq of F-18 an hour before is what it is by hand, each slice by its own slope."""
     stored = synthetic.stored_values(signed=True, bits_stored=16)
     write_pet(tmp_path / "pet", stored, slopes=SLOPES)
     activity = stored * np.array(SLOPES)[:, None, None]

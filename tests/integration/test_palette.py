@@ -22,7 +22,7 @@ def test_indices_are_the_default() -> None:
 
 
 def test_colours_equal_pydicom() -> None:
-    """RGB, samples last, in the type of the tables."""
+    """They are RGB, with samples last, in the type of the tables."""
     volume = dicomarray.load(PALETTE, palette="rgb")
     dataset = pydicom.dcmread(PALETTE)
     expected = apply_color_lut(dataset.pixel_array, dataset)

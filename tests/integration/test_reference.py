@@ -68,7 +68,7 @@ def volumes_of(case: cases.Case) -> list[Volume]:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_frame_is_in_its_place(real_data: Path, folder: str) -> None:
-    """Every frame of every series once, within 0.05 mm of its place, with its values; kinds not mixed."""
+    """Every frame of every series is there once, within 0.05 mm of its place, with its values."""
     verdicts = {
         case.name: judge([as_loaded(volume) for volume in volumes_of(case)], know(case.files).truth)
         for case in series_in(real_data, folder)

@@ -21,7 +21,7 @@ def core_series(real_data: Path) -> list[dicomarray.Series]:
 
 @pytest.mark.parametrize("index", range(3))
 def test_untouched(real_data: Path, tmp_path: Path, index: int) -> None:
-    """Identical stored values and geometry for pydicom, SimpleITK and dcm2niix; new UIDs; no new error."""
+    """Stored values and geometry are equal for pydicom, SimpleITK and dcm2niix; UIDs are new."""
     series = core_series(real_data)[index]
     npy, json, output = tmp_path / "a.npy", tmp_path / "a.json", tmp_path / "out"
     dicomarray.to_numpy(series.files, npy, json, series=series.uid)

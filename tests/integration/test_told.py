@@ -92,7 +92,7 @@ def test_the_table_fits_a_terminal(
 
 
 def test_reports_and_attributes_are_readable(ct: Path, tmp_path: Path) -> None:
-    """A line each, with what matters, and no patient."""
+    """Each is a line with what matters, and no patient."""
     series = dicomarray.scan(ct)[0]
     report = dicomarray.to_numpy(ct, tmp_path / "a.npy")
     written = dicomarray.to_dicom(tmp_path / "a.npy", series, tmp_path / "out")

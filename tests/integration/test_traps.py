@@ -142,7 +142,7 @@ def test_slope_differs_by_echo(tmp_path: Path) -> None:
 
 
 def test_lossy_jpeg_of_12_bits(tmp_path: Path) -> None:
-    """JPEG Extended of 12 bits, of a smooth image: within the loss, over the whole range, and said so."""
+    """JPEG Extended of 12 bits keeps a smooth image within the loss, over the whole range, and says so."""
     y, x = np.mgrid[:12, :16]
     array = np.stack([(y * 150 + x * 100 + 100 * k).astype(np.uint16) for k in range(4)])
     for file, image in zip(synthetic.write_series(tmp_path, array, bits_stored=12), array, strict=True):

@@ -106,7 +106,7 @@ def test_trap_5_smallest_and_largest_have_the_new_sign_and_values(
 
 @pytest.mark.parametrize("component", ["MAGNITUDE", "PHASE"])
 def test_trap_6_enhanced_images_are_derived_and_primary(tmp_path: Path, component: str) -> None:
-    """In the object and in every frame, and nothing new for dciodvfy with -allpffgitems."""
+    """The object and every frame say so, and dciodvfy with -allpffgitems finds nothing new."""
     template = enhanced(tmp_path, component)
     array = dicomarray.load(template).array * 0.371
     report = dicomarray.to_dicom(array, template, tmp_path / "out")

@@ -190,7 +190,7 @@ def test_several_volumes_are_listed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", [{"units": "hu"}, {"missing": "ignore"}])
 def test_unknown_option_is_refused_before_anything_is_read(ct: Path, option: dict[str, Any]) -> None:
-    """With the known ones in the message."""
+    """The message has the known ones."""
     series = the_series(ct)
     shutil.rmtree(ct)
     with pytest.raises(UsageError, match=next(iter(option.values()))):
@@ -248,7 +248,7 @@ def test_hand_made_series_have_the_expected_values(
 
 
 def test_anisotropic_spacing_is_not_swapped(tmp_path: Path) -> None:
-    """2.0 mm between rows, 0.5 mm between columns."""
+    """There are 2.0 mm between rows, and 0.5 mm between columns."""
     volume = the_series(synthetic.anisotropic_pixels(tmp_path / "s").folder).volume()
     assert volume.spacing == (2.5, 2.0, 0.5)
 
@@ -301,7 +301,7 @@ def test_header_that_breaks_a_rule_is_told(
 
 
 def test_slice_without_rows_does_not_vanish_silently(ct: Path) -> None:
-    """The last slice of a series with a damaged header: an error or a warning, never a shorter volume."""
+    """A damaged last slice is an error or a warning, and makes no shorter volume."""
     file = ct / "0006.dcm"
     data_set = pydicom.dcmread(file)
     del data_set.Rows

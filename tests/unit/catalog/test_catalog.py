@@ -107,7 +107,7 @@ def test_objects_without_pixels_are_found_but_are_no_images(
 
 @pytest.mark.parametrize("kind", ["str", "Path", "list", "generator", "files"])
 def test_paths_of_any_kind(ct: Path, kind: str) -> None:
-    """One path or several, text or Path, folder or files."""
+    """It takes one path or several, text or Path, folder or files."""
     paths: dict[str, Any] = {
         "str": str(ct),
         "Path": ct,
@@ -136,7 +136,7 @@ def test_empty_folder_is_an_empty_catalog(tmp_path: Path) -> None:
 
 
 def test_attributes_asked_for_are_read_with_the_scan(ct: Path) -> None:
-    """By keyword or tag, beside the usual ones."""
+    """They are read by keyword or tag, beside the usual ones."""
     header = scan(ct, attributes=["StudyDate", "(0008,0090)"])[0].instances[0]
     assert header.attributes["StudyDate"] == "20240101"
     assert header.attributes["(0008,0090)"] is None
@@ -193,7 +193,7 @@ def test_unreadable_file_is_skipped_with_a_reason(ct: Path) -> None:
 
 
 def test_real_series_are_found(real_data: Path) -> None:
-    """A CT with its DICOMDIR, and two sagittal MR series in one folder."""
+    """A CT with its DICOMDIR and two sagittal MR series in one folder are found."""
     ct = scan(real_data / "ct-philips-5mm")
     assert [len(series.instances) for series in ct] == [28]
     assert [item.path.name for item in ct.skipped] == ["DIRFILE"]

@@ -157,7 +157,7 @@ def test_paths_from_a_generator_are_named_in_errors(tmp_path: Path) -> None:
 
 
 def test_file_stem_is_the_same_every_time_and_names_nobody(archive: Path) -> None:
-    """Modality, number, a digest of the UID: safe in any file system, distinct for each series."""
+    """It is made of modality, number and a digest of the UID, safe and distinct."""
     stems = [file_stem(series) for series in scan(archive)]
     assert stems == [file_stem(series) for series in scan(archive)]
     assert len(set(stems)) == 3

@@ -76,7 +76,7 @@ def test_pandas_instances(catalog: Catalog) -> None:
 
 
 def test_arrow(catalog: Catalog) -> None:
-    """The same for Arrow: one type a column."""
+    """Arrow has the same rows, and one type a column."""
     pyarrow = pytest.importorskip("pyarrow")
     table = catalog.to_arrow("instances")
     assert table.num_rows == 5

@@ -71,7 +71,7 @@ def test_each_kind_has_its_flag() -> None:
 
 
 def test_help_is_that_of_the_dataclass() -> None:
-    """In the words of a command line."""
+    """It is said in the words of a command line."""
     command = argparse.ArgumentParser()
     add_flags(command, Options, leave_out=("fast",), metavars={"size": "SIZE"})
     text = " ".join(command.format_help().split())

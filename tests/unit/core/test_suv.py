@@ -291,7 +291,7 @@ def test_published_factors(
     start: str,
     factor: float,
 ) -> None:
-    """The factors that the test suite of cornerstonejs/calculate-suv states for six scanners."""
+    """They are the factors of cornerstonejs/calculate-suv's tests for six scanners."""
     image = pet(
         {
             "RadionuclideTotalDose": dose,

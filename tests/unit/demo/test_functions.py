@@ -49,6 +49,6 @@ def test_repetitions_are_smoothed_one_by_one() -> None:
 
 
 def test_without_geometry_is_refused() -> None:
-    """No voxel size, no millimetres to smooth by."""
+    """Without a voxel size there are no millimetres to smooth by."""
     with pytest.raises(UsageError, match="no geometry"):
         smooth(Volume.from_array(np.zeros((2, 3, 4))))

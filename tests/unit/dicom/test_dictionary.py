@@ -35,13 +35,13 @@ def test_the_table_holds_what_a_scan_asks_for() -> None:
 
 @pytest.mark.parametrize("tag", [*ODD_TAGS, *(tag for tag, _ in USUAL.values())])
 def test_a_tag_is_called_as_pydicom_calls_it(tag: int) -> None:
-    """Repeating groups, group lengths, private and unknown tags too."""
+    """Repeating groups, group lengths, private and unknown tags are called so, too."""
     assert keyword_for_tag(tag) == datadict.keyword_for_tag(tag)
     assert vr_or_none(vr_for_tag, tag) == vr_or_none(datadict.dictionary_VR, tag)
 
 
 def test_every_keyword_has_pydicoms_tag() -> None:
-    """Of the whole dictionary, and None for an unknown one."""
+    """Keywords of the whole dictionary have it, and an unknown one has None."""
     assert all(tag_for_keyword(name) == tag for name, tag in datadict.keyword_dict.items() if name)
     assert tag_for_keyword("NoSuchThing") is None
 

@@ -261,7 +261,7 @@ def test_what_equals_in_all_frames_is_held_once(tmp_path: Path) -> None:
 
 
 def test_attributes_of_real_frames_are_pydicoms(real_data: Path) -> None:
-    """Those of enhanced objects of several vendors."""
+    """Those of enhanced objects of several vendors are."""
     count = 0
     for path in sorted(real_data.rglob("*")):
         if not path.is_file():

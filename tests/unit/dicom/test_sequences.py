@@ -104,7 +104,7 @@ def test_what_pydicom_knows_better_is_doubted(vr: str, value: bytes) -> None:
 
 
 def test_real_sequences_are_pydicoms(real_data: Path) -> None:
-    """Those of enhanced objects of several vendors, private ones included."""
+    """Those of enhanced objects of several vendors are, private ones included."""
     count = 0
     for path in sorted((real_data / "mr-enhanced-philips-siemens").rglob("*")):
         if not path.is_file():

@@ -19,7 +19,7 @@ from dicomarray.formats.npy import NpyFile, save
 def test_images_in_any_order_are_what_numpy_saves(
     tmp_path: Path, dtype: str, leading: tuple[int, ...], image: tuple[int, ...]
 ) -> None:
-    """Byte for byte, header included; singly or several at a time."""
+    """They are so byte for byte, header included, singly or several at a time."""
     array = np.arange(np.prod(leading + image)).astype(dtype).reshape(leading + image)
     images = array.reshape(-1, *image)
     file = NpyFile(tmp_path / "a.npy", leading, image, array.dtype)

@@ -140,7 +140,7 @@ def test_progress_comes_through(archive: Path, tmp_path: Path, processes: Proces
 
 
 def test_errors_come_through(tmp_path: Path, processes: Processes, capfd: pytest.CaptureFixture[str]) -> None:
-    """The same class, the same message, and nothing on standard error."""
+    """They have the same class and message, and nothing goes to standard error."""
     asked = search(tmp_path / "nowhere")
     with pytest.raises(InputError) as expected:
         here(asked)

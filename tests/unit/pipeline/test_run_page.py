@@ -40,7 +40,7 @@ def articles(page: str) -> list[str]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_row_a_series(archive: Path, tmp_path: Path, workers: int) -> None:
-    """Failures first, with their reason escaped; of each result its grid, error, link and picture."""
+    """Failures come first, with their reason escaped; each result has its grid, error, link and picture."""
     report = dicomarray.run(archive, tmp_path / "out", second_fails, workers=workers)
     assert report.page == tmp_path / "out" / FILE_NAME
     page = Path(report.page).read_text("utf-8")

@@ -168,7 +168,7 @@ def test_ledger_tells_everything_but_names(archive: Path, tmp_path: Path) -> Non
 
 
 def test_resume_does_only_what_is_needed(archive: Path, tmp_path: Path) -> None:
-    """Done and unchanged: left alone; changed input, lost output, other parameters: done again."""
+    """What is done stays; changed input, lost output and other parameters are done again."""
     output = tmp_path / "out"
 
     def done_again(**options: Any) -> list[str]:

@@ -87,7 +87,7 @@ def test_disagreement_under_not(archive: Path) -> None:
 
 
 def test_empty_and_absent_are_told_apart(archive: Path) -> None:
-    """Present without a value, or not there at all."""
+    """An attribute is present without a value, or it is not there at all."""
     lines = explanation_lines(why(archive, {"SeriesDescription": "*", "KVP": 90}))
     assert any(
         "$.SeriesDescription 0/4: (empty) x4 (empty: present without a value" in line for line in lines

@@ -146,7 +146,7 @@ def plans(draw: st.DrawFn) -> list[dict[str, Any]]:
 def test_made_series(
     tmp_path_factory: pytest.TempPathFactory, plan: list[dict[str, Any]], modality: str
 ) -> None:
-    """Series made in code, whole and damaged."""
+    """It holds for series made in code, whole and damaged."""
     folder = tmp_path_factory.mktemp("made")
     array = np.random.default_rng(len(plan)).integers(0, 1000, (len(plan), 3, 4)).astype(np.uint16)
     synthetic.write_series(folder / "in", array, modality=modality, each=plan)
@@ -154,7 +154,7 @@ def test_made_series(
 
 
 def test_enhanced_objects_grids_and_loops(tmp_path: Path) -> None:
-    """Objects of several frames: a 4-D one with a gap, a dose grid, a loop without a place."""
+    """It holds for a 4-D object with a gap, a dose grid, and a loop without a place."""
     array = np.arange(6 * 3 * 4, dtype=np.uint16).reshape(6, 3, 4)
     frames = [at(z) | content(TemporalPositionIndex=t, StackID="1") for t in (1, 2) for z in (0.0, 2.5, 7.5)]
     write_enhanced(tmp_path / "in" / "mr" / "a.dcm", array, frames, shared=measured(thickness=2.0))

@@ -148,7 +148,7 @@ CASES = [(group, *case) for group, cases in GROUPS.items() for case in cases]
 
 @pytest.mark.parametrize(("group", "keyword", "value", "condition", "truth"), CASES, ids=str)
 def test_coercion(group: str, keyword: str, value: Any, condition: Any, truth: bool | None) -> None:
-    """A value in a file against a value in a config, by the VR of the attribute."""
+    """A value in a file is compared with one in a config by the VR of the attribute."""
     if truth is None:
         assert f"$.{keyword}" in refusal({keyword: condition})
     else:

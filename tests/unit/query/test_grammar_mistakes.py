@@ -45,7 +45,7 @@ def test_suggestion(config: dict[str, Any], place: str, part: str) -> None:
 
 
 def test_all_mistakes_in_one_error() -> None:
-    """Every mistake of the filter and of the ranking, in one message."""
+    """Every mistake of the filter and of the ranking is in one message."""
     message = refusal({"Modalty": 1, "KVP": {"$gt": 3}, "limit": 0, "sort": "x", "any": [{"Rows": []}]})
     assert "5 mistakes" in message
     assert all(f"\n  {place}: " in message for place in ("$.Modalty", "$.KVP.$gt", "$.limit", "$.sort"))

@@ -109,7 +109,7 @@ def test_in_a_browser(page: Path, tmp_path: Path, status: str, shown: int) -> No
 
 
 def test_thumbnails_share_a_window(ct: Path) -> None:
-    """Before and after in the window of the first; no side longer than said."""
+    """Before and after are in the window of the first, and no side is longer than said."""
     volume = dicomarray.load(ct)
     before, after = draw_thumbnails(PlaneOfVolume.of(volume), volume.with_array(volume.array // 2))
     assert max(before.size) == max(after.size) == THUMBNAIL_PIXELS

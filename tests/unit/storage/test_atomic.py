@@ -458,7 +458,7 @@ def test_another_error_while_writing_stays_what_it_is(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_named_pipe_is_never_replaced(tmp_path: Path, overwrite: bool) -> None:
-    """Refused, with overwrite too, and still a pipe afterwards."""
+    """It is refused, with overwrite too, and is still a pipe afterwards."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OutputError, match="FIFO"):
         refuse_existing(tmp_path / "pipe", overwrite)

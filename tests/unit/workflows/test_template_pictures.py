@@ -168,7 +168,7 @@ def test_palette_indices_come_back_with_their_palette(syntax: str, tmp_path: Pat
 @pytest.mark.parametrize("compress", ["none", "jpeg-ls"])
 @pytest.mark.parametrize("frames", [COLOURS, COLOURS[..., 1]], ids=["colour", "grey"])
 def test_loop_comes_back_as_one_file(frames: NDArray[Any], compress: str, tmp_path: Path) -> None:
-    """As many frames in one file, with the template's times."""
+    """It has as many frames in one file, with the template's times."""
     template = loop(tmp_path / "in" / "loop.dcm", frames)
     changed = frames[::-1].copy()
     report = dicomarray.to_dicom(changed, tmp_path / "in", tmp_path / "out", compress=compress)

@@ -82,7 +82,7 @@ def test_progress_counts_what_is_written_and_what_is_read_back(
 def test_untouched_array_comes_back_bit_for_bit(
     tmp_path: Path, modality: str, signed: bool, bits: int, syntax: str
 ) -> None:
-    """Through .npy and sidecar: the same stored values, slope and place, under new UIDs."""
+    """Through .npy and sidecar the stored values, slope and place are the same, under new UIDs."""
     stored = synthetic.stored_values(signed=signed, bits_stored=bits)
     template = tmp_path / "in"
     files = synthetic.write_series(template, stored, modality=modality, bits_stored=bits, syntax=syntax)
@@ -103,7 +103,7 @@ def test_untouched_array_comes_back_bit_for_bit(
 
 
 def test_array_volume_and_path_are_written_alike(ct: Path, tmp_path: Path) -> None:
-    """Three ways to hand over the same values."""
+    """There are three ways to hand over the same values."""
     volume = load(ct)
     np.save(tmp_path / "a.npy", volume.array)
     for name, source in (("a", volume.array), ("b", volume), ("c", str(tmp_path / "a.npy"))):
@@ -291,7 +291,7 @@ def test_unknown_mode_is_refused(ct: Path, tmp_path: Path) -> None:
 
 
 def test_enhanced_template_is_written_as_such(tmp_path: Path, pydicom_more_data: Path) -> None:
-    """One object of as many frames, not one file a slice."""
+    """It is one object of as many frames, not one file a slice."""
     template = pydicom_more_data / "eCT_Supplemental.dcm"
     report = to_dicom(load(template).array // 2, template, tmp_path / "out")
     assert [file.name for file in report.files] == ["0001.dcm"]

@@ -176,7 +176,7 @@ def test_paths_from_a_generator_are_all_used(ct: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", ["gap", "cut"])
 def test_failure_leaves_nothing(ct: Path, tmp_path: Path, fault: str) -> None:
-    """No file, no folder of half a result."""
+    """There is no file, and no folder of half a result."""
     out = tmp_path / "out"
     out.mkdir()
     file = ct / "0003.dcm"

@@ -169,7 +169,7 @@ def test_values_beyond_float32_are_compared_without_a_warning(tmp_path: Path) ->
     ],
 )
 def test_another_geometry_is_seen(written: Written, attribute: str, value: list[float]) -> None:
-    """Swapped spacing, a tenth of a micron, a turned image: in all slices alike."""
+    """Swapped spacing, a tenth of a micron and a turned image are seen, in all slices alike."""
     for index in range(6):
         written.change(index, lambda data_set: setattr(data_set, attribute, value))
     with pytest.raises(VerificationError):
@@ -205,7 +205,7 @@ def test_lost_geometry_is_seen(written: Written) -> None:
 
 
 def test_two_series_are_seen(written: Written) -> None:
-    """One slice with another Series Instance UID."""
+    """It is seen that one slice has another Series Instance UID."""
     written.change(3, lambda data_set: setattr(data_set, "SeriesInstanceUID", generate_uid(prefix=None)))
     with pytest.raises(VerificationError, match="2 series"):
         written.verify()
@@ -249,7 +249,7 @@ def test_damaged_pixels_are_a_verification_error(written: Written) -> None:
 
 
 def test_two_volumes_are_seen(written: Written) -> None:
-    """A slice that fell out of the stack, by its orientation."""
+    """It is seen that a slice fell out of the stack by its orientation."""
     turned = [1, 0, 0, 0, 0, -1]
     written.change(5, lambda data_set: setattr(data_set, "ImageOrientationPatient", turned))
     with pytest.raises(VerificationError, match="2 volumes"):

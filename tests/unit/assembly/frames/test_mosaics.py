@@ -78,7 +78,7 @@ def expect(volume: Volume, tiles: NDArray[Any], orientation: Any = made.IDENTITY
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("orientation", ORIENTATIONS.values(), ids=ORIENTATIONS)
 def test_slices_lie_where_they_were_put(orientation: Any, sign: float, tmp_path: Path) -> None:
-    """Every orientation, slices along the image's normal and against it."""
+    """They do in every orientation, along the image's normal and against it."""
     expect(load(with_csa(slices(), orientation, sign), tmp_path), slices(), orientation, sign)
 
 

@@ -120,7 +120,7 @@ def test_position_at_the_top_level_is_not_of_the_frames(tmp_path: Path) -> None:
     ("CT", [1.0, 1.0, 1.0, 1.0]), ("PT", [1.0, 2.5, 0.25, 3.1]), ("MR", [0.5, 0.5, 2.0, 4.0])
 ])  # fmt: skip
 def test_slope_and_intercept_of_each_frame(tmp_path: Path, kind: str, slopes: list[float]) -> None:
-    """Per-frame Pixel Value Transformation (PS3.3 C.7.6.16.2): never the first frame's for all."""
+    """Each frame has its Pixel Value Transformation (PS3.3 C.7.6.16.2), never the first frame's."""
     array = synthetic.stored_values(SHAPE)
     intercepts = [-1024.0, -1000.0, 0.0, 12.0] if kind == "CT" else [0.0, 0.0, 5.0, 0.0]
     frames = [
@@ -211,7 +211,7 @@ def test_no_place_in_the_groups_is_no_geometry(tmp_path: Path) -> None:
 
 
 def test_missing_frame_is_a_gap(tmp_path: Path) -> None:
-    """Frames at 0, 1, 3, 4 spacings: the same policy as for files."""
+    """Frames at 0, 1, 3, 4 spacings are treated by the same policy as files."""
     frames = [at(place * SPACING_MM) for place in (0, 1, 3, 4)]
     write_enhanced(tmp_path / "e.dcm", synthetic.stored_values(SHAPE), frames)
     with pytest.raises(GeometryError, match="1 slice is missing"):
@@ -223,7 +223,7 @@ def test_missing_frame_is_a_gap(tmp_path: Path) -> None:
 
 
 def test_two_stacks_of_two_orientations(tmp_path: Path) -> None:
-    """Axial and coronal frames, interleaved: two volumes."""
+    """Axial and coronal frames that are interleaved make two volumes."""
     array = synthetic.stored_values((8, 5, 6))
     frames = []
     for index in range(4):
@@ -239,7 +239,7 @@ def test_two_stacks_of_two_orientations(tmp_path: Path) -> None:
 
 
 def test_two_parallel_stacks_at_different_places(tmp_path: Path) -> None:
-    """Two slabs of one orientation, by Stack ID: not one uneven volume."""
+    """Two slabs of one orientation are split by Stack ID, and make no uneven volume."""
     array = synthetic.stored_values((6, 5, 6))
     frames = [
         {**at(height + 2.5 * index), **content(StackID=stack, InStackPositionNumber=index + 1)}
@@ -291,7 +291,7 @@ def test_stack_id_of_repetitions_splits_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("times", [(3.1, 9.2), (3.1, 9.2, 15.3)])
 def test_echoes_of_one_object(tmp_path: Path, times: tuple[float, ...]) -> None:
-    """EffectiveEchoTime per frame, echoes interleaved: a volume an echo."""
+    """EffectiveEchoTime of interleaved frames makes a volume of each echo."""
     array = synthetic.stored_values((len(times), *SHAPE))
     pairs = list(itertools.product(range(4), range(len(times))))
     frames = [{**at(z * SPACING_MM), **echo(times[e])} for z, e in pairs]
@@ -303,7 +303,7 @@ def test_echoes_of_one_object(tmp_path: Path, times: tuple[float, ...]) -> None:
 
 
 def test_components_of_one_object(tmp_path: Path) -> None:
-    """Magnitude and phase by Complex Image Component, each with its own slope."""
+    """Complex Image Component splits magnitude and phase, each with its own slope."""
     array = synthetic.stored_values((2, *SHAPE))
     names, slopes = ("MAGNITUDE", "PHASE"), (1.0, 0.5)
     frames = [
@@ -357,7 +357,7 @@ def test_unfinished_last_time_point_of_an_object(tmp_path: Path) -> None:
 
 
 def test_diffusion(tmp_path: Path) -> None:
-    """b-value and direction per frame, two unweighted repetitions."""
+    """Each frame has its b-value and direction; the two unweighted ones are repetitions."""
     weightings = [(0.0, None), (1000.0, (1.0, 0.0, 0.0)), (1000.0, (0.0, 1.0, 0.0)), (0.0, None)]
     array = synthetic.stored_values((4, *SHAPE))
     pairs = list(itertools.product(range(4), range(4)))
@@ -387,7 +387,7 @@ def test_number_of_frames_that_disagrees_with_the_groups(tmp_path: Path, count: 
 
 
 def test_groups_without_number_of_frames(tmp_path: Path) -> None:
-    """NumberOfFrames absent: never a volume of the first frame alone."""
+    """Where NumberOfFrames is absent no volume is made of the first frame alone."""
     file = write_enhanced(tmp_path / "e.dcm", synthetic.stored_values(SHAPE), common={"NumberOfFrames": ...})
     with pytest.raises(DataError, match=r"e\.dcm"):
         load(file)
@@ -395,7 +395,7 @@ def test_groups_without_number_of_frames(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keyword", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
 def test_groups_that_are_no_sequence(tmp_path: Path, keyword: str) -> None:
-    """Text in the place of the groups: refused with file and attribute."""
+    """Text in the place of the groups is refused, with file and attribute."""
     file = write_enhanced(tmp_path / "e.dcm", synthetic.stored_values(SHAPE))
     data_set = pydicom.dcmread(file)
     tag = pydicom.tag.Tag(keyword)
@@ -406,7 +406,7 @@ def test_groups_that_are_no_sequence(tmp_path: Path, keyword: str) -> None:
 
 
 def test_fewer_pixels_than_frames(tmp_path: Path) -> None:
-    """Pixel data of three frames under NumberOfFrames 4: refused."""
+    """Pixel data of three frames under NumberOfFrames 4 is refused."""
     frames = [at(index * SPACING_MM) for index in range(4)]
     file = write_enhanced(
         tmp_path / "e.dcm", synthetic.stored_values((3, 5, 6)), frames, common={"NumberOfFrames": 4}
@@ -420,7 +420,7 @@ def test_fewer_pixels_than_frames(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", list(itertools.permutations(["a.dcm", "b.dcm", "c.dcm"])))
 def test_concatenation_in_any_order_of_files(tmp_path: Path, names: tuple[str, ...]) -> None:
-    """One object in three files: one volume, frames of each file in their places."""
+    """One object in three files makes one volume, with the frames of each file in their places."""
     array = synthetic.stored_values((9, 5, 6))
     write_concatenation(tmp_path / "c", array, [4, 3, 2], names=names)
     volume = load(tmp_path / "c")
@@ -454,7 +454,7 @@ def test_concatenation_with_a_part_missing(tmp_path: Path, lost: int, total: boo
 @pytest.mark.parametrize("kind", ["US", "XA"])
 @pytest.mark.parametrize("colour", [False, True])
 def test_cine_has_no_geometry(tmp_path: Path, kind: str, colour: bool) -> None:
-    """A loop: axis frame, affine None, frames as stored, null in the sidecar."""
+    """A loop has the axis frame, the affine None, frames as stored, and null in the sidecar."""
     shape = (7, 5, 6, 3) if colour else (7, 5, 6)
     array = np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)
     file = write_cine(tmp_path / "cine.dcm", array, kind)
@@ -467,7 +467,7 @@ def test_cine_has_no_geometry(tmp_path: Path, kind: str, colour: bool) -> None:
 
 
 def test_cine_with_one_position_is_no_stack(tmp_path: Path) -> None:
-    """One position for all frames places none of them: no stack of zero spacing, no time axis."""
+    """One position for all frames places none: there is no stack of zero spacing, and no time axis."""
     array = np.random.default_rng(5).integers(0, 256, (7, 5, 6)).astype(np.uint8)
     place = {
         "ImagePositionPatient": list(ORIGIN_MM),
@@ -540,7 +540,7 @@ def test_dose_against_the_z_axis(tmp_path: Path, first: float, z: list[float]) -
     [(100.0, [0, 1, 0, 0, 0, -1]), (70.0, [1, 0, 0, 0, -1, 0]), (70.0, [0, 1, 0, 0, 0, -1])],
 )
 def test_dose_by_offsets_of_no_known_meaning(tmp_path: Path, first: float, orientation: list[float]) -> None:
-    """Neither relative (from 0) nor z coordinates of transverse planes: no place rather than a wrong one."""
+    """Offsets that are neither relative nor coordinates give no place rather than a wrong one."""
     common = {"ImageOrientationPatient": orientation}
     offsets = [first + 2.5 * step for step in range(4)]
     write_dose(tmp_path / "dose.dcm", synthetic.stored_values(SHAPE), offsets, common)
@@ -612,7 +612,7 @@ def test_what_is_said_of_other_images_is_not_of_the_frame() -> None:
 
 
 def test_a_map_derived_from_segments_is_one_volume(tmp_path: Path) -> None:
-    """Each frame from another segment: slices all the same."""
+    """Frames of which each comes from another segment are slices all the same."""
     array = synthetic.stored_values(SHAPE)
     frames = []
     for index in range(4):

@@ -129,7 +129,7 @@ def test_detectors_that_agree(tmp_path: Path) -> None:
     ],
 )
 def test_no_place_where_it_is_not_clear(tmp_path: Path, attributes: Any, detectors: Any) -> None:
-    """Projections, and anything missing or ambiguous: frames without an affine, with a warning."""
+    """Projections and what is ambiguous become frames without an affine, with a warning."""
     assert unplaced(load(write(tmp_path, detectors, **attributes)))
 
 

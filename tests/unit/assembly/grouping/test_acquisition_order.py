@@ -25,7 +25,7 @@ ORDERS = [VOLUMES, SLICES, PAIRS, INTERLEAVED]
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("step", [1, 7])
 def test_regular_orders_are_trusted(tmp_path: Path, order: Sequence[int], step: int) -> None:
-    """Volume by volume, slice by slice, or a few volumes at a time; with gaps between the numbers, too."""
+    """Volume by volume, slice by slice, a few volumes at a time, and gaps between numbers are trusted."""
     array = synthetic.stored_values(SHAPE)
     write_repetitions(tmp_path / "s", array, [{}] * 4, numbers=[step * number + 3 for number in order])
     volume = load(tmp_path / "s")

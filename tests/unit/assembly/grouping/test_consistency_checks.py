@@ -33,7 +33,7 @@ def notes(folder: Path, modality: str, each: list[dict[str, Any]]) -> list[str]:
 def test_scans_between_each_other_are_told(
     tmp_path: Path, modality: str, keyword: str, values: tuple[Any, Any]
 ) -> None:
-    """Odd slices of the one, even slices of the other."""
+    """It is told where odd slices are of the one, and even slices of the other."""
     (note,) = notes(tmp_path / "s", modality, [{keyword: values[index % 2]} for index in range(SLICES)])
     assert note.startswith(f"{keyword} is {values[0]} in some slices and {values[1]} in others")
     assert note.endswith("0002.dcm is of the other [mixed-scans]")
@@ -50,5 +50,5 @@ def test_scans_between_each_other_are_told(
     ],
 )
 def test_what_changes_along_a_scan_is_not(tmp_path: Path, modality: str, each: list[dict[str, Any]]) -> None:
-    """Packages of MR, counted slices, the rotations of a CT, thicker slices from somewhere on."""
+    """Packages of MR, counted slices, rotations of a CT and thicker slices later on are no mixture."""
     assert not notes(tmp_path / "s", modality, each)

@@ -76,7 +76,7 @@ B_VALUES = [(0.0, 1, 1), (1000.0, 2, 1), (1000.0, 2, 2), (1000.0, 2, 3), (0.001,
 
 @pytest.mark.parametrize("seed", range(5))
 def test_gradients_are_not_mixed(tmp_path: Path, seed: int) -> None:
-    """Philips diffusion without public gradients, numbered at random: by b-value and gradient number."""
+    """Philips' diffusion without public gradients, numbered at random, is by b-value and gradient number."""
     steps = [{0x20011003: b, 0x20051412: number, 0x20051413: gradient} for b, number, gradient in B_VALUES]
     array = write_philips(tmp_path / "s", steps, in_no_order(len(steps), seed))
     volume = load(tmp_path / "s")

@@ -145,7 +145,7 @@ def test_a_mosaic_sent_twice_is_one(tmp_path: Path) -> None:
 
 
 def test_an_enhanced_object_sent_twice_is_one(tmp_path: Path) -> None:
-    """Frame by frame: under its own UID, and under another one."""
+    """It is one, frame by frame, under its own UID and under another one."""
     array = stored_values(SHAPE)
     first = write_enhanced(tmp_path / "a.dcm", array)
     copy_of(first, tmp_path / "b.dcm", new_uid=False)
@@ -166,7 +166,7 @@ def test_an_image_without_a_place_is_known_by_its_uid_alone(tmp_path: Path, plac
 
 
 def test_loops_sent_twice_are_one(tmp_path: Path) -> None:
-    """Frames of an ultrasound loop under one UID, in two folders."""
+    """Frames of an ultrasound loop under one UID, in two folders, are read once."""
     file = write_cine(tmp_path / "a" / "loop.dcm", stored_values(SHAPE))
     copy_of(file, tmp_path / "b" / "loop.dcm", new_uid=False)
     (volume,) = volumes(tmp_path)
@@ -328,7 +328,7 @@ def test_a_copy_that_cannot_be_decoded_is_an_error(mr: Path) -> None:
 
 @pytest.mark.parametrize("to_file", [False, True])
 def test_equal_time_points_stay_and_are_told(tmp_path: Path, to_file: bool) -> None:
-    """Images with UIDs and numbers of their own; in memory and written straight to a file."""
+    """Images with UIDs and numbers of their own stay, in memory and written straight to a file."""
     one = stored_values(SHAPE)
     other = one.copy()
     other[0] += 1
@@ -343,7 +343,7 @@ def test_equal_time_points_stay_and_are_told(tmp_path: Path, to_file: bool) -> N
 
 
 def test_a_real_diffusion_series_with_equal_pixels_is_whole(real_data: Path) -> None:
-    """GE: seven images at each of two places, all with UIDs and numbers of their own."""
+    """Seven images of GE at each of two places have UIDs and numbers of their own, and stay."""
     (volume,) = volumes(real_data / "mr-ge-dwi-equal-pixels")
     assert volume.array.shape == (7, 2, 256, 256)
     assert warned(volume, "14 images have the same pixels")

@@ -102,7 +102,7 @@ def test_ge_components_by_its_private_code(tmp_path: Path) -> None:
 
 
 def test_echoes_and_components_and_times_at_once(tmp_path: Path) -> None:
-    """2 echoes x magnitude and phase x 2 times: four volumes of two times each."""
+    """2 echoes x magnitude and phase x 2 times make four volumes of two times each."""
     steps = [
         {"EchoTime": echo, "ImageType": SIEMENS[component], "TemporalPositionIdentifier": time}
         for time in (1, 2)
@@ -125,7 +125,7 @@ SAGITTAL = [0, 1, 0, 0, 0, -1]
 
 
 def test_three_orientations_are_three_volumes(tmp_path: Path) -> None:
-    """A three-plane localizer of three slices each, interleaved by number."""
+    """A three-plane localizer of three slices each is split, though interleaved by number."""
     array, same = synthetic.stored_values((3, *SHAPE[1:])), uids()
     for index, orientation in enumerate((synthetic.AXIAL, CORONAL, SAGITTAL)):
         synthetic.write_series(
@@ -145,7 +145,7 @@ def test_three_orientations_are_three_volumes(tmp_path: Path) -> None:
 
 
 def test_other_shapes_are_other_volumes(tmp_path: Path) -> None:
-    """5 x 6 and 6 x 5 voxels at the same places."""
+    """5 x 6 and 6 x 5 voxels at the same places make two volumes."""
     same = uids()
     wide, high = synthetic.stored_values((3, 5, 6)), synthetic.stored_values((3, 6, 5))
     synthetic.write_series(tmp_path / "s", wide, common=same)
@@ -280,7 +280,7 @@ def frame(**attributes: Any) -> Frame:
     ],
 )
 def test_component_by_the_vendors_words(attributes: dict[str, Any], component: str) -> None:
-    """Complex Image Component first, then GE's code, then Image Type from its third value on."""
+    """Complex Image Component goes first, then GE's code, then Image Type from its third value on."""
     assert component_of(frame(**attributes).attributes) == component
 
 
@@ -395,7 +395,7 @@ def test_number_of_frames_leaves_private_b_values_in_use(tmp_path: Path) -> None
 def test_other_quantities_and_studies_are_volumes_of_their_own(
     tmp_path: Path, modality: str, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    """Above and below each other: never one volume under the units of the first slice."""
+    """They are never one volume under the units of the first slice."""
     stored = synthetic.stored_values((6, 5, 6))
     synthetic.write_series(tmp_path / "s", stored, modality=modality, each=[one] * 3 + [other] * 3)
     lower, upper = volumes(tmp_path / "s", units="stored")
@@ -417,7 +417,7 @@ def test_dose_types_are_volumes_of_their_own(tmp_path: Path) -> None:
 
 
 def test_frames_of_two_quantities_are_two_volumes(tmp_path: Path) -> None:
-    """HU and effective atomic number at the same places of one object: each with its units."""
+    """HU and effective atomic number at the same places of one object each have their units."""
     array = synthetic.stored_values((2, 3, 5, 6))
     frames = [
         {**enhanced_files.at(z * 2.5), **enhanced_files.rescaled(1, 0, kind)}

@@ -95,7 +95,7 @@ def written(folder: Path, types: Sequence[Sequence[str]], **options: Any) -> np.
 )
 @pytest.mark.parametrize("keyword", ["ImageType", "FrameType"])
 def test_words_say_what_an_image_shows(keyword: str, words: str, kinds: str) -> None:
-    """From the third value on, in capitals or not, padded or not, with blanks or underlines."""
+    """They do from the third value on, in capitals or not, padded or not, with blanks or underlines."""
     values = tuple(word.replace("|", " ") for word in words.split(" "))
     assert " ".join(image_kinds({keyword: values})) == kinds
 
@@ -191,7 +191,7 @@ def test_two_contrasts_over_time_are_two_4d_volumes(
 
 
 def test_maps_and_b_values_in_one_series(tmp_path: Path) -> None:
-    """b = 0 and 1000, the ADC and the FA: one volume along b, and a volume for each map."""
+    """b = 0 and 1000, the ADC and the FA make one volume along b, and a volume of each map."""
     steps: list[dict[str, Any]] = [
         {"ImageType": ["DERIVED", "PRIMARY", "DIFFUSION", "NONE"], "DiffusionBValue": 0.0},
         {"ImageType": ["DERIVED", "PRIMARY", "DIFFUSION", "NONE"], "DiffusionBValue": 1000.0},
@@ -217,7 +217,7 @@ def test_the_choices_are_named(tmp_path: Path) -> None:
 
 
 def test_other_spellings_of_a_quantity_are_one(tmp_path: Path) -> None:
-    """W in one slice and WATER, water or W with a blank in the next: one volume of water."""
+    """W in one slice and WATER, water or W with a blank in the next make one volume of water."""
     array = synthetic.stored_values((4, 5, 6))
     with pytest.warns(UserWarning, match="Invalid value for VR CS"):
         synthetic.write_series(
@@ -241,7 +241,7 @@ def test_padding_case_and_empty_values_do_not_count(tmp_path: Path, value: str) 
 
 
 def test_frame_type_tells_kinds_frame_by_frame(tmp_path: Path) -> None:
-    """Water and fat, magnitude and phase in one enhanced object: four volumes, each with its Frame Type."""
+    """Water and fat, magnitude and phase in one enhanced object make four volumes."""
     types = [["ORIGINAL", "PRIMARY", letter, word] for word in ("WATER", "FAT") for letter in "MP"]
     array = synthetic.stored_values((4, *SLICES))
     frames = [

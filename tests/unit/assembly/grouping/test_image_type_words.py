@@ -65,7 +65,7 @@ def test_words_that_part_each_place_are_kinds(tmp_path: Path, words: Sequence[st
 
 
 def test_as_many_images_of_each_word_are_kinds(tmp_path: Path) -> None:
-    """Two images with A and one with B at each place."""
+    """Two images with A and one with B at each place are of two kinds."""
     array = written(tmp_path / "s", 3, lambda r, _: ["AAB"[r]])
     two, one = volumes(tmp_path / "s")
     assert np.array_equal(two.array, array[:2])
@@ -140,7 +140,7 @@ def test_a_word_of_one_slice_is_no_kind_of_time_points(tmp_path: Path) -> None:
 
 
 def test_words_that_no_place_has_two_of_are_no_kinds(tmp_path: Path) -> None:
-    """Half of the slices with A, the others with B: one volume."""
+    """Half of the slices with A and the others with B make one volume."""
     array = written(tmp_path / "s", 1, lambda _, z: ["AB"[z // 3]])
     one_volume(tmp_path / "s", array[0])
     array = written(tmp_path / "t", 2, lambda _, z: ["AB"[z // 3]])

@@ -120,7 +120,7 @@ def test_what_an_image_lacks_orders_nothing(tmp_path: Path, modality: str, keywo
 
 
 def test_gates_of_a_whole_body_pet(tmp_path: Path) -> None:
-    """Beds one after the other, each with its gates: Frame Reference Time by bed, Trigger Time by gate."""
+    """Beds come one after the other: Frame Reference Time is ordered by bed, Trigger Time by gate."""
     each = [
         [{"FrameReferenceTime": 60000.0 * k, "TriggerTime": 100.0 * t} for k in range(3)] for t in range(4)
     ]

@@ -49,7 +49,7 @@ def steps(keyword: str, *values: Any) -> list[dict[str, Any]]:
 def test_axis_is_named_by_what_varies(
     tmp_path: Path, keyword: str, values: tuple[Any, ...], axis: str, order: str
 ) -> None:
-    """Repetitions first, with the attribute's value at each step in the volume and in the sidecar."""
+    """Repetitions come first; volume and sidecar have the attribute's value at each step."""
     array = synthetic.stored_values(SHAPE)
     write_repetitions(tmp_path / "s", array, steps(keyword, *values), order=order)
     volume = load(tmp_path / "s")
@@ -184,7 +184,7 @@ def test_vendors_b_values(
 
 
 def test_diffusion_and_time_together_are_one_axis(tmp_path: Path) -> None:
-    """Two b-values at two times each: four repetitions, both told."""
+    """Two b-values at two times each make four repetitions, and both are told."""
     array = synthetic.stored_values((4, *SHAPE[1:]))
     both = [
         {"DiffusionBValue": b, "TemporalPositionIdentifier": t}

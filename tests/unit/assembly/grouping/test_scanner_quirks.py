@@ -29,7 +29,7 @@ def write_ge(folder: Path, sequence: str, mode: float | None) -> None:
     ("mode", "which"), [(1, "all volumes"), (2, "the first of"), (3, "the second of"), (None, "some volumes")]
 )
 def test_reversed_rows_of_ge_are_told(tmp_path: Path, mode: float | None, which: str) -> None:
-    """epi_pepolar, by the mode in user data 12."""
+    """The mode in user data 12 tells epi_pepolar."""
     write_ge(tmp_path / "s", "research/epi_pepolar", mode)
     (warning,) = load(tmp_path / "s").warnings
     assert f"upside down: GE's sequence epi_pepolar stores {which}" in warning

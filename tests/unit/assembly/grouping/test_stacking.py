@@ -69,7 +69,7 @@ def assert_every_voxel_lies_where_its_header_says(folder: Path, volume: Volume) 
     ],
 )
 def test_all_24_orientations(tmp_path: Path, row: str, column: str) -> None:
-    """Rows and columns along any two axes, unequal spacing, written either way: right-handed and in place."""
+    """Rows and columns along any two axes, written either way, give a right-handed volume in its place."""
     stored = synthetic.stored_values((3, 4, 5))
     spacing = SPACING_MM if row in "LPS" else -SPACING_MM
     common = {"ImageOrientationPatient": [*AXES[row], *AXES[column]], "PixelSpacing": [2.0, 0.5]}
@@ -101,7 +101,7 @@ def test_oblique_stacks(tmp_path: Path, orientation: tuple[float, float], spacin
 
 
 def test_jittered_orientation_and_positions_are_even(tmp_path: Path) -> None:
-    """Cosines off in the sixth digit and positions rounded to 0.01 mm: uniform, no tilt, no warning."""
+    """Cosines off in the sixth digit and positions rounded to 0.01 mm are even, without tilt or warning."""
     rng = np.random.default_rng(3)
     each = [
         {
@@ -133,7 +133,7 @@ def test_instance_numbers_and_slice_locations_never_order(tmp_path: Path) -> Non
 
 
 def test_spacing_is_of_the_positions_not_of_the_thickness(tmp_path: Path) -> None:
-    """Overlapping slices: 5 mm thick, 2.5 mm apart, SpacingBetweenSlices wrong."""
+    """Slices 5 mm thick and 2.5 mm apart have 2.5 mm, whatever SpacingBetweenSlices says."""
     common = {"SliceThickness": 5, "SpacingBetweenSlices": 7}
     synthetic.write_series(tmp_path / "s", synthetic.stored_values(), common=common)
     volume = load(tmp_path / "s")
@@ -197,7 +197,7 @@ def write_tilted(folder: Path, degrees: float, places: list[float], **common: An
 
 @pytest.mark.parametrize("degrees", [-27.5, -12.0, -3.0, 1.5, 8.0, 20.0])
 def test_tilt_of_any_angle_is_in_the_affine(tmp_path: Path, degrees: float) -> None:
-    """Every voxel in its place; the angle in the sidecar; a warning."""
+    """Every voxel is in its place, the angle is in the sidecar, and there is a warning."""
     write_tilted(tmp_path / "s", degrees, [2.5 * index for index in range(8)])
     volume = load(tmp_path / "s")
     assert_every_voxel_lies_where_its_header_says(tmp_path / "s", volume)
@@ -216,7 +216,7 @@ def test_tilt_attribute_alone_tilts_nothing(tmp_path: Path) -> None:
 
 
 def test_tilted_and_unevenly_spaced(tmp_path: Path) -> None:
-    """Skull base fine, vertex coarse, tilted: real positions, not uniform, both told."""
+    """A tilted scan, fine at the skull base and coarse above, keeps its positions, and both are told."""
     places = [0.0, 2.0, 4.0, 6.0, 11.0, 16.0, 21.0]
     stored = write_tilted(tmp_path / "s", 15, places)
     volume = load(tmp_path / "s")

@@ -78,7 +78,7 @@ def assert_apart(folder: Path, array: np.ndarray[Any, Any], directions: int = 4)
     ],
 )
 def test_a_trace_among_directions_is_a_volume_of_its_own(tmp_path: Path, trace: dict[str, Any]) -> None:
-    """By directionality, by a gradient of length 0, or by the word."""
+    """Directionality, a gradient of length 0, or the word tells it."""
     assert_apart(tmp_path / "s", written(tmp_path / "s", [*directional(), trace]))
 
 
@@ -92,7 +92,7 @@ def test_all_b_values_of_traces_are_one_volume(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("low", [0.0, 5.0, 50.0])
 def test_low_b_values_stay_with_the_directions(tmp_path: Path, low: float) -> None:
-    """Isotropic or of gradient 0 at b up to 50: an image without diffusion, not a trace."""
+    """An isotropic image at b up to 50 is one without diffusion, and no trace."""
     steps = directional()
     steps[0] = {
         "DiffusionBValue": low,
@@ -142,7 +142,7 @@ VENDORS = [
 
 @pytest.mark.parametrize(("manufacturer", "private"), VENDORS)
 def test_the_vendors_own_codes_tell_traces(tmp_path: Path, manufacturer: str, private: Vendor) -> None:
-    """Philips' letter I, Siemens' directionality, GE's code 15, and gradients of length 0."""
+    """Philips' letter I, Siemens' directionality, GE's code 15 and gradients of length 0 tell them."""
     assert_apart(tmp_path / "s", written(tmp_path / "s", [{}] * 5, manufacturer, private))
 
 

@@ -81,7 +81,7 @@ def test_signed_values(tmp_path: Path) -> None:
     ("units", "shown"), [(code("1"), "1"), (code("126", "DCM", "ratio"), "ratio"), (None, "modality")]
 )
 def test_units(tmp_path: Path, units: Any, shown: str) -> None:
-    """UCUM's code, the meaning of another scheme's, or none."""
+    """They are UCUM's code, the meaning of another scheme's, or none."""
     assert read(tmp_path, mapped(MeasurementUnitsCodeSequence=units)).units == shown
 
 

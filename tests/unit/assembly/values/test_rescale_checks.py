@@ -34,7 +34,7 @@ def test_a_slice_without_scale_is_refused(
 
 
 def test_an_identity_that_some_leave_out_is_one(tmp_path: Path) -> None:
-    """Slope 1 and intercept 0 in some images, neither in others: the same values."""
+    """Slope 1 and intercept 0 in some images and neither in others give the same values."""
     stored = synthetic.stored_values((4, 5, 6))
     told = {"RescaleSlope": 1, "RescaleIntercept": 0}
     synthetic.write_series(tmp_path / "s", stored, modality="MR", each=[told, {}, told, {}])

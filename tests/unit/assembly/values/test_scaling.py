@@ -208,7 +208,7 @@ def isotope(**changes: Any) -> Dataset:
 
 
 def test_suv_of_a_series(make_series: Callable[..., Path]) -> None:
-    """Injected one half life before the series time, 70 kg, 350 MBq: 0.0004 for every slice."""
+    """70 kg and 350 MBq, injected one half life before the series time, give 0.0004 for every slice."""
     folder = make_series(
         modality="PT",
         common={"PatientWeight": 70, "RadiopharmaceuticalInformationSequence": [isotope()]},
@@ -299,7 +299,7 @@ def precise(files: list[Path]) -> list[tuple[np.ndarray[Any, Any], float]]:
     ("folder", "volumes"), [("mr-philips-dual-echo", 4), ("mr-enhanced-philips-siemens/Philips", 2)]
 )
 def test_precise_values_like_dcm2niix(real_data: Path, tmp_path: Path, folder: str, volumes: int) -> None:
-    """Magnitude, phase and field map, classic and enhanced: the values of dcm2niix -p y."""
+    """Magnitude, phase and field map, classic and enhanced, have the values of dcm2niix -p y."""
     ours = precise(sorted((real_data / folder).glob("*.dcm")))
     theirs = precise_by_dcm2niix(real_data / folder, tmp_path)
     assert len(ours) == len(theirs) == volumes
@@ -353,7 +353,7 @@ def test_padding_of_signed_pixels(value: int) -> None:
 
 @pytest.mark.parametrize("value", [-2000, 63536])
 def test_padding_of_unsigned_pixels(value: int) -> None:
-    """The same for unsigned pixels, where the file gave SS."""
+    """It is found for unsigned pixels, too, where the file gave SS."""
     assert padding_mask(np.array([63536, 0, 2000], "u2"), value).tolist() == [True, False, False]
 
 

@@ -58,7 +58,7 @@ def test_real_series_are_simple_itks(real_data: Path, name: str) -> None:
 
 
 def test_synthetic_series_are_simple_itks(make_series: MakeSeries) -> None:
-    """An oblique series with unequal spacings, values and affine."""
+    """An oblique series with unequal spacings has SimpleITK's values and affine."""
     orientation = [0.8, 0.6, 0.0, -0.36, 0.48, 0.8]
     folder = make_series(bits_stored=12, common={"ImageOrientationPatient": orientation})
     (series,) = scan(folder)
@@ -163,7 +163,7 @@ def test_values_beyond_the_stored_bits_never_wrap(make_series: MakeSeries) -> No
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_float_pixels_are_kept(make_series: MakeSeries, dtype: str) -> None:
-    """Float and Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25)."""
+    """Float and Double Float Pixel Data are read as they are (PS3.3 C.7.6.24, C.7.6.25)."""
     stored = np.random.default_rng(1).normal(size=synthetic.SHAPE).astype(dtype)
     rescale = {"RescaleSlope": ..., "RescaleIntercept": ..., "RescaleType": ...}
     volume = load(make_series(stored, common=rescale))

@@ -91,7 +91,7 @@ def test_other_values_need_it(make_series: Any, units: str) -> None:
 
 
 def test_units_that_differ_are_told(make_series: Any) -> None:
-    """Some slices in HU, one unspecified: never HU without a word."""
+    """Some slices in HU and one unspecified are never HU without a word."""
     each = [{"RescaleType": "US" if number == 2 else "HU"} for number in range(6)]
     assert mentions(load(make_series(each=each)), "RescaleType differs", "HU, US")
 
@@ -396,7 +396,7 @@ def test_a_wrong_vr_in_one_file_is_told(make_series: Any, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("keyword", ["PixelSpacing", "EchoTime", "InstanceNumber"])
 def test_an_index_keeps_numbers_as_a_scan_has_them(make_series: Any, tmp_path: Path, keyword: str) -> None:
-    """The same values, the same choice, and the same warning."""
+    """The values, the choice and the warning are the same."""
     folder = mislabel(make_series(modality="MR"), keyword, "UT")
     index(folder, tmp_path / "index.sqlite")
     (kept,), (scanned,) = open_index(tmp_path / "index.sqlite"), scan(folder)
@@ -419,7 +419,7 @@ def test_a_wrong_vr_is_not_written_on(make_series: Any, tmp_path: Path, keyword:
 
 
 def test_text_that_is_no_number_is_refused(make_series: Any) -> None:
-    """Under a wrong VR as under the right one."""
+    """It is refused under a wrong VR as under the right one."""
     folder = mislabel(make_series(), "PixelSpacing", "LO")
     for file in folder.iterdir():
         file.write_bytes(file.read_bytes().replace(b"0.5\\0.75", b"0.5\\wide"))

@@ -73,7 +73,7 @@ def enhanced(path: Path, frames: int = 40) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize("kind", ["native", "compressed", "signed", "float", "own slopes"])
 @pytest.mark.parametrize("workers", [1, 2, 7])
 def test_any_number_of_threads_reads_the_same(make_series: MakeSeries, kind: str, workers: int) -> None:
-    """Values as computed here, one slice a file."""
+    """The values are those that are computed here, one slice a file."""
     stored = synthetic.stored_values(SHAPE, signed=kind == "signed", bits_stored=12)
     slopes = [1.0 + (index / 8 if kind == "own slopes" else 0) for index in range(len(stored))]
     each = [{"RescaleSlope": slope, "RescaleIntercept": -7} for slope in slopes]

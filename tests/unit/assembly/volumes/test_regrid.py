@@ -102,7 +102,7 @@ def test_background_of_stored_values_is_stored(tmp_path: Path) -> None:
 @pytest.mark.parametrize("places", GAPS)
 @pytest.mark.parametrize("degrees", [0.0, 18.0])
 def test_resample_across_a_gap(tmp_path: Path, places: list[float], degrees: float) -> None:
-    """Linear between the neighbours, slices at hand exact."""
+    """Values are linear between the neighbours, and exact at slices at hand."""
     values = write_at(tmp_path / "s", places, degrees)
     volume = load(tmp_path / "s", missing="resample")
     wanted = np.arange(int(places[-1] / SPACING_MM) + 1) * SPACING_MM
@@ -206,7 +206,7 @@ def by_itk(values: NDArray[np.float64], affine: NDArray[np.float64], like: Volum
 
 @pytest.mark.parametrize("degrees", [-22.0, 7.0, 20.0])
 def test_upright_is_what_itk_samples(tmp_path: Path, degrees: float) -> None:
-    """Values inside every slice as SimpleITK interpolates them; air outside; no tilt left."""
+    """Values inside are as SimpleITK interpolates them, outside is air, and no tilt is left."""
     places = [index * 2.5 for index in range(7)]
     values = write_at(tmp_path / "s", places, degrees)
     tilted = load(tmp_path / "s")

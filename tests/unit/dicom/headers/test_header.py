@@ -98,7 +98,7 @@ def test_text_in_every_character_set_is_pydicoms(pydicom_data: Path) -> None:
 
 
 def test_headers_of_real_series_are_pydicoms(real_data: Path) -> None:
-    """The same for scanners' own files, three of each folder."""
+    """Scanners' own files are read the same, three of each folder."""
     folders = sorted({path.parent for path in real_data.rglob("*") if path.is_file()} - {real_data})
     assert folders
     some = [path for folder in folders for path in sorted(folder.glob("*"))[:3] if path.is_file()]
@@ -121,7 +121,7 @@ def test_hardly_a_dicom_file_of_pydicom_is_skipped(pydicom_data: Path, pydicom_m
 
 @pytest.mark.parametrize("syntax", sorted(synthetic.NATIVE_SYNTAXES))
 def test_transfer_syntaxes_give_the_same_header(tmp_path: Path, syntax: str) -> None:
-    """Implicit, explicit, big endian and deflated: one header."""
+    """Implicit, explicit, big endian and deflated files have one header."""
     common = {
         "StudyInstanceUID": "1.2.3",
         "SeriesInstanceUID": "1.2.3.4",
@@ -456,7 +456,7 @@ def test_image_has_rows_and_columns() -> None:
     ],
 )
 def test_other_files_are_refused_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
-    """An empty file, text, zeros, a picture."""
+    """An empty file, text, zeros and a picture are refused."""
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(InputError, match=reason):
         read_header(tmp_path / "f")

@@ -388,7 +388,7 @@ def real_stream(name):
 
 
 def test_extended_offset_table(tmp_path):
-    """Frames found by the Extended Offset Table, with several fragments of odd streams."""
+    """Frames are found by it, with several fragments of odd streams."""
     stream = real_stream("MR_small_jp2klossless.dcm")
     dataset = image(np.zeros((2, 64, 64), np.int16), syntax=JPEG2000Lossless)
     dataset.PixelData, dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths = encapsulate_extended(

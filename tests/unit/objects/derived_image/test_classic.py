@@ -65,7 +65,7 @@ def recompress(files, encoder):
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("syntax", synthetic.NATIVE_SYNTAXES)
 def test_an_untouched_array_comes_back_bit_for_bit(tmp_path, kind, syntax):
-    """Every stored type in every native transfer syntax, an odd number of bytes included."""
+    """Every stored type does in every native transfer syntax, with an odd number of bytes, too."""
     _, signed, bits = TYPES[kind]
     stored = synthetic.stored_values((3, 5, 7), signed, bits)
     common = {"RescaleSlope": "0.37", "RescaleIntercept": "-1024.5"}
@@ -203,7 +203,7 @@ def test_instance_numbers_are_made_unique(tmp_path, numbers):
 
 
 def test_a_key_makes_a_rerun_identical(tmp_path):
-    """Same key, template and values: the same bytes; other values: other UIDs."""
+    """The same key, template and values give the same bytes, and other values other UIDs."""
     stored = synthetic.stored_values((2, 4, 4))
     files = template(tmp_path, stored)
     first, again, other = (

@@ -82,7 +82,7 @@ def test_dciodvfy_finds_no_new_error(tmp_path, name):
 
 @pytest.mark.parametrize("modality", synthetic.CLASSES)
 def test_dciodvfy_finds_no_new_error_in_any_class(tmp_path, modality):
-    """The same for templates made in code, PET among them."""
+    """It finds none for templates made in code, PET among them."""
     stored = synthetic.stored_values((1, 6, 5), bits_stored=16)
     files = synthetic.write_series(tmp_path / "template", stored, modality=modality)
     for mode in MODES:
@@ -139,7 +139,7 @@ def nifti(files, folder):
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no real series in {REAL} (DICOMARRAY_TEST_DATA)")
 @pytest.mark.parametrize("name", ["ct-philips-5mm", "mr-siemens-sagittal"])
 def test_real_series_are_the_same_to_every_reader(tmp_path, name):
-    """Untouched: no new issue of dciodvfy, the same values and places in SimpleITK and dcm2niix."""
+    """dciodvfy finds nothing new; SimpleITK and dcm2niix find the same values and places."""
     files = slices(REAL / name)
     stored, modality = stored_and_modality(files)
     report = write_series(modality, files, tmp_path / "out")

@@ -138,7 +138,7 @@ def test_equipment_is_ours_and_the_scanner_contributed(tmp_path):
 
 
 def test_equipment_can_be_kept(tmp_path):
-    """For readers that tune themselves by vendor."""
+    """Readers that tune themselves by vendor need it."""
     _, header = derived(tmp_path, edit=scanner, write={"equipment": "keep"})
     assert (header.Manufacturer, header.StationName) == ("ACME", "ROOM1")
     assert len(header.ContributingEquipmentSequence) == 1
@@ -147,7 +147,7 @@ def test_equipment_can_be_kept(tmp_path):
 @pytest.mark.parametrize("syntax", ["explicit", "implicit"])
 @pytest.mark.parametrize("signed", [False, True])
 def test_smallest_and_largest_equal_the_pixels(tmp_path, signed, syntax):
-    """Recomputed where present, with the VR of the sign."""
+    """They are recomputed where present, with the VR of the sign."""
 
     def edit(data_set):
         for keyword in ("SmallestImagePixelValue", "LargestImagePixelValue"):

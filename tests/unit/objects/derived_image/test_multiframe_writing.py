@@ -142,7 +142,7 @@ def test_frames_are_in_the_order_of_the_array(tmp_path):
 
 
 def test_frames_of_other_volumes_vanish(tmp_path):
-    """The phase of two volumes in one object: its frames alone, counted from 1, and nothing mixed."""
+    """Of two volumes in one object the phase has its frames alone, counted from 1."""
     stored = pixels(6)
     frames = [
         at(i // 2 * SPACING_MM)
@@ -367,7 +367,7 @@ def test_frames_can_be_compressed(tmp_path, name):
 
 
 def test_a_key_makes_the_same_bytes_again(tmp_path):
-    """And other bytes, with other UIDs, for other values or other frames."""
+    """Other values or other frames give other bytes, with other UIDs."""
     file = write_enhanced(tmp_path / "in" / "a.dcm", pixels(3), common=dimensions("StackID"))
     volume = dicomarray.load(file)
     one, two = (dicomarray.to_dicom(volume, file, tmp_path / name, uid_key="k") for name in ("1", "2"))
@@ -439,7 +439,7 @@ def test_many_frames_take_time_in_proportion(tmp_path):
 
 
 def test_odd_bytes_are_padded(tmp_path):
-    """8-bit frames of an odd number of pixels: OB of even length."""
+    """8-bit frames of an odd number of pixels become OB of even length."""
     stored = pixels(3, 3, 3, np.uint8, 200)
     file = write_enhanced(tmp_path / "in" / "a.dcm", stored)
     report = dicomarray.to_dicom(dicomarray.load(file), file, tmp_path / "out")
@@ -500,7 +500,7 @@ def test_uids_with_roots_that_do_not_exist_are_not_named(uid, legal):
 
 
 def test_a_stack_geometry_of_one_slice_is_written(tmp_path):
-    """A single frame out of several, by its own affine."""
+    """A single frame out of several is written by its own affine."""
     file = write_enhanced(tmp_path / "in" / "a.dcm", pixels(4))
     volume = dicomarray.load(file)
     affine = volume.affine.copy()

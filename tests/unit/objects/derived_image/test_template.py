@@ -59,7 +59,7 @@ def change(files, index=0, **attributes):
     ],
 )
 def test_faults_are_named(tmp_path, attributes, hint):
-    """One attribute wrong in the only file."""
+    """One attribute that is wrong in the only file is named."""
     files = synthetic.write_series(tmp_path, synthetic.stored_values((1, 4, 4)))
     with pytest.raises(TemplateError, match=hint):
         read_template(change(files, **attributes))
@@ -97,7 +97,7 @@ def test_messages_hold_no_patient(tmp_path):
 
 
 def test_what_is_read(tmp_path):
-    """Shape, stored type and the rescale of each slice."""
+    """It is shape, stored type and the rescale of each slice."""
     stored = synthetic.stored_values((2, 4, 5), bits_stored=12)
     files = synthetic.write_series(
         tmp_path,
