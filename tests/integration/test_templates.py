@@ -112,7 +112,7 @@ class Unit:
     def mapped(self) -> bool:
         """Whether its class says slope and intercept in a Real World Value Mapping only."""
         uid = self.stack.frames[0].header.text("SOPClassUID") or ""
-        return is_classic(uid) and image_class(uid, "", "").place is RescalePlace.MAPPING
+        return is_classic(uid) and image_class(uid, "").place is RescalePlace.MAPPING
 
     @property
     def for_dcm2niix(self) -> bool:

@@ -30,7 +30,7 @@ from dicomarray.core.geometry import (
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
 from dicomarray.formats.npy import load_array
-from dicomarray.objects.derived_image.enhanced.image_classes import is_multiframe
+from dicomarray.objects.derived_image.image_classes import is_multiframe
 from dicomarray.objects.derived_image.request import Source, WriteRequest
 from dicomarray.storage.places import PathLike
 from dicomarray.storage.plain_files import open_plain

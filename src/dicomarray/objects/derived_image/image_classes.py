@@ -1,9 +1,17 @@
-"""Which classes of image a derived classic series can be written as, and what each allows (PS3.3 A and C)."""
+"""Which classes of image a derived series can be written as, and what each allows (PS3.3 A and C).
+
+An enhanced object says geometry, slope and intercept a frame at a time, in its functional groups (PS3.3
+C.7.6.16).  Only those classes whose frames are slices of a patient, and whose values a slope and an intercept
+can tell, take an array of any values.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
+
+from pydicom.uid import UID
 
 from dicomarray.errors import TemplateError
 from dicomarray.objects.derived_image.encode import RescaleLimit
@@ -19,7 +27,7 @@ class RescalePlace(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ImageClass:
-    """A SOP Class of single-frame images, and what its modules allow a derived image.
+    """A SOP Class of images, and what its modules allow a derived image.
 
     Attributes
     ----------
@@ -36,6 +44,8 @@ class ImageClass:
         Whether numbers mean the same in every image (HU), so that the template's window stays right.
     series_time_kept
         PET counts decay and frame times from Series Date and Time (C.8.9.1.1.2): new ones would falsify SUV.
+    enhanced
+        Whether it is one of multi-frame objects with functional groups.
     """
 
     name: str
@@ -47,6 +57,7 @@ class ImageClass:
     window: bool = True
     absolute: bool = False
     series_time_kept: bool = False
+    enhanced: bool = False
 
 
 _CT = ImageClass("CT", required=True, absolute=True)
@@ -67,6 +78,20 @@ _CAPTURE = ImageClass("secondary capture")
 # Slope 1, intercept 0 (PS3.3 C.8.6.3).
 _MULTIFRAME_CAPTURE = ImageClass("multi-frame secondary capture", limit=RescaleLimit.IDENTITY, required=True)
 _VISIBLE_LIGHT = ImageClass("visible light", limit=RescaleLimit.IDENTITY, window=False)
+
+# Image Type and Frame Type value 2 of all enhanced objects is PRIMARY (PS3.3 C.8.16.1.2).
+_enhanced = partial(ImageClass, second_value="PRIMARY", enhanced=True)
+_ENHANCED_CT = _enhanced("Enhanced CT", required=True, absolute=True)
+_ENHANCED_MR = _enhanced("Enhanced MR", place=RescalePlace.BOTH)
+# Real World Value Mapping is mandatory (PS3.3 table A.56-2), and the only place of the units.
+_ENHANCED_PET = _enhanced("Enhanced PET", place=RescalePlace.BOTH, typed=False)
+# Colours have no slope, and no window.
+_COLOUR = _enhanced("Enhanced MR Color", limit=RescaleLimit.IDENTITY, window=False)
+# Decay corrected to Series Date and Time, as the PET images that it was converted from.
+_LEGACY_PET = _enhanced("Legacy Converted Enhanced PET", series_time_kept=True, typed=False)
+_XRAY_3D = _enhanced("X-Ray 3D")
+# Identity Pixel Value Transformation (PS3.3 C.7.6.16.2.9b): slope 1 and intercept 0.
+_TOMOSYNTHESIS = _enhanced("Breast Tomosynthesis", limit=RescaleLimit.IDENTITY)
 
 _ROOT = "1.2.840.10008.5.1.4.1.1."
 _CLASSES = {
@@ -97,27 +122,65 @@ _CLASSES = {
     "77.1.5.1": _VISIBLE_LIGHT,
     "77.1.5.2": _VISIBLE_LIGHT,
     "128": _PET,
+    "2.1": _ENHANCED_CT,
+    "2.2": _ENHANCED_CT,
+    "4.1": _ENHANCED_MR,
+    "4.3": _COLOUR,
+    "4.4": _ENHANCED_MR,
+    "13.1.1": _XRAY_3D,
+    "13.1.2": _XRAY_3D,
+    "13.1.3": _TOMOSYNTHESIS,
+    "128.1": _LEGACY_PET,
+    "130": _ENHANCED_PET,
+}
+_PROJECTIONS = "its frames are projections and no slices, and tables of their own give its values a meaning"
+_REFUSED = {
+    "6.2": ("Enhanced US Volume", "its frames lie in the coordinates of the probe and not of the patient"),
+    "12.1.1": ("Enhanced XA", _PROJECTIONS),
+    "12.2.1": ("Enhanced XRF", _PROJECTIONS),
+    "14.1": ("Intravascular OCT", "its frames lie in the coordinates of the catheter and not of the patient"),
+    "77.1.5.4": ("Ophthalmic Tomography", "it has no functional group for slope and intercept"),
+    "77.1.5.8": ("Ophthalmic OCT B-scan", "it has no functional group for slope and intercept"),
 }
 
 
 def is_classic(uid: str) -> bool:
-    """Whether a class is one of those that `image_class` knows: one header for all pixels of a file."""
-    return uid.startswith(_ROOT) and uid.removeprefix(_ROOT) in _CLASSES
+    """Whether a class is one of those with one header for all pixels of a file."""
+    known = _CLASSES.get(_suffix(uid))
+    return known is not None and not known.enhanced
 
 
-def image_class(uid: str, name: str, where: str) -> ImageClass:
-    """The class of a template.
+def is_multiframe(uid: str) -> bool:
+    """Whether a class is one of enhanced multi-frame objects, even one that cannot be written."""
+    known = _CLASSES.get(_suffix(uid))
+    return _suffix(uid) in _REFUSED if known is None else known.enhanced
+
+
+def image_class(uid: str, where: str, *, enhanced: bool = False) -> ImageClass:
+    """The class of a template, of classic or of enhanced objects.
 
     Raises
     ------
     TemplateError
-        For those that cannot carry a derived image: a segmentation, a dose, a report.
+        For those that cannot carry a derived image: a segmentation, a dose, a report; says why.
     """
-    suffix = uid.removeprefix(_ROOT)
-    if uid.startswith(_ROOT) and suffix in _CLASSES:
-        return _CLASSES[suffix]
-    found = f"{uid} ({name})" if name else uid or "is missing"
+    suffix = _suffix(uid)
+    known = _CLASSES.get(suffix)
+    if known is not None and known.enhanced is enhanced:
+        return known
+    if suffix in _REFUSED:
+        name, why = _REFUSED[suffix]
+        raise TemplateError(
+            f"{where}: SOPClassUID is that of {name}: {why}; such a template cannot carry a derived volume. "
+            "Use a series of Enhanced CT, MR or PET, X-Ray 3D, or single-frame images as template"
+        )
+    named = UID(uid).is_valid and UID(uid).name != uid
+    found = f"{uid} ({UID(uid).name})" if named else uid or "is missing"
     raise TemplateError(
         f"{where}: SOPClassUID {found}; that cannot carry a derived image; use "
         "a series of CT, MR, PET, CR, DX, MG, XA, RF, US, NM or secondary capture images as template"
     )
+
+
+def _suffix(uid: str) -> str:
+    return uid.removeprefix(_ROOT) if uid.startswith(_ROOT) else ""

@@ -11,13 +11,13 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.datadict import keyword_dict
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.dicom.raw_header import Head, read_head
 from dicomarray.errors import TemplateError, quoted
 from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.objects.common.headers import UNREADABLE, reason, refuse_fault, text, values
+from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace, image_class
 from dicomarray.objects.derived_image.pixel_layout import FUNCTIONAL_GROUPS, Layout, layout_of
 from dicomarray.storage.plain_files import open_header
@@ -43,8 +43,24 @@ _MAPPED_BITS = 16
 
 
 @dataclass(frozen=True, eq=False)
+class TemplateObject:
+    """One file of the template, and which images of the array are derived from its frames.
+
+    ``images`` are indices into the array; ``rescales`` and ``indices`` are those of their frames;
+    ``organizations`` are the Dimension Organization UIDs.
+    """
+
+    path: Reference
+    images: tuple[int, ...]
+    stored: StoredType
+    rescales: tuple[Rescale, ...]
+    indices: tuple[FrameIndices, ...]
+    organizations: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Template:
-    """A classic series: one image a file.
+    """A series as what an array must fit: one image a file, or the frames of enhanced objects.
 
     Attributes
     ----------
@@ -65,6 +81,8 @@ class Template:
         Rescale Slope and Intercept, one a slice; 1 and 0 where there are none.
     heads
         Of each file, where it is known already.
+    objects
+        Of enhanced files what is said of their frames; then stored and rescales are one a frame.
     """
 
     files: tuple[Reference, ...]
@@ -77,6 +95,7 @@ class Template:
     shape: tuple[int, ...]
     rescales: tuple[Rescale, ...]
     heads: tuple[Head | None, ...] = ()
+    objects: tuple[TemplateObject, ...] = ()
 
 
 def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] = ()) -> Template:
@@ -93,7 +112,7 @@ def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] =
         raise TemplateError("the template has no files; name a folder with a series of DICOM images")
     seen = _seen(files)
     first = seen[0].header
-    kind = _checked_class(first, files[0])
+    kind = image_class(text(first, "SOPClassUID"), str(files[0]))
     layout = layout_of(first, files[0])
     distinct = dict.fromkeys(one.like for one in seen)
     for index in distinct:
@@ -178,11 +197,6 @@ def _summary(path: Reference) -> Dataset:
     except UNREADABLE as error:
         raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error
     return summary
-
-
-def _checked_class(header: Dataset, path: Reference) -> ImageClass:
-    uid = text(header, "SOPClassUID")
-    return image_class(uid, UID(uid).name if UID(uid).is_valid and UID(uid).name != uid else "", str(path))
 
 
 def check_same(header: Dataset, first: Dataset, path: Reference, first_path: Reference) -> None:

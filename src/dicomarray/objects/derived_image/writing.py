@@ -70,12 +70,11 @@ def write_series(
     files = [source.path for source in request.sources]
     for folder in {path.parent for path in files}:
         refuse_inside(output, folder)
-    objects = read_objects(request.sources) if request.enhanced else None
-    if objects is None:
-        template = read_template(files, [source.rescale for source in request.sources])
-    else:
-        template = objects.series
+    if request.enhanced:
+        template = read_objects(request.sources)
         check_pet_units(request.units, template.kind.typed)
+    else:
+        template = read_template(files, [source.rescale for source in request.sources])
     if request.tiled:
         check_headers(read_header(files[0]), files[0])
         options = for_mosaics(options)
@@ -88,12 +87,12 @@ def write_series(
         report = replace(report, warnings=report.warnings + lost_directions(request, options))
     count = ImageCount(progress, len(files), encoding.image_bytes)
     with new_series(report, output, options, check) as paths:
-        if objects is None:
+        if request.enhanced:
+            images = derived_objects(request, template, encoding, plan, uids, options)
+            write_objects(paths, images, template, plan, options, count)
+        else:
             image_of = image_maker(template, encoding, plan, uids, request)
             do_each(file_writer(paths, image_of, template.heads, plan, options), range(len(paths)), count.add)
-        else:
-            images = derived_objects(request, objects, encoding, plan, uids, options)
-            write_objects(paths, images, objects, plan, options, count)
     return report
 
 

@@ -26,7 +26,7 @@ REFUSED = {
 def test_refused_files_say_why(name):
     """The file, what it is, and that it cannot carry the array."""
     with pytest.raises(TemplateError, match=REFUSED[name]) as caught:
-        read_template([pydicom.data.get_testdata_file(name, download=False)])
+        read_template([Path(pydicom.data.get_testdata_file(name, download=False))])
     assert name in str(caught.value)
 
 
@@ -132,7 +132,7 @@ def test_a_file_without_preamble_is_a_template_too():
     """Data sets without Part 10 header are common in old archives."""
     path = get_testdata_file("ExplVR_LitEndNoMeta.dcm", download=False)
     with pytest.raises(TemplateError, match=r"PhotometricInterpretation|cannot carry"):
-        read_template([path])
+        read_template([Path(path)])
 
 
 def test_the_reason_is_that_of_the_system():

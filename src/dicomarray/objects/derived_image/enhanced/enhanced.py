@@ -36,11 +36,11 @@ from dicomarray.objects.derived_image.enhanced.functional_groups import (
     derive_groups,
     private_dimensions,
 )
-from dicomarray.objects.derived_image.enhanced.template import MultiframeTemplate
 from dicomarray.objects.derived_image.pixel_layout import describe_colour
 from dicomarray.objects.derived_image.plan import instance_numbers
 from dicomarray.objects.derived_image.request import WriteRequest
 from dicomarray.objects.derived_image.strip_attributes import kept_tags, strip, swap_words
+from dicomarray.objects.derived_image.template import Template
 from dicomarray.runtime.threads import ImageCount
 from dicomarray.storage.references import Reference
 
@@ -51,14 +51,14 @@ PHILIPS_SLICES = PrivateBlock(0x2001, "Philips Imaging DD 001", 0x18)
 
 def derived_objects(
     request: WriteRequest,
-    template: MultiframeTemplate,
+    template: Template,
     encoding: Encoding,
     plan: SeriesPlan,
     uids: Sequence[str],
     options: WriteOptions,
 ) -> list[ObjectOutput]:
     """The derived objects, with these SOP Instance UIDs."""
-    numbers = instance_numbers(template.series.instance_numbers)
+    numbers = instance_numbers(template.instance_numbers)
     stored = np.asarray(encoding.stored)
     frames = _frames(request, template, plan)
     organizations = {
@@ -84,7 +84,7 @@ def derived_objects(
     ]
 
 
-def _frames(request: WriteRequest, template: MultiframeTemplate, plan: SeriesPlan) -> list[FrameOutput]:
+def _frames(request: WriteRequest, template: Template, plan: SeriesPlan) -> list[FrameOutput]:
     """Each image of the array with its place among the frames of the series."""
     found = {
         index: indices
@@ -117,13 +117,13 @@ def _images(stored: Array, images: Sequence[int]) -> Array:
 def write_objects(
     paths: Sequence[Path],
     images: Sequence[ObjectOutput],
-    template: MultiframeTemplate,
+    template: Template,
     plan: SeriesPlan,
     options: WriteOptions,
     count: ImageCount,
 ) -> None:
     """Each object in its file; ``count`` is told of the frames."""
-    for path, source, image in zip(paths, template.series.files, images, strict=True):
+    for path, source, image in zip(paths, template.files, images, strict=True):
         _write_object(path, source, plan, image, options, count)
 
 

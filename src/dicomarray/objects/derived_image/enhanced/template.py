@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pydicom.dataset import Dataset, FileDataset
 
-from dicomarray.core.pixel_values import Rescale, StoredType
+from dicomarray.core.pixel_values import Rescale
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.headers import UNREADABLE, read_header, reason, text, values
-from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices, dimensions_of, indices_of
+from dicomarray.objects.derived_image.enhanced.dimensions import dimensions_of, indices_of
 from dicomarray.objects.derived_image.enhanced.functional_groups import PER_FRAME, SHARED
-from dicomarray.objects.derived_image.enhanced.image_classes import enhanced_class
+from dicomarray.objects.derived_image.image_classes import image_class
 from dicomarray.objects.derived_image.pixel_layout import layout_of
 from dicomarray.objects.derived_image.request import Source
-from dicomarray.objects.derived_image.template import Template, check_same, integer, rescale_of, stored_type
+from dicomarray.objects.derived_image.template import (
+    Template,
+    TemplateObject,
+    check_same,
+    integer,
+    rescale_of,
+    stored_type,
+)
 from dicomarray.storage.references import Reference
 
 # What a plan of the series needs of each object: identity, names, character set.
@@ -26,31 +32,7 @@ _KEPT = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class TemplateObject:
-    """One file of the template, and which images of the array are derived from its frames.
-
-    ``images`` are indices into the array; ``rescales`` and ``indices`` are those of their frames;
-    ``organizations`` are the Dimension Organization UIDs.
-    """
-
-    path: Reference
-    images: tuple[int, ...]
-    stored: StoredType
-    rescales: tuple[Rescale, ...]
-    indices: tuple[FrameIndices, ...]
-    organizations: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class MultiframeTemplate:
-    """``series`` has a header for each object, and stored type and rescale for each image of the array."""
-
-    objects: tuple[TemplateObject, ...]
-    series: Template
-
-
-def read_objects(sources: Sequence[Source]) -> MultiframeTemplate:
+def read_objects(sources: Sequence[Source]) -> Template:
     """Read and check the headers of the objects that frames are derived from.
 
     Raises
@@ -80,18 +62,18 @@ def read_objects(sources: Sequence[Source]) -> MultiframeTemplate:
     layout = layout_of(headers[0], first_path)
     of_image = {index: (one, place) for one in objects for place, index in enumerate(one.images)}
     each = [of_image[index] for index in range(len(sources))]
-    series = Template(
+    return Template(
         files=tuple(by_path),
         headers=tuple(headers),
         sop_uids=tuple(text(header, "SOPInstanceUID") for header in headers),
         instance_numbers=tuple(text(header, "InstanceNumber") for header in headers),
-        kind=enhanced_class(text(headers[0], "SOPClassUID"), str(first_path)),
+        kind=image_class(text(headers[0], "SOPClassUID"), str(first_path), enhanced=True),
         stored=tuple(one.stored for one, _ in each),
         layout=layout,
         shape=(len(sources), *layout.image_shape),
         rescales=tuple(one.rescales[place] for one, place in each),
+        objects=tuple(objects),
     )
-    return MultiframeTemplate(tuple(objects), series)
 
 
 def _summary(header: FileDataset) -> Dataset:
@@ -105,7 +87,7 @@ def _summary(header: FileDataset) -> Dataset:
 def _object(
     header: FileDataset, path: Reference, images: tuple[int, ...], sources: Sequence[Source]
 ) -> TemplateObject:
-    kind = enhanced_class(text(header, "SOPClassUID"), str(path))
+    kind = image_class(text(header, "SOPClassUID"), str(path), enhanced=True)
     groups = _groups(header, path)
     shared = next(iter(values(header, SHARED)), Dataset())
     for index in images:
