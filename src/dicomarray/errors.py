@@ -96,10 +96,10 @@ class FunctionError(DataError):
     """The user's function raised, or returned something that is no image."""
 
 
-LONGEST_QUOTED = 100
+MAX_QUOTED = 100
 
 
 def quoted(value: object) -> str:
     """A value that was found, as a message shows it: no table of numbers, no text of some pages."""
     text = repr(value)
-    return text if len(text) <= LONGEST_QUOTED else f"{text[: LONGEST_QUOTED - 3]}..."
+    return text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 3]}..."

@@ -11,7 +11,7 @@ import pytest
 
 import dicomarray
 import synthetic
-from dicomarray.core.nesting import DEEPEST, TOO_DEEP
+from dicomarray.core.nesting import MAX_DEPTH, TOO_DEEP
 from hostile_elements import element, nested, outcome, outcome_in_child, replace_element
 
 CONTENT, REFERENCED, TRANSFER_SYNTAX = 0x0040A730, 0x00081140, 0x00020010
@@ -61,7 +61,7 @@ def every_outcome(works: list[Callable[[], str]]) -> str:
     return "\n".join(outcome(work).partition("\n")[0][:80] for work in works)
 
 
-DEPTHS = [2, DEEPEST, DEEPEST + 1, 300]
+DEPTHS = [2, MAX_DEPTH, MAX_DEPTH + 1, 300]
 
 
 @pytest.mark.parametrize("defined", [True, False], ids=["lengths", "delimiters"])
@@ -77,7 +77,7 @@ def test_nested_sequences_cost_nothing(series: Path, depth: int, defined: bool) 
         )
 
     read, skipped = f"[{FINE}] []", f"[(5, 24, 20)] ['{TOO_DEEP}']"
-    assert outcome_in_child(work) in ([read] if defined or depth <= DEEPEST else [read, skipped])
+    assert outcome_in_child(work) in ([read] if defined or depth <= MAX_DEPTH else [read, skipped])
     assert outcome_in_child(indexes(series)) == "agree"
 
 
@@ -88,7 +88,7 @@ def test_nested_sequences_in_a_template_are_refused(series: Path, depth: int, de
     for path in series.iterdir():
         replace_element(path, CONTENT, nested(CONTENT, depth, defined))
     said = outcome_in_child(writes(series))
-    if depth <= DEEPEST:
+    if depth <= MAX_DEPTH:
         assert said == "written"
     else:
         assert said.startswith(("TemplateError", "InputError")) and len(said) < 500
@@ -98,7 +98,7 @@ def test_an_error_inside_nested_sequences_stays_short(series: Path) -> None:
     """pydicom's error repeats itself at each level: the limit keeps it from filling the memory."""
     wrong = element(B_VALUE, b"FD", b"\0" * 6)
     for path in series.iterdir():
-        replace_element(path, CONTENT, nested(CONTENT, DEEPEST, True, wrong))
+        replace_element(path, CONTENT, nested(CONTENT, MAX_DEPTH, True, wrong))
     assert outcome_in_child(writes(series)).startswith("TemplateError")
 
 

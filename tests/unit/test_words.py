@@ -34,22 +34,7 @@ REPLACEMENTS = {
 # Prefixes of constants that are limits.
 LIMITS = {"MOST": "MAX", "LEAST": "MIN", "LONGEST": "MAX_..._LENGTH", "DEEPEST": "MAX_DEPTH"}
 # Rooms whose names are still to be cleaned.
-UNFINISHED = (
-    "assembly/frames",
-    "assembly/volumes",
-    "assembly/series.py",
-    "catalog",
-    "core/nesting.py",
-    "dicom",
-    "errors.py",
-    "formats",
-    "objects",
-    "pipeline",
-    "runtime",
-    "sources",
-    "storage",
-    "workflows",
-)
+UNFINISHED: tuple[str, ...] = ()
 
 
 def names_of(tree: ast.Module) -> Iterator[str]:

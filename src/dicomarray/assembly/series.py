@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Unpack
 
 from dicomarray.assembly.frames.frame import frames_of
-from dicomarray.assembly.frames.mosaic_detection import Alike
+from dicomarray.assembly.frames.mosaic_detection import KnownMosaics
 from dicomarray.assembly.grouping.duplicates import some
 from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, stack_frames
 from dicomarray.assembly.options import ReadKeywords, ReadOptions
@@ -29,7 +29,7 @@ from dicomarray.storage.references import Reference, file_of
 from dicomarray.volume import Volume
 
 # Of what is shown of a value in a title: that of UIDs and short texts (PS3.5 6.2), in characters.
-LONGEST_WORD = 64
+MAX_WORD_LENGTH = 64
 # What is at hand, whatever is missing: for order, and for a template.
 KEEP = ReadOptions(missing="keep", duplicates="split")
 # As a volume without a place was read, whatever is wrong with the places of its images.
@@ -57,7 +57,7 @@ class Series:
         modality, number = self.attributes.get("Modality"), self.attributes.get("SeriesNumber")
         parts = modality or "?", "-" if number is None else number, self.uid or "(no UID)"
         # a length that is damaged makes the elements behind it, a patient's name among them, part of a value
-        return one_line(" ".join(str(part)[:LONGEST_WORD] for part in parts))
+        return one_line(" ".join(str(part)[:MAX_WORD_LENGTH] for part in parts))
 
     @property
     def described(self) -> str:
@@ -108,8 +108,8 @@ class Series:
             raise GeometryError(f"series {self.title} has no images: nothing to make a volume of")
         others = sorted(header.path.name for header in self.instances if not header.is_image)
         note = warning(f"{len(others)} instances without pixels left out: {some(others)} [objects-not-read]")
-        alike: Alike = {}
-        frames = [frame for header in images for frame in frames_of(header, alike, options.geometry)]
+        known: KnownMosaics = {}
+        frames = [frame for header in images for frame in frames_of(header, known, options.geometry)]
         return stack_frames(frames, options, self.notes + (note if others else ()))
 
     @takes(ReadOptions)

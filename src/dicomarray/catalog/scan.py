@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.catalog import Catalog, in_catalog_order
-from dicomarray.catalog.unreadable_files import Losses
+from dicomarray.catalog.unreadable_files import UnreadableFiles
 from dicomarray.dicom.attribute_names import check_name
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
@@ -90,6 +90,6 @@ def _group(headers: Iterable[Header], skipped: Iterable[Skipped]) -> list[Series
     for header in headers:
         uid = header.text("SeriesInstanceUID") or ""
         groups.setdefault((uid, "" if uid else str(header.path)), []).append(header)
-    losses = Losses.of(skipped)
-    series = [Series(uid, tuple(members), losses.notes(members)) for (uid, _), members in groups.items()]
+    unreadable = UnreadableFiles.of(skipped)
+    series = [Series(uid, tuple(members), unreadable.notes(members)) for (uid, _), members in groups.items()]
     return sorted(series, key=in_catalog_order)

@@ -18,13 +18,13 @@ from dicomarray.storage.places import Place
 
 
 @dataclass(frozen=True, slots=True)
-class Losses:
+class UnreadableFiles:
     """What was skipped and may have been an image, by the folder or archive that it lies in."""
 
     by_place: Mapping[str, Sequence[Skipped]]
 
     @classmethod
-    def of(cls, skipped: Iterable[Skipped]) -> Losses:
+    def of(cls, skipped: Iterable[Skipped]) -> UnreadableFiles:
         """Those among all that was skipped."""
         found: dict[str, list[Skipped]] = {}
         for item in skipped:

@@ -14,7 +14,7 @@ DAY = 24 * HOUR
 # The open end of a range; 10 million years are beyond any date of four digits.
 FOR_EVER = 10**20
 # Offsets from UTC that exist, in minutes (PS3.5 6.2 DT); others are the second half of a range.
-LEAST_OFFSET, GREATEST_OFFSET = -12 * 60, 14 * 60
+MIN_OFFSET, GREATEST_OFFSET = -12 * 60, 14 * 60
 
 # Separators are those of ISO 8601 or of the ACR-NEMA files before DICOM, or none.
 _TIME = (
@@ -151,4 +151,4 @@ def _offset(parts: dict[str, str | None]) -> int | None:
         return None
     minutes = int(parts["offset_hour"] or 0) * 60 + int(parts["offset_minute"] or 0)
     signed = -minutes if parts["sign"] == "-" else minutes
-    return signed * MINUTE if LEAST_OFFSET <= signed <= GREATEST_OFFSET else None
+    return signed * MINUTE if MIN_OFFSET <= signed <= GREATEST_OFFSET else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 # Longest value of a Decimal String, in characters (PS3.5 table 6.2-1).
-LONGEST = 16
+MAX_LENGTH = 16
 
 
 def nearest(value: float) -> str:
@@ -27,7 +27,7 @@ def _rounded(value: float, rounding: str) -> str:
     shortest = Decimal(repr(float(value)))
     text = _text(shortest)
     digits = len(shortest.as_tuple().digits)
-    while len(text) > LONGEST:
+    while len(text) > MAX_LENGTH:
         digits -= 1
         text = _text(Context(prec=digits, rounding=rounding).create_decimal(Decimal(float(value))))
     return text
@@ -38,4 +38,4 @@ def _text(number: Decimal) -> str:
     if not number:
         return "0"
     plain = f"{number.normalize():f}"
-    return plain if len(plain) <= LONGEST else f"{number.normalize():E}"
+    return plain if len(plain) <= MAX_LENGTH else f"{number.normalize():E}"

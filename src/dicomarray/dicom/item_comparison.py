@@ -25,7 +25,7 @@ class ItemTemplate:
         shared = {
             leaf: known[leaf.vr][leaf.of(sample.content)] for leaf in sample.leaves if leaf not in loose
         }
-        self.elements: dict[str, Any] = _filled(sample.told, shared)
+        self.elements: dict[str, Any] = _filled(sample.context, shared)
 
     def item(self, contents: Sequence[bytes]) -> Item:
         """The item with these bytes of its loose values."""

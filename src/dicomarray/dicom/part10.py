@@ -14,8 +14,8 @@ from io import BytesIO
 from struct import Struct, pack
 from typing import BinaryIO, NamedTuple
 
-from dicomarray.core.nesting import DEEPEST
-from dicomarray.dicom.sequence_items import FEW_ITEMS, LONGEST_ALIKE, ItemLayouts, Leaf, Sample
+from dicomarray.core.nesting import MAX_DEPTH
+from dicomarray.dicom.sequence_items import FEW_ITEMS, MAX_UNIFORM_LENGTH, ItemLayouts, Leaf, Sample
 from dicomarray.dicom.transfer_syntaxes import BIG_ENDIAN, DEFLATED, IMPLICIT_LITTLE_ENDIAN
 
 # Most headers fit: one read of the file is enough for them.  Bytes.
@@ -193,7 +193,7 @@ def _after_sequence(
     window: Window, place: int, explicit: bool, depth: int, leaves: list[_Leaf] | None
 ) -> int:
     """The place behind a sequence of undefined length whose items begin at a place (PS3.5 7.5)."""
-    if depth >= DEEPEST:
+    if depth >= MAX_DEPTH:
         raise DoubtError
     count, alike = 0, None
     while True:
@@ -210,7 +210,7 @@ def _after_sequence(
                 leaves.append((place, length, 4))
             place += length
         elif depth == 0 and count > FEW_ITEMS:
-            alike = alike or _AlikeItems(window, explicit)
+            alike = alike or _UniformItems(window, explicit)
             place = alike.after(place)
         else:
             place = _after_item(window, place, explicit, depth, leaves)
@@ -228,7 +228,7 @@ def _after_item(window: Window, place: int, explicit: bool, depth: int, leaves: 
         place = value + length
 
 
-class _AlikeItems:
+class _UniformItems:
     """Passes by the items of undefined length of one sequence; those that are alike are walked once."""
 
     def __init__(self, window: Window, explicit: bool) -> None:
@@ -244,7 +244,7 @@ class _AlikeItems:
         if found is not None:
             return window.base + found[2]
         end = _after_item(window, place, self._explicit, 0, None)
-        if end - place <= LONGEST_ALIKE:
+        if end - place <= MAX_UNIFORM_LENGTH:
             content = window.bytes_at(place, end - place)
             # others may be somewhat longer, and are compared in one piece
             self._longest = max(self._longest, 2 * len(content))

@@ -19,7 +19,7 @@ from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
-from dicomarray.core.nesting import DEEPEST, TOO_DEEP
+from dicomarray.core.nesting import MAX_DEPTH, TOO_DEEP
 from dicomarray.dicom.attribute_names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
 from dicomarray.dicom.deflated import TOO_FAR, file_meta_has_items, inflates_beyond_limit
 from dicomarray.dicom.dictionary import keyword_for_tag
@@ -29,7 +29,7 @@ from dicomarray.dicom.vr import (
     FAILURES,
     ITEMS,
     LATIN_1,
-    LONGEST_LIST,
+    MAX_LIST_LENGTH,
     Value,
     decode,
     encodings_of,
@@ -165,7 +165,7 @@ def plain_value(element: DataElement, depth: int = 0) -> Value:
     if element.VR == "SQ":
         if is_misplaced(int(element.tag)):
             return ITEMS
-        if depth >= DEEPEST:
+        if depth >= MAX_DEPTH:
             raise ValueError(TOO_DEEP)
         return tuple(
             {keyword_for_tag(e.tag) or str(e.tag).replace(" ", ""): plain_value(e, depth + 1) for e in item}
@@ -177,7 +177,7 @@ def plain_value(element: DataElement, depth: int = 0) -> Value:
         raw = "\\".join(texts(_plain_texts(value))).encode("latin-1", "replace")  # as `decode` takes it
         return decode(representation, raw, True, ())
     if isinstance(value, MultiValue | list | tuple):
-        if element.VR in BINARY_NUMBERS and len(value) > LONGEST_LIST:
+        if element.VR in BINARY_NUMBERS and len(value) > MAX_LIST_LENGTH:
             return f"<{len(value)} numbers>"
         return one_or_many(tuple(_plain_scalar(v) for v in value))
     return _plain_scalar(value)

@@ -30,7 +30,7 @@ LARGEST = 1 << 22
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Head:
+class RawHeader:
     """``elements`` are those of the top level before pixel data, by tag and in order, each as in the file.
 
     The first begins at byte ``start`` of the file.
@@ -52,7 +52,7 @@ class Head:
         return b"" if element is None else element[head_bytes(element, self.explicit) :]
 
 
-def read_head(path: Reference, like: Head | None = None) -> Head | None:
+def read_raw_header(path: Reference, like: RawHeader | None = None) -> RawHeader | None:
     """The head of a file, or None where pydicom must read it; ``like`` is one that is probably similar.
 
     Raises
@@ -72,28 +72,28 @@ def read_head(path: Reference, like: Head | None = None) -> Head | None:
         os.close(file)
 
 
-def parse_head(data: bytes) -> Head | None:
+def parse_raw_header(data: bytes) -> RawHeader | None:
     """The head of a file that is at hand."""
     return _read(Window(lambda place, count: data[place : place + count], len(data), data))
 
 
-def _read(window: Window, like: Head | None = None) -> Head | None:
+def _read(window: Window, like: RawHeader | None = None) -> RawHeader | None:
     try:
         return _head(window, like)
     except DoubtError:
         return None
 
 
-def _head(window: Window, like: Head | None) -> Head:
+def _head(window: Window, like: RawHeader | None) -> RawHeader:
     meta = read_file_meta(window)
     elements: dict[int, bytes] = {}
     place = meta.end
     if like is not None and like.syntax == meta.transfer_syntax:
-        place = _take_alike(window, place, like, elements)
+        place = _take_equal(window, place, like, elements)
     last = next(reversed(elements), 0)
     for tag, _, value, length, _ in walk(window, place, meta.explicit):
         if tag in PIXEL_DATA:
-            return Head(meta.transfer_syntax, meta.explicit, meta.end, elements)
+            return RawHeader(meta.transfer_syntax, meta.explicit, meta.end, elements)
         end = value + length
         if tag <= last or end > LARGEST:
             break
@@ -102,7 +102,7 @@ def _head(window: Window, like: Head | None) -> Head:
     raise DoubtError
 
 
-def _take_alike(window: Window, place: int, like: Head, elements: dict[int, bytes]) -> int:
+def _take_equal(window: Window, place: int, like: RawHeader, elements: dict[int, bytes]) -> int:
     """Take over what equals the other file's, and what has the same tag; stop at the first other tag."""
     for tag, element in like.elements.items():
         if window.data.startswith(element, place - window.base):

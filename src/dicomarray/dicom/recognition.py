@@ -16,8 +16,8 @@ FIRST_BYTES = PREAMBLE + 4 + 128
 _FILE_META_GROUP, _IDENTIFYING_GROUP = 0x0002, 0x0008
 _LAST_FIRST_ELEMENT = {_FILE_META_GROUP: 0x0010, _IDENTIFYING_GROUP: 0x0060}
 # None of these elements is longer in files that mean them; a random length field hardly ever is so small.
-_LONGEST_FIRST_VALUE = 1024
-_LONGEST_FIRST_SEQUENCE = 1 << 16
+_MAX_FIRST_VALUE_LENGTH = 1024
+_MAX_FIRST_SEQUENCE_LENGTH = 1 << 16
 _LONG_FORM_VRS = ("OB", "SQ", "UN")  # those with a 32-bit length that occur here, PS3.5 7.1.2
 _SIZES = {"UL": 4, "US": 2}
 # VRs of the default character repertoire: printable ASCII, padded with a space or a zero (PS3.5 6.2).
@@ -84,8 +84,8 @@ def _is_plausible_value(start: bytes, vr: str, order: Literal["little", "big"], 
         first, size = (8, 4) if start[4:6].decode() in _LONG_FORM_VRS else (6, 2)
     length = int.from_bytes(start[first : first + size], order)
     if vr == "SQ":
-        return length == 0xFFFFFFFF or length <= _LONGEST_FIRST_SEQUENCE
-    if length != _SIZES.get(vr, length) or length > _LONGEST_FIRST_VALUE:
+        return length == 0xFFFFFFFF or length <= _MAX_FIRST_SEQUENCE_LENGTH
+    if length != _SIZES.get(vr, length) or length > _MAX_FIRST_VALUE_LENGTH:
         return False
     value, following = start[first + size :][:length], start[first + size + length :][:4]
     if vr in _ASCII_VRS and not _ASCII.issuperset(value):

@@ -15,11 +15,11 @@ from typing import Any
 # What the items of a sequence have in common is learnt behind so many: that takes as long as to walk some.
 FEW_ITEMS = 3
 # Items of more kinds than this are walked: to compare one takes some microseconds.
-MOST_LAYOUTS = 8
+MAX_LAYOUTS = 8
 # So many more items than are alike may be walked until no more are compared.
-MOST_UNLIKE = 32
+MAX_UNLIKE = 32
 # Longer items are walked: they hold tables, such as contours, which are not alike.  Bytes.
-LONGEST_ALIKE = 1 << 14
+MAX_UNIFORM_LENGTH = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,12 +52,12 @@ class Leaf:
 class Sample:
     """An item as a walk found it: its bytes, the delimiter at its end included, and all values in it.
 
-    ``told`` is what else the walk has to tell.
+    ``context`` is what else the walk has to tell.
     """
 
     content: bytes
     leaves: Sequence[Leaf]
-    told: Any = None
+    context: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +150,14 @@ class ItemLayouts:
         """Know the items that are like the one between two places, which was walked; ``walk`` tells of it."""
         self._unlike += 1
         layouts = self._layouts[undefined]
-        if self._unlike > MOST_UNLIKE:
+        if self._unlike > MAX_UNLIKE:
             layouts.clear()
-        elif end - place <= LONGEST_ALIKE:
+        elif end - place <= MAX_UNIFORM_LENGTH:
             for index, layout in enumerate(layouts):
                 if (wide := layout.widened(data, place, end)) is not None:
                     layouts[index] = wide
                     return
-            if len(layouts) < MOST_LAYOUTS:
+            if len(layouts) < MAX_LAYOUTS:
                 layouts.insert(0, ItemLayout(walk(), (), ()))
 
 

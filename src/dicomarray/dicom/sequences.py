@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from struct import error, unpack
 
-from dicomarray.core.nesting import DEEPEST
+from dicomarray.core.nesting import MAX_DEPTH
 from dicomarray.dicom.dictionary import keyword_for_tag, vr_for_tag
 from dicomarray.dicom.item_comparison import Item, ItemTemplate
 from dicomarray.dicom.part10 import (
@@ -38,7 +38,7 @@ from dicomarray.dicom.vr import (
     BINARY_NUMBERS,
     ESCAPE,
     LATIN_1,
-    LONGEST_LIST,
+    MAX_LIST_LENGTH,
     Value,
     decode,
     is_misplaced,
@@ -51,7 +51,7 @@ _TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI", "DS", "
 _SINGLE_TEXT = frozenset(("LT", "ST", "UT", "UR"))
 _LONG = frozenset(vr.decode("ascii") for vr in LONG_VRS)
 # Equal values come again in every frame; longer ones seldom do.  Bytes.
-LONGEST_KEPT, LONGEST_KEPT_SEQUENCE = 64, 512
+MAX_CACHED_LENGTH, MAX_CACHED_SEQUENCE_LENGTH = 64, 512
 
 
 def items_of(content: bytes, undefined: bool, explicit: bool) -> tuple[Mapping[str, Value], ...]:
@@ -88,7 +88,7 @@ class _Known(dict[bytes, Value]):
 
     def __missing__(self, raw: bytes) -> Value:
         value = _decoded(self._vr, raw)
-        if len(raw) <= LONGEST_KEPT:
+        if len(raw) <= MAX_CACHED_LENGTH:
             self[raw] = value
         return value
 
@@ -107,7 +107,7 @@ class _Reader:
         self, place: int, end: int, undefined: bool, depth: int
     ) -> tuple[tuple[Mapping[str, Value], ...], int]:
         """The items from a place on, and where they end: at ``end``, or behind the delimiter before it."""
-        if depth >= DEEPEST:
+        if depth >= MAX_DEPTH:
             raise DoubtError
         found: list[Mapping[str, Value]] = []
         while undefined or place < end:
@@ -134,7 +134,7 @@ class _Reader:
         data, alike = self._data, self._layouts.read(self._data, place, end, undefined)
         if alike is not None:
             layout, contents, item_end = alike
-            return self._alike(layout, contents), item_end
+            return self._uniform_item(layout, contents), item_end
         item, item_end = self._item(place, end, undefined, 0)
         if before >= FEW_ITEMS:
             self._layouts.learn(
@@ -143,7 +143,7 @@ class _Reader:
             )  # fmt: skip
         return item, item_end
 
-    def _alike(self, layout: ItemLayout, contents: list[bytes]) -> Item:
+    def _uniform_item(self, layout: ItemLayout, contents: list[bytes]) -> Item:
         if (template := self._templates.get(layout)) is None:
             template = self._templates[layout] = ItemTemplate(layout, self._known)
         return template.item(contents)
@@ -176,7 +176,7 @@ class _Reader:
         return item, place
 
     def _sequence(self, place: int, length: int, depth: int) -> tuple[Mapping[str, Value], ...]:
-        if length > LONGEST_KEPT_SEQUENCE:
+        if length > MAX_CACHED_SEQUENCE_LENGTH:
             return self.items(place, place + length, False, depth)[0]
         raw = self._data[place : place + length]
         known = self._known_sequences.get(raw)
@@ -204,7 +204,7 @@ class _Reader:
         if not length:
             return None
         raw = self._data[place : place + length]
-        return self._known[vr][raw] if length <= LONGEST_KEPT else _decoded(vr, raw)
+        return self._known[vr][raw] if length <= MAX_CACHED_LENGTH else _decoded(vr, raw)
 
 
 class _Places(_Reader):
@@ -274,7 +274,7 @@ def _decoded(vr: str, raw: bytes) -> Value:
 def _numbers(vr: str, raw: bytes) -> Value:
     code, size = BINARY_NUMBERS[vr]
     count, rest = divmod(len(raw), size)
-    if count > LONGEST_LIST or rest:
+    if count > MAX_LIST_LENGTH or rest:
         raise DoubtError
     values = unpack(f"<{count}{code}", raw)
     return values[0] if count == 1 else values

@@ -16,12 +16,12 @@ def legal_uid(uid: str) -> bool:
 UID_NAMESPACE = uuid.UUID("077b29b4-eafb-4540-a5fd-a9ae6108af3a")
 
 # Most UUIDs have 39 decimal digits, and no more; the others are not taken.
-_LEAST_UUID = 10**38
+_MIN_UUID = 10**38
 
 
 def random_uid() -> str:
     """Of a UUID (PS3.5 B.2); all are of one length, as headers that are made after another one must be."""
     number = 0
-    while number < _LEAST_UUID:
+    while number < _MIN_UUID:
         number = uuid.uuid4().int
     return f"2.25.{number}"

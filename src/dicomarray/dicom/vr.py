@@ -72,7 +72,7 @@ ENCODINGS = {
     "GBK": "GBK",
 }
 ESCAPE = b"\x1b"  # begins a change of character set (ISO 2022), in bytes that are all ASCII
-LONGEST_LIST = 1024  # binary numbers of one element; what is longer is a table, which others read
+MAX_LIST_LENGTH = 1024  # binary numbers of one element; what is longer is a table, which others read
 
 
 class NumberInText(float):

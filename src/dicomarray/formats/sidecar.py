@@ -27,7 +27,7 @@ FORMAT = "dicomarray/1"
 # A sidecar of a series with 100,000 slices is about 50 MB; more than this is some other file.
 LARGEST_BYTES = 1 << 30
 # Of an array: an index has 63 bits.
-_MOST_VOXELS = 1 << 62
+_MAX_VOXELS = 1 << 62
 # The types of arrays of numbers, by name.
 _TYPES = {np.dtype(code).name: np.dtype(code) for code in np.typecodes["All"] if code not in "OSUVMm"}
 # What content leads to that `to_json` did not make.
@@ -158,7 +158,7 @@ def _shape(content: Any) -> tuple[int, ...]:
     shape = tuple(_as(list, content, "shape"))
     if not shape or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
         raise ValueError(f"the shape {shape!r:.80} is none")
-    if math.prod(shape) >= _MOST_VOXELS:
+    if math.prod(shape) >= _MAX_VOXELS:
         raise ValueError(f"the shape {shape!r:.80} has more voxels than there can be")
     return shape
 

@@ -57,7 +57,7 @@ def find() -> None:
     searches, answers = _take_over_streams()
     search, tempfile.tempdir = pickle.load(searches)
     try:
-        for job in jobs_here(search, _Teller(answers), partial(_answer, answers)):
+        for job in jobs_here(search, _ProgressReporter(answers), partial(_answer, answers)):
             _answer(answers, job)
         _answer(answers, FOUND_ALL)
     except DicomArrayError as error:
@@ -66,17 +66,17 @@ def find() -> None:
     os._exit(0)
 
 
-class _Teller:
+class _ProgressReporter:
     """Sends on how far the scan is."""
 
     def __init__(self, answers: IO[bytes]) -> None:
         self._answers = answers
-        self._told = float("-inf")
+        self._reported = float("-inf")
 
     def __call__(self, files: int, size: int = 0, total: int | None = None, /) -> None:
         now = time.monotonic()
-        if files == total or now - self._told >= PROGRESS_SECONDS:
-            self._told = now
+        if files == total or now - self._reported >= PROGRESS_SECONDS:
+            self._reported = now
             _answer(self._answers, (files, size, total))
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar, overload
 Item = TypeVar("Item")
 
 
-class Packed(Sequence[Item]):
+class CompressedSequence(Sequence[Item]):
     """Objects that are made anew whenever they are asked for: equal ones, not the same.
 
     The first one is the preset dictionary of all (RFC 1950, 2.2): what they have in common is a reference to
@@ -32,9 +32,9 @@ class Packed(Sequence[Item]):
         packing = zlib.compressobj(zdict=self._first)
         self._contents.append(packing.compress(content) + packing.flush())
 
-    def picked(self, numbers: Iterable[int]) -> Packed[Item]:
+    def picked(self, numbers: Iterable[int]) -> CompressedSequence[Item]:
         """Those with these numbers, in this order; they are held once."""
-        some = Packed[Item]()
+        some = CompressedSequence[Item]()
         some._first = self._first
         some._contents = [self._contents[number] for number in numbers]
         return some
@@ -45,8 +45,8 @@ class Packed(Sequence[Item]):
     @overload
     def __getitem__(self, index: int) -> Item: ...
     @overload
-    def __getitem__(self, index: slice) -> Packed[Item]: ...
-    def __getitem__(self, index: int | slice) -> Item | Packed[Item]:
+    def __getitem__(self, index: slice) -> CompressedSequence[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | CompressedSequence[Item]:
         if isinstance(index, slice):
             return self.picked(range(len(self))[index])
         unpacking = zlib.decompressobj(zdict=self._first)
@@ -54,7 +54,7 @@ class Packed(Sequence[Item]):
         return item
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Packed | tuple | list):
+        if not isinstance(other, CompressedSequence | tuple | list):
             return NotImplemented
         return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
 

@@ -1,7 +1,7 @@
 """What there is to do: the archive scanned and filtered, its series as jobs.
 
 Headers take 4 kB a file, and there may be millions; a process of its own takes that memory, and gives it back
-when it ends.  The jobs come one by one; `Packed`, they take little more than the names of their files.
+when it ends.  The jobs come one by one; compressed, they take little more than the names of their files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from dicomarray.catalog.index import check_finished, count_indexed
 from dicomarray.catalog.series_selection import ScanRequest, select
 from dicomarray.errors import DicomArrayError, InputError
-from dicomarray.pipeline.compressed_sequence import Packed
+from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.jobs import Job, jobs_of
 from dicomarray.pipeline.options import Per
 from dicomarray.runtime.processes import END_OF_STREAM, how_it_ended, kill_process, send, start_process
@@ -48,7 +48,7 @@ class Search:
 
 def find_jobs(
     search: Search, progress: Progress | None, scratch: Path, skipping: Skipping | None = None
-) -> Packed[Job]:
+) -> CompressedSequence[Job]:
     """The jobs, in the order of the catalog; files of archives may lie in the folder ``scratch`` then.
 
     Raises
@@ -58,8 +58,8 @@ def find_jobs(
     """
     if _is_large(search) and _can_be_sent(search):
         with contextlib.closing(_jobs_of_process(search, progress, scratch, skipping)) as jobs:
-            return Packed(jobs)
-    return Packed(jobs_here(search, progress, skipping))
+            return CompressedSequence(jobs)
+    return CompressedSequence(jobs_here(search, progress, skipping))
 
 
 def jobs_here(search: Search, progress: Progress | None, skipping: Skipping | None = None) -> Iterator[Job]:

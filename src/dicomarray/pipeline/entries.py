@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
-from dicomarray.pipeline.compressed_sequence import Packed
+from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.sources.skipped import SkippedGroup
 from dicomarray.storage.places import Place
 
@@ -111,7 +111,7 @@ class RunReport:
     take 25 MB.
     """
 
-    entries: Sequence[RunEntry] = field(default_factory=Packed)
+    entries: Sequence[RunEntry] = field(default_factory=CompressedSequence)
     ledger: Place | None = None
     page: Place | None = None
     skipped: Sequence[SkippedGroup] = ()
@@ -136,7 +136,7 @@ class RunReport:
         return self._those("written")
 
     def _those(self, status: Status) -> Sequence[RunEntry]:
-        return Packed(entry for entry in self.entries if entry.status == status)
+        return CompressedSequence(entry for entry in self.entries if entry.status == status)
 
 
 def as_json(entry: RunEntry) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomarray.errors import InputError, OutputError, StorageError
-from dicomarray.pipeline.compressed_sequence import Packed
+from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
 from dicomarray.pipeline.functions import Function, name_of, version_of
 from dicomarray.pipeline.jobs import Job, Task
@@ -185,9 +185,9 @@ class _Last:
     run: Mapping[str, Any]
 
 
-def _read(path: Place, output: Place) -> tuple[Packed[RunEntry], dict[str, _Last]]:
+def _read(path: Place, output: Place) -> tuple[CompressedSequence[RunEntry], dict[str, _Last]]:
     """All entries; and the last one of each job, by its name."""
-    entries = Packed[RunEntry]()
+    entries = CompressedSequence[RunEntry]()
     latest: dict[str, _Last] = {}
     run: Mapping[str, Any] = {"settings": None}
     for record in read_records(path):
@@ -211,7 +211,7 @@ class Earlier:
     ``again`` counts what has an entry and is done again, by the reason.
     """
 
-    done: Packed[RunEntry] = field(default_factory=Packed)
+    done: CompressedSequence[RunEntry] = field(default_factory=CompressedSequence)
     failed: frozenset[str] = frozenset()
     again: dict[str, int] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ Per = Literal["series", "study"]
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 # A worker that has only loaded NumPy and pydicom takes about 100 MB; less would fail every series.
-LEAST_MEMORY = 256 << 20
+MIN_MEMORY = 256 << 20
 
 
 class RunKeywords(ReadKeywords, WriteKeywords, total=False):
@@ -93,10 +93,10 @@ class RunOptions:
             raise UsageError(f"workers must be 1 or more, not {self.workers}")
         if self.timeout is not None and not (math.isfinite(self.timeout) and self.timeout > 0):
             raise UsageError(f"timeout must be a number of seconds above 0, not {self.timeout}")
-        if self.memory_bytes is not None and self.memory_bytes < LEAST_MEMORY:
+        if self.memory_bytes is not None and self.memory_bytes < MIN_MEMORY:
             raise UsageError(
                 f"memory_limit={self.memory_limit} is less than a worker needs to start; the least is "
-                f"{LEAST_MEMORY >> 20}M"
+                f"{MIN_MEMORY >> 20}M"
             )
 
     @property

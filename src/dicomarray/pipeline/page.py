@@ -26,7 +26,7 @@ FILE_NAME = "report.html"
 # Hidden, a line each: the page has them, and nobody else needs them.
 THUMBNAILS = ".thumbnails.jsonl"
 # About 5 kB each: beyond so many a page takes long to open.
-MOST_THUMBNAILS = 2000
+MAX_THUMBNAILS = 2000
 # Photographs in a list: no difference to 100 can be seen, at a third of the size.
 JPEG_QUALITY = 80
 # Between the two pictures.
@@ -120,7 +120,7 @@ def write_report(folder: Path, function: str, entries: Sequence[RunEntry]) -> Pa
 def _rows(folder: Path, entries: Sequence[RunEntry]) -> Iterator[Row]:
     """Failures first: they are what somebody opens the page for."""
     keys = (_key(entry, result) for entry in entries for result in entry.outputs)
-    places = _places_of_thumbnails(folder, frozenset(islice(keys, MOST_THUMBNAILS)))
+    places = _places_of_thumbnails(folder, frozenset(islice(keys, MAX_THUMBNAILS)))
     with (folder / THUMBNAILS).open("rb") if places else contextlib.nullcontext() as file:
 
         def pictures(entry: RunEntry) -> Iterator[tuple[str, bytes]]:

@@ -110,7 +110,7 @@ def counter_of_files(output: Place) -> Callable[[SeriesOutput], int]:
     return lambda result: counts[str(result.folder)]
 
 
-def told(entry: RunEntry, output: Place) -> RunEntry:
+def with_urls(entry: RunEntry, output: Place) -> RunEntry:
     """An entry as the user is to have it: with the URLs of what was sent.
 
     What a process that was ended with it has half sent is removed.

@@ -19,7 +19,7 @@ from dicomarray.errors import OutputError, UsageError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
 from dicomarray.pipeline.cluster import on_cluster
-from dicomarray.pipeline.compressed_sequence import Packed
+from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.discovery import Search, find_jobs
 from dicomarray.pipeline.entries import RunEntry, RunReport
 from dicomarray.pipeline.executors import in_turn, side_by_side
@@ -35,7 +35,7 @@ from dicomarray.pipeline.run_folder import (
     held,
     is_of_one_process,
     sent_to,
-    told,
+    with_urls,
     working_folder,
 )
 from dicomarray.pipeline.work import remove_leftovers
@@ -200,7 +200,11 @@ def _check_output(output: Place, roots: Iterable[Place], chosen: RunOptions, wri
 
 
 def _run(
-    jobs: Packed[Job], task: Task, function: Function, chosen: RunOptions, finished: Finished | None
+    jobs: CompressedSequence[Job],
+    task: Task,
+    function: Function,
+    chosen: RunOptions,
+    finished: Finished | None,
 ) -> RunReport:
     """Everything that is not done yet; the ledger tells it line by line."""
     folder = jobs[0].output.parent
@@ -209,11 +213,11 @@ def _run(
     if chosen.resume and path.exists():
         # what an interrupted run left without an entry, or made of other inputs, is replaced
         task = replace(task, writing=replace(task.writing, overwrite=True))
-    entries, failed, again = Packed[RunEntry](), frozenset[str](), dict[str, int]()
+    entries, failed, again = CompressedSequence[RunEntry](), frozenset[str](), dict[str, int]()
     if chosen.resume:
         before = ledger.earlier(path, output, record, jobs, counter_of_files(output))
         failed, again = before.failed, before.again
-        entries = Packed(replace(entry, resumed=True) for entry in before.done)
+        entries = CompressedSequence(replace(entry, resumed=True) for entry in before.done)
     places: dict[str, int | None] = dict.fromkeys(job.name for job in jobs)
     places.update((entry.name, number) for number, entry in enumerate(entries))
     to_do = jobs.picked(_left(places, failed))
@@ -223,7 +227,7 @@ def _run(
         for result in results:
             entry = put_aside(result, folder)
             book.append(ledger.entry_record(entry))
-            shown = told(entry, output)
+            shown = with_urls(entry, output)
             places[shown.name] = len(entries)
             entries.append(shown)
             if finished is not None:

@@ -34,7 +34,7 @@ from dicomarray.workflows.to_dicom import write_like
 if TYPE_CHECKING:
     from dicomarray.render.pictures import PlaneOfVolume
 
-_LONGEST_DESCRIPTION = 64  # characters, VR LO
+_MAX_DESCRIPTION_LENGTH = 64  # characters, VR LO
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def _write(result: _Result, folder: Path, options: WriteOptions) -> WriteReport:
 def _described(text: str, name: str) -> str:
     """The description with the name at its end, in the 64 characters that there are."""
     plain = "".join(letter for letter in text if letter.isprintable() and letter != "\\")
-    return f"{plain[: _LONGEST_DESCRIPTION - len(name) - 1].rstrip()} {name}".strip()
+    return f"{plain[: _MAX_DESCRIPTION_LENGTH - len(name) - 1].rstrip()} {name}".strip()
 
 
 def _output(result: _Result, report: WriteReport, output: Path, ready: Ready) -> SeriesOutput:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dicomarray.assembly.frames.closed import PixelsClosedError
 from dicomarray.assembly.frames.frame import Frame, frames_of
-from dicomarray.assembly.frames.mosaic_detection import Alike
+from dicomarray.assembly.frames.mosaic_detection import KnownMosaics
 from dicomarray.assembly.grouping.concatenations import missing_parts
 from dicomarray.assembly.grouping.diffusion import b_value_of
 from dicomarray.assembly.grouping.image_kind import PIXEL_SPACING_TOLERANCE_MM
@@ -62,8 +62,8 @@ def layout_of(headers: Iterable[Header]) -> Layout:
 
 
 def _frames(images: Sequence[Header], geometry: Geometry) -> list[Frame]:
-    alike: Alike = {}
-    return [frame for header in images for frame in frames_of(header, alike, geometry)]
+    known: KnownMosaics = {}
+    return [frame for header in images for frame in frames_of(header, known, geometry)]
 
 
 def _frames_without_places(images: Sequence[Header]) -> list[Frame] | None:

@@ -14,7 +14,7 @@ Task = TypeVar("Task")
 # images, by the thread that asked for them.
 PixelProgress = Callable[[int, int, int], None]
 # Of `do_each`: most threads, since more would wait for memory and for the entries of one folder, ...
-_MOST_THREADS = 4
+_MAX_THREADS = 4
 # ... and shares a thread: enough that all end together, so few that handing them out costs nothing.
 _SHARES = 8
 
@@ -75,14 +75,14 @@ def do_all(
 class ImageCount:
     """Counts the images that are done, each of so many bytes, and tells of them."""
 
-    def __init__(self, tell: PixelProgress | None, total: int, image_bytes: int) -> None:
-        self._tell, self._total, self._image_bytes, self._done = tell, total, image_bytes, 0
+    def __init__(self, progress: PixelProgress | None, total: int, image_bytes: int) -> None:
+        self._progress, self._total, self._image_bytes, self._done = progress, total, image_bytes, 0
 
     def add(self, images: int) -> None:
         """So many more are done."""
         self._done += images
-        if images and self._tell is not None:
-            self._tell(self._done, self._done * self._image_bytes, self._total)
+        if images and self._progress is not None:
+            self._progress(self._done, self._done * self._image_bytes, self._total)
 
 
 def do_each(
@@ -92,7 +92,7 @@ def do_each(
 
     Errors are those of `do_all`.
     """
-    workers = min(thread_count(None), _MOST_THREADS)
+    workers = min(thread_count(None), _MAX_THREADS)
     size = max(1, len(tasks) // (workers * _SHARES))
 
     def do_share(start: int) -> None:

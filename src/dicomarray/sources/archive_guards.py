@@ -19,14 +19,14 @@ LARGEST_RATIO = 100
 # Below this a bomb does no harm, and small archives of empty masks pass.
 BYTES_OF_ANY_RATIO = 1 << 30
 # Members that are no DICOM cost time too.  The largest series have some ten thousand files.
-MOST_MEMBERS = 1_000_000
+MAX_MEMBERS = 1_000_000
 # What stays free on the disk, for everybody else.
-LEAST_FREE_BYTES = 1 << 28
+MIN_FREE_BYTES = 1 << 28
 PIECE = 1 << 20
 # tarfile keeps the extended header of a member in memory; those that mean it have a few kilobytes.
 LARGEST_TAR_HEADER = PIECE
 # File systems allow 255 bytes a name and some 4,096 (macOS 1,024, Windows 260) a path.
-LONGEST_NAME, LONGEST_MEMBER_PATH = 100, 160
+MAX_NAME_LENGTH, MAX_MEMBER_PATH_LENGTH = 100, 160
 
 # Characters that some file system refuses or a terminal obeys; what Windows takes for a device.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\ud800-\udfff]')
@@ -83,13 +83,13 @@ class Metered:
 
 def check_members(number: int) -> None:
     """Raise TooMuchError for an archive with too many members."""
-    if number > MOST_MEMBERS:
-        raise TooMuchError(f"it has more than {MOST_MEMBERS} members; unpack it by hand")
+    if number > MAX_MEMBERS:
+        raise TooMuchError(f"it has more than {MAX_MEMBERS} members; unpack it by hand")
 
 
 def check_room(folder: Path, size: int) -> None:
     """Raise TooMuchError where so many bytes would fill the disk."""
-    if shutil.disk_usage(folder).free < size + LEAST_FREE_BYTES:
+    if shutil.disk_usage(folder).free < size + MIN_FREE_BYTES:
         raise TooMuchError(f"no room to unpack it in {tempfile.gettempdir()}; let TMPDIR name another folder")
 
 
@@ -129,11 +129,13 @@ def safe_path(name: str) -> Path:
     """A member's name as a relative path that leaves no folder and that every file system takes."""
     parts = [safe_part(part) for part in re.split(r"[/\\]", name) if part.strip(". ")]
     path = Path(*parts) if parts else Path("unnamed")
-    return path if len(str(path)) <= LONGEST_MEMBER_PATH else Path(path.name)
+    return path if len(str(path)) <= MAX_MEMBER_PATH_LENGTH else Path(path.name)
 
 
 def safe_part(part: str) -> str:
     """One name of a file or folder, made harmless."""
-    part = part[-LONGEST_NAME:]  # the end tells more than the beginning: numbers stand there
-    part = _UNSAFE.sub("_", part).encode()[-LONGEST_NAME:].decode(errors="ignore").rstrip(". ") or "unnamed"
+    part = part[-MAX_NAME_LENGTH:]  # the end tells more than the beginning: numbers stand there
+    part = (
+        _UNSAFE.sub("_", part).encode()[-MAX_NAME_LENGTH:].decode(errors="ignore").rstrip(". ") or "unnamed"
+    )
     return f"_{part}" if _DEVICE.fullmatch(part) else part

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # takes a third of the time of reading them: with fewer files, little is gained.  Files for each.
 FILES_PER_WORKER = 50_000
 # Beyond so many this process is busy with what the others found.
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 # Long enough that handing them over costs little, short enough that the last ones end together.  Files.
 CHUNK = 500
 
@@ -64,7 +64,7 @@ def read_outcomes(paths: Sequence[Path], names: frozenset[str], workers: int | N
 
 
 def _useful_workers(files: int) -> int:
-    return min(thread_count(None), MOST_WORKERS, 1 + files // FILES_PER_WORKER)
+    return min(thread_count(None), MAX_WORKERS, 1 + files // FILES_PER_WORKER)
 
 
 def can_start() -> bool:

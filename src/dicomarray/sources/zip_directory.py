@@ -16,31 +16,31 @@ _END = Struct("<4s4H2LH")  # of the directory, 4.3.16
 _END_64 = Struct("<4sQ2H2L4Q")  # 4.3.14; a locator of 20 bytes stands between the two
 _LOCATOR_BYTES = 20
 _MEMBER, _END_MARK, _END_64_MARK = b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06"
-_LONGEST_COMMENT = 0xFFFF
+_MAX_COMMENT_LENGTH = 0xFFFF
 # Behind the data of a member: its mark, CRC and sizes of 64 bits (4.3.9).
-_LONGEST_DESCRIPTOR = 24
+_MAX_DESCRIPTOR_LENGTH = 24
 _SIZES_BEHIND = 0x08  # general purpose bit 3: the header tells no sizes, the descriptor does
 _IN_EXTRA_FIELD = 0xFFFFFFFF
 
 
 def check_count(stream: BinaryIO, listed: int) -> None:
     """Raise BadZipFile where an archive's end tells another number of members than its directory lists."""
-    told = _told_count(stream)
+    told = _declared_count(stream)
     if told is not None and told != listed % (1 << 16 if told < 1 << 16 else 1 << 64):
         raise zipfile.BadZipFile(f"its end tells {told} members, its directory lists {listed}")
 
 
-def _told_count(stream: BinaryIO) -> int | None:
+def _declared_count(stream: BinaryIO) -> int | None:
     """How many members the archive's end tells, modulo 65536 if it is none of Zip64; None where it is odd."""
     size = stream.seek(0, 2)
-    stream.seek(max(0, size - _END.size - _LONGEST_COMMENT - _LOCATOR_BYTES - _END_64.size))
+    stream.seek(max(0, size - _END.size - _MAX_COMMENT_LENGTH - _LOCATOR_BYTES - _END_64.size))
     tail = stream.read()
     at = tail.rfind(_END_MARK)
     if at < 0 or at + _END.size > len(tail):
         return None
     count = int(_END.unpack_from(tail, at)[4])
     at_64 = at - _LOCATOR_BYTES - _END_64.size
-    if count < _LONGEST_COMMENT or at_64 < 0 or not tail.startswith(_END_64_MARK, at_64):
+    if count < _MAX_COMMENT_LENGTH or at_64 < 0 or not tail.startswith(_END_64_MARK, at_64):
         return count
     return int(_END_64.unpack_from(tail, at_64)[7])
 
@@ -70,7 +70,7 @@ def _members_between(stream: BinaryIO, end: int, start: int) -> Iterator[str]:
     if start - end < _HEADER.size:
         return
     stream.seek(end)
-    at = stream.read(_LONGEST_DESCRIPTOR + len(_MEMBER)).find(_MEMBER)
+    at = stream.read(_MAX_DESCRIPTOR_LENGTH + len(_MEMBER)).find(_MEMBER)
     fields = _header_at(stream, end + at) if at >= 0 else None
     if fields is not None and end + at < start:
         stream.seek(end + at + _HEADER.size)

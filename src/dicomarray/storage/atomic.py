@@ -21,7 +21,7 @@ from dicomarray.errors import DiskFullError, InsideInputError, OutputError
 from dicomarray.storage.places import Place, Url, is_inside
 
 # File systems allow 255 bytes a name; so much of the result's is in the temporary one, in characters.
-_LONGEST_STEM = 40
+_MAX_STEM_LENGTH = 40
 # What a rename says where another folder has the name now, or none has it any more.
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
 # What a file system says that gives a file no second name.
@@ -101,7 +101,7 @@ def new_files(paths: Sequence[Path], overwrite: bool = False) -> Iterator[list[P
                 handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=".part", dir=path.parent)
                 os.close(handle)
             temporary.append(Path(name))
-        with _told_of_full_disk(paths):
+        with _full_disk_as_error(paths):
             yield temporary
         with _in_turn(paths):
             for made, path in zip(temporary, paths, strict=True):
@@ -131,7 +131,7 @@ def new_folder(
         _make_parent(path)
         made = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".part", dir=path.parent))
     try:
-        with _told_of_full_disk([path]):
+        with _full_disk_as_error([path]):
             yield made
         with making(path), _in_turn([path]):
             made.chmod(_mode(0o777))
@@ -272,7 +272,7 @@ def _replace_folder(made: Path, path: Path, replaceable: Callable[[Path], bool])
 
 
 @contextmanager
-def _told_of_full_disk(paths: Sequence[Path]) -> Iterator[None]:
+def _full_disk_as_error(paths: Sequence[Path]) -> Iterator[None]:
     """While results are written: what a full disk leads to becomes an OutputError that names them."""
     try:
         yield
@@ -333,7 +333,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _prefix(path: Path) -> str:
     """Of the hidden name: the result's, then the process that makes it."""
-    return f".{path.name[:_LONGEST_STEM]}.{_host()}-{os.getpid()}-{_start_of(os.getpid()) or 0}."
+    return f".{path.name[:_MAX_STEM_LENGTH]}.{_host()}-{os.getpid()}-{_start_of(os.getpid()) or 0}."
 
 
 def _host() -> str:
@@ -364,7 +364,7 @@ def _is_dead(host: str, pid: int, start: int) -> bool:
 
 def _remove_leftovers(path: Path) -> None:
     """What dead processes left beside a result's place; a result that one had set aside comes back first."""
-    stem = f".{path.name[:_LONGEST_STEM]}"
+    stem = f".{path.name[:_MAX_STEM_LENGTH]}"
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
         found = _LEFT_BEHIND.fullmatch(entry.name.removeprefix(stem)) if entry.name.startswith(stem) else None
         if found is None or not _is_dead(found["host"], int(found["pid"]), int(found["start"])):

@@ -115,7 +115,7 @@ def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteReque
         _check_axes(array, stack, name)
         array, asked, warnings = _ascending(array, asked)
         if array.shape != own_shape or not same_grid(asked, template, array.shape):
-            _check_sayable(asked, template, array.shape, name)
+            _check_representable(asked, template, array.shape, name)
             grid = _snapped(asked, stack, array.shape)
     return WriteRequest(
         array,
@@ -223,7 +223,9 @@ def _ascending(array: Array, asked: StackGeometry) -> tuple[Array, StackGeometry
     return np.flip(array, -3), turned, FLIPPED
 
 
-def _check_sayable(asked: StackGeometry, template: StackGeometry, shape: Sequence[int], name: str) -> None:
+def _check_representable(
+    asked: StackGeometry, template: StackGeometry, shape: Sequence[int], name: str
+) -> None:
     """Raise GeometryError for what Image Position, Orientation and Pixel Spacing cannot say, or not here."""
     one, other = asked.frame_of_reference_uid, template.frame_of_reference_uid
     if one is not None and other is not None and one != other:

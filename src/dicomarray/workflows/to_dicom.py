@@ -147,7 +147,7 @@ def write_like(
 
     def check(files: Sequence[Path], report: WriteReport) -> None:
         off.append(verify_series(files, placed.array, stack, report, mode == "stored", placed.grid, progress))
-        check_error(_noticed(report.max_error, off) / unit, report.mean_error / unit, options.max_error)
+        check_error(_max_error_of(report.max_error, off) / unit, report.mean_error / unit, options.max_error)
 
     # what places the slices of a mosaic is private: only reading tells whether all of it is still there
     verify = options.verify or request.tiled
@@ -156,13 +156,13 @@ def write_like(
         said += warning(f"{np.count_nonzero(hidden)} masked values got the fill value [fill-values]")
     return replace(
         report,
-        max_error=_noticed(report.max_error, off) / unit,
+        max_error=_max_error_of(report.max_error, off) / unit,
         mean_error=report.mean_error / unit,
         warnings=request.warnings + said + report.warnings,
     )
 
 
-def _noticed(written: float, read: Sequence[float]) -> float:
+def _max_error_of(written: float, read: Sequence[float]) -> float:
     """The greatest error: of what is written, unless readers, in float32, get one that is clearly greater."""
     found = max(read, default=0.0)
     return found if found > NOTICEABLE * written else written

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomarray.pipeline.compressed_sequence import Packed
+from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.entries import RunEntry, RunReport, SeriesOutput, Status
 
 ITEMS = st.lists(st.one_of(st.text(), st.binary(max_size=100), st.tuples(st.integers(), st.text())))
@@ -30,7 +30,7 @@ def entry(number: int) -> RunEntry:
 @given(ITEMS, ITEMS)
 def test_the_sequence_is_a_tuple_of_them(items: list[object], more: list[object]) -> None:
     """What went in comes out: one by one, as a slice, from the end, and what was added."""
-    packed = Packed(items)
+    packed = CompressedSequence(items)
     for item in more:
         packed.append(item)
     everything = items + more
@@ -46,7 +46,7 @@ def test_the_sequence_is_a_tuple_of_them(items: list[object], more: list[object]
 def test_entries_take_a_tenth_of_their_memory() -> None:
     """Of 1,000 entries, 0.25 kB each at most; as objects they take 1.5 kB and more."""
     sizes = []
-    for container in (list, Packed):
+    for container in (list, CompressedSequence):
         tracemalloc.start()
         kept = container(entry(number) for number in range(1000))
         gc.collect()
@@ -59,7 +59,7 @@ def test_entries_take_a_tenth_of_their_memory() -> None:
 
 def test_a_report_counts_them() -> None:
     """A report of packed entries has those that failed and those that were written, in order."""
-    report = RunReport(Packed(entry(number) for number in range(10)))
+    report = RunReport(CompressedSequence(entry(number) for number in range(10)))
     assert report.written == (entry(0), entry(5))
     assert [one.started for one in report.failed] == [1e9 + n for n in (1, 2, 3, 4, 6, 7, 8, 9)]
     assert len(RunReport()) == 0

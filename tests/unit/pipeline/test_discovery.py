@@ -17,7 +17,7 @@ import synthetic
 from dicomarray.catalog.series_selection import ScanRequest
 from dicomarray.errors import InputError
 from dicomarray.pipeline import discovery
-from dicomarray.pipeline.compressed_sequence import Packed
+from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.discovery import Search, find_jobs
 from dicomarray.pipeline.jobs import Job
 from dicomarray.volume import Volume
@@ -73,7 +73,7 @@ def here(asked: Search) -> list[Job]:
     return list(discovery.jobs_here(asked, None))
 
 
-def without_places(jobs: list[Job] | Packed[Job]) -> list[Any]:
+def without_places(jobs: list[Job] | CompressedSequence[Job]) -> list[Any]:
     """The jobs; of files from an archive only their names, since each process unpacks into its own folder."""
     return [
         (

@@ -284,7 +284,7 @@ def test_safe_path_is_relative_and_harmless(name: str) -> None:
         assert not set(part) & set('/\\:*?"<>|')
         assert part.isprintable() or all(ord(c) >= 0xA0 for c in part if not c.isprintable())
         assert len(part.encode()) <= 101
-    assert len(str(path)) <= archive_guards.LONGEST_MEMBER_PATH
+    assert len(str(path)) <= archive_guards.MAX_MEMBER_PATH_LENGTH
 
 
 def test_members_with_one_name_are_all_taken(tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_size_that_lies_is_not_believed(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_number_of_members_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Millions of empty members cost time, too."""
-    monkeypatch.setattr(archive_guards, "MOST_MEMBERS", 3)
+    monkeypatch.setattr(archive_guards, "MAX_MEMBERS", 3)
     members: Members = [(f"m{n}", b"") for n in range(4)]
     assert "more than 3 members" in only_reason(zip_of(tmp_path / "a.zip", members))
     (tmp_path / "a.tar").write_bytes(tar_bytes(members))
@@ -349,7 +349,7 @@ def test_number_of_members_is_limited(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is not filled to its last byte."""
-    monkeypatch.setattr(archive_guards, "LEAST_FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(archive_guards, "MIN_FREE_BYTES", 1 << 60)
     assert "no room" in only_reason(zip_of(tmp_path / "a.zip", [("IM1", CT)]))
 
 

@@ -147,7 +147,7 @@ def test_no_less_than_one_process(archive: Path) -> None:
 def test_small_scans_start_nothing() -> None:
     """Starting a process takes as long as reading thousands of headers."""
     assert header_workers._useful_workers(1000) == 1
-    assert 1 <= header_workers._useful_workers(10_000_000) <= header_workers.MOST_WORKERS
+    assert 1 <= header_workers._useful_workers(10_000_000) <= header_workers.MAX_WORKERS
 
 
 SCRIPT = """

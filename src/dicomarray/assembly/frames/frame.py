@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dicomarray.assembly.frames.closed import KeptHeader
-from dicomarray.assembly.frames.mosaic_detection import Alike, is_mosaic
+from dicomarray.assembly.frames.mosaic_detection import KnownMosaics, is_mosaic
 from dicomarray.assembly.frames.multiframe import dose_attributes, frame_attributes
 from dicomarray.assembly.options import WITHOUT_PLACES, Geometry
 from dicomarray.core.geometry import FARTHEST_MM, Plane
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from dicomarray.assembly.frames.mosaics import Tile
 
 # No scanner writes more frames in one object; a larger number is damage.
-MOST_FRAMES = 1_000_000
+MAX_FRAMES = 1_000_000
 # A compressed frame has a fragment: tag and length of the item, and an even number of bytes (PS3.5 A.4).
-LEAST_FRAGMENT_BYTES = 10
+MIN_FRAGMENT_BYTES = 10
 # To how many bytes one deflated byte can inflate (zlib's "technical details").
 GREATEST_DEFLATION = 1032
 # CT, MR and PET Image Storage: one image a file, which some writers give a Number of Frames of 1.  Of these a
@@ -105,10 +105,12 @@ class Frame:
         return (1 << 62 if number is None else number, index, str(self.header.path))
 
 
-def frames_of(header: Header, alike: Alike | None = None, geometry: Geometry = "strict") -> list[Frame]:
+def frames_of(
+    header: Header, known: KnownMosaics | None = None, geometry: Geometry = "strict"
+) -> list[Frame]:
     """The frames of an instance, in the order of its pixel data.
 
-    ``alike`` is what `is_mosaic` found of other instances of its series.  With "ignore" for ``geometry``
+    ``known`` is what `is_mosaic` found of other instances of its series.  With "ignore" for ``geometry``
     frames whose place is broken have none, and say why; a mosaic whose slices cannot be placed is one frame.
 
     Raises
@@ -119,7 +121,7 @@ def frames_of(header: Header, alike: Alike | None = None, geometry: Geometry = "
         Where they are numbers, but no geometry.
     """
     strict = geometry == "strict"
-    if header.tiles is not None if isinstance(header, KeptHeader) else is_mosaic(header, alike):
+    if header.tiles is not None if isinstance(header, KeptHeader) else is_mosaic(header, known):
         return _mosaic_frames(header, strict)
     count = _frame_count(header)
     if header.attributes.get("Modality") == "RTDOSE":
@@ -227,7 +229,7 @@ def may_be_multiframe(known: Mapping[str, Value]) -> bool:
 def _frame_count(header: Header) -> int:
     value = header.attributes.get("NumberOfFrames")
     count = 1 if value is None else value
-    if not isinstance(count, int) or not 1 <= count <= MOST_FRAMES:
+    if not isinstance(count, int) or not 1 <= count <= MAX_FRAMES:
         raise HeaderError(
             f"{header.path}: NumberOfFrames is {quoted(value)} where a positive number is expected"
         )
@@ -260,7 +262,7 @@ def _file_size(header: Header) -> int | None:
 def _least_frame_bytes(header: Header) -> float:
     """What a frame takes in the file at least."""
     if header.transfer_syntax not in (None, *NATIVE_SYNTAXES):
-        return LEAST_FRAGMENT_BYTES
+        return MIN_FRAGMENT_BYTES
     pixels = (header.number("Rows") or 0) * (header.number("Columns") or 0)
     bits = header.number("BitsAllocated") or 1  # where it is missing the pixels say so when they are read
     return pixels * bits / 8 / (GREATEST_DEFLATION if header.transfer_syntax == DEFLATED else 1)
@@ -284,7 +286,7 @@ def _frame(
     header: Header, index: int, attributes: Mapping[str, Value], multiframe: bool, strict: bool
 ) -> Frame:
     def numbers(keyword: str, size: int = 1) -> tuple[float, ...] | None:
-        return _numbers_told(header, attributes, keyword, size)
+        return _usable_numbers(header, attributes, keyword, size)
 
     rows, columns = numbers("Rows"), numbers("Columns")
     if rows is None or columns is None or min(*rows, *columns) < 1:
@@ -308,8 +310,8 @@ def _place(header: Header, attributes: Mapping[str, Value], strict: bool) -> tup
 
     try:
         position = numbers_of(attributes.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.path)
-        orientation = _numbers_told(header, attributes, "ImageOrientationPatient", 6)
-        spacing = _numbers_told(header, attributes, "PixelSpacing", 2)
+        orientation = _usable_numbers(header, attributes, "ImageOrientationPatient", 6)
+        spacing = _usable_numbers(header, attributes, "PixelSpacing", 2)
         return _plane(header, position, orientation, spacing), None
     except (GeometryError, HeaderError) as error:
         if strict:
@@ -317,7 +319,7 @@ def _place(header: Header, attributes: Mapping[str, Value], strict: bool) -> tup
         return None, str(error)
 
 
-def _numbers_told(
+def _usable_numbers(
     header: Header, attributes: Mapping[str, Value], keyword: str, size: int
 ) -> tuple[float, ...] | None:
     value = attributes.get(keyword)

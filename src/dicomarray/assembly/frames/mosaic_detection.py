@@ -22,14 +22,14 @@ ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4."
 IMPLAUSIBLE_MM = 300.0
 # Where its tiles would be smaller than this, mm, the number of slices is left over from a mosaic that the
 # image, a large slice, was once cut from.
-LEAST_TILE_MM = 90.0
+MIN_TILE_MM = 90.0
 
 _SIEMENS = "SIEMENS"
 # Where Siemens tells the number of tiles: (0019,xx0A) of its block, and in the CSA header (0029,xx10).
 _MR_GROUP, _MR_CREATOR, _COUNT = 0x0019, b"SIEMENS MR HEADER", 0x0A
 _CSA_GROUP, _CSA = 0x0029, 0x10
-# The groups at which `slices_told` looks.
-TELLING_GROUPS = frozenset((_MR_GROUP, _CSA_GROUP))
+# The groups at which `mosaic_slice_count` looks.
+MOSAIC_GROUPS = frozenset((_MR_GROUP, _CSA_GROUP))
 # Of the 16 bits of a tag's element the upper ones are its block, which a creator reserves (PS3.5 7.8.1).
 _ELEMENT, _FIRST_IN_BLOCK = 0xFFFF, 0x1000
 
@@ -39,28 +39,28 @@ _ASKED = dict.fromkeys((
     "PixelSpacing", "Rows", "Columns",
 ))  # fmt: skip
 # What images tell of others in their series.
-Alike = dict[Hashable, bool]
+KnownMosaics = dict[Hashable, bool]
 
 
-def is_mosaic(header: Header, alike: Alike | None = None) -> bool:
+def is_mosaic(header: Header, known: KnownMosaics | None = None) -> bool:
     """Whether the file's one image is made of several slices: by Image Type, or by what Siemens says.
 
-    Without the word MOSAIC a large Siemens image is looked up in its file.  Where the same ``alike`` is given
+    Without the word MOSAIC a large Siemens image is looked up in its file.  Where the same ``known`` is given
     for images of a series, those that agree in what is asked of their headers have one answer.
     """
     if header.attributes.get("Modality") != "MR":
         return False
-    if alike is None:
+    if known is None:
         return _is_mosaic(header)
     shared = shared_by(header.attributes, _ASKED.keys())
-    if shared is not None and shared in alike:
-        return alike[shared]
+    if shared is not None and shared in known:
+        return known[shared]
     told = tuple(map(header.text, _ASKED))  # of files that agree in it, but share nothing in memory
-    if told not in alike:
-        alike[told] = _is_mosaic(header)
+    if told not in known:
+        known[told] = _is_mosaic(header)
     if shared is not None:
-        alike[shared] = alike[told]
-    return alike[told]
+        known[shared] = known[told]
+    return known[told]
 
 
 def _is_mosaic(header: Header) -> bool:
@@ -77,8 +77,8 @@ def _is_mosaic(header: Header) -> bool:
     extent = _extent(header)
     if extent <= IMPLAUSIBLE_MM:
         return False
-    count = slices_told(_private_elements(header))
-    return count > 1 and extent / math.ceil(math.sqrt(count)) >= LEAST_TILE_MM
+    count = mosaic_slice_count(_private_elements(header))
+    return count > 1 and extent / math.ceil(math.sqrt(count)) >= MIN_TILE_MM
 
 
 def _extent(header: Header) -> float:
@@ -98,7 +98,7 @@ def _private_elements(header: Header) -> Mapping[int, bytes | None]:
     """
     try:
         with open_header(header.path) as stream:
-            if (found := read_part10(stream, lambda tag: tag >> 16 in TELLING_GROUPS)) is not None:
+            if (found := read_part10(stream, lambda tag: tag >> 16 in MOSAIC_GROUPS)) is not None:
                 return {tag: element.value for tag, element in found.elements.items()}
             from dicomarray.dicom.private_tags import all_private_bytes
 
@@ -121,7 +121,7 @@ def is_csa(tag: int) -> bool:
     return tag >> 16 == _CSA_GROUP and tag & 0xFF == _CSA and tag & _ELEMENT >= _FIRST_IN_BLOCK
 
 
-def slices_told(elements: Mapping[int, bytes | None]) -> int:
+def mosaic_slice_count(elements: Mapping[int, bytes | None]) -> int:
     """How many slices are tiled in an image as Siemens' private elements, bytes by tag, tell; else 0."""
     for tag, raw in elements.items():
         group, element = tag >> 16, tag & _ELEMENT

@@ -32,7 +32,7 @@ _UNASSIGNED = frozenset((
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Alike:
+class _SharedPart:
     """What some frames say: the same of everything but of the ``names``, for which each has a value."""
 
     common: Mapping[str, Value]
@@ -42,7 +42,7 @@ class _Alike:
 
 _NO_PLACE: Mapping[str, Value] = {"ImagePositionPatient": None}
 # What a frame says: with others, and by itself, where the slots are.
-_Said = tuple[_Alike, tuple[Value, ...]]
+_FrameParts = tuple[_SharedPart, tuple[Value, ...]]
 
 
 def frame_attributes(header: Header, count: int) -> list[Attributes] | None:
@@ -59,11 +59,11 @@ def frame_attributes(header: Header, count: int) -> list[Attributes] | None:
     groups = header.further(FUNCTIONAL_GROUPS)
     shared, per_frame = (_items(header, keyword, groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
     if shared or per_frame:
-        return _laid_over(header, _functional_groups(header, count, shared, per_frame))
+        return _over_data_set(header, _functional_groups(header, count, shared, per_frame))
     if (places := slices_of_reconstruction(header, count)) is not None:
-        return _laid_over(header, [(_Alike(place), ()) for place in places])
+        return _over_data_set(header, [(_SharedPart(place), ()) for place in places])
     if count > 1:
-        return _laid_over(header, [(_Alike(_NO_PLACE), ())] * count)
+        return _over_data_set(header, [(_SharedPart(_NO_PLACE), ())] * count)
     return None
 
 
@@ -77,15 +77,15 @@ def dose_attributes(header: Header, count: int, placed: bool = True) -> list[Att
     """
     dose_type: dict[str, Value] = {"DoseType": header.further(["DoseType"]).get("DoseType")}
     planes = _dose_planes(header, count) if placed else [{**_dose_scaling(header), **_NO_PLACE}] * count
-    return _laid_over(header, [(_Alike(dose_type | plane), ()) for plane in planes])
+    return _over_data_set(header, [(_SharedPart(dose_type | plane), ()) for plane in planes])
 
 
-def _laid_over(header: Header, frames: Sequence[_Said]) -> list[Attributes]:
+def _over_data_set(header: Header, frames: Sequence[_FrameParts]) -> list[Attributes]:
     """What each frame says, and for the rest what the data set says."""
     below = dict(header.attributes)
-    alike = list({id(said): said for said, _ in frames}.values())
-    varying = _varying(alike, below)
-    values = {**below, **alike[0].common}
+    parts = list({id(part): part for part, _ in frames}.values())
+    varying = _varying(parts, below)
+    values = {**below, **parts[0].common}
     common = Common(
         values={name: value for name, value in values.items() if name not in varying},
         slots={name: slot for slot, name in enumerate(varying)},
@@ -94,31 +94,33 @@ def _laid_over(header: Header, frames: Sequence[_Said]) -> list[Attributes]:
         names=tuple(sorted({*values, *varying})),
     )
     # Of the names that vary, frames that are alike may share some; those come first, then a frame's own.
-    rows = {id(said): (_shared_values(said, varying, below), _order(said, varying)) for said in alike}
+    rows = {id(part): (_shared_values(part, varying, below), _order(part, varying)) for part in parts}
     found = []
-    for said, own in frames:
-        shared, order = rows[id(said)]
+    for part, own in frames:
+        shared, order = rows[id(part)]
         found.append(Attributes(common, tuple(map((*shared, *own).__getitem__, order))))
     return found
 
 
-def _varying(alike: Sequence[_Alike], below: Mapping[str, Value]) -> tuple[str, ...]:
+def _varying(parts: Sequence[_SharedPart], below: Mapping[str, Value]) -> tuple[str, ...]:
     """The names of what is not the very same value in all frames."""
-    varying = dict.fromkeys(name for said in alike for name in said.names)
-    for name in dict.fromkeys(name for said in alike for name in said.common):
+    varying = dict.fromkeys(name for part in parts for name in part.names)
+    for name in dict.fromkeys(name for part in parts for name in part.common):
         otherwise = below.get(name, ABSENT)
-        first = alike[0].common.get(name, otherwise)
-        if any(said.common.get(name, otherwise) is not first for said in alike):
+        first = parts[0].common.get(name, otherwise)
+        if any(part.common.get(name, otherwise) is not first for part in parts):
             varying[name] = None
     return tuple(varying)
 
 
-def _shared_values(said: _Alike, varying: Iterable[str], below: Mapping[str, Value]) -> tuple[Value, ...]:
-    return tuple(said.common.get(name, below.get(name, ABSENT)) for name in varying)
+def _shared_values(
+    part: _SharedPart, varying: Iterable[str], below: Mapping[str, Value]
+) -> tuple[Value, ...]:
+    return tuple(part.common.get(name, below.get(name, ABSENT)) for name in varying)
 
 
-def _order(said: _Alike, varying: Sequence[str]) -> tuple[int, ...]:
-    places = {name: len(varying) + slot for name, slot in zip(said.names, said.slots, strict=True)}
+def _order(part: _SharedPart, varying: Sequence[str]) -> tuple[int, ...]:
+    places = {name: len(varying) + slot for name, slot in zip(part.names, part.slots, strict=True)}
     return tuple(places.get(name, index) for index, name in enumerate(varying))
 
 
@@ -134,7 +136,7 @@ def _functional_groups(
     count: int,
     shared: Sequence[Mapping[str, Value]],
     per_frame: Sequence[Mapping[str, Value]],
-) -> list[_Said]:
+) -> list[_FrameParts]:
     """Enhanced objects: shared functional groups, and each frame's own over them (PS3.3 C.7.6.16)."""
     if per_frame and len(per_frame) != count:
         raise HeaderError(
@@ -145,18 +147,18 @@ def _functional_groups(
     if count > 1 and header.attributes.get("ImagePositionPatient") is not None:
         common = {**_NO_PLACE, **common}
     if not per_frame:
-        return [(_Alike(below | common), ())] * count
-    templates: dict[ItemTemplate, _Alike] = {}
-    said: list[_Said] = []
+        return [(_SharedPart(below | common), ())] * count
+    templates: dict[ItemTemplate, _SharedPart] = {}
+    part: list[_FrameParts] = []
     for group in per_frame:
         if not isinstance(group, Item):
-            said.append((_Alike(_over(below, common, group)), ()))
+            part.append((_SharedPart(_over(below, common, group)), ()))
             continue
-        if (alike := templates.get(group.template)) is None:
+        if (parts := templates.get(group.template)) is None:
             flat = _over(below, common, group.template.elements)
-            alike = templates[group.template] = _of_template(group.template, flat)
-        said.append((alike, group.own))
-    return said
+            parts = templates[group.template] = _of_template(group.template, flat)
+        part.append((parts, group.own))
+    return part
 
 
 def _over(
@@ -167,10 +169,10 @@ def _over(
     return {**below, **unassigned, **common, **macros}
 
 
-def _of_template(template: ItemTemplate, flat: Mapping[str, Any]) -> _Alike:
+def _of_template(template: ItemTemplate, flat: Mapping[str, Any]) -> _SharedPart:
     slots = {name: template.loose.index(value) for name, value in flat.items() if isinstance(value, Leaf)}
     shared = {name: value for name, value in flat.items() if name not in slots}
-    return _Alike(shared, tuple(slots), tuple(slots.values()))
+    return _SharedPart(shared, tuple(slots), tuple(slots.values()))
 
 
 def flatten(group: Mapping[str, Value]) -> dict[str, Value]:

@@ -17,7 +17,7 @@ from dicomarray.core.pixel_values import Array
 # An image is known by so many of its rows and columns.
 _PROBED = 8
 # No more images than these are decoded again: that there are such is told either way.
-MOST_COMPARED = 256
+MAX_COMPARED = 256
 
 
 class Probes:
@@ -46,15 +46,15 @@ class Probes:
         """
         equal: list[Frame] = []
         compared = 0
-        for alike in self._alike():
-            if compared and compared + len(alike) > MOST_COMPARED:
+        for candidates in self._equal_probes():
+            if compared and compared + len(candidates) > MAX_COMPARED:
                 return equal_pixels_note(equal, complete=False)
-            compared += len(alike)
-            digests = pixel_digests(alike)
-            equal += [frame for frame, own in zip(alike, digests, strict=True) if digests.count(own) > 1]
+            compared += len(candidates)
+            digests = pixel_digests(candidates)
+            equal += [frame for frame, own in zip(candidates, digests, strict=True) if digests.count(own) > 1]
         return equal_pixels_note(equal)
 
-    def _alike(self) -> Iterator[Sequence[Frame]]:
+    def _equal_probes(self) -> Iterator[Sequence[Frame]]:
         """Images at one place that agree in what was kept of them."""
         frames = self._stack.frames
         slices = len(frames) // self._stack.repetitions

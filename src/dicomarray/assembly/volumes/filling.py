@@ -18,7 +18,7 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.values.modality import Values, stored_type
 from dicomarray.assembly.volumes.equal_pixels import Probes
 from dicomarray.assembly.volumes.targets import ArrayTarget, FileTarget, Mask, ScratchMemory, Target
-from dicomarray.assembly.volumes.uniform_layout import AlikeFiles
+from dicomarray.assembly.volumes.uniform_layout import UniformFiles
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.header import Header
@@ -108,7 +108,7 @@ def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
 
     def work(task: Sequence[_Part]) -> None:
         for part in task:
-            if part.reader is None and filler.read_alike(
+            if part.reader is None and filler.read_uniform(
                 part.header, files.at_hand(part.header), part.members
             ):
                 continue
@@ -137,7 +137,7 @@ def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
         parts = [_Part(first.header, rest[i : i + most], reader) for i in range(0, len(rest), most)]
         do_all(work, [[part] for part in parts], workers, done)
     do_all(work, _tasks(pending, most), workers, done)
-    return filler.told()
+    return filler.notes()
 
 
 def _alone(members: Sequence[int], first: Frame, reader: FrameReader, started: bool) -> int:
@@ -197,10 +197,10 @@ class _Filler:
         self._probes = job.probes
         self._stored_shape: tuple[int, ...] | None = None
         self._memory = ScratchMemory()
-        self._alike = AlikeFiles()
+        self._uniform = UniformFiles()
         self._notes: set[tuple[int, int, CodedWarning]] = set()  # of a header, by its id; of a frame of it
 
-    def told(self) -> Warnings:
+    def notes(self) -> Warnings:
         """What there is to tell of how images were decoded, and of how many of them."""
         counts = Counter(note for _, _, note in self._notes)
         of_all = len(self._frames)
@@ -211,15 +211,15 @@ class _Filler:
         """Whether the first image has come, and the target is made."""
         return self._stored_shape is not None
 
-    def read_alike(self, header: Header, file: Reference, members: Sequence[int]) -> bool:
+    def read_uniform(self, header: Header, file: Reference, members: Sequence[int]) -> bool:
         """The one image of a file like one that was opened before; False where it has to be opened."""
-        alike, index = self._alike.frames(header), members[0]
-        if alike is None or self._with_padding or len(members) > 1 or self._frames[index].tile is not None:
+        uniform, index = self._uniform.frames(header), members[0]
+        if uniform is None or self._with_padding or len(members) > 1 or self._frames[index].tile is not None:
             return False
-        if alike.shape[1:] != self._stored_shape:
+        if uniform.shape[1:] != self._stored_shape:
             return False
         room = self._target.room(index, 1)
-        stored = alike.read(header, file, self._words(alike.shape, alike.dtype, room))
+        stored = uniform.read(header, file, self._words(uniform.shape, uniform.dtype, room))
         if stored is not None:
             self._take(stored, index, room)
         return stored is not None
@@ -246,7 +246,7 @@ class _Filler:
             memory = self._memory_of(reader, room, count)
             self._take(reader.read(self._frames[index].index, memory, count), index, room)
         if reader.fragments is None and members:
-            self._alike.learn(self._frames[members[0]].header, reader)
+            self._uniform.learn(self._frames[members[0]].header, reader)
 
     def _runs(self, reader: FrameReader, members: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Images that are read and converted together: the index of the first, and how many."""
@@ -288,12 +288,12 @@ class _Filler:
         if stored.dtype.kind == "f" and values.dtype.kind in "iu":
             raise PixelError(f"{frame.header.path}: {stored.dtype} pixel data, where the header has integers")
         if self._stored_shape not in (None, stored.shape[1:]):
-            raise self._misfit(frame, stored, self._stored_shape)
+            raise self._shape_error(frame, stored, self._stored_shape)
         self._probes.take(index, stored)  # as the padding, before its memory is used
         padding = _padding(stored, frame) if self._with_padding else None
         images = values.convert(stored, index, room)
         if images.dtype != values.dtype:
-            raise self._misfit(frame, images, self._stored_shape)
+            raise self._shape_error(frame, images, self._stored_shape)
         if padding is not None and values.normalization is not None:
             images[padding] = 0
         if not self.started:
@@ -311,7 +311,7 @@ class _Filler:
             ) from error
         self._stored_shape = stored.shape[1:]
 
-    def _misfit(self, frame: Frame, found: Array, usual: tuple[int, ...] | None) -> PixelError:
+    def _shape_error(self, frame: Frame, found: Array, usual: tuple[int, ...] | None) -> PixelError:
         return PixelError(
             f"{frame.header.path}: an image of {found.shape[1:]}, {found.dtype}, among images of {usual}, "
             f"{self._values.dtype}"

@@ -27,7 +27,7 @@ _KEYWORDS = frozenset(KEYWORDS)
 
 
 @dataclass(frozen=True, slots=True)
-class AlikeFrames:
+class UniformFrame:
     """Where the frame lies in each of the files, and what its words are."""
 
     start: int
@@ -52,11 +52,11 @@ class AlikeFrames:
         return self.stored(words)
 
 
-class AlikeFiles:
+class UniformFiles:
     """Knows what files are like that were opened before; any thread may ask and tell."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, AlikeFrames] = {}
+        self._known: dict[Hashable, UniformFrame] = {}
 
     def learn(self, header: Header, reader: FrameReader) -> None:
         """Remember an open file, if others can be like it."""
@@ -64,14 +64,14 @@ class AlikeFiles:
         if key is None or pixels is None or shared_by(header.attributes, _KEYWORDS) is None:
             return
         if description.frames == 1 and is_plain(description) and reader.source.start == pixels.start:
-            self._known[key] = AlikeFrames(
+            self._known[key] = UniformFrame(
                 pixels.start,
                 (1, *description.frame_shape),
                 description.array_dtype,
                 stored_bits_of(description),
             )
 
-    def frames(self, header: Header) -> AlikeFrames | None:
+    def frames(self, header: Header) -> UniformFrame | None:
         """How a file's frame is read, if the file is like one that was opened before."""
         return self._known.get(_key(header))
 

@@ -16,14 +16,14 @@ STEPS, STEPS_A_BYTE = 10_000_000, 10
 # After so many steps it is asked whether they are too many.
 STEPS_A_TICK = 100_000
 # No row of the index takes less, with its entries in the indexes of the table.  Bytes.
-LEAST_ROW = 16
+MIN_ROW = 16
 # A file's folder and name are joined to each of its instances.  Bytes.
-LONGEST_PATH = 4096 + 255
+MAX_PATH_LENGTH = 4096 + 255
 # What one value may take while the file grows: a column of one series.
 GROWTH = 256 << 20
 # What was written may wait in memory before it comes into the file (SQLite's cache_size, 2 MB).
 UNWRITTEN = 4 << 20
-_MOST_BYTES = 1_000_000_000  # SQLITE_MAX_LENGTH
+_MAX_BYTES = 1_000_000_000  # SQLITE_MAX_LENGTH
 
 
 class Allowance:
@@ -51,13 +51,13 @@ class BoundedConnection(sqlite3.Connection):
         self._allowance = Allowance()
         self._measure()
         longest = self._allowance.size + (GROWTH if growing else 0)
-        self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(max(longest, LONGEST_PATH), _MOST_BYTES))
+        self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(max(longest, MAX_PATH_LENGTH), _MAX_BYTES))
         self.set_progress_handler(self._allowance, STEPS_A_TICK)
 
     @property
     def most_rows(self) -> int:
         """More rows than this the file cannot hold."""
-        return self._allowance.size // LEAST_ROW
+        return self._allowance.size // MIN_ROW
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, each of which is one of a table.
@@ -99,7 +99,7 @@ class BoundedConnection(sqlite3.Connection):
             if measured:
                 self._measure()
             size = self._allowance.size
-            if rows <= size // LEAST_ROW and characters <= size + LONGEST_PATH * rows:
+            if rows <= size // MIN_ROW and characters <= size + MAX_PATH_LENGTH * rows:
                 return False
         return True
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from dicomarray.catalog.index.gathering import PIXEL_NAMES, TRANSFER_SYNTAX
 from dicomarray.catalog.index.json_values import LIST, from_stored, values_of_list
-from dicomarray.catalog.index.schema import damage_told
+from dicomarray.catalog.index.schema import damage_as_error
 from dicomarray.dicom.headers.all_elements import canonical_name
 from dicomarray.dicom.vr import Value
 from dicomarray.query.rows import ABSENT
@@ -52,7 +52,7 @@ class SeriesColumns:
     _kept: dict[str, Kept | None] = field(default_factory=dict)
     _cells: dict[str, Sequence[Value]] = field(default_factory=dict)
 
-    def showing(self, names: Iterable[str]) -> SeriesColumns:
+    def with_names(self, names: Iterable[str]) -> SeriesColumns:
         """The same columns, for headers that show these attributes too."""
         shown = {**self.source.shown, **{name: canonical_name(name) for name in names}}
         return SeriesColumns(
@@ -81,7 +81,7 @@ class SeriesColumns:
         if kept is None:
             return (ABSENT,)
         kind, value = kept
-        with damage_told(self.source.path):
+        with damage_as_error(self.source.path):
             if kind != LIST:
                 return (from_stored(kind, value),)
             cells = values_of_list(value, ABSENT)

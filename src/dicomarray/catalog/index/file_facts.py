@@ -9,12 +9,12 @@ from pydicom.datadict import tag_for_keyword
 
 from dicomarray.assembly.frames.frame import mosaic_tiles
 from dicomarray.assembly.frames.mosaic_detection import (
+    MOSAIC_GROUPS,
     SIEMENS_MOSAIC,
-    TELLING_GROUPS,
     UIH_GRID,
     is_csa,
     is_mosaic,
-    slices_told,
+    mosaic_slice_count,
 )
 from dicomarray.assembly.frames.mosaics import Tile
 from dicomarray.assembly.grouping.diffusion import csa_diffusion_of
@@ -41,7 +41,7 @@ def only_in_file(path: Reference, instance: Walked | Decoded) -> dict[str, Value
     Of a mosaic its tiles as plain values, or the reason why its file does not tell them; of a Siemens image
     what only its CSA header says of diffusion.
     """
-    if not _may_tell(instance):
+    if not _may_have_facts(instance):
         return {}
     values = instance.values()
     known = {name: values[name] for name in DEFAULT_KEYWORDS if name in values}
@@ -97,7 +97,7 @@ def _tile(item: Any) -> Tile:
     return Tile(row, column, rows, columns, plane, dict(attributes))
 
 
-def _may_tell(instance: Walked | Decoded) -> bool:
+def _may_have_facts(instance: Walked | Decoded) -> bool:
     """What costs nothing to tell of most instances."""
     if isinstance(instance, Decoded):
         return True
@@ -107,8 +107,8 @@ def _may_tell(instance: Walked | Decoded) -> bool:
         return True
     if _bytes(elements, _MODALITY).strip() != b"MR" or _NUMBER_OF_FRAMES in elements:
         return False
-    private = {tag: element.value for tag, element in elements.items() if tag >> 16 in TELLING_GROUPS}
-    return slices_told(private) > 1 or (_B_VALUE not in elements and any(map(is_csa, private)))
+    private = {tag: element.value for tag, element in elements.items() if tag >> 16 in MOSAIC_GROUPS}
+    return mosaic_slice_count(private) > 1 or (_B_VALUE not in elements and any(map(is_csa, private)))
 
 
 def _bytes(elements: Mapping[int, Element], tag: int | None) -> bytes:

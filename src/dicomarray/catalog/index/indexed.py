@@ -13,7 +13,7 @@ from dicomarray.catalog.index.columns import SeriesColumns
 from dicomarray.catalog.index.file_facts import kept_csa, kept_tiles
 from dicomarray.catalog.index.gathering import CSA, PIXEL_NAMES, TILES, TRANSFER_SYNTAX
 from dicomarray.catalog.index.json_values import LARGEST_INTEGER
-from dicomarray.catalog.index.schema import damage_told
+from dicomarray.catalog.index.schema import damage_as_error
 from dicomarray.catalog.index.storing import STAMP_COLUMNS, as_path, as_stamp, path_of_file
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.attribute_names import tag_of
@@ -105,7 +105,7 @@ class IndexedHeader(Header):
     def transfer_syntax(self) -> str | None:
         """Transfer Syntax UID."""
         uid = self._instances.columns.cell(TRANSFER_SYNTAX, self._place)
-        with damage_told(self._instances.columns.source.path):
+        with damage_as_error(self._instances.columns.source.path):
             if uid is None or isinstance(uid, str):
                 return uid
             raise TypeError(f"a Transfer Syntax UID that is {type(uid).__name__}")
@@ -121,7 +121,7 @@ class IndexedHeader(Header):
         tag, start, length, vr = (self._instances.columns.cell(name, self._place) for name in PIXEL_NAMES)
         if tag is None or tag is ABSENT:
             return None
-        with damage_told(self._instances.columns.source.path):
+        with damage_as_error(self._instances.columns.source.path):
             known = _is_place(start) and (length is None or _is_place(length)) and isinstance(vr, str | None)
             if tag not in PIXEL_TAGS or not known:
                 raise ValueError(f"pixel data {tag!r} ({vr!r}) at {start!r}, {length!r} bytes")
@@ -193,7 +193,7 @@ class IndexedInstances(Sequence[Header]):
             "WHERE series = ? ORDER BY place"
         )
         columns = self.columns
-        with damage_told(columns.source.path):
+        with damage_as_error(columns.source.path):
             found = [
                 FileOfInstance(
                     path_of_file(as_path(folder), as_path(name)),
@@ -212,7 +212,7 @@ class IndexedInstances(Sequence[Header]):
         table = IndexedRows(self)
         if all(cell is ABSENT for cell in self.columns.cells("NumberOfFrames")):
             return table
-        shown = IndexedInstances(self.columns.showing(attributes or ()), self.places)
+        shown = IndexedInstances(self.columns.with_names(attributes or ()), self.places)
         rows = rows_of(list(shown), attributes)
         return replace(table, frames=rows, owners=rows.owners, warnings=rows.warnings)
 
@@ -251,7 +251,7 @@ class IndexedInstances(Sequence[Header]):
 
     def _only_in_file(self, name: str, made: Callable[[Value], T]) -> list[T]:
         """Of each instance, or of all, what `KeptHeader` has under this name."""
-        with damage_told(self.columns.source.path):
+        with damage_as_error(self.columns.source.path):
             return [made(None if cell is ABSENT else cell) for cell in self.columns.cells(name)]
 
 

@@ -24,7 +24,7 @@ ITSELF, JSON, LIST = 0, 1, 2
 
 LARGEST_INTEGER = 2**63  # SQLite's integers have 64 bits
 # Lists and objects in each other: sequences may be nested in a file, and their items are lists of objects.
-DEEPEST = 100
+MAX_DEPTH = 100
 
 # An item of a sequence may be a mapping of its own type.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=dict).encode
@@ -110,8 +110,8 @@ def _with_finite_numbers(value: Value) -> Any:
 
 
 def _plain(value: Any, depth: int = 0) -> Value:
-    if depth > DEEPEST:
-        raise ValueError(f"values nested more than {DEEPEST} deep")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"values nested more than {MAX_DEPTH} deep")
     if isinstance(value, list):
         return tuple([_plain(item, depth + 1) if isinstance(item, list | dict) else item for item in value])
     if isinstance(value, dict):

@@ -16,9 +16,9 @@ from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.columns import Kept, SeriesColumns, Source
 from dicomarray.catalog.index.indexed import IndexedInstances
 from dicomarray.catalog.index.scanning import absolute_roots
-from dicomarray.catalog.index.schema import connect_to_read, damage_told
+from dicomarray.catalog.index.schema import connect_to_read, damage_as_error
 from dicomarray.catalog.index.storing import as_path, as_stored, lies_below, path_of_file
-from dicomarray.catalog.unreadable_files import Losses
+from dicomarray.catalog.unreadable_files import UnreadableFiles
 from dicomarray.dicom.headers.all_elements import canonical_name
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.errors import InputError
@@ -61,29 +61,33 @@ def open_index(
     shown = {name: canonical_name(name) for name in sorted(DEFAULT_KEYWORDS.union(attributes))}
     roots = None if path is None else absolute_roots(path)
     database = Database(file)
-    with damage_told(file):
+    with damage_as_error(file):
         known = database.roots()
     for root in roots or ():
         if not any(lies_below(root, [other]) or lies_below(other, [root]) for other in known):
             raise InputError(
                 f"the index {file} does not cover {root}; add it: dicomarray index -i {root} --index {file}"
             )
-    with damage_told(file):
+    with damage_as_error(file):
         source = Source(file, database.rows, database.names(), shown)
         skipped = tuple(_skipped(database, known, roots))
-        series = _series(database, source, asked, roots, Losses.of(skipped))
+        series = _series(database, source, asked, roots, UnreadableFiles.of(skipped))
     return Catalog(tuple(series), skipped)
 
 
 def _series(
-    database: Database, source: Source, asked: Sequence[str], roots: Sequence[str] | None, losses: Losses
+    database: Database,
+    source: Source,
+    asked: Sequence[str],
+    roots: Sequence[str] | None,
+    unreadable: UnreadableFiles,
 ) -> list[Series]:
     """Every series, in the catalog's order, with the columns that are asked for at hand."""
     at_hand = ["SeriesNumber", "NumberOfFrames", "ImageType", *asked]
     columns = database.columns([source.numbers[name] for name in at_hand if name in source.numbers])
     keywords = {number: name for name, number in source.numbers.items()}
     places = None if roots is None else database.places_below(roots)
-    beside = database.series_beside(losses.by_place)
+    beside = database.series_beside(unreadable.by_place)
     found = []
     for number, uid, count in _counted(database):
         chosen: Sequence[int] = range(count) if places is None else places.get(number, ())
@@ -92,7 +96,7 @@ def _series(
                 raise IndexError(f"series {number} has {count} instances, and one at place {max(chosen)}")
             kept = SeriesColumns(source, number, count)
             kept.preload(at_hand, {keywords[name]: value for name, value in columns.get(number, {}).items()})
-            notes = losses.notes_at(beside.get(number, ()))
+            notes = unreadable.notes_at(beside.get(number, ()))
             found.append(Series(uid, IndexedInstances(kept, chosen), notes))
     return sorted(found, key=_in_catalog_order)
 
@@ -134,13 +138,13 @@ def indexed_roots(index_file: PathLike) -> list[Path]:
     InputError
         Where there is no such index.
     """
-    with damage_told(Path(index_file)):
+    with damage_as_error(Path(index_file)):
         return [Path(root) for root in Database(Path(index_file)).roots()]
 
 
 def count_indexed(index_file: PathLike) -> int:
     """How many instances an index holds; raises as `indexed_roots`."""
-    with damage_told(Path(index_file)):
+    with damage_as_error(Path(index_file)):
         rows = Database(Path(index_file)).rows("SELECT coalesce(sum(num_instances), 0) FROM series")
         return int(rows[0][0])
 
@@ -176,7 +180,7 @@ class Database:
 
     def _connect(self) -> None:
         self._connection, self._owner = connect_to_read(self.path), os.getpid()
-        with damage_told(self.path):
+        with damage_as_error(self.path):
             self._connection.execute("BEGIN")
             ((number,),) = self._connection.rows("SELECT value FROM meta WHERE key = 'generation'")
             self._state = int(number)
@@ -201,7 +205,7 @@ class Database:
                 self._connect()  # a connection must not be used on both sides of a fork
                 if self._state != before:
                     raise InputError(f"the index {self.path} has changed since it was opened; open it again")
-            with damage_told(self.path):
+            with damage_as_error(self.path):
                 return self._connection.rows(query, parameters)
 
     def roots(self) -> dict[str, bool]:

@@ -29,8 +29,8 @@ from dicomarray.storage.references import Reference, Stamp
 # lie together, so that each is written once, and a kill loses little.
 FILES_A_CHECK = 2_000
 # Whatever is gathered is written before it takes more memory than this: instances, and characters of values.
-MOST_INSTANCES = 20_000
-MOST_CHARACTERS = 64 * 1024 * 1024
+MAX_INSTANCES = 20_000
+MAX_CHARACTERS = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class _Indexing:
             else:
                 self._gather(Origin(seen, *origin), item, only_in_file(reference, item))
 
-    def _gather(self, origin: Origin, instance: Walked | Decoded, told: Mapping[str, Value]) -> None:
+    def _gather(self, origin: Origin, instance: Walked | Decoded, facts: Mapping[str, Value]) -> None:
         uid = instance.series_uid
         # an instance without Series Instance UID is a series of its own
         key = uid or f"{origin.file.folder}{os.sep}{origin.file.name}{os.sep}{origin.number}"
@@ -198,7 +198,7 @@ class _Indexing:
         if gathered is None:
             gathered = self.gathered[key] = Gathered(uid)
         self.characters -= gathered.characters
-        gathered.add(origin, instance, told)
+        gathered.add(origin, instance, facts)
         self.characters += gathered.characters
         self.recent.add(key)
         self.instances += 1
@@ -211,7 +211,7 @@ class _Indexing:
         self.pathless.append(item)
 
     def _is_full(self) -> bool:
-        return self.instances >= MOST_INSTANCES or self.characters >= MOST_CHARACTERS
+        return self.instances >= MAX_INSTANCES or self.characters >= MAX_CHARACTERS
 
     def _write(self, everything: bool) -> None:
         """Write what is done with, or everything, in one transaction."""

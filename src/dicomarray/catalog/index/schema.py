@@ -22,7 +22,7 @@ SCHEMA_VERSION = 3
 # How long a process waits for another one to finish writing, seconds; a transaction takes about one.
 PATIENCE_SECONDS = 120.0
 # Tables, indexes and triggers; there are about twenty.
-MOST_TABLES = 1000
+MAX_TABLES = 1000
 # How long between two tries of what SQLite does not wait for by itself.
 RETRY_SECONDS = 0.01
 # Lists of one value an instance are a few kB each: on larger pages less room is lost.  Bytes.
@@ -130,10 +130,10 @@ def connect_to_write(path: Path) -> BoundedConnection:
         Where it cannot be made: the disk is full.
     """
     made = _made_empty(path)
-    with damage_told(path):
+    with damage_as_error(path):
         connection = _connect(path, "rw")
     try:
-        with damage_told(path):
+        with damage_as_error(path):
             if not _is_new(connection):
                 _check_schema(connection, path)  # before anything of it is changed
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -194,7 +194,7 @@ def connect_to_read(path: Path) -> BoundedConnection:
     # is no room for them, in a read-only folder, it has to be told that nobody else writes
     log = path.with_name(path.name + "-wal")
     modes = ("rw", "ro") if log.exists() else ("rw", "ro", "ro&immutable=1")
-    with damage_told(path):
+    with damage_as_error(path):
         for mode in modes[:-1]:
             with suppress(sqlite3.OperationalError):
                 return _readable(path, mode)
@@ -233,7 +233,7 @@ def _readable(path: Path, mode: str) -> BoundedConnection:
 
 
 @contextmanager
-def damage_told(path: Path) -> Iterator[None]:
+def damage_as_error(path: Path) -> Iterator[None]:
     """Around whatever takes something out of the index: what damage leads to becomes one InputError."""
     try:
         yield
@@ -310,7 +310,7 @@ def _tables(connection: BoundedConnection) -> dict[str, tuple[str, str, str]]:
         "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_master "
         "WHERE type <> 'view' AND name NOT GLOB 'sqlite_stat[0-9]'"
     )
-    rows = connection.execute(query).fetchmany(MOST_TABLES)
+    rows = connection.execute(query).fetchmany(MAX_TABLES)
     return {str(name): (kind, table, text) for name, kind, table, text in rows}
 
 

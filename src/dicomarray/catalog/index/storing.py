@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.json_values import ABSENT, JSON, LIST, text_of, texts_of_list, to_stored
-from dicomarray.catalog.index.schema import damage_told
+from dicomarray.catalog.index.schema import damage_as_error
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.references import Stamp
 
 # More question marks than this SQLite does not take in one statement.
-MOST_PARAMETERS = 500
+MAX_PARAMETERS = 500
 # Of a file, in the order of `Stamp`.
 STAMP_COLUMNS = "size, modified_ns, changed_ns, inode"
 
@@ -108,7 +108,7 @@ class Store:
 
     def known_files(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         """Every file at or below the roots, by path."""
-        with damage_told(self.path):
+        with damage_as_error(self.path):
             return self._known_files(roots)
 
     def _known_files(self, roots: Sequence[str]) -> dict[str, KnownFile]:
@@ -147,12 +147,12 @@ class Store:
             self.connection.executemany(
                 "UPDATE roots SET finished = ? WHERE path = ?", [(_now(), as_stored(root)) for root in roots]
             )
-        with damage_told(self.path):
+        with damage_as_error(self.path):
             self.connection.execute("PRAGMA optimize")
 
     def counts(self) -> tuple[int, int]:
         """How many series there are, and how many instances."""
-        with damage_told(self.path):
+        with damage_as_error(self.path):
             query = "SELECT count(*), total(num_instances) FROM series"
             series, instances = self.connection.execute(query).fetchone()
             return int(series), int(instances)
@@ -183,7 +183,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with damage_told(self.path):
+        with damage_as_error(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -387,8 +387,8 @@ def _stored_column(
 
 def _parts(numbers: Iterable[int]) -> Iterator[list[int]]:
     everything = list(numbers)
-    for start in range(0, len(everything), MOST_PARAMETERS):
-        yield everything[start : start + MOST_PARAMETERS]
+    for start in range(0, len(everything), MAX_PARAMETERS):
+        yield everything[start : start + MAX_PARAMETERS]
 
 
 def _marks(part: Sequence[int]) -> str:

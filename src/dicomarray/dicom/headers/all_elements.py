@@ -46,9 +46,9 @@ from dicomarray.storage.references import Reference
 SERIES_INSTANCE_UID = 0x0020000E
 # What is longer is kept as present, with its length; bytes.  Texts that people write and tables of numbers
 # are shorter; of bulk data nothing but the length is ever asked.
-LONGEST_VALUE = 64 * 1024
+MAX_VALUE_LENGTH = 64 * 1024
 # A sequence is kept whole up to here, bytes: functional groups of the largest enhanced objects have a few MB.
-LONGEST_SEQUENCE = 64 * 1024 * 1024
+MAX_SEQUENCE_LENGTH = 64 * 1024 * 1024
 
 
 class Walked(Part10):
@@ -110,9 +110,9 @@ def _by_walking(path: Reference) -> Walked | None:
 
 
 def _is_kept(tag: int, vr: str | None, length: int) -> bool:
-    if length <= LONGEST_VALUE:
+    if length <= MAX_VALUE_LENGTH:
         return True
-    return length <= LONGEST_SEQUENCE and value_representation(vr, tag, False) == "SQ"
+    return length <= MAX_SEQUENCE_LENGTH and value_representation(vr, tag, False) == "SQ"
 
 
 def _by_pydicom(path: Reference) -> Decoded:

@@ -24,7 +24,7 @@ from dicomarray.storage.references import ObjectReference, Reference, Stamp
 
 # Beyond the first squares overflow, below the second they vanish: no attribute means such a number, and what
 # is so small is 0, a rounding error or damage.
-GREATEST_NUMBER, LEAST_NUMBER = 1e100, 1e-100
+GREATEST_NUMBER, MIN_NUMBER = 1e100, 1e-100
 _NUMERIC = (int, float)
 # Windows would translate line ends otherwise.
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -102,7 +102,7 @@ def numbers_of(value: Value, keyword: str, count: int, path: Reference) -> tuple
     if len(values) != count or not all(numeric):
         expected = "one finite number" if count == 1 else f"{count} finite numbers"
         raise HeaderError(f"{path}: {keyword} is {quoted(value)} where the standard has {expected}")
-    return tuple([float(v) if abs(v) >= LEAST_NUMBER else 0.0 for v in values])
+    return tuple([float(v) if abs(v) >= MIN_NUMBER else 0.0 for v in values])
 
 
 def read_header(path: Reference, names: Iterable[str] = DEFAULT_KEYWORDS) -> Header:
@@ -147,7 +147,7 @@ class HeaderReader:
             status = os.fstat(descriptor)
             require_plain(status.st_mode, path)
             size, start = status.st_size, os.read(descriptor, self._layouts.first_read)
-            found = self._layouts.read_alike(start, size)
+            found = self._layouts.read_uniform(start, size)
             if found is None:
                 found = self._layouts.read(Window(partial(read_at, descriptor), size, start))
         except DoubtError:

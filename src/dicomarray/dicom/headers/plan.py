@@ -17,11 +17,11 @@ from dicomarray.dicom.part10 import Element, FileMeta, PixelPlace, vr_text
 from dicomarray.dicom.vr import Value
 
 # Longer elements are passed by in one step anyway, and would have to be read to be compared.  Bytes.
-LONGEST_SHARED = 4096
+MAX_SHARED_LENGTH = 4096
 # A longer value is decoded at once: mostly, all that is said of it is how long it is.  Bytes.
-LONGEST_KEPT = 256
+MAX_CACHED_LENGTH = 256
 # What is remembered of one takes some kilobytes; an archive may have the files of many mixed in a folder.
-MOST_SERIES = 512
+MAX_SERIES = 512
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -51,7 +51,7 @@ class Raw(NamedTuple):
     @property
     def is_short(self) -> bool:
         """Whether other files may share it."""
-        return self.length <= LONGEST_SHARED
+        return self.length <= MAX_SHARED_LENGTH
 
     @property
     def content(self) -> bytes:
@@ -132,7 +132,7 @@ class Plan:
 def remember(known: dict[Key, Item], key: Key, item: Item) -> None:
     """Add what is known of a series; the oldest series is forgotten where there are too many."""
     known[key] = item
-    if len(known) > MOST_SERIES:
+    if len(known) > MAX_SERIES:
         del known[next(iter(known))]
 
 

@@ -12,7 +12,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from dicomarray.dicom.headers.attributes import ABSENT
-from dicomarray.dicom.headers.plan import LONGEST_KEPT, ChangedError, Plan, Raw, Slot, Taken
+from dicomarray.dicom.headers.plan import MAX_CACHED_LENGTH, ChangedError, Plan, Raw, Slot, Taken
 from dicomarray.dicom.part10 import (
     PIXEL_DATA,
     PREAMBLE,
@@ -127,7 +127,7 @@ class Template:
             place += size
             at = place - base
             length = int.from_bytes(data[at - length_bytes : at], "little")
-            if is_kept and length <= LONGEST_KEPT:
+            if is_kept and length <= MAX_CACHED_LENGTH:
                 if place + length > end:
                     window.hold(place, length)
                     data, base, end = window.data, window.base, window.end

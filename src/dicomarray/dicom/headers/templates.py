@@ -15,8 +15,8 @@ from dicomarray.dicom.attribute_names import Request
 from dicomarray.dicom.decoding import values_of
 from dicomarray.dicom.headers.attributes import Attributes
 from dicomarray.dicom.headers.plan import (
-    LONGEST_KEPT,
-    LONGEST_SHARED,
+    MAX_CACHED_LENGTH,
+    MAX_SHARED_LENGTH,
     ChangedError,
     Differing,
     Found,
@@ -48,14 +48,14 @@ from dicomarray.dicom.vr import Value
 
 # Where files still differ in new elements after so many, a layout does not pay; half of them are for files of
 # series that it already has.
-MOST_LESSONS = 64
+MAX_CHANGES = 64
 # Series that differ in more elements are not alike.
-MOST_BETWEEN_SERIES = 40
+MAX_BETWEEN_SERIES = 40
 # Longer headers are not read at once: mostly, they hold a long element that nobody asks for.  Bytes.
-LONGEST_FIRST_READ = 64 * 1024
+MAX_FIRST_READ = 64 * 1024
 # Some elements come and go: most files of a series have the elements of one of a few.
 MAX_TEMPLATES = 8
-LONGEST_UID = 64  # PS3.5 9.1
+MAX_UID_LENGTH = 64  # PS3.5 9.1
 # (0020,000E) Series Instance UID with its VR, and without
 _SERIES_EXPLICIT, _SERIES = b"\x20\x00\x0e\x00UI", b"\x20\x00\x0e\x00"
 
@@ -86,9 +86,9 @@ class Layouts:
         """How many bytes of a file to read first: all before its pixels, if it is like the latest ones."""
         return FIRST_READ if self._latest is None else self._latest.first_read
 
-    def read_alike(self, start: bytes, size: int) -> Found | None:
+    def read_uniform(self, start: bytes, size: int) -> Found | None:
         """What a file of that size has which begins so, if it is like the latest ones; see `read`."""
-        return None if self._latest is None else self._latest.found_alike(start, size)
+        return None if self._latest is None else self._latest.find_uniform(start, size)
 
     def read(self, window: Window) -> Found:
         """What a file has of the request, the same whatever was read before.
@@ -148,7 +148,7 @@ class _Layout:
         self._loose_between_series: set[int] = set()
         # by series; None where it is not known yet
         self._series: dict[bytes, OfSeries | None] = {}
-        self._lessons = 0
+        self._changes = 0
         self._plan: Plan | None = None
         # the one that fitted last is the first
         self._templates: deque[Template] = deque(maxlen=MAX_TEMPLATES)
@@ -158,7 +158,7 @@ class _Layout:
         """Know a series, and what differs in it from others."""
         remember(self._series, key, values)
 
-    def found_alike(self, start: bytes, size: int) -> Found | None:
+    def find_uniform(self, start: bytes, size: int) -> Found | None:
         """What a file of that size has which begins so, if it is just as the last ones of a known series."""
         taken = self._templates[0].read_fixed(start, size) if self._templates else None
         if taken is None or self._plan is None:
@@ -177,7 +177,7 @@ class _Layout:
             return None
         known = self._series.get(key)
         if known is not None and known != taken.of_series:
-            return self.found(window, key) if self._loosen(plan, known, taken.of_series) else None
+            return self.found(window, key) if self._relax(plan, known, taken.of_series) else None
         self.add_series(key, taken.of_series)
         common = plan.common_of(taken.of_series)
         return Found(plan.meta, Attributes(common, taken.own), taken.pixels)
@@ -192,12 +192,12 @@ class _Layout:
                 self._templates.remove(template)
                 self._templates.appendleft(template)
             end = window.size if taken.pixels is None else taken.pixels.start
-            if end <= LONGEST_FIRST_READ:
+            if end <= MAX_FIRST_READ:
                 self.first_read = max(self.first_read, end)
             return taken
         return None
 
-    def _loosen(self, plan: Plan, one: OfSeries, other: OfSeries) -> bool:
+    def _relax(self, plan: Plan, one: OfSeries, other: OfSeries) -> bool:
         """Take what differs within a series for what may differ in any file."""
         within = {
             slot.tag
@@ -215,14 +215,14 @@ class _Layout:
         new = raws.keys() - self._samples.keys()
         if any(self._is_fixed(tag) for tag in changed | new):
             return False
-        self._lessons += 1
+        self._changes += 1
         if key in self._series:
-            if self._lessons > MOST_LESSONS:
+            if self._changes > MAX_CHANGES:
                 return False
             self._loose |= changed | new
             self._differing |= changed
         else:
-            if self._lessons > MOST_LESSONS // 2 or len(changed | new) > MOST_BETWEEN_SERIES:
+            if self._changes > MAX_CHANGES // 2 or len(changed | new) > MAX_BETWEEN_SERIES:
                 return False
             # what changes again does not fit a slot of a series
             self._loose |= changed & self._loose_between_series
@@ -239,7 +239,7 @@ class _Layout:
         if tag in self._loose:
             return True
         if tag in self._loose_between_series:
-            return raw is None or (raw.vr == sample.vr and raw.length <= LONGEST_KEPT)
+            return raw is None or (raw.vr == sample.vr and raw.length <= MAX_CACHED_LENGTH)
         return raw == sample
 
     def _plan_again(self) -> bool:
@@ -290,7 +290,7 @@ def _table(window: Window, request: Request) -> _Table:
 def _raw(window: Window, start: int, element: Place, wanted: bool) -> Raw:
     _, vr, place, length, undefined = element
     head = window.bytes_at(start, place - start)
-    content = window.bytes_at(place, length) if wanted or length <= LONGEST_SHARED else None
+    content = window.bytes_at(place, length) if wanted or length <= MAX_SHARED_LENGTH else None
     return Raw(vr, head, content, length, undefined)
 
 
@@ -301,5 +301,5 @@ def _series_key(start: bytes) -> bytes:
         size = start[place + 6 : place + 8]
     elif (place := start.find(_SERIES)) >= 0:
         size = start[place + 4 : place + 8]
-    length = min(int.from_bytes(size, "little"), LONGEST_UID)
+    length = min(int.from_bytes(size, "little"), MAX_UID_LENGTH)
     return start[place + 8 : place + 8 + length] if place >= 0 else b""

@@ -115,7 +115,7 @@ def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> De
     try:
         codestream = _PARSERS[compression.family](stream)
     except (CodestreamError, struct.error, IndexError) as error:
-        raise description.trouble(f"damaged {compression.family} stream: {error}", frame) from error
+        raise description.error(f"damaged {compression.family} stream: {error}", frame) from error
     _compare(codestream, description, len(stream), frame)
     samples, notes = _decode_stream(stream, codestream, description, frame)
     stored, clipped = _as_stored(samples, codestream, description, frame)
@@ -142,21 +142,21 @@ def _compare(codestream: Codestream, description: PixelDescription, length: int,
     found = (codestream.rows, codestream.columns, codestream.samples)
     expected = (description.rows, description.columns, description.samples)
     if found != expected:
-        raise description.trouble(
+        raise description.error(
             f"the compressed stream holds (rows, columns, samples) {found}, the header says {expected} "
             "(PS3.5 8.2)",
             frame,
         )
     allocated = description.stored.bits_allocated
     if codestream.precision > allocated:
-        raise description.trouble(
+        raise description.error(
             f"the compressed stream has {codestream.precision} bits a sample, more than BitsAllocated "
             f"{allocated} (PS3.5 8.2)",
             frame,
         )
     total = description.rows * description.columns * description.samples
     if total > LARGE_FRAME_SAMPLES and total > length * LARGE_FRAME_SAMPLES_PER_BYTE:
-        raise description.trouble(f"{length} compressed bytes cannot hold {total} samples", frame)
+        raise description.error(f"{length} compressed bytes cannot hold {total} samples", frame)
 
 
 def _decode_stream(
@@ -168,9 +168,9 @@ def _decode_stream(
     family = COMPRESSIONS[description.transfer_syntax].family
     if family != JPEG_2000 and stream.rfind(END_OF_IMAGE) < stream.rfind(START_OF_SCAN):
         # libjpeg fills what is missing with grey and says nothing; CharLS may search for seconds.
-        raise description.trouble(f"the {family} stream is truncated: its end marker is missing", frame)
+        raise description.error(f"the {family} stream is truncated: its end marker is missing", frame)
     if family == JPEG_2000 and codestream.precision > JPEG_2000_PRECISION:
-        raise description.trouble(
+        raise description.error(
             f"JPEG 2000 with {codestream.precision} bits a sample; up to {JPEG_2000_PRECISION} are read",
             frame,
         )
@@ -192,9 +192,9 @@ def _decode_stream(
         ValueError,  # what imagecodecs raises for a layout that it has no array for
         MemoryError,
     ) as error:
-        raise description.trouble(f"the {family} stream cannot be decoded: {error}", frame) from error
+        raise description.error(f"the {family} stream cannot be decoded: {error}", frame) from error
     if samples.shape != description.frame_shape or samples.dtype.kind not in "iu":
-        raise description.trouble(
+        raise description.error(
             f"decoding gave {samples.dtype} of shape {samples.shape}, the header {description.frame_shape}",
             frame,
         )
@@ -249,7 +249,7 @@ def _as_stored(
     beyond = lowest < stored.minimum or highest > stored.maximum
     if beyond:
         if not compression.lossy:
-            raise description.trouble(
+            raise description.error(
                 f"decoded values {lowest} to {highest} do not fit BitsStored {stored.bits_stored}, "
                 f"PixelRepresentation {int(stored.signed)} (PS3.5 8.2)",
                 frame,
@@ -282,9 +282,9 @@ def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> tup
     pixels = description.rows * description.columns
     width = description.array_dtype.itemsize
     if description.stored.bits_allocated % 8 or description.stored.floating:
-        raise description.trouble("RLE holds integers of whole bytes (PS3.5 Annex G)", frame)
+        raise description.error("RLE holds integers of whole bytes (PS3.5 Annex G)", frame)
     if pixels * width * description.samples > len(stream) * RLE_SAMPLES_PER_BYTE:
-        raise description.trouble(
+        raise description.error(
             f"{len(stream)} RLE bytes cannot hold {description.rows} x {description.columns} pixels", frame
         )
     segments = _rle_segments(stream, description, frame)
@@ -296,12 +296,10 @@ def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> tup
         except imagecodecs.PackbitsError as error:
             end = _end_of_runs(segment, pixels)
             if end is None or not _is_padding(segment[end:]):
-                raise description.trouble(
-                    f"RLE segment {number} cannot be decoded: {error}", frame
-                ) from error
+                raise description.error(f"RLE segment {number} cannot be decoded: {error}", frame) from error
             plane, notes = imagecodecs.packbits_decode(segment[:end]), RLE_TRAILING
         if len(plane) < pixels:
-            raise description.trouble(f"RLE segment {number} has {len(plane)} of {pixels} bytes", frame)
+            raise description.error(f"RLE segment {number} has {len(plane)} of {pixels} bytes", frame)
         sample, byte = divmod(number, width)
         if sys.byteorder == "little":
             byte = width - 1 - byte
@@ -333,12 +331,12 @@ def _end_of_runs(segment: bytes, pixels: int) -> int | None:
 def _rle_segments(stream: bytes, description: PixelDescription, frame: int) -> list[bytes]:
     """The segments that the RLE header lists (PS3.5 G.4, G.5)."""
     if len(stream) < RLE_HEADER.size:
-        raise description.trouble(f"the RLE stream has {len(stream)} bytes, less than its header", frame)
+        raise description.error(f"the RLE stream has {len(stream)} bytes, less than its header", frame)
     count, *offsets = RLE_HEADER.unpack_from(stream)
     expected = description.samples * description.array_dtype.itemsize
     if count != expected:
-        raise description.trouble(f"{count} RLE segments, but the header makes {expected} (PS3.5 G.2)", frame)
+        raise description.error(f"{count} RLE segments, but the header makes {expected} (PS3.5 G.2)", frame)
     bounds = [*offsets[:count], len(stream)]
     if bounds[0] < RLE_HEADER.size or bounds != sorted(bounds):
-        raise description.trouble(f"RLE segments start at {offsets[:count]} of {len(stream)} bytes", frame)
+        raise description.error(f"RLE segments start at {offsets[:count]} of {len(stream)} bytes", frame)
     return [stream[first:last] for first, last in pairwise(bounds)]

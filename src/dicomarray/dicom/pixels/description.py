@@ -149,7 +149,7 @@ class PixelDescription:
         """Position of the least significant stored bit in the allocated word."""
         return self.high_bit + 1 - self.stored.bits_stored
 
-    def trouble(self, fault: str, frame: int | None = None) -> PixelError:
+    def error(self, fault: str, frame: int | None = None) -> PixelError:
         """The error for pixel data that is not what this description says, ready to be raised."""
         place = self.path if frame is None else f"{self.path}, frame {frame}"
         return PixelError(f"{place}: {fault}")

@@ -26,9 +26,9 @@ SYNTAXES = MappingProxyType(
 )
 # Most bits a sample that is written.  JPEG-LS ends at 16 (ISO/IEC 14495-1 C.2.2); of JPEG 2000 the decoders
 # of pydicom and others read no more.
-_MOST_BITS = {RLE: 32, JPEG_LS: 16, JPEG_2000: 16, HTJ2K: 16}
+_MAX_BITS = {RLE: 32, JPEG_LS: 16, JPEG_2000: 16, HTJ2K: 16}
 # OpenJPEG's own buffers are too small for noise of a single bit (measured with 2.5.4).
-_LEAST_JPEG_2000_BITS = 2
+_MIN_JPEG_2000_BITS = 2
 # RLE: the number of segments and the offset of each, all little endian (PS3.5 G.5).
 _RLE_HEADER = struct.Struct("<16L")
 # JPEG 2000: the marker of the image size, and where behind it the precision of the first component stands,
@@ -54,7 +54,7 @@ def check_compression(stored: StoredType, name: str) -> None:
     """
     if name not in SYNTAXES:
         raise UsageError(f"compress={name!r} is unknown; choose one of {', '.join(SYNTAXES)}")
-    allocated, most = stored.bits_allocated, _MOST_BITS[name]
+    allocated, most = stored.bits_allocated, _MAX_BITS[name]
     if stored.floating or allocated not in (8, 16, 32) or allocated > most:
         kind = "floating point numbers" if stored.floating else f"BitsAllocated {allocated}"
         raise TemplateError(
@@ -224,7 +224,7 @@ def _encode_jpeg_2000(image: Array, stored: StoredType) -> bytes:
         imagecodecs.jpeg2k_encode(
             image,
             codecformat="j2k",
-            bitspersample=max(stored.bits_stored, _LEAST_JPEG_2000_BITS),
+            bitspersample=max(stored.bits_stored, _MIN_JPEG_2000_BITS),
             reversible=True,
             mct=image.ndim == 3,
             out=_room(image),

@@ -35,7 +35,7 @@ _MARKER = re.compile(rb"\xff+[^\x00\xff]")
 # In place of the data that is missing; no marker is in them, and no code table makes nothing of them.
 _FILLER = b"\x55" * 16
 _BLOCK = 8
-_ALIKE_PIXELS = 4
+_EQUAL_PIXELS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _may_be_filled(samples: Array, lossless: bool, restarted: bool) -> bool:
     greys = (grey, 1 << 11) if samples.dtype.itemsize == 2 else (grey,)  # of 16 bits, of 12
     if any((pixels[-1, -1] == value).all() for value in greys):
         return True
-    last = pixels[-1, -_ALIKE_PIXELS:].astype(np.int64)
+    last = pixels[-1, -_EQUAL_PIXELS:].astype(np.int64)
     if lossless:
         steps = np.diff(last, axis=0)
         # equal pixels are background most often, whose decoding twice would cost more than it tells

@@ -35,14 +35,14 @@ def _native_bits(description: PixelDescription) -> int:
 def check_native(source: PixelSource, description: PixelDescription) -> None:
     """The bytes that there are against the bytes that the header needs."""
     if source.length is None:
-        raise description.trouble(
+        raise description.error(
             f"the pixel data is encapsulated, which transfer syntax {description.transfer_syntax} does not "
             "allow (PS3.5 A.4); TransferSyntaxUID is wrong or missing"
         )
     if description.photometric in ("YBR_RCT", "YBR_ICT"):
-        raise description.trouble(f"{description.photometric} is for JPEG 2000 only (PS3.3 C.7.6.3.1.2)")
+        raise description.error(f"{description.photometric} is for JPEG 2000 only (PS3.3 C.7.6.3.1.2)")
     if description.photometric == "YBR_FULL_422" and description.columns % 2:
-        raise description.trouble(f"YBR_FULL_422 with an odd number of Columns, {description.columns}")
+        raise description.error(f"YBR_FULL_422 with an odd number of Columns, {description.columns}")
     frame_bits = _native_bits(description)
     needed = -(-frame_bits * description.frames // 8)
     layout = (
@@ -50,13 +50,11 @@ def check_native(source: PixelSource, description: PixelDescription) -> None:
         f"{description.photometric}, BitsAllocated {description.stored.bits_allocated}"
     )
     if source.size < needed:
-        raise description.trouble(
-            f"truncated: {source.size} bytes of pixel data, {needed} needed for {layout}"
-        )
+        raise description.error(f"truncated: {source.size} bytes of pixel data, {needed} needed for {layout}")
     excess = 8 * (source.size - needed)
     full_colour = description.photometric == "YBR_FULL_422" and 2 * excess >= frame_bits * description.frames
     if excess >= max(frame_bits, PADDING_BITS) or full_colour:
-        raise description.trouble(
+        raise description.error(
             f"{source.size} bytes of pixel data, only {needed} needed for {layout}; "
             "NumberOfFrames, or another of these, is wrong"
         )
@@ -174,7 +172,7 @@ def _native_colour(values: Array, description: PixelDescription) -> Array:
 def ybr_to_rgb(colour: Array, description: PixelDescription) -> Array:
     """PS3.3 C.7.6.3.1.2 gives the transform for 8 bits only."""
     if description.stored != YBR_TYPE:
-        raise description.trouble(
+        raise description.error(
             f"{description.photometric} with BitsStored {description.stored.bits_stored}, "
             f"PixelRepresentation {int(description.stored.signed)}; "
             "the standard defines it for 8 unsigned bits (PS3.3 C.7.6.3.1.2)"
@@ -191,7 +189,7 @@ def _read_into(source: PixelSource, description: PixelDescription, first: int, r
     while rest:  # an unbuffered stream may give less than it is asked for
         read = source.stream.readinto(rest)  # type: ignore[attr-defined]  # BinaryIO's stub forgets it
         if not read:
-            raise description.trouble("the file became shorter while it was read")
+            raise description.error("the file became shorter while it was read")
         rest = rest[read:]
 
 

@@ -155,7 +155,7 @@ class FrameReader:
         """
         if not 0 <= first <= self.description.frames - count:
             frames = self.description.frames
-            raise self.description.trouble(f"there are {frames} frames, and the one asked for is none", first)
+            raise self.description.error(f"there are {frames} frames, and the one asked for is none", first)
         try:
             if self.fragments is None:
                 return native_frames(self.source, self.description, first, count, out)
@@ -163,9 +163,9 @@ class FrameReader:
             return decoded[0][np.newaxis] if count == 1 else np.stack(decoded)
         except MemoryError as error:
             shape = (count, *self.description.frame_shape)
-            raise self.description.trouble(f"there is no memory for an array of shape {shape}") from error
+            raise self.description.error(f"there is no memory for an array of shape {shape}") from error
         except OSError as error:
-            raise self.description.trouble(f"the pixel data cannot be read: {error.strerror}") from error
+            raise self.description.error(f"the pixel data cannot be read: {error.strerror}") from error
 
     def read_all(self, frames: Sequence[int] | None = None) -> Array:
         """The frames asked for, or all; see `read_frames`."""
@@ -175,7 +175,7 @@ class FrameReader:
         try:
             result = np.empty(shape, self.description.array_dtype)
         except MemoryError as error:
-            raise self.description.trouble(f"there is no memory for an array of shape {shape}") from error
+            raise self.description.error(f"there is no memory for an array of shape {shape}") from error
         for place, frame in enumerate(wanted):
             room = result[place : place + 1]
             values = self.read(frame, room) if place else first[0]
@@ -218,12 +218,12 @@ def _compressed_reader(source: PixelSource, description: PixelDescription) -> Fr
 
     syntax = description.transfer_syntax
     if syntax not in COMPRESSIONS:
-        raise description.trouble(
+        raise description.error(
             f"pixel data of transfer syntax {_name_of(syntax)} ({syntax}) is not read; "
             "convert the file to another one"
         )
     if description.stored.floating:
-        raise description.trouble(f"floating point pixel data is native, not {syntax} (PS3.5 8.2)")
+        raise description.error(f"floating point pixel data is native, not {syntax} (PS3.5 8.2)")
     try:
         fragments = frame_fragments(
             source.stream,
@@ -234,9 +234,9 @@ def _compressed_reader(source: PixelSource, description: PixelDescription) -> Fr
         )
         return FrameReader(source, description, fragments)
     except EncapsulationError as error:
-        raise description.trouble(str(error)) from error
+        raise description.error(str(error)) from error
     except OSError as error:
-        raise description.trouble(f"the pixel data cannot be read: {error.strerror}") from error
+        raise description.error(f"the pixel data cannot be read: {error.strerror}") from error
 
 
 def _name_of(syntax: str) -> str:

@@ -25,7 +25,7 @@ from dicomarray.version import __version__
 # Made once (PS3.5 B.2); it names this software in every file that it writes (PS3.10 7.1).
 IMPLEMENTATION_CLASS_UID = "2.25.200870302587740582784928558676690548984"
 
-_LONGEST_VERSION_NAME = 16  # characters, VR SH
+_MAX_VERSION_NAME_LENGTH = 16  # characters, VR SH
 
 _PREAMBLE = 128  # bytes before "DICM" in a file (PS3.10 7.1)
 
@@ -73,7 +73,7 @@ def new_series(
 
 
 @contextmanager
-def told_of_template(path: Path, source: Reference) -> Iterator[None]:
+def write_errors_named(path: Path, source: Reference) -> Iterator[None]:
     """While a header of the template is changed and written: which of the two files an error is of."""
     try:
         yield
@@ -119,7 +119,7 @@ def write_header(path: Path, header: FileDataset, syntax: UID | None = None) -> 
     meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
     meta.TransferSyntaxUID = syntax
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = f"DICOMARRAY_{__version__}"[:_LONGEST_VERSION_NAME]
+    meta.ImplementationVersionName = f"DICOMARRAY_{__version__}"[:_MAX_VERSION_NAME_LENGTH]
     header.file_meta = meta
     header.preamble = b"\0" * _PREAMBLE
     dcmwrite(path, header, enforce_file_format=True)

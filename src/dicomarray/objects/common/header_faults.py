@@ -10,7 +10,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from dicomarray.core.nesting import DEEPEST, TOO_DEEP
+from dicomarray.core.nesting import MAX_DEPTH, TOO_DEEP
 
 # Bytes a number of the binary types (PS3.5 6.2); an attribute tag has two numbers of 16 bits.
 NUMBER_BYTES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8, "FL": 4, "FD": 8, "AT": 4}
@@ -31,7 +31,7 @@ def fault_of(header: Dataset, inside: bool = True) -> str | None:
                 return fault
             if not _has_items(tag, element):
                 continue
-            if depth >= DEEPEST:
+            if depth >= MAX_DEPTH:
                 return f"{tag}: {TOO_DEEP}"
             if inside:
                 waiting += [(item, depth + 1) for item in data_set[tag].value or ()]

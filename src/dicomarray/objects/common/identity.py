@@ -18,7 +18,7 @@ from dicomarray.objects.common.options import WriteOptions
 from dicomarray.version import __version__
 
 # Longest Series Description, in characters (VR LO), and what is added to the template's.
-_LONGEST_DESCRIPTION = 64
+_MAX_DESCRIPTION_LENGTH = 64
 _DESCRIPTION_SUFFIX = " (dicomarray)"
 # Added to the template's Series Number: worklists sort by it, and scanners count from 1.
 SERIES_NUMBER_STEP = 1000
@@ -104,11 +104,11 @@ def _description(headers: Sequence[Dataset], chosen: str | None) -> str:
     if chosen is None:
         original = " ".join(str(part) for part in values(headers[0], "SeriesDescription"))
         original = "".join(letter for letter in original if letter.isprintable()).strip()
-        room = _LONGEST_DESCRIPTION - len(_DESCRIPTION_SUFFIX)
+        room = _MAX_DESCRIPTION_LENGTH - len(_DESCRIPTION_SUFFIX)
         return (original[:room].rstrip() + _DESCRIPTION_SUFFIX).strip()
-    if len(chosen) > _LONGEST_DESCRIPTION or "\\" in chosen or not chosen.isprintable():
+    if len(chosen) > _MAX_DESCRIPTION_LENGTH or "\\" in chosen or not chosen.isprintable():
         raise UsageError(
-            f"series_description={chosen!r}: at most {_LONGEST_DESCRIPTION} printable characters without "
+            f"series_description={chosen!r}: at most {_MAX_DESCRIPTION_LENGTH} printable characters without "
             "backslash can be written (VR LO)"
         )
     for terms in {tuple(values(header, "SpecificCharacterSet")) for header in headers}:

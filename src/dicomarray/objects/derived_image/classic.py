@@ -7,35 +7,35 @@ from pathlib import Path
 from threading import Lock
 
 from dicomarray.dicom.pixels.encoder import compress_pixels
-from dicomarray.dicom.raw_header import Head, read_head
+from dicomarray.dicom.raw_header import RawHeader, read_raw_header
 from dicomarray.objects.common import lossy
-from dicomarray.objects.common.files import told_of_template, write_bytes, write_header
+from dicomarray.objects.common.files import write_bytes, write_errors_named, write_header
 from dicomarray.objects.common.headers import read_header
 from dicomarray.objects.common.options import WriteOptions, private_block
 from dicomarray.objects.derived_image.derive import SeriesPlan, SliceOutput, derive
-from dicomarray.objects.derived_image.diffusion import tell_direction
-from dicomarray.objects.derived_image.header_template import Repeated, pixel_words, tags_of
+from dicomarray.objects.derived_image.diffusion import add_direction
+from dicomarray.objects.derived_image.header_template import HeaderTemplate, pixel_words, tags_of
 from dicomarray.objects.derived_image.strip_attributes import strip, swap_words
 
 
 def file_writer(
     paths: Sequence[Path],
     image_of: Callable[[int], SliceOutput],
-    heads: Sequence[Head | None],
+    raw_headers: Sequence[RawHeader | None],
     plan: SeriesPlan,
     options: WriteOptions,
 ) -> Callable[[int], None]:
     """What writes the file of an index, in any thread, its header after an earlier one where that can be."""
-    repeated = Repeated(plan, bool(options.keep_private))
+    repeated = HeaderTemplate(plan, bool(options.keep_private))
     models = Lock()
 
     def write(index: int) -> None:
         path, image = paths[index], image_of(index)
         with models:  # whoever comes while the first header is derived, waits for it
-            head = _usual_head(heads[index], image, plan, options, repeated)
-            header = None if head is None else repeated.header(head, image)
-            if head is not None and header is None:
-                _derive_file(path, plan, image, options, repeated, head)
+            raw = _usual_raw_header(raw_headers[index], image, plan, options, repeated)
+            header = None if raw is None else repeated.header(raw, image)
+            if raw is not None and header is None:
+                _derive_file(path, plan, image, options, repeated, raw)
                 return
         if header is None:
             _derive_file(path, plan, image, options, repeated, None)
@@ -45,17 +45,21 @@ def file_writer(
     return write
 
 
-def _usual_head(
-    known: Head | None, image: SliceOutput, plan: SeriesPlan, options: WriteOptions, repeated: Repeated
-) -> Head | None:
+def _usual_raw_header(
+    known: RawHeader | None,
+    image: SliceOutput,
+    plan: SeriesPlan,
+    options: WriteOptions,
+    repeated: HeaderTemplate,
+) -> RawHeader | None:
     """The template's header as bytes, where the image's can be made of one that was made before."""
     if plan.grid is not None or image.source.identity or options.compress != "none":
         return None
     try:
-        head = known or read_head(image.source.path, repeated.like)
+        raw = known or read_raw_header(image.source.path, repeated.like)
     except OSError:
         return None  # pydicom tells what is wrong with it
-    return None if head is None or lossy.is_always(head.syntax) else head
+    return None if raw is None or lossy.is_always(raw.syntax) else raw
 
 
 def _derive_file(
@@ -63,15 +67,15 @@ def _derive_file(
     plan: SeriesPlan,
     image: SliceOutput,
     options: WriteOptions,
-    repeated: Repeated,
-    head: Head | None,
+    repeated: HeaderTemplate,
+    raw: RawHeader | None,
 ) -> None:
     source = image.source.path
     header = read_header(source)
     before = tags_of(header)
-    with told_of_template(path, source):
+    with write_errors_named(path, source):
         lossy.remember(header, source, image.stored_type)
-        needed = tell_direction(header)
+        needed = add_direction(header)
         strip(header, [private_block(text) for text in options.keep_private])
         stripped = before - tags_of(header) - needed
         if header.original_encoding[1] is False:
@@ -81,5 +85,5 @@ def _derive_file(
         if options.compress != "none":
             syntax = compress_pixels(header, image.stored, image.stored_type, options.compress, str(source))
         write_header(path, header, syntax)
-        if head is not None:
-            repeated.remember(head, stripped, header, path.read_bytes(), image)
+        if raw is not None:
+            repeated.remember(raw, stripped, header, path.read_bytes(), image)

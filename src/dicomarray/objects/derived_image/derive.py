@@ -43,7 +43,7 @@ DERIVATION = f"Pixel values computed from the source images; written by dicomarr
 _HOUNSFIELD = ("[hnsf'U]", "UCUM", "Hounsfield unit")
 _NO_UNITS = ("1", "UCUM", "no units")
 # Longest Derivation Description, in characters (VR ST).
-_LONGEST_TEXT = 1024
+_MAX_TEXT_LENGTH = 1024
 # Rescale Type's defined terms (PS3.3 C.11.1.1.2); US is "unspecified".
 RESCALE_TYPES = {"OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"}
 # What Units (0054,1001) of a PET image may be (PS3.3 C.8.9.1.1.3).
@@ -131,7 +131,7 @@ def reference_source(header: Dataset) -> None:
         reference_series(header, class_uid, source_uid, series_uid)
     earlier = text(header, "DerivationDescription")
     whole = f"{earlier}; {DERIVATION}" if earlier else DERIVATION
-    header.DerivationDescription = whole if len(whole) <= _LONGEST_TEXT else DERIVATION
+    header.DerivationDescription = whole if len(whole) <= _MAX_TEXT_LENGTH else DERIVATION
 
 
 def identify(header: Dataset, plan: SeriesPlan, sop_uid: str, instance_number: int | None) -> None:
@@ -162,9 +162,9 @@ def place_rescale(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None
             return
         del header.ModalityLUTSequence
     units = units_of(header, image.source.rescale) if plan.units is None else []
-    unsaid = _says_nothing(header)
+    unspecified = _says_nothing(header)
     _set_slope(header, plan, image)
-    set_rescale_type(header, plan, unsaid)
+    set_rescale_type(header, plan, unspecified)
     if (plan.slope, plan.units) != (None, None) and "RealWorldValueMappingSequence" in header:
         del header.RealWorldValueMappingSequence
     set_mapping(header, plan, image, units)
@@ -199,10 +199,10 @@ def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
         header.RescaleSlope, header.RescaleIntercept = plan.slope, plan.intercept
 
 
-def set_rescale_type(header: Dataset, plan: SeriesPlan, unsaid: bool = False) -> None:
+def set_rescale_type(header: Dataset, plan: SeriesPlan, unspecified: bool = False) -> None:
     """Rescale Type beside Rescale Slope, or Units of a PET, if the array's values are in other units.
 
-    A CT without a type would be in HU (PS3.3 C.11.1.1.2), even where its template leaves them ``unsaid``.
+    A CT without a type would be in HU (PS3.3 C.11.1.1.2), even where its template does not say so.
     """
     if not plan.kind.typed:
         if plan.units is not None:
@@ -218,7 +218,7 @@ def set_rescale_type(header: Dataset, plan: SeriesPlan, unsaid: bool = False) ->
         header.RescaleType = plan.units
     elif values(header, "RescaleType"):
         return
-    elif unsaid if plan.kind.absolute else plan.slope is not None:
+    elif unspecified if plan.kind.absolute else plan.slope is not None:
         header.RescaleType = "US"
 
 

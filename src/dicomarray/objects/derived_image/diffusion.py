@@ -44,7 +44,7 @@ _KEEP = (
 )
 
 
-def tell_direction(header: Dataset) -> frozenset[int]:
+def add_direction(header: Dataset) -> frozenset[int]:
     """Add, in place, b-value and direction in the standard's words where a private element alone has them.
 
     Diffusion b-value (0018,9087), Diffusion Directionality (0018,9075) and Diffusion Gradient Orientation

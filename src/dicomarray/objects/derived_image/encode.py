@@ -19,7 +19,7 @@ from dicomarray.core.pixel_values import Array, Rescale, StoredType
 from dicomarray.dicom import decimal_strings
 from dicomarray.errors import UsageError, ValuesError
 from dicomarray.objects.common.options import Mode
-from dicomarray.objects.derived_image.offset_array import Shifted
+from dicomarray.objects.derived_image.offset_array import OffsetArray
 from dicomarray.objects.derived_image.quantise import PIECE, invert, is_whole, quantise
 
 # Float64 tells every integer from its neighbours up to here; larger ones would be changed without a word.
@@ -63,7 +63,7 @@ class Encoding:
         Whether the template's own slope and intercept hold every value.
     """
 
-    stored: Array | Shifted
+    stored: Array | OffsetArray
     ends: tuple[tuple[int, int], ...]
     rescales: tuple[Rescale, ...]
     slope: str | None
@@ -224,13 +224,13 @@ def _filled(array: Array, fill: float | None) -> _Numbers:
 
 
 # Stored values, and the least and the greatest of each image.
-_Stored = tuple[Array | Shifted, tuple[tuple[int, int], ...]]
+_Stored = tuple[Array | OffsetArray, tuple[tuple[int, int], ...]]
 
 
 def _inverted(numbers: _Numbers, rescales: Sequence[Rescale], types: Sequence[StoredType]) -> _Stored | None:
     """The stored values that give exactly this array, or None where there are none."""
     if numbers.integers and all(rescale.slope == 1 and rescale.integral for rescale in rescales):
-        return _shifted(numbers, [int(rescale.intercept) for rescale in rescales], types)
+        return _with_offset(numbers, [int(rescale.intercept) for rescale in rescales], types)
     result = np.empty(numbers.array.shape, _dtype(types))
     ends = []
     for image in zip(numbers.array, rescales, types, result, strict=True):
@@ -241,7 +241,7 @@ def _inverted(numbers: _Numbers, rescales: Sequence[Rescale], types: Sequence[St
     return result, tuple(ends)
 
 
-def _shifted(numbers: _Numbers, offsets: Sequence[int], types: Sequence[StoredType]) -> _Stored | None:
+def _with_offset(numbers: _Numbers, offsets: Sequence[int], types: Sequence[StoredType]) -> _Stored | None:
     """Integers less an intercept; None where they do not all fit."""
     ends = tuple(
         (int(low) - offset, int(high) - offset)
@@ -251,7 +251,7 @@ def _shifted(numbers: _Numbers, offsets: Sequence[int], types: Sequence[StoredTy
         stored.minimum <= low and high <= stored.maximum
         for (low, high), stored in zip(ends, types, strict=True)
     )
-    return (Shifted(numbers.array, tuple(offsets), _dtype(types)), ends) if fit else None
+    return (OffsetArray(numbers.array, tuple(offsets), _dtype(types)), ends) if fit else None
 
 
 def _dtype(types: Sequence[StoredType]) -> np.dtype[Any]:
@@ -287,7 +287,7 @@ def _whole_intercept(low: int, high: int, stored: StoredType, limit: RescaleLimi
     if stored.minimum <= low and high <= stored.maximum:
         return "0"
     text = str(low - stored.minimum)
-    narrow = high - low <= stored.maximum - stored.minimum and len(text) <= decimal_strings.LONGEST
+    narrow = high - low <= stored.maximum - stored.minimum and len(text) <= decimal_strings.MAX_LENGTH
     return text if narrow and limit is RescaleLimit.FREE else None
 
 
@@ -338,7 +338,7 @@ def _written(
     """
     numbers, rescale = task.numbers, Rescale() if slope is None else rescales[0]
     if numbers.integers and rescale.slope == 1 and rescale.integral:
-        exact = _shifted(numbers, [int(rescale.intercept)] * len(task.types), task.types)
+        exact = _with_offset(numbers, [int(rescale.intercept)] * len(task.types), task.types)
         if exact is not None:
             return Encoding(*exact, rescales, slope, intercept, 0.0, 0.0, 0, numbers.filled)
     result = np.empty(numbers.array.shape, _dtype(task.types))

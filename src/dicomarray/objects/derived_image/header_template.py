@@ -21,14 +21,14 @@ from pydicom.tag import Tag
 
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.part10 import encoded, head_bytes
-from dicomarray.dicom.raw_header import Head, parse_head
+from dicomarray.dicom.raw_header import RawHeader, parse_raw_header
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common.header_faults import is_of_whole_numbers
 from dicomarray.objects.derived_image.derive import SeriesPlan, SliceOutput
 from dicomarray.objects.derived_image.image_classes import RescalePlace
 
 # So many headers are kept to be compared with: a series has a few kinds of images, not many.
-MOST_KINDS = 8
+MAX_KINDS = 8
 _UID, _NUMBER = keyword_dict["SOPInstanceUID"], keyword_dict["InstanceNumber"]
 _SMALLEST, _LARGEST = keyword_dict["SmallestImagePixelValue"], keyword_dict["LargestImagePixelValue"]
 _RESCALE = {keyword_dict["RescaleSlope"], keyword_dict["RescaleIntercept"]}
@@ -53,7 +53,7 @@ _PLAIN_DECIMAL = re.compile(rb"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?(\\[-+]?[
 class _Kind:
     """An image that was derived, and what another must share with it to have its header."""
 
-    head: Head
+    raw: RawHeader
     image: SliceOutput
     facts: tuple[Any, ...]
     source_uid: bytes
@@ -63,7 +63,7 @@ class _Kind:
     ignored: frozenset[int]
 
 
-class Repeated:
+class HeaderTemplate:
     """The headers of a series that were derived already; one is made for each series that is written."""
 
     def __init__(self, plan: SeriesPlan, keeps_private: bool) -> None:
@@ -72,15 +72,15 @@ class Repeated:
         self._kinds: list[_Kind] = []
 
     @property
-    def like(self) -> Head | None:
+    def like(self) -> RawHeader | None:
         """A head that the next one probably resembles."""
-        return self._kinds[-1].head if self._kinds else None
+        return self._kinds[-1].raw if self._kinds else None
 
-    def header(self, head: Head, image: SliceOutput) -> bytes | None:
+    def header(self, raw: RawHeader, image: SliceOutput) -> bytes | None:
         """All bytes of the file before the pixel values, or None where the image must be derived."""
-        facts = self._facts(head, image)
+        facts = self._facts(raw, image)
         for kind in reversed(self._kinds):
-            changed = self._changed(kind, head, image) if facts == kind.facts else None
+            changed = self._changed(kind, raw, image) if facts == kind.facts else None
             if changed is not None:
                 parts = list(kind.parts)
                 for place, part in changed.items():
@@ -89,30 +89,30 @@ class Repeated:
         return None
 
     def remember(
-        self, head: Head, stripped: frozenset[int], made: Dataset, file: bytes, image: SliceOutput
+        self, raw: RawHeader, stripped: frozenset[int], made: Dataset, file: bytes, image: SliceOutput
     ) -> None:
         """Keep what was made of an image; ``stripped`` are the tags that `strip` removed."""
         pixels = pixel_bytes(image)
         end = len(file) - len(pixels)
-        output = parse_head(file)
+        output = parse_raw_header(file)
         if output is None:
             return
-        source_uid, elements, begin = head.value(_UID), output.elements, output.start
+        source_uid, elements, begin = raw.value(_UID), output.elements, output.start
         named = sum(elements.get(tag, b"").count(source_uid) > 1 for tag in _NAMING)
         once = not named and file[:begin].count(image.sop_uid.encode()) == 1
-        if len(self._kinds) >= MOST_KINDS or not once or output.explicit != head.explicit:
+        if len(self._kinds) >= MAX_KINDS or not once or output.explicit != raw.explicit:
             return
         parts = [file[:begin], *elements.values()]
         parts.append(file[sum(map(len, parts)) : end])
         untouched = {tag for tag in elements if isinstance(made.get_item(tag), RawDataElement)}
         kind = _Kind(
-            head=head,
+            raw=raw,
             image=image,
-            facts=self._facts(head, image),
+            facts=self._facts(raw, image),
             source_uid=source_uid,
             parts=tuple(parts),
             places={tag: place for place, tag in enumerate(elements, 1)},
-            copied=frozenset(tag for tag in untouched if head.elements.get(tag) == elements[tag]),
+            copied=frozenset(tag for tag in untouched if raw.elements.get(tag) == elements[tag]),
             ignored=self._ignored(stripped, image),
         )
         if b"".join((*parts, pixels)) == file:
@@ -128,24 +128,24 @@ class Repeated:
             gone.add(_NUMBER)
         return frozenset(gone | _REPLACED)
 
-    def _changed(self, kind: _Kind, head: Head, image: SliceOutput) -> dict[int, bytes] | None:
+    def _changed(self, kind: _Kind, raw: RawHeader, image: SliceOutput) -> dict[int, bytes] | None:
         """The parts of a kind's header that are others in this image; None where it is of another kind."""
         changed: dict[int, bytes] = {}
-        for tag, element in head.elements.items():
-            if element == kind.head.elements[tag] or tag in kind.ignored:
+        for tag, element in raw.elements.items():
+            if element == kind.raw.elements[tag] or tag in kind.ignored:
                 continue
-            if tag in kind.copied and _is_sound(tag, element, head.explicit):
+            if tag in kind.copied and _is_sound(tag, element, raw.explicit):
                 changed[kind.places[tag]] = element
-            elif not self._varies_as_known(kind, head, tag, changed):
+            elif not self._varies_as_known(kind, raw, tag, changed):
                 return None
-        return changed | _identity(kind, head, image) | _ends(kind, image)
+        return changed | _identity(kind, raw, image) | _ends(kind, image)
 
-    def _facts(self, head: Head, image: SliceOutput) -> tuple[Any, ...]:
+    def _facts(self, raw: RawHeader, image: SliceOutput) -> tuple[Any, ...]:
         """What images must have in common if the header of one is to be made after the other's."""
-        source_uid = head.value(_UID)
+        source_uid = raw.value(_UID)
         return (
-            head.syntax,
-            tuple(head.elements),
+            raw.syntax,
+            tuple(raw.elements),
             image.stored_type,
             image.stored.shape,
             image.instance_number is None,
@@ -155,20 +155,20 @@ class Repeated:
             legal_uid(source_uid.rstrip(b"\0 ").decode("latin-1")),
         )
 
-    def _varies_as_known(self, kind: _Kind, head: Head, tag: int, changed: dict[int, bytes]) -> bool:
+    def _varies_as_known(self, kind: _Kind, raw: RawHeader, tag: int, changed: dict[int, bytes]) -> bool:
         """Whether an element that was looked at may be another one; fills in what it becomes."""
-        found, before = head.value(tag), kind.head.value(tag)
+        found, before = raw.value(tag), kind.raw.value(tag)
         plain = _PLAIN_DECIMAL.fullmatch(found) and _PLAIN_DECIMAL.fullmatch(before)
-        if not plain or _MODALITY_LUT in head.elements:
+        if not plain or _MODALITY_LUT in raw.elements:
             return False
         if tag in _WINDOW:
             return not self._plan.kind.absolute
         if tag not in _RESCALE or self._plan.kind.place is not RescalePlace.RESCALE:
             return False
         if self._plan.slope is None:
-            if kind.parts[kind.places[tag]] != kind.head.elements[tag]:
+            if kind.parts[kind.places[tag]] != kind.raw.elements[tag]:
                 return False
-            changed[kind.places[tag]] = head.elements[tag]
+            changed[kind.places[tag]] = raw.elements[tag]
         return True
 
 
@@ -188,18 +188,18 @@ def tags_of(header: Dataset) -> frozenset[int]:
     return frozenset(int(tag) for tag in header.keys())  # noqa: SIM118 - a data set iterates over elements
 
 
-def _identity(kind: _Kind, head: Head, image: SliceOutput) -> dict[int, bytes]:
+def _identity(kind: _Kind, raw: RawHeader, image: SliceOutput) -> dict[int, bytes]:
     """The parts that name the image and its source."""
     old, new = _padded(kind.image.sop_uid), _padded(image.sop_uid)
     changed: dict[int, bytes] = {0: kind.parts[0].replace(old, new)}
-    changed[kind.places[_UID]] = encoded(_UID, "UI", new, head.explicit)
+    changed[kind.places[_UID]] = encoded(_UID, "UI", new, raw.explicit)
     for tag in _NAMING:
         if tag in kind.places:
             place = kind.places[tag]
-            changed[place] = kind.parts[place].replace(kind.source_uid, head.value(_UID))
+            changed[place] = kind.parts[place].replace(kind.source_uid, raw.value(_UID))
     if image.instance_number is not None:
         text = str(image.instance_number).encode()
-        changed[kind.places[_NUMBER]] = encoded(_NUMBER, "IS", text + b" " * (len(text) % 2), head.explicit)
+        changed[kind.places[_NUMBER]] = encoded(_NUMBER, "IS", text + b" " * (len(text) % 2), raw.explicit)
     return changed
 
 

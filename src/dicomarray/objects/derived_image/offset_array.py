@@ -15,7 +15,7 @@ from dicomarray.core.pixel_values import Array, wrapped
 
 
 @dataclass(frozen=True, eq=False)
-class Shifted:
+class OffsetArray:
     """Of image ``n`` of integer ``array``, (images, ...), ``array[n] - offsets[n]`` is stored, which fits."""
 
     array: Array
@@ -47,7 +47,7 @@ class Shifted:
             image[...] = self[index]
         return made if dtype is None else made.astype(dtype, copy=False)
 
-    def reshape(self, shape: tuple[int, ...]) -> Shifted:
+    def reshape(self, shape: tuple[int, ...]) -> OffsetArray:
         """The same with several images in each, as in files with loops of frames; these share an offset."""
         return replace(
             self, array=self.array.reshape(shape), offsets=self.offsets[:: len(self.offsets) // shape[0]]

@@ -13,7 +13,7 @@ from pydicom.datadict import keyword_dict
 from pydicom.dataset import Dataset
 
 from dicomarray.core.pixel_values import Rescale, StoredType
-from dicomarray.dicom.raw_header import Head, read_head
+from dicomarray.dicom.raw_header import RawHeader, read_raw_header
 from dicomarray.errors import TemplateError, quoted
 from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.objects.common.headers import UNREADABLE, reason, refuse_fault, text, values
@@ -37,7 +37,7 @@ _OWN_TAGS = (keyword_dict["SOPInstanceUID"], keyword_dict["InstanceNumber"])
 _SHARED_TAGS = tuple(tag for tag in (keyword_dict[keyword] for keyword in _READ) if tag not in _OWN_TAGS)
 _OWN_VALUE = re.compile(rb"([0-9][0-9.]*)[ \0]?")
 # Longer heads are read again when they are needed: kept, they would fill the memory.
-_LONGEST_KEPT = 1 << 14  # bytes
+_MAX_CACHED_LENGTH = 1 << 14  # bytes
 # Real World Value First and Last Value Mapped are US or SS.
 _MAPPED_BITS = 16
 
@@ -94,7 +94,7 @@ class Template:
     layout: Layout
     shape: tuple[int, ...]
     rescales: tuple[Rescale, ...]
-    heads: tuple[Head | None, ...] = ()
+    raw_headers: tuple[RawHeader | None, ...] = ()
     objects: tuple[TemplateObject, ...] = ()
 
 
@@ -137,7 +137,7 @@ def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] =
         rescales=tuple(
             known or rescales[one.like] for one, known in zip(seen, mapped or [None] * len(seen), strict=True)
         ),
-        heads=tuple(one.head for one in seen),
+        raw_headers=tuple(one.raw for one in seen),
     )
 
 
@@ -149,23 +149,23 @@ class _Seen:
     header: Dataset
     sop_uid: str
     instance_number: str
-    head: Head | None
+    raw: RawHeader | None
 
 
 def _seen(files: Sequence[Reference]) -> list[_Seen]:
     """Of each file what it says; headers are parsed once for all that are alike."""
     seen: list[_Seen] = []
     known: dict[Any, int] = {}
-    last: Head | None = None
+    last: RawHeader | None = None
     for index, path in enumerate(files):
         try:
-            head = read_head(path, last)
+            raw = read_raw_header(path, last)
         except OSError:
-            head = None  # pydicom tells what is wrong with it
-        last = head or last
-        told = None if head is None else _told(head)
+            raw = None  # pydicom tells what is wrong with it
+        last = raw or last
+        told = None if raw is None else _from_raw_header(raw)
         like = index if told is None else known.setdefault(told[0], index)
-        kept = head if head is not None and head.size <= _LONGEST_KEPT else None
+        kept = raw if raw is not None and raw.size <= _MAX_CACHED_LENGTH else None
         if told is None or like == index:
             header = _summary(path)
             own = text(header, "SOPInstanceUID"), text(header, "InstanceNumber")
@@ -175,12 +175,12 @@ def _seen(files: Sequence[Reference]) -> list[_Seen]:
     return seen
 
 
-def _told(head: Head) -> tuple[Any, str, str] | None:
+def _from_raw_header(raw: RawHeader) -> tuple[Any, str, str] | None:
     """What two files of one kind share; SOP Instance UID and Instance Number.  None where these are odd."""
-    uid, number = (_OWN_VALUE.fullmatch(head.value(tag)) for tag in _OWN_TAGS)
+    uid, number = (_OWN_VALUE.fullmatch(raw.value(tag)) for tag in _OWN_TAGS)
     if uid is None or number is None:
         return None
-    shared = (head.syntax, *(head.elements.get(tag) for tag in _SHARED_TAGS))
+    shared = (raw.syntax, *(raw.elements.get(tag) for tag in _SHARED_TAGS))
     return shared, uid[1].decode("ascii"), number[1].decode("ascii")
 
 

@@ -92,7 +92,11 @@ def write_series(
             write_objects(paths, images, template, plan, options, count)
         else:
             image_of = image_maker(template, encoding, plan, uids, request)
-            do_each(file_writer(paths, image_of, template.heads, plan, options), range(len(paths)), count.add)
+            do_each(
+                file_writer(paths, image_of, template.raw_headers, plan, options),
+                range(len(paths)),
+                count.add,
+            )
     return report
 
 

@@ -16,7 +16,7 @@ import synthetic
 from dicomarray import load, scan
 from dicomarray.assembly.volumes import filling
 from dicomarray.assembly.volumes.assemble import assemble
-from dicomarray.assembly.volumes.uniform_layout import AlikeFrames
+from dicomarray.assembly.volumes.uniform_layout import UniformFrame
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.header import Header
 from dicomarray.storage.references import Reference
@@ -28,15 +28,15 @@ COUNT, ROWS, COLUMNS = 12, 5, 7
 def straight(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that were read so."""
     names: list[str] = []
-    read = AlikeFrames.read
+    read = UniformFrame.read
 
-    def counted(self: AlikeFrames, header: Header, file: Reference, words: Array) -> Array | None:
+    def counted(self: UniformFrame, header: Header, file: Reference, words: Array) -> Array | None:
         found = read(self, header, file, words)
         if found is not None:
             names.append(header.path.name)
         return found
 
-    monkeypatch.setattr(AlikeFrames, "read", counted)
+    monkeypatch.setattr(UniformFrame, "read", counted)
     monkeypatch.setattr(filling, "SMALL_NATIVE_BYTES", 0)
     return names
 

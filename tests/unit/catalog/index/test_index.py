@@ -203,7 +203,7 @@ def test_instances_that_are_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             (tmp_path / "mixed" / f"{place % 3}").mkdir(parents=True, exist_ok=True)
             path.rename(tmp_path / "mixed" / f"{place % 3}" / f"{place:02d}-{number}")
     monkeypatch.setattr(scanning, "FILES_A_CHECK", 3)
-    monkeypatch.setattr(scanning, "MOST_INSTANCES", 7)
+    monkeypatch.setattr(scanning, "MAX_INSTANCES", 7)
     index(tmp_path / "mixed", tmp_path / "index")
     assert_same(open_index(tmp_path / "index"), scan(tmp_path / "mixed"))
 

@@ -148,7 +148,7 @@ def test_attributes_are_a_mapping(ct: Path) -> None:
 
 def test_more_series_than_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layout that was forgotten is made again."""
-    monkeypatch.setattr(plan, "MOST_SERIES", 2)
+    monkeypatch.setattr(plan, "MAX_SERIES", 2)
     folders = [tmp_path / str(number) for number in range(4)]
     for number, folder in enumerate(folders):
         synthetic.write_series(

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from dicomarray.core.pixel_values import Rescale, StoredType, modality_dtype, to_modality
 from dicomarray.errors import UsageError, ValuesError
 from dicomarray.objects.derived_image.encode import RescaleLimit, encode, narrowest
-from dicomarray.objects.derived_image.offset_array import Shifted
+from dicomarray.objects.derived_image.offset_array import OffsetArray
 from dicomarray.objects.derived_image.quantise import PIECE
 
 TYPES = [
@@ -260,7 +260,7 @@ def test_integers_are_shifted_without_a_copy_of_all(stored, dtype, offset):
         pytest.skip("the array cannot hold them")
     array = values.astype(dtype)[:, ::-1]
     encoding = encode(array, "auto", stored, [Rescale(1.0, float(offset))] * 2)
-    assert isinstance(encoding.stored, Shifted)
+    assert isinstance(encoding.stored, OffsetArray)
     expected = values[:, ::-1] - offset
     assert np.asarray(encoding.stored).dtype == encoding.stored[1].dtype == stored.dtype
     np.testing.assert_array_equal(np.asarray(encoding.stored), expected)

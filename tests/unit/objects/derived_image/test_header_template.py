@@ -19,7 +19,7 @@ from pydicom.uid import RLELossless, generate_uid
 
 import synthetic
 from dicomarray.dicom.part10 import encoded
-from dicomarray.dicom.raw_header import parse_head, read_head
+from dicomarray.dicom.raw_header import parse_raw_header, read_raw_header
 from dicomarray.errors import OutputError
 from dicomarray.objects.common import identity
 from dicomarray.objects.derived_image import classic, template
@@ -60,8 +60,8 @@ def both_ways(
             if name == "fast":
                 patch.setattr(classic, "derive", counted)
             else:
-                patch.setattr(classic, "read_head", lambda *_: None)
-                patch.setattr(template, "read_head", lambda *_: None)
+                patch.setattr(classic, "read_raw_header", lambda *_: None)
+                patch.setattr(template, "read_raw_header", lambda *_: None)
             report = write_series(array, files, folder / f"{name}-{next(counter)}", **options)
             written.append([file.read_bytes() for file in report.files])
     for fast, slow in zip(*written, strict=True):
@@ -284,7 +284,7 @@ def test_a_head_holds_what_pydicom_finds(tmp_path: Path, syntax: str) -> None:
     """All elements, in order, with their values; sequences of undefined length too."""
     (file,) = synthetic.write_series(tmp_path, synthetic.stored_values((1, 2, 2)), syntax=syntax)
     changed([file], uneven_sources)
-    head = read_head(file)
+    head = read_raw_header(file)
     assert head is not None
     data_set = pydicom.dcmread(file, stop_before_pixels=True)
     assert list(head.elements) == [int(tag) for tag in data_set.keys()]  # noqa: SIM118
@@ -292,7 +292,7 @@ def test_a_head_holds_what_pydicom_finds(tmp_path: Path, syntax: str) -> None:
         raw = data_set.get_item(tag)
         if isinstance(raw, RawDataElement) and raw.VR != "SQ":
             assert head.value(tag) == (raw.value or b"")
-    for found in (parse_head(file.read_bytes()), read_head(file, head)):
+    for found in (parse_raw_header(file.read_bytes()), read_raw_header(file, head)):
         assert found is not None and found.elements == head.elements
 
 
@@ -303,7 +303,7 @@ def test_a_head_is_read_whatever_its_size(tmp_path: Path) -> None:
         synthetic.stored_values((1, 2, 2)),
         common={"ImageComments": "x" * 9000, "TextValue": "y" * 99999},
     )
-    head = read_head(file)
+    head = read_raw_header(file)
     assert head is not None
     assert len(head.value(0x0040A160)) == 100000
 
@@ -311,11 +311,11 @@ def test_a_head_is_read_whatever_its_size(tmp_path: Path) -> None:
 def test_cut_files_are_not_understood(tmp_path: Path) -> None:
     """None, or what is complete: never a wrong element."""
     (file,) = synthetic.write_series(tmp_path, synthetic.stored_values((1, 2, 2)))
-    whole, data = read_head(file), file.read_bytes()
+    whole, data = read_raw_header(file), file.read_bytes()
     assert whole is not None
     for length in range(0, len(data), 3):
         file.write_bytes(data[:length])
-        found = read_head(file)
+        found = read_raw_header(file)
         assert found is None or found.elements == whole.elements
 
 
@@ -325,7 +325,7 @@ def test_tags_out_of_order_are_not_understood(tmp_path: Path) -> None:
     data = file.read_bytes()
     place = data.index(b"\x08\x00\x60\x00CS")
     twice = data[:place] + encoded(0x00080005, "CS", b"ISO_IR 6", explicit=True) + data[place:]
-    assert parse_head(twice) is None
+    assert parse_raw_header(twice) is None
 
 
 def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

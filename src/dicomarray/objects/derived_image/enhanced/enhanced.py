@@ -21,7 +21,7 @@ from dicomarray.dicom.pixels.encoder import compress_pixels
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common import lossy
-from dicomarray.objects.common.files import told_of_template, write_header
+from dicomarray.objects.common.files import write_errors_named, write_header
 from dicomarray.objects.common.headers import read_header, text
 from dicomarray.objects.common.identity import new_uid
 from dicomarray.objects.common.modules import reference_series
@@ -45,7 +45,7 @@ from dicomarray.runtime.threads import ImageCount
 from dicomarray.storage.references import Reference
 
 # Pixel Data with a length in 32 bits, an even one (PS3.5 7.1).
-_MOST_BYTES = 2**32 - 2
+_MAX_BYTES = 2**32 - 2
 PHILIPS_SLICES = PrivateBlock(0x2001, "Philips Imaging DD 001", 0x18)
 
 
@@ -136,7 +136,7 @@ def _write_object(
     count: ImageCount,
 ) -> None:
     header = read_header(source)
-    with told_of_template(path, source):
+    with write_errors_named(path, source):
         lossy.remember(header, source, image.stored_type)
         _derive(header, plan, image, [private_block(text) for text in options.keep_private])
         if options.compress == "none":
@@ -185,9 +185,9 @@ def _append_pixels(path: Path, header: FileDataset, image: ObjectOutput) -> None
     """
     words = np.ascontiguousarray(image.stored, image.stored_type.dtype.newbyteorder("<"))
     length = words.nbytes + words.nbytes % 2
-    if length > _MOST_BYTES:
+    if length > _MAX_BYTES:
         raise TemplateError(
-            f"{path.name}: {words.nbytes} bytes of pixels; one object holds at most {_MOST_BYTES} without "
+            f"{path.name}: {words.nbytes} bytes of pixels; one object holds at most {_MAX_BYTES} without "
             "compression. Write the volume in parts, or ask for compression"
         )
     tag = struct.pack("<HH", 0x7FE0, 0x0010)

@@ -132,8 +132,8 @@ def _rescale_type(groups: Sequence[Dataset], plan: SeriesPlan) -> str:
     if plan.units is not None:
         return plan.units if plan.units in RESCALE_TYPES else "US"
     told = {text(item, "RescaleType") for group in groups for item in values(group, _TRANSFORMATION)}
-    unsaid = "HU" if plan.kind.absolute else "US"
-    return (told.pop() or unsaid) if len(told) == 1 else "US" if told else unsaid
+    unspecified = "HU" if plan.kind.absolute else "US"
+    return (told.pop() or unspecified) if len(told) == 1 else "US" if told else unspecified
 
 
 def _new_mapping(
