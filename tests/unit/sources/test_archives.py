@@ -12,8 +12,9 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +77,15 @@ def only_reason(path: Path) -> str:
 
 
 def unpacked_files() -> list[Path]:
-    root = archives._store._root
-    return [] if root is None else [path for path in root.rglob("*") if path.is_file()]
+    return [path for path in Path(tempfile.gettempdir()).rglob("*") if path.is_file()]
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> None:
-    """Each test begins without what others unpacked."""
+def nothing_left(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test begins without what others unpacked, in a folder of its own for temporary files."""
+    archives.remove_unpacked()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+    yield
     archives.remove_unpacked()
 
 
@@ -266,8 +269,7 @@ def test_no_name_leaves_the_folder(tmp_path: Path, name: str, kind: str) -> None
         archive.write_bytes(tar_bytes([(name, CT)]))
     before = {path for path in tmp_path.rglob("*")}
     (series,) = scan(archive)
-    root = archives._store._root
-    assert root is not None
+    (root,) = Path(tempfile.gettempdir()).iterdir()
     assert series.files[0].resolve().is_relative_to(root.resolve())
     assert series.files[0].read_bytes() == CT
     assert {path for path in tmp_path.rglob("*")} == before
