@@ -177,7 +177,7 @@ def plain_value(element: DataElement, depth: int = 0) -> Value:
         raw = "\\".join(texts(_plain_texts(value))).encode("latin-1", "replace")  # as `decode` takes it
         return decode(representation, raw, True, ())
     if isinstance(value, MultiValue | list | tuple):
-        if element.VR in BINARY_NUMBERS and len(value) > MAX_LIST_LENGTH:
+        if depth and element.VR in BINARY_NUMBERS and len(value) > MAX_LIST_LENGTH:
             return f"<{len(value)} numbers>"
         return one_or_many(tuple(_plain_scalar(v) for v in value))
     return _plain_scalar(value)

@@ -15,6 +15,9 @@ from dicomarray.core.nesting import MAX_DEPTH, TOO_DEEP
 # Bytes a number of the binary types (PS3.5 6.2); an attribute tag has two numbers of 16 bits.
 NUMBER_BYTES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8, "FL": 4, "FD": 8, "AT": 4}
 
+# How files give the name of who made a private element: as LO, as other text, or without saying how.
+_CREATOR_VRS = (None, "LO", "SH", "CS", "ST", "LT", "UT", "UC", "UN", "OB")
+
 
 def fault_of(header: Dataset, inside: bool = True) -> str | None:
     """Why the elements of a header cannot be copied; None where they can.
@@ -45,6 +48,8 @@ def _has_items(tag: BaseTag, element: DataElement | RawDataElement) -> bool:
 
 
 def _fault_of_element(tag: BaseTag, element: DataElement | RawDataElement) -> str | None:
+    if tag.is_private_creator and element.VR not in _CREATOR_VRS:
+        return f"{tag}, a private creator, has the VR {element.VR} where the standard has LO (PS3.5 7.8.1)"
     if tag.is_private:
         return None  # it is dropped, or stays the bytes that it is
     standard = _standard(tag)

@@ -9,7 +9,7 @@ from pydicom.data import get_testdata_file
 import synthetic
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.errors import TemplateError
-from dicomarray.objects.common.headers import reason
+from dicomarray.objects.common.headers import read_header, reason
 from dicomarray.objects.derived_image.template import read_template
 
 REFUSED = {
@@ -146,3 +146,18 @@ def test_the_reason_is_that_of_the_system():
         assert reason(error) == "No space left on device"
     assert reason(ValueError("1970-01-01")) == "ValueError"
     assert reason(OSError("secret")) == "OSError"
+
+
+def test_a_private_creator_of_numbers_is_named(tmp_path):
+    """Nobody could tell which private elements it reserves: the template is refused, without the value."""
+    files = synthetic.write_series(tmp_path, synthetic.stored_values())
+    data_set = pydicom.dcmread(files[0])
+    data_set.add_new(0x00290010, "OB", b"SIEMENS CSA HEADER")
+    data_set.save_as(files[0])
+    content = files[0].read_bytes()
+    head = b"\x29\x00\x10\x00OB\x00\x00"
+    assert content.count(head) == 1
+    files[0].write_bytes(content.replace(head, head.replace(b"OB", b"SV")))
+    with pytest.raises(TemplateError, match=r"0029,0010.*VR SV where the standard has LO") as caught:
+        read_header(files[0])
+    assert "SIEMENS" not in str(caught.value)
