@@ -16,7 +16,12 @@ from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.columns import Kept, SeriesColumns, Source
 from dicomarray.catalog.index.indexed import IndexedInstances
 from dicomarray.catalog.index.scanning import absolute_roots
-from dicomarray.catalog.index.schema import connect_to_read, damage_as_error
+from dicomarray.catalog.index.schema import (
+    THIS_COMPUTER,
+    THIS_COMPUTER_ID,
+    connect_to_read,
+    damage_as_error,
+)
 from dicomarray.catalog.index.storing import as_path, as_stored, lies_below, path_of_file
 from dicomarray.catalog.unreadable_files import UnreadableFiles
 from dicomarray.dicom.headers.all_elements import canonical_name
@@ -184,6 +189,10 @@ class Database:
             self._connection.execute("BEGIN")
             ((number,),) = self._connection.rows("SELECT value FROM meta WHERE key = 'generation'")
             self._state = int(number)
+            if (sources := self._connection.rows("SELECT * FROM sources")) != [
+                (THIS_COMPUTER_ID, THIS_COMPUTER)
+            ]:
+                raise ValueError(f"its sources are {sources!r:.80}; only files on this computer are indexed")
 
     @property
     def most_instances(self) -> int:

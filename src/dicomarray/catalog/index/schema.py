@@ -18,7 +18,9 @@ from dicomarray.version import __version__
 # "DIAR": tells the file from other SQLite files.
 APPLICATION_ID = 0x44494152
 # Another number means another meaning of the tables; a file with another one is not touched.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+# The source whose references are paths: files on this computer, and archives among them; its number.
+THIS_COMPUTER, THIS_COMPUTER_ID = "file://", 1
 # How long a process waits for another one to finish writing, seconds; a transaction takes about one.
 PATIENCE_SECONDS = 120.0
 # Tables, indexes and triggers; there are about twenty.
@@ -40,7 +42,13 @@ CREATE TABLE roots (
     started TEXT NOT NULL,
     finished TEXT
 ) WITHOUT ROWID;
-CREATE TABLE folders (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
+CREATE TABLE sources (id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE);
+CREATE TABLE folders (
+    id INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL REFERENCES sources (id),
+    path TEXT NOT NULL,
+    UNIQUE (source, path)
+);
 CREATE TABLE files (
     id INTEGER PRIMARY KEY,
     folder INTEGER NOT NULL REFERENCES folders (id),
@@ -288,6 +296,7 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     about = {"schema": str(SCHEMA_VERSION), "dicomarray": __version__, "generation": "0"}
     connection.executemany("INSERT INTO meta VALUES (?, ?)", about.items())
+    connection.execute("INSERT INTO sources VALUES (?, ?)", (THIS_COMPUTER_ID, THIS_COMPUTER))
 
 
 def _check_schema(connection: BoundedConnection, path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.json_values import ABSENT, JSON, LIST, text_of, texts_of_list, to_stored
-from dicomarray.catalog.index.schema import damage_as_error
+from dicomarray.catalog.index.schema import THIS_COMPUTER_ID, damage_as_error
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.references import Stamp
 
@@ -203,8 +203,9 @@ class Store:
         folder = folders.get(file.folder)
         if folder is None:
             path = as_stored(file.folder)
-            execute("INSERT OR IGNORE INTO folders (path) VALUES (?)", (path,))
-            (folder,) = execute("SELECT id FROM folders WHERE path = ?", (path,)).fetchone()
+            place = THIS_COMPUTER_ID, path
+            execute("INSERT OR IGNORE INTO folders (source, path) VALUES (?, ?)", place)
+            (folder,) = execute("SELECT id FROM folders WHERE source = ? AND path = ?", place).fetchone()
             folders[file.folder] = folder
         key = (folder, as_stored(file.name))
         row = execute("SELECT id FROM files WHERE folder = ? AND name = ?", key).fetchone()

@@ -26,6 +26,7 @@ ODD_VALUES: list[Any] = [
     "[" + "9" * 400 + "]",
 ]  # fmt: skip
 COLUMNS = (
+    "sources.address", "folders.source",
     "meta.value", "roots.path", "roots.finished", "folders.path", "files.folder", "files.name", "files.size",
     "files.modified_ns", "files.inode", "series.uid", "series.num_instances", "instances.place",
     "instances.file", "instances.member", "instances.number", "names.keyword", "stored_values.kind",
@@ -125,7 +126,7 @@ def replaced(table: str, columns: str) -> Callable[[Path], None]:
         replaced("series", "x AS id, '1.2.' || x AS uid, 1 AS num_instances"),
         replaced("names", "x AS id, 'Name' || x AS keyword"),
         replaced("roots", "'/' || x AS path, '1' AS started, '2' AS finished"),
-        replaced("folders", "x AS id, '/' AS path"),
+        replaced("folders", "x AS id, 1 AS source, '/' AS path"),
         replaced("skipped", "x AS id, NULL AS file, '/' AS path, 'none' AS reason, NULL AS lost_from"),
         replaced("meta", "'generation' AS key, x AS value"),
         lambda file: forge(
