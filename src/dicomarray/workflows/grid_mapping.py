@@ -28,7 +28,7 @@ from dicomarray.core.geometry import (
     checked_affine,
 )
 from dicomarray.core.pixel_values import Array
-from dicomarray.errors import GeometryError, InputError, TemplateError, UsageError
+from dicomarray.errors import GeometryError, InputError, TemplateError
 from dicomarray.formats.npy import load_array
 from dicomarray.objects.derived_image.image_classes import is_multiframe
 from dicomarray.objects.derived_image.request import Source, WriteRequest
@@ -206,11 +206,6 @@ def _check_shape(array: Array, own_shape: tuple[int, ...], name: str) -> None:
 
 def _ascending(array: Array, asked: StackGeometry) -> tuple[Array, StackGeometry, Warnings]:
     """Array and geometry in the order in which slices are counted: along row x column direction."""
-    if array.shape[-3] != len(asked.slice_positions):
-        raise UsageError(
-            f"the array has the shape {array.shape}, its geometry {len(asked.slice_positions)} slices: they "
-            "do not belong together"
-        )
     steps = np.diff(asked.distances)
     along = asked.slice_positions[1:] - asked.slice_positions[:-1]
     if len(steps) and not (np.all(steps > 0) or np.all(steps < 0)):

@@ -61,19 +61,6 @@ class NumpyReport:
         return f"<NumpyReport: {names or 'no file'}; {told}>"
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """One volume in its two files."""
-
-    paths: tuple[Path, Path]
-    info: VolumeInfo
-
-    @property
-    def volume(self) -> str:
-        """As `Volume` shows itself."""
-        return f"<Volume {self.info}>"
-
-
 @takes(ReadOptions)
 def load(
     path: Inputs | None,
@@ -172,18 +159,17 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     request = ScanRequest(input_dicom, index, config, series, volume, workers, progress)
     request.refuse_as_output(npy, json)
 
-    def write(stack: Stack, npy: Path, json: Path) -> _Written:
-        paths = array_and_sidecar(npy, json)
-        request.refuse_as_output(*paths)
+    def write(stack: Stack, npy: Path, json: Path) -> VolumeInfo:
+        request.refuse_as_output(npy, json)
         if changes_grid(stack.geometry, checked):
             made = assemble(stack, checked, workers, pixel_progress)
             made = made if bounds is None else made.normalize(bounds.lower, bounds.upper)
-            made.save(*paths, overwrite=overwrite)
-            return _Written(paths, made.info)
-        with new_files(paths, overwrite) as (array_file, json_file):
+            made.save(npy, json, overwrite=overwrite)
+            return made.info
+        with new_files((npy, json), overwrite) as (array_file, json_file):
             info = assemble_in_file(stack, array_file, checked, bounds, workers, pixel_progress)
             sidecar.write(json_file, info)
-        return _Written(paths, info)
+        return info
 
     if names_folder(output_npy):
         found = select(request)
@@ -197,9 +183,9 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         refuse_existing(output, overwrite)
     found = select(request)
     chosen = found.one()
-    made = write(chosen.stack(checked, volume), npy, json)
+    info = write(chosen.stack(checked, volume), npy, json)
     skipped, notes = found.catalog.skipped, found.notes(chosen)
-    return NumpyReport((made.paths,), (made.volume,), (), made.info.warnings, skipped, notes)
+    return NumpyReport(((npy, json),), (f"<Volume {info}>",), (), info.warnings, skipped, notes)
 
 
 def names_folder(path: PathLike) -> bool:
@@ -228,7 +214,7 @@ def _save_all(
     npy: Path,
     json: Path,
     stacks: Callable[[Series], list[Stack]],
-    write: Callable[[Stack, Path, Path], _Written],
+    write: Callable[[Stack, Path, Path], VolumeInfo],
 ) -> NumpyReport:
     files, shown, failures, warnings = [], [], [], []
     for series in batch:
@@ -236,10 +222,11 @@ def _save_all(
             found = stacks(series)
             for index, stack in enumerate(found):
                 name = file_stem(series) + (f"_{index}" if len(found) > 1 else "")
-                made = write(stack, npy / f"{name}.npy", json / f"{name}.json")
-                files.append(made.paths)
-                shown.append(made.volume)
-                warnings += [CodedWarning(f"{name}: {warning}") for warning in made.info.warnings]
+                paths = npy / f"{name}.npy", json / f"{name}.json"
+                info = write(stack, *paths)
+                files.append(paths)
+                shown.append(f"<Volume {info}>")
+                warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
         except (DataError, DiskFullError) as error:  # where one is too large there is room for others
             failures.append(Failure(series.title, str(error)))
     return NumpyReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))

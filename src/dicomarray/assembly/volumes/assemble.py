@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.image_kinds import ISOTROPIC, common_type, image_kinds, is_trace
 from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, spacing_warnings
 from dicomarray.assembly.options import ReadOptions
-from dicomarray.assembly.values.modality import RGB, Values, values_of
+from dicomarray.assembly.values.modality import RGB, values_of
 from dicomarray.assembly.values.rescale_checks import mislabelled_notes
 from dicomarray.assembly.volumes.equal_pixels import Probes
-from dicomarray.assembly.volumes.filling import Job, read_array, write_array
+from dicomarray.assembly.volumes.filling import Job, fill
 from dicomarray.assembly.volumes.regrid import regrid
+from dicomarray.assembly.volumes.targets import ArrayTarget, FileTarget, Target
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import Normalization
 from dicomarray.core.volume_info import PLACED, UNPLACED, VolumeInfo
@@ -68,13 +70,11 @@ def assemble(
     HeaderError, ValuesError
         Where the file does not say what is needed for its values: a slope, what SUV needs.
     """
-    values, probes = values_of(stack, options), Probes(stack)
-    job = Job(stack, values, probes, options.exclude_padding, workers, progress)
-    array, padding, decoding = read_array(job)
-    notes = (*decoding, *probes.notes())
-    array, info = regrid(array, _info(stack, values, array.shape, notes), options)
+    values, target = values_of(stack, options), ArrayTarget(stack.shape, options.exclude_padding)
+    info = _read(Job(stack, values, Probes(stack), options.exclude_padding, workers, progress), target)
+    array, info = regrid(target.array, info, options)
     files = tuple(file_of(frame.header.path) for frame in stack.frames)
-    return Volume(array, info.warned(spacing_warnings(info.geometry)), padding, files)
+    return Volume(array, info.warned(spacing_warnings(info.geometry)), target.padding, files)
 
 
 def assemble_in_file(
@@ -97,18 +97,18 @@ def assemble_in_file(
     DataError
         As in `assemble`.
     """
-    values, probes = values_of(stack, options), Probes(stack)
+    values = values_of(stack, options)
     if bounds is not None:
         values = values.normalized(bounds.lower, bounds.upper)
-    job = Job(stack, values, probes, options.exclude_padding, workers, progress)
-    shape, decoding = write_array(job, npy)
-    notes = (*decoding, *probes.notes())
-    info = _info(stack, values, shape, notes)
-    return info.warned(spacing_warnings(info.geometry))
+    job = Job(stack, values, Probes(stack), options.exclude_padding, workers, progress)
+    with closing(FileTarget(npy, stack.shape)) as target:
+        return _read(job, target).warned(spacing_warnings(stack.geometry))
 
 
-def _info(stack: Stack, values: Values, shape: tuple[int, ...], notes: Warnings) -> VolumeInfo:
-    """``notes`` are the warnings that came up while the pixels were read."""
+def _read(job: Job, target: Target) -> VolumeInfo:
+    """Bring all images of a stack where they go; what is known of them then."""
+    notes = fill(job, target) + job.probes.notes()
+    stack, values, shape = job.stack, job.values, target.shape
     repetitions = () if stack.axis is None else (stack.axis,)
     axes = (*repetitions, *(UNPLACED if stack.geometry is None else PLACED))
     info = VolumeInfo(

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from dicomarray.assembly.frames.instance_files import ImageFiles
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.values.modality import Values, stored_type
 from dicomarray.assembly.volumes.equal_pixels import Probes
-from dicomarray.assembly.volumes.targets import ArrayTarget, FileTarget, Mask, ScratchMemory, Target
+from dicomarray.assembly.volumes.targets import Mask, ScratchMemory, Target
 from dicomarray.assembly.volumes.uniform_layout import UniformFiles
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.core.pixel_values import Array
@@ -50,41 +49,6 @@ class Job:
     progress: PixelProgress | None = None
 
 
-def read_array(job: Job) -> tuple[Array, Mask | None, Warnings]:
-    """All frames in one array, (*stack shape, *frame shape), and where asked for a mask of their padding.
-
-    The third result is what there is to tell of how frames were decoded.
-
-    Raises
-    ------
-    DataError
-        As in `assemble`.
-    """
-    target = ArrayTarget(job.stack.shape, job.with_padding)
-    notes = _fill(job, target)
-    return target.array, target.padding, notes
-
-
-def write_array(job: Job, npy: Path) -> tuple[tuple[int, ...], Warnings]:
-    """The same in a ``.npy`` file, of which nothing is kept in memory; its shape, and what there is to tell.
-
-    There is no mask of the padding; where values are normalized, padding is 0.
-
-    Raises
-    ------
-    OutputError
-        Where the file cannot be written.
-    DataError
-        As in `assemble`.
-    """
-    target = FileTarget(npy, job.stack.shape)
-    try:
-        notes = _fill(job, target)
-    finally:
-        target.close()
-    return target.shape, notes
-
-
 @dataclass(frozen=True, slots=True)
 class _Part:
     """Images of one file, by their indices in the stack; with its reader where another part has opened it."""
@@ -94,8 +58,16 @@ class _Part:
     reader: FrameReader | None = None
 
 
-def _fill(job: Job, target: Target) -> Warnings:
-    """Read all images, in the order of the array as far as several threads keep one; returns what to tell."""
+def fill(job: Job, target: Target) -> Warnings:
+    """Read all images, in the order of the array as far as several threads keep one; what to say of decoding.
+
+    Raises
+    ------
+    DataError
+        As in `assemble`.
+    OutputError
+        Where a file cannot be written.
+    """
     with ImageFiles([frame.header for frame in job.stack.frames]) as files:
         return _fill_from(files, job, target)
 

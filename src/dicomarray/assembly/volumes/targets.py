@@ -31,6 +31,10 @@ class Target(Protocol):
     def put(self, index: int, images: Array, padding: Mask | None) -> None:
         """Take images, which may be in their `room`, and the mask of their padding."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole array, once it is made."""
+
 
 class ScratchMemory(local):
     """Memory that a thread uses again for one block of images after the other."""
@@ -71,6 +75,11 @@ class ArrayTarget:
             self._padding[index : index + len(images)] = padding
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """See `Target`."""
+        return self.array.shape
+
+    @property
     def array(self) -> Array:
         """All images, (*leading, *image shape)."""
         return self._array.reshape(*self._leading, *self._array.shape[1:])
@@ -106,7 +115,7 @@ class FileTarget:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the whole array."""
+        """See `Target`."""
         return (*self._leading, *self._shape)
 
     def close(self) -> None:
