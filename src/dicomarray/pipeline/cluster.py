@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import queue
 import threading
 import time
 import uuid
@@ -151,11 +152,15 @@ def run_job(task: Task, job: Job, run: str) -> RunEntry:
 def _take(task: Task, run: str) -> Worker:
     """A process of this run that has nothing to do, or a new one."""
     with _guard:
-        since, worker = _idle[run].pop() if _idle.get(run) else (0.0, Worker(task, IDLE_SECONDS))
+        since, worker = _idle[run].pop() if _idle.get(run) else (0.0, _new_worker(task))
         _busy.setdefault(run, set()).add(worker)
     if since and time.monotonic() - since > IDLE_SECONDS / 2:
         worker.end()  # it may be about to end by itself
     return worker
+
+
+def _new_worker(task: Task) -> Worker:
+    return Worker(task, queue.SimpleQueue(), IDLE_SECONDS)
 
 
 def stop_workers(run: str) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from dicomarray.catalog.index import check_finished, count_indexed
 from dicomarray.catalog.series_selection import ScanRequest, select
@@ -22,9 +22,8 @@ from dicomarray.errors import DicomArrayError, InputError
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.jobs import Job, jobs_of
 from dicomarray.pipeline.options import Per
-from dicomarray.runtime.processes import END_OF_STREAM, how_it_ended, kill_process, send, start_process
+from dicomarray.runtime.processes import Child, ChildDiedError, Parent, can_start
 from dicomarray.sources.base import Progress
-from dicomarray.sources.header_workers import can_start
 from dicomarray.sources.skipped import SkippedGroup, by_reason
 from dicomarray.storage.places import Url
 
@@ -35,6 +34,9 @@ FILES_WITHOUT_PROCESS = 1000
 Skipping = Callable[[list[SkippedGroup]], object]
 # The last answer of a process that found everything.
 FOUND_ALL = "all"
+FINDER = "dicomarray.pipeline.discovery:find"
+# How often it is told how far a scan is: nobody sees more, and each time costs both sides.  Seconds.
+PROGRESS_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +112,10 @@ def _jobs_of_process(
     search: Search, progress: Progress | None, scratch: Path, skipping: Skipping | None
 ) -> Generator[Job, None, None]:
     """The jobs, found in a process that ends with the last one."""
-    process = start_process("find")
+    child = Child(FINDER)
     try:
-        send(process, (search, str(scratch)))
-        while (answer := _answer_of(process)) != FOUND_ALL:
+        child.send((search, str(scratch)))
+        while (answer := child.receive()) != FOUND_ALL:
             if isinstance(answer, Job):
                 yield answer
             elif isinstance(answer, DicomArrayError):
@@ -123,19 +125,37 @@ def _jobs_of_process(
                     skipping(answer)
             elif progress is not None:
                 progress(*answer)
-    finally:
-        kill_process(process)
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def _answer_of(process: subprocess.Popen[bytes]) -> Any:
-    """A job, how far the scan is (as `Progress` is told), what it skipped, an error, or `FOUND_ALL`."""
-    assert process.stdout is not None
-    try:
-        return pickle.load(process.stdout)
-    except END_OF_STREAM as error:
+    except ChildDiedError as error:
         raise InputError(
-            f"the process that read the headers died: {how_it_ended(process)}; "
+            f"the process that read the headers died: {error}; "
             "where memory is short, make an index folder by folder (dicomarray index), and run with --index"
         ) from error
+    finally:
+        child.kill()
+
+
+def find(parent: Parent) -> None:
+    """In that process: answer with jobs, how far the scan is, what it skipped, an error, or `FOUND_ALL`."""
+    search, tempfile.tempdir = parent.receive()
+    try:
+        for job in jobs_here(search, _ProgressReporter(parent), parent.answer):
+            parent.answer(job)
+        parent.answer(FOUND_ALL)
+    except DicomArrayError as error:
+        parent.answer(error)
+    # what archives were unpacked to must outlive this process: it belongs to the one that gave us the folder
+    os._exit(0)
+
+
+class _ProgressReporter:
+    """Sends on how far the scan is."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+        self._reported = float("-inf")
+
+    def __call__(self, files: int, size: int = 0, total: int | None = None, /) -> None:
+        now = time.monotonic()
+        if files == total or now - self._reported >= PROGRESS_SECONDS:
+            self._reported = now
+            self._parent.answer((files, size, total))

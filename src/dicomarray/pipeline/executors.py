@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 from dicomarray.pipeline.entries import RunEntry
 from dicomarray.pipeline.jobs import Job, Task
-from dicomarray.pipeline.work import prepare, process, remove_leftovers
-from dicomarray.pipeline.worker import Worker
+from dicomarray.pipeline.work import prepare, process
+from dicomarray.pipeline.worker import Worker, entries_of
+from dicomarray.runtime.processes import Answers
 
 
 def in_turn(jobs: Iterable[Job], task: Task) -> Iterator[RunEntry]:
@@ -24,21 +25,22 @@ def in_turn(jobs: Iterable[Job], task: Task) -> Iterator[RunEntry]:
         yield process(job, task, ready)
 
 
-def side_by_side(jobs: Iterable[Job], task: Task, workers: int) -> Iterator[RunEntry]:
-    """Every worker process has a thread here that gives it one job after the other.
+def side_by_side(jobs: Iterable[Job], task: Task, count: int) -> Iterator[RunEntry]:
+    """Several jobs at a time, each in a worker process.
 
     Raises
     ------
     UsageError
         Where the first worker cannot start: then none could.
     """
-    crew = _Crew(jobs, task, workers)
+    answers: Answers = queue.SimpleQueue()
+    workers = [Worker(task, answers) for _ in range(count)]
     try:
-        crew.start()
-        yield from crew.entries()
+        yield from entries_of(workers, answers, iter(jobs))
     finally:
         with no_interrupt():
-            crew.stop()
+            for worker in workers:
+                worker.stop()
 
 
 @contextmanager
@@ -52,66 +54,3 @@ def no_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-class _Crew:
-    """Workers, the threads that serve them, and the jobs that they share."""
-
-    def __init__(self, jobs: Iterable[Job], task: Task, workers: int) -> None:
-        self._jobs = iter(jobs)
-        self._turn = threading.Lock()
-        self._done: queue.SimpleQueue[RunEntry | BaseException | None] = queue.SimpleQueue()
-        self._workers = [Worker(task) for _ in range(workers)]
-        self._threads = [threading.Thread(target=self._serve, args=(w,), daemon=True) for w in self._workers]
-        self._in_work: dict[Worker, Job] = {}
-        self._stopped = False
-
-    def start(self) -> None:
-        self._workers[0].start()
-        for thread in self._threads:
-            thread.start()
-
-    def entries(self) -> Iterator[RunEntry]:
-        """Each entry as it is done, until every thread has nothing left to do."""
-        busy = len(self._threads)
-        while busy:
-            entry = self._done.get()
-            if isinstance(entry, RunEntry):
-                yield entry
-            elif entry is None:
-                busy -= 1
-            else:
-                raise entry
-
-    def stop(self) -> None:
-        """End the workers, at once where they have a job, and take away what they left half done."""
-        self._stopped = True
-        in_work = dict(self._in_work)
-        for worker in self._workers:
-            worker.stop()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
-        for job in in_work.values():
-            remove_leftovers(job.output)
-
-    def _next(self) -> Job | None:
-        with self._turn:
-            return None if self._stopped else next(self._jobs, None)
-
-    def _serve(self, worker: Worker) -> None:
-        try:
-            self._work_off(worker)
-        except BaseException as error:  # noqa: BLE001 - it is raised again where entries are awaited
-            self._done.put(error)
-        self._done.put(None)
-
-    def _work_off(self, worker: Worker) -> None:
-        while (job := self._next()) is not None:
-            self._in_work[worker] = job
-            entry = worker.run(job)
-            if self._stopped:
-                return
-            del self._in_work[worker]
-            self._done.put(entry)
-        worker.end()

@@ -39,8 +39,8 @@ from dicomarray.pipeline.run_folder import (
     working_folder,
 )
 from dicomarray.pipeline.work import remove_leftovers
-from dicomarray.pipeline.worker import check_memory_limit
 from dicomarray.query.config import Config, selection_of
+from dicomarray.runtime.processes import is_child
 from dicomarray.sinks.fsspec import send_file
 from dicomarray.sources.base import Progress
 from dicomarray.sources.skipped import SkippedGroup
@@ -48,13 +48,6 @@ from dicomarray.storage.atomic import making, refuse_inputs, refuse_inside
 from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of
 
 Finished = Callable[[RunEntry, int], None]
-_forbidden = False
-
-
-def forbid_runs() -> None:
-    """In a worker: a script that is imported for its function must not start a run of its own."""
-    global _forbidden  # noqa: PLW0603 - it is said once, when the process begins
-    _forbidden = True
 
 
 @takes(RunOptions, ReadOptions, WriteOptions)
@@ -97,7 +90,7 @@ def run(
         Where the output folder holds an earlier run (``resume`` and ``overwrite`` say what to do with it),
         where another run writes to it now, or where it lies inside the input.
     """
-    if _forbidden:
+    if is_child():
         raise UsageError(
             "run was called while a worker imported the script that defines the function; put the call "
             'below: if __name__ == "__main__":'
@@ -113,7 +106,6 @@ def run(
     check_urls(roots, output, by_others=isolated or chosen.scheduler is not None)
     task = _task(function, chosen, reading, writing, roots, isolated)
     check_call(called, task.parameters)
-    check_memory_limit(task)
     _check_output(output, roots, chosen, writing)
     refuse_as_output(output, [*roots, config, chosen.index, chosen.parameters])
     selection_of(config)  # a mistake in it comes before the scan

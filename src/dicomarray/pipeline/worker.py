@@ -1,29 +1,16 @@
-"""A worker process that can be ended: the side of whoever gives it jobs, which it answers with entries."""
+"""Worker processes that can be ended: they are given jobs, which they answer with entries."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pickle
 import queue
-import subprocess
-import threading
 import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from dicomarray.errors import UsageError
+from dicomarray.errors import DicomArrayError, UsageError
 from dicomarray.pipeline.entries import RunEntry
 from dicomarray.pipeline.jobs import Job, Task
-from dicomarray.pipeline.work import remove_leftovers
-from dicomarray.runtime.processes import (
-    END_OF_STREAM,
-    PATIENCE_SECONDS,
-    how_it_ended,
-    kill_process,
-    send,
-    start_process,
-)
+from dicomarray.pipeline.work import prepare, process, remove_leftovers
+from dicomarray.runtime.processes import END, Answers, Child, Parent
 
 # How often a worker's time and memory are looked at, in seconds: memory grows by some 100 MB in that time.
 TICK_SECONDS = 0.1
@@ -31,6 +18,20 @@ TICK_SECONDS = 0.1
 # the function leaks must not cost the series that comes after.
 LEAK_PART = 0.5
 READY = "ready"
+WORK = "dicomarray.pipeline.worker:work"
+
+
+def work(parent: Parent) -> None:
+    """In a worker process: do the jobs that come, one after the other, until there are no more."""
+    task, idle = parent.receive()
+    try:
+        ready = prepare(task)
+    except DicomArrayError as error:
+        parent.answer(str(error))
+        return
+    parent.answer(READY)
+    while (job := parent.receive(idle)) is not END:
+        parent.answer(process(job, task, ready))
 
 
 class Worker:
@@ -39,135 +40,157 @@ class Worker:
     ``idle`` is the time in seconds after which it ends by itself when there is nothing to do.
     """
 
-    def __init__(self, task: Task, idle: float | None = None) -> None:
-        self._task = task
-        self._idle = idle
-        self._process: subprocess.Popen[bytes] | None = None
-        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._guard = threading.Lock()
+    def __init__(self, task: Task, answers: Answers, idle: float | None = None) -> None:
+        self._task, self._answers, self._idle = task, answers, idle
+        self._child: Child | None = None
+        self._job: Job | None = None
+        self._entry: RunEntry | None = None
         self._stopped = False
+        self._started = self._clock = 0.0
+        self.is_ready = False
 
-    def start(self) -> None:
-        """Start the process, and wait until the function is imported and set up in it.
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has a job."""
+        return self._job is not None
 
-        Raises
-        ------
-        UsageError
-            Where that fails; the message says why.
+    def begin(self, job: Job) -> None:
+        """Give it a job; where it has no process, it starts one, in which the function is set up first."""
+        self._job, self._entry = job, None
+        self._started, self._clock = time.time(), time.monotonic()
+        if self._stopped:
+            self._fail("the run was stopped")
+            return
+        if self._child is None or not self._child.is_alive:
+            self.is_ready = False
+            self._child = Child(WORK, self._answers)
+            self._child.send((self._task, self._idle))
+        self._child.send(job)
+
+    def take(self, child: Child, answer: object) -> None:
+        """An answer that came from a process."""
+        if child is not self._child or self._job is None:
+            return
+        if answer == READY:
+            self.is_ready, self._clock = True, time.monotonic()
+        elif isinstance(answer, RunEntry):
+            self._job, self._entry = None, answer
+            limit = self._task.memory_bytes
+            if limit is not None and child.memory() > limit * LEAK_PART:
+                child.end()
+        elif answer is not END:
+            self._fail(f"a worker process could not start: {answer}")
+        elif self.is_ready:
+            self._fail(f"the worker process died: {child.how_it_ended()}")
+        else:
+            self._fail(f"a worker process could not start: {child.how_it_ended()}")
+
+    def check(self, is_silent: bool) -> None:
+        """End a process that takes too long or too much memory: that costs its job.
+
+        Where it ``is_silent``, which is that nothing of it waits to be taken, it may also be no more.
         """
-        with self._guard:
-            if self._stopped:
-                raise UsageError("the run was stopped")
-            self._process = process = start_process("work")
-        self._answers = queue.SimpleQueue()
-        threading.Thread(target=_read, args=(process, self._answers), daemon=True).start()
-        send(process, (self._task, self._idle))
-        answer = self._answers.get()
-        if answer != READY:
-            reason = how_it_ended(process) if answer is None else str(answer)
-            raise UsageError(f"a worker process could not start: {reason}")
+        child, task = self._child, self._task
+        if child is None or self._job is None:
+            return
+        if is_silent and not child.is_alive:
+            self.take(child, END)
+        elif not self.is_ready:
+            return
+        elif task.timeout is not None and time.monotonic() - self._clock > task.timeout:
+            child.kill()
+            self._fail(f"took longer than the time limit of {task.timeout:g} s; its process was ended")
+        elif task.memory_bytes is not None and (memory := child.memory()) > task.memory_bytes:
+            child.kill()
+            self._fail(
+                f"took {memory >> 20} MB of memory, more than the limit of {task.memory_bytes >> 20} MB; "
+                "its process was ended"
+            )
+
+    def _fail(self, reason: str) -> None:
+        assert self._job is not None
+        remove_leftovers(self._job.output)
+        self._entry = self._job.failed(reason, time.monotonic() - self._clock, self._started)
+        self._job = None
+
+    def entry(self) -> RunEntry | None:
+        """What became of its job, once."""
+        entry, self._entry = self._entry, None
+        return entry
 
     def run(self, job: Job) -> RunEntry:
-        """Do the job; a process that dies, hangs or takes too much memory costs this job, and is replaced."""
-        started, clock = time.time(), time.monotonic()
-        try:
-            if not self._is_alive():
-                self.start()
-        except UsageError as error:
-            return job.failed(str(error), time.monotonic() - clock, started)
-        clock = time.monotonic()
-        self._send(job)
-        entry = self._answer(clock)
-        if isinstance(entry, RunEntry):
-            self._recycle()
-            return entry
-        remove_leftovers(job.output)
-        return job.failed(entry, time.monotonic() - clock, started)
+        """Do a job, by a worker whose answers nobody else takes."""
+        self.begin(job)
+        watch = _Watch([self], self._answers)
+        while (entry := self.entry()) is None:
+            watch.wait()
+        return entry
 
-    def stop(self) -> None:
-        """End the process at once, and for good."""
-        with self._guard:
-            self._stopped = True
-        self._kill()
+    def let_go(self) -> None:
+        """There is nothing more to do: the process may put things in order, and end."""
+        if self._child is not None:
+            self._child.send(END)
 
     def end(self) -> None:
-        """Let the process end by itself: it may have things to put in order."""
-        if self._process is None or not self._is_alive():
+        """As `let_go`; it is gone then."""
+        if self._child is not None and self._child.is_alive:
+            self._child.end()
+
+    def stop(self) -> None:
+        """End the process for good, at once where it has a job; what it left half done is taken away."""
+        self._stopped = True
+        if self._child is None:
             return
-        self._send(None)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(PATIENCE_SECONDS)
-        self._kill()
-
-    def _is_alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def _send(self, message: object) -> None:
-        assert self._process is not None
-        send(self._process, message)
-
-    def _answer(self, clock: float) -> RunEntry | str:
-        """The entry, or why there is none; the process is then no more."""
-        assert self._process is not None
-        task = self._task
-        while True:
-            try:
-                answer = self._answers.get(timeout=TICK_SECONDS)
-            except queue.Empty:
-                answer = None if not self._is_alive() and self._answers.empty() else Ellipsis
-            if isinstance(answer, RunEntry):
-                return answer
-            if answer is None:
-                return f"the worker process died: {how_it_ended(self._process)}"
-            if task.timeout is not None and time.monotonic() - clock > task.timeout:
-                self._kill()
-                return f"took longer than the time limit of {task.timeout:g} s; its process was ended"
-            memory = 0 if task.memory_bytes is None else self._memory()
-            if task.memory_bytes is not None and memory > task.memory_bytes:
-                self._kill()
-                return (
-                    f"took {memory >> 20} MB of memory, more than the limit of {task.memory_bytes >> 20} MB; "
-                    "its process was ended"
-                )
-
-    def _memory(self) -> int:
-        """Resident memory of the process in bytes."""
-        assert self._process is not None
-        return resident_memory(self._process.pid)
-
-    def _recycle(self) -> None:
-        limit = self._task.memory_bytes
-        if limit is not None and self._memory() > limit * LEAK_PART:
-            self.end()
-
-    def _kill(self) -> None:
-        """End the process, if there is one, and all that it started."""
-        if self._process is not None:
-            kill_process(self._process)
+        if self._job is None:
+            self._child.end()
+        else:
+            self._child.kill()
+            remove_leftovers(self._job.output)
 
 
-def _read(process: subprocess.Popen[bytes], answers: queue.SimpleQueue[Any]) -> None:
-    """Every answer of the process, and None when it has ended."""
-    assert process.stdout is not None
-    with process.stdout as stream:
-        while True:
-            try:
-                answers.put(pickle.load(stream))
-            except END_OF_STREAM:
-                answers.put(None)
-                return
+class _Watch:
+    """Takes the answers of workers, and looks at what they take."""
+
+    def __init__(self, workers: Sequence[Worker], answers: Answers) -> None:
+        self._workers, self._answers = workers, answers
+        self._checked = time.monotonic()
+
+    def wait(self) -> None:
+        """Until there is an answer, or for a moment."""
+        try:
+            answer = self._answers.get(timeout=TICK_SECONDS)
+        except queue.Empty:
+            answer = None
+        if answer is not None:
+            for worker in self._workers:
+                worker.take(*answer)
+        if answer is None or time.monotonic() - self._checked > TICK_SECONDS:
+            self._checked = time.monotonic()
+            for worker in self._workers:
+                worker.check(is_silent=answer is None)
 
 
-def resident_memory(process: int) -> int:
-    """Bytes of memory that a process holds; 0 where that cannot be told, or it is no more."""
-    try:
-        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def entries_of(workers: Sequence[Worker], answers: Answers, jobs: Iterator[Job]) -> Iterator[RunEntry]:
+    """Every worker does one job after the other; each entry as it is done.
 
-
-def check_memory_limit(task: Task) -> None:
-    """Raise UsageError where there is a limit that could not be held."""
-    if task.memory_bytes is not None and not resident_memory(os.getpid()):
-        raise UsageError("memory_limit needs /proc, as Linux has it, to see what a process takes")
+    Raises
+    ------
+    UsageError
+        Where the first worker cannot start: then none could.
+    """
+    for worker, job in zip(workers, jobs, strict=False):
+        worker.begin(job)
+    watch, has_started = _Watch(workers, answers), False
+    while any(worker.is_busy for worker in workers):
+        watch.wait()
+        has_started = has_started or any(worker.is_ready for worker in workers)
+        for worker in workers:
+            if (entry := worker.entry()) is None:
+                continue
+            if not has_started:
+                raise UsageError(entry.error or "")
+            if (following := next(jobs, None)) is None:
+                worker.let_go()
+            else:
+                worker.begin(following)
+            yield entry

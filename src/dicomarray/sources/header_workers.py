@@ -1,30 +1,26 @@
 """Headers of very many files, read by several processes.
 
-The processes run this module and nothing of the caller's: a script needs no guard around its main part, and
-nothing is forked.  This process reads too, so that nothing waits for the others to start.  What a process did
-not deliver, because it was killed or could not be started, this one reads: no file is lost.
+This process reads too, so that nothing waits for the others to start.  What a process did not deliver,
+because it was killed or could not be started, this one reads: no file is lost.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import sys
-import threading
+from collections import deque
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from queue import SimpleQueue
+from typing import Any
 
 from dicomarray.dicom.headers.attributes import Common, share
 from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.errors import InputError
+from dicomarray.runtime.processes import END, Answers, Child, Parent, can_start
 from dicomarray.runtime.threads import thread_count
 from dicomarray.sources.filesystem import PathMaker
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.references import Reference
-
-if TYPE_CHECKING:
-    import subprocess
 
 # A process takes a quarter of a second to start, the time of twenty thousand headers, and handing these over
 # takes a third of the time of reading them: with fewer files, little is gained.  Files for each.
@@ -36,11 +32,10 @@ CHUNK = 500
 
 Outcome = Header | Skipped  # the header, or why there is none
 Outcomes = Generator[Outcome, None, None]
-# The other process needs the same search path to find the same packages.
-_START = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from dicomarray.sources.header_workers import serve; serve()"
-)
+SERVER = "dicomarray.sources.header_workers:serve"
+READY = "ready"
+# A process has the next chunk before it is done with the last.
+MAX_CHUNKS_GIVEN = 2
 
 
 def outcome_of(reader: HeaderReader, path: Reference) -> Outcome:
@@ -56,160 +51,94 @@ def read_outcomes(paths: Sequence[Path], names: frozenset[str], workers: int | N
 
     ``workers`` None chooses by the number of files and of processors.
     """
-    count = _useful_workers(len(paths)) if workers is None else workers
+    count = useful_workers(len(paths)) if workers is None else workers
     reader = HeaderReader(names)
     if count < 2 or not can_start() or len(paths) <= CHUNK:
         return (outcome_of(reader, path) for path in paths)
     return _read_by_several(paths, names, reader, min(count, -(-len(paths) // CHUNK)))
 
 
-def _useful_workers(files: int) -> int:
+def useful_workers(files: int) -> int:
     return min(thread_count(None), MAX_WORKERS, 1 + files // FILES_PER_WORKER)
-
-
-def can_start() -> bool:
-    """Whether `sys.executable` is Python: in a frozen or embedding program it would be that program."""
-    return not getattr(sys, "frozen", False) and "python" in Path(sys.executable or "").name.lower()
 
 
 def _read_by_several(
     paths: Sequence[Path], names: frozenset[str], reader: HeaderReader, count: int
 ) -> Outcomes:
-    chunks = _Chunks([paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)])
-    helpers = [_Helper(chunks, names) for _ in range(count - 1)]
+    helpers = _Helpers([paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)])
     known: dict[Any, Common] = {}
     try:
-        for index in range(len(chunks.paths)):
-            while (outcomes := chunks.finished(index)) is None:
-                mine = chunks.take()
-                if mine is None:
-                    chunks.wait(index)
+        helpers.start(count - 1, names)
+        for index in range(len(helpers.chunks)):
+            while index not in helpers.outcomes:
+                if (mine := helpers.next_chunk()) is None:
+                    helpers.take_answer()
                 else:
-                    chunks.finish(mine, [outcome_of(reader, path) for path in chunks.paths[mine]])
+                    helpers.outcomes[mine] = [outcome_of(reader, path) for path in helpers.chunks[mine]]
+                helpers.take_answers()
+            outcomes = helpers.outcomes.pop(index)
             share((found.attributes for found in outcomes if isinstance(found, Header)), known)
             yield from outcomes
     finally:
-        for helper in helpers:
-            helper.stop()
+        helpers.stop()
 
 
-class _Chunks:
-    """Who reads what: the paths in chunks, which of them are taken, and what came of them."""
+class _Helpers:
+    """Other processes, the chunks that they have, those that nobody has, and what came of the rest."""
 
-    def __init__(self, paths: list[Sequence[Path]]) -> None:
-        self.paths = paths
-        self._waiting = list(reversed(range(len(paths))))
-        self._outcomes: dict[int, list[Outcome]] = {}
-        self._changed = threading.Condition()
+    def __init__(self, chunks: list[Sequence[Path]]) -> None:
+        self.chunks = chunks
+        self.outcomes: dict[int, list[Outcome]] = {}
+        self._waiting = deque(range(len(chunks)))
+        self._given: dict[Child, deque[int]] = {}
+        self._answers: Answers = SimpleQueue()
 
-    def take(self) -> int | None:
-        """The first chunk that nobody reads; None where there is none left."""
-        with self._changed:
-            return self._waiting.pop() if self._waiting else None
+    def start(self, count: int, names: frozenset[str]) -> None:
+        """Start so many; one that cannot be started does no harm."""
+        for _ in range(count):
+            with suppress(OSError):
+                child = Child(SERVER, self._answers)
+                self._given[child] = deque()
+                child.send(names)
 
-    def give_back(self, index: int) -> None:
-        """Somebody else has to read it."""
-        with self._changed:
-            self._waiting.append(index)
-            self._changed.notify_all()
+    def next_chunk(self) -> int | None:
+        """The first chunk that nobody has; None where there is none left."""
+        return self._waiting.popleft() if self._waiting else None
 
-    def finish(self, index: int, outcomes: list[Outcome]) -> None:
-        """A chunk is read."""
-        with self._changed:
-            self._outcomes[index] = outcomes
-            self._changed.notify_all()
+    def take_answers(self) -> None:
+        """Take what the processes have answered by now."""
+        while not self._answers.empty():
+            self.take_answer()
 
-    def finished(self, index: int) -> list[Outcome] | None:
-        """What came of a chunk, once; None as long as it is not read."""
-        with self._changed:
-            return self._outcomes.pop(index, None)
-
-    def wait(self, index: int) -> None:
-        """Until the chunk is read, or there is one to take."""
-        with self._changed:
-            self._changed.wait_for(lambda: index in self._outcomes or self._waiting)
-
-
-class _Helper:
-    """Another process, and the thread that hands it chunks."""
-
-    def __init__(self, chunks: _Chunks, names: frozenset[str]) -> None:
-        self._chunks = chunks
-        self._names = names
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stopped = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        import subprocess
-
-        given: list[int] = []
-        try:
-            with subprocess.Popen(
-                [sys.executable, "-I", "-c", _START],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            ) as self._process:
-                self._exchange(self._process, given)
-        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
-            pass  # it could not be started, was killed, or is stopped: what was given to it is given back
-        finally:
-            for index in given:
-                self._chunks.give_back(index)
-
-    def _exchange(self, process: subprocess.Popen[bytes], given: list[int]) -> None:
-        """Give it chunks, the next one before it is done with the last, and take what it found."""
-        assert process.stdin is not None and process.stdout is not None
-        _send(process.stdin, sys.path)
-        _send(process.stdin, self._names)
-        _receive(process.stdout)  # it has started: until then, others can read the chunks
-        while not self._stopped:
-            while len(given) < 2 and (index := self._chunks.take()) is not None:
-                given.append(index)
-                _send(process.stdin, [str(path) for path in self._chunks.paths[index]])
-            if not given:
-                break
-            found = _receive(process.stdout)
-            paths = self._chunks.paths[given[0]]
-            outcomes = [_whole(*pair) for pair in zip(found, paths, strict=True)]
-            self._chunks.finish(given.pop(0), outcomes)
-        process.stdin.close()
+    def take_answer(self) -> None:
+        """Wait for an answer, and give the process more to do before it is done with what it has."""
+        child, found = self._answers.get()
+        given = self._given.get(child, deque())
+        if found is END:  # it was killed: somebody else has to read what it had
+            self._waiting.extendleft(reversed(given))
+            self._given.pop(child, None)
+            return
+        if found != READY:
+            index = given.popleft()
+            pairs = zip(found, self.chunks[index], strict=True)
+            self.outcomes[index] = [_whole(*pair) for pair in pairs]
+        while len(given) < MAX_CHUNKS_GIVEN and (index_or_none := self.next_chunk()) is not None:
+            given.append(index_or_none)
+            child.send([str(path) for path in self.chunks[index_or_none]])
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
-        self._stopped = True
-        if self._process is not None:
-            self._process.kill()
-        self._thread.join()
+        """End the processes, whatever they do."""
+        for child in self._given:
+            child.kill()
 
 
-def serve() -> None:
-    """Read what the other side of standard input asks for, until that is closed."""
-    import signal
-    from queue import SimpleQueue
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to both; the other side decides
-    requests = sys.stdin.buffer
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing else may get between the answers
-    reader = HeaderReader(_receive(requests))
-    _send(answers, "ready")
-    # a thread takes the requests off the pipe: with both pipes full, both sides would wait for each other
-    waiting: SimpleQueue[list[str] | None] = SimpleQueue()
-
-    def take_requests() -> None:
-        try:
-            while True:
-                waiting.put(_receive(requests))
-        except (EOFError, OSError, pickle.UnpicklingError):
-            waiting.put(None)
-
-    threading.Thread(target=take_requests, daemon=True).start()
+def serve(parent: Parent) -> None:
+    """In such a process: read what is asked for."""
+    reader = HeaderReader(parent.receive())
+    parent.answer(READY)
     make_path = PathMaker()
-    while (names := waiting.get()) is not None:
-        _send(answers, [_plain(outcome_of(reader, make_path(name))) for name in names])
+    while (names := parent.receive()) is not END:
+        parent.answer([_plain(outcome_of(reader, make_path(name))) for name in names])
 
 
 def _plain(outcome: Outcome) -> Skipped | tuple[Any, ...]:
@@ -222,12 +151,3 @@ def _plain(outcome: Outcome) -> Skipped | tuple[Any, ...]:
 def _whole(found: Skipped | tuple[Any, ...], path: Path) -> Outcome:
     """What `_plain` was given."""
     return found if isinstance(found, Skipped) else Header(path, *found)
-
-
-def _send(stream: BinaryIO | Any, message: object) -> None:
-    pickle.dump(message, stream, pickle.HIGHEST_PROTOCOL)
-    stream.flush()
-
-
-def _receive(stream: BinaryIO | Any) -> Any:
-    return pickle.load(stream)

@@ -1,10 +1,7 @@
 """What there is to do, found in this process or in one of its own: the same jobs, errors and progress."""
 
-import signal
-import subprocess
 import tempfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,9 +17,10 @@ from dicomarray.pipeline import discovery
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.discovery import Search, find_jobs
 from dicomarray.pipeline.jobs import Job
+from dicomarray.runtime.processes import Child
 from dicomarray.volume import Volume
 
-Processes = list[subprocess.Popen[bytes]]
+Processes = list[Child]
 
 
 def doubled(volume: Volume) -> Any:
@@ -54,13 +52,12 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
     """Every search is large; the processes that were started for them."""
     started: Processes = []
 
-    def start(main: str) -> subprocess.Popen[bytes]:
-        started.append(start_process(main))
+    def start(function: str) -> Child:
+        started.append(Child(function))
         return started[-1]
 
-    start_process = discovery.start_process
     monkeypatch.setattr(discovery, "FILES_WITHOUT_PROCESS", 0)
-    monkeypatch.setattr(discovery, "start_process", start)
+    monkeypatch.setattr(discovery, "Child", start)
     return started
 
 
@@ -147,7 +144,7 @@ def test_errors_come_through(tmp_path: Path, processes: Processes, capfd: pytest
     with pytest.raises(InputError) as raised:
         find_jobs(asked, None, tmp_path)
     assert str(raised.value) == str(expected.value) == f"{tmp_path / 'nowhere'} does not exist"
-    assert processes[0].returncode is not None
+    assert not processes[0].is_alive
     assert capfd.readouterr().err == ""
 
 
@@ -162,21 +159,20 @@ def test_an_interrupt_ends_the_process(
 
     with pytest.raises(error):
         find_jobs(search(archive), fail, tmp_path)
-    assert processes[0].returncode is not None
+    assert not processes[0].is_alive
 
 
 def test_a_killed_process_is_an_error(
     archive: Path, tmp_path: Path, processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says how the process died and what to do; no run over half of the archive follows."""
-    start: Callable[[str], subprocess.Popen[bytes]] = discovery.start_process
 
-    def start_and_kill(main: str) -> subprocess.Popen[bytes]:
-        process = start(main)
-        process.send_signal(signal.SIGKILL)
+    def start_and_kill(function: str) -> Child:
+        process = Child(function)
+        process.kill()
         return process
 
-    monkeypatch.setattr(discovery, "start_process", start_and_kill)
+    monkeypatch.setattr(discovery, "Child", start_and_kill)
     with pytest.raises(InputError, match=r"died: signal 9 \(SIGKILL\).*dicomarray index"):
         dicomarray.run(archive, tmp_path / "out", doubled)
     assert not (tmp_path / "out").exists()
@@ -213,6 +209,6 @@ def test_a_run_leaves_nothing_behind(
     source = dicomarray.load(archive, series="1.2.3.3").array
     assert report.entries[2].output is not None
     np.testing.assert_array_equal(dicomarray.load(report.entries[2].output).array, source * 2)
-    assert processes[0].returncode is not None
+    assert not processes[0].is_alive
     monkeypatch.setattr(tempfile, "tempdir", None)
     assert [path for path in temporary.iterdir() if not list(path.rglob("third.zip"))] == []

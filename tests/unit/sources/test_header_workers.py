@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ from pydicom.data import get_testdata_file
 import synthetic
 from dicomarray import Catalog, scan
 from dicomarray.errors import UsageError
+from dicomarray.runtime.processes import Child, Parent
 from dicomarray.sources import header_workers
+from dicomarray.sources.header_workers import outcome_of
 
 
 @pytest.fixture
@@ -45,25 +46,51 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(header_workers, "CHUNK", 3)
 
 
+def die_at_once(_: Parent) -> None:
+    """In another process: end before any answer."""
+    raise SystemExit
+
+
+class Half:
+    """An object that cannot be made again on the other side."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return open, ("/nowhere/at/all",)
+
+
+def die_in_an_answer(parent: Parent) -> None:
+    """In another process: the other side gets an answer that it cannot read."""
+    parent.answer(Half())
+
+
+def die_later(parent: Parent) -> None:
+    """In another process: begin to read, and end while there is a chunk to answer."""
+    parent.receive()
+    parent.answer(header_workers.READY)
+    parent.receive()
+    os._exit(1)
+
+
+Helped = list[object]
+
+
 @pytest.fixture
-def helped(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set once another process has read something; while it is not, this one waits before each file."""
-    event = threading.Event()
-    event.set()
-    read, finish = header_workers.outcome_of, header_workers._Chunks.finish
+def helped(monkeypatch: pytest.MonkeyPatch) -> Helped:
+    """The chunks that other processes were given; this one is slow, so that they are."""
+    chunks: Helped = []
 
-    def wait_and_read(*arguments: Any) -> Any:
-        event.wait(60)
-        return read(*arguments)
+    class Recorded(Child):
+        def send(self, message: object) -> None:
+            super().send(message)
+            chunks.extend([message] if isinstance(message, list) else [])
 
-    def remembered(chunks: Any, *arguments: Any) -> None:
-        finish(chunks, *arguments)
-        if threading.current_thread() is not threading.main_thread():
-            event.set()
+    def read_slowly(*arguments: Any) -> Any:
+        time.sleep(0.1)
+        return outcome_of(*arguments)
 
-    monkeypatch.setattr(header_workers, "outcome_of", wait_and_read)
-    monkeypatch.setattr(header_workers._Chunks, "finish", remembered)
-    return event
+    monkeypatch.setattr(header_workers, "Child", Recorded)
+    monkeypatch.setattr(header_workers, "outcome_of", read_slowly)
+    return chunks
 
 
 def told(catalog: Catalog) -> object:
@@ -77,17 +104,14 @@ def told(catalog: Catalog) -> object:
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_the_same_is_found_by_several_processes(archive: Path, count: int, helped: threading.Event) -> None:
+def test_the_same_is_found_by_several_processes(archive: Path, count: int, helped: Helped) -> None:
     """In the same order, what is skipped included."""
-    expected = told(scan(archive, workers=1))
-    helped.clear()
-    assert told(scan(archive, workers=count)) == expected
-    assert helped.is_set()
+    assert told(scan(archive, workers=count)) == told(scan(archive, workers=1))
+    assert helped
 
 
-def test_what_instances_share_is_held_once_whoever_read_it(archive: Path, helped: threading.Event) -> None:
+def test_what_instances_share_is_held_once_whoever_read_it(archive: Path, helped: Helped) -> None:
     """Chunks of one series come from several processes; each of these may begin with one of its own."""
-    helped.clear()
     for series in scan(archive, workers=3):
         if series.uid.startswith("1.2.") and len(series.instances) == 9:
             held = {id(header.attributes["StudyInstanceUID"]) for header in series.instances}
@@ -97,28 +121,19 @@ def test_what_instances_share_is_held_once_whoever_read_it(archive: Path, helped
 def test_processes_that_die_lose_nothing(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, or in the middle of an answer."""
     expected = told(scan(archive, workers=1))
-    for start in ("raise SystemExit", "import os; os.write(1, b'\\x80\\x05\\x95' + bytes(20)); os._exit(1)"):
-        monkeypatch.setattr(header_workers, "_START", start)
+    for function in (die_at_once, die_in_an_answer):
+        monkeypatch.setattr(header_workers, "SERVER", f"{__name__}:{function.__name__}")
         assert told(scan(archive, workers=3)) == expected
 
 
 def test_process_that_dies_later_loses_nothing(
-    archive: Path, monkeypatch: pytest.MonkeyPatch, helped: threading.Event
+    archive: Path, monkeypatch: pytest.MonkeyPatch, helped: Helped
 ) -> None:
-    """It answers once, and is killed while it has two more chunks."""
+    """It is killed while it has chunks to read."""
     expected = told(scan(archive, workers=1))
-    monkeypatch.setattr(
-        header_workers,
-        "_START",
-        header_workers._START.replace(
-            "serve()",
-            "import dicomarray.sources.header_workers as w; real, n = w._send, []; "
-            "w._send = lambda *a: (n.append(1), w.os._exit(1) if len(n) > 2 else real(*a)); serve()",
-        ),
-    )
-    helped.clear()
+    monkeypatch.setattr(header_workers, "SERVER", f"{__name__}:die_later")
     assert told(scan(archive, workers=2)) == expected
-    assert helped.is_set()
+    assert helped
 
 
 def test_program_that_cannot_be_started_loses_nothing(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +149,7 @@ def test_embedding_program_is_not_started_again(
 ) -> None:
     """`sys.executable` may be a viewer that has Python inside."""
     monkeypatch.setattr(sys, "executable", executable)
-    monkeypatch.setattr(header_workers, "_Helper", None)
+    monkeypatch.setattr(header_workers, "Child", None)
     assert len(scan(archive, workers=3)) > 4
 
 
@@ -146,8 +161,8 @@ def test_no_less_than_one_process(archive: Path) -> None:
 
 def test_small_scans_start_nothing() -> None:
     """Starting a process takes as long as reading thousands of headers."""
-    assert header_workers._useful_workers(1000) == 1
-    assert 1 <= header_workers._useful_workers(10_000_000) <= header_workers.MAX_WORKERS
+    assert header_workers.useful_workers(1000) == 1
+    assert 1 <= header_workers.useful_workers(10_000_000) <= header_workers.MAX_WORKERS
 
 
 SCRIPT = """
