@@ -32,7 +32,6 @@ def to_numpy(options: argparse.Namespace) -> int:
     """A DICOM series to an array and its metadata."""
     from dicomarray.cli import rendering
 
-    config = _config(options)
     if options.config is not None:
         npy = Path(options.output_npy)
         refuse_inputs([npy, Path(options.output_json or npy.with_suffix(".json"))], [options.config])
@@ -41,11 +40,8 @@ def to_numpy(options: argparse.Namespace) -> int:
             options.input_dicom,
             options.output_npy,
             options.output_json,
+            **_choice(options),
             normalize=options.normalize,
-            series=options.series,
-            volume=options.volume,
-            config=config,
-            index=options.index,
             overwrite=options.overwrite,
             workers=options.workers,
             progress=counter,
@@ -78,11 +74,8 @@ def to_dicom(options: argparse.Namespace) -> int:
             options.input_npy,
             options.input_dicom,
             options.output_dicom,
+            **_choice(options),
             input_json=options.input_json,
-            series=options.series,
-            volume=options.volume,
-            config=_config(options),
-            index=options.index,
             affine=options.affine,
             units=options.units,
             progress=counter,
@@ -102,12 +95,11 @@ def filter(options: argparse.Namespace) -> int:
 
     if options.null and options.format != "files":
         raise UsageError("--null ends file names, so it needs --format files")
-    config = {} if (given := _config(options)) is None else given  # so that each is judged
+    choice = _choice(options)
+    if choice["config"] is None:
+        choice["config"] = {}  # so that each is judged
     with Counter("files scanned") as counter:
-        request = ScanRequest(
-            options.input_dicom, options.index, config, options.series, None, options.workers, counter
-        )
-        found = select(request)
+        found = select(ScanRequest(options.input_dicom, **choice, workers=options.workers, progress=counter))
     if options.format == "files":
         names = rendering.file_list(found.series, b"\0" if options.null else b"\n")
         show_names(names)
@@ -210,9 +202,7 @@ def _volume_of_series(
     reading = _given(options, READ_NAMES)
     made_of(ReadOptions, reading)
     with Counter("files scanned") as counter, Counter("images read") as images:
-        request = ScanRequest(
-            options.input_dicom, options.index, _config(options), options.series, progress=counter
-        )
+        request = ScanRequest(options.input_dicom, **_choice(options), progress=counter)
         request.refuse_as_output(output)
         found = select(request)
         series = found.one()
@@ -227,6 +217,17 @@ def demo(options: argparse.Namespace) -> int:
     for line in tour(Path(options.folder), options.overwrite):
         print_text(line)
     return DONE
+
+
+def _choice(options: argparse.Namespace) -> dict[str, Any]:
+    """Which series and volume is meant, by the same names everywhere."""
+    volume = getattr(options, "volume", None)  # filter has none
+    return {
+        "index": options.index,
+        "config": _config(options),
+        "series": options.series,
+        "volume": volume,
+    }
 
 
 def _config(options: argparse.Namespace) -> Any:
