@@ -36,7 +36,10 @@ def at_once(folder: Path, count: int, *arguments: object) -> list[tuple[int, str
 
 
 def test_two_runs_into_one_folder(archive: Path) -> None:
-    """One does the work, whole; the other is refused, and neither touches the other's results."""
+    """One does the work, whole; the other is refused, and neither touches the other's results.
+
+    It was so before; what was not is in test_at_once.py.
+    """
     out = archive.parent / "out"
     done = at_once(archive.parent, 2, "run", "-i", archive, "-o", out, "-f", "work:same")
     assert sorted(code for code, _ in done) == [0, 2]
