@@ -20,7 +20,7 @@
         `-- FunctionError  the user's function failed or returned something unusable
 
 A message names the file or UID, the attribute, the value found, the rule broken and what to do.
-It never holds a patient's name, id or birth date, nor another value that may tell who the patient is.
+It never holds a patient's name, id or birth date, nor another value that may identify the patient.
 """
 
 

@@ -58,7 +58,7 @@ class ReadOptions:
     tilt
         A tilted gantry: ``"keep"`` the slices and their exact, sheared affine; or resample ``"upright"``.
     duplicates
-        Where some positions hold several different images and nothing tells which repetition they are:
+        Where some positions hold several different images and nothing says which repetition they are:
         ``"split"``: the first acquired form the volume, the others one of their own; ``"error"``; or
         ``"auto"``: split where most positions hold one image, so that a few were simply repeated, else an
         error, because a lost image would mix time points.

@@ -92,7 +92,7 @@ class Catalog(Sequence[Series]):
         config
             A mapping, or the path of a JSON, YAML or TOML file with one.
         show_patient
-            Whether values that may tell who the patient is are shown (names, ids, comments, physicians, ...);
+            Whether values that may identify the patient are shown (names, ids, comments, physicians, ...);
             they are hidden by default.
 
         Raises

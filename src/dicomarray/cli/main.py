@@ -173,7 +173,7 @@ def _to_dicom(c: argparse.ArgumentParser) -> None:
         "-j",
         "--input-json",
         metavar="FILE",
-        help="the array's metadata: undoes a normalization, tells where the voxels lie",
+        help="the array's metadata: undoes a normalization, says where the voxels lie",
     )
     c.add_argument(
         "--affine",
@@ -195,7 +195,7 @@ def _filter(c: argparse.ArgumentParser) -> None:
     c.add_argument(
         "-0", "--null", action="store_true", help="with --format files: a zero byte ends each name"
     )
-    c.add_argument("--why", action="store_true", help="tell why the other series do not match")
+    c.add_argument("--why", action="store_true", help="say why the other series do not match")
     c.add_argument(
         "--workers",
         type=int,

@@ -24,7 +24,7 @@ Direction = tuple[float, float, float]
 LENGTH_TOLERANCE = 0.05
 # GE writes further flags in front of the b-value: 1,000,000,700 is 700.
 _GE_FLAGS = 100_000
-# Of a shell within a larger one GE tells the larger b-value, and a gradient whose square is the part of it.
+# Of a shell within a larger one GE writes the larger b-value, and a gradient whose square is the part of it.
 _GE_SHORTEST = 0.03
 _GE_B_STEP = 5.0  # s/mm2, to which dcm2niix rounds them
 _CANON_TEXT = re.compile(r"b=([0-9.]+)\((-?[0-9.]+),(-?[0-9.]+),(-?[0-9.]+)\)")
@@ -109,7 +109,7 @@ def _private_b_value(known: Mapping[str, Any], vendor: Vendor) -> float | None:
 
 
 def gradient(known: Mapping[str, Any], orientation: Sequence[float] | None = None) -> Direction | None:
-    """The direction along the patient's axes, LPS; zeros where one is told and has none; None without any.
+    """The direction along the patient's axes, LPS; zeros where it is given as none; None without any.
 
     ``orientation`` is Image Orientation (Patient), by default that of the image.  Where Image Orientation or
     In-plane Phase Encoding Direction is missing, directions that GE and Canon tell cannot be turned: None.
@@ -157,7 +157,7 @@ def _numbers(value: Any) -> list[float]:
 
 
 def _direction(vector: Sequence[float]) -> Direction | None:
-    """A unit vector; as it was told where it is one, but for its rounding."""
+    """A unit vector; as it was given where it is one, but for its rounding."""
     if len(vector) != 3:
         return None
     x, y, z = (float(number) + 0.0 for number in vector)  # without the sign of a zero

@@ -144,7 +144,7 @@ class StackGeometry:
     slice_positions
         Shape (slices, 3): the centre of voxel (0, 0) of each slice, ascending along the normal.
     thickness
-        The step in mm along the normal of a stack of one slice, which has no neighbour to tell it.
+        The step in mm along the normal of a stack of one slice, which has no neighbour.
     frame_of_reference_uid
         Volumes with the same UID share one coordinate system (PS3.3 C.7.4.1).
     """

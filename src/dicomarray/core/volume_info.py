@@ -103,7 +103,7 @@ class VolumeInfo:
     def on_grid(self, shape: tuple[int, ...], affine: ArrayLike) -> Self:
         """What is known of a volume that is resampled, cropped or turned; see `Volume.on_grid`."""
         if self.geometry is None:
-            raise UsageError("the volume has no patient geometry, so no other grid can be told")
+            raise UsageError("the volume has no patient geometry, so it cannot lie on another grid")
         before = slice(self.slice_axis)
         if len(shape) != len(self.shape) or shape[before] != self.shape[before]:
             raise UsageError(f"an array of shape {shape} has not the axes {self.axes} of {self.shape}")

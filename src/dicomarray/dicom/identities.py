@@ -1,4 +1,4 @@
-"""Which attributes may tell who a patient is: their values are shown to nobody who does not ask for them.
+"""Which attributes may identify a patient: their values are shown to nobody who does not ask for them.
 
 PS3.15 Table E.1-1 lists what a file must lose or change before it names nobody.  Logs, errors,
 `filter --why`, pages and sidecars show no value of it, but for `SHOWN`, by which people tell series apart.
@@ -264,7 +264,7 @@ def hidden_attributes() -> frozenset[str]:
 
 
 def may_identify(key: str) -> bool:
-    """Whether the values of an attribute may tell who the patient is.
+    """Whether the values of an attribute may identify the patient.
 
     Every private attribute may, and so may curves (group 50xx): the table has all of them.
     """

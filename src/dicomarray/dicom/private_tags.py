@@ -85,7 +85,7 @@ def private_numbers(
 ) -> tuple[float, ...] | None:
     """So many finite numbers of a private element, or None where there are none.
 
-    ``creator_lost`` allows for blocks of any name: take it where nobody else's element can be meant.
+    ``creator_lost`` allows for blocks of any name: take it where no one else's element can be meant.
     """
     for tag in private_tags(dataset, wanted):
         if not creator_lost and _creator(dataset, tag) != wanted.creator:

@@ -1,4 +1,4 @@
-"""Whether a file is DICOM, told by its first bytes."""
+"""Whether a file is DICOM, by its first bytes."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def mosaic_count(raw: bytes) -> int:
 
 
 def csa_diffusion(csa: Mapping[str, Sequence[str]]) -> tuple[float | None, tuple[float, ...] | None]:
-    """b-value, and direction of the gradient along the patient's axes; None for what is not told."""
+    """b-value, and direction of the gradient along the patient's axes; None for what is unknown."""
     b_value, direction = csa.get("B_value", ())[:1], csa.get("DiffusionGradientDirection", ())
     told = [_number(text) for text in (*b_value, *direction)]
     if not b_value or not all(map(math.isfinite, told)):

@@ -173,7 +173,7 @@ def name_of(function: Function | str) -> str:
 def version_of(function: Function) -> dict[str, str | None]:
     """What tells one version of a function from another: the digest of its file, its package's version.
 
-    Both are None for a function whose file cannot be told, such as one typed into a session.
+    Both are None for a function whose file is unknown, such as one typed into a session.
     """
     kind = function if hasattr(function, "__qualname__") else type(function)
     module = sys.modules.get(getattr(kind, "__module__", None) or "")

@@ -124,7 +124,7 @@ def run_record(task: Task, function: Function) -> dict[str, Any]:
 
 
 def _settings(record: Mapping[str, Any]) -> str | None:
-    """A digest of all that decides about the results; None where the function's version cannot be told."""
+    """A digest of all that decides about the results; None where the function's version is unknown."""
     function = record["function"]
     if function["digest"] is None and function["version"] is None:
         return None
@@ -269,7 +269,7 @@ def _why_again(
 def _what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What a run is asked for otherwise than an earlier one."""
     if now["settings"] is None:
-        return "the version of the function cannot be told"
+        return "the version of the function is unknown"
     now = json.loads(json.dumps(now))  # as the ledger has it
     changed = [
         f"{key} {name}".replace("function name", "name of the function")
@@ -317,7 +317,7 @@ class SentLedger(Ledger):
         Raises
         ------
         StorageError
-            Where that fails; it tells where the ledger is.
+            Where that fails; it names the ledger.
         """
         super().__exit__(*details)
         try:

@@ -128,7 +128,7 @@ def locked_in_store(output: Url) -> AbstractContextManager[None]:
 
 @contextmanager
 def _marked(folder: Place, prefix: str) -> Iterator[None]:
-    """Hold a folder by a mark under a name that nobody else has.
+    """Hold a folder by a mark under a name that no one else has.
 
     It is written before others are looked for, so that of two that come at once at least one sees the other,
     and goes.  Where both do, the one whose name comes first waits for the other to be gone.

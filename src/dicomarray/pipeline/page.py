@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dicomarray.render.pictures import PlaneOfVolume
 
 FILE_NAME = "report.html"
-# Hidden, a line each: the page has them, and nobody else needs them.
+# Hidden, a line each: the page has them, and no one else needs them.
 THUMBNAILS = ".thumbnails.jsonl"
 # About 5 kB each: beyond so many a page takes long to open.
 MAX_THUMBNAILS = 2000

@@ -28,7 +28,7 @@ def call(function: Callable[[Any], Any], argument: Any) -> Any:
     """
     try:
         return function(argument)
-    except (Exception, SystemExit) as error:  # the user's code may raise anything; the entry tells what
+    except (Exception, SystemExit) as error:  # the user's code may raise anything; the entry says what
         raise FunctionError(f"the function raised {type(error).__name__}: {error}") from error
 
 

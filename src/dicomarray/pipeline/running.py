@@ -198,7 +198,7 @@ def _run(
     chosen: RunOptions,
     finished: Finished | None,
 ) -> RunReport:
-    """Everything that is not done yet; the ledger tells it line by line."""
+    """Everything that is not done yet; the ledger has it line by line."""
     folder = jobs[0].output.parent
     output, path = task.destination or folder, folder / ledger.FILE_NAME
     record = ledger.run_record(task, function)

@@ -69,7 +69,7 @@ def process(job: Job, task: Task, ready: Ready) -> RunEntry:
         return job.failed(str(error), time.perf_counter() - clock, started)
     except MemoryError as error:
         return job.failed(f"out of memory: {error}", time.perf_counter() - clock, started)
-    except Exception as error:  # noqa: BLE001 - even a fault of ours costs one series, and is told whole
+    except Exception as error:  # noqa: BLE001 - even a fault of ours costs one series, and is reported in full
         reason = f"{type(error).__name__}: {error}"
         return job.failed(reason, time.perf_counter() - clock, started, traceback.format_exc())
     return job.written(outputs, warnings, time.perf_counter() - clock, started)
@@ -264,7 +264,7 @@ def _is_result(entry: Path) -> bool:
 def remove_leftovers(output: Path) -> None:
     """Take away what a process that was ended left half done; a result that was being replaced stays.
 
-    Only while nobody else writes to that folder: the lock of the run sees to it.
+    Only while no one else writes to that folder: the lock of the run sees to it.
     """
     for folder in output.parent.glob(f".{output.name}.*"):
         if folder.suffix == ".old" and (folder / output.name).is_dir() and not output.exists():

@@ -60,7 +60,7 @@ class Field:
 
     @property
     def identifying(self) -> bool:
-        """Whether its values may tell who the patient is: a message never shows what is in them."""
+        """Whether its values may identify the patient: a message never shows what is in them."""
         return any(may_identify(step.key) for step in self.steps)
 
     def find(self, cell: Cell) -> Found:

@@ -24,7 +24,7 @@ __all__ = ["Decision", "Failure", "Instance", "Ranked", "Seen", "Selection", "Va
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A config without mistakes; ``warnings`` tell what is legal but odd in it, such as a retired keyword."""
+    """A config without mistakes; ``warnings`` say what is legal but odd in it, such as a retired keyword."""
 
     root: Node
     ranking: Ranking

@@ -21,7 +21,7 @@ from dicomarray.core.geometry import EVEN_CEILING_MM, Matrix, Plane, StackGeomet
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import DataError, GeometryError
 
-# What is there, whatever is missing: `is_regular` tells that something is.
+# What is there, whatever is missing: `is_regular` says that something is.
 THERE = ReadOptions(missing="keep")
 MIXED = "mixed"
 # A scout has a few slices in each of three planes, which a technician may turn by so many degrees.
@@ -139,7 +139,7 @@ def _plane_of(geometry: StackGeometry) -> Plane:
 
 
 def b_values(frames: Sequence[Frame]) -> tuple[float, ...]:
-    """Every b-value of MR images, s/mm2, ascending, whichever way their vendor tells it."""
+    """Every b-value of MR images, s/mm2, ascending, whichever way their vendor writes it."""
     told = {b_value_of(frame) for frame in frames if frame.attributes.get("Modality") == "MR"}
     return tuple(sorted(b for b in told if b is not None))
 

@@ -42,7 +42,7 @@ def do_all(
     workers: int,
     done: Callable[[Task], None] = lambda _: None,
 ) -> None:
-    """Do every task; ``done`` is told of each in their order, in the thread of the caller.
+    """Do every task; ``done`` is called for each in their order, in the thread of the caller.
 
     Where several fail the error is that of the first one in their order, whatever the threads were at; no
     thread is left behind, and no task is begun after that.
@@ -88,7 +88,7 @@ class ImageCount:
 def do_each(
     work: Callable[[Task], None], tasks: Sequence[Task], done: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Do many small tasks by a few threads, several at a time; ``done`` is told how many more are done.
+    """Do many small tasks by a few threads; ``done`` is called with how many more are done.
 
     Errors are those of `do_all`.
     """

@@ -5,7 +5,7 @@ ends.  A `Member` knows its file there, and is unpacked again where that is gone
 (A process that is killed leaves the folder, in the system's folder for temporary files; the variable TMPDIR
 says where that is.)
 
-Nothing in an archive is trusted.  Members are told by their first bytes and never by name; a name gives
+Nothing in an archive is trusted.  Members are recognized by their first bytes and never by name; a name gives
 the name of a file only after it was made harmless; sizes are counted, not believed; links, devices,
 encrypted members and archives inside archives are not followed.  An archive that ends too early is not
 taken at all: nobody could tell which images of a series are missing.

@@ -27,7 +27,7 @@ def check_count(stream: BinaryIO, listed: int) -> None:
     """Raise BadZipFile where an archive's end tells another number of members than its directory lists."""
     told = _declared_count(stream)
     if told is not None and told != listed % (1 << 16 if told < 1 << 16 else 1 << 64):
-        raise zipfile.BadZipFile(f"its end tells {told} members, its directory lists {listed}")
+        raise zipfile.BadZipFile(f"its end says {told} members, its directory lists {listed}")
 
 
 def _declared_count(stream: BinaryIO) -> int | None:

@@ -345,7 +345,7 @@ def _host() -> str:
 
 
 def _start_of(pid: int) -> int | None:
-    """When a process began, in ticks since the start of the system; None where nothing tells.
+    """When a process began, in ticks since the start of the system; None where nothing says.
 
     A number alone is given to a new process some day (proc(5), /proc/pid/stat, field 22).
     """

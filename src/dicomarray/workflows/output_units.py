@@ -1,4 +1,4 @@
-"""The units that a written series tells, and when they cannot be told truthfully: labels have none."""
+"""The units that a written series has, and when they cannot be written truthfully: labels have none."""
 
 from __future__ import annotations
 

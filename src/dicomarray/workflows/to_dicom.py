@@ -226,7 +226,7 @@ def _filled(array: Array, hidden: Array, fill: float | None) -> Array:
 def _asked_grid(
     array: Array, volume: Volume | None, affine: Matrix | None, stack: Stack
 ) -> StackGeometry | None:
-    """The affine that was given, else the volume's grid; None where nothing tells."""
+    """The affine that was given, else the volume's grid; None where nothing says."""
     known = None if volume is None else volume.geometry
     if affine is not None:
         frame_of_reference = None if known is None else known.frame_of_reference_uid

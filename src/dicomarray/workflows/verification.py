@@ -38,7 +38,7 @@ def verify_series(
 ) -> float:
     """Read a written series back, and compare it with what was asked for; ``grid`` is where it is to lie.
 
-    ``progress`` is told of the images that are read.  The result is by how much a value is off at most for
+    ``progress`` is called for the images that are read.  The result is by how much a value is off at most for
     a reader of the series, whose float32 may round what the file says.
 
     Raises

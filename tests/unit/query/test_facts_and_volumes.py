@@ -27,7 +27,7 @@ from dicomarray.query.volume_facts import THERE, largest
 from enhanced_files import at, content, measured, write_cine, write_dose, write_enhanced
 
 OF_VOLUMES = [name for name, fact in FACTS.items() if fact.source != "rows"]
-ONLY_PIXELS = "only pixels tell"
+ONLY_PIXELS = "only pixels show"
 
 
 def facts_of(series: Series) -> dict[str, tuple[Any, str | None]]:

@@ -36,13 +36,13 @@ class ClosedHeader(Header):
         )
 
     def further(self, names: Iterable[str], reader: HeaderReader | None = None) -> Mapping[str, Value]:
-        """As the header itself tells them."""
+        """As the header itself has them."""
         return {} if self.source is None else self.source.further(names, reader)
 
     def check_open(self) -> NoReturn:
         """Always raise."""
         raise PixelsClosedError(
-            f"only pixels tell whether images are copies of each other; {self.path} is one of them"
+            f"only pixels show whether images are copies of each other; {self.path} is one of them"
         )
 
 
@@ -50,7 +50,7 @@ class ClosedHeader(Header):
 class KeptHeader(ClosedHeader):
     """A header of which everything is known, as in an index: its file is not opened at all.
 
-    ``tiles`` are those of a mosaic, or the reason why its file does not tell them; ``csa`` are attributes
+    ``tiles`` are those of a mosaic, or the reason why its file does not have them; ``csa`` are attributes
     that only a Siemens CSA header tells; ``size`` is that of the file in bytes, where it is known.
     """
 

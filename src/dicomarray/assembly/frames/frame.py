@@ -150,7 +150,7 @@ def read_images(frames: Sequence[Frame]) -> Array:
 
 
 def mosaic_tiles(header: Header) -> Sequence[Tile]:
-    """The slices of a mosaic (`is_mosaic`), as its file tells them.
+    """The slices of a mosaic (`is_mosaic`), as its file has them.
 
     Raises
     ------
@@ -306,7 +306,7 @@ def _frame(
 
 
 def _place(header: Header, attributes: Mapping[str, Value], strict: bool) -> tuple[Plane | None, str | None]:
-    """The plane, None where nothing tells it; and, where that is no error, why it cannot be one."""
+    """The plane, None where nothing says it; and, where that is no error, why it cannot be one."""
 
     try:
         position = numbers_of(attributes.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.path)

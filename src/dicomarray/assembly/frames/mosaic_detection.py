@@ -25,7 +25,7 @@ IMPLAUSIBLE_MM = 300.0
 MIN_TILE_MM = 90.0
 
 _SIEMENS = "SIEMENS"
-# Where Siemens tells the number of tiles: (0019,xx0A) of its block, and in the CSA header (0029,xx10).
+# Where Siemens writes the number of tiles: (0019,xx0A) of its block, and in the CSA header (0029,xx10).
 _MR_GROUP, _MR_CREATOR, _COUNT = 0x0019, b"SIEMENS MR HEADER", 0x0A
 _CSA_GROUP, _CSA = 0x0029, 0x10
 # The groups at which `mosaic_slice_count` looks.
@@ -71,7 +71,7 @@ def _is_mosaic(header: Header) -> bool:
     words = (header.text("ImageType") or "").upper().split("\\")
     if SIEMENS_MOSAIC in words or UIH_GRID in words:
         return True
-    # also where the manufacturer is not told: de-identification may remove it
+    # also where the manufacturer is unknown: de-identification may remove it
     if _SIEMENS not in (header.text("Manufacturer") or _SIEMENS).upper():
         return False
     extent = _extent(header)
@@ -82,7 +82,7 @@ def _is_mosaic(header: Header) -> bool:
 
 
 def _extent(header: Header) -> float:
-    """The greater of width and height, mm; 0 where it is not told."""
+    """The greater of width and height, mm; 0 where it is unknown."""
     try:
         spacing = header.numbers("PixelSpacing", 2) or (0.0, 0.0)
         rows, columns = header.number("Rows") or 0.0, header.number("Columns") or 0.0

@@ -39,7 +39,7 @@ from dicomarray.storage.plain_files import open_header
 # the sign is needed; where it points somewhere else altogether, one of both is wrong.
 NORMAL_AGREEMENT = 0.9
 # The first tile lies at one end of the protocol's slices: half the volume's extent from its middle, but for
-# this part of it (a table or a head that moved).  Where it is off by more, nothing tells at which end.
+# this part of it (a table or a head that moved).  Where it is off by more, nothing says at which end.
 END_TOLERANCE = 0.5
 
 _CSA_IMAGE = PrivateElement(0x0029, 0x10, "SIEMENS CSA HEADER", "OB")
@@ -97,7 +97,7 @@ def tiles_of(picture: Picture) -> list[Tile]:
     Raises
     ------
     GeometryError
-        Where the number of slices, or the place of one, cannot be told with certainty.
+        Where the number of slices, or the place of one, is uncertain.
     HeaderError, InputError
         Where the file is damaged.
     """
@@ -203,7 +203,7 @@ def _count(picture: Picture, dataset: Dataset, csa: _Csa, damage: str) -> int:
         counts = {protocol.count}
     if not counts:
         raise picture.error(
-            "nothing tells how many: NumberOfImagesInMosaic of the CSA header, (0019,xx0A) and the slices "
+            "nothing says how many: NumberOfImagesInMosaic of the CSA header, (0019,xx0A) and the slices "
             f"of the protocol text are all missing{damage}. {_ADVICE}"
         )
     return counts.pop()
@@ -276,7 +276,7 @@ def _protocol_sign(picture: Picture, first: Plane, extent: float, protocol: Prot
     """The same by the protocol: the other slices lie towards the middle of all, ``extent`` mm away."""
     if protocol is None:
         raise picture.error(
-            "nothing tells on which side of the first slice the others lie: SliceNormalVector of the CSA "
+            "nothing says on which side of the first slice the others lie: SliceNormalVector of the CSA "
             f"header and the slices of the protocol text are both missing. {_ADVICE}"
         )
     distance = float((np.array(protocol.middle) - first.position) @ first.normal)

@@ -61,7 +61,7 @@ def csa_diffusion_of(header: Header, known: Mapping[str, Value]) -> Mapping[str,
 
 
 def with_diffusion(frames: Sequence[Frame]) -> list[Frame]:
-    """Parallel frames, with b-value and gradient in the standard's words where their vendor tells them.
+    """Parallel frames, with b-value and gradient in the standard's words where their vendor writes them.
 
     One orientation stands for all of them: it is rounded otherwise from slice to slice, and slices of one
     repetition must have one direction.

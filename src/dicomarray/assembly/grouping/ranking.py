@@ -1,4 +1,4 @@
-"""The order of repetitions: which attributes tell it, and what stands in for them where they do not.
+"""The order of repetitions: which attributes decide it, and what stands in for them where they do not.
 
 Images are compared at each place by rank, not by value.  Attributes go before numbers, numbers before times;
 names of files and the order in which they were found tell nothing.

@@ -59,7 +59,7 @@ UNKNOWN_THICKNESS_MM = 1.0
 # Warnings of frames without a place.
 NO_PLACE = warning("no place in the patient is known: frames are in the order of acquisition [no-place]")
 NO_PLACE_AND_NO_ORDER = warning(
-    "no place in the patient is known, and neither numbers nor times tell the order of acquisition: frames "
+    "no place in the patient is known, and neither numbers nor times say the order of acquisition: frames "
     "are in the order of their Instance Numbers and SOP Instance UIDs [no-order]"
 )
 # A slice that moves with the patient stays nearer to its place than this part of the way to its neighbour.
@@ -204,7 +204,7 @@ def split_same_places(kind: Kind, positions: Sequence[Sequence[Frame]]) -> list[
 
 
 def _may_split(positions: Sequence[Sequence[Frame]], options: ReadOptions) -> bool:
-    """Whether images that nothing tells apart may be taken in the order of acquisition."""
+    """Whether images that nothing distinguishes may be taken in the order of acquisition."""
     return options.duplicates == "split" or (options.duplicates == "auto" and _one_is_usual(positions))
 
 

@@ -129,7 +129,7 @@ def units_of(stack: Stack) -> str:
 
 
 def mapped_rescales(stack: Stack) -> tuple[Rescale, ...] | None:
-    """By what each image is read where a Real World Value Mapping alone tells it; None for other stacks.
+    """By what each image is read where a Real World Value Mapping alone says it; None for other stacks.
 
     Raises
     ------

@@ -131,7 +131,7 @@ def _series_attributes(stack: Stack) -> dict[str, Value]:
     """What equals in all images of a volume, and by the standard's keywords what they show.
 
     Image Type is that of the frames, as far as they agree; private codes of the component and of isotropic
-    diffusion are told by the attributes that the standard has for them.
+    diffusion are written in the attributes that the standard has for them.
     """
     records = [frame.attributes for frame in stack.frames]
     found = common_attributes(records)

@@ -1,4 +1,4 @@
-"""Repetitions with equal pixels at one place: told, since nothing says whether they are copies.
+"""Repetitions with equal pixels at one place: a warning, since nothing says whether they are copies.
 
 All pixels of a volume are read anyway.  Of each image a few are kept; only images that agree in these are
 decoded once more and compared whole.
@@ -16,7 +16,7 @@ from dicomarray.core.pixel_values import Array
 
 # An image is known by so many of its rows and columns.
 _PROBED = 8
-# No more images than these are decoded again: that there are such is told either way.
+# No more images than these are decoded again: that there are some is a warning either way.
 MAX_COMPARED = 256
 
 

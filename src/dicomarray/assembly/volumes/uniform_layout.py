@@ -77,7 +77,7 @@ class UniformFiles:
 
 
 def _key(header: Header) -> Hashable:
-    """Equal for files that are alike; None where nothing tells."""
+    """Equal for files that are alike; None where nothing says."""
     attributes, pixels, stamp = header.attributes, header.pixels, header.stamp
     if pixels is None or stamp is None or not isinstance(attributes, Attributes):
         return None

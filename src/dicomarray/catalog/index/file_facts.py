@@ -38,7 +38,7 @@ _WORDS = (SIEMENS_MOSAIC.encode(), UIH_GRID.encode())
 def only_in_file(path: Reference, instance: Walked | Decoded) -> dict[str, Value]:
     """What only the file could tell otherwise, by the names of its columns.
 
-    Of a mosaic its tiles as plain values, or the reason why its file does not tell them; of a Siemens image
+    Of a mosaic its tiles as plain values, or the reason why its file does not have them; of a Siemens image
     what only its CSA header says of diffusion.
     """
     if not _may_have_facts(instance):

@@ -90,7 +90,7 @@ class Gathered:
         return column + [base] * (len(self.origins) - len(column))
 
     def _changed(self, instance: Walked | Decoded) -> dict[str, str] | None:
-        """What may differ from the first instance; None where that cannot be told from the bytes."""
+        """What may differ from the first instance; None where that is unknown from the bytes."""
         decoder = self._decoder
         if (
             decoder is None

@@ -199,7 +199,7 @@ def connect_to_read(path: Path) -> BoundedConnection:
     if not _is_file(path):
         raise InputError(f"there is no index {path}; make it: dicomarray index -i DIR --index {path}")
     # SQLite keeps two files beside an index that is in use: who may write cleans them up, and where there
-    # is no room for them, in a read-only folder, it has to be told that nobody else writes
+    # is no room for them, in a read-only folder, it has to be told that no one else writes
     log = path.with_name(path.name + "-wal")
     modes = ("rw", "ro") if log.exists() else ("rw", "ro", "ro&immutable=1")
     with damage_as_error(path):

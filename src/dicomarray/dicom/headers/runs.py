@@ -110,7 +110,7 @@ class Template:
         Raises
         ------
         ChangedError, DoubtError
-            Where it has other elements, or others than are known to differ do; a whole walk tells why.
+            Where it has other elements, or others than are known to differ do; a full walk says why.
         """
         values: list[Any] = [ABSENT] * self._plan.count
         lengths: list[int] = []

@@ -51,7 +51,7 @@ from dicomarray.dicom.vr import Value
 MAX_CHANGES = 64
 # Series that differ in more elements are not alike.
 MAX_BETWEEN_SERIES = 40
-# Longer headers are not read at once: mostly, they hold a long element that nobody asks for.  Bytes.
+# Longer headers are not read at once: mostly, they hold a long element that no one asks for.  Bytes.
 MAX_FIRST_READ = 64 * 1024
 # Some elements come and go: most files of a series have the elements of one of a few.
 MAX_TEMPLATES = 8

@@ -111,7 +111,7 @@ def compress_frames(
 ) -> list[bytes]:
     """`compress_frame` of each frame of (frames, rows, columns) or (frames, rows, columns, 3), in threads.
 
-    ``done`` is told how many more are done.
+    ``done`` is called with how many more are done.
     """
     streams = [b""] * len(images)
 

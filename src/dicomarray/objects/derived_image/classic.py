@@ -58,7 +58,7 @@ def _usual_raw_header(
     try:
         raw = known or read_raw_header(image.source.path, repeated.like)
     except OSError:
-        return None  # pydicom tells what is wrong with it
+        return None  # pydicom says what is wrong with it
     return None if raw is None or lossy.is_always(raw.syntax) else raw
 
 

@@ -39,7 +39,7 @@ _CANON = re.compile(r"b=[0-9.]+\(-?[0-9.]+,-?[0-9.]+,-?[0-9.]+\)")
 _LENGTH_TOLERANCE = 0.05
 _BINARY = {4: "<f", 8: "<d", 24: "<3d"}  # of unknown VR, which is little endian (PS3.5 6.2.2)
 _KEEP = (
-    "the directions of the diffusion gradients are {where}, which cannot be told in the patient's "
+    "the directions of the diffusion gradients are {where}, which cannot be written in the patient's "
     "coordinates; readers find them with {how} [directions-lost]"
 )
 

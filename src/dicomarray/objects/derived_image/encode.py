@@ -314,7 +314,7 @@ def _stretched(low: float, high: float, stored: StoredType) -> tuple[str, str]:
             return slope, intercept
         step = float(slope) * (top - stored.minimum) / span
     raise ValuesError(
-        f"the range from {low!r} to {high!r} cannot be told by a slope and an intercept of 16 characters "
+        f"the range from {low!r} to {high!r} cannot be written by a slope and an intercept of 16 characters "
         "each; bring the values nearer to zero, or to a larger scale"
     )
 

@@ -37,7 +37,7 @@ class ImageClass:
     required
         Whether Rescale Slope and Intercept must be there even if 1 and 0.
     typed
-        Whether Rescale Type tells the units; PET has Units (0054,1001) instead.
+        Whether Rescale Type says the units; PET has Units (0054,1001) instead.
     window
         Whether a window may be added where the template has none; a DX image FOR PROCESSING must not.
     absolute

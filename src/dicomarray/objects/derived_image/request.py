@@ -19,7 +19,7 @@ class Source:
     ``frame`` counts from 0 within a multi-frame object or a mosaic.  ``plane`` is where the derived image is
     to lie; None: where its source does, to the letter.  ``identity`` are attributes, by keyword, that tell
     the image from others at its place, where the source says them in private elements only.  ``rescale`` is
-    by what its values are read, where a Real World Value Mapping alone tells it; None: by its Rescale.
+    by what its values are read, where a Real World Value Mapping alone says it; None: by its Rescale.
     """
 
     path: Reference

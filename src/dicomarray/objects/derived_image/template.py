@@ -161,7 +161,7 @@ def _seen(files: Sequence[Reference]) -> list[_Seen]:
         try:
             raw = read_raw_header(path, last)
         except OSError:
-            raw = None  # pydicom tells what is wrong with it
+            raw = None  # pydicom says what is wrong with it
         last = raw or last
         told = None if raw is None else _from_raw_header(raw)
         like = index if told is None else known.setdefault(told[0], index)

@@ -470,7 +470,7 @@ def without(*keywords: str) -> Callable[[Dataset], None]:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (no_count, "nothing tells how many"),
+        (no_count, "nothing says how many"),
         (damaged_csa, "are all missing .a damaged CSA header"),
         (other_count, r"disagree on how many: \[5, 6\]"),
         (new_csa(10, (0, 0, 1)), "18 x 24 pixels cannot be cut into 4 x 4 tiles, as 10 slices"),

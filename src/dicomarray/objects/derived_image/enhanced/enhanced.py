@@ -122,7 +122,7 @@ def write_objects(
     options: WriteOptions,
     count: ImageCount,
 ) -> None:
-    """Each object in its file; ``count`` is told of the frames."""
+    """Each object in its file; ``count`` counts the frames."""
     for path, source, image in zip(paths, template.files, images, strict=True):
         _write_object(path, source, plan, image, options, count)
 
