@@ -95,17 +95,14 @@ def fill_missing(
     return result, whole, tuple(int(index) for index in filled)
 
 
-def resample_even(
-    array: Array, geometry: StackGeometry, spacing: float | None = None, slice_axis: int = 0
-) -> tuple[Array, StackGeometry]:
+def resample_even(array: Array, geometry: StackGeometry, slice_axis: int = 0) -> tuple[Array, StackGeometry]:
     """Interpolate linearly from slice to slice, so that slices lie evenly from the first to the last.
 
     The new slices lie on the straight line from the first slice to the last; both stay where they are and
     as they are.  Where slices are missing on an even grid the new grid is that one, and all slices at hand
     keep their values.  Where spacing simply varies, the finest usual spacing is taken: a tenth of the gaps
     may be finer.  The median would drop slices of a region that was scanned finely on purpose, the smallest
-    gap would multiply the volume for two slices that overlap by accident.  A spacing that is coarser than
-    the slices' own leaves slices out without smoothing.
+    gap would multiply the volume for two slices that overlap by accident.
 
     Parameters
     ----------
@@ -113,9 +110,6 @@ def resample_even(
         ``(..., slices, rows, columns, ...)``, any type.
     geometry
         Of its slices, LPS mm; a tilted gantry stays tilted.
-    spacing
-        mm from slice to slice, as ``geometry.spacing[0]`` has it: along the stack, not along the normal.
-        Changed by as little as makes it a whole part of the way from the first slice to the last.
     slice_axis
         Which axis of the array counts the slices.
 
@@ -123,7 +117,7 @@ def resample_even(
     -------
     array, geometry
         float32, or float64 if ``array`` is; the type of ``array`` where every new slice is one of the old.
-        ``geometry.uniform`` is true.  What is even already, at that spacing, comes back as it was given.
+        ``geometry.uniform`` is true.  What is even already comes back as it was given.
 
     Raises
     ------
@@ -131,17 +125,12 @@ def resample_even(
         Where slices lie beside the straight line, by more than `even_tolerance`, or the new grid is
         out of all proportion.
     UsageError
-        Where array and geometry do not belong together, or the spacing is not a positive number.
+        Where array and geometry do not belong together.
     """
     _check(array, geometry, slice_axis)
-    if spacing is not None and not (math.isfinite(spacing) and spacing > 0):
-        raise UsageError(f"resample: a spacing is a positive number of mm, not {spacing}")
-    slices = len(geometry.slice_positions)
-    if slices == 1:
+    if geometry.uniform:
         return array, geometry
-    places, intervals = _even_steps(geometry, spacing)
-    if geometry.uniform and intervals == slices - 1:
-        return array, geometry
+    places, intervals = _even_steps(geometry)
     lower, weights = _neighbours(places, np.linspace(places[0], places[-1], intervals + 1))
     dtype = _result_dtype(array, interpolated=bool(weights.any()))
     result, target = _new_array(array, (intervals + 1, *_grid(array, slice_axis)[1:]), dtype, slice_axis)
@@ -233,8 +222,7 @@ def _refuse_growth(factor: float) -> None:
     if not factor <= LARGEST_GROWTH:
         raise GeometryError(
             f"the new grid would have {factor:.4g} times the voxels, more than {LARGEST_GROWTH}: a slice "
-            "position is wrong, or the spacing that was asked for is too fine. Leave out the files that lie "
-            "far from the others, or choose a coarser spacing"
+            "position is wrong; leave out the files that lie far from the others"
         )
 
 
@@ -297,7 +285,7 @@ def _places_on_line(geometry: StackGeometry) -> Matrix:
     parts = heights / heights[-1]
     beside = np.linalg.norm(way - parts[:, None] * way[-1], axis=1)
     tolerance = even_tolerance(float(np.linalg.norm(way[-1])) / (len(way) - 1))
-    if not geometry.uniform and beside.max() > tolerance:
+    if beside.max() > tolerance:
         raise GeometryError(
             f"slice {int(np.argmax(beside))} (counted from 0) lies {beside.max():.4g} mm beside the straight "
             f"line from the first slice to the last, more than {tolerance:.4g} mm: such slices cannot be "
@@ -306,17 +294,13 @@ def _places_on_line(geometry: StackGeometry) -> Matrix:
     return np.asarray(parts * np.linalg.norm(way[-1]))
 
 
-def _even_steps(geometry: StackGeometry, spacing: float | None) -> tuple[Matrix, int]:
+def _even_steps(geometry: StackGeometry) -> tuple[Matrix, int]:
     """Where the slices lie on their line, in mm, shape (slices,), and into how many even steps to part it."""
     places = _places_on_line(geometry)
     slices, length = len(places), float(places[-1])
-    if spacing is not None:
-        steps = length / spacing
-    elif geometry.uniform:
-        steps = slices - 1
-    elif gaps := missing_slices(geometry.distances):
+    if gaps := missing_slices(geometry.distances):
         present, whole = _without_gaps(geometry, gaps)
-        steps = int(present[-1])
+        steps: float = int(present[-1])
         if whole.uniform:  # a slice that is on the grid but for rounding is taken over, not interpolated
             places = np.asarray(present * (length / steps), np.float64)
     else:

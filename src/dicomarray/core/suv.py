@@ -204,7 +204,7 @@ def _scan_start(attributes: Attributes, half_life: float, earliest: datetime | N
     """The moment that START means, by QIBA's robust version, and where it comes from."""
     series = _date_and_time(attributes, "Series")
     acquisition = _date_and_time(attributes, "Acquisition")
-    first = acquisition if earliest is None else min(acquisition, earliest)
+    first = min(acquisition, earliest or acquisition)
     if series <= first:
         return series, "Series Date and Time"
     # a post-processed series: its date and time are those of the processing
@@ -217,12 +217,6 @@ def _scan_start(attributes: Attributes, half_life: float, earliest: datetime | N
         return (
             _earlier(acquisition, reference / 1000.0 - average, "FrameReferenceTime"),
             "computed back from Frame Reference Time",
-        )
-    if earliest is None:
-        raise ValuesError(
-            "SeriesDate and SeriesTime are later than AcquisitionDate and AcquisitionTime, as in a processed "
-            f"series, and FrameReferenceTime is {reference!r}; the start of the scan is unknown "
-            "from one image"
         )
     return first, "the earliest Acquisition Date and Time"
 
