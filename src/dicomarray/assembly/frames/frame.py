@@ -132,6 +132,14 @@ def frames_of(
     return _frames(header, groups, multiframe=True, strict=strict)
 
 
+def by_file(frames: Sequence[Frame]) -> list[list[int]]:
+    """The indices of the frames of each instance, instances in the order of their first frame."""
+    members: dict[int, list[int]] = {}
+    for index, frame in enumerate(frames):
+        members.setdefault(id(frame.header), []).append(index)
+    return list(members.values())
+
+
 def read_images(frames: Sequence[Frame]) -> Array:
     """The stored values of frames of one instance: (frames, rows, columns), colour samples last.
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 import numpy as np
 
 from dicomarray.assembly.frames.closed import ClosedHeader
-from dicomarray.assembly.frames.frame import Frame, read_images
+from dicomarray.assembly.frames.frame import Frame, by_file, read_images
 from dicomarray.assembly.grouping import image_kinds
 from dicomarray.assembly.grouping.discriminators import ATTRIBUTES, FURTHER_READ, PHILIPS, VENDOR_B_VALUES
 from dicomarray.assembly.grouping.image_kind import kind_of
@@ -92,20 +92,16 @@ def possible_copies(frames: Sequence[Frame]) -> list[list[Frame]]:
     return [group for group in found.values() if len(group) > 1]
 
 
-def pixel_digests(frames: Iterable[Frame]) -> list[bytes]:
+def pixel_digests(frames: Sequence[Frame]) -> list[bytes]:
     """For each frame what its decoded pixels are, whatever type and transfer syntax they are stored in."""
-    several = list(frames)
-    by_file: dict[int, list[Frame]] = {}
-    for frame in several:
-        by_file.setdefault(id(frame.header), []).append(frame)
-    found: dict[int, bytes] = {}
-    for members in by_file.values():
-        most = len(members) if members[0].tile else _DECODED_TOGETHER  # tiles are cut from one picture
-        for start in range(0, len(members), most):
-            together = members[start : start + most]
-            for frame, image in zip(together, read_images(together), strict=True):
-                found[id(frame)] = _digest(image)
-    return [found[id(frame)] for frame in several]
+    found = [b""] * len(frames)
+    for indices in by_file(frames):
+        most = len(indices) if frames[indices[0]].tile else _DECODED_TOGETHER  # tiles are of one picture
+        for start in range(0, len(indices), most):
+            together = indices[start : start + most]
+            for index, image in zip(together, read_images([frames[i] for i in together]), strict=True):
+                found[index] = _digest(image)
+    return found
 
 
 def _digest(image: Array) -> bytes:

@@ -6,16 +6,16 @@ among originals and copies of a scan in another form are volumes of their own.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.frames.multiframe import UNITS_CODE
 from dicomarray.assembly.grouping import image_kinds
-from dicomarray.assembly.grouping.first_fit import first_fit
 from dicomarray.assembly.grouping.studies import is_one_study
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import same_position_tolerance
@@ -24,6 +24,7 @@ from dicomarray.dicom.headers.attributes import may_differ, shared_by
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, quoted
 
+Item = TypeVar("Item")
 # Echo times, in ms, that differ by no more are one echo: scanners round them.
 ECHO_TIME_TOLERANCE_MS = 0.005
 # Pixel spacings, in mm, that differ by no more are one grid.
@@ -161,8 +162,7 @@ def _known_kind(frame: Frame, known: dict[Hashable, Kind]) -> Kind:
 
 def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:
     """Frames of one kind and orientation together, groups in the order of their first frame."""
-    groups: list[tuple[Kind, list[Frame]]] = []
-    by_kind: dict[Kind, list[list[Frame]]] = {}
+    by_kind: dict[Kind, list[Frame]] = {}
     known: dict[Hashable, Kind] = {}
     kinds = [_known_kind(frame, known) for frame in frames]
     different = {id(kind): kind for kind in kinds}
@@ -170,17 +170,24 @@ def split_by_kind(frames: Sequence[Frame]) -> list[tuple[Kind, list[Frame]]]:
     if len({kind.study for kind in different.values()}) > 1 and is_one_study(frames):
         merged = {own: replace(kind, study=None) for own, kind in merged.items()}
     for frame, own_kind in zip(frames, kinds, strict=True):
-        kind = merged[own_kind]
-        same_kind = by_kind.setdefault(kind, [])
-        for members in same_kind:
-            if _same_orientation(frame, members[0]):
-                members.append(frame)
+        by_kind.setdefault(merged[own_kind], []).append(frame)
+    groups = [(kind, part) for kind, those in by_kind.items() for part in first_fit(those, _same_orientation)]
+    place = {id(frame): number for number, frame in enumerate(frames)}
+    groups.sort(key=lambda group: place[id(group[1][0])])
+    return [(kind, stack) for kind, members in groups for stack in _split_by_stack(members)]
+
+
+def first_fit(items: Iterable[Item], similar: Callable[[Item, Item], bool]) -> list[list[Item]]:
+    """Each item in the first group whose first member it is like; groups in the order of their first."""
+    groups: list[list[Item]] = []
+    for item in items:
+        for members in groups:
+            if similar(item, members[0]):
+                members.append(item)
                 break
         else:
-            members = [frame]
-            same_kind.append(members)
-            groups.append((kind, members))
-    return [(kind, stack) for kind, members in groups for stack in _split_by_stack(members)]
+            groups.append([item])
+    return groups
 
 
 def _merged_kinds(kinds: Iterable[Kind]) -> dict[Kind, Kind]:

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.grouping.first_fit import first_fit
+from dicomarray.assembly.frames.frame import Frame, by_file
+from dicomarray.assembly.grouping.image_kind import first_fit
 from dicomarray.assembly.grouping.repetitions import Repetitions
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import EVEN_CEILING_MM, SAME_POSITION_MM, Matrix
@@ -26,10 +26,7 @@ def split_by_motion(frames: Sequence[Frame]) -> list[list[Frame]]:
 
     Anything else comes back as it is: classic slices, files with parts of a volume or several time points.
     """
-    files: dict[int, list[Frame]] = {}
-    for frame in frames:
-        files.setdefault(id(frame.header), []).append(frame)
-    volumes = list(files.values())
+    volumes = [[frames[index] for index in indices] for indices in by_file(frames)]
     slices = len(volumes[0])
     if len(volumes) < 2 or slices < 2 or any(len(volume) != slices for volume in volumes):
         return [list(frames)]

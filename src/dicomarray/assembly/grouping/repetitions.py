@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.grouping.acquisition_order import by_itself, distinguished
+from dicomarray.assembly.grouping.acquisition_order import (
+    by_itself,
+    distinguished,
+    in_order,
+    ranks,
+    same_counts,
+)
 from dicomarray.assembly.grouping.coordinates import axis_and_coordinates, out_of_time
 from dicomarray.assembly.grouping.discriminators import (
     ATTRIBUTES,
@@ -31,7 +37,6 @@ from dicomarray.assembly.grouping.discriminators import (
     distinct,
     value_of,
 )
-from dicomarray.assembly.grouping.ranking import in_order, ranks, same_counts
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.errors import GeometryError
 

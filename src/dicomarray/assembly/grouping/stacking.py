@@ -17,8 +17,7 @@ from dicomarray.assembly.frames.closed import ClosedHeader
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.acquisition_order import as_acquired, by_itself
 from dicomarray.assembly.grouping.broken_places import broken_place, with_broken_places
-from dicomarray.assembly.grouping.concatenations import missing_parts
-from dicomarray.assembly.grouping.consistency_checks import mixed_scan_warnings
+from dicomarray.assembly.grouping.consistency_checks import missing_parts, mixed_scan_warnings
 from dicomarray.assembly.grouping.discriminators import time_index
 from dicomarray.assembly.grouping.duplicates import drop_copies, equal_pixels_at, some
 from dicomarray.assembly.grouping.further_attributes import (

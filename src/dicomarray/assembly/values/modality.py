@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.frames.frame import Frame, by_file
+from dicomarray.assembly.frames.instance_files import ImageFiles
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.values.rescale_checks import (
@@ -220,11 +221,10 @@ def _of_the_real_world(
     frames: Sequence[Frame], types: Sequence[StoredType]
 ) -> tuple[tuple[Rescale, ...], str, Warnings]:
     """Slopes, units and warnings, where all that tells them is a Real World Value Mapping."""
-    from dicomarray.assembly.values.extents import stored_extents
     from dicomarray.assembly.values.real_world_values import UnmappedError, world_values
 
     try:
-        found = world_values(frames, types, lambda: stored_extents(frames))
+        found = world_values(frames, types, lambda: _stored_extents(frames))
     except UnmappedError as error:
         require_rescale(frames)
         note = warning(
@@ -238,6 +238,20 @@ def _of_the_real_world(
         else ()
     )
     return found.rescales, found.units or modality_units(frames), found.notes + notes
+
+
+def _stored_extents(frames: Sequence[Frame]) -> list[tuple[float, float]]:
+    """The least and the greatest stored value of each frame; reads all pixels, one image at a time."""
+    found = [(0.0, 0.0)] * len(frames)
+    with ImageFiles([frame.header for frame in frames]) as files:
+        for indices in by_file(frames):
+            with files.open(frames[indices[0]].header) as reader:
+                for index in indices:
+                    tile = frames[index].tile
+                    image = reader.read(frames[index].index if tile is None else 0)[0]
+                    image = image if tile is None else tile.cut(image)
+                    found[index] = float(image.min()), float(image.max())
+    return found
 
 
 def is_coloured(frames: Sequence[Frame]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.frames.frame import Frame, by_file
 from dicomarray.assembly.frames.instance_files import ImageFiles
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.values.modality import Values, stored_type
@@ -94,7 +94,7 @@ def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
         count.add(sum(len(part.members) for part in task))
 
     pending: list[_Part] = []
-    for members in _by_file(frames):
+    for members in by_file(frames):
         first = frames[members[0]]
         if filler.started and (len(members) <= most or first.tile is not None):
             pending.append(_Part(first.header, members))
@@ -147,14 +147,6 @@ def _tasks(parts: Sequence[_Part], most: int) -> list[list[_Part]]:
         tasks[-1].append(part)
         images += len(part.members)
     return tasks
-
-
-def _by_file(frames: Sequence[Frame]) -> list[list[int]]:
-    """Indices of the frames of each file, files in the order of the array."""
-    members: dict[int, list[int]] = {}
-    for index, frame in enumerate(frames):
-        members.setdefault(id(frame.header), []).append(index)
-    return list(members.values())
 
 
 class _Filler:
