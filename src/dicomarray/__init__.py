@@ -17,6 +17,7 @@ from dicomarray.errors import (
     InsideInputError,
     OutputError,
     PixelError,
+    SegmentationError,
     StorageError,
     TemplateError,
     UsageError,
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     from dicomarray.catalog.index import IndexReport, index, open_index
     from dicomarray.catalog.scan import scan
     from dicomarray.catalog.series_selection import dicom_filter
+    from dicomarray.core.segments import Segment
     from dicomarray.objects.common.files import WriteReport
     from dicomarray.objects.common.options import WriteOptions
     from dicomarray.pipeline.entries import RunEntry, RunReport, SeriesOutput
     from dicomarray.pipeline.running import run
+    from dicomarray.segmentation import Segmentation
     from dicomarray.volume import Volume
     from dicomarray.workflows.to_dicom import to_dicom
     from dicomarray.workflows.to_numpy import NumpyReport, load, to_numpy
@@ -60,6 +63,9 @@ __all__ = [
     "ReadOptions",
     "RunEntry",
     "RunReport",
+    "Segment",
+    "Segmentation",
+    "SegmentationError",
     "Series",
     "SeriesOutput",
     "StorageError",
@@ -90,6 +96,8 @@ _HOMES = {
     "ReadOptions": "dicomarray.assembly.options",
     "RunEntry": "dicomarray.pipeline.entries",
     "RunReport": "dicomarray.pipeline.entries",
+    "Segment": "dicomarray.core.segments",
+    "Segmentation": "dicomarray.segmentation",
     "Series": "dicomarray.assembly.series",
     "SeriesOutput": "dicomarray.pipeline.entries",
     "Volume": "dicomarray.volume",

@@ -16,6 +16,7 @@
         |-- ValuesError    values that do not fit where they are to be written
         |-- TemplateError  a template series that cannot carry the array
         |-- VerificationError  what was written does not read back as asked
+        |-- SegmentationError  masks that cannot be what is asked for: overlapping, without a name or a place
         |-- StorageError   a store that a URL names fails, or does not let us in
         `-- FunctionError  the user's function failed or returned something unusable
 
@@ -86,6 +87,10 @@ class TemplateError(DataError):
 
 class VerificationError(DataError):
     """What was written does not read back as asked; nothing of it is left behind."""
+
+
+class SegmentationError(DataError):
+    """Masks that cannot be read, written or had as asked: they overlap, have no name, or no place."""
 
 
 class StorageError(DataError):

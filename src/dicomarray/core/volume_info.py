@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.pixel_values import Normalization, Rescale
+from dicomarray.core.segments import Segment
 from dicomarray.errors import UsageError
 
 NORMALIZED = "normalized"
@@ -49,6 +50,8 @@ class VolumeInfo:
         the array has no images of a series.
     warnings
         What a user should know before trusting the numbers.
+    segments
+        What the numbers of a label array stand for; empty for any other volume.
     """
 
     shape: tuple[int, ...]
@@ -62,6 +65,7 @@ class VolumeInfo:
     series: Mapping[str, Any] = field(default_factory=dict)
     slices: tuple[Mapping[str, Any], ...] = ()
     warnings: Warnings = ()
+    segments: tuple[Segment, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("coordinates", "series"):

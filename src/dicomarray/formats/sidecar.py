@@ -18,6 +18,7 @@ import numpy as np
 from dicomarray.core.coded_warnings import CodedWarning
 from dicomarray.core.geometry import ROUNDING_MM, StackGeometry
 from dicomarray.core.pixel_values import Normalization, Rescale
+from dicomarray.core.segments import Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import InputError, UsageError
 from dicomarray.storage.plain_files import open_plain
@@ -40,6 +41,7 @@ def to_json(info: VolumeInfo) -> dict[str, Any]:
     """The sidecar as a dict of plain JSON values."""
     normalization = info.normalization
     once = info.rescales[:1] if len(set(info.rescales)) == 1 else info.rescales
+    segments = {"segments": [segment.to_json() for segment in info.segments]} if info.segments else {}
     return {
         "format": FORMAT,
         "array": {
@@ -60,6 +62,7 @@ def to_json(info: VolumeInfo) -> dict[str, Any]:
         "series": {key: _plain(value) for key, value in info.series.items()},
         "slices": [{key: _plain(value) for key, value in record.items()} for record in info.slices],
         "warnings": list(info.warnings),
+        **segments,
     }
 
 
@@ -150,6 +153,10 @@ def _checked(content: Mapping[str, Any]) -> VolumeInfo:
         slices=tuple(_frozen(_as(dict, one, "a slice")) for one in _as(list, content["slices"], "slices")),
         warnings=tuple(
             CodedWarning(_as(str, one, "a warning")) for one in _as(list, content["warnings"], "warnings")
+        ),
+        segments=tuple(
+            Segment.from_json(_as(dict, one, "a segment"))
+            for one in _as(list, content.get("segments", []), "segments")
         ),
     )
 

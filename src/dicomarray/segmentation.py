@@ -1,0 +1,380 @@
+"""A segmentation: which voxels of a grid belong to which structure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from dicomarray.core.coded_warnings import Warnings
+from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.pixel_values import Array
+from dicomarray.core.segments import MAX_NUMBER, Segment
+from dicomarray.core.volume_info import VolumeInfo
+from dicomarray.errors import InputError, SegmentationError, UsageError
+from dicomarray.volume import Volume
+
+LABELS = "labels"  # the units of a label array
+HALF = 0.5  # a voxel of a fractional segment is in its mask where at least so much of it is covered
+
+Labels = NDArray[np.unsignedinteger[Any]]
+Mask = NDArray[np.bool_]
+Fraction = NDArray[np.float32]
+
+
+class Segmentation:
+    """Structures on one grid, overlapping or not.
+
+    Parameters
+    ----------
+    array
+        (slices, rows, columns) of whole numbers, 0 for background; or a bool mask of one segment; or a
+        mapping from names to masks, bool, or float in [0, 1] where a voxel can be covered in part.
+    segments
+        What the numbers stand for, in the order of their numbers or not.  With a mapping, one for each of its
+        names, by `Segment.label`; a segment may have no voxel.
+    geometry_of
+        The volume whose grid it is: of a 4-D one the slices, rows and columns.
+
+    Raises
+    ------
+    SegmentationError
+        Where a number has no segment, or the array has another shape than the grid.
+    UsageError
+        Where the array holds no labels at all.
+    """
+
+    __slots__ = ("_fractions", "_layers", "info")
+
+    def __init__(
+        self,
+        array: Array | Mapping[str, Array],
+        segments: Sequence[Segment],
+        geometry_of: Volume | Segmentation,
+    ) -> None:
+        layers, fractions = _taken(array, segments)
+        shape = next(iter((*layers.values(), *fractions.values()))).shape
+        self._set(layers, fractions, _info_on(geometry_of.info, shape, segments))
+
+    @classmethod
+    def from_layers(
+        cls, layers: Sequence[Labels], fractions: Mapping[int, Fraction], info: VolumeInfo
+    ) -> Self:
+        """What a reader found: label arrays, within each of which no segments overlap.
+
+        ``fractions`` are the segments that cover voxels in part, by number; ``info`` has the segments.
+        """
+        made = cls.__new__(cls)
+        by_number: dict[int, Labels] = {}
+        for layer in layers:
+            by_number |= dict.fromkeys((int(n) for n in _present(layer)), layer)
+        empty = layers[0] if layers else np.zeros(info.shape, np.uint8)
+        for segment in info.segments:
+            if segment.number not in fractions:
+                by_number.setdefault(segment.number, empty)
+        made._set(by_number, fractions, info)
+        return made
+
+    def _set(self, layers: Mapping[int, Labels], fractions: Mapping[int, Fraction], info: VolumeInfo) -> None:
+        numbers = [segment.number for segment in info.segments]
+        if len(set(numbers)) != len(numbers):
+            raise SegmentationError(f"two segments have one number: {sorted(numbers)!s:.80}")
+        unnamed = sorted({*layers, *fractions} - set(numbers))
+        if unnamed:
+            raise SegmentationError(
+                f"the labels {unnamed!s:.80} have no segment: give segments={{{unnamed[0]}: NAME, ...}}"
+            )
+        self._layers = dict(layers)
+        self._fractions = dict(fractions)
+        ordered = tuple(sorted(info.segments, key=lambda segment: segment.number))
+        self.info = dataclasses.replace(info, units=LABELS, segments=ordered)
+
+    def __repr__(self) -> str:
+        names = ", ".join(segment.label for segment in self.segments[:4])
+        more = f" and {len(self.segments) - 4} more" if len(self.segments) > 4 else ""
+        return f"<Segmentation {'x'.join(map(str, self.shape))}: {names}{more}>"
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        """``numpy.asarray(segmentation)`` is `labels`."""
+        labels = self.labels  # made anew, so that a copy costs nothing
+        return labels if dtype is None else labels.astype(dtype, copy=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(slices, rows, columns)."""
+        return self.info.shape
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """In the order of their numbers."""
+        return self.info.segments
+
+    @property
+    def geometry(self) -> StackGeometry | None:
+        """LPS, mm; None where the images have no place in the patient."""
+        return self.info.geometry
+
+    @property
+    def affine(self) -> NDArray[np.float64] | None:
+        """4x4 from the index (slice, row, column) to LPS mm, or None without geometry."""
+        return None if self.geometry is None else self.geometry.affine
+
+    @property
+    def warnings(self) -> Warnings:
+        """What a user should know before trusting the masks."""
+        return self.info.warnings
+
+    @property
+    def fractional(self) -> bool:
+        """Whether voxels may be covered in part."""
+        return bool(self._fractions)
+
+    @property
+    def labels(self) -> Labels:
+        """(slices, rows, columns), uint8, or uint16 where numbers are above 255; 0 is background.
+
+        Raises
+        ------
+        SegmentationError
+            Where segments overlap; the message names them.
+        """
+        layers = self._distinct_layers()
+        dtype = np.min_scalar_type(max((segment.number for segment in self.segments), default=0))
+        if len(layers) == 1 and not self._fractions:
+            return layers[0].astype(dtype)
+        out = np.zeros(self.shape, dtype)
+        for layer in layers:
+            self._put(out, layer)
+        for number in self._fractions:
+            self._put(out, np.where(self.mask(number), dtype.type(number), dtype.type(0)))
+        return out
+
+    def _put(self, out: Labels, layer: Labels) -> None:
+        inside = layer != 0
+        both = inside & (out != 0)
+        if both.any():
+            pair = out[both][0], layer[both][0]
+            names = " and ".join(f'"{self.segment(int(number)).label}"' for number in pair)
+            raise SegmentationError(
+                f"the segments {names} overlap in {np.count_nonzero(both)} voxels, which one label array "
+                "cannot say: take them one by one, segmentation.mask(NAME)"
+            )
+        out[inside] = layer[inside]
+
+    def _distinct_layers(self) -> list[Labels]:
+        return list({id(layer): layer for layer in self._layers.values()}.values())
+
+    def segment(self, which: str | int) -> Segment:
+        """A segment by its number or label.
+
+        Raises
+        ------
+        SegmentationError
+            Where there is none, or several have the label.
+        """
+        found = [s for s in self.segments if which in (s.number, s.label)]
+        if len(found) == 1:
+            return found[0]
+        problem = "several segments have" if found else "no segment has"
+        known = ", ".join(f'{s.number} "{s.label}"' for s in self.segments)
+        kind = "label" if isinstance(which, str) else "number"
+        raise SegmentationError(f"{problem} the {kind} {which!r:.80}; there are {known:.500}")
+
+    def mask(self, which: str | int) -> Mask:
+        """Where a segment is, by label or number: bool, (slices, rows, columns).
+
+        Of a fractional segment, where at least half of a voxel is covered.
+        """
+        number = self.segment(which).number
+        if number in self._fractions:
+            return self._fractions[number] >= HALF
+        return np.equal(self._layers[number], number)
+
+    def fraction(self, which: str | int) -> Fraction:
+        """How much of each voxel a segment covers, or how probable it is there: float32 in [0, 1]."""
+        number = self.segment(which).number
+        if number in self._fractions:
+            return self._fractions[number].copy()
+        return self.mask(number).astype(np.float32)
+
+    def slices_of(self, which: str | int) -> NDArray[np.intp]:
+        """The indices of the slices in which a segment has voxels, ascending."""
+        number = self.segment(which).number
+        image = self._fractions[number] if number in self._fractions else self.mask(number)
+        return np.flatnonzero(image.any(axis=(1, 2)))
+
+    def slice_of(self, which: str | int, index: int) -> Mask | Fraction:
+        """One slice of a segment, (rows, columns): its fractions where it is fractional, else its mask."""
+        number = self.segment(which).number
+        if number in self._fractions:
+            fraction: Fraction = self._fractions[number][index]
+            return fraction
+        mask: Mask = np.equal(self._layers[number][index], number)
+        return mask
+
+    def volume(self) -> Volume:
+        """The labels as a volume, with what its sidecar says of the segments."""
+        labels = self.labels
+        return Volume(labels, dataclasses.replace(self.info, dtype=labels.dtype))
+
+    def save(
+        self, npy: str | PathLike[str], json: str | PathLike[str] | None = None, *, overwrite: bool = False
+    ) -> None:
+        """Write the labels as ``.npy`` and grid and segments as JSON; both appear whole, or neither does.
+
+        Raises
+        ------
+        SegmentationError
+            Where segments overlap.
+        OutputError
+            Where a file exists and ``overwrite`` is not set, or cannot be written.
+        """
+        self.volume().save(npy, json, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, npy: str | PathLike[str], json: str | PathLike[str] | None = None) -> Self:
+        """What `save` wrote; without ``json`` the sidecar beside the array.
+
+        Raises
+        ------
+        InputError
+            Where a file is missing or damaged, the two do not belong together, or they hold no labels.
+        """
+        volume = Volume.load(npy, json)
+        if volume.array.dtype.kind not in "ui" or not volume.info.segments:
+            raise InputError(f"{npy} holds no labels of segments: its sidecar has no segments")
+        return cls.from_layers([_as_unsigned(volume.array)], {}, volume.info)
+
+
+def _info_on(grid: VolumeInfo, shape: tuple[int, ...], segments: Sequence[Segment]) -> VolumeInfo:
+    """What is known of labels on the grid of a volume: its place, and the images of one repetition."""
+    first = grid.slice_axis
+    wanted = grid.shape[first : first + 3]
+    if shape != wanted:
+        raise SegmentationError(
+            f"the labels have the shape {shape}, the grid {wanted} (slices, rows, columns)"
+        )
+    slices = grid.slices if len(grid.slices) == wanted[0] else ()
+    return VolumeInfo(
+        wanted,
+        np.dtype(np.uint8),
+        grid.axes[first : first + 3],
+        LABELS,
+        grid.geometry,
+        series=grid.series,
+        slices=slices,
+        segments=tuple(segments),
+    )
+
+
+def _taken(
+    array: Array | Mapping[str, Array], segments: Sequence[Segment]
+) -> tuple[dict[int, Labels], dict[int, Fraction]]:
+    """The layer of labels that each segment is in, and those that cover voxels in part."""
+    if isinstance(array, Mapping):
+        return _of_masks(array, segments)
+    array = np.asarray(array)
+    if array.ndim != 3:
+        raise UsageError(
+            f"labels have three axes (slice, row, column), and not {array.ndim}: write the steps of a 4-D "
+            "array one by one"
+        )
+    if array.dtype.kind in "bf" and len(segments) == 1:
+        return _of_masks({segments[0].label: array}, segments)
+    if array.dtype.kind not in "ui":
+        raise UsageError(f"labels are whole numbers or a bool mask of one segment, and not {array.dtype}")
+    labels = _as_unsigned(array)
+    numbers = {int(number) for number in _present(labels)} | {segment.number for segment in segments}
+    return dict.fromkeys(sorted(numbers), labels), {}
+
+
+def _of_masks(
+    masks: Mapping[str, Array], segments: Sequence[Segment]
+) -> tuple[dict[int, Labels], dict[int, Fraction]]:
+    """Masks by name, laid into as few label arrays as their overlaps allow."""
+    numbers = {segment.label: segment.number for segment in segments}
+    unknown = sorted(set(masks) - set(numbers))
+    if unknown or not masks:
+        raise SegmentationError(
+            f"the mask {unknown[0]!r:.80} has no segment" if masks else "there are no masks"
+        )
+    fractions: dict[int, Fraction] = {}
+    placed: dict[int, Labels] = {}
+    layers: list[Labels] = []
+    shapes = {np.shape(mask) for mask in masks.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+        raise UsageError(f"the masks have the shapes {sorted(shapes)!s:.80}; they need one of three axes")
+    dtype = np.min_scalar_type(max(numbers.values()))
+    for name, given in masks.items():
+        mask = np.asarray(given)
+        if mask.dtype.kind == "f":
+            fractions[numbers[name]] = _checked_fraction(mask, name)
+            continue
+        placed[numbers[name]] = _layer_for(_checked_mask(mask, name), numbers[name], layers, dtype)
+    spare = layers[0] if layers else np.zeros(next(iter(shapes)), dtype)
+    for number in set(numbers.values()) - set(placed) - set(fractions):
+        placed[number] = spare
+    return placed, fractions
+
+
+def _layer_for(mask: Mask, number: int, layers: list[Labels], dtype: np.dtype[Any]) -> Labels:
+    """The first layer in which nothing lies where the mask is, with the mask in it."""
+    box = _box(mask)
+    inside = mask[box]
+    for layer in layers:
+        if not layer[box][inside].any():
+            break
+    else:
+        layer = np.zeros(mask.shape, dtype)
+        layers.append(layer)
+    layer[box][inside] = number
+    return layer
+
+
+def _box(mask: Mask) -> tuple[slice, ...]:
+    """The least box that holds all of a mask; empty where it has none."""
+    sides = []
+    for axis in range(3):
+        found = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        sides.append(slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 0))
+    return tuple(sides)
+
+
+def _checked_mask(mask: Array, name: str) -> Mask:
+    if mask.dtype.kind == "b":
+        return mask
+    if mask.dtype.kind not in "ui" or ((mask != 0) & (mask != 1)).any():
+        raise UsageError(f'the mask "{name}" is {mask.dtype} and not of 0 and 1: make it bool')
+    return mask.astype(bool)
+
+
+def _checked_fraction(fraction: Array, name: str) -> Fraction:
+    if not ((fraction >= 0) & (fraction <= 1)).all():  # false for NaN too
+        raise UsageError(f'the fractions of "{name}" are not all between 0 and 1')
+    return fraction.astype(np.float32)
+
+
+def _as_unsigned(array: Array) -> Labels:
+    """Labels in the narrowest unsigned type that holds them.
+
+    Raises
+    ------
+    SegmentationError
+        Where a label is negative, or more than a Segment Number can be.
+    """
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    if low < 0 or high > MAX_NUMBER:
+        raise SegmentationError(f"labels are from 0 to {MAX_NUMBER}; these are from {low} to {high}")
+    return array.astype(np.uint8 if high < 256 else np.uint16)
+
+
+def _present(layer: Labels) -> Iterator[int]:
+    """The labels in an array, without background, ascending."""
+    counts = np.zeros(int(layer.max(initial=0)) + 1, bool)
+    for image in layer:  # slice by slice, as the whole would be copied
+        counts |= np.bincount(image.reshape(-1), minlength=len(counts)).astype(bool)
+    return (int(number) for number in np.flatnonzero(counts) if number)
