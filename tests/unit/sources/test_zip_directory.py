@@ -158,7 +158,7 @@ def test_many_members_are_counted_modulo(tmp_path: Path, monkeypatch: pytest.Mon
 
     end = END + struct.pack("<4H2LH", 0, 0, 1, 1, 0, 0, 0)
     zip_directory.check_count(io.BytesIO(end), 65537)
-    with pytest.raises(zipfile.BadZipFile, match="tells 1 members, its directory lists 65538"):
+    with pytest.raises(zipfile.BadZipFile, match="1 members, its directory lists 65538"):
         zip_directory.check_count(io.BytesIO(end), 65538)
 
 
