@@ -17,7 +17,7 @@ from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import OutputError, TemplateError
 from dicomarray.objects.common.headers import UNREADABLE, reason
-from dicomarray.objects.common.options import WriteOptions
+from dicomarray.objects.common.options import SeriesOptions
 from dicomarray.storage.atomic import new_folder
 from dicomarray.storage.references import Reference
 from dicomarray.version import __version__
@@ -62,7 +62,7 @@ Check = Callable[[Sequence[Path], WriteReport], None]
 
 @contextmanager
 def new_series(
-    report: WriteReport, output: Path, options: WriteOptions, check: Check | None
+    report: WriteReport, output: Path, options: SeriesOptions, check: Check | None
 ) -> Iterator[list[Path]]:
     """The files of a report in a temporary folder, to be written; at the end they are checked and appear."""
     with new_folder(output, options.overwrite, is_result) as folder:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
@@ -14,7 +15,7 @@ from dicomarray.dicom.uids import UID_NAMESPACE, random_uid
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.headers import text, values, whole_number
 from dicomarray.objects.common.modules import replace_equipment
-from dicomarray.objects.common.options import WriteOptions
+from dicomarray.objects.common.options import SeriesOptions
 from dicomarray.version import __version__
 
 # Longest Series Description, in characters (VR LO), and what is added to the template's.
@@ -64,7 +65,7 @@ class SeriesIdentity:
             setattr(header, f"{event}Time", self.now.strftime("%H%M%S.%f"))
 
 
-def new_identity(headers: Sequence[Dataset], series_uid: str, options: WriteOptions) -> SeriesIdentity:
+def new_identity(headers: Sequence[Dataset], series_uid: str, options: SeriesOptions) -> SeriesIdentity:
     """That of a series whose template has these headers.
 
     Raises
@@ -77,16 +78,17 @@ def new_identity(headers: Sequence[Dataset], series_uid: str, options: WriteOpti
         series_number=_series_number(headers[0], options.series_number),
         description=_description(headers, options.series_description),
         now=None if options.uid_key is not None else _now(headers[0]),
-        keep_equipment=options.equipment == "keep",
+        keep_equipment=getattr(options, "equipment", "own") == "keep",
     )
 
 
-def new_uid(options: WriteOptions, *parts: str) -> str:
+def new_uid(options: SeriesOptions, *parts: str) -> str:
     """Random, or, with a key, the same for the same parts (PS3.5 B.2)."""
     if options.uid_key is None:
         return random_uid()
     # how the files are put in place says nothing of what is in them
-    said = replace(options, verify=True, overwrite=False)
+    dataclass_of_options: Any = options
+    said = replace(dataclass_of_options, verify=True, overwrite=False)
     name = "\0".join((__version__, repr(said), *parts))
     return f"2.25.{uuid.uuid5(UID_NAMESPACE, name).int}"
 

@@ -16,7 +16,7 @@ SOURCE_IMAGE = ("121322", "DCM", "Source image for image processing operation")
 _ACQUISITION_EQUIPMENT = ("109101", "DCM", "Acquisition Equipment")
 
 # The General Equipment module (PS3.3 C.7.5.1), but for the institution, which stays.
-_EQUIPMENT = (
+EQUIPMENT = (
     "Manufacturer", "StationName", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions",
     "DeviceUID", "GantryID", "UDISequence", "SpatialResolution", "DateOfLastCalibration",
     "TimeOfLastCalibration", "DateOfManufacture", "DateOfInstallation",
@@ -73,7 +73,7 @@ def replace_equipment(header: Dataset) -> None:
         if "Manufacturer" not in item:
             item.Manufacturer = "UNKNOWN"  # type 1 in this sequence
         header.ContributingEquipmentSequence = [*values(header, "ContributingEquipmentSequence"), item]
-    for keyword in _EQUIPMENT:
+    for keyword in EQUIPMENT:
         if keyword in header:
             del header[keyword]
     header.Manufacturer = header.ManufacturerModelName = SOFTWARE

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Protocol, TypedDict
 
 from dicomarray.core.options import check_choices, names_of
 from dicomarray.errors import UsageError
@@ -17,6 +17,21 @@ Equipment = Literal["own", "keep"]
 Compression = Literal["none", "rle", "jpeg-ls", "jpeg-2000", "htj2k"]
 # Hexadecimal digits of the private group and of the element's last two, around the creator (PS3.5 7.8.1).
 _PRIVATE = re.compile(r"\(([0-9A-Fa-f]{4}),([^,\\]{1,64})(?:,([0-9A-Fa-f]{2}))?\)")
+
+
+class SeriesOptions(Protocol):
+    """What the options of everything that writes a series of its own have; they are dataclasses."""
+
+    @property
+    def verify(self) -> bool: ...
+    @property
+    def overwrite(self) -> bool: ...
+    @property
+    def uid_key(self) -> str | None: ...
+    @property
+    def series_description(self) -> str | None: ...
+    @property
+    def series_number(self) -> int | None: ...
 
 
 class WriteKeywords(TypedDict, total=False):
