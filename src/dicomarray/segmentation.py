@@ -16,6 +16,7 @@ from dicomarray.core.pixel_values import Array
 from dicomarray.core.segments import MAX_NUMBER, Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import InputError, SegmentationError, UsageError
+from dicomarray.formats.segment_list import Segments, segments_of
 from dicomarray.volume import Volume
 
 LABELS = "labels"  # the units of a label array
@@ -35,15 +36,16 @@ class Segmentation:
         (slices, rows, columns) of whole numbers, 0 for background; or a bool mask of one segment; or a
         mapping from names to masks, bool, or float in [0, 1] where a voxel can be covered in part.
     segments
-        What the numbers stand for, in the order of their numbers or not.  With a mapping, one for each of its
-        names, by `Segment.label`; a segment may have no voxel.
+        What the numbers stand for: ``{1: "liver", 2: "spleen"}``, `Segment`s, or the path of a JSON of
+        either; names are looked up in the table of coded terms.  With a mapping it may be left out, else it
+        has one for each of its names, by `Segment.label`.  A segment may have no voxel.
     geometry_of
         The volume whose grid it is: of a 4-D one the slices, rows and columns.
 
     Raises
     ------
     SegmentationError
-        Where a number has no segment, or the array has another shape than the grid.
+        Where a number has no segment, a name is unknown, or the array has another shape than the grid.
     UsageError
         Where the array holds no labels at all.
     """
@@ -53,9 +55,11 @@ class Segmentation:
     def __init__(
         self,
         array: Array | Mapping[str, Array],
-        segments: Sequence[Segment],
+        segments: Segments | None = None,
+        *,
         geometry_of: Volume | Segmentation,
     ) -> None:
+        segments = segments_of(segments, array if isinstance(array, Mapping) else ())
         layers, fractions = _taken(array, segments)
         shape = next(iter((*layers.values(), *fractions.values()))).shape
         self._set(layers, fractions, _info_on(geometry_of.info, shape, segments))

@@ -35,6 +35,8 @@ class Segment:
         What kind of thing it is, and which: ``(value, scheme, meaning)``; None where nobody said.
     laterality
         Side, as a coded term: (24028007, SCT, Right).
+    region
+        Where it is, where the type does not say: the liver, of a tumor in it; the side is then the region's.
     colour
         Red, green and blue from 0 to 255; None leaves it to the viewer.
     algorithm, algorithm_version
@@ -52,6 +54,7 @@ class Segment:
     category: Code | None = None
     type: Code | None = None
     laterality: Code | None = None
+    region: Code | None = None
     colour: tuple[int, int, int] | None = None
     algorithm: str | None = None
     algorithm_version: str | None = None
@@ -67,7 +70,7 @@ class Segment:
             raise UsageError(f"the number of a segment is {self.number}; it is from 1 to {MAX_NUMBER}")
         if not isinstance(self.label, str) or not self.label.strip():
             raise UsageError(f"segment {self.number} has no label")
-        for name in ("category", "type", "laterality"):
+        for name in ("category", "type", "laterality", "region"):
             object.__setattr__(self, name, _code(getattr(self, name), self.label, name))
         if self.colour is not None:
             object.__setattr__(self, "colour", _colour(self.colour, self.label))

@@ -1,0 +1,142 @@
+"""``segments=``: what labels or masks stand for, in every form that it may be given in -> `Segment`s."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dicomarray.core.coded_terms import coded, named
+from dicomarray.core.segments import Segment
+from dicomarray.errors import InputError, SegmentationError, UsageError
+from dicomarray.storage.plain_files import open_plain
+
+# One of: the path of a JSON; names by number, or numbers by name; a list of names, in the order of their
+# numbers from 1; segments, or what `Segment.to_json` makes of them.
+Segments = str | os.PathLike[str] | Mapping[Any, Any] | Sequence[Any]
+LARGEST_BYTES = 1 << 26  # of a JSON of segments: 65535 of them, with long texts
+BACKGROUND = 0
+FORMS = 'segments={1: "liver", 2: "spleen"}, a list of Segment, or the path of a JSON of either'
+
+
+def segments_of(given: Segments | None, masks: Iterable[str] = ()) -> tuple[Segment, ...]:
+    """The segments that a user gave, in the order of their numbers.
+
+    Parameters
+    ----------
+    given
+        Names by number, ``{1: "liver", 2: "spleen"}``, or numbers by name; names in a list, numbered from 1;
+        `Segment`s; the path of a JSON of any of these, which may be a sidecar or nnU-Net's ``dataset.json``.
+        Names of terms or segments by the name of the mask, where masks have names.  None stands for these.
+    masks
+        The names of masks, where they have names: each needs a segment of its label.
+
+    Raises
+    ------
+    SegmentationError
+        Where a name is unknown (the message suggests), or there are no segments and no names.
+    UsageError
+        Where it is nothing of the kind.
+    InputError
+        Where the file cannot be read.
+    """
+    names = tuple(masks)
+    segments = (
+        [named(at, name) for at, name in enumerate(names, 1)] if given is None else _parsed(given, names)
+    )
+    if not segments:
+        raise SegmentationError(f"nothing says what the labels stand for: give {FORMS}")
+    return tuple(sorted(segments, key=lambda segment: segment.number))
+
+
+def coded_segments(segments: Iterable[Segment]) -> tuple[Segment, ...]:
+    """The same with coded terms for all, which DICOM asks for: those of the label where there are none.
+
+    Raises
+    ------
+    SegmentationError
+        Where a segment has no codes and its label is unknown; the message suggests.
+    """
+    return tuple(coded(segment) for segment in segments)
+
+
+def _parsed(given: Segments, masks: Sequence[str] = ()) -> list[Segment]:
+    if isinstance(given, str | os.PathLike):
+        path = Path(given)
+        try:
+            return _parsed(_read(path), masks)
+        except (UsageError, SegmentationError) as error:
+            raise type(error)(f"{path}: {error}") from error
+    if isinstance(given, Mapping):
+        return _of_mapping(given, masks)
+    if isinstance(given, Sequence):
+        return [_one(at, one) for at, one in enumerate(given, 1)]
+    raise UsageError(f"segments is a {type(given).__name__}: give {FORMS}")
+
+
+def _of_mapping(given: Mapping[Any, Any], masks: Sequence[str]) -> list[Segment]:
+    if given and set(given) <= set(masks) and not any(_is_number(value) for value in given.values()):
+        return [replace(_one(masks.index(name) + 1, one), label=name) for name, one in given.items()]
+    for key in ("segments", "labels"):  # a sidecar; the dataset.json of nnU-Net
+        inner = given.get(key)
+        if isinstance(inner, Mapping | list):
+            return _parsed(inner, masks)
+    if given and all(_is_number(value) for value in given.values()):
+        given = {number: name for name, number in given.items()}
+    return [_one(_number(key), one) for key, one in given.items() if not _is_background(key, one)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_background(key: Any, one: Any) -> bool:
+    return str(key) == str(BACKGROUND) and (not isinstance(one, str) or one.lower() == "background")
+
+
+def _number(key: Any) -> int:
+    try:
+        return int(str(key))
+    except ValueError:
+        raise UsageError(
+            f"the number of a segment is {key!r:.80}, and no whole number: give {FORMS}"
+        ) from None
+
+
+def _one(number: int, given: Any) -> Segment:
+    if isinstance(given, Segment):
+        return given
+    if isinstance(given, str):
+        return named(number, given)
+    if isinstance(given, Mapping):
+        return coded(Segment.from_json({"number": number, **given}))
+    if isinstance(given, list):
+        raise UsageError(
+            f"segment {number} stands for {given!r:.80}: give regions that overlap as masks, each by its name"
+        )
+    raise UsageError(f"segment {number} is a {type(given).__name__}: give a name or a Segment")
+
+
+def _read(path: Path) -> Any:
+    try:
+        with open_plain(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > LARGEST_BYTES:
+                raise InputError(f"{path} is larger than any list of segments ({LARGEST_BYTES} bytes)")
+            return json.loads(stream.read(size).decode())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}. Give {FORMS}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"{path} is not JSON in UTF-8: {error}") from error
+
+
+def relabelled(segments: Sequence[Segment], given: Segments | None) -> tuple[Segment, ...]:
+    """Segments that are known already, but for what a user says anew about their numbers or labels."""
+    if given is None:
+        return tuple(segments)
+    known = {segment.label: segment.number for segment in segments}
+    new = {known.get(one.label, one.number): one for one in segments_of(given)}
+    return tuple(replace(new[s.number], number=s.number) if s.number in new else s for s in segments)
