@@ -17,7 +17,7 @@ from dicomarray.core.geometry import StackGeometry, Vector
 from dicomarray.core.pixel_values import Array, Normalization, Rescale, Statistics, finite_statistics
 from dicomarray.core.volume_info import NORMALIZED, PLACED, UNPLACED, VolumeInfo
 from dicomarray.errors import ArrayUseError, InputError, OutputError, UsageError
-from dicomarray.formats import sidecar
+from dicomarray.formats import nifti, sidecar
 from dicomarray.formats.npy import load_array, save
 from dicomarray.storage.atomic import new_files
 from dicomarray.storage.places import Place
@@ -244,14 +244,21 @@ class Volume:
 
         All of it comes back but `padding`, which is in no file.
 
+        A NIfTI file (``.nii``, ``.nii.gz``; extra ``nifti``) is placed by its affine alone, in LPS.  Its axes
+        become (slice, row, column): as a sidecar of ours says, where there is one; else the slices are along
+        the axis that the header names, or whose voxel size differs from the two others, or that is nearest to
+        head and feet; rows and columns run as images are shown.  Its units are ``"modality"``.
+
         Raises
         ------
         InputError
-            Where a file is missing or damaged, is no ``.npy``, or the two do not belong together.
+            Where a file is missing or damaged, is no array, or the two do not belong together.
+        GeometryError
+            Where a NIfTI file says no place for its voxels, or its sform and qform differ.
         """
         path = Path(npy)
-        if path.name.lower().endswith((".nii", ".nii.gz")):
-            raise InputError(f"{path}: NIfTI files are not read; give the .npy that Volume.save wrote")
+        if nifti.is_nifti(path):
+            return cls(*nifti.load(path, None if json is None else Path(json)))
         info = sidecar.read(path.with_suffix(".json") if json is None else Path(json))
         array = load_array(path)
         if array.shape != info.shape:

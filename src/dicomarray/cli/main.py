@@ -166,7 +166,9 @@ def _to_numpy(c: argparse.ArgumentParser) -> None:
 
 
 def _to_dicom(c: argparse.ArgumentParser) -> None:
-    c.add_argument("-n", "--input-npy", metavar="FILE", required=True, help="the array")
+    c.add_argument(
+        "-n", "--input-npy", metavar="FILE", required=True, help="the array: .npy, .nii or .nii.gz"
+    )
     _input(c, "-d", "TEMPLATE_DIR", "folder or file with the template series")
     c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
     c.add_argument(

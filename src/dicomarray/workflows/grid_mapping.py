@@ -115,7 +115,7 @@ def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteReque
         _check_axes(array, stack, name)
         array, asked, warnings = _ascending(array, asked)
         if array.shape != own_shape or not same_grid(asked, template, array.shape):
-            _check_representable(asked, template, array.shape, name)
+            _check_representable(asked, template, array.shape, own_shape, name)
             grid = _snapped(asked, stack, array.shape)
     return WriteRequest(
         array,
@@ -219,7 +219,11 @@ def _ascending(array: Array, asked: StackGeometry) -> tuple[Array, StackGeometry
 
 
 def _check_representable(
-    asked: StackGeometry, template: StackGeometry, shape: Sequence[int], name: str
+    asked: StackGeometry,
+    template: StackGeometry,
+    shape: Sequence[int],
+    template_shape: Sequence[int],
+    name: str,
 ) -> None:
     """Raise GeometryError for what Image Position, Orientation and Pixel Spacing cannot say, or not here."""
     one, other = asked.frame_of_reference_uid, template.frame_of_reference_uid
@@ -238,20 +242,30 @@ def _check_representable(
     corners = _corners(asked, shape)
     if not np.abs(corners).max() <= FARTHEST_MM:  # NaN is nowhere
         raise GeometryError(f"the affine places voxels beyond {FARTHEST_MM:g} mm, where no patient is")
-    _check_overlap(corners, template, name)
+    _check_overlap(corners, template, template_shape, name)
 
 
-def _check_overlap(corners: Matrix, template: StackGeometry, name: str) -> None:
+def _check_overlap(
+    corners: Matrix, template: StackGeometry, template_shape: Sequence[int], name: str
+) -> None:
     """Headers of slices that lie elsewhere would tell nothing true."""
-    distances = corners @ template.normal
     half = max(template.thickness, float(np.abs(template.step @ template.normal))) / 2
-    own = template.distances
-    if distances.min() > own.max() + half or distances.max() < own.min() - half:
-        raise GeometryError(
-            f"the array lies at {distances.min():.2f} to {distances.max():.2f} mm along the normal of "
-            f"{name}, whose slices lie at {own.min():.2f} to {own.max():.2f} mm: nothing in common. "
-            "The affine takes (slice, row, column) to LPS mm (NIfTI counts in RAS)"
-        )
+    own = _corners(template, template_shape)
+    down, right = template.column_direction, template.row_direction
+    directions = (
+        ("along the normal", template.normal, half),
+        ("along the columns", down, template.pixel_spacing[0] / 2),
+        ("along the rows", right, template.pixel_spacing[1] / 2),
+    )
+    for where, direction, margin in directions:
+        asked, there = corners @ direction, own @ direction
+        if asked.min() > there.max() + margin or asked.max() < there.min() - margin:
+            raise GeometryError(
+                f"the array lies at {asked.min():.2f} to {asked.max():.2f} mm {where} of {name}, whose "
+                f"{'slices' if direction is template.normal else 'pixels'} lie at {there.min():.2f} to "
+                f"{there.max():.2f} mm: nothing in common. The affine takes (slice, row, column) to LPS mm "
+                "(NIfTI counts in RAS)"
+            )
 
 
 def _corners(geometry: StackGeometry, shape: Sequence[int]) -> Matrix:

@@ -14,9 +14,9 @@ from dicomarray.errors import UsageError
 from dicomarray.objects.common.options import Mode
 from dicomarray.workflows.file_layouts import is_colour, template_name
 
-STORED = "stored"
+STORED, MODALITY = "stored", "modality"
 # Where nothing says what values are, and where a mapping says that they are in no units (UCUM).
-_NO_UNITS = {"modality", "1"}
+_NO_UNITS = {MODALITY, "1"}
 # SUV by body weight is g/ml in the words of the standard (PS3.3 C.8.9.1.1.3).
 _STANDARD_WORDS = {SUV_UNITS: "GML"}
 

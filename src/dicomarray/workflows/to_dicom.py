@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,6 @@ from dicomarray.core.geometry import Matrix, StackGeometry
 from dicomarray.core.options import made_of, takes
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, UsageError, ValuesError
-from dicomarray.formats import sidecar
-from dicomarray.formats.npy import load_array
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.options import Mode, WriteKeywords, WriteOptions
 from dicomarray.objects.derived_image.writing import check_error, write_series
@@ -29,8 +26,9 @@ from dicomarray.sources.base import Progress
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.volume import Volume
 from dicomarray.workflows.file_layouts import as_files, template_name
+from dicomarray.workflows.given_arrays import by_affine_alone, given_array, on_template
 from dicomarray.workflows.grid_mapping import place, read_affine
-from dicomarray.workflows.output_units import STORED, written_units
+from dicomarray.workflows.output_units import MODALITY, STORED, written_units
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 from dicomarray.workflows.verification import verify_series
 
@@ -64,7 +62,8 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     ----------
     array_or_npy
         Shape ``(slices, rows, columns)``, for a 4-D template ``(repetitions, slices, rows, columns)``; or the
-        path of such a ``.npy``, or a `Volume`.
+        path of such a ``.npy``, or a `Volume`.  A NIfTI file (``.nii``, ``.nii.gz``; extra ``nifti``) is
+        placed by its affine alone, whatever the order and direction of its axes.
     template_dicom
         A folder or file, or several; a `Series`; a `Volume` that was read from DICOM files; with ``index`` it
         may be None.
@@ -107,12 +106,16 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     template = in_hand_or_asked(
         template_dicom, volume, output, series=series, config=config, index=index, progress=progress
     )
-    given = _given(array_or_npy, input_json)
+    given = given_array(array_or_npy, input_json)
     reading, made_from = KEEP, None
     if isinstance(given, Volume):
         reading = UNPLACED if given.geometry is None else KEEP
         made_from = given.series.get("SeriesInstanceUID")
     stack = template_stack(template, volume, reading, made_from)
+    if isinstance(given, Volume) and by_affine_alone(array_or_npy):
+        if affine is not None:
+            raise UsageError(f"{array_or_npy} says where its voxels lie: give no affine beside it")
+        given = on_template(given, stack.geometry)
     matrix = None if affine is None else read_affine(affine)
     return write_like(given, stack, output, checked, matrix, units, progress=pixel_progress)
 
@@ -137,9 +140,7 @@ def write_like(
         unit = 1.0 if volume.normalization is None else volume.normalization.span
     if hidden is not None:
         array = _filled(array, hidden, options.fill)
-    units, said = written_units(
-        array, None if volume is None else volume.info.value_units, stack, mode, units
-    )
+    units, said = written_units(array, _known_units(volume), stack, mode, units)
     placed = replace(place(array, _asked_grid(array, volume, affine, stack), stack), units=units, unit=unit)
     request = as_files(placed, stack)
 
@@ -168,23 +169,11 @@ def _max_error_of(written: float, read: Sequence[float]) -> float:
     return found if found > NOTICEABLE * written else written
 
 
-def _given(source: Array | Volume | PathLike, input_json: PathLike | None) -> Volume | Array:
-    """A volume where anything is known beside the values, which an array in a file alone does not tell."""
-    info = None if input_json is None else sidecar.read(Path(input_json))
-    if isinstance(source, Volume):
-        if info is None:
-            return source
-        array = source.array
-    elif isinstance(source, np.ndarray):
-        array = source
-    elif isinstance(source, str | os.PathLike):
-        array = load_array(Path(source))
-    else:
-        raise UsageError(
-            f"the array is a {type(source).__name__}: give a NumPy array (numpy.asarray makes one), a Volume "
-            "or the path of a .npy"
-        )
-    return array if info is None else Volume(array, info)
+def _known_units(volume: Volume | None) -> str | None:
+    """The units of the values, where anything says what they are: a NIfTI file does not."""
+    if volume is None or (volume.info.value_units == MODALITY and not volume.series and not volume.slices):
+        return None
+    return volume.info.value_units
 
 
 def _check_index(volume: int | None) -> None:
