@@ -40,7 +40,7 @@ class Segmentation:
         either; names are looked up in the table of coded terms.  With a mapping it may be left out, else it
         has one for each of its names, by `Segment.label`.  A segment may have no voxel.
     geometry_of
-        The volume whose grid it is: of a 4-D one the slices, rows and columns.
+        The volume (or what is known of it) whose grid it is: of a 4-D one the slices, rows and columns.
 
     Raises
     ------
@@ -57,12 +57,13 @@ class Segmentation:
         array: Array | Mapping[str, Array],
         segments: Segments | None = None,
         *,
-        geometry_of: Volume | Segmentation,
+        geometry_of: Volume | Segmentation | VolumeInfo,
     ) -> None:
         segments = segments_of(segments, array if isinstance(array, Mapping) else ())
+        grid = geometry_of if isinstance(geometry_of, VolumeInfo) else geometry_of.info
         layers, fractions = _taken(array, segments)
         shape = next(iter((*layers.values(), *fractions.values()))).shape
-        self._set(layers, fractions, _info_on(geometry_of.info, shape, segments))
+        self._set(layers, fractions, _info_on(grid, shape, segments))
 
     @classmethod
     def from_layers(
@@ -219,6 +220,18 @@ class Segmentation:
             return fraction
         mask: Mask = np.equal(self._layers[number][index], number)
         return mask
+
+    def with_segments(self, segments: Sequence[Segment]) -> Self:
+        """The same masks with other words about them; numbers stay what they are.
+
+        Raises
+        ------
+        SegmentationError
+            Where a number has no segment, or two have one.
+        """
+        made = type(self).__new__(type(self))
+        made._set(self._layers, self._fractions, dataclasses.replace(self.info, segments=tuple(segments)))
+        return made
 
     def volume(self) -> Volume:
         """The labels as a volume, with what its sidecar says of the segments."""
