@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
+import pacs
 import synthetic
 from real_series import REAL_DATA
 from watching import opened_files
@@ -79,3 +80,19 @@ def contents() -> Callable[[Path], dict[str, bytes]]:
         }
 
     return read
+
+
+@pytest.fixture(scope="session")
+def orthanc_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pacs.Orthanc]:
+    """One Orthanc for the session; the test is skipped, and says so, where there is none."""
+    if (what := pacs.missing()) is not None:
+        pytest.skip(what)
+    with pacs.running_orthanc(tmp_path_factory.mktemp("orthanc")) as server:
+        yield server
+
+
+@pytest.fixture
+def orthanc(orthanc_server: pacs.Orthanc) -> pacs.Orthanc:
+    """A running Orthanc with nothing in it."""
+    orthanc_server.clear()
+    return orthanc_server

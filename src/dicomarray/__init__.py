@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from dicomarray.pipeline.running import run
     from dicomarray.segmentation import Segmentation
     from dicomarray.volume import Volume
+    from dicomarray.workflows.pull import PulledSeries, PullReport, pull
+    from dicomarray.workflows.push import PushedInstance, PushReport, push
     from dicomarray.workflows.to_dicom import to_dicom
     from dicomarray.workflows.to_numpy import NumpyReport, load, to_numpy
 
@@ -60,6 +62,10 @@ __all__ = [
     "NumpyReport",
     "OutputError",
     "PixelError",
+    "PullReport",
+    "PulledSeries",
+    "PushReport",
+    "PushedInstance",
     "ReadOptions",
     "RunEntry",
     "RunReport",
@@ -81,6 +87,8 @@ __all__ = [
     "index",
     "load",
     "open_index",
+    "pull",
+    "push",
     "run",
     "scan",
     "to_dicom",
@@ -93,6 +101,10 @@ _HOMES = {
     "Catalog": "dicomarray.catalog.catalog",
     "IndexReport": "dicomarray.catalog.index",
     "NumpyReport": "dicomarray.workflows.to_numpy",
+    "PullReport": "dicomarray.workflows.pull",
+    "PulledSeries": "dicomarray.workflows.pull",
+    "PushReport": "dicomarray.workflows.push",
+    "PushedInstance": "dicomarray.workflows.push",
     "ReadOptions": "dicomarray.assembly.options",
     "RunEntry": "dicomarray.pipeline.entries",
     "RunReport": "dicomarray.pipeline.entries",
@@ -107,6 +119,8 @@ _HOMES = {
     "index": "dicomarray.catalog.index",
     "load": "dicomarray.workflows.to_numpy",
     "open_index": "dicomarray.catalog.index",
+    "pull": "dicomarray.workflows.pull",
+    "push": "dicomarray.workflows.push",
     "run": "dicomarray.pipeline.running",
     "scan": "dicomarray.catalog.scan",
     "to_dicom": "dicomarray.workflows.to_dicom",

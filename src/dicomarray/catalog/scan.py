@@ -65,15 +65,16 @@ def read_catalog(
     names = DEFAULT_KEYWORDS.union(attributes)
     for name in names:
         check_name(name)  # a mistake is one in an empty folder too
-    return _catalog_of(item for one in sources_of(roots, workers) for item in one.instances(names, progress))
+    return catalog_of(item for one in sources_of(roots, workers) for item in one.instances(names, progress))
 
 
 def scan_again(references: Iterable[Reference]) -> Catalog:
     """The catalog of instances that a scan found; raises InputError or StorageError as `scan`."""
-    return _catalog_of(read_references(references, DEFAULT_KEYWORDS))
+    return catalog_of(read_references(references, DEFAULT_KEYWORDS))
 
 
-def _catalog_of(found: Iterable[Header | Skipped]) -> Catalog:
+def catalog_of(found: Iterable[Header | Skipped]) -> Catalog:
+    """The catalog of what a source found."""
     headers: list[Header] = []
     skipped: list[Skipped] = []
     with young_collections_only():

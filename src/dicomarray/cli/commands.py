@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dicomarray.pipeline.entries import RunEntry
     from dicomarray.sources.skipped import Skipped
     from dicomarray.volume import Volume
+    from dicomarray.workflows.pull import PulledSeries
+    from dicomarray.workflows.push import PushedInstance
 
 
 def to_numpy(options: argparse.Namespace) -> int:
@@ -162,6 +164,51 @@ def run(options: argparse.Namespace) -> int:
     if not report.entries:
         raise InputError(f"{' '.join(options.input_dicom or [options.index])}: no series with images matches")
     _note(rendering.run_summary(report))
+    return SOME_FAILED if report.failed else DONE
+
+
+def pull(options: argparse.Namespace) -> int:
+    """The matching series of a PACS, into a folder."""
+    from dicomarray.cli import transfer_lines
+
+    series = SeriesProgress()
+
+    def finished(entry: PulledSeries, total: int) -> None:
+        with series.counting(entry.status == "failed", total) as done:
+            line = f"[{done}/{total}] {transfer_lines.pulled_line(entry)}"
+            print_text(line, sys.stderr if entry.status == "failed" else sys.stdout)
+
+    with Counter("instances") as counter, series:
+        report = dicomarray.pull(
+            options.source,
+            options.output,
+            _config(options),
+            index=options.index,
+            progress=counter,
+            finished=finished,
+        )
+    _warn(report.warnings)
+    _note([transfer_lines.pull_summary(report)])
+    return SOME_FAILED if report.failed else DONE
+
+
+def push(options: argparse.Namespace) -> int:
+    """A folder, into a PACS."""
+    from dicomarray.cli import rendering, transfer_lines
+
+    def finished(uid: str, pushed: Sequence[PushedInstance]) -> None:
+        failed = any(entry.status == "failed" for entry in pushed)
+        print_text(transfer_lines.pushed_line(uid, pushed), sys.stderr if failed else sys.stdout)
+        _note(transfer_lines.push_failures(pushed))
+
+    choice = {name: value for name, value in _choice(options).items() if name != "volume"}
+    with Counter("instances") as counter:
+        report = dicomarray.push(
+            options.input_dicom, options.target, progress=counter, finished=finished, **choice
+        )
+    _warn(report.warnings)
+    _note(rendering.skipped_lines(report.skipped))
+    _note([transfer_lines.push_summary(report)])
     return SOME_FAILED if report.failed else DONE
 
 

@@ -212,6 +212,33 @@ def _index(c: argparse.ArgumentParser) -> None:
     c.add_argument("--index", metavar="FILE", required=True, help="the index; it is made where there is none")
 
 
+def _pull(c: argparse.ArgumentParser) -> None:
+    c.add_argument(
+        "--from",
+        dest="source",
+        metavar="URL",
+        required=True,
+        type=_path,
+        help="the PACS: dicomweb+https://HOST/dicom-web, or https://HOST/dicom-web",
+    )
+    c.add_argument("-o", "--output", metavar="DIR", required=True, type=_path, help="folder for the series")
+    _conditions(c)
+    c.add_argument("--index", metavar="FILE", help="an index to bring up to date with the folder afterwards")
+
+
+def _push(c: argparse.ArgumentParser) -> None:
+    _inputs(c)
+    c.add_argument(
+        "--to",
+        dest="target",
+        metavar="URL",
+        required=True,
+        type=_path,
+        help="the PACS: dicomweb+https://HOST/dicom-web, or https://HOST/dicom-web",
+    )
+    _series(c)
+
+
 def _inputs(c: argparse.ArgumentParser) -> None:
     """Folders or files, searched as one; words without a flag are such as well (`parsed`)."""
     c.add_argument(
@@ -299,6 +326,11 @@ def _series(c: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="take the series from this index, without a scan; with inputs: those below them",
     )
+    _conditions(c)
+    c.add_argument("--series", metavar="UID", help="the series with this UID")
+
+
+def _conditions(c: argparse.ArgumentParser) -> None:
     c.add_argument("-c", "--config", metavar="FILE", help="filter config: JSON, YAML or TOML")
     c.add_argument(
         "-w",
@@ -309,7 +341,6 @@ def _series(c: argparse.ArgumentParser) -> None:
         help="a condition: 'Modality=MR', 'num_slices>=20'; repeatable, all must hold; also "
         "sort=-num_slices, limit=1, per=study",
     )
-    c.add_argument("--series", metavar="UID", help="the series with this UID")
 
 
 def _choice(c: argparse.ArgumentParser) -> None:
@@ -345,6 +376,8 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "filter": ("list the series below a folder that match", _filter),
     "index": ("keep the catalog of folders in one file, and up to date", _index),
     "run": ("a function over every matching series, results written as DICOM", _run),
+    "pull": ("copy the matching series of a PACS into a folder", _pull),
+    "push": ("store a folder in a PACS, and see that all arrived", _push),
     "view": ("a picture of three planes through a volume, or a page of its slices", _view),
     "demo": ("make a small CT study and take it through the whole round trip", _demo),
 }

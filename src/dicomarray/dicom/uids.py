@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+
+# What may become the name of a file, and part of a URL: some in use have components that are not legal.
+_SAFE_UID = re.compile(r"[0-9][0-9.]{0,63}", re.ASCII)
+
+
+def is_safe_uid(uid: object) -> bool:
+    """Whether what a server says is a UID can be part of a path: digits and dots, at most 64 of them."""
+    return isinstance(uid, str) and _SAFE_UID.fullmatch(uid) is not None
 
 
 def legal_uid(uid: str) -> bool:

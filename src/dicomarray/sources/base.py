@@ -10,13 +10,18 @@ How another kind of store is added:
 3. Its addresses go into `instances.sources_of`.
 
 Nothing else has to know: what builds and writes volumes asks references and headers.
+
+A PACS is a `Server`: it is asked which series it has, and copies of instances are fetched from it.  Each kind
+is a subclass in a module of its own; its kind of address goes into `servers.server_of`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
 
 from dicomarray.dicom.headers.header import Header
 from dicomarray.sources.skipped import Skipped
@@ -47,3 +52,77 @@ class Source(ABC):
         StorageError
             Where a store fails.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSeries:
+    """A series that a server says it has; ``count`` is how many instances, None where it does not tell."""
+
+    study: str
+    uid: str
+    count: int | None = None
+
+
+# Is told of every instance that was fetched: its file.
+Arrived = Callable[[Path], None]
+
+
+class Server(ABC):
+    """A PACS from which copies of instances are fetched; a context that closes its connections.
+
+    UIDs that it returns were checked (`uids.is_safe_uid`): they become names of files.
+    """
+
+    @abstractmethod
+    def find(self, keys: Mapping[str, str]) -> list[RemoteSeries]:
+        """All series that match, in a stable order.
+
+        Parameters
+        ----------
+        keys
+            Matching keys by keyword, as C-FIND and QIDO-RS have them (PS3.4 C.2.2.2): of studies and series.
+            What matches may be more than what is wanted, never less.
+
+        Raises
+        ------
+        StorageError
+            Where the server fails, or does not tell all.
+        """
+
+    @abstractmethod
+    def instances(self, series: RemoteSeries) -> frozenset[str]:
+        """The SOP Instance UIDs of all instances of a series; raises StorageError as `find`."""
+
+    def headers(self, series: RemoteSeries, names: frozenset[str]) -> list[Header | Skipped] | None:
+        """The headers of all its instances; None where only the instances themselves tell.
+
+        Raises
+        ------
+        StorageError
+            Where the server fails.
+        """
+        del series, names
+        return None
+
+    @abstractmethod
+    def fetch(self, series: RemoteSeries, wanted: Collection[str], folder: Path, arrived: Arrived) -> None:
+        """Copy instances of a series, by SOP Instance UID, into a folder that exists.
+
+        Each becomes ``UID.dcm``, the bytes as the server stores them, and gets that name when it is complete;
+        then ``arrived`` is called.  What arrived stays there whatever happens.
+
+        Raises
+        ------
+        StorageError
+            Where one of them did not come, after what retries are worth it.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close its connections."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

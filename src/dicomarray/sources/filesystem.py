@@ -18,7 +18,8 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-
+# A folder with what was fetched of series that are not whole yet.
+UNFINISHED = ".dicomarray-unfinished"
 
 _Identity = tuple[int, int]  # device and inode of a folder
 
@@ -147,6 +148,8 @@ def _inside(folder: Path, seen: _Seen) -> list[_Folder | str | Skipped]:
 def _classified(entry: os.DirEntry[str]) -> _Folder | str | Skipped:
     try:
         if entry.is_dir():
+            if entry.name == UNFINISHED:
+                return Skipped(Path(entry.path), "series that a pull did not finish; pull again")
             return _Folder(Path(entry.path))
         if entry.is_file():
             return entry.path

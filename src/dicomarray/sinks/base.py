@@ -1,0 +1,88 @@
+"""What a PACS is that takes instances.
+
+How another kind is added: a subclass of `Target` in a module of its own here; its kind of address goes into
+`target_of`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from dicomarray.errors import UsageError
+from dicomarray.storage.connections import DICOMWEB, DIMSE
+from dicomarray.storage.places import Url
+from dicomarray.storage.references import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An instance that is to be stored: who it is, and what opens its file of ``size`` bytes."""
+
+    path: Reference
+    study: str
+    series: str
+    sop_class: str
+    uid: str
+    transfer_syntax: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said to an instance: why it refuses it, None where it took it; what else it said."""
+
+    refused: str | None = None
+    warning: str | None = None
+
+
+# Is told what became of each instance.
+Answered = Callable[[Outgoing, Answer], None]
+
+
+class Target(ABC):
+    """A PACS that takes instances; a context that closes its connections."""
+
+    @abstractmethod
+    def present(self, study: str, series: str) -> frozenset[str]:
+        """The SOP Instance UIDs of all instances that it has of a series; raises StorageError."""
+
+    @abstractmethod
+    def store(self, instances: Sequence[Outgoing], answered: Answered) -> None:
+        """Send instances; ``answered`` is called once for each.
+
+        Raises
+        ------
+        StorageError
+            Where the server cannot be reached, after what retries are worth it; those without an answer then
+            may have been stored or not.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close its connections."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def target_of(address: Url) -> Target:
+    """Who stores there.
+
+    Raises
+    ------
+    UsageError
+        For an address of another kind, or where the package for it is not installed.
+    """
+    if address.protocol in DICOMWEB:
+        from dicomarray.sinks.dicomweb import DicomWebTarget
+
+        return DicomWebTarget(address)
+    if address.protocol == DIMSE:
+        raise UsageError(f"{address}: nothing is pushed over DIMSE yet; name the server's DICOMweb address")
+    raise UsageError(f"{address} is no PACS; write dicomweb+https://HOST/dicom-web")

@@ -1,0 +1,236 @@
+"""A server of DICOMweb: what it has (QIDO-RS), headers (metadata) and instances (WADO-RS), PS3.18 10."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dicomarray.dicom.headers.header import read_header
+from dicomarray.dicom.uids import is_safe_uid
+from dicomarray.errors import InputError
+from dicomarray.sources.base import Arrived, RemoteSeries, Server
+from dicomarray.storage.http import Answer, CutOffError, StatusError, WebServer
+from dicomarray.storage.multipart import CutShortError, MultipartError, content_type, parts_of
+from dicomarray.storage.places import Url
+
+JSON = "application/dicom+json"
+INSTANCE = "application/dicom"
+# Bytes as they are stored, whatever the transfer syntax (PS3.18 8.7.3.5.2).
+ALL_INSTANCES = f'multipart/related; type="{INSTANCE}"; transfer-syntax=*'
+STUDY_UID, SERIES_UID, SOP_UID = "0020000D", "0020000E", "00080018"
+_INSTANCE_COUNT = "00201209"
+# So many are asked for at once.
+PAGE = 5000
+# A page of a listing is smaller than this, and so is the list of all: what is longer is no honest answer.
+MAX_LISTING_BYTES = 256 << 20
+MAX_PAGES = 10_000
+# Beyond this an instance is not taken: no element can be longer (PS3.5 7.1.1).
+MAX_INSTANCE_BYTES = (1 << 32) + (1 << 30)
+# How often what did not come is asked for again; and when the rest is asked for one by one.
+ROUNDS, ONE_BY_ONE = 4, 0.5
+_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+
+
+class DicomWebServer(Server):
+    """The server at an address."""
+
+    def __init__(self, address: Url, web: WebServer | None = None) -> None:
+        self.web = web or WebServer(address)
+
+    def close(self) -> None:
+        """As `Server.close`."""
+        self.web.close()
+
+    def find(self, keys: Mapping[str, str]) -> list[RemoteSeries]:
+        """As `Server.find`."""
+        found: dict[tuple[str, str], RemoteSeries] = {}
+        for item in self._listed("/series", keys, SERIES_UID):
+            study, uid = (self._uid("/series", item, tag) for tag in (STUDY_UID, SERIES_UID))
+            found[study, uid] = RemoteSeries(study, uid, _count(item))
+        return [found[key] for key in sorted(found)]
+
+    def instances(self, series: RemoteSeries) -> frozenset[str]:
+        """As `Server.instances`."""
+        path = f"{_path_of(series)}/instances"
+        try:
+            items = list(self._listed(path, {}, SOP_UID, series.count))
+        except StatusError as error:
+            if error.status == 404:
+                return frozenset()
+            raise
+        return frozenset(self._uid(path, item, SOP_UID) for item in items)
+
+    def fetch(self, series: RemoteSeries, wanted: Collection[str], folder: Path, arrived: Arrived) -> None:
+        """As `Server.fetch`."""
+        missing = set(wanted)
+        for remaining in reversed(range(ROUNDS)):
+            try:
+                self._fetch_once(series, missing, len(wanted), folder, arrived)
+            except CutOffError:
+                if not remaining:
+                    raise
+            if not missing:
+                return
+        raise self.web.error(
+            _path_of(series),
+            f"{len(missing)} of {len(wanted)} instances did not come, such as {min(missing)}",
+        )
+
+    def _fetch_once(
+        self, series: RemoteSeries, missing: set[str], all_of_them: int, folder: Path, arrived: Arrived
+    ) -> None:
+        """Ask for the series, or for single instances where few are missing; who comes is missing no more."""
+        at_once = len(missing) > 1 and len(missing) > ONE_BY_ONE * max(all_of_them, series.count or 0)
+        paths = (
+            [_path_of(series)]
+            if at_once
+            else [f"{_path_of(series)}/instances/{uid}" for uid in sorted(missing)]
+        )
+        for path in paths:
+            for file in self._files(path, series, missing, folder):
+                missing.discard(file.stem)
+                arrived(file)
+
+    def _files(
+        self, path: str, series: RemoteSeries, missing: Collection[str], folder: Path
+    ) -> Iterator[Path]:
+        """The instances that an answer holds, each as a file once it is complete."""
+        with self.web.request(path, ALL_INSTANCES) as answer:
+            try:
+                for pieces in _instances_in(self.web, path, answer):
+                    file = self._kept(path, pieces, series, missing, folder)
+                    if file is not None:
+                        yield file
+            except CutShortError as error:
+                raise CutOffError(
+                    str(self.web.error(path, f"the answer is not complete: {error}"))
+                ) from error
+            except MultipartError as error:
+                raise self.web.error(path, f"the answer is no multipart body: {error}") from error
+
+    def _kept(
+        self, path: str, pieces: Iterator[bytes], series: RemoteSeries, missing: Collection[str], folder: Path
+    ) -> Path | None:
+        """The file of an instance that was asked for; None for one that is there already."""
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part", delete=False) as stream:
+            part = Path(stream.name)
+            try:
+                size = 0
+                for piece in pieces:
+                    size += len(piece)
+                    if size > MAX_INSTANCE_BYTES:
+                        raise self.web.error(path, "an instance has more bytes than one can have")
+                    stream.write(piece)
+                stream.close()
+                uid = self._identified(path, part, series)
+                if uid not in missing:
+                    return None
+                file = folder / f"{uid}.dcm"
+                part.chmod(0o666 & ~_umask())
+                part.replace(file)
+            finally:
+                part.unlink(missing_ok=True)
+        return file
+
+    def _identified(self, path: str, part: Path, series: RemoteSeries) -> str:
+        """The SOP Instance UID of what came, which has to be of the series."""
+        try:
+            study, uid, sop = map(read_header(part, _IDENTITY).text, _IDENTITY)
+        except InputError as error:
+            raise self.web.error(path, f"a part of the answer is no DICOM object: {error}") from error
+        if (study, uid) != (series.study, series.uid) or not is_safe_uid(sop):
+            raise self.web.error(path, "the answer holds an instance of another series, or without a UID")
+        return str(sop)
+
+    def _listed(
+        self, path: str, keys: Mapping[str, str], key: str, count: int | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """All items of a listing, page by page: servers give what they like at once.
+
+        The last page is the one that brings nothing new, or the one with which all ``count`` are there.
+        """
+        seen: set[Any] = set()
+        offset = 0
+        for _ in range(MAX_PAGES):
+            items = self._page(path, {**keys, "limit": str(PAGE), "offset": str(offset)})
+            new = [item for item in items if (_value(item, STUDY_UID), _value(item, key)) not in seen]
+            seen.update((_value(item, STUDY_UID), _value(item, key)) for item in new)
+            yield from new
+            offset += len(items)
+            if not new or len(items) > PAGE or len(seen) == count:
+                if items and not new and len(items) == PAGE:
+                    raise self.web.error(
+                        path, f"the server tells the first {PAGE} only; ask for less (-w, -c)"
+                    )
+                return
+        raise self.web.error(path, "the listing does not end")
+
+    def _page(self, path: str, query: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
+        with self.web.request(path, JSON, query) as answer:
+            if answer.status == 204:
+                return []
+            kind, _ = content_type(answer.content_type)
+            text = answer.text(MAX_LISTING_BYTES)
+        if kind not in (JSON, "application/json"):
+            raise self.web.error(
+                path, f"the server answered with {kind or 'nothing'} where it should with {JSON}"
+            )
+        try:
+            items = json.loads(text or b"[]")
+        except (ValueError, RecursionError) as error:
+            raise self.web.error(path, f"the answer is no JSON: {type(error).__name__}") from None
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise self.web.error(path, "the answer is no list of attributes (PS3.18 F.2)")
+        return items
+
+    def _uid(self, path: str, item: Mapping[str, Any], tag: str) -> str:
+        uid = _value(item, tag)
+        if not is_safe_uid(uid):
+            raise self.web.error(path, f"the server tells no UID as ({tag[:4]},{tag[4:]}) of what it lists")
+        return str(uid)
+
+
+def _path_of(series: RemoteSeries) -> str:
+    return f"/studies/{series.study}/series/{series.uid}"
+
+
+def _instances_in(web: WebServer, path: str, answer: Answer) -> Iterator[Iterator[bytes]]:
+    """The pieces of each instance; some servers send a single one without parts."""
+    kind, parameters = content_type(answer.content_type)
+    chunks = answer.chunks(1 << 62)  # each instance is measured by itself
+    if kind == INSTANCE:
+        yield chunks
+    elif kind == "multipart/related" and "boundary" in parameters:
+        for part in parts_of(chunks, parameters["boundary"]):
+            inner, _ = content_type(part.headers.get("content-type", INSTANCE))
+            if inner != INSTANCE:
+                raise web.error(path, f"the answer has a part of type {inner} where DICOM objects belong")
+            yield part.pieces
+    else:
+        raise web.error(path, f"the server answered with {kind or 'nothing'} where DICOM objects belong")
+
+
+def _value(item: Mapping[str, Any], tag: str) -> Any:
+    """The first value of an attribute of the DICOM JSON Model (PS3.18 F.2)."""
+    attribute = item.get(tag)
+    values = attribute.get("Value") if isinstance(attribute, dict) else None
+    return values[0] if isinstance(values, list) and values else None
+
+
+def _count(item: Mapping[str, Any]) -> int | None:
+    value = _value(item, _INSTANCE_COUNT)
+    try:
+        return int(value) if value is not None else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _umask() -> int:
+    import os
+
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

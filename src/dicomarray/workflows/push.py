@@ -1,0 +1,203 @@
+"""Instances stored in a PACS; then it is asked for every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dicomarray.catalog.series_selection import Inputs, ScanRequest, select
+from dicomarray.core.coded_warnings import Warnings
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.uids import is_safe_uid
+from dicomarray.errors import InputError, StorageError
+from dicomarray.query.config import Config
+from dicomarray.sinks.base import Answer, Outgoing, Target, target_of
+from dicomarray.sources.base import Progress
+from dicomarray.sources.skipped import SkippedGroup, by_reason
+from dicomarray.storage.connections import address_of
+from dicomarray.storage.places import PathLike, Place, Url
+from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.references import file_of, state_of
+
+CHUNK_BYTES = 256 * 1024
+Status = Literal["stored", "present", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class PushedInstance:
+    """What became of an instance: ``present`` means that the server had it before."""
+
+    uid: str
+    series: str
+    file: Place
+    status: Status
+    error: str | None = None
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
+class PushReport:
+    """One entry an instance, in the order of the catalog."""
+
+    entries: tuple[PushedInstance, ...]
+    skipped: tuple[SkippedGroup, ...] = ()
+    warnings: Warnings = ()
+
+    @property
+    def failed(self) -> list[PushedInstance]:
+        """What the server does not have now."""
+        return [entry for entry in self.entries if entry.status == "failed"]
+
+    def count(self, status: Status) -> int:
+        """How many instances have come to that."""
+        return sum(entry.status == status for entry in self.entries)
+
+    def __repr__(self) -> str:
+        return (
+            f"<PushReport: {self.count('stored')} instances stored, {self.count('present')} there before, "
+            f"{self.count('failed')} failed>"
+        )
+
+
+def push(
+    input: Inputs,
+    target: PathLike | Url,
+    config: Config = None,
+    *,
+    index: PathLike | None = None,
+    series: str | None = None,
+    progress: Progress | None = None,
+    finished: Callable[[str, Sequence[PushedInstance]], None] | None = None,
+) -> PushReport:
+    """Store every instance below a folder in a PACS, and ask it for each afterwards.
+
+    What the server has by its SOP Instance UID is not sent, so that the same call again sends what failed.
+
+    Parameters
+    ----------
+    input
+        A folder or file, or several; whatever is DICOM in them, images or not.
+    target
+        The server, as in `pull`.
+    config, index, series
+        Which series are meant, as in `dicom_filter`.
+    progress
+        Called with the number of instances that are done, their bytes, and the number of all.
+    finished
+        Called with the UID of each series that is done, and its instances.
+
+    Raises
+    ------
+    InputError
+        Where there is nothing to store.
+    StorageError
+        Where the server cannot be asked at all; what it refuses is told by the report.
+    """
+    address = address_of(target)
+    found = select(ScanRequest(input, index, config, series))
+    if not found.series:
+        raise InputError(f"{found.request}: no DICOM objects to store")
+    entries: list[PushedInstance] = []
+    with target_of(address) as server:
+        sending = _Sending(server, progress, sum(len(one.instances) for one in found.series))
+        for one in found.series:
+            pushed = sending.pushed(one.instances)
+            entries += pushed
+            if finished is not None:
+                finished(one.uid, pushed)
+    return PushReport(tuple(entries), tuple(by_reason(found.catalog.skipped)), found.warnings)
+
+
+class _Sending:
+    """One push: how far it is."""
+
+    def __init__(self, server: Target, progress: Progress | None, total: int) -> None:
+        self._server, self._progress, self._total = server, progress, total
+        self._files = self._bytes = 0
+
+    def pushed(self, headers: Iterable[Header]) -> list[PushedInstance]:
+        """What becomes of the instances of a series."""
+        entries: dict[str, PushedInstance] = {}
+        groups: dict[tuple[str, str], dict[str, Outgoing]] = {}
+        for number, header in enumerate(headers):
+            made = _outgoing(header)
+            if isinstance(made, PushedInstance):
+                entries[f"{number}"] = made
+                continue
+            group = groups.setdefault((made.study, made.series), {})
+            if not _same_bytes(made, group.setdefault(made.uid, made)):
+                entries[f"{number}"] = _entry(
+                    made, "failed", "another file here has the same SOP Instance UID"
+                )
+        for (study, series), group in groups.items():
+            entries |= self._stored(study, series, group)
+        return [*entries.values()]
+
+    def _stored(self, study: str, series: str, group: dict[str, Outgoing]) -> dict[str, PushedInstance]:
+        """The instances of one series of one study, by UID."""
+        answers: dict[str, Answer] = {}
+        error: StorageError | None = None
+
+        def answered(instance: Outgoing, answer: Answer) -> None:
+            answers[instance.uid] = answer
+            self._tell(instance)
+
+        before = after = frozenset[str]()
+        try:
+            before = after = self._server.present(study, series)
+            for uid in before & group.keys():
+                self._tell(group[uid])
+            missing = [one for uid, one in group.items() if uid not in before]
+            if missing:
+                try:
+                    self._server.store(missing, answered)
+                finally:  # whatever broke: what arrived is there
+                    after = self._server.present(study, series)
+        except StorageError as failure:
+            error = failure
+        found = {}
+        for uid, instance in group.items():
+            answer = answers.get(uid, Answer())
+            if uid in after:
+                status: Status = "present" if uid in before else "stored"
+                found[uid] = _entry(instance, status, warning=answer.warning)
+                continue
+            told = answer.refused or (str(error) if error else "the server took it, and does not list it")
+            found[uid] = _entry(instance, "failed", told)
+        return found
+
+    def _tell(self, instance: Outgoing) -> None:
+        self._files += 1
+        self._bytes += instance.size
+        if self._progress is not None:
+            self._progress(self._files, self._bytes, self._total)
+
+
+def _same_bytes(one: Outgoing, other: Outgoing) -> bool:
+    if one is other or one.size != other.size:
+        return one is other
+    with open_plain(one.path) as first, open_plain(other.path) as second:
+        while chunk := first.read(CHUNK_BYTES):
+            if chunk != second.read(CHUNK_BYTES):
+                return False
+    return True
+
+
+def _entry(
+    instance: Outgoing, status: Status, error: str | None = None, warning: str | None = None
+) -> PushedInstance:
+    return PushedInstance(instance.uid, instance.series, file_of(instance.path), status, error, warning)
+
+
+def _outgoing(header: Header) -> Outgoing | PushedInstance:
+    """What is sent of a file, or why it cannot be."""
+    study, series, sop_class, uid = (
+        header.text(keyword) or ""
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+    )
+    if not all(map(is_safe_uid, (study, series, sop_class, uid))) or not header.transfer_syntax:
+        what = "its UIDs, or the Transfer Syntax UID, are missing or none: no PACS can take it"
+        return PushedInstance(uid, series, file_of(header.path), "failed", what)
+    size = (header.stamp or state_of(header.path)).size
+    return Outgoing(header.path, study, series, sop_class, uid, header.transfer_syntax, size)
