@@ -14,6 +14,8 @@ from dicomarray.catalog.index.gathering import PIXEL_NAMES, TRANSFER_SYNTAX
 from dicomarray.catalog.index.json_values import LIST, from_stored, values_of_list
 from dicomarray.catalog.index.schema import damage_as_error
 from dicomarray.dicom.headers.all_elements import canonical_name
+from dicomarray.dicom.headers.attributes import ABSENT as NOT_THERE
+from dicomarray.dicom.headers.attributes import Attributes, Common
 from dicomarray.dicom.vr import Value
 from dicomarray.query.rows import ABSENT
 
@@ -75,6 +77,23 @@ class SeriesColumns:
         """One instance's cell."""
         cells = self.cells(name)
         return cells[0] if len(cells) == 1 else cells[place]
+
+    def attributes(self, shown: Mapping[str, str]) -> list[Attributes]:
+        """The attributes of each instance, by name; ``shown`` has the index's name for each."""
+        cells = {name: self.cells(known) for name, known in shown.items()}
+        varying = [name for name, column in cells.items() if len(column) > 1]
+        common = Common(
+            {name: c[0] for name, c in cells.items() if len(c) == 1 and c[0] is not ABSENT},
+            {name: slot for slot, name in enumerate(varying)},
+            ("",) * len(varying),  # nothing is left to decode
+            (),
+            tuple(cells),
+        )
+        own = [
+            tuple([NOT_THERE if cell is ABSENT else cell for cell in row])
+            for row in zip(*(cells[name] for name in varying), strict=True)
+        ] or [()] * self.count
+        return [Attributes(common, values) for values in own]
 
     def _decoded(self, name: str) -> Sequence[Value]:
         kept = self._kept[name] if name in self._kept else self._fetched(name)

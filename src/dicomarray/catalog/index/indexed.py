@@ -18,8 +18,7 @@ from dicomarray.catalog.index.storing import STAMP_COLUMNS, as_path, as_stamp, p
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.attribute_names import tag_of
 from dicomarray.dicom.headers.all_elements import canonical_name
-from dicomarray.dicom.headers.attributes import ABSENT as NOT_THERE
-from dicomarray.dicom.headers.attributes import Attributes, Common
+from dicomarray.dicom.headers.attributes import Attributes
 from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.part10 import PixelPlace
@@ -30,43 +29,6 @@ from dicomarray.sources.archives import Member
 from dicomarray.storage.references import Reference, Stamp, state_of
 
 T = TypeVar("T")
-
-
-class IndexedAttributes(Mapping[str, Value]):
-    """The attributes that a scan would have read of one instance."""
-
-    __slots__ = ("_columns", "_place")
-
-    def __init__(self, columns: SeriesColumns, place: int) -> None:
-        self._columns = columns
-        self._place = place
-
-    def __getitem__(self, name: str) -> Value:
-        columns = self._columns
-        value = columns.cell(columns.source.shown[name], self._place)
-        if value is ABSENT:
-            raise KeyError(name)
-        return value
-
-    def get(self, name: str, default: Value = None) -> Value:
-        """The value, or the default for an absent attribute."""
-        try:
-            return self[name]
-        except KeyError:
-            return default
-
-    def __contains__(self, name: object) -> bool:
-        known = self._columns.source.shown.get(name)  # type: ignore[call-overload]
-        return known is not None and self._columns.cell(known, self._place) is not ABSENT
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in self._columns.source.shown if name in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +61,7 @@ class IndexedHeader(Header):
     @property
     def path(self) -> Reference:
         """The file, or the member of an archive, which is unpacked when it is opened."""
-        return self._file.reference
+        return self._instances.references[self._place]
 
     @property
     def transfer_syntax(self) -> str | None:
@@ -113,7 +75,7 @@ class IndexedHeader(Header):
     @property
     def attributes(self) -> Mapping[str, Value]:
         """What a scan would have read."""
-        return IndexedAttributes(self._instances.columns, self._place)
+        return self._instances.attributes[self._place]
 
     @property
     def pixels(self) -> PixelPlace | None:
@@ -207,6 +169,16 @@ class IndexedInstances(Sequence[Header]):
                 raise ValueError(f"{len(found)} files for {columns.count} instances")
         return found
 
+    @cached_property
+    def references(self) -> list[Reference]:
+        """By place."""
+        return [file.reference for file in self.files]
+
+    @cached_property
+    def attributes(self) -> list[Attributes]:
+        """By place, what headers show."""
+        return self.columns.attributes(self.columns.source.shown)
+
     def rows(self, attributes: Iterable[str] | None) -> Rows:
         """The table that a filter asks; see `rows_of`."""
         table = IndexedRows(self)
@@ -218,33 +190,18 @@ class IndexedInstances(Sequence[Header]):
 
     def kept_headers(self) -> list[KeptHeader]:
         """Headers that have what a scan would have read, and need no file for anything else."""
-        cells = {
-            name: self.columns.cells(known)
-            for name, known in self.columns.source.shown.items()
-            if name in DEFAULT_KEYWORDS
-        }
-        varying = [name for name, column in cells.items() if len(column) > 1]
-        common = Common(
-            {name: c[0] for name, c in cells.items() if len(c) == 1 and c[0] is not ABSENT},
-            {name: slot for slot, name in enumerate(varying)},
-            ("",) * len(varying),  # nothing is left to decode
-            (),
-            tuple(sorted(cells)),
-        )
-        own = [
-            tuple([NOT_THERE if cell is ABSENT else cell for cell in row])
-            for row in zip(*(cells[name] for name in varying), strict=True)
-        ] or [()] * self.columns.count
+        shown = self.columns.source.shown
+        attributes = self.columns.attributes({n: k for n, k in shown.items() if n in DEFAULT_KEYWORDS})
         tiles, csa = self._only_in_file(TILES, kept_tiles), self._only_in_file(CSA, kept_csa)
         return [
             KeptHeader(
-                (file := self.files[place]).reference,
+                self.references[place],
                 header.transfer_syntax,
-                Attributes(common, own[place]),
+                attributes[place],
                 source=header,
                 tiles=tiles[place if len(tiles) > 1 else 0],
                 csa=csa[place if len(csa) > 1 else 0],
-                size=file.stamp.size if file.member is None else None,
+                size=self.files[place].stamp.size if self.files[place].member is None else None,
             )
             for place, header in zip(self.places, self._headers, strict=True)
         ]
