@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.options import made_of, takes
 from dicomarray.core.plain_text import one_line
+from dicomarray.dicom import segment_objects
 from dicomarray.dicom.attribute_names import check_name
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
@@ -69,6 +70,28 @@ class Series:
     def is_image(self) -> bool:
         """Whether any instance has pixels: reports, plans and presentation states have none."""
         return any(header.is_image for header in self.instances)
+
+    @property
+    def is_segments(self) -> bool:
+        """Whether it is a DICOM SEG or an RT Structure Set."""
+        return any(segment_objects.is_segment_object(header.attributes) for header in self.instances)
+
+    @cached_property
+    def segments(self) -> tuple[str, ...]:
+        """The labels of a SEG, the names of a structure set's ROIs; empty for anything else."""
+        return self._of_objects(segment_objects.LABELS, segment_objects.segment_labels)
+
+    @cached_property
+    def refers_to(self) -> tuple[str, ...]:
+        """The Series UIDs of the images that a SEG or structure set is of; empty for anything else."""
+        return self._of_objects(segment_objects.REFERENCES, segment_objects.referenced_series)
+
+    def _of_objects(
+        self, names: Iterable[str], ask: Callable[[Mapping[str, Value]], tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        """What its objects of segments say, each once; read when it is asked for."""
+        objects = [one for one in self.instances if segment_objects.is_segment_object(one.attributes)]
+        return tuple(dict.fromkeys(value for header in objects for value in ask(header.further(names))))
 
     @cached_property
     def attributes(self) -> Mapping[str, Value]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, overload
 
 from dicomarray.assembly.series import Series
+from dicomarray.catalog import segment_pairs
 from dicomarray.sources.skipped import Skipped
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ class Catalog(Sequence[Series]):
     def images(self) -> list[Series]:
         """The series that have pixels."""
         return [series for series in self.series if series.is_image]
+
+    def segments_of(self, series: Series) -> list[Series]:
+        """The SEG and structure sets of a series' images, of which `Series.segments` has the labels."""
+        return segment_pairs.segments_of(series, self)
+
+    def sources_of(self, masks: Series) -> list[Series]:
+        """The series that a SEG or structure set is of; `Series.refers_to` names also those not at hand."""
+        return segment_pairs.sources_of(masks, self)
 
     def to_pandas(
         self, rows: Literal["series", "instances"] = "series", attributes: Iterable[str] | None = None

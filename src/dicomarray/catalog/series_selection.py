@@ -14,6 +14,7 @@ from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.catalog import Catalog
 from dicomarray.catalog.scan import read_catalog
+from dicomarray.catalog.segment_pairs import pairing_notes
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.plain_text import one_line
 from dicomarray.errors import ChoiceError, InputError, UsageError
@@ -162,7 +163,7 @@ class Found:
         return self.one(made_from).stack(reading, self.request.volume)
 
     def notes(self, chosen: Series | None = None) -> Warnings:
-        """What else lies there and is not read: structure sets, reports, plans, presentation states, ...
+        """What else lies there and is not read: masks of it, reports, plans, presentation states, ...
 
         Beside a chosen series only what is of its study.  An index may hold very many series, which the scan
         of a folder has looked at anyway.
@@ -170,7 +171,8 @@ class Found:
         if self.request.index is not None:
             return ()
         study = None if chosen is None else _study_of(chosen)
-        return not_images([s for s in self.catalog if study in (None, _study_of(s))])
+        beside = [one for one in self.catalog if study in (None, _study_of(one))]
+        return beside_images(beside, chosen)
 
     def explanation(self, show_patient: bool = False) -> Explanation:
         """Why the others do not match; with what names the patient only where it is asked for."""
@@ -264,16 +266,16 @@ def dicom_filter(
     return list(select(ScanRequest(input_dir, index, config, workers=workers, progress=progress)).series)
 
 
-def not_images(series: Iterable[Series]) -> Warnings:
-    """Which of them are none, as a note."""
+def beside_images(series: Sequence[Series], chosen: Series | None = None) -> Warnings:
+    """Which of them are no images, and of which series those with masks are, as notes."""
+    paired = pairing_notes(series, chosen)
     others = [one.instances[0].attributes.get("Modality") or "?" for one in series if not one.is_image]
     if not others:
-        return ()
+        return paired
     kinds = Counter(one_line(str(modality)) for modality in others)
     found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return warning(
-        f"other objects lie there too and are not read, as they are no images: {found} [objects-not-read]"
-    )
+    note = f"other objects lie there too and are not read, as they are no images: {found} [objects-not-read]"
+    return warning(note) + paired
 
 
 def _study_of(series: Series) -> str | None:

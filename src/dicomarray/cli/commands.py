@@ -91,7 +91,7 @@ def to_dicom(options: argparse.Namespace) -> int:
 
 def filter(options: argparse.Namespace) -> int:
     """The series that match."""
-    from dicomarray.catalog.series_selection import ScanRequest, not_images, select
+    from dicomarray.catalog.series_selection import ScanRequest, beside_images, select
     from dicomarray.cli import rendering
     from dicomarray.cli.why import explanation_lines
 
@@ -113,7 +113,7 @@ def filter(options: argparse.Namespace) -> int:
         print_text("\n" + "\n".join(lines), sys.stdout if options.format == "table" else sys.stderr)
     _warn(found.warnings)
     _note(rendering.skipped_lines(by_reason(found.catalog.skipped)))
-    _note(not_images(found.series) if options.format == "table" else ())
+    _note(beside_images(found.series) if options.format == "table" else ())
     _note([f"{len(found.series)} of {len(found.catalog)} series match"])
     return DONE
 

@@ -16,9 +16,9 @@ CODES = frozenset((
     "mapping-range", "mapping-units", "missing-parts", "mixed-repetitions", "mixed-scans", "modality-lut",
     "monochrome1", "motion", "no-order", "no-place", "no-rescale", "not-a-number", "objects-not-read",
     "palette", "query-frames", "query-value", "resampled", "rescale-unusable", "retired",
-    "reversed-rows", "sequence", "shared-uid", "sidecar-unused", "slice-spacing", "slice-thickness",
-    "study-uids", "suv", "time-order", "units-differ", "units-missing", "unreadable", "vr-of-text",
-    "zero-slope",
+    "reversed-rows", "segments", "sequence", "shared-uid", "sidecar-unused", "slice-spacing",
+    "slice-thickness", "study-uids", "suv", "time-order", "units-differ", "units-missing", "unreadable",
+    "vr-of-text", "zero-slope",
 ))  # fmt: skip
 _ENDING = re.compile(r" \[([a-z0-9-]+)\]\Z")
 

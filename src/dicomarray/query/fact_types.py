@@ -1,4 +1,4 @@
-"""How facts of the series are compared: as numbers, as one of a few words, or as true and false."""
+"""How facts of the series are compared: as numbers, texts, one of a few words, or as true and false."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from dicomarray.query.facts import FACTS
 from dicomarray.query.grammar import ORDER, PartError, did_you_mean, suggest
 from dicomarray.query.instance import Value
-from dicomarray.query.value_types import Kind, Number, Test, describe
+from dicomarray.query.value_types import Kind, Number, Test, Text, Uid, describe
 
 _ONE_VALUE = frozenset({"eq", "in", "not", "exists"})
 _OF_SEVERAL = frozenset({"each", "has_all", "count"})
@@ -81,4 +81,8 @@ def fact_kind(name: str) -> Kind:
         return FactNumber("IS" if fact.kind == "whole" else "FD", several=fact.several)
     if fact.kind == "word":
         return FactWord("a word", words=fact.words, several=fact.several)
+    if fact.kind == "text":
+        return Text("LO")
+    if fact.kind == "uid":
+        return Uid("UI")
     return FactTruth("true or false")

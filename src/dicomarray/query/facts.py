@@ -16,12 +16,13 @@ from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.further_attributes import with_private
 from dicomarray.assembly.grouping.image_kinds import IMAGE_KINDS
 from dicomarray.core.geometry import Plane
+from dicomarray.dicom import segment_objects
 from dicomarray.dicom.vr import Value
 from dicomarray.query import duration, volume_facts
 from dicomarray.query.rows import ABSENT, Rows
 from dicomarray.query.volume_facts import MIXED, Layout
 
-Kind = Literal["whole", "number", "word", "truth"]
+Kind = Literal["whole", "number", "word", "truth", "text", "uid"]
 # What a fact is made of: the table of attributes, what images say, their places, the stacks that they form.
 Source = Literal["rows", "images", "frames", "stacks"]
 
@@ -37,7 +38,8 @@ class Fact:
     """What kind of answer a fact has, what it is made of, and the attributes that a scan reads for it.
 
     Stacks ask more of headers than what is named here; they read it where they need it.  ``words`` are all
-    that a fact can say; one that is ``several`` has a tuple of values.
+    that a fact can say; one that is ``several`` has a tuple of values; what is ``identifying`` may name the
+    patient.
     """
 
     kind: Kind
@@ -45,6 +47,7 @@ class Fact:
     source: Source = "rows"
     words: tuple[str, ...] = ()
     several: bool = False
+    identifying: bool = False
 
 
 FACTS: Mapping[str, Fact] = {
@@ -60,6 +63,8 @@ FACTS: Mapping[str, Fact] = {
     "has_phases": Fact("truth", _PLACES, "stacks"),
     "b_value": Fact("number", _PLACES, "images", several=True),
     "image_kinds": Fact("word", _PLACES, "images", IMAGE_KINDS, several=True),
+    "segments": Fact("text", segment_objects.LABELS, several=True, identifying=True),
+    "refers_to": Fact("uid", segment_objects.REFERENCES, several=True),
     "duration_s": Fact("number", _SIZE | duration.TIMES),
 }
 
@@ -158,6 +163,14 @@ class Facts:
         known = self._known_images
         return None if known is None else volume_facts.kinds(known, self._layout.stacks or ()) or None
 
+    def segments(self) -> tuple[str, ...] | None:
+        """The labels of a SEG, the names of a structure set's ROIs; None for anything else."""
+        return self._of_objects(segment_objects.LABELS, segment_objects.segment_labels)
+
+    def refers_to(self) -> tuple[str, ...] | None:
+        """The Series UIDs of the images that a SEG or structure set is of; None for anything else."""
+        return self._of_objects(segment_objects.REFERENCES, segment_objects.referenced_series)
+
     def duration_s(self) -> float | None:
         """Seconds from the first to the last acquisition, trigger or temporal position."""
         return duration.duration(lambda name: [self._cell(name, row) for row in self._images])
@@ -177,6 +190,13 @@ class Facts:
     def _planes(self) -> list[Plane] | None:
         frames = self._layout.frames
         return None if frames is None else volume_facts.planes_of(frames)
+
+    def _of_objects(
+        self, names: frozenset[str], ask: Callable[[Mapping[str, Value]], tuple[str, ...]]
+    ) -> tuple[str, ...] | None:
+        """What the instances of a series of segments say, each once; None where it has none such."""
+        found = (ask({name: self._cell(name, row) for name in names}) for row in self._first_rows)
+        return tuple(dict.fromkeys(value for values in found for value in values)) or None
 
     @cached_property
     def _columns(self) -> dict[str, Sequence[Value]]:

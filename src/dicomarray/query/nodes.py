@@ -164,7 +164,7 @@ class FactEntry(Leaf):
 
     @property
     def identifying(self) -> bool:
-        return False
+        return FACTS[self.fact].identifying
 
     def passing(self, evaluation: Evaluation) -> int:
         value = evaluation.fact(self.fact)

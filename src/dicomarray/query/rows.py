@@ -44,6 +44,8 @@ SERIES_WIDE = frozenset(
         "BodyPartExamined", "ProtocolName", "Manufacturer", "ManufacturerModelName", "StationName",
         "DeviceSerialNumber", "SoftwareVersions", "InstitutionName", "MagneticFieldStrength",
         "NumberOfFrames", "Rows", "Columns", "ImageType", "InstanceNumber", "BurnedInAnnotation",
+        "SegmentSequence", "StructureSetROISequence", "ReferencedSeriesSequence",
+        "ReferencedFrameOfReferenceSequence",
     }
 )  # fmt: skip
 

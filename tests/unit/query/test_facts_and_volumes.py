@@ -28,11 +28,13 @@ from enhanced_files import at, content, measured, write_cine, write_dose, write_
 
 OF_VOLUMES = [name for name, fact in FACTS.items() if fact.source != "rows"]
 ONLY_PIXELS = "only pixels show"
+# What a scan reads for all facts.
+ASKED = frozenset().union(*(fact.attributes for fact in FACTS.values()))
 
 
 def facts_of(series: Series) -> dict[str, tuple[Any, str | None]]:
     """Every fact and why it is unknown."""
-    facts = Facts(rows_of(series.instances))
+    facts = Facts(rows_of(series.instances, ASKED))
     return {name: (facts.value(name), facts.why_unknown(name)) for name in FACTS}
 
 
@@ -74,7 +76,7 @@ def compare_all(folder: Path, index_file: Path) -> dict[str, int]:
     index(folder, index_file)
     indexed = open_index(index_file)
     counts: dict[str, int] = {}
-    scanned = [series for series in scan(folder) if series.is_image]
+    scanned = [series for series in scan(folder, ASKED) if series.is_image]
     kept = [series for series in indexed if series.is_image]
     assert [series.uid for series in scanned] == [series.uid for series in kept]
     for series, other in zip(scanned, kept, strict=True):

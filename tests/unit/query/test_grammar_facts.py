@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import synthetic
-from dicomarray import dicom_filter, scan
+from dicomarray import dicom_filter, index, scan
 from dicomarray.assembly.grouping.traces import TRACE_KEYWORDS
 from dicomarray.core.diffusion import B_VALUE_ELEMENTS
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
@@ -70,6 +70,23 @@ def dixon(*words: str) -> list[dict[str, Any]]:
 
 EVEN = stack(0, 2.5, 5, 7.5)
 TWICE = [i | {"TemporalPositionIdentifier": t} for t in (1, 2) for i in EVEN]
+# A series that a structure set is of, and that does not lie beside it.
+OF_STS_002_CT = "1.3.6.1.4.1.14519.5.2.1.5168.1900.213265084688298564549535817201"
+SEG = {
+    "SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4",
+    "Modality": "SEG",
+    "SegmentSequence": ({"SegmentLabel": "liver"}, {"SegmentLabel": "spleen"}),
+    "ReferencedSeriesSequence": ({"SeriesInstanceUID": "1.2.3"},),
+}
+_OF_SERIES = tuple({"SeriesInstanceUID": uid} for uid in ("1.2.4", "1.2.5", "1.2.4"))
+STRUCTURES = {
+    "SOPClassUID": "1.2.840.10008.5.1.4.1.1.481.3",
+    "Modality": "RTSTRUCT",
+    "StructureSetROISequence": ({"ROIName": "GTV"}, {"ROIName": "Body"}),
+    "ReferencedFrameOfReferenceSequence": (
+        {"RTReferencedStudySequence": ({"RTReferencedSeriesSequence": _OF_SERIES},)},
+    ),
+}
 CASES: dict[str, list[tuple[list[dict[str, Any]], Any]]] = {
     "num_instances": [(EVEN, 4), ([{}], 1)],
     "num_frames": [
@@ -203,6 +220,22 @@ CASES: dict[str, list[tuple[list[dict[str, Any]], Any]]] = {
         (EVEN, None),
         ([image(ImageType=None)], None),
     ],
+    "segments": [
+        ([SEG], ("liver", "spleen")),
+        ([SEG, SEG], ("liver", "spleen")),
+        ([STRUCTURES], ("GTV", "Body")),
+        ([SEG | {"SegmentSequence": None}], None),
+        ([SEG | {"SegmentSequence": ({"SegmentLabel": 3}, "x")}], None),
+        ([{"Modality": "SR"}], None),
+        (EVEN, None),
+    ],
+    "refers_to": [
+        ([SEG], ("1.2.3",)),
+        ([STRUCTURES], ("1.2.4", "1.2.5")),
+        ([SEG | {"ReferencedSeriesSequence": None}], None),
+        ([image(ReferencedSeriesSequence=({"SeriesInstanceUID": "1.2.3"},))], None),
+        (EVEN, None),
+    ],
     "duration_s": [
         (stack(0, 1, AcquisitionTime="120000"), 0.0),
         ([image(AcquisitionTime="120000"), image(AcquisitionTime="120130.500000")], 90.5),
@@ -311,6 +344,7 @@ def test_condition_on_a_fact(condition: dict[str, Any], truth: bool) -> None:
         ({"image_kinds": {"has_all": ["water", "fat"]}}, True),
         ({"image_kinds": {"each": ["water", "fat", "magnitude"]}}, True),
         ({"image_kinds": {"count": {"gt": 3}}}, False),
+        ({"segments": {"exists": True}}, False),
     ],
     ids=str,
 )
@@ -426,7 +460,7 @@ ASKED = sorted(
 def test_broken_values_never_raise(broken: list[dict[str, Any]], sound: bool) -> None:
     """Whatever stands in the attributes, each fact is a value of its kind or unknown."""
     rows = [(image(float(number)) if sound else {}) | row for number, row in enumerate(broken)]
-    kinds = {"whole": int, "number": float, "word": str, "truth": bool}
+    kinds = {"whole": int, "number": float, "word": str, "truth": bool, "text": str, "uid": str}
     for name, asked in FACTS.items():
         found = fact(name, rows)
         for value in found if asked.several and found is not None else (found,):
@@ -442,3 +476,44 @@ def test_many_orientations_do_not_take_for_ever() -> None:
     assert fact("plane", rows) == "mixed"
     assert fact("has_localizer", rows) is False
     assert time.process_time() - start < 5  # 0.5 s of a processor
+
+
+@pytest.mark.parametrize(
+    ("condition", "truth"),
+    [
+        ({"segments": "Liver"}, True),
+        ({"segments": "*lee*"}, True),
+        ({"segments": ["kidney", "spleen"]}, True),
+        ({"segments": {"has_all": ["liver", "spleen"]}}, True),
+        ({"segments": {"count": 2}}, True),
+        ({"segments": {"each": "liver"}}, False),
+        ({"segments": "kidney"}, False),
+        ({"refers_to": "1.2.3"}, True),
+        ({"refers_to": "1.2.4"}, False),
+    ],
+)
+def test_a_segmentation_is_found_by_its_segments_and_its_series(
+    condition: dict[str, Any], truth: bool
+) -> None:
+    """Labels are compared as texts, series by their UID; one of several satisfies the condition."""
+    assert accepts(condition, SEG) is truth
+
+
+def test_names_of_regions_are_hidden_as_those_of_patients() -> None:
+    """An ROI Name may name the patient (PS3.15 Table E.1-1), so `--why` shows none."""
+    assert parse({"segments": "liver"}).identifying == {"segments"}
+    assert not parse({"refers_to": "1.2.3"}).identifying
+
+
+def test_real_objects_are_found_by_their_segments(real_data: Path, tmp_path: Path) -> None:
+    """SEG and structure sets as others wrote them, by a scan and by an index."""
+    for folder, config, count in (
+        ("seg-dcmqi", {"segments": "*liver*"}, 4),
+        ("seg-dcmqi", {"refers_to": {"exists": True}}, 5),
+        ("rtstruct-sts-002", {"Modality": "RTSTRUCT", "segments": {"exists": True}}, 3),
+        ("rtstruct-sts-002", {"refers_to": OF_STS_002_CT}, 1),
+    ):
+        found = dicom_filter(real_data / folder, config)
+        assert len(found) == count, config
+        index(real_data / folder, tmp_path / folder)
+        assert [s.uid for s in dicom_filter(None, config, index=tmp_path / folder)] == [s.uid for s in found]

@@ -1,0 +1,63 @@
+"""What DICOM SEG and RT Structure Sets say of themselves: the labels of segments, and the series they are of.
+
+Of a few attributes, so that a filter and a catalog can ask many objects; `objects/` reads them whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dicomarray.dicom.vr import Value
+
+SEGMENTATION, SURFACE, LABEL_MAP = (f"1.2.840.10008.5.1.4.1.1.66.{number}" for number in (4, 5, 7))
+STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+CLASSES = frozenset({SEGMENTATION, SURFACE, LABEL_MAP, STRUCTURE_SET})
+# Where the names of segments and ROIs stand, and the UIDs of series (PS3.3 C.8.20.4, C.12.1, C.8.8.5).
+LABELS = frozenset({"SOPClassUID", "SegmentSequence", "StructureSetROISequence"})
+REFERENCES = frozenset({"SOPClassUID", "ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence"})
+_OF_STRUCTURE_SET = (
+    "ReferencedFrameOfReferenceSequence", "RTReferencedStudySequence", "RTReferencedSeriesSequence",
+)  # fmt: skip
+
+
+def is_segment_object(attributes: Mapping[str, Value]) -> bool:
+    """Whether it is a SEG or a structure set."""
+    return attributes.get("SOPClassUID") in CLASSES
+
+
+def segment_labels(attributes: Mapping[str, Value]) -> tuple[str, ...]:
+    """Segment Label or ROI Name of each, as they stand in the file; needs `LABELS`."""
+    if not is_segment_object(attributes):
+        return ()
+    if attributes.get("SOPClassUID") == STRUCTURE_SET:
+        sequence, keyword = "StructureSetROISequence", "ROIName"
+    else:
+        sequence, keyword = "SegmentSequence", "SegmentLabel"
+    labels = (item.get(keyword) for item in _items(attributes, sequence))
+    return tuple(label for label in labels if isinstance(label, str) and label)
+
+
+def referenced_series(attributes: Mapping[str, Value]) -> tuple[str, ...]:
+    """The UIDs of the series of the images that were segmented; needs `REFERENCES`."""
+    if not is_segment_object(attributes):
+        return ()
+    if attributes.get("SOPClassUID") == STRUCTURE_SET:
+        items: Iterator[Mapping[str, Value]] = _below(attributes, _OF_STRUCTURE_SET)
+    else:
+        items = _items(attributes, "ReferencedSeriesSequence")
+    uids = (item.get("SeriesInstanceUID") for item in items)
+    return tuple(dict.fromkeys(uid for uid in uids if isinstance(uid, str) and uid))
+
+
+def _below(attributes: Mapping[str, Value], sequences: tuple[str, ...]) -> Iterator[Mapping[str, Value]]:
+    """The items of the last of nested sequences."""
+    for item in _items(attributes, sequences[0]):
+        if len(sequences) == 1:
+            yield item
+        else:
+            yield from _below(item, sequences[1:])
+
+
+def _items(attributes: Mapping[str, Value], keyword: str) -> Iterator[Mapping[str, Value]]:
+    value = attributes.get(keyword)
+    return (item for item in (value if isinstance(value, tuple) else ()) if isinstance(item, Mapping))
