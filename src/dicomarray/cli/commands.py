@@ -217,22 +217,25 @@ def view(options: argparse.Namespace) -> int:
     from dicomarray.cli import rendering
     from dicomarray.render.pages import save_html
     from dicomarray.render.pictures import draw, save_png
+    from dicomarray.workflows.overlays import overlay_on
 
     output = Path(options.output)
     if output.suffix.lower() not in (".png", ".html"):
         raise OutputError(f"{output}: name a picture (.png) or a page (.html)")
     refuse_existing(output, options.overwrite)
-    refuse_inputs([output], [options.input_npy, options.input_json, options.config, options.index])
+    inputs = [options.input_npy, options.input_json, options.config, options.index, options.overlay]
+    refuse_inputs([output], inputs)
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     if options.input_npy is not None:
         volume = dicomarray.Volume.load(options.input_npy, options.input_json)
     else:
         volume, skipped, notes = _volume_of_series(options, output)
+    masks = None if options.overlay is None else overlay_on(options.overlay, volume)
     if output.suffix.lower() == ".png":
-        save_png(draw(volume), output, overwrite=options.overwrite)
+        save_png(draw(volume, masks), output, overwrite=options.overwrite)
     else:
-        save_html(volume, output, overwrite=options.overwrite)
+        save_html(volume, output, options.overwrite, masks)
     print_text(str(output))
     _warn(volume.warnings)
     _note(notes)

@@ -23,12 +23,19 @@ BAR_SIZE = (160, 12)
 # The sheet is never narrower than its captions need, in pixels.
 MIN_WIDTH = 720
 
+# The square that shows a colour, in pixels.
+SWATCH = 12
+
 BACKGROUND = (16, 18, 22)
 PANEL_BORDER = (52, 57, 66)
 TEXT = (225, 228, 232)
 QUIET_TEXT = (150, 157, 168)
 LETTER = (240, 200, 110)
 NOTE = (240, 176, 92)
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Legend = tuple[tuple[tuple[int, int, int], str], ...]
+Entry = tuple[int, tuple[int, int, int], str]  # left edge in pixels, colour, text
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +63,19 @@ def render(sheet: Sheet) -> Image.Image:
     heights = [HEADING_HEIGHT + max(block.bottom for block in blocks) + GAP for blocks in placed]
     width = max(MIN_WIDTH, *(2 * MARGIN + max(block.right for block in blocks) for blocks in placed))
     font = ImageFont.load_default(TEXT_SIZE)
+    legend = _legend_rows(sheet.legend, font, width)
     lines = [(line, QUIET_TEXT) for text in sheet.caption for line in _wrapped(text, font, width)]
     lines += [(line, NOTE) for text in sheet.notes for line in _wrapped(text, font, width)]
-    height = 2 * MARGIN + sum(heights) + LINE_HEIGHT * len(lines)
+    height = 2 * MARGIN + sum(heights) + LINE_HEIGHT * (len(lines) + len(legend))
     image = Image.new("RGB", (width, height), BACKGROUND)
     top = MARGIN
     for strip, blocks, strip_height in zip(sheet.strips, placed, heights, strict=True):
         _draw_strip(image, strip, blocks, top)
         top += strip_height
     drawing = ImageDraw.Draw(image)
+    for row in legend:
+        _draw_legend(drawing, row, top, font)
+        top += LINE_HEIGHT
     for number, (line, colour) in enumerate(lines):
         drawing.text((MARGIN, top + number * LINE_HEIGHT), line, colour, font)
     return image
@@ -144,7 +155,27 @@ def _draw_panel(image: Image.Image, panel: DrawnPlane, scaled: Image.Image, corn
         drawing.text(place, letter, LETTER, font, anchor="mm")
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, sheet_width: int) -> list[str]:
+def _legend_rows(legend: Legend, font: Font, sheet_width: int) -> list[list[Entry]]:
+    """What colours stand for, in rows that fit between the margins; ``left`` is where each entry begins."""
+    rows: list[list[Entry]] = []
+    left = 0
+    for colour, text in legend:
+        room = SWATCH + GAP // 2 + round(font.getlength(text)) + 2 * GAP
+        if not rows or left + room > sheet_width - 2 * MARGIN:
+            rows.append([])
+            left = 0
+        rows[-1].append((MARGIN + left, colour, text))
+        left += room
+    return rows
+
+
+def _draw_legend(drawing: ImageDraw.ImageDraw, row: list[Entry], top: int, font: Font) -> None:
+    for left, colour, text in row:
+        drawing.rectangle((left, top + 3, left + SWATCH, top + 3 + SWATCH), fill=colour)
+        drawing.text((left + SWATCH + GAP // 2, top), text, TEXT, font)
+
+
+def _wrapped(text: str, font: Font, sheet_width: int) -> list[str]:
     """The text in lines that fit between the margins, broken at spaces."""
     lines: list[str] = []
     for word in text.split(" "):

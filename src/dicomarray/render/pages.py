@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from dicomarray.core.plain_text import one_line
+from dicomarray.render.overlay import Overlay, colour_of
 from dicomarray.render.pictures import draw, draw_slices
+from dicomarray.segmentation import Segmentation
 from dicomarray.storage.atomic import new_files
 from dicomarray.version import __version__
 from dicomarray.volume import Volume
@@ -34,6 +36,8 @@ body { margin: 0; padding: 24px; background: #101216; color: #e1e4e8;
 img { max-width: 100%; border-radius: 4px; } #slice { width: min(80vh, 100%); background: #000; }
 .line { display: flex; gap: 16px; justify-content: center; align-items: center; margin: 12px 0 32px; }
 h1 { font-size: 16px; font-weight: normal; margin: 0 0 16px; }
+.legend span { display: inline-block; margin: 0 12px; white-space: nowrap; }
+.legend i { display: inline-block; width: 12px; height: 12px; border-radius: 2px; margin-right: 6px; }
 input { width: min(60vw, 560px); } output { min-width: 14em; text-align: left; }
 """
 _VOLUME_SCRIPT = """
@@ -105,28 +109,45 @@ show();
 """
 
 
-def save_html(volume: Volume, path: str | PathLike[str], overwrite: bool = False) -> None:
-    """Write the page; it appears whole or not at all.
+def save_html(
+    volume: Volume,
+    path: str | PathLike[str],
+    overwrite: bool = False,
+    segmentation: Segmentation | None = None,
+) -> None:
+    """Write the page, with the masks of a segmentation over the slices; it appears whole or not at all.
 
     Raises
     ------
     OutputError
         Where ``path`` exists and ``overwrite`` is not set.
-    ValuesError
+    ValuesError, GeometryError
         As `pictures.draw` does.
     """
-    slices, title = draw_slices(volume), _title(volume)
+    overlay = None if segmentation is None else Overlay.of(segmentation, volume)
+    slices, title = draw_slices(volume, overlay), _title(volume)
+    middle = len(slices) // 2 if overlay is None else overlay.shown_at[0] * len(slices) // len(overlay.labels)
     images = "".join(_picture(_png(image), title) for title, image in slices)
     page = (
         f"{_head(title, _VOLUME_STYLE)}"
         f'<body><h1>{escape(title)}</h1><img id="slice" alt="">'
-        f'<div class="line"><input type="range" min="0" max="{len(slices) - 1}" value="{len(slices) // 2}" '
+        f'<div class="line"><input type="range" min="0" max="{len(slices) - 1}" value="{middle}" '
         'aria-label="slice"><output></output></div>'
-        f'{_picture(_png(draw(volume)), "three planes")}<div id="slices" hidden>{images}</div>'
+        f"{'' if overlay is None else _legend(overlay)}"
+        f'{_picture(_png(draw(volume, segmentation)), "three planes")}<div id="slices" hidden>{images}</div>'
         f"<script>{_VOLUME_SCRIPT}</script></body></html>\n"
     )
     with new_files([Path(path)], overwrite) as (file,):
         file.write_text(page, "utf-8")
+
+
+def _legend(overlay: Overlay) -> str:
+    """The colour and label of every segment."""
+    entries = "".join(
+        f'<span><i style="background: rgb{colour_of(segment)}"></i>{escape(one_line(segment.label))}</span>'
+        for segment in overlay.segments
+    )
+    return f'<p class="legend">{entries}</p>'
 
 
 def _title(volume: Volume) -> str:

@@ -15,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.core.geometry import StackGeometry, letters
+from dicomarray.core.pixel_values import Array
 from dicomarray.render.greys import Window, colour, difference_colours, grey, window_of
+from dicomarray.render.overlay import Overlay
 from dicomarray.render.planes import Bar, DrawnPlane, Sheet, Strip, first_repetition, planes_of
+from dicomarray.segmentation import Segmentation
 from dicomarray.storage import atomic
 from dicomarray.volume import Volume
 
@@ -35,7 +38,7 @@ THUMBNAIL_PIXELS = 160
 SLICE_PIXELS, MAX_SLICES = 384, 200
 
 
-def draw(volume: Volume) -> Image:
+def draw(volume: Volume, segmentation: Segmentation | None = None) -> Image:
     """Three orthogonal planes through the middle of a volume.
 
     Parameters
@@ -43,6 +46,8 @@ def draw(volume: Volume) -> Image:
     volume
         Any: of several repetitions the first is shown, without geometry the index planes.  The window
         runs from the 1st to the 99.5th percentile of what is shown, padding apart; colour is shown as is.
+    segmentation
+        Drawn over it in colour; the planes then go where most of its segments is seen.
 
     Returns
     -------
@@ -53,10 +58,26 @@ def draw(volume: Volume) -> Image:
     ------
     ValuesError
         For an empty array, or colour of other than three samples.
+    GeometryError
+        Where the segmentation lies on another grid.
     """
-    planes = planes_of(volume)
+    overlay = None if segmentation is None else Overlay.of(segmentation, volume)
+    planes = planes_of(volume, None if overlay is None else overlay.shown_at)
     strip = _strip(_modality(volume), planes, volume, window_of([plane.values for plane in planes]))
-    return _render(Sheet((strip,), (caption_of(volume),), notes_of(volume, planes)))
+    notes, captions = notes_of(volume, planes), (caption_of(volume),)
+    if overlay is None:
+        return _render(Sheet((strip,), captions, notes))
+    numbers = [plane.values for plane in overlay.planes()]
+    panels = [
+        replace(panel, values=overlay.paint(panel.values, plane))
+        for panel, plane in zip(strip.panels, numbers, strict=True)
+    ]
+    legend = overlay.legend(numbers)
+    counted = f"{len(legend)} of {len(overlay.segments)} segments are in these planes."
+    sheet = Sheet(
+        (replace(strip, panels=tuple(panels)),), (*captions, counted), notes + overlay.notes, legend
+    )
+    return _render(sheet)
 
 
 def draw_comparison(before: Volume, after: Volume, titles: tuple[str, str] = ("before", "after")) -> Image:
@@ -124,7 +145,7 @@ def draw_thumbnails(before: PlaneOfVolume, after: Volume) -> tuple[Image, Image]
     return _small(plane, before.units, window), _small(plane_after, after.units, window_after)
 
 
-def draw_slices(volume: Volume) -> list[tuple[str, Image]]:
+def draw_slices(volume: Volume, overlay: Overlay | None = None) -> list[tuple[str, Image]]:
     """The slices of a volume as they lie in the array, in one window, each with its title.
 
     Of several repetitions the first is shown; of more than `MAX_SLICES` so many, evenly chosen.
@@ -145,21 +166,29 @@ def draw_slices(volume: Volume) -> list[tuple[str, Image]]:
         title += f" · left {left}, right {right}, top {top}, bottom {bottom}"
     window = window_of([plane.values for plane in planes_of(volume)])
     size = (rows * spacing[0], columns * spacing[1])
-    return [
-        (
-            title.format(index + 1),
-            _small(DrawnPlane("", np.asarray(array[index]), size, None), volume.units, window, SLICE_PIXELS),
-        )
-        for index in chosen
-    ]
+    drawn = []
+    for index in chosen:
+        pixels = _pixels(np.asarray(array[index]), volume.units, window)
+        if overlay is not None:
+            pixels = overlay.paint(pixels, overlay.labels[index])
+        drawn.append((title.format(index + 1), _resized(pixels, size, SLICE_PIXELS)))
+    return drawn
 
 
-def _small(plane: DrawnPlane, units: str, window: Window | None, max_side: int = THUMBNAIL_PIXELS) -> Image:
+def _small(plane: DrawnPlane, units: str, window: Window | None) -> Image:
+    return _resized(_pixels(plane.values, units, window), plane.size, THUMBNAIL_PIXELS)
+
+
+def _pixels(values: Array, units: str, window: Window | None) -> NDArray[np.uint8]:
+    return colour(values, units) if window is None else grey(values, window)
+
+
+def _resized(pixels: NDArray[np.uint8], size: tuple[float, float], max_side: int) -> Image:
+    """A picture of ``size`` (height, width), in any unit, the longer side of so many pixels."""
     from PIL import Image
 
-    pixels = colour(plane.values, units) if window is None else grey(plane.values, window)
-    scale = max_side / max(plane.size)
-    height, width = (max(1, round(length * scale)) for length in plane.size)
+    scale = max_side / max(size)
+    height, width = (max(1, round(length * scale)) for length in size)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     return picture.resize((width, height), Image.Resampling.BILINEAR)
 

@@ -19,6 +19,8 @@ from dicomarray.core.pixel_values import Array
 from dicomarray.errors import ValuesError
 from dicomarray.volume import Volume
 
+Place = tuple[int, int, int]  # of a voxel: slice, row, column
+
 
 @dataclass(frozen=True, slots=True)
 class _View:
@@ -75,20 +77,26 @@ class Strip:
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """Strips from top to bottom, then caption lines, then notes that must not be overlooked."""
+    """Strips from top to bottom, then what colours stand for, caption lines, notes that must be seen."""
 
     strips: tuple[Strip, ...]
     caption: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    legend: tuple[tuple[tuple[int, int, int], str], ...] = ()
 
 
-def planes_of(volume: Volume) -> list[DrawnPlane]:
-    """The planes worth showing: those one voxel wide say nothing, unless there is no other."""
+def planes_of(volume: Volume, at: Place | None = None) -> list[DrawnPlane]:
+    """The planes worth showing, through a voxel or the middle.
+
+    Those one voxel wide say nothing, unless there is no other.
+    """
     array = first_repetition(volume)
+    if at is None:
+        at = array.shape[0] // 2, array.shape[1] // 2, array.shape[2] // 2
     if volume.geometry is None:
-        planes = _index_planes(array, volume.axes[volume.info.slice_axis :])
+        planes = _index_planes(array, volume.axes[volume.info.slice_axis :], at)
     else:
-        planes = _anatomical_planes(array, volume.geometry)
+        planes = _anatomical_planes(array, volume.geometry, at)
     return [plane for plane in planes if min(plane.values.shape[:2]) > 1] or planes[:1]
 
 
@@ -102,12 +110,12 @@ def first_repetition(volume: Volume) -> Array:
     return np.asarray(array)
 
 
-def _anatomical_planes(array: Array, geometry: StackGeometry) -> list[DrawnPlane]:
+def _anatomical_planes(array: Array, geometry: StackGeometry, at: Place) -> list[DrawnPlane]:
     axes = np.array([geometry.normal, geometry.column_direction, geometry.row_direction])
     nearest = _nearest_axes(axes)
     # Along the normal, not along the step: a tilted stack is drawn with its slices straight above each other.
     spacing = (float(geometry.step @ geometry.normal), *geometry.pixel_spacing)
-    return [_anatomical_plane(array, view, axes, nearest, spacing) for view in VIEWS]
+    return [_anatomical_plane(array, at, view, axes, nearest, spacing) for view in VIEWS]
 
 
 def _nearest_axes(axes: Matrix) -> tuple[int, int, int]:
@@ -125,13 +133,14 @@ def _nearest_axes(axes: Matrix) -> tuple[int, int, int]:
 
 def _anatomical_plane(
     array: Array,
+    at: Place,
     view: _View,
     axes: Matrix,
     nearest: tuple[int, int, int],
     spacing: tuple[float, float, float],
 ) -> DrawnPlane:
     through, down, across = nearest[view.through], nearest[view.down], nearest[view.across]
-    values = _cut(array, through, down, across)
+    values = _cut(array, at, through, down, across)
     flip_down = bool(axes[down][view.down] > 0) != view.grows_down
     flip_across = bool(axes[across][view.across] > 0) != view.grows_right
     values = values[:: -1 if flip_down else 1, :: -1 if flip_across else 1]
@@ -139,30 +148,30 @@ def _anatomical_plane(
     bottom, top = letters(np.eye(3)[view.down] * (1 if view.grows_down else -1))
     rows, columns = values.shape[:2]
     return DrawnPlane(
-        _title(view.name, ("slice", "row", "column")[through], array.shape[through]),
+        _title(view.name, ("slice", "row", "column")[through], at[through], array.shape[through]),
         values,
         (rows * spacing[down], columns * spacing[across]),
         (left, right, top, bottom),
     )
 
 
-def _index_planes(array: Array, axes: tuple[str, ...]) -> list[DrawnPlane]:
+def _index_planes(array: Array, axes: tuple[str, ...], at: Place) -> list[DrawnPlane]:
     """The planes of the array as they lie in memory, a voxel drawn as a square."""
     planes = []
     for through, down, across in ((0, 1, 2), (1, 0, 2), (2, 0, 1)):
-        values = _cut(array, through, down, across)
+        values = _cut(array, at, through, down, across)
         name = f"{axes[down].capitalize()}s by {axes[across]}s"
-        title = _title(name, axes[through], array.shape[through])
+        title = _title(name, axes[through], at[through], array.shape[through])
         planes.append(DrawnPlane(title, values, (float(values.shape[0]), float(values.shape[1])), None))
     return planes
 
 
-def _cut(array: Array, through: int, down: int, across: int) -> Array:
-    """The middle plane, (down, across[, samples]), a view."""
+def _cut(array: Array, at: Place, through: int, down: int, across: int) -> Array:
+    """The plane through a voxel, (down, across[, samples]), a view."""
     samples = tuple(range(3, array.ndim))
     turned = array.transpose((through, down, across, *samples))
-    return np.asarray(turned[array.shape[through] // 2])
+    return np.asarray(turned[at[through]])
 
 
-def _title(name: str, axis: str, count: int) -> str:
-    return f"{name} · {axis} {count // 2 + 1} of {count}"
+def _title(name: str, axis: str, index: int, count: int) -> str:
+    return f"{name} · {axis} {index + 1} of {count}"

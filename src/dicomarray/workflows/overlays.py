@@ -1,0 +1,42 @@
+"""Masks that are drawn over a volume: labels in a file, numbered where nothing names them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dicomarray.core.segments import Segment
+from dicomarray.core.volume_info import VolumeInfo
+from dicomarray.segmentation import Segmentation
+from dicomarray.storage.places import PathLike
+from dicomarray.volume import Volume
+from dicomarray.workflows.given_arrays import labels_file
+from dicomarray.workflows.given_labels import whole_numbers
+
+
+def overlay_on(path: PathLike, volume: Volume) -> Segmentation:
+    """The masks in a file, to be drawn over a volume.
+
+    Parameters
+    ----------
+    path
+        A ``.npy`` (with the sidecar beside it, where there is one), ``.nii`` or ``.nii.gz`` of labels.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    SegmentationError
+        Where an array of which nothing says where it lies has another shape than the volume.
+    """
+    given = labels_file(path, volume.geometry)
+    array = whole_numbers(given.array if isinstance(given, Volume) else given)
+    grid: VolumeInfo = given.info if isinstance(given, Volume) else volume.info
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8)
+    segments = grid.segments or _numbered(array)
+    return Segmentation(array, segments, geometry_of=grid)
+
+
+def _numbered(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> list[Segment]:
+    numbers = [int(number) for number in np.unique(array) if number > 0]
+    return [Segment(number, f"label {number}") for number in numbers] or [Segment(1, "label 1")]
