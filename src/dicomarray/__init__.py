@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from dicomarray.workflows.push import PushedInstance, PushReport, push
     from dicomarray.workflows.to_dicom import to_dicom
     from dicomarray.workflows.to_numpy import NumpyReport, load, to_numpy
+    from dicomarray.workflows.to_rtstruct import to_rtstruct
+
 
 __all__ = [
     "ArrayUseError",
@@ -93,6 +95,7 @@ __all__ = [
     "scan",
     "to_dicom",
     "to_numpy",
+    "to_rtstruct",
 ]
 
 # Where each public name lives.  They are imported when first used, so that `import dicomarray` and the
@@ -125,6 +128,7 @@ _HOMES = {
     "scan": "dicomarray.catalog.scan",
     "to_dicom": "dicomarray.workflows.to_dicom",
     "to_numpy": "dicomarray.workflows.to_numpy",
+    "to_rtstruct": "dicomarray.workflows.to_rtstruct",
 }
 
 

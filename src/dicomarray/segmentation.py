@@ -206,6 +206,16 @@ class Segmentation:
             return self._fractions[number].copy()
         return self.mask(number).astype(np.float32)
 
+    @property
+    def layers(self) -> tuple[Labels, ...]:
+        """Label arrays that together hold all segments, in each of which none overlap.
+
+        Of segments that cover voxels in part these have the masks.
+        """
+        numbers = np.min_scalar_type(max((segment.number for segment in self.segments), default=0))
+        masks = [np.where(self.mask(one), numbers.type(one), numbers.type(0)) for one in self._fractions]
+        return (*self._distinct_layers(), *masks)
+
     def slices_of(self, which: str | int) -> NDArray[np.intp]:
         """The indices of the slices in which a segment has voxels, ascending."""
         number = self.segment(which).number

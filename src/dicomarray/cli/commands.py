@@ -89,6 +89,27 @@ def to_dicom(options: argparse.Namespace) -> int:
     return DONE
 
 
+def to_rtstruct(options: argparse.Namespace) -> int:
+    """Labels to a structure set."""
+    from dicomarray.cli import rendering
+    from dicomarray.objects.structure_set.options import STRUCTURE_SET_NAMES
+
+    with Counter("files scanned") as counter:
+        report = dicomarray.to_rtstruct(
+            options.input_npy,
+            options.input_dicom,
+            options.output_dicom,
+            options.segments,
+            **_choice(options),
+            time=options.time,
+            progress=counter,
+            **_given(options, STRUCTURE_SET_NAMES),
+        )
+    print_text("\n".join(rendering.object_lines(report)))
+    _warn(report.warnings)
+    return DONE
+
+
 def filter(options: argparse.Namespace) -> int:
     """The series that match."""
     from dicomarray.catalog.series_selection import ScanRequest, beside_images, select

@@ -97,7 +97,8 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _refuse_without_input(options: argparse.Namespace) -> None:
-    flags = {"to_dicom": "-d/--input-dicom", "view": "-i/--input-dicom or -n/--input-npy"}
+    template = dict.fromkeys(("to_dicom", "to_rtstruct"), "-d/--input-dicom")
+    flags = {**template, "view": "-i/--input-dicom or -n/--input-npy"}
     if options.run in ("filter", "run") or (options.run == "view" and options.input_npy is not None):
         return  # of these the command says what is missing
     flag = flags.get(options.run, "-i/--input-dicom")
@@ -186,6 +187,33 @@ def _to_dicom(c: argparse.ArgumentParser) -> None:
     _writing(c)
     _choice(c)
     _overwrite(c)
+
+
+def _to_rtstruct(c: argparse.ArgumentParser) -> None:
+    from dicomarray.cli.option_flags import add_flags
+    from dicomarray.objects.structure_set.options import StructureSetOptions
+
+    _labels(c, "structure set")
+    add_flags(c, StructureSetOptions, leave_out=("overwrite",))
+    _choice(c)
+    _overwrite(c)
+
+
+def _labels(c: argparse.ArgumentParser, name: str) -> None:
+    """What commands have in common that write masks of a series."""
+    c.add_argument(
+        "-n",
+        "--input-npy",
+        metavar="LABELS",
+        required=True,
+        help="the labels: .npy (with its sidecar, where one lies beside it), .nii or .nii.gz",
+    )
+    _input(c, "-d", "TEMPLATE_DIR", "folder or file with the series that was segmented")
+    c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help=f"folder for the {name}")
+    c.add_argument(
+        "--segments", metavar="FILE", help='what the labels are, JSON: {"1": "liver", "2": "spleen"}'
+    )
+    c.add_argument("--time", type=int, metavar="N", help="of a series with repetitions: the step, from 0")
 
 
 def _filter(c: argparse.ArgumentParser) -> None:
@@ -376,6 +404,7 @@ def _overwrite(c: argparse.ArgumentParser) -> None:
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "to-numpy": ("a DICOM series -> an array (.npy) and its metadata (.json)", _to_numpy),
     "to-dicom": ("an array -> a new DICOM series derived from a template series", _to_dicom),
+    "to-rtstruct": ("labels -> an RT Structure Set of a template series", _to_rtstruct),
     "filter": ("list the series below a folder that match", _filter),
     "index": ("keep the catalog of folders in one file, and up to date", _index),
     "run": ("a function over every matching series, results written as DICOM", _run),

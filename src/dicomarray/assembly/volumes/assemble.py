@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.image_kinds import ISOTROPIC, common_type, image_kinds, is_trace
 from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, spacing_warnings
@@ -125,6 +127,21 @@ def _read(job: Job, target: Target) -> VolumeInfo:
         warnings=stack.warnings + mislabelled_notes(stack.frames) + values.warnings,
     )
     return info.warned(_value_warnings(stack.frames, info.value_units) + notes)
+
+
+def grid_of(stack: Stack) -> VolumeInfo:
+    """Where the images of a stack lie and which they are, without a look at their pixels."""
+    first = stack.frames[0]
+    repetitions = () if stack.axis is None else (stack.axis,)
+    return VolumeInfo(
+        shape=(*stack.shape, first.rows, first.columns),
+        dtype=np.dtype(np.uint8),
+        axes=(*repetitions, *(UNPLACED if stack.geometry is None else PLACED)),
+        geometry=stack.geometry,
+        series=_series_attributes(stack),
+        slices=_slice_records(stack.frames),
+        warnings=stack.warnings,
+    )
 
 
 def _series_attributes(stack: Stack) -> dict[str, Value]:

@@ -1,0 +1,1 @@
+"""Labels -> loops around them, and loops -> the voxels that they cover; pure NumPy."""

@@ -1,0 +1,163 @@
+"""Labels of one image -> loops around them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomarray.core.rasterization.loops import Counts, Loops
+
+
+def edge_loops(image: NDArray[Any]) -> Loops:
+    """Loops along the edges of voxels, around all labels of one image.
+
+    Each has corners only, no point that lies on a line between its neighbours, and passes no point twice:
+    voxels of one label that touch in a corner alone are in loops of their own.  Where loops of a label lie
+    inside each other, they are borders by turns: of the label, of a hole in it, of an island in the hole.
+
+    Parameters
+    ----------
+    image
+        (rows, columns), unsigned; 0 is background.
+    """
+    found = _corners(image)
+    if not len(found.row):
+        return Loops(np.zeros((0, 2)), np.zeros(1, np.intp), np.zeros(0, np.int64))
+    height, width = image.shape[0] + 1, image.shape[1] + 1
+    across = np.argsort(((found.label * height + found.row) * width + found.column) * 2 + found.across)
+    down = np.argsort(((found.label * width + found.column) * height + found.row) * 2 + found.down)
+    # corners that follow each other in a row are joined by an edge, two by two; so they are in a column
+    left, right = across[0::2], across[1::2]
+    edge_at = np.empty(len(across), np.intp)
+    edge_at[left] = edge_at[right] = np.arange(len(left))
+    below = np.empty(len(down), np.intp)
+    below[down[0::2]], below[down[1::2]] = down[1::2], down[0::2]
+    # an edge with its label below goes to the right, so that the label is always on the same side
+    rightward = found.inside_right_below[left]
+    start, end = np.where(rightward, left, right), np.where(rightward, right, left)
+    order, starts = _walk(edge_at[below[end]])
+    one, other = _passed_twice(edge_at, order, starts, found.twice)
+    if len(one):
+        # the corners of a loop at one place exchange their edges to the sides, which makes two loops of it
+        exchanged = np.arange(len(across))
+        exchanged[one], exchanged[other] = other, one
+        start, end, edge_at = exchanged[start], exchanged[end], edge_at[exchanged]
+        order, starts = _walk(edge_at[below[end]])
+    corners = np.stack([start[order], end[order]], axis=1).reshape(-1)
+    points = np.stack([found.row[corners], found.column[corners]], axis=1) - 0.5
+    return Loops(points, 2 * starts, found.label[start[order[starts[:-1]]]])
+
+
+class _Corners(NamedTuple):
+    """Corners of labels: where two edges meet at a right angle.
+
+    ``across`` and ``down`` order two corners of one label at one place, where it touches itself; ``twice``
+    has the index of the first of the two, and the second ones stand last, in the same order.
+    """
+
+    label: NDArray[np.int64]
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    across: NDArray[np.int64]
+    down: NDArray[np.int64]
+    inside_right_below: NDArray[np.bool_]
+    twice: Counts
+
+
+# Bits of the four voxels around a corner that have its label.
+_ABOVE_LEFT, _ABOVE_RIGHT, _BELOW_LEFT, _BELOW_RIGHT = 1, 2, 4, 8
+_FALLING, _RISING = _ABOVE_LEFT | _BELOW_RIGHT, _ABOVE_RIGHT | _BELOW_LEFT
+_IS_CORNER = np.array([bits.bit_count() % 2 == 1 or bits in (_FALLING, _RISING) for bits in range(16)])
+
+
+def _corners(image: NDArray[Any]) -> _Corners:
+    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+    top, side = (int(rows[0]), int(columns[0])) if len(rows) else (0, 0)
+    inner = image[top : int(rows[-1]) + 1, side : int(columns[-1]) + 1] if len(rows) else image[:0, :0]
+    padded = np.zeros((inner.shape[0] + 2, inner.shape[1] + 2), image.dtype)
+    padded[1:-1, 1:-1] = inner
+    four = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
+    across, down = padded[:, :-1] == padded[:, 1:], padded[:-1] == padded[1:]
+    straight = (across[:-1] & across[1:]) | (down[:, :-1] & down[:, 1:])
+    row, column = np.nonzero(~straight)
+    values = np.stack([part[row, column] for part in four])
+    parts: list[tuple[NDArray[Any], ...]] = []
+    for index in range(4):
+        label = values[index]
+        bits = sum((values[other] == label).astype(np.uint8) << other for other in range(4))
+        new = np.logical_and.reduce([values[other] != label for other in range(index)], initial=True)
+        is_corner = _IS_CORNER[bits] & (label != 0) & new
+        parts.append((label[is_corner], row[is_corner], column[is_corner], bits[is_corner]))
+    label, row, column, bits = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
+    falling, rising = bits == _FALLING, bits == _RISING
+    twice = falling | rising
+    # the first of two corners at one place has its edge to the left; it is that of the voxel on the left
+    first_down = np.where(rising, 1, 0)
+    return _Corners(
+        np.concatenate([label, label[twice]]),
+        np.concatenate([row, row[twice]]) + top,
+        np.concatenate([column, column[twice]]) + side,
+        np.concatenate([np.zeros_like(row), np.ones_like(row[twice])]),
+        np.concatenate([first_down, 1 - first_down[twice]]),
+        np.concatenate([bits, bits[twice]]) & _BELOW_RIGHT != 0,
+        np.flatnonzero(twice),
+    )
+
+
+def _walk(following: Counts) -> tuple[Counts, Counts]:
+    """Indices in the order in which they follow each other, loop by loop, and where each loop starts."""
+    successors = following.tolist()
+    seen = bytearray(len(successors))
+    order: list[int] = []
+    starts = [0]
+    take = order.append
+    for first in range(len(successors)):
+        if seen[first]:
+            continue
+        at = first
+        while not seen[at]:
+            seen[at] = 1
+            take(at)
+            at = successors[at]
+        starts.append(len(order))
+    return np.array(order, np.intp), np.array(starts, np.intp)
+
+
+def _passed_twice(edge_at: Counts, order: Counts, starts: Counts, twice: Counts) -> tuple[Counts, Counts]:
+    """The two corners at each place that a single loop passes twice."""
+    loop_of = np.empty(len(order), np.intp)
+    loop_of[order] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    other = np.arange(len(edge_at) - len(twice), len(edge_at))
+    same = loop_of[edge_at[twice]] == loop_of[edge_at[other]]
+    return twice[same], other[same]
+
+
+def smooth_loops(loops: Loops) -> Loops:
+    """Loops through the middles of the voxels' edges that `edge_loops` go along, without points on a line.
+
+    Corners are cut: a single voxel becomes a diamond.  The same voxels' centres lie inside.
+    """
+    here, there, index = loops.edges()
+    steps = np.abs(there - here).max(axis=1).round().astype(np.intp)
+    ends = np.cumsum(steps)
+    along = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - steps, steps) + 0.5
+    way = (there - here) / np.maximum(steps, 1)[:, None]
+    points = np.repeat(here, steps, axis=0) + along[:, None] * np.repeat(way, steps, axis=0)
+    counts = np.bincount(np.repeat(index, steps), minlength=len(loops))
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+    return _without_points_on_lines(Loops(points, starts, loops.labels))
+
+
+def _without_points_on_lines(loops: Loops) -> Loops:
+    here, there, index = loops.edges()
+    step = there - here
+    before = np.empty_like(step)
+    before[1:] = step[:-1]
+    if len(step):
+        before[loops.starts[:-1]] = step[loops.starts[1:] - 1]
+    turns = np.abs(before[:, 0] * step[:, 1] - before[:, 1] * step[:, 0]) > 1e-9
+    counts = np.bincount(index[turns], minlength=len(loops))
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+    return Loops(here[turns], starts, loops.labels)

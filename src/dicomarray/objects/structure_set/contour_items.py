@@ -1,0 +1,186 @@
+"""Masks -> the items of ROI Contour Sequence, as bytes (PS3.3 C.8.8.6).
+
+A structure set of 104 regions has some ten thousand contours, so that they are encoded here, and not by
+pydicom.  Points are Decimal Strings of at most 16 characters, with the digits that the voxels need.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.rasterization.keyholes import with_keyholes
+from dicomarray.core.rasterization.loops import Loops
+from dicomarray.core.rasterization.tracing import edge_loops, smooth_loops
+from dicomarray.dicom.decimal_strings import MAX_LENGTH
+from dicomarray.dicom.part10 import encoded
+from dicomarray.errors import GeometryError
+from dicomarray.objects.structure_set.contents import CLOSED, XOR
+from dicomarray.objects.structure_set.options import StructureSetOptions
+from dicomarray.objects.structure_set.request import ContourImage, StructureSetRequest
+
+# Points are rounded to this part of a voxel, and never to more than the second.
+DIGITS_OF_VOXEL, COARSEST = 1e-3, 0.05
+# Explicit VR has 16 bits for the length of Contour Data (PS3.5 7.1.2): with more, Implicit VR is needed.
+MAX_EXPLICIT_LENGTH = 65534
+_ITEM = struct.pack("<HH", 0xFFFE, 0xE000)
+
+
+@dataclass(frozen=True, slots=True)
+class Contour:
+    """One contour: the slice that it lies in, how many points it has, and Contour Data."""
+
+    index: int
+    count: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class RegionContours:
+    """The contours of a region; ``area`` is what they enclose in all slices, in pixels."""
+
+    contours: list[Contour] = field(default_factory=list)
+    area: float = 0.0
+    has_holes: bool = False
+
+
+def contours_of(request: StructureSetRequest, options: StructureSetOptions) -> dict[int, RegionContours]:
+    """The contours of all regions, by the numbers of their segments, slices ascending.
+
+    Raises
+    ------
+    GeometryError
+        Where 16 characters cannot say the points with the precision that the voxels need.
+    """
+    segmentation, found = request.segmentation, defaultdict[int, RegionContours](RegionContours)
+    geometry = segmentation.geometry
+    assert geometry is not None  # the workflow has seen to it
+    text = PointText(geometry, segmentation.shape)
+    for index in range(segmentation.shape[0]):
+        for layer in segmentation.layers:
+            for label, area, points in _loops_of(layer[index], options):
+                region = found[label]
+                region.area += area
+                region.has_holes |= area < 0
+                region.contours.append(Contour(index, len(points), text.of(points, index)))
+    return found
+
+
+def _loops_of(image: NDArray[Any], options: StructureSetOptions) -> Iterator[tuple[int, float, NDArray[Any]]]:
+    """Label, area and points of each loop around the labels of an image."""
+    if not image.any():
+        return
+    loops: Loops = edge_loops(image)
+    if options.contours == "smooth":
+        loops = smooth_loops(loops)
+    if options.holes == "keyhole":
+        loops = with_keyholes(loops)
+    yield from zip(loops.labels.tolist(), loops.areas().tolist(), loops, strict=True)
+
+
+class PointText:
+    """Points of the slices of a grid as Contour Data."""
+
+    def __init__(self, geometry: StackGeometry, shape: Sequence[int]) -> None:
+        self._origins = geometry.slice_positions
+        self._steps = np.stack(
+            [
+                geometry.column_direction * geometry.pixel_spacing[0],
+                geometry.row_direction * geometry.pixel_spacing[1],
+            ]
+        )
+        corners = (
+            np.array([[-1, -1], [-1, shape[2]], [shape[1], -1], [shape[1], shape[2]]], float) @ self._steps
+        )
+        farthest = float(np.abs(self._origins[:, None] + corners).max())
+        finest = min(*geometry.pixel_spacing, float(abs(geometry.step @ geometry.normal)))
+        self._digits = digits_for(farthest, finest)
+        self._point = "\\".join([f"%.{self._digits}f"] * 3)
+
+    def of(self, points: NDArray[np.float64], index: int) -> bytes:
+        """Contour Data of (row, column) in a slice."""
+        places = points @ self._steps + self._origins[index]
+        text = "\\".join([self._point] * len(places)) % tuple(places.reshape(-1).tolist())
+        return text.encode("ascii")
+
+
+def digits_for(farthest: float, finest: float) -> int:
+    """How many decimals numbers up to ``farthest`` mm need, where the least voxel's side is ``finest`` mm.
+
+    Raises
+    ------
+    GeometryError
+        Where 16 characters are too few.
+    """
+    wanted = max(0, math.ceil(-math.log10(finest * DIGITS_OF_VOXEL) - 1e-9))
+    whole = len(str(int(farthest) + 1))
+    digits = min(wanted, MAX_LENGTH - whole - 2)  # a sign and a point
+    if digits < 0 or 10.0**-digits > COARSEST * finest:
+        raise GeometryError(
+            f"voxels of {finest:g} mm that lie up to {farthest:g} mm from the origin cannot be written: a "
+            f"Decimal String has {MAX_LENGTH} characters"
+        )
+    return digits
+
+
+def needs_implicit(regions: dict[int, RegionContours]) -> bool:
+    """Whether some contour is too long for Explicit VR."""
+    return any(len(one.data) > MAX_EXPLICIT_LENGTH for part in regions.values() for one in part.contours)
+
+
+class ItemEncoder:
+    """Items of ROI Contour Sequence in one transfer syntax."""
+
+    def __init__(self, request: StructureSetRequest, options: StructureSetOptions, explicit: bool) -> None:
+        self._explicit, self._exclusive = explicit, options.holes == "xor"
+        self._images = [self._image_sequence(images) for images in request.images]
+
+    def sequence(self, items: Sequence[bytes], tag: int = 0x30060039) -> bytes:
+        """A sequence of defined length."""
+        parts = [_ITEM + struct.pack("<L", len(item)) + item for item in items]
+        return encoded(tag, "SQ", b"".join(parts), self._explicit)
+
+    def region(self, number: int, colour: tuple[int, int, int], region: RegionContours) -> bytes:
+        """The item of one region."""
+        kind = XOR if self._exclusive and region.has_holes else CLOSED
+        contours = b""
+        if region.contours:
+            contours = self.sequence([self._contour(one, kind) for one in region.contours], 0x30060040)
+        return (
+            self._text(0x3006002A, "IS", "\\".join(map(str, colour)))
+            + contours
+            + self._text(0x30060084, "IS", str(number))
+        )
+
+    def _contour(self, contour: Contour, kind: str) -> bytes:
+        data = contour.data + b" " * (len(contour.data) % 2)
+        return (
+            self._images[contour.index]
+            + self._text(0x30060042, "CS", kind)
+            + self._text(0x30060046, "IS", str(contour.count))
+            + encoded(0x30060050, "DS", data, self._explicit)
+        )
+
+    def _image_sequence(self, images: Sequence[ContourImage]) -> bytes:
+        """Contour Image Sequence: the images of a slice; absent where there are none."""
+        items = []
+        for image in images:
+            frame = b"" if image.frame is None else self._text(0x00081160, "IS", str(image.frame))
+            items.append(
+                self._text(0x00081150, "UI", image.class_uid)
+                + self._text(0x00081155, "UI", image.instance_uid)
+                + frame
+            )
+        return self.sequence(items, 0x30060016) if items else b""
+
+    def _text(self, tag: int, vr: str, text: str) -> bytes:
+        raw = text.encode("ascii")
+        return encoded(tag, vr, raw + (b"\0" if vr == "UI" else b" ") * (len(raw) % 2), self._explicit)

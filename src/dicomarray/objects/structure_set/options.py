@@ -1,0 +1,74 @@
+"""How a structure set is written: the options of `to_rtstruct`, by the same names on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+from dicomarray.core.options import check_choices, names_of
+from dicomarray.errors import UsageError
+
+Contours = Literal["edges", "smooth"]
+Holes = Literal["even-odd", "xor", "keyhole"]
+
+
+class StructureSetKeywords(TypedDict, total=False):
+    """The keyword arguments of `to_rtstruct`; see `StructureSetOptions`."""
+
+    contours: Contours
+    holes: Holes
+    verify: bool
+    overwrite: bool
+    uid_key: str | None
+    series_description: str | None
+    series_number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StructureSetOptions:
+    """How labels become an RT Structure Set.
+
+    Attributes
+    ----------
+    contours
+        ``"edges"``: along the edges of voxels, so that they enclose just what the mask has; ``"smooth"``:
+        through the middles of these edges, with fewer points: each corner is cut, and the same voxel centres
+        lie inside.
+    holes
+        ``"even-odd"``: loops inside loops, as is common practice; ``"xor"``: the same, with the type that
+        says so (CLOSEDPLANAR_XOR), which few readers know; ``"keyhole"``: one loop, with a channel without
+        width to each hole, for strict readers.
+    verify
+        Read the file back and compare every mask, before it is put in place.
+    overwrite
+        Replace an earlier result.
+    uid_key
+        Make the UIDs of this text, the template and the masks: the same call makes the same file again, and
+        no duplicate.  Without it they are random.
+    series_description
+        Of the new series; without it the template's, with " (dicomarray)" added.
+    series_number
+        Of the new series; without it the template's plus 1000.
+    """
+
+    contours: Contours = "edges"
+    holes: Holes = "even-odd"
+    verify: bool = True
+    overwrite: bool = False
+    uid_key: str | None = None
+    series_description: str | None = None
+    series_number: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no option, before anything is read."""
+        check_choices(self)
+        for name in ("uid_key", "series_description"):
+            value: Any = getattr(self, name)
+            if not isinstance(value, str | None):
+                raise UsageError(f"{name}={value!r}: a text is needed")
+        number: Any = self.series_number
+        if isinstance(number, bool) or not isinstance(number, int | None):
+            raise UsageError(f"series_number={number!r}: a whole number is needed")
+
+
+STRUCTURE_SET_NAMES = names_of(StructureSetOptions)

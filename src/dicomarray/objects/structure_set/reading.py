@@ -1,0 +1,195 @@
+"""A file -> `StructureSet`: names, references and points, as the file has them."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomarray.core.geometry import FARTHEST_MM
+from dicomarray.core.segments import Code
+from dicomarray.dicom.part10 import DoubtError
+from dicomarray.dicom.vr import LATIN_1, Value, decode, encodings_of, texts
+from dicomarray.errors import InputError, SegmentationError
+from dicomarray.objects.common.headers import UNREADABLE, reason
+from dicomarray.objects.structure_set.contents import (
+    CLOSED,
+    STORAGE_CLASS,
+    XOR,
+    ReferencedSeries,
+    Roi,
+    StructureSet,
+)
+from dicomarray.objects.structure_set.elements import Elements, Items, read_again, read_elements
+from dicomarray.storage.references import Reference
+
+_CHARACTER_SET, _CLASS, _SOP_UID = 0x00080005, 0x00080016, 0x00080018
+_STUDY_UID, _SERIES_UID, _FRAME_OF_REFERENCE = 0x0020000D, 0x0020000E, 0x00200052
+_REFERENCED_UID = 0x00081155
+_FRAMES, _FRAME_UID, _STUDIES, _SERIES = 0x30060010, 0x30060024, 0x30060012, 0x30060014
+_IMAGES = 0x30060016
+_ROIS, _ROI_NUMBER, _ROI_NAME, _ALGORITHM = 0x30060020, 0x30060022, 0x30060026, 0x30060036
+_ROI_CONTOURS, _COLOUR, _CONTOURS, _REFERENCED_ROI = 0x30060039, 0x3006002A, 0x30060040, 0x30060084
+_CONTOUR_KIND, _DATA = 0x30060042, 0x30060050
+_OBSERVATIONS, _KIND, _CODES = 0x30060080, 0x300600A4, 0x30060086
+_CODE_VALUE, _CODE_SCHEME, _CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
+_CHARACTERS_OF_NUMBERS = b"0123456789+-.eE\\ \0"
+_CLOSED = (CLOSED, XOR)
+
+
+def read_structure_set(path: Reference) -> StructureSet:
+    """A structure set, with all of its contours.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read as DICOM.
+    SegmentationError
+        Where it is no structure set, or says nothing of its regions.
+    """
+    elements, items = read_elements(path)
+    try:
+        return _Parser(elements, items, path).structure_set()
+    except (DoubtError, struct.error):
+        pass  # pydicom may understand it
+    try:
+        return _Parser(*read_again(path), path).structure_set()
+    except (*UNREADABLE, DoubtError) as error:
+        raise InputError(f"{path} cannot be read as DICOM: {reason(error)}") from error
+
+
+class _Parser:
+    """Takes one file apart."""
+
+    def __init__(self, elements: Elements, items: Items, path: Reference) -> None:
+        self._elements, self._items, self._path = elements, items.of, path
+        self._encodings: tuple[str, ...] = (LATIN_1,)
+        self._encodings = encodings_of(texts(self._value(elements, _CHARACTER_SET, "CS")))
+
+    def structure_set(self) -> StructureSet:
+        top = self._elements
+        if self._text(top, _CLASS, "UI") != STORAGE_CLASS:
+            raise SegmentationError(f"{self._path} is no RT Structure Set (SOPClassUID {STORAGE_CLASS})")
+        contours: dict[int, list[Elements]] = {}
+        for item in self._items(top, _ROI_CONTOURS):
+            contours.setdefault(self._number(item, _REFERENCED_ROI), []).append(item)
+        kinds = {self._number(item, _REFERENCED_ROI): item for item in self._items(top, _OBSERVATIONS)}
+        regions = self._items(top, _ROIS)
+        if not regions:
+            raise SegmentationError(f"{self._path} names no region: Structure Set ROI Sequence is empty")
+        rois = []
+        for region in regions:
+            number = self._number(region, _ROI_NUMBER)
+            rois.append(self._roi(number, region, contours.get(number, []), kinds.get(number, {})))
+        return StructureSet(
+            tuple(rois),
+            tuple(self._series()),
+            self._text(top, _STUDY_UID, "UI"),
+            self._text(top, _SERIES_UID, "UI"),
+            self._text(top, _SOP_UID, "UI"),
+        )
+
+    def _roi(self, number: int, region: Elements, contours: Sequence[Elements], observation: Elements) -> Roi:
+        left_out: Counter[str] = Counter()
+        damaged, points, exclusive = 0, [], []
+        for contour in (one for item in contours for one in self._items(item, _CONTOURS)):
+            kind = self._text(contour, _CONTOUR_KIND, "CS").upper()
+            if kind not in _CLOSED:
+                left_out[kind or "without a type"] += 1
+                continue
+            found = _points(contour)
+            if found is None:
+                damaged += 1
+                continue
+            points.append(found)
+            exclusive.append(kind == XOR)
+        lengths = np.array([len(part) for part in points], np.intp)
+        return Roi(
+            number=number,
+            name=self._text(region, _ROI_NAME, "LO"),
+            points=np.concatenate(points) if points else np.zeros((0, 3)),
+            starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp),
+            exclusive=np.array(exclusive, bool),
+            left_out=dict(left_out),
+            damaged=damaged,
+            colour=next((colour for item in contours if (colour := self._colour(item))), None),
+            kind=self._text(observation, _KIND, "CS") or None,
+            algorithm=self._text(region, _ALGORITHM, "CS") or None,
+            code=self._code(observation),
+            frame_of_reference_uid=self._text(region, _FRAME_UID, "UI") or None,
+        )
+
+    def _series(self) -> Iterator[ReferencedSeries]:
+        for frame in self._items(self._elements, _FRAMES):
+            uid = self._text(frame, _FRAME_OF_REFERENCE, "UI")
+            for study in self._items(frame, _STUDIES):
+                for series in self._items(study, _SERIES):
+                    yield ReferencedSeries(
+                        self._text(series, _SERIES_UID, "UI"),
+                        self._text(study, _REFERENCED_UID, "UI"),
+                        uid,
+                        frozenset(
+                            self._text(image, _REFERENCED_UID, "UI") for image in self._items(series, _IMAGES)
+                        ),
+                    )
+
+    def _value(self, elements: Elements, tag: int, vr: str) -> Value:
+        element = elements.get(tag)
+        if element is None or not element.value:
+            return None
+        return decode(vr, element.value, True, self._encodings)
+
+    def _text(self, elements: Elements, tag: int, vr: str) -> str:
+        return "\\".join(texts(self._value(elements, tag, vr))) if tag in elements else ""
+
+    def _number(self, elements: Elements, tag: int) -> int:
+        value = self._value(elements, tag, "IS")
+        if not isinstance(value, int):
+            raise SegmentationError(
+                f"{self._path}: a region has no number (ROI Number, Referenced ROI Number), so that its "
+                "contours cannot be found"
+            )
+        return value
+
+    def _colour(self, contours: Elements) -> tuple[int, int, int] | None:
+        value = self._value(contours, _COLOUR, "IS")
+        if not isinstance(value, tuple) or len(value) != 3:
+            return None
+        if not all(isinstance(part, int) and 0 <= part <= 255 for part in value):
+            return None
+        red, green, blue = value
+        return red, green, blue
+
+    def _code(self, observation: Elements) -> Code | None:
+        for item in self._items(observation, _CODES):
+            parts = [
+                self._text(item, tag, vr)
+                for tag, vr in ((_CODE_VALUE, "SH"), (_CODE_SCHEME, "SH"), (_CODE_MEANING, "LO"))
+            ]
+            if all(parts):
+                return Code(*parts)
+        return None
+
+
+def _points(contour: Mapping[int, object]) -> NDArray[np.float64] | None:
+    """The points of a contour, shape (n, 3), LPS mm; None where its data is damaged.
+
+    Contour Data has VR DS; a table too long for that has VR UN, and the same bytes.
+    """
+    element = contour.get(_DATA)
+    raw: bytes = getattr(element, "value", None) or b""
+    if raw.translate(None, _CHARACTERS_OF_NUMBERS):
+        return None
+    try:
+        numbers = np.array(list(map(float, raw.rstrip(b" \0").split(b"\\"))))
+    except ValueError:
+        return None
+    if len(numbers) % 3 or not (np.abs(numbers) <= FARTHEST_MM).all():
+        return None
+    points = numbers.reshape(-1, 3)
+    if len(points) > 1 and (points[0] == points[-1]).all():
+        points = points[:-1]  # closed twice
+    return points if len(points) > 2 else None

@@ -1,0 +1,166 @@
+"""A segmentation and the images that it was drawn on to an RT Structure Set: one file, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset, write_file_meta_info
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.errors import OutputError
+from dicomarray.objects.common.files import (
+    IMPLEMENTATION_CLASS_UID,
+    Check,
+    WriteReport,
+    new_series,
+    write_errors_named,
+)
+from dicomarray.objects.common.headers import read_header, reason
+from dicomarray.objects.common.identity import new_identity, new_uid
+from dicomarray.objects.structure_set.contour_items import (
+    ItemEncoder,
+    RegionContours,
+    contours_of,
+    needs_implicit,
+)
+from dicomarray.objects.structure_set.header import colour_of, make_header
+from dicomarray.objects.structure_set.options import StructureSetOptions
+from dicomarray.objects.structure_set.request import StructureSetRequest
+from dicomarray.version import __version__
+
+FILE_NAME = "0001.dcm"
+_ROI_CONTOURS = 0x30060039
+
+
+def write_structure_set(
+    request: StructureSetRequest, output: Path, options: StructureSetOptions, check: Check | None = None
+) -> WriteReport:
+    """Write a structure set as a new series of the template's study.
+
+    Parameters
+    ----------
+    output
+        A folder that is new or empty; with ``overwrite`` one that holds nothing but ``.dcm`` files.
+    check
+        Called with the file in its temporary folder and the report; what it raises undoes everything.
+
+    Raises
+    ------
+    GeometryError
+        Where 16 characters cannot say the points.
+    TemplateError
+        Where the template's header cannot be read.
+    OutputError
+        Where the output exists already, or cannot be written.
+    """
+    regions = contours_of(request, options)
+    source = read_header(request.template)
+    series_uid, sop_uid = _uids(request, regions, options)
+    identity = new_identity([source], series_uid, options)
+    explicit = not needs_implicit(regions)
+    encoder = ItemEncoder(request, options, explicit)
+    contours = encoder.sequence(
+        [
+            encoder.region(one.number, colour_of(one), regions.get(one.number, RegionContours()))
+            for one in request.segmentation.segments
+        ]
+    )
+    with write_errors_named(output / FILE_NAME, request.template):
+        header = make_header(source, request, identity, sop_uid)
+        parts = _encoded(header, contours, explicit)
+    report = WriteReport(
+        files=(output / FILE_NAME,),
+        series_uid=series_uid,
+        sop_uids=(sop_uid,),
+        max_error=0.0,
+        mean_error=0.0,
+        clipped=0,
+        slope=None,
+        intercept=None,
+        warnings=request.warnings + _empty(request, regions) + _smoothed(request, regions, options),
+    )
+    with new_series(report, output, options, check) as paths:
+        try:
+            with paths[0].open("wb") as stream:
+                stream.writelines(parts)
+        except OSError as error:
+            raise OutputError(f"{output / FILE_NAME}: cannot be written: {reason(error)}") from error
+    return report
+
+
+def _uids(
+    request: StructureSetRequest, regions: dict[int, RegionContours], options: StructureSetOptions
+) -> tuple[str, str]:
+    """Of the series and the instance."""
+    if options.uid_key is None:
+        return new_uid(options), new_uid(options)
+    content = hashlib.sha256()
+    for number in sorted(regions):
+        for contour in regions[number].contours:
+            content.update(b"%d %d " % (number, contour.index) + contour.data)
+    said = repr((request.segmentation.segments, request.images, request.frame_of_reference_uid))
+    series = new_uid(options, "structure set", content.hexdigest(), said)
+    return series, new_uid(options, series, "instance")
+
+
+def _encoded(header: Dataset, contours: bytes, explicit: bool) -> Sequence[bytes]:
+    """The whole file: what stands before the contours, these, and the rest."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = header.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = f"DICOMARRAY_{__version__}"[:16]
+    start = DicomBytesIO()
+    start.write(b"\0" * 128 + b"DICM")
+    write_file_meta_info(start, meta, enforce_standard=True)
+    return [
+        start.getvalue(),
+        _elements(header, 0, _ROI_CONTOURS, explicit),
+        contours,
+        _elements(header, _ROI_CONTOURS, 0xFFFFFFFF, explicit),
+    ]
+
+
+def _elements(header: Dataset, first: int, last: int, explicit: bool) -> bytes:
+    """The elements of a data set with tags from ``first`` and below ``last``."""
+    part = Dataset({tag: element for tag, element in header.items() if first <= tag < last})
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, not explicit
+    character_sets = header.get("SpecificCharacterSet", "ISO_IR 6")
+    write_dataset(buffer, part, parent_encoding=character_sets or "ISO_IR 6")
+    return buffer.getvalue()
+
+
+def _empty(request: StructureSetRequest, regions: dict[int, RegionContours]) -> Warnings:
+    names = [f'"{one.label}"' for one in request.segmentation.segments if one.number not in regions]
+    if not names:
+        return ()
+    return warning(
+        f"{len(names)} segments have no voxel, and are written without contours: {', '.join(names)!s:.200} "
+        "[contours-none]"
+    )
+
+
+def _smoothed(
+    request: StructureSetRequest, regions: dict[int, RegionContours], options: StructureSetOptions
+) -> Warnings:
+    """By how much smooth contours enclose more or less than the mask has."""
+    if options.contours != "smooth":
+        return ()
+    worst, name = 0.0, ""
+    for segment in request.segmentation.segments:
+        if segment.number in regions:
+            voxels = int(np.count_nonzero(request.segmentation.mask(segment.number)))
+            off = abs(regions[segment.number].area - voxels) / voxels
+            worst, name = (off, segment.label) if off >= worst else (worst, name)
+    return warning(
+        f'smooth contours enclose up to {100 * worst:.3g} % less or more than the masks have ("{name}"); the '
+        "same voxel centres lie inside [contours-smoothed]"
+    )

@@ -1,0 +1,268 @@
+"""Labels to DICOM: masks of a series as an RT Structure Set that refers to its images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.series import KEEP
+from dicomarray.assembly.volumes.assemble import grid_of
+from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.geometry import ORIENTATION_TOLERANCE, StackGeometry
+from dicomarray.core.options import made_of, takes
+from dicomarray.dicom.uids import legal_uid
+from dicomarray.errors import DataError, GeometryError, TemplateError, UsageError, VerificationError
+from dicomarray.formats import sidecar
+from dicomarray.formats.segment_list import Segments
+from dicomarray.objects.common.files import WriteReport
+from dicomarray.objects.structure_set.masks import mask_of
+from dicomarray.objects.structure_set.options import StructureSetKeywords, StructureSetOptions
+from dicomarray.objects.structure_set.reading import read_structure_set
+from dicomarray.objects.structure_set.request import ContourImage, StructureSetRequest
+from dicomarray.objects.structure_set.writing import write_structure_set
+from dicomarray.runtime.pydicom_warnings import pydicom_quiet
+from dicomarray.segmentation import Segmentation
+from dicomarray.sources.base import Progress
+from dicomarray.storage.places import PathLike, local_path
+from dicomarray.volume import Volume
+from dicomarray.workflows.file_layouts import template_name
+from dicomarray.workflows.given_labels import Labels, given_labels
+from dicomarray.workflows.grid_mapping import same_grid
+from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
+
+if TYPE_CHECKING:
+    from dicomarray.query.config import Config
+
+# A slice of labels this near to an image, in parts of the way to the next one, lies on it.
+ON_SLICE_PART = 0.1
+
+
+@takes(StructureSetOptions)
+@pydicom_quiet
+def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning, by name
+    labels: Labels,
+    template: Template | None,
+    output: PathLike,
+    segments: Segments | None = None,
+    *,
+    time: int | None = None,
+    series: str | None = None,
+    volume: int | None = None,
+    config: Config = None,
+    index: PathLike | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[StructureSetKeywords],
+) -> WriteReport:
+    """Write masks as an RT Structure Set of a series: one file in a new series of its study.
+
+    Parameters
+    ----------
+    labels
+        (slices, rows, columns) of whole numbers, 0 for background; a bool mask; a mapping from names to
+        masks, which may overlap; a `Segmentation`, a `Volume`; or the path of a ``.npy`` (with its sidecar,
+        where one lies beside it), ``.nii`` or ``.nii.gz``.
+    template
+        The series that was segmented: a folder or file, or several; a `Series`; a `Volume` that was read from
+        DICOM files; with ``index`` it may be None.
+    output
+        A folder for the new series.
+    segments
+        What the labels are: names by number, ``{1: "liver", 2: "spleen"}``, or `Segment` objects, or the path
+        of a JSON of either.
+    time
+        Of a template with repetitions: the masks are of this step, counted from 0; without it of all.
+    series, volume, config, index
+        Which series (UID or a filter config) and volume (its index) is the template, where there are several.
+    progress
+        Called with the number of files of the template's folder that were looked at.
+    options
+        How to write: those of `StructureSetOptions`, below.
+
+    Raises
+    ------
+    SegmentationError
+        Where a label has no name, or a name is no known structure.
+    TemplateError
+        Where the template has no Frame of Reference, without which contours have no place.
+    GeometryError
+        Where the labels do not lie on the template.
+    VerificationError
+        Where what was written does not read back as asked; nothing is left behind.
+    OutputError
+        Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
+    """
+    checked = made_of(StructureSetOptions, options)
+    folder = local_path(output)
+    wanted = in_hand_or_asked(
+        template, volume, folder, series=series, config=config, index=index, progress=progress
+    )
+    stack = template_stack(wanted, volume, KEEP, _made_from(labels))
+    request = _request(labels, segments, stack, time)
+
+    def check(files: Sequence[Path], _: WriteReport) -> None:
+        _verify(files[0], request.segmentation)
+
+    return write_structure_set(request, folder, checked, check if checked.verify else None)
+
+
+def _made_from(labels: Labels) -> str | None:
+    """The series that labels say they were made from."""
+    info = labels.info if isinstance(labels, Volume | Segmentation) else None
+    if isinstance(labels, str | os.PathLike) and Path(labels).suffix.lower() == ".npy":
+        beside = Path(labels).with_suffix(".json")
+        info = sidecar.read(beside) if beside.is_file() else None
+    uid = None if info is None else info.series.get("SeriesInstanceUID")
+    return str(uid) if uid else None
+
+
+def _request(
+    labels: Labels, segments: Segments | None, stack: Stack, time: int | None
+) -> StructureSetRequest:
+    name, first = template_name(stack), stack.frames[0]
+    frame_of_reference = first.header.text("FrameOfReferenceUID")
+    if stack.geometry is None or not frame_of_reference:
+        lacking = "place in the patient" if stack.geometry is None else "Frame of Reference UID"
+        raise TemplateError(
+            f"{name} has no {lacking}, without which contours lie nowhere; write the masks as a "
+            "DICOM Segmentation (to_seg, to-seg)"
+        )
+    grid = grid_of(stack)
+    given = given_labels(labels, segments, grid, codes=False)
+    segmentation, notes = _ascending(given)
+    geometry = segmentation.geometry
+    if geometry is None:
+        raise GeometryError(f"the labels have no place in the patient, but {name} has: give the array alone")
+    uids = geometry.frame_of_reference_uid, stack.geometry.frame_of_reference_uid
+    if None not in uids and uids[0] != uids[1]:
+        raise GeometryError(
+            f"the labels lie in the Frame of Reference {uids[0]}, {name} in {uids[1]}: use the series that "
+            "they were made from as template"
+        )
+    images = _images(geometry, segmentation.shape, stack, time)
+    if not any(images):
+        raise GeometryError(
+            f"no slice of the labels lies where {name} has one. Their affine takes (slice, row, column) to "
+            "LPS mm (NIfTI counts in RAS)"
+        )
+    lone = sum(not one for one in images)
+    if lone:
+        notes += warning(
+            f"{lone} of {len(images)} slices of the labels lie where {name} has no image: their contours "
+            "refer to none, and many readers will not show them [contours-off-slices]"
+        )
+    return StructureSetRequest(
+        segmentation,
+        images,
+        first.header.path,
+        first.header.text("SeriesInstanceUID") or "",
+        frame_of_reference,
+        segmentation.warnings + notes,
+    )
+
+
+def _ascending(given: Segmentation) -> tuple[Segmentation, Warnings]:
+    """Masks, no voxel covered in part, with slices in the order in which they are counted."""
+    notes: Warnings = ()
+    if given.fractional:
+        notes = warning(
+            "the masks are fractions: contours go around voxels of which at least half is covered "
+            "[fractions-halved]"
+        )
+    geometry = given.geometry
+    descending = geometry is not None and len(geometry.distances) > 1 and np.diff(geometry.distances)[0] < 0
+    if not (descending or given.fractional):
+        return given, notes
+    layers, info = given.layers, given.info
+    if descending and geometry is not None:
+        layers = tuple(np.flip(layer, 0) for layer in layers)
+        geometry = replace(geometry, slice_positions=geometry.slice_positions[::-1])
+        info = replace(info, geometry=geometry, slices=())
+    return Segmentation.from_layers(layers, {}, info), notes
+
+
+def _images(
+    geometry: StackGeometry, shape: tuple[int, ...], stack: Stack, time: int | None
+) -> list[tuple[ContourImage, ...]]:
+    """For each slice of the labels the images of the template at its place."""
+    steps = range(stack.repetitions) if time is None else [_step(time, stack)]
+    slices = len(stack.frames) // stack.repetitions
+    chosen = _slices_at(geometry, shape, stack)
+    return [
+        ()
+        if at is None
+        else tuple(image for step in steps if (image := _image(stack.frames[step * slices + at])) is not None)
+        for at in chosen
+    ]
+
+
+def _step(time: int, stack: Stack) -> int:
+    if isinstance(time, bool) or not isinstance(time, int | np.integer):
+        raise UsageError(f"time={time!r}: a whole number is needed, the index of a step from 0")
+    if stack.axis is None or not 0 <= time < stack.repetitions:
+        raise UsageError(f"time={time}: {template_name(stack)} has {stack.repetitions} steps, counted from 0")
+    return int(time)
+
+
+def _slices_at(geometry: StackGeometry, shape: tuple[int, ...], stack: Stack) -> list[int | None]:
+    """For each slice of the labels the template's slice that it lies on."""
+    own = stack.geometry
+    assert own is not None  # _request has seen to it
+    if same_grid(geometry, own, shape):
+        return list(range(len(own.slice_positions)))
+    if np.abs(geometry.normal - own.normal).max() > ORIENTATION_TOLERANCE:
+        return [None] * len(geometry.slice_positions)
+    along = geometry.slice_positions @ own.normal
+    apart = np.abs(along[:, None] - own.distances)
+    nearest = apart.argmin(axis=1)
+    step = abs(float(own.step @ own.normal))
+    return [int(at) if apart[index, at] <= ON_SLICE_PART * step else None for index, at in enumerate(nearest)]
+
+
+def _image(frame: Frame) -> ContourImage | None:
+    header = frame.header
+    class_uid, uid = header.text("SOPClassUID") or "", header.text("SOPInstanceUID") or ""
+    if not (legal_uid(class_uid) and legal_uid(uid)):
+        return None
+    return ContourImage(class_uid, uid, frame.index + 1 if frame.of_multiframe else None)
+
+
+def _verify(path: Path, asked: Segmentation) -> None:
+    """Read a file back and compare every mask.
+
+    Raises
+    ------
+    VerificationError
+        Where one is another.
+    """
+    try:
+        found = {roi.number: roi for roi in read_structure_set(path).rois}
+    except DataError as error:
+        raise VerificationError(f"what was written cannot be read back: {error}") from error
+    assert asked.geometry is not None  # _request has seen to it
+    plane = asked.shape[1], asked.shape[2]
+    counts = [np.bincount(layer.reshape(-1)) for layer in asked.layers]
+    for segment in asked.segments:
+        if segment.number not in found:
+            raise VerificationError(f'"{segment.label}" is not in the written structure set')
+        parts, _ = mask_of(found[segment.number], asked.geometry, plane)
+        held = [
+            at for at, count in enumerate(counts) if len(count) > segment.number and count[segment.number]
+        ]
+        voxels = sum(int(np.count_nonzero(part.values)) for part in parts)
+        expected = sum(int(counts[at][segment.number]) for at in held)
+        layers = [asked.layers[at] for at in held]
+        same = voxels == expected and all(
+            (layer[part.box][part.values] == segment.number).all() for part in parts for layer in layers
+        )
+        if not same:
+            raise VerificationError(
+                f'"{segment.label}" reads back with other voxels than it was asked for ({voxels}, not '
+                f"{expected})"
+            )
