@@ -143,10 +143,15 @@ def element_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) ->
         vr = value_representation(element.VR, int(tag), signed)
         if vr not in ("SQ", "UN"):
             return decode(vr, element.value or b"", element.is_little_endian, encodings)
+    representation = Tag(PIXEL_REPRESENTATION)
+    raw = dataset.get_item(representation, keep_deferred=True) if representation in dataset else None
     try:
         return plain_value(dataset[tag])
     except PYDICOM_FAILURES:
         return "<unreadable>"  # present, but nobody can say what it is; whoever needs it gets a HeaderError
+    finally:
+        if raw is not None:  # pydicom decodes it on the way, and the answer must not hang on the order
+            dataset[representation] = raw
 
 
 def known_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:
@@ -177,7 +182,7 @@ def plain_value(element: DataElement, depth: int = 0) -> Value:
         raw = "\\".join(texts(_plain_texts(value))).encode("latin-1", "replace")  # as `decode` takes it
         return decode(representation, raw, True, ())
     if isinstance(value, MultiValue | list | tuple):
-        if depth and element.VR in BINARY_NUMBERS and len(value) > MAX_LIST_LENGTH:
+        if element.VR in BINARY_NUMBERS and len(value) > MAX_LIST_LENGTH:
             return f"<{len(value)} numbers>"
         return one_or_many(tuple(_plain_scalar(v) for v in value))
     return _plain_scalar(value)
