@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from threading import Lock
 from tokenize import TokenError
@@ -76,37 +76,24 @@ def save(path: Path, array: Array) -> None:
     OutputError
         Where the file cannot be written: the disk is full.
     """
-    with _written(path), _opened_empty(path) as stream:
+    with written(path), _opened_empty(path) as stream:
         np.save(stream, array, allow_pickle=False)
 
 
-class NpyFile:
-    """An array on disk, the same bytes that `numpy.save` writes; its images may come in any order.
+class ImagesFile:
+    """An array on disk behind a header, image after image; the images may come in any order.
 
     It is written with plain writes and not mapped: where the disk is full a mapped file ends the process.
     Several threads may write at a time.
-
-    Parameters
-    ----------
-    leading, image_shape
-        The shape of the array, of which ``image_shape`` is that of one image.
     """
 
-    def __init__(
-        self, path: Path, leading: tuple[int, ...], image_shape: tuple[int, ...], dtype: np.dtype[Any]
-    ) -> None:
+    def __init__(self, path: Path, header: bytes, image_bytes: int) -> None:
         self._path = path
         self._lock = Lock()
-        self._image_bytes = dtype.itemsize * math.prod(image_shape)
-        header = {
-            "descr": np.lib.format.dtype_to_descr(dtype),
-            "fortran_order": False,
-            "shape": (*leading, *image_shape),
-        }
-        with _written(path):
+        self._start, self._image_bytes = len(header), image_bytes
+        with written(path):
             self._stream = _opened_empty(path)
-            np.lib.format.write_array_header_1_0(self._stream, header)
-            self._start = self._stream.tell()
+            self._stream.write(header)
 
     def write(self, index: int, images: Array) -> None:
         """Write images, C-contiguous: the ``index``-th and those that follow it, first axis slowest.
@@ -118,7 +105,7 @@ class NpyFile:
         """
         rest = images.data.cast("B")
         place = self._start + index * self._image_bytes
-        with _written(self._path):
+        with written(self._path):
             while rest:  # a write may take less than it is given
                 count = self._write_at(rest, place)
                 rest, place = rest[count:], place + count
@@ -133,8 +120,30 @@ class NpyFile:
 
     def close(self) -> None:
         """Close the file."""
-        with _written(self._path):
+        with written(self._path):
             self._stream.close()
+
+
+class NpyFile(ImagesFile):
+    """A ``.npy`` file, the same bytes that `numpy.save` writes.
+
+    Parameters
+    ----------
+    leading, image_shape
+        The shape of the array, of which ``image_shape`` is that of one image.
+    """
+
+    def __init__(
+        self, path: Path, leading: tuple[int, ...], image_shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        header = BytesIO()
+        fields = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": (*leading, *image_shape),
+        }
+        np.lib.format.write_array_header_1_0(header, fields)
+        super().__init__(path, header.getvalue(), dtype.itemsize * math.prod(image_shape))
 
 
 def _opened_empty(path: Path) -> FileIO:
@@ -150,7 +159,8 @@ def _opened_empty(path: Path) -> FileIO:
 
 
 @contextmanager
-def _written(path: Path) -> Iterator[None]:
+def written(path: Path) -> Iterator[None]:
+    """Turn what the system says to writing into an OutputError."""
     try:
         yield
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from dicomarray.assembly.values.rescale_checks import mislabelled_notes
 from dicomarray.assembly.volumes.equal_pixels import Probes
 from dicomarray.assembly.volumes.filling import Job, fill
 from dicomarray.assembly.volumes.regrid import regrid
-from dicomarray.assembly.volumes.targets import ArrayTarget, FileTarget, Target
+from dicomarray.assembly.volumes.targets import ArrayTarget, FileTarget, OpenFile, Target
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import Normalization
 from dicomarray.core.volume_info import PLACED, UNPLACED, VolumeInfo
@@ -25,6 +26,7 @@ from dicomarray.dicom.headers.attributes import may_differ
 from dicomarray.dicom.headers.keywords import ACQUISITION, IDENTITY
 from dicomarray.dicom.transfer_syntaxes import ALWAYS_LOSSY
 from dicomarray.dicom.vr import Value
+from dicomarray.formats.npy import NpyFile
 from dicomarray.runtime.threads import PixelProgress
 from dicomarray.storage.references import file_of
 from dicomarray.volume import Volume
@@ -87,7 +89,19 @@ def assemble_in_file(
     workers: int | None = None,
     progress: PixelProgress | None = None,
 ) -> VolumeInfo:
-    """Read the pixels of a stack into a ``.npy`` file, a few frames at a time; returns what is known of it.
+    """Read the pixels of a stack into a ``.npy`` file; see `assemble_through`."""
+    return assemble_through(partial(NpyFile, npy), stack, options, bounds, workers, progress)
+
+
+def assemble_through(
+    open_file: OpenFile,
+    stack: Stack,
+    options: ReadOptions = DEFAULTS,
+    bounds: Normalization | None = None,
+    workers: int | None = None,
+    progress: PixelProgress | None = None,
+) -> VolumeInfo:
+    """Read the pixels of a stack into a file, a few frames at a time; returns what is known of the array.
 
     The array is that of `assemble`, with `Volume.normalize` applied where ``bounds`` are given.  The options
     must not change its grid (`changes_grid`).
@@ -103,7 +117,7 @@ def assemble_in_file(
     if bounds is not None:
         values = values.normalized(bounds.lower, bounds.upper)
     job = Job(stack, values, Probes(stack), options.exclude_padding, workers, progress)
-    with closing(FileTarget(npy, stack.shape)) as target:
+    with closing(FileTarget(open_file, stack.shape)) as target:
         return _read(job, target).warned(spacing_warnings(stack.geometry))
 
 

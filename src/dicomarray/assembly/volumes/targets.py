@@ -6,7 +6,7 @@ Either is made when the first image has shown that its file really holds what it
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from collections.abc import Callable
 from threading import local
 from typing import Any, Protocol
 
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.core.pixel_values import Array
-from dicomarray.formats.npy import NpyFile
 
 Mask = NDArray[np.bool_]
 
@@ -91,18 +90,32 @@ class ArrayTarget:
         return None if mask is None else mask.reshape(*self._leading, *mask.shape[1:])
 
 
-class FileTarget:
-    """A ``.npy`` file of all images; it keeps no mask of their padding."""
+class ImageWriter(Protocol):
+    """A file that takes images, C-contiguous: the ``index``-th and those that follow it."""
 
-    def __init__(self, path: Path, leading: tuple[int, ...]) -> None:
-        self._path, self._leading = path, leading
-        self._file: NpyFile | None = None
+    def write(self, index: int, images: Array) -> None:
+        """Write them; OutputError where the disk is full."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+# Makes the file of leading axes, shape of an image, and type.
+OpenFile = Callable[[tuple[int, ...], tuple[int, ...], np.dtype[Any]], ImageWriter]
+
+
+class FileTarget:
+    """A file of all images; it keeps no mask of their padding."""
+
+    def __init__(self, open_file: OpenFile, leading: tuple[int, ...]) -> None:
+        self._open_file, self._leading = open_file, leading
+        self._file: ImageWriter | None = None
         self._memory = ScratchMemory()
 
     def make(self, shape: tuple[int, ...], stored_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:  # noqa: ARG002
         """See `Target`; OutputError where it cannot be made."""
         self._shape, self._dtype = shape, dtype
-        self._file = NpyFile(self._path, self._leading, shape, dtype)
+        self._file = self._open_file(self._leading, shape, dtype)
 
     def room(self, index: int, count: int) -> Array:  # noqa: ARG002 - the same for all
         """See `Target`."""
