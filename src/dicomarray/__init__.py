@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from dicomarray.workflows.pull import PulledSeries, PullReport, pull
     from dicomarray.workflows.push import PushedInstance, PushReport, push
     from dicomarray.workflows.to_dicom import to_dicom
+    from dicomarray.workflows.to_nifti import NiftiReport, to_nifti
     from dicomarray.workflows.to_numpy import NumpyReport, load, to_numpy
     from dicomarray.workflows.to_rtstruct import to_rtstruct
 
@@ -61,6 +62,7 @@ __all__ = [
     "IndexReport",
     "InputError",
     "InsideInputError",
+    "NiftiReport",
     "NumpyReport",
     "OutputError",
     "PixelError",
@@ -94,6 +96,7 @@ __all__ = [
     "run",
     "scan",
     "to_dicom",
+    "to_nifti",
     "to_numpy",
     "to_rtstruct",
 ]
@@ -103,6 +106,7 @@ __all__ = [
 _HOMES = {
     "Catalog": "dicomarray.catalog.catalog",
     "IndexReport": "dicomarray.catalog.index",
+    "NiftiReport": "dicomarray.workflows.to_nifti",
     "NumpyReport": "dicomarray.workflows.to_numpy",
     "PullReport": "dicomarray.workflows.pull",
     "PulledSeries": "dicomarray.workflows.pull",
@@ -127,6 +131,7 @@ _HOMES = {
     "run": "dicomarray.pipeline.running",
     "scan": "dicomarray.catalog.scan",
     "to_dicom": "dicomarray.workflows.to_dicom",
+    "to_nifti": "dicomarray.workflows.to_nifti",
     "to_numpy": "dicomarray.workflows.to_numpy",
     "to_rtstruct": "dicomarray.workflows.to_rtstruct",
 }

@@ -59,6 +59,31 @@ def to_numpy(options: argparse.Namespace) -> int:
     return SOME_FAILED if report.failures else DONE
 
 
+def to_nifti(options: argparse.Namespace) -> int:
+    """A DICOM series to NIfTI, with what BIDS wants beside it."""
+    from dicomarray.cli import rendering
+    from dicomarray.workflows.nifti_options import NIFTI_NAMES
+
+    with Counter("files scanned") as counter, Counter("images read") as images:
+        report = dicomarray.to_nifti(
+            options.input_dicom,
+            options.output,
+            **_choice(options),
+            overwrite=options.overwrite,
+            workers=options.workers,
+            progress=counter,
+            pixel_progress=images,
+            **_given(options, (*NIFTI_NAMES, *READ_NAMES)),
+        )
+    for paths, shown in zip(report.files, report.volumes, strict=True):
+        print_text(f"{' '.join(map(str, paths))} {shown}")
+    _warn(report.warnings)
+    _note(report.notes)
+    _note(rendering.skipped_lines(by_reason(report.skipped)))
+    _warn((f"{failure.series}: {failure.reason}" for failure in report.failures), "failed")
+    return SOME_FAILED if report.failures else DONE
+
+
 def to_dicom(options: argparse.Namespace) -> int:
     """An array to a new DICOM series."""
     from dicomarray.cli import rendering

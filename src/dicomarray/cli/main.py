@@ -166,6 +166,27 @@ def _to_numpy(c: argparse.ArgumentParser) -> None:
     _overwrite(c)
 
 
+def _to_nifti(c: argparse.ArgumentParser) -> None:
+    from dicomarray.cli.option_flags import add_flags
+    from dicomarray.workflows.nifti_options import NiftiOptions
+
+    _inputs(c)
+    c.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE.nii.gz|DIR/",
+        required=True,
+        help="the image; a folder (its name ends with /): all volumes of all series",
+    )
+    add_flags(c, NiftiOptions, metavars={"name": "PATTERN"})
+    _choice(c)
+    _reading(c)
+    c.add_argument(
+        "--workers", type=int, metavar="N", help="threads that read and decode; default: one a processor"
+    )
+    _overwrite(c)
+
+
 def _to_dicom(c: argparse.ArgumentParser) -> None:
     c.add_argument(
         "-n", "--input-npy", metavar="FILE", required=True, help="the array: .npy, .nii or .nii.gz"
@@ -403,6 +424,7 @@ def _overwrite(c: argparse.ArgumentParser) -> None:
 # What each command is for, and what adds its arguments.
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "to-numpy": ("a DICOM series -> an array (.npy) and its metadata (.json)", _to_numpy),
+    "to-nifti": ("a DICOM series -> NIfTI (.nii.gz), with the JSON of BIDS and .bval, .bvec", _to_nifti),
     "to-dicom": ("an array -> a new DICOM series derived from a template series", _to_dicom),
     "to-rtstruct": ("labels -> an RT Structure Set of a template series", _to_rtstruct),
     "filter": ("list the series below a folder that match", _filter),

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,7 +46,8 @@ _HEADERS = {348: "Nifti1Header", 540: "Nifti2Header"}
 _MAGIC = {348: (344, b"n+1\0"), 540: (4, b"n+2\0\r\n\032\n")}
 # What a unit of length is in mm, by its code; 0 is unknown, which everybody takes for mm.
 _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-_RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
+# Three samples a voxel.
+RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 
 
 def is_nifti(path: str | os.PathLike[str]) -> bool:
@@ -94,7 +95,7 @@ class NiftiImage:
 
         Slices, rows and columns are along the axes of ``geometry``; without, see `order_alone`.
         """
-        colour = self.array.dtype == _RGB
+        colour = self.array.dtype == RGB
         order: AxisOrder = (
             order_alone(self.affine, self.slice_axis)
             if geometry is None
@@ -236,7 +237,7 @@ def _shape(path: Path, header: Any) -> tuple[int, ...]:
 
 def _dtype(path: Path, header: Any) -> np.dtype[Any]:
     dtype = _asked(path, header.get_data_dtype)
-    if dtype == _RGB or (dtype.kind in "iuf" and dtype.itemsize <= 8):
+    if dtype == RGB or (dtype.kind in "iuf" and dtype.itemsize <= 8):
         return cast("np.dtype[Any]", dtype)
     raise InputError(f"{path} holds {dtype}; whole numbers, float32, float64 and RGB are read")
 
@@ -270,10 +271,15 @@ def _affine(path: Path, header: Any, shape: tuple[int, ...]) -> Matrix:
     return next(iter(affines.values()))
 
 
-def _check_forms(path: Path, sform: Matrix, qform: Matrix, shape: tuple[int, ...]) -> None:
+def forms_apart(one: Matrix, other: Matrix, shape: Sequence[int]) -> float:
+    """How far, in mm, two affines place the same voxel apart at most."""
     corners = np.array([(*np.unravel_index(n, (2, 2, 2)), 1) for n in range(8)], float)
     corners[:, :3] *= np.array(shape[:3]) - 1
-    apart = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())
+    return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
+
+
+def _check_forms(path: Path, sform: Matrix, qform: Matrix, shape: tuple[int, ...]) -> None:
+    apart = forms_apart(sform, qform, shape)
     smallest = float(np.linalg.norm(sform[:3, :3], axis=0).min())
     if apart > min(FORMS_AGREE_MM, FORMS_AGREE_RELATIVE * smallest):
         raise GeometryError(
@@ -317,7 +323,7 @@ def _scaled(path: Path, stored: Array, header: Any) -> Array:
     """Values, by scl_slope and scl_inter; whole numbers stay what they are where both are whole."""
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
-    if stored.dtype == _RGB or slope == 0 or math.isnan(slope) or (slope, inter) == (1.0, 0.0):
+    if stored.dtype == RGB or slope == 0 or math.isnan(slope) or (slope, inter) == (1.0, 0.0):
         return stored
     if not (math.isfinite(slope) and math.isfinite(inter)):
         raise InputError(f"{path}: scl_slope {slope} and scl_inter {inter} are no scale")

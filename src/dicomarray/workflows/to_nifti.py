@@ -1,0 +1,327 @@
+"""DICOM to NIfTI: one volume as ``.nii`` or ``.nii.gz``, or all of them, with what BIDS wants beside it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.assembly.series import Series
+from dicomarray.assembly.volumes.assemble import assemble, assemble_through
+from dicomarray.assembly.volumes.regrid import changes_grid
+from dicomarray.catalog.series_selection import Found, Inputs, ScanRequest, select
+from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
+from dicomarray.core.options import made_of, takes
+from dicomarray.core.volume_info import VolumeInfo
+from dicomarray.errors import DataError, DiskFullError, GeometryError, OutputError, PixelError
+from dicomarray.formats import bids, nifti
+from dicomarray.formats.nifti_file import (
+    NARROW,
+    Layout,
+    NarrowedFile,
+    TooWideError,
+    header_of,
+    layout_of,
+    may_be_narrow,
+    open_nifti,
+    write_array,
+)
+from dicomarray.runtime.threads import PixelProgress, thread_count
+from dicomarray.sources.base import Progress
+from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.atomic import new_files, refuse_existing
+from dicomarray.storage.places import PathLike, local_path
+from dicomarray.workflows.acquisition import acquisition, diffusion_table, encoding, is_along_patient
+from dicomarray.workflows.nifti_options import NIFTI_NAMES, NiftiKeywords, NiftiOptions, keywords_in
+from dicomarray.workflows.to_numpy import Failure, names_folder
+
+if TYPE_CHECKING:
+    from dicomarray.query.config import Config
+
+# What stays of a value in a file's name.
+_UNUSUAL = re.compile(r"[^A-Za-z0-9.+-]+")
+MAX_NAME_LENGTH = 120
+_BESIDE = (".json", ".bval", ".bvec")
+# What dcm2niix adds to a name for what voxels are.
+_COMPONENTS = {"phase": "_ph", "real": "_real", "imaginary": "_imaginary"}
+SHEARED = warning(
+    "the slices are sheared (a tilted gantry): only the sform says so, qform_code is 0; programs that read "
+    'the qform alone find no place, tilt="upright" (--tilt upright) resamples [nifti-shear]'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NiftiReport:
+    """What `to_nifti` wrote: of each volume the image, then what lies beside it; what failed in a batch."""
+
+    files: tuple[tuple[Path, ...], ...]
+    volumes: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    warnings: Warnings
+    skipped: tuple[Skipped, ...] = ()
+    notes: Warnings = ()
+
+    def __repr__(self) -> str:
+        names = ", ".join(str(paths[0]) for paths in self.files[:3]) + (
+            ", ..." if len(self.files) > 3 else ""
+        )
+        known = (
+            f"{len(self.warnings)} warnings, {len(self.failures)} failed, {len(self.skipped)} files skipped"
+        )
+        return f"<NiftiReport: {names or 'no file'}; {known}>"
+
+
+@takes(NiftiOptions, ReadOptions)
+def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
+    input_dicom: Inputs | None,
+    output: PathLike,
+    *,
+    series: str | None = None,
+    volume: int | None = None,
+    config: Config = None,
+    index: PathLike | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    pixel_progress: PixelProgress | None = None,
+    **options: Unpack[NiftiKeywords],
+) -> NiftiReport:
+    """Write a volume as NIfTI, with the voxels, places and stored order of axes that dcm2niix has.
+
+    Beside ``ct.nii.gz`` lie ``ct.json`` with BIDS' names, and of diffusion images ``ct.bval`` and ``ct.bvec``
+    in FSL's convention.  Where the output is a folder (it exists, or ends with a slash) every volume of every
+    series is written to it, and a series that fails is reported without stopping the rest.
+
+    Parameters
+    ----------
+    output
+        A file ``.nii`` or ``.nii.gz``, or a folder.
+    progress
+        Called with the number of files that were looked at.
+    series, volume, config, index, workers, pixel_progress
+        As in `load`.
+    options
+        What is written, and how images are read: see below.
+
+    Raises
+    ------
+    UsageError
+        For options that cannot work, and without nibabel; nothing is read then.
+    OutputError
+        Where an output exists and ``overwrite`` is not set, lies inside the input, or cannot be written.
+    GeometryError
+        Where slices are not evenly spaced, which NIfTI cannot say.
+    DataError
+        As in `load`, where a single file is asked for.
+    """
+    given: dict[str, Any] = dict(options)
+    wanted = NiftiOptions(**{name: given.pop(name) for name in NIFTI_NAMES if name in given})
+    reading = made_of(ReadOptions, given)
+    if reading.missing == "resample":
+        reading = replace(reading, uneven="resample")
+    thread_count(workers)
+    nifti.nibabel("nifti1", output)
+    path = local_path(output)
+    request = ScanRequest(input_dicom, index, config, series, volume, workers, progress)
+    request.refuse_as_output(path)
+    writer = _Writer(request, wanted, reading, overwrite, workers, pixel_progress)
+    if names_folder(output):
+        found = select(request)
+        report = writer.write_all(found, path)
+        return replace(report, skipped=tuple(found.catalog.skipped))
+    return _one(request, writer, path, reading, volume)
+
+
+def _one(
+    request: ScanRequest, writer: _Writer, path: Path, reading: ReadOptions, volume: int | None
+) -> NiftiReport:
+    if not nifti.is_nifti(path):
+        raise OutputError(
+            f"{path}: name the file .nii or .nii.gz, or a folder (with / at the end) for all volumes"
+        )
+    writer.refuse_existing(path)
+    found = select(request)
+    chosen = found.one()
+    stack = chosen.stack(reading, volume)
+    files, info = writer.write(stack, path)
+    return NiftiReport(
+        (files,), (f"<Volume {info}>",), (), info.warnings, tuple(found.catalog.skipped), found.notes(chosen)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Stacks to files, as the options say."""
+
+    request: ScanRequest
+    options: NiftiOptions
+    reading: ReadOptions
+    overwrite: bool
+    workers: int | None
+    progress: PixelProgress | None
+
+    def write_all(self, found: Found, folder: Path) -> NiftiReport:
+        """Every volume of every series; DataErrors are failures of their series."""
+        files, shown, failures, warnings = [], [], [], []
+        taken: set[str] = set()
+        for one in found.images:
+            try:
+                for stack, name, several_echoes in self._named(one, taken):
+                    paths, info = self.write(stack, folder / f"{name}.nii.gz", several_echoes)
+                    files.append(paths)
+                    shown.append(f"<Volume {info}>")
+                    warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
+            except (DataError, DiskFullError) as error:
+                failures.append(Failure(one.title, str(error)))
+        return NiftiReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))
+
+    def _named(self, series: Series, taken: set[str]) -> Iterator[tuple[Stack, str, bool]]:
+        """The volumes of a series with a name each, that no other has; whether there are several echoes."""
+        volume = self.request.volume
+        stacks = series.stacks(self.reading)
+        several = len({stack.kind.echo_number for stack in stacks}) > 1
+        for stack in stacks if volume is None else [series.stack(self.reading, volume)]:
+            stem = file_name(self.options.name, stack) + _suffix(stack, stacks)
+            name = next(name for name in _numbered(stem) if name.lower() not in taken)
+            taken.add(name.lower())  # some file systems do not tell capitals from others
+            yield stack, name, several
+
+    def refuse_existing(self, path: Path) -> None:
+        """Raise OutputError where the image is there, or what may be taken for its sidecars."""
+        self.request.refuse_as_output(path)
+        for beside in (path, *(_beside(path, suffix) for suffix in _BESIDE)):
+            refuse_existing(beside, self.overwrite)
+
+    def write(
+        self, stack: Stack, path: Path, several_echoes: bool = False
+    ) -> tuple[tuple[Path, ...], VolumeInfo]:
+        """One volume; the files that were written, and what is known of it."""
+        self.refuse_existing(path)
+        _check_even(stack, self.reading)
+        known = acquisition(stack)
+        table = diffusion_table(stack) if self.options.bids else None
+        suffixes = ((".json",) if self.options.bids else ()) + ((".bval", ".bvec") if table else ())
+        paths = (path, *(_beside(path, suffix) for suffix in suffixes))
+        with new_files(paths, self.overwrite) as (image, *others):
+            info, layout = self._voxels(stack, known, image, packed=path.name.lower().endswith(".gz"))
+            for file, suffix in zip(others, suffixes, strict=True):
+                if suffix == ".json":
+                    content = bids.describe(known, stack.repetitions, several_echoes)
+                    bids.write(file, content | encoding(known, layout))
+                elif table is not None and layout.affine is not None:
+                    text = table.bval() if suffix == ".bval" else table.bvec(layout.affine)
+                    file.write_text(text, encoding="ascii")
+        for suffix in set(_BESIDE) - set(suffixes):
+            _beside(path, suffix).unlink(missing_ok=True)  # of the image that was replaced
+        sheared = layout.affine is not None and not layout.quaternion
+        return paths, info.warned(SHEARED if sheared else ())
+
+    def _voxels(
+        self, stack: Stack, known: Mapping[str, Any], image: Path, packed: bool
+    ) -> tuple[VolumeInfo, Layout]:
+        """Write them, image by image where the file has them in the order of the array."""
+        seconds = (bids.number(known, "RepetitionTime") or 0.0) / 1000
+        first, along_patient = stack.frames[0], is_along_patient(stack, known)
+        if along_patient or changes_grid(stack.geometry, self.reading):
+            made = assemble(stack, self.reading, self.workers, self.progress)
+            shape = made.array.shape[made.info.slice_axis :][:3]
+            layout = layout_of(made.geometry, shape, along_patient)
+            _check_colour(made.axes[-1] == "sample", made.array.dtype, first)
+            write_array(image, made.array, layout, made.axes[-1] == "sample", packed, seconds)
+            return made.info, layout
+        layout = layout_of(
+            stack.geometry, (stack.shape[-1], first.rows, first.columns), pixel_spacing=_pixel_spacing(known)
+        )
+
+        def opened(
+            leading: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any], narrow: bool = False
+        ) -> Any:
+            colour = len(shape) > 2
+            _check_colour(colour, dtype, first)
+            narrow = narrow and may_be_narrow(dtype)
+            stored = NARROW if narrow else dtype
+            header = header_of(layout, (*leading, *shape[:2]), stored, colour, seconds)
+            file = open_nifti(image, header, math.prod(shape) * stored.itemsize, packed)
+            return NarrowedFile(file) if narrow else file
+
+        reading = (stack, self.reading, None, self.workers, self.progress)
+        try:
+            info = assemble_through(partial(opened, narrow=True), *reading)
+        except TooWideError:
+            info = assemble_through(opened, *reading)
+        return info, layout
+
+
+def _check_even(stack: Stack, reading: ReadOptions) -> None:
+    geometry = stack.geometry
+    if geometry is None or geometry.uniform or changes_grid(geometry, reading):
+        return
+    raise GeometryError(
+        f"series {stack.frames[0].header.text('SeriesInstanceUID')}: its slices are not evenly spaced, which "
+        'NIfTI cannot say; missing="resample" (--missing resample) makes an even grid'
+    )
+
+
+def _check_colour(colour: bool, dtype: np.dtype[Any], frame: Frame) -> None:
+    if colour and dtype != np.uint8:
+        raise PixelError(f"{frame.header.path}: colours of {dtype}; NIfTI has those of 8 bits only")
+
+
+def _pixel_spacing(known: Mapping[str, Any]) -> tuple[float, float]:
+    """mm between (rows, columns) of an image without a place; 1 where nothing says it."""
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
+        value = known.get(keyword)
+        if isinstance(value, tuple) and len(value) == 2:
+            rows, columns = (bids.number({"size": size}, "size") or 0.0 for size in value)
+            if rows > 0 and columns > 0:
+                return rows, columns
+    return 1.0, 1.0
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """The path of a file beside an image: ``ct.json`` of ``ct.nii.gz``."""
+    name = path.name
+    end = next(end for end in reversed(nifti.SUFFIXES) if name.lower().endswith(end))
+    return path.with_name(name[: -len(end)] + suffix)
+
+
+def file_name(pattern: str, stack: Stack) -> str:
+    """The name that a pattern gives to a volume; characters that a file name should not have become ``_``."""
+    keywords = keywords_in(pattern)
+    known = {**stack.frames[0].header.further(keywords), **stack.frames[0].attributes}
+    values = {name: _UNUSUAL.sub("_", _joined(known.get(name))).strip("_.") or "none" for name in keywords}
+    parts = string.Formatter().parse(pattern)
+    name = "".join(text + ("" if field is None else values[field]) for text, field, _, _ in parts)
+    return "/".join(part[:MAX_NAME_LENGTH].strip() or "none" for part in name.split("/"))
+
+
+def _joined(value: Any) -> str:
+    values = value if isinstance(value, tuple) else (value,)
+    return "_".join(str(one) for one in values if one is not None and not isinstance(one, Mapping))
+
+
+def _suffix(stack: Stack, others: Sequence[Stack]) -> str:
+    """What tells a volume from others of its series, in the words that dcm2niix has for it."""
+    if len(others) == 1:
+        return ""
+    echoes = {other.kind.echo_number for other in others}
+    echo = (
+        f"_e{stack.kind.echo_number}" if len(echoes) > 1 and isinstance(stack.kind.echo_number, int) else ""
+    )
+    return echo + _COMPONENTS.get(stack.kind.component, "")
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield stem
+    yield from (f"{stem}_{number}" for number in itertools.count(2))

@@ -1,0 +1,297 @@
+"""DICOM to NIfTI: voxels, places, stored order, gradients and BIDS values as dcm2niix has them; the files."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+
+import synthetic
+from dicomarray import (
+    DicomArrayError,
+    GeometryError,
+    OutputError,
+    UsageError,
+    Volume,
+    load,
+    to_dicom,
+    to_nifti,
+)
+from dicomarray.cli.main import main
+from nifti_oracle import Nifti, by_dcm2niix, read
+
+OBLIQUE = [0.96, 0.28, 0.0, -0.224, 0.768, -0.6]
+STEEP = [0.8, 0.0, -0.6, 0.0, 1.0, 0.0]
+SAGITTAL = [0, 1, 0, 0, 0, -1]
+CORONAL = [1, 0, 0, 0, 0, -1]
+BACKWARDS = [-1, 0, 0, 0, 1, 0]
+PLANES = {
+    "axial": list(synthetic.AXIAL), "sagittal": SAGITTAL, "coronal": CORONAL, "oblique": OBLIQUE,
+    "steep": STEEP, "backwards": BACKWARDS,
+}  # fmt: skip
+
+
+def one(folder: Path, output: Path, **options: Any) -> Nifti:
+    """The one volume of a folder, written and read."""
+    report = to_nifti(folder, output, **options)
+    assert len(report.files) == 1
+    return read(report.files[0][0])
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("plane", PLANES)
+def test_like_dcm2niix(tmp_path: Path, plane: str, suffix: str) -> None:
+    """The same voxels at the same places, stored in the same order, whatever the plane."""
+    common = {"ImageOrientationPatient": PLANES[plane], "PixelSpacing": [0.7, 0.9]}
+    synthetic.write_series(tmp_path / "in", synthetic.stored_values((5, 6, 7)), common=common)
+    made = one(tmp_path / "in", tmp_path / f"ct{suffix}")
+    (truth,) = by_dcm2niix(tmp_path / "in", tmp_path / "truth")
+    assert truth.differences(made) == []
+    assert made.voxels.dtype == np.int16
+    assert made.header["sform_code"] == made.header["qform_code"] == 1
+    np.testing.assert_allclose(made.header.get_qform(), made.affine, atol=1e-4)
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_three_dimensional_acquisition_like_dcm2niix(tmp_path: Path, plane: str) -> None:
+    """Its axes are stored along those of the patient."""
+    common = {
+        "ImageOrientationPatient": PLANES[plane], "MRAcquisitionType": "3D", "ScanningSequence": "GR",
+        "RepetitionTime": 12.5,
+    }  # fmt: skip
+    stored = synthetic.stored_values((5, 6, 7))
+    synthetic.write_series(tmp_path / "in", stored, modality="MR", common=common)
+    made = one(tmp_path / "in", tmp_path / "mr.nii.gz")
+    (truth,) = by_dcm2niix(tmp_path / "in", tmp_path / "truth")
+    assert truth.differences(made) == []
+    assert made.header["pixdim"][4] == pytest.approx(0.0125)
+    back = Volume.load(tmp_path / "mr.nii.gz")
+    assert sorted(back.array.shape) == [5, 6, 7]
+    to_dicom(tmp_path / "mr.nii.gz", tmp_path / "in", tmp_path / "back")
+    assert np.array_equal(load(tmp_path / "back").array, stored)
+
+
+def test_time_series_like_dcm2niix(tmp_path: Path) -> None:
+    """Time is the fourth axis, with the repetition time as its step."""
+    stored = np.random.default_rng(2).integers(0, 2000, (3, 4, 5, 6)).astype(np.uint16)
+    steps = [{"TemporalPositionIdentifier": n + 1, "AcquisitionTime": f"12000{n}"} for n in range(3)]
+    synthetic.write_repetitions(tmp_path / "in", stored, steps, common={"RepetitionTime": 1000})
+    made = one(tmp_path / "in", tmp_path / "mr.nii.gz")
+    (truth,) = by_dcm2niix(tmp_path / "in", tmp_path / "truth")
+    assert truth.differences(made) == []
+    assert made.header.get_zooms()[3] == truth.header.get_zooms()[3] == 1
+    assert made.header.get_xyzt_units() == ("mm", "sec")
+
+
+def test_slopes_that_vary_become_floats(tmp_path: Path) -> None:
+    """No slope of NIfTI says what each slice needs."""
+    faulty = synthetic.varying_slope(tmp_path / "in")
+    made = one(faulty.folder, tmp_path / "ct.nii")
+    assert made.voxels.dtype == np.float32
+    np.testing.assert_allclose(made.voxels.T[:, ::-1], faulty.expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("greatest", "intercept", "dtype"), [(32767, 0, "i2"), (32768, 0, "u2"), (65535, -1024, "i4")]
+)
+def test_values_are_int16_where_they_fit(tmp_path: Path, greatest: int, intercept: int, dtype: str) -> None:
+    """Else whole numbers of their own type, and exact either way; in the file that is packed too."""
+    stored = np.zeros((3, 4, 5), np.uint16)
+    stored[2, 3, 4] = greatest
+    common = {"RescaleIntercept": intercept}
+    synthetic.write_series(tmp_path / "in", stored, common=common, bits_stored=16)
+    for suffix in (".nii", ".nii.gz"):
+        made = one(tmp_path / "in", tmp_path / f"ct{suffix}", bids=False)
+        assert made.voxels.dtype == dtype
+        assert made.voxels.max() == greatest + intercept
+
+
+def test_shear_is_in_the_sform_alone(tmp_path: Path) -> None:
+    """A quaternion cannot say it: qform_code is 0, and a warning tells; upright it has both."""
+    faulty = synthetic.tilted_20_degrees(tmp_path / "in")
+    report = to_nifti(faulty.folder, tmp_path / "ct.nii.gz")
+    assert "nifti-shear" in [warning.code for warning in report.warnings]
+    made = read(tmp_path / "ct.nii.gz")
+    assert (made.header["sform_code"], made.header["qform_code"]) == (1, 0)
+    volume = load(faulty.folder)
+    back = Volume.load(tmp_path / "ct.nii.gz")
+    assert np.array_equal(back.array, volume.array)
+    np.testing.assert_allclose(back.affine, volume.affine, atol=1e-4)
+    upright = one(faulty.folder, tmp_path / "upright.nii.gz", tilt="upright")
+    assert (upright.header["sform_code"], upright.header["qform_code"]) == (1, 1)
+
+
+def test_uneven_slices_are_refused_or_resampled(tmp_path: Path) -> None:
+    """NIfTI has one distance for all slices; nothing is left behind."""
+    faulty = synthetic.gap(tmp_path / "in")
+    with pytest.raises(GeometryError, match="resample"):
+        to_nifti(faulty.folder, tmp_path / "ct.nii.gz", missing="keep")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+    each = [{"ImagePositionPatient": [0, 0, z]} for z in (0.0, 2.0, 5.0, 6.5)]
+    synthetic.write_series(tmp_path / "uneven", synthetic.stored_values((4, 5, 6)), each=each)
+    with pytest.raises(GeometryError, match='missing="resample"'):
+        to_nifti(tmp_path / "uneven", tmp_path / "ct.nii.gz")
+    for folder in (faulty.folder, tmp_path / "uneven"):
+        made = one(folder, tmp_path / "ct.nii.gz", missing="resample", overwrite=True)
+        np.testing.assert_allclose(made.affine, nibabel.load(tmp_path / "ct.nii.gz").affine)
+        assert made.voxels.shape[2] >= 4
+
+
+def test_images_without_a_place(tmp_path: Path) -> None:
+    """Their voxels are written, and neither form claims a place."""
+    stored = synthetic.stored_values((3, 5, 6), bits_stored=8)
+    synthetic.write_series(tmp_path / "in", stored, modality="SC")
+    report = to_nifti(tmp_path / "in", str(tmp_path / "out") + "/")
+    for paths in report.files:
+        made = read(paths[0])
+        assert (made.header["sform_code"], made.header["qform_code"]) == (0, 0)
+    assert "no-place" in [warning.code for warning in report.warnings]
+    with pytest.raises(GeometryError, match="sform_code and qform_code are 0"):
+        Volume.load(report.files[0][0])
+
+
+def test_colour_like_dcm2niix(tmp_path: Path) -> None:
+    """RGB is three samples a voxel."""
+    stored = np.random.default_rng(3).integers(0, 256, (4, 5, 6, 3), np.uint8)
+    common = {"PhotometricInterpretation": "RGB"}
+    synthetic.write_series(tmp_path / "in", stored, modality="MR", common=common, bits_stored=8)
+    made = one(tmp_path / "in", tmp_path / "mr.nii")
+    (truth,) = by_dcm2niix(tmp_path / "in", tmp_path / "truth")
+    assert truth.differences(made) == []
+
+
+def test_same_voxels_make_the_same_file(tmp_path: Path) -> None:
+    """No clock and no name is in it; packed and not packed it has the same content."""
+    synthetic.write_series(tmp_path / "in", synthetic.stored_values((5, 6, 7)))
+    to_nifti(tmp_path / "in", tmp_path / "a.nii.gz")
+    to_nifti(tmp_path / "in", tmp_path / "b.nii.gz", workers=1)
+    to_nifti(tmp_path / "in", tmp_path / "c.nii")
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+    assert gzip.decompress((tmp_path / "a.nii.gz").read_bytes()) == (tmp_path / "c.nii").read_bytes()
+
+
+def test_nobody_is_named(tmp_path: Path) -> None:
+    """Neither the patient nor the physician nor the institution is in the JSON."""
+    common = {
+        "PatientName": "SECRET^NAME", "PatientID": "SECRETID", "InstitutionName": "SECRET HOSPITAL",
+        "ReferringPhysicianName": "SECRET^DOCTOR", "ImageComments": "SECRET COMMENT",
+        "AccessionNumber": "SECRET1",
+        "PatientBirthDate": "19700101", "PerformedProcedureStepDescription": "SECRET STEP",
+    }  # fmt: skip
+    synthetic.write_series(tmp_path / "in", synthetic.stored_values((5, 6, 7)), common=common)
+    to_nifti(tmp_path / "in", tmp_path / "ct.nii.gz")
+    text = (tmp_path / "ct.json").read_text()
+    assert "SECRET" not in text and "1970" not in text
+    assert b"SECRET" not in gzip.decompress((tmp_path / "ct.nii.gz").read_bytes())
+
+
+def test_names_never_meet(tmp_path: Path) -> None:
+    """Series of one name get numbers; what a file name should not have is replaced."""
+    for index in range(3):
+        common = {"SeriesInstanceUID": f"1.2.{index + 1}", "SeriesDescription": "A/B: ..c", "SeriesNumber": 7}
+        synthetic.write_series(
+            tmp_path / "in" / str(index), synthetic.stored_values((3, 4, 5)), common=common
+        )
+    report = to_nifti(tmp_path / "in", str(tmp_path / "out") + "/")
+    names = sorted(paths[0].name for paths in report.files)
+    assert names == ["7_A_B_..c.nii.gz", "7_A_B_..c_2.nii.gz", "7_A_B_..c_3.nii.gz"]
+    assert all(paths[1].name == paths[0].name.replace(".nii.gz", ".json") for paths in report.files)
+    report = to_nifti(tmp_path / "in", str(tmp_path / "flat") + "/", name="{Modality}/{SeriesInstanceUID}")
+    assert sorted(str(paths[0].relative_to(tmp_path / "flat")) for paths in report.files) == [
+        f"CT/1.2.{index + 1}.nii.gz" for index in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "{", "{0}", "{NoKeyword}", "{Modality!r}", "{Modality:>3}", "../{Modality}", "/tmp/x", "a/"]
+)
+def test_patterns_that_name_nothing_are_refused(tmp_path: Path, name: str) -> None:
+    """Before anything is read."""
+    with pytest.raises(UsageError, match="name="):
+        to_nifti(tmp_path / "nowhere", str(tmp_path / "out") + "/", name=name)
+
+
+def test_nothing_is_overwritten_without_being_asked(tmp_path: Path) -> None:
+    """Neither the image nor what lies beside it; with overwrite what belonged to the old image goes."""
+    synthetic.write_series(tmp_path / "in", synthetic.stored_values((3, 4, 5)))
+    for name in ("ct.nii.gz", "ct.json", "ct.bval", "ct.bvec"):
+        (tmp_path / name).write_text("old")
+        with pytest.raises(OutputError, match="exists"):
+            to_nifti(tmp_path / "in", tmp_path / "ct.nii.gz")
+        assert (tmp_path / name).read_text() == "old"
+        (tmp_path / name).unlink()
+    for name in ("ct.nii.gz", "ct.json", "ct.bval", "ct.bvec"):
+        (tmp_path / name).write_text("old")
+    report = to_nifti(tmp_path / "in", tmp_path / "ct.nii.gz", overwrite=True, bids=False)
+    assert [path.name for path in report.files[0]] == ["ct.nii.gz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct.nii.gz", "in"]
+
+
+@pytest.mark.parametrize("output", ["ct", "ct.npy", "ct.nii.zst", "in/ct.nii"])
+def test_other_outputs_are_refused(tmp_path: Path, output: str) -> None:
+    """A file that is no NIfTI, or lies where the input does."""
+    synthetic.write_series(tmp_path / "in", synthetic.stored_values((3, 4, 5)))
+    with pytest.raises(OutputError):
+        to_nifti(tmp_path / "in", tmp_path / output)
+
+
+def test_one_bad_series_stops_no_other(tmp_path: Path) -> None:
+    """It is a failure of the report, and exit code 3."""
+    synthetic.write_series(tmp_path / "in" / "a", synthetic.stored_values((3, 4, 5)))
+    common = {"SeriesInstanceUID": "1.2.3.4", "SeriesNumber": 2}
+    files = synthetic.write_series(tmp_path / "in" / "b", synthetic.stored_values((3, 4, 5)), common=common)
+    os.truncate(files[1], files[1].stat().st_size - 10)
+    report = to_nifti(tmp_path / "in", str(tmp_path / "out") + "/")
+    assert len(report.files) == 1
+    assert len(report.failures) == 1
+    assert main(["to-nifti", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "again") + "/"]) == 3
+    assert sorted(path.suffix for path in (tmp_path / "again").iterdir()) == [".gz", ".json"]
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command writes what Python does, and says what it wrote."""
+    synthetic.write_series(tmp_path / "in", synthetic.stored_values((3, 4, 5)))
+    output = tmp_path / "ct.nii.gz"
+    assert main(["to-nifti", "-i", str(tmp_path / "in"), "-o", str(output), "--no-bids"]) == 0
+    assert str(output) in capsys.readouterr().out
+    assert not (tmp_path / "ct.json").exists()
+    assert main(["to-nifti", "-i", str(tmp_path / "in"), "-o", str(output)]) == 2
+    assert (
+        main(["to-nifti", "-i", str(tmp_path / "in"), "-o", str(output), "--overwrite", "--units", "stored"])
+        == 0
+    )
+
+
+# Series of which dcm2niix makes other volumes: it splits no SEG by segment, resamples no uneven spacing; of a
+# tilted gantry it writes slices without their shear (and a second, resampled file).
+OTHER_VOLUMES = {"ct-ge-tilted-uneven", "ct-philips-tilted", "seg-dcmqi"}
+# Where places differ by up to 3 micrometres a slice: it multiplies a rounded distance.
+ROUNDED_PLACES = {"rtstruct-sts-002", "rtstruct-sts-003"}
+
+
+def real_series() -> list[str]:
+    """Names of the real series, where they are at hand."""
+    folder = Path(__file__).parents[2].parent / "shared" / "data" / "series"
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+@pytest.mark.parametrize("name", [n for n in real_series() if n not in OTHER_VOLUMES | ROUNDED_PLACES])
+def test_real_series_like_dcm2niix(name: str, real_data: Path, tmp_path: Path) -> None:
+    """Each of its volumes is there: voxels, places, stored order, b-values and gradients."""
+    truths = by_dcm2niix(real_data / name, tmp_path / "truth")
+    report = to_nifti(real_data / name, str(tmp_path / "out") + "/")
+    made = [read(paths[0]) for paths in report.files]
+    assert truths
+    for truth in truths:
+        assert any(not truth.differences(one) for one in made), truth.path.name
+
+
+def test_errors_are_ours(tmp_path: Path) -> None:
+    """Nothing to read is an error of this package."""
+    with pytest.raises(DicomArrayError):
+        to_nifti(tmp_path / "nowhere", tmp_path / "ct.nii.gz")
