@@ -268,7 +268,7 @@ def _pull(c: argparse.ArgumentParser) -> None:
         metavar="URL",
         required=True,
         type=_path,
-        help="the PACS: dicomweb+https://HOST/dicom-web, or https://HOST/dicom-web",
+        help="the PACS: dicomweb+https://HOST/dicom-web, https://HOST/dicom-web, or dimse://AE@HOST:PORT",
     )
     c.add_argument("-o", "--output", metavar="DIR", required=True, type=_path, help="folder for the series")
     _conditions(c)
@@ -283,7 +283,7 @@ def _push(c: argparse.ArgumentParser) -> None:
         metavar="URL",
         required=True,
         type=_path,
-        help="the PACS: dicomweb+https://HOST/dicom-web, or https://HOST/dicom-web",
+        help="the PACS: dicomweb+https://HOST/dicom-web, https://HOST/dicom-web, or dimse://AE@HOST:PORT",
     )
     _series(c)
 

@@ -84,5 +84,7 @@ def target_of(address: Url) -> Target:
 
         return DicomWebTarget(address)
     if address.protocol == DIMSE:
-        raise UsageError(f"{address}: nothing is pushed over DIMSE yet; name the server's DICOMweb address")
-    raise UsageError(f"{address} is no PACS; write dicomweb+https://HOST/dicom-web")
+        from dicomarray.sinks.dimse import DimseTarget
+
+        return DimseTarget(address)
+    raise UsageError(f"{address} is no PACS; write dicomweb+https://HOST/dicom-web or dimse://AE@HOST:PORT")

@@ -21,7 +21,7 @@ def server_of(address: Url) -> Server:
 
         return DicomWebServer(address)
     if address.protocol == DIMSE:
-        raise UsageError(
-            f"{address}: series are not pulled over DIMSE yet; name the server's DICOMweb address"
-        )
-    raise UsageError(f"{address} is no PACS; write dicomweb+https://HOST/dicom-web")
+        from dicomarray.sources.dimse import DimseServer
+
+        return DimseServer(address)
+    raise UsageError(f"{address} is no PACS; write dicomweb+https://HOST/dicom-web or dimse://AE@HOST:PORT")

@@ -41,7 +41,9 @@ def address_of(given: str | os.PathLike[str] | Url) -> Url:
     if isinstance(place, Url) and place.protocol in ("http", "https"):
         place = Url(f"dicomweb+{place.text}")
     if not isinstance(place, Url) or not is_server(place):
-        raise UsageError(f"{place} is no PACS; write dicomweb+https://HOST/dicom-web, or https://...")
+        raise UsageError(
+            f"{place} is no PACS; write dicomweb+https://HOST/dicom-web, https://..., or dimse://AE@HOST:PORT"
+        )
     return place
 
 

@@ -89,7 +89,8 @@ def pull(
     Parameters
     ----------
     source
-        The server: ``dicomweb+https://HOST/dicom-web``, where a plain ``https://`` will do.  Credentials come
+        The server: ``dicomweb+https://HOST/dicom-web``, where a plain ``https://`` will do, or
+        ``dimse://CALLED_AE@HOST:PORT``, with ``?calling=AE`` for who we are.  Credentials come
         from the environment (``DICOMARRAY_USER`` and ``DICOMARRAY_PASSWORD``, or ``DICOMARRAY_TOKEN``), from
         the JSON file that ``DICOMARRAY_CREDENTIALS`` names, or from netrc.
     output
@@ -265,11 +266,13 @@ def _held(folder: Path) -> Iterator[Path]:
         handle = os.open(waiting / "lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
         _lock(handle, folder)
-        yield waiting
-        with suppress(OSError):
-            if {path.name for path in waiting.iterdir()} == {"lock"}:
-                (waiting / "lock").unlink()
-                waiting.rmdir()
+        try:
+            yield waiting
+        finally:
+            with suppress(OSError):
+                if {path.name for path in waiting.iterdir()} == {"lock"}:
+                    (waiting / "lock").unlink()
+                    waiting.rmdir()
     finally:
         os.close(handle)
 

@@ -1,0 +1,306 @@
+"""A PACS of DIMSE: what it has (C-FIND), and its instances (C-GET, or C-MOVE to a storage of our own).
+
+What comes is written as it came, encoded as the peer sent it: nothing is decoded but what tells who it is.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import tempfile
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from dicomarray.dicom.headers.header import read_header
+from dicomarray.dicom.pixels.codecs import COMPRESSIONS
+from dicomarray.dicom.transfer_syntaxes import (
+    BIG_ENDIAN,
+    DEFLATED,
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+)
+from dicomarray.dicom.uids import is_safe_uid
+from dicomarray.errors import InputError, OutputError
+from dicomarray.sources.base import Arrived, RemoteSeries, Server
+from dicomarray.storage.dimse import (
+    FIND,
+    GET,
+    MAX_CONTEXTS,
+    MOVE,
+    BrokenError,
+    Peer,
+    Proposal,
+    meaning,
+    proposals_for,
+)
+from dicomarray.storage.places import Url
+
+# Every transfer syntax that we take; what is compressed comes as it is stored.
+SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, *COMPRESSIONS, DEFLATED, BIG_ENDIAN)
+NATIVE = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
+QUERY = Proposal(FIND, NATIVE)
+# How often what did not come is asked for again.
+ROUNDS = 4
+# So many instances are named in one request: some 6 kB.
+UIDS_AT_ONCE = 100
+# A C-STORE is answered so (PS3.4 B.2.3).
+TAKEN, NO_ROOM, NO_MATCH = 0x0000, 0xA700, 0xA900
+_STUDY_KEYS = ("StudyInstanceUID", "StudyDate", "PatientID", "AccessionNumber")
+_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_PENDING = (0xFF00, 0xFF01)
+
+
+class DimseServer(Server):
+    """The server at an address."""
+
+    def __init__(self, address: Url, peer: Peer | None = None) -> None:
+        self.peer = peer or Peer(address)
+        self._classes: dict[tuple[str, str], dict[str, str]] = {}  # of instances by UID, by study and series
+
+    def close(self) -> None:
+        """As `Server.close`; every association is released when it is done."""
+
+    def find(self, keys: Mapping[str, str]) -> list[RemoteSeries]:
+        """As `Server.find`: studies first, then the series of each, as PS3.4 C.4.1.3.1.1 has it."""
+        modality = keys.get("Modality", "")
+        of_study = dict.fromkeys(_STUDY_KEYS, "") | {name: keys[name] for name in _STUDY_KEYS if name in keys}
+        of_series = {
+            "SeriesInstanceUID": keys.get("SeriesInstanceUID", ""),
+            "Modality": modality,
+            "NumberOfSeriesRelatedInstances": "",
+        }
+        found: dict[tuple[str, str], RemoteSeries] = {}
+        with self.peer.associated([QUERY]) as association:
+            asked = {**of_study, "ModalitiesInStudy": modality}
+            studies = {
+                self._uid(item, "StudyInstanceUID") for item in self.peer.found(association, "STUDY", asked)
+            }
+            for study in sorted(studies):
+                for item in self.peer.found(association, "SERIES", {"StudyInstanceUID": study, **of_series}):
+                    uid = self._uid(item, "SeriesInstanceUID")
+                    found[study, uid] = RemoteSeries(study, uid, _count(item))
+        return [found[key] for key in sorted(found)]
+
+    def instances(self, series: RemoteSeries) -> frozenset[str]:
+        """As `Server.instances`."""
+        keys = {
+            "StudyInstanceUID": series.study,
+            "SeriesInstanceUID": series.uid,
+            "SOPInstanceUID": "",
+            "SOPClassUID": "",
+        }
+        with self.peer.associated([QUERY]) as association:
+            items = self.peer.found(association, "IMAGE", keys)
+        classes = {self._uid(item, "SOPInstanceUID"): _text(item, "SOPClassUID") for item in items}
+        self._classes[series.study, series.uid] = classes
+        return frozenset(classes)
+
+    def fetch(self, series: RemoteSeries, wanted: Collection[str], folder: Path, arrived: Arrived) -> None:
+        """As `Server.fetch`."""
+        incoming = Incoming(series, wanted, folder)
+        said = ""
+        for remaining in reversed(range(ROUNDS)):
+            try:
+                said = self._fetch_once(series, incoming, arrived, one_by_one=remaining == 0) or said
+            except BrokenError:
+                if not remaining:
+                    raise
+            finally:
+                incoming.tell(arrived)
+            if not incoming.missing:
+                return
+        raise self.peer.error(
+            f"series {series.uid}: {len(incoming.missing)} of {len(wanted)} instances did not come, such as "
+            f"{min(incoming.missing)}{said and f'; the server says: {said}'}"
+        )
+
+    def _fetch_once(
+        self, series: RemoteSeries, incoming: Incoming, arrived: Arrived, one_by_one: bool
+    ) -> str:
+        """Ask for what is missing; what the server said where it did not send all."""
+        classes = self._classes.get((series.study, series.uid), {})
+        said = ""
+        if self.peer.address.retrieve == "move":
+            with self._storage(incoming), self.peer.associated([Proposal(MOVE, NATIVE)]) as association:
+                for item in self._requests(series, incoming, one_by_one):
+                    answers = association.send_c_move(item, self.peer.address.move_aet, MOVE)
+                    said = self._followed(answers, incoming, arrived) or said
+            return said
+        for proposals in _get_proposals({classes.get(uid, "") for uid in incoming.missing}):
+            with self.peer.associated(proposals, incoming.take) as association:
+                for item in self._requests(series, incoming, one_by_one):
+                    said = self._followed(association.send_c_get(item, GET), incoming, arrived) or said
+        return said
+
+    def _followed(self, answers: Iterator[Any], incoming: Incoming, arrived: Arrived) -> str:
+        """Wait until a retrieval has ended; what the server said where that was no success."""
+        code = 0
+        for answer, _ in answers:
+            code = self.peer.code(answer)
+            incoming.tell(arrived)
+            if code not in _PENDING:
+                break
+        if code == 0xA801:
+            return (
+                f"{meaning(code)}: ask its administrator to enter {self.peer.address.move_aet} with this "
+                f"computer and port {self.peer.address.move_port}"
+            )
+        return meaning(code) if code and code not in _PENDING else ""
+
+    def _requests(self, series: RemoteSeries, incoming: Incoming, one_by_one: bool) -> Iterator[Any]:
+        """What to ask for: the series, where most of it is missing, else instances by their UIDs."""
+        of_series = {"StudyInstanceUID": series.study, "SeriesInstanceUID": series.uid}
+        there = len(self._classes.get((series.study, series.uid), incoming.missing))
+        if not one_by_one and 2 * len(incoming.missing) > there:
+            yield self.peer.identifier("SERIES", of_series)
+            return
+        uids = iter(sorted(incoming.missing))
+        while piece := list(islice(uids, 1 if one_by_one else UIDS_AT_ONCE)):
+            yield self.peer.identifier("IMAGE", {**of_series, "SOPInstanceUID": piece})
+
+    @contextmanager
+    def _storage(self, incoming: Incoming) -> Iterator[None]:
+        """A storage of our own, to which the server sends."""
+        package, address = self.peer.package, self.peer.address
+        entity = package.AE(ae_title=address.move_aet)
+        entity.require_called_aet = True
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = address.timeout
+        entity.maximum_pdu_size = 0  # as large as the peer likes
+        for uid in storage_classes(package):
+            entity.add_supported_context(uid, list(SYNTAXES))
+        place = (_own_address(address.host), address.move_port or 0)
+        try:
+            server = entity.start_server(
+                place, block=False, evt_handlers=[(package.evt.EVT_C_STORE, incoming.take)]
+            )
+        except OSError as error:
+            raise OutputError(
+                f"{self.peer.address}: port {address.move_port} of this computer, to which the server sends "
+                f"(move_port), cannot be opened: {error.strerror}"
+            ) from error
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+    def _uid(self, item: Any, keyword: str) -> str:
+        uid = _text(item, keyword)
+        if not is_safe_uid(uid):
+            raise self.peer.error(f"the server tells no UID as {keyword} of what it lists")
+        return uid
+
+
+class Incoming:
+    """Instances of a series on their way into a folder: each gets its name when it is whole."""
+
+    def __init__(self, series: RemoteSeries, wanted: Collection[str], folder: Path) -> None:
+        self.missing = set(wanted)
+        self._series, self._folder = series, folder
+        self._here: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._failure: OSError | None = None
+
+    def take(self, event: Any) -> int:
+        """One that the peer sends; the status that it is answered with."""
+        part: Path | None = None
+        try:
+            with tempfile.NamedTemporaryFile(
+                dir=self._folder, prefix=".", suffix=".part", delete=False
+            ) as stream:
+                part = Path(stream.name)
+                write_instance(stream, event)
+            study, uid, sop = map(read_header(part, _IDENTITY).text, _IDENTITY)
+            if (study, uid) != (self._series.study, self._series.uid) or not is_safe_uid(sop):
+                return NO_MATCH
+            with self._lock:
+                if sop in self.missing:
+                    file = self._folder / f"{sop}.dcm"
+                    part.chmod(0o666 & ~_umask())
+                    part.replace(file)
+                    self.missing.discard(str(sop))
+                    self._here.put(file)
+        except InputError:
+            return NO_MATCH
+        except OSError as error:
+            self._failure = error
+            return NO_ROOM
+        finally:
+            if part is not None:
+                part.unlink(missing_ok=True)
+        return TAKEN
+
+    def tell(self, arrived: Arrived) -> None:
+        """Tell of what has come, in the thread that calls; raises OSError where one could not be written."""
+        while not self._here.empty():
+            arrived(self._here.get())
+        if self._failure is not None:
+            raise self._failure
+
+
+def write_instance(stream: Any, event: Any) -> None:
+    """A file of DICOM: the data set as the peer sent it, behind file meta information of ours."""
+    from pynetdicom.dsutils import encode_file_meta
+
+    stream.write(b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta))
+    if event.request.DataSet is not None:
+        stream.write(event.request.DataSet.getbuffer())
+
+
+def storage_classes(package: Any) -> list[str]:
+    """The storage classes of the standard, as the package knows them."""
+    return [str(context.abstract_syntax) for context in package.AllStoragePresentationContexts]
+
+
+def _get_proposals(classes: Collection[str]) -> Iterator[list[Proposal]]:
+    """What to propose for each association of a C-GET: every transfer syntax of the classes, as many as fit.
+
+    Where the server told no classes, those of the standard, in native syntaxes.
+    """
+    query = Proposal(GET, NATIVE)
+    known = sorted(filter(is_safe_uid, classes))
+    of_one = len(SYNTAXES)
+    at_once = (MAX_CONTEXTS - 1) // of_one
+    for start in range(0, len(known), at_once):
+        yield [query, *proposals_for(known[start : start + at_once], SYNTAXES, receive=True)]
+    if "" in classes:
+        import pynetdicom
+
+        every = storage_classes(pynetdicom)
+        for start in range(0, len(every), MAX_CONTEXTS - 1):
+            yield [query, *(Proposal(one, NATIVE, True) for one in every[start : start + MAX_CONTEXTS - 1])]
+
+
+def _own_address(host: str) -> str:
+    """The address of this computer by which another one sees it."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.connect(place)  # nothing is sent
+            return str(trial.getsockname()[0])
+    except OSError:
+        return "127.0.0.1"
+
+
+def _text(item: Any, keyword: str) -> str:
+    """An attribute of an answer; empty where it is missing or cannot be read."""
+    try:
+        return str(item.get(keyword, "") or "").strip(" \0")
+    except (ValueError, TypeError, LookupError, NotImplementedError):
+        return ""
+
+
+def _count(item: Any) -> int | None:
+    text = _text(item, "NumberOfSeriesRelatedInstances")
+    return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
+def _umask() -> int:
+    import os
+
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,125 @@
+"""Peers of DIMSE for tests, on free ports of this computer: DCMTK's archive and storage, and faulty ones."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset, dcmread
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import Verification
+
+from pacs import free_port
+
+SECONDS_TO_START = 20.0
+
+
+@dataclass
+class Archive:
+    """A running peer: where it listens, what it holds, and where it may send to."""
+
+    address: str
+    port: int
+    folder: Path
+    move_port: int
+
+    def data_sets(self) -> dict[str, Dataset]:
+        """What it holds, by SOP Instance UID."""
+        found = (dcmread(path) for path in self.folder.iterdir() if path.name != "index.dat")
+        return {one.SOPInstanceUID: one for one in found}
+
+
+def missing(program: str) -> str | None:
+    """Why a program of DCMTK cannot be used; None where it can."""
+    return None if shutil.which(program) else f"{program} is not installed (scripts/install-system-packages)"
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as trial:
+        return trial.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def _running(command: Sequence[str], port: int, folder: Path) -> Iterator[None]:
+    with (folder.parent / f"{folder.name}.log").open("ab") as log:
+        process = subprocess.Popen([*command], stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + SECONDS_TO_START
+        while not answers(port) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def running_dcmqrscp(folder: Path, *flags: str) -> Iterator[Archive]:
+    """DCMTK's archive: it answers C-FIND, C-GET and C-MOVE, and takes C-STORE."""
+    folder.mkdir(parents=True)
+    port, move_port = free_port(), free_port()
+    config = folder.parent / f"{folder.name}.cfg"
+    config.write_text(
+        f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
+        f"HostTable BEGIN\nus = (DICOMARRAY, localhost, {move_port})\nHostTable END\n"
+        "VendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\nARCHIVE {folder} RW (500, 1024mb) ANY\nAETable END\n"
+    )
+    with _running(["dcmqrscp", "-c", str(config), *flags], port, folder):
+        yield Archive(f"dimse://ARCHIVE@127.0.0.1:{port}", port, folder, move_port)
+
+
+@contextmanager
+def running_storescp(folder: Path, *flags: str) -> Iterator[Archive]:
+    """DCMTK's storage, which answers no queries."""
+    folder.mkdir(parents=True)
+    port = free_port()
+    with _running(["storescp", "-od", str(folder), *flags, str(port)], port, folder):
+        yield Archive(f"dimse://STORE@127.0.0.1:{port}", port, folder, 0)
+
+
+@contextmanager
+def faulty_storage(stored: Callable[[Any], int], **settings: Any) -> Iterator[str]:
+    """A storage whose answers the test decides; its address."""
+    entity = AE(ae_title="FAULTY")
+    entity.supported_contexts = AllStoragePresentationContexts
+    entity.add_supported_context(Verification)
+    for name, value in settings.items():
+        setattr(entity, name, value)
+    port = free_port()
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, stored)])
+    assert server is not None
+    try:
+        yield f"dimse://FAULTY@127.0.0.1:{port}"
+    finally:
+        server.shutdown()
+
+
+@contextmanager
+def silent_peer() -> Iterator[str]:
+    """Somebody who takes connections and says nothing; the address."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            while True:
+                try:
+                    held.append(listening.accept()[0])
+                except OSError:
+                    return
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"dimse://SILENT@127.0.0.1:{listening.getsockname()[1]}"
+        for one in held:
+            one.close()

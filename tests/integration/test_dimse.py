@@ -1,0 +1,279 @@
+"""Series go to real peers over DIMSE, are found there, and come back with the same data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.uid import UID, JPEGLSLossless, RLELossless
+
+import dicomarray
+import dimse_peers
+import pacs
+import synthetic
+from dicomarray.cli.main import main
+from dicomarray.storage.dimse import DimseAddress, Peer
+from dicomarray.storage.places import Url
+from dimse_peers import Archive, faulty_storage, silent_peer
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    """DCMTK's archive with nothing in it."""
+    if (what := dimse_peers.missing("dcmqrscp")) is not None:
+        pytest.skip(what)
+    with dimse_peers.running_dcmqrscp(tmp_path / "archive") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def orthanc_for_moves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[pacs.Orthanc, int]]:
+    """Orthanc that knows us, checks its AE title, and a port of ours to which it sends."""
+    if (what := pacs.missing()) is not None:
+        pytest.skip(what)
+    port = pacs.free_port()
+    modalities = {"us": ["DICOMARRAY", "127.0.0.1", port]}
+    settings = {"DicomModalities": modalities, "DicomCheckCalledAet": True}
+    with pacs.running_orthanc(tmp_path_factory.mktemp("orthanc-dimse"), **settings) as server:
+        yield server, port
+
+
+def same_data_sets(folder: Path, pulled: Path) -> bool:
+    """Whether two folders hold the same data sets; file meta information is the receiver's."""
+    here, there = (
+        {one.SOPInstanceUID: one for one in map(dcmread, sorted(place.rglob("*.dcm")))}
+        for place in (folder, pulled)
+    )
+    return here == there and all(here[uid].PixelData == there[uid].PixelData for uid in here)
+
+
+def address_of(server: pacs.Orthanc) -> str:
+    return f"dimse://{server.aet}@127.0.0.1:{server.dicom_port}"
+
+
+@pytest.mark.parametrize("retrieve", ["get", "move"])
+def test_series_come_back_from_orthanc(
+    orthanc_for_moves: tuple[pacs.Orthanc, int], ct: Path, tmp_path: Path, retrieve: str
+) -> None:
+    """What is pushed to Orthanc comes back by C-GET and by C-MOVE; a second time nothing moves."""
+    server, port = orthanc_for_moves
+    server.clear()
+    address = address_of(server)
+    report = dicomarray.push(ct, address)
+    assert report.count("stored") == len(list(ct.iterdir()))
+    assert dicomarray.push(ct, address).count("present") == len(report.entries)
+
+    source = f"{address}?retrieve={retrieve}" + (f"&move_port={port}" if retrieve == "move" else "")
+    (entry,) = dicomarray.pull(source, tmp_path / "pulled").entries
+    assert (entry.status, entry.fetched) == ("pulled", len(report.entries))
+    assert same_data_sets(ct, tmp_path / "pulled")
+    (entry,) = dicomarray.pull(source, tmp_path / "pulled").entries
+    assert (entry.status, entry.fetched) == ("unchanged", 0)
+
+
+@pytest.mark.parametrize("retrieve", ["get", "move"])
+def test_series_come_back_from_dcmqrscp(archive: Archive, ct: Path, tmp_path: Path, retrieve: str) -> None:
+    """What is pushed to DCMTK's archive comes back by C-GET and by C-MOVE."""
+    assert not dicomarray.push(ct, archive.address).failed
+    assert len(archive.data_sets()) == len(list(ct.iterdir()))
+    move = f"?move_aet=DICOMARRAY&move_port={archive.move_port}" if retrieve == "move" else ""
+    report = dicomarray.pull(archive.address + move, tmp_path / "pulled")
+    assert [entry.status for entry in report.entries] == ["pulled"], report.entries
+    assert same_data_sets(ct, tmp_path / "pulled")
+
+
+def test_only_what_matches_comes(archive: Archive, make_series: Make, tmp_path: Path) -> None:
+    """The archive is asked for what it can answer, and the config decides about the rest."""
+    folders = [make_series(name="ct"), make_series(name="mr", modality="MR")]
+    assert not dicomarray.push(folders, archive.address).failed
+    config = {"Modality": "MR", "num_slices": {"gte": 2}}
+    report = dicomarray.pull(archive.address, tmp_path / "pulled", config)
+    assert report.looked_at == 1
+    (series,) = dicomarray.dicom_filter(tmp_path / "pulled")
+    assert series.attributes["Modality"] == "MR"
+
+
+def compressed(folder: Path, syntax: UID) -> dict[str, bytes]:
+    """The files of a series, compressed in place; their pixel data by SOP Instance UID."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        dataset = dcmread(path)
+        dataset.compress(syntax, generate_instance_uid=False)
+        dataset.save_as(path)
+        found[str(dataset.SOPInstanceUID)] = dataset.PixelData
+    return found
+
+
+def test_compressed_instances_stay_as_they_are(
+    orthanc_for_moves: tuple[pacs.Orthanc, int], ct: Path, tmp_path: Path
+) -> None:
+    """A server that takes the transfer syntax gets and gives the compressed bytes."""
+    server, _ = orthanc_for_moves
+    server.clear()
+    before = compressed(ct, RLELossless)
+    assert not dicomarray.push(ct, address_of(server)).failed
+    dicomarray.pull(address_of(server), tmp_path / "pulled")
+    pulled = [dcmread(path) for path in (tmp_path / "pulled").rglob("*.dcm")]
+    assert {one.file_meta.TransferSyntaxUID for one in pulled} == {RLELossless}
+    assert {str(one.SOPInstanceUID): one.PixelData for one in pulled} == before
+
+
+def test_a_server_that_takes_nothing_compressed_gets_the_same_values(archive: Archive, ct: Path) -> None:
+    """Where the transfer syntax is refused, the instance is sent decompressed, value for value."""
+    native = {one.SOPInstanceUID: one.pixel_array for one in map(dcmread, sorted(ct.iterdir()))}
+    compressed(ct, RLELossless)
+    assert not dicomarray.push(ct, archive.address).failed
+    stored = archive.data_sets()
+    assert stored.keys() == native.keys()
+    for uid, dataset in stored.items():
+        assert not dataset.file_meta.TransferSyntaxUID.is_compressed
+        np.testing.assert_array_equal(dataset.pixel_array, native[uid])
+
+
+@pytest.mark.parametrize("syntax", ["implicit", "deflated"])
+def test_native_syntaxes_are_sent(archive: Archive, make_series: Make, tmp_path: Path, syntax: str) -> None:
+    """Instances of every native syntax arrive with their data sets."""
+    folder = make_series(syntax=syntax)
+    assert not dicomarray.push(folder, archive.address).failed
+    dicomarray.pull(archive.address, tmp_path / "pulled")
+    assert same_data_sets(folder, tmp_path / "pulled")
+
+
+def test_a_storage_without_queries_is_believed_with_a_warning(ct: Path, tmp_path: Path) -> None:
+    """Of a peer that answers no C-FIND the report says that it has only its word."""
+    if (what := dimse_peers.missing("storescp")) is not None:
+        pytest.skip(what)
+    with dimse_peers.running_storescp(tmp_path / "store") as storage:
+        report = dicomarray.push(ct, storage.address)
+        assert report.count("stored") == len(list(ct.iterdir()))
+        assert {entry.warning for entry in report.entries} == {
+            "the server answers no queries (C-FIND): that it has the instance is its own word"
+        }
+        assert len(storage.data_sets()) == len(report.entries)
+
+
+def test_label_maps_are_refused_with_the_way_out(archive: Archive, ct: Path) -> None:
+    """A peer that knows no label maps: the error says to write a binary segmentation."""
+    for path in ct.iterdir():
+        dataset = dcmread(path)
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.7"
+        dataset.save_as(path)
+    report = dicomarray.push(ct, archive.address)
+    assert len(report.failed) == len(report.entries)
+    assert all('kind="binary"' in (entry.error or "") for entry in report.failed)
+
+
+def test_wrong_ae_titles_are_named(orthanc_for_moves: tuple[pacs.Orthanc, int], ct: Path) -> None:
+    """A server that does not know its name, or ours, is quoted with what to do."""
+    server, _ = orthanc_for_moves
+    wrong = address_of(server).replace("ORTHANC@", "NOBODY@")
+    with pytest.raises(dicomarray.StorageError, match="no AE title NOBODY"):
+        Peer(Url(wrong)).echo()
+    with (
+        faulty_storage(lambda _: 0, require_calling_aet=["FRIEND"]) as address,
+        pytest.raises(dicomarray.StorageError, match=r"does not know our AE title STRANGER.*calling="),
+    ):
+        Peer(Url(f"{address}?calling=STRANGER")).echo()
+
+
+def test_a_silent_peer_is_given_up(ct: Path, tmp_path: Path) -> None:
+    """Who says nothing costs the time limit, and an error that says so; nothing is left behind."""
+    with silent_peer() as address:
+        with pytest.raises(dicomarray.StorageError, match=r"silent for 0.5 s"):
+            dicomarray.pull(f"{address}?timeout=0.5", tmp_path / "pulled")
+        report = dicomarray.push(ct, f"{address}?timeout=0.5")
+    assert not (tmp_path / "pulled").exists()
+    assert all("silent" in (entry.error or "") for entry in report.entries)
+
+
+def test_nobody_there_is_told(tmp_path: Path) -> None:
+    """A port on which nobody listens is named as what it is."""
+    with pytest.raises(dicomarray.StorageError, match="cannot be reached"):
+        Peer(Url(f"dimse://X@127.0.0.1:{pacs.free_port()}?timeout=5")).echo()
+
+
+def test_associations_that_break_off_are_made_again(ct: Path) -> None:
+    """After an abort the rest is sent over another association, and nothing twice that was taken."""
+    taken: list[str] = []
+
+    def stored(event: Any) -> int:
+        if len(taken) == 2 and not broken:
+            broken.append(True)
+            event.assoc.abort()
+            return 0xC000
+        taken.append(str(event.request.AffectedSOPInstanceUID))
+        return 0
+
+    broken: list[bool] = []
+    with faulty_storage(stored) as address:
+        report = dicomarray.push(ct, address)
+    assert broken
+    assert not report.failed
+    assert len(set(taken)) == len(taken) == len(report.entries)
+
+
+def test_refusals_are_told_one_by_one(ct: Path) -> None:
+    """An instance that the peer refuses costs itself, with what the status means."""
+    first = str(dcmread(sorted(ct.iterdir())[0]).SOPInstanceUID)
+    with faulty_storage(lambda event: 0xA700 * (event.request.AffectedSOPInstanceUID == first)) as address:
+        report = dicomarray.push(ct, address)
+    assert [entry.uid for entry in report.failed] == [first]
+    assert "out of resources (A700)" in (report.failed[0].error or "")
+
+
+def test_the_commands_take_addresses_of_dimse(
+    archive: Archive, ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`push` and `pull` work with an address of DIMSE, and exit with 0."""
+    assert main(["push", "-i", str(ct), "--to", archive.address]) == 0
+    assert main(["pull", "--from", archive.address, "-o", str(tmp_path / "pulled")]) == 0
+    assert "[1/1] pulled" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("dimse://127.0.0.1:104", "AE title of the server is missing"),
+        ("dimse://A@127.0.0.1", "no port"),
+        ("dimse://A@:104", "no host"),
+        ("dimse://A@h:104/path", "something behind the port"),
+        ("dimse://A@h:104?aet=B", "aet= is unknown"),
+        ("dimse://A@h:104?calling=B&calling=C", "said twice"),
+        ("dimse://SEVENTEEN-LETTERS@h:104", "no AE title"),
+        ("dimse://A@h:104?retrieve=fetch", "get or move"),
+        ("dimse://A@h:104?retrieve=move", "needs move_port"),
+        ("dimse://A@h:104?move_port=0", "from 1 to 65535"),
+        ("dimse://A@h:104?timeout=never", "so many seconds"),
+        ("dimse://A:secret@h:104", "has no password"),
+    ],
+)
+def test_wrong_addresses_are_refused(text: str, reason: str) -> None:
+    """Each mistake in an address has an error that names it, and no error shows a secret."""
+    with pytest.raises(dicomarray.UsageError, match=reason) as caught:
+        DimseAddress.of(Url(text))
+    assert "secret" not in str(caught.value)
+
+
+def test_an_address_says_it_all() -> None:
+    """Every part of an address is read; what is left out has its default."""
+    full = "dimse://PACS@h:104?calling=ME&move_aet=STORE&move_port=11113&tls=yes&timeout=7"
+    assert DimseAddress.of(Url(full)) == DimseAddress(
+        "PACS", "h", 104, "ME", "move", "STORE", 11113, "yes", 7.0
+    )
+    assert DimseAddress.of(Url("dimse://PACS@h:104")) == DimseAddress("PACS", "h", 104)
+
+
+def test_lossless_jpeg_ls_is_decompressed(archive: Archive, ct: Path) -> None:
+    """Not only what is easily decoded is sent decompressed."""
+    values = synthetic.stored_values()
+    dicomarray.to_dicom(dicomarray.load(ct), ct, ct.parent / "jls", compress="jpeg-ls", overwrite=True)
+    syntaxes = {dcmread(path).file_meta.TransferSyntaxUID for path in (ct.parent / "jls").iterdir()}
+    assert syntaxes == {JPEGLSLossless}
+    assert not dicomarray.push(ct.parent / "jls", archive.address).failed
+    assert len(archive.data_sets()) == len(values)
