@@ -40,12 +40,14 @@ if TYPE_CHECKING:
     from dicomarray.pipeline.running import run
     from dicomarray.segmentation import Segmentation
     from dicomarray.volume import Volume
+    from dicomarray.workflows.load_segmentation import load_segmentation
     from dicomarray.workflows.pull import PulledSeries, PullReport, pull
     from dicomarray.workflows.push import PushedInstance, PushReport, push
     from dicomarray.workflows.to_dicom import to_dicom
     from dicomarray.workflows.to_nifti import NiftiReport, to_nifti
     from dicomarray.workflows.to_numpy import NumpyReport, load, to_numpy
     from dicomarray.workflows.to_rtstruct import to_rtstruct
+    from dicomarray.workflows.to_seg import to_seg
 
 
 __all__ = [
@@ -90,6 +92,7 @@ __all__ = [
     "dicom_filter",
     "index",
     "load",
+    "load_segmentation",
     "open_index",
     "pull",
     "push",
@@ -99,6 +102,7 @@ __all__ = [
     "to_nifti",
     "to_numpy",
     "to_rtstruct",
+    "to_seg",
 ]
 
 # Where each public name lives.  They are imported when first used, so that `import dicomarray` and the
@@ -125,6 +129,7 @@ _HOMES = {
     "dicom_filter": "dicomarray.catalog.series_selection",
     "index": "dicomarray.catalog.index",
     "load": "dicomarray.workflows.to_numpy",
+    "load_segmentation": "dicomarray.workflows.load_segmentation",
     "open_index": "dicomarray.catalog.index",
     "pull": "dicomarray.workflows.pull",
     "push": "dicomarray.workflows.push",
@@ -134,6 +139,7 @@ _HOMES = {
     "to_nifti": "dicomarray.workflows.to_nifti",
     "to_numpy": "dicomarray.workflows.to_numpy",
     "to_rtstruct": "dicomarray.workflows.to_rtstruct",
+    "to_seg": "dicomarray.workflows.to_seg",
 }
 
 

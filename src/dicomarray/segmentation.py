@@ -10,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from dicomarray.core.coded_warnings import Warnings
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.nearest import nearest_voxels
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.segments import MAX_NUMBER, Segment
 from dicomarray.core.volume_info import VolumeInfo
@@ -20,6 +21,7 @@ from dicomarray.formats.segment_list import Segments, segments_of
 from dicomarray.volume import Volume
 
 LABELS = "labels"  # the units of a label array
+RESAMPLED = warning("masks were brought to another grid by the nearest voxel [resampled]")
 HALF = 0.5  # a voxel of a fractional segment is in its mask where at least so much of it is covered
 
 Labels = NDArray[np.unsignedinteger[Any]]
@@ -63,7 +65,7 @@ class Segmentation:
         grid = geometry_of if isinstance(geometry_of, VolumeInfo) else geometry_of.info
         layers, fractions = _taken(array, segments)
         shape = next(iter((*layers.values(), *fractions.values()))).shape
-        self._set(layers, fractions, _info_on(grid, shape, segments))
+        self._set(layers, fractions, info_of_labels(grid, shape, segments))
 
     @classmethod
     def from_layers(
@@ -82,6 +84,54 @@ class Segmentation:
             if segment.number not in fractions:
                 by_number.setdefault(segment.number, empty)
         made._set(by_number, fractions, info)
+        return made
+
+    def relocated(self, grid: VolumeInfo) -> Self:
+        """The same masks as the slices of a grid of their shape."""
+        made = type(self).__new__(type(self))
+        made._set(self._layers, self._fractions, info_of_labels(grid, self.shape, self.segments))
+        return made
+
+    def resampled(self, grid: VolumeInfo) -> Segmentation:
+        """On another grid, each voxel as the nearest one of this grid is; outside of this grid nothing.
+
+        Raises
+        ------
+        SegmentationError
+            Where one of the two has no place in the patient.
+        """
+        if self.geometry is None or grid.geometry is None:
+            raise SegmentationError(
+                "masks or images without a place in the patient cannot be brought together"
+            )
+        wanted = grid.shape[grid.slice_axis : grid.slice_axis + 3]
+        new: dict[int, Array] = {}
+        old = {id(part): part for part in (*self._layers.values(), *self._fractions.values())}
+        for key, part in old.items():
+            new[key] = np.zeros(wanted, part.dtype)
+        for index, (voxels, inside) in enumerate(
+            nearest_voxels(self.geometry, self.shape, grid.geometry, wanted)
+        ):
+            for key, part in old.items():
+                new[key][index][inside] = part[voxels]
+        made = type(self).__new__(type(self))
+        info = info_of_labels(grid, wanted, self.segments)
+        made._set(
+            {number: new[id(layer)] for number, layer in self._layers.items()},
+            {number: new[id(part)] for number, part in self._fractions.items()},
+            info.warned(self.warnings + RESAMPLED),
+        )
+        return made
+
+    def flipped(self) -> Segmentation:
+        """The same masks with their slices in the other order, and no images to which they belong."""
+        layers = {id(layer): np.flip(layer, 0) for layer in self._distinct_layers()}
+        made = type(self).__new__(type(self))
+        made._set(
+            {number: layers[id(layer)] for number, layer in self._layers.items()},
+            {number: np.flip(part, 0) for number, part in self._fractions.items()},
+            dataclasses.replace(self.info, slices=()),
+        )
         return made
 
     def _set(self, layers: Mapping[int, Labels], fractions: Mapping[int, Fraction], info: VolumeInfo) -> None:
@@ -216,6 +266,21 @@ class Segmentation:
         masks = [np.where(self.mask(one), numbers.type(one), numbers.type(0)) for one in self._fractions]
         return (*self._distinct_layers(), *masks)
 
+    @property
+    def overlapping(self) -> bool:
+        """Whether one label array cannot hold all segments: where two of them share a voxel."""
+        return len(self._distinct_layers()) > 1 or len(self._fractions) > 1
+
+    def presence(self) -> dict[int, NDArray[np.intp]]:
+        """For each segment, by its number, the slices in which it has voxels, ascending."""
+        found = {number: np.flatnonzero(part.any(axis=(1, 2))) for number, part in self._fractions.items()}
+        tables = {id(layer): _table(layer) for layer in self._distinct_layers()}
+        for number, layer in self._layers.items():
+            table = tables[id(layer)]
+            inside = table[:, number] if number < table.shape[1] else np.zeros(len(table), bool)
+            found[number] = np.flatnonzero(inside)
+        return found
+
     def slices_of(self, which: str | int) -> NDArray[np.intp]:
         """The indices of the slices in which a segment has voxels, ascending."""
         number = self.segment(which).number
@@ -277,7 +342,7 @@ class Segmentation:
         return cls.from_layers([_as_unsigned(volume.array)], {}, volume.info)
 
 
-def _info_on(grid: VolumeInfo, shape: tuple[int, ...], segments: Sequence[Segment]) -> VolumeInfo:
+def info_of_labels(grid: VolumeInfo, shape: tuple[int, ...], segments: Sequence[Segment]) -> VolumeInfo:
     """What is known of labels on the grid of a volume: its place, and the images of one repetition."""
     first = grid.slice_axis
     wanted = grid.shape[first : first + 3]
@@ -399,9 +464,12 @@ def _as_unsigned(array: Array) -> Labels:
     return array.astype(np.uint8 if high < 256 else np.uint16)
 
 
+def _table(layer: Labels) -> NDArray[np.bool_]:
+    """(slices, labels): whether a label is in a slice."""
+    length = int(layer.max(initial=0)) + 1
+    return np.array([np.bincount(image.reshape(-1), minlength=length) > 0 for image in layer])
+
+
 def _present(layer: Labels) -> Iterator[int]:
     """The labels in an array, without background, ascending."""
-    counts = np.zeros(int(layer.max(initial=0)) + 1, bool)
-    for image in layer:  # slice by slice, as the whole would be copied
-        counts |= np.bincount(image.reshape(-1), minlength=len(counts)).astype(bool)
-    return (int(number) for number in np.flatnonzero(counts) if number)
+    return (int(number) for number in np.flatnonzero(_table(layer).any(axis=0)) if number)

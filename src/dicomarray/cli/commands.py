@@ -45,6 +45,8 @@ def to_numpy(options: argparse.Namespace) -> int:
             **_choice(options),
             normalize=options.normalize,
             overwrite=options.overwrite,
+            on=options.on,
+            resample=options.resample,
             workers=options.workers,
             progress=counter,
             pixel_progress=images,
@@ -110,6 +112,29 @@ def to_dicom(options: argparse.Namespace) -> int:
             **_given(options, WRITE_NAMES),
         )
     print_text("\n".join(rendering.write_lines(report)))
+    _warn(report.warnings)
+    return DONE
+
+
+def to_seg(options: argparse.Namespace) -> int:
+    """Labels to a DICOM Segmentation."""
+    from dicomarray.cli import rendering
+    from dicomarray.objects.segmentation.options import SEGMENTATION_NAMES
+
+    with Counter("files scanned") as counter:
+        report = dicomarray.to_seg(
+            options.input_npy,
+            options.input_dicom,
+            options.output_dicom,
+            options.segments,
+            **_choice(options),
+            input_json=options.input_json,
+            affine=options.affine,
+            time=options.time,
+            progress=counter,
+            **_given(options, SEGMENTATION_NAMES),
+        )
+    print_text("\n".join(rendering.object_lines(report)))
     _warn(report.warnings)
     return DONE
 

@@ -97,7 +97,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _refuse_without_input(options: argparse.Namespace) -> None:
-    template = dict.fromkeys(("to_dicom", "to_rtstruct"), "-d/--input-dicom")
+    template = dict.fromkeys(("to_dicom", "to_rtstruct", "to_seg"), "-d/--input-dicom")
     flags = {**template, "view": "-i/--input-dicom or -n/--input-npy"}
     if options.run in ("filter", "run") or (options.run == "view" and options.input_npy is not None):
         return  # of these the command says what is missing
@@ -161,6 +161,15 @@ def _to_numpy(c: argparse.ArgumentParser) -> None:
     _choice(c)
     _reading(c)
     c.add_argument(
+        "--on",
+        metavar="DIR",
+        help="of a segmentation: the images whose grid its labels come on; default: those that were "
+        "segmented, where they lie beside it",
+    )
+    c.add_argument(
+        "--resample", metavar="nearest", help="with --on: on any other grid too, by the nearest voxel"
+    )
+    c.add_argument(
         "--workers", type=int, metavar="N", help="threads that read and decode; default: one a processor"
     )
     _overwrite(c)
@@ -206,6 +215,24 @@ def _to_dicom(c: argparse.ArgumentParser) -> None:
     )
     c.add_argument("--units", metavar="NAME", help="of the values, if not the template's: HU, US, GML, ...")
     _writing(c)
+    _choice(c)
+    _overwrite(c)
+
+
+def _to_seg(c: argparse.ArgumentParser) -> None:
+    from dicomarray.cli.option_flags import add_flags
+    from dicomarray.objects.segmentation.options import SegmentationOptions
+
+    _labels(c, "new series")
+    c.add_argument(
+        "-j", "--input-json", metavar="FILE", help="the labels' sidecar; default: the one beside them"
+    )
+    c.add_argument(
+        "--affine",
+        metavar="FILE",
+        help="where the labels lie: 4x4 from slice, row, column to LPS mm; .npy or .json",
+    )
+    add_flags(c, SegmentationOptions, leave_out=("overwrite",))
     _choice(c)
     _overwrite(c)
 
@@ -426,6 +453,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "to-numpy": ("a DICOM series -> an array (.npy) and its metadata (.json)", _to_numpy),
     "to-nifti": ("a DICOM series -> NIfTI (.nii.gz), with the JSON of BIDS and .bval, .bvec", _to_nifti),
     "to-dicom": ("an array -> a new DICOM series derived from a template series", _to_dicom),
+    "to-seg": ("labels -> a DICOM Segmentation that refers to the images of a series", _to_seg),
     "to-rtstruct": ("labels -> an RT Structure Set of a template series", _to_rtstruct),
     "filter": ("list the series below a folder that match", _filter),
     "index": ("keep the catalog of folders in one file, and up to date", _index),

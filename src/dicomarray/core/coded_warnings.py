@@ -17,10 +17,10 @@ CODES = frozenset((
     "gantry-tilt", "half-rescale", "incomplete-repetition", "labels", "mapping-ambiguous", "mapping-ignored",
     "mapping-range", "mapping-units", "missing-parts", "mixed-repetitions", "mixed-scans", "modality-lut",
     "monochrome1", "motion", "nifti-shear", "no-order", "no-place", "no-rescale", "not-a-number",
-    "objects-not-read", "palette", "query-frames", "query-value", "resampled", "rescale-unusable",
-    "retired", "reversed-rows", "roi-numbers", "segments", "sequence", "shared-uid", "sidecar-unused",
-    "slice-spacing", "slice-thickness", "study-uids", "suv", "time-order", "units-differ", "units-missing",
-    "unreadable", "vr-of-text", "zero-slope",
+    "objects-not-read", "palette", "query-frames", "query-value", "resampled", "rescale-unusable", "retired",
+    "reversed-rows", "roi-numbers", "segments", "segments-renumbered", "sequence", "shared-uid",
+    "sidecar-unused", "slice-spacing", "slice-thickness", "study-uids", "suv", "time-order", "units-differ",
+    "units-missing", "unreadable", "vr-of-text", "zero-slope",
 ))  # fmt: skip
 _ENDING = re.compile(r" \[([a-z0-9-]+)\]\Z")
 

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,36 @@ def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteReque
         enhanced=is_multiframe(stack.frames[0].header.text("SOPClassUID") or ""),
         warnings=warnings,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedGrid:
+    """Where slices lie: ``grid`` is None where they are the template's own; ``flipped``: counted "
+    "backwards."""
+
+    grid: StackGeometry | None
+    flipped: bool
+    warnings: Warnings
+
+
+def place_grid(asked: StackGeometry, stack: Stack, shape: Sequence[int]) -> PlacedGrid:
+    """Where images of one repetition of a template are to lie, as `place` does it for any array.
+
+    Raises
+    ------
+    GeometryError
+        Where no series can say the grid, or it lies elsewhere than the template.
+    """
+    name, template = template_name(stack), stack.geometry
+    assert template is not None  # the caller has seen to it
+    indices = np.arange(shape[0]).reshape(-1, 1, 1)
+    turned, asked, warnings = _ascending(indices, asked)
+    own = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns)
+    flipped = bool(len(indices) > 1 and turned[0, 0, 0] != 0)
+    if tuple(shape) == own and same_grid(asked, template, shape):
+        return PlacedGrid(None, flipped, warnings)
+    _check_representable(asked, template, shape, own, name)
+    return PlacedGrid(_snapped(asked, stack, shape), flipped, warnings)
 
 
 def _check_own_grid(

@@ -13,7 +13,7 @@ from dicomarray.assembly.options import ReadKeywords, ReadOptions
 from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file
 from dicomarray.assembly.volumes.regrid import changes_grid
-from dicomarray.catalog.series_selection import Inputs, ScanRequest, file_stem, select
+from dicomarray.catalog.series_selection import Found, Inputs, ScanRequest, file_stem, select
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.core.options import made_of, takes
 from dicomarray.core.pixel_values import Normalization
@@ -29,6 +29,7 @@ from dicomarray.volume import Volume, array_and_sidecar
 
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
+    from dicomarray.workflows.load_segmentation import Grid, Resampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +122,16 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     config: Config = None,
     index: PathLike | None = None,
     overwrite: bool = False,
+    on: Grid | None = None,
+    resample: Resampling | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
     pixel_progress: PixelProgress | None = None,
     **options: Unpack[ReadKeywords],
 ) -> NumpyReport:
     """Write a volume as ``.npy`` and its metadata as JSON.
+
+    Of a DICOM Segmentation or RT Structure Set the labels are written, and the sidecar has its segments.
 
     The array is written a few images at a time: it may be larger than the memory.  Only where ``missing``,
     ``uneven`` or ``tilt`` make a new grid all of it is needed.
@@ -138,6 +143,8 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     ----------
     normalize
         Bounds ``(lower, upper)``: values become ``(x - lower) / (upper - lower)``, clipped to [0, 1].
+    on, resample
+        Of a segmentation: the images whose grid its labels come on; see `load_segmentation`.
     progress
         Called with the number of files that were looked at.
     series, volume, config, index, workers, pixel_progress, options
@@ -182,10 +189,32 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     for output in (npy, json):
         refuse_existing(output, overwrite)
     found = select(request)
+    if on is not None or (found.series and all(one.is_segments for one in found.series)):
+        return _save_labels(found, on, resample, bounds, (npy, json), overwrite)
     chosen = found.one()
     info = write(chosen.stack(checked, volume), npy, json)
     skipped, notes = found.catalog.skipped, found.notes(chosen)
     return NumpyReport(((npy, json),), (f"<Volume {info}>",), (), info.warnings, skipped, notes)
+
+
+def _save_labels(
+    found: Found,
+    on: Grid | None,
+    resample: Resampling | None,
+    bounds: Normalization | None,
+    outputs: tuple[Path, Path],
+    overwrite: bool,
+) -> NumpyReport:
+    """The labels of the one segmentation among what was found."""
+    from dicomarray.workflows.load_segmentation import load_from, one_segmentation
+
+    if bounds is not None:
+        raise UsageError("labels are numbers of segments, which cannot be normalized")
+    one = one_segmentation(found.series, str(found.request))
+    made = load_from(one, found.catalog, on, resample=resample, volume=found.request.volume)
+    made.save(*outputs, overwrite=overwrite)
+    shown = f"<Volume {made.volume().info}>"
+    return NumpyReport((outputs,), (shown,), (), made.warnings, found.catalog.skipped, found.notes(one))
 
 
 def names_folder(path: PathLike) -> bool:

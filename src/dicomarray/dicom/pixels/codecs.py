@@ -5,8 +5,10 @@ What a stream says about itself is compared with the header before a decoder tak
 
 from __future__ import annotations
 
+import math
 import struct
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +22,9 @@ from dicomarray.dicom.pixels.codestreams import Codestream, CodestreamError, par
 from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.dicom.pixels.jpeg_scans import faults
 from dicomarray.dicom.pixels.native import stored_bits
+from dicomarray.dicom.transfer_syntaxes import DEFLATED_FRAMES
 
-RLE, JPEG, JPEG_LS, JPEG_2000 = "RLE", "JPEG", "JPEG-LS", "JPEG 2000"
+RLE, JPEG, JPEG_LS, JPEG_2000, DEFLATE = "RLE", "JPEG", "JPEG-LS", "JPEG 2000", "deflate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ COMPRESSIONS = {
     "1.2.840.10008.1.2.4.201": Compression(JPEG_2000, lossy=False),
     "1.2.840.10008.1.2.4.202": Compression(JPEG_2000, lossy=False),
     "1.2.840.10008.1.2.4.203": Compression(JPEG_2000, lossy=True),
+    DEFLATED_FRAMES: Compression(DEFLATE, lossy=False),
 }
 
 _PARSERS: dict[str, Callable[[bytes], Codestream]] = {
@@ -112,6 +116,8 @@ def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> De
     if compression.family == RLE:
         words, notes = _decode_rle(stream, description, frame)
         return Decoded(stored_bits(words, description), notes)
+    if compression.family == DEFLATE:
+        return Decoded(_inflated(stream, description, frame))
     try:
         codestream = _PARSERS[compression.family](stream)
     except (CodestreamError, struct.error, IndexError) as error:
@@ -120,6 +126,27 @@ def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> De
     samples, notes = _decode_stream(stream, codestream, description, frame)
     stored, clipped = _as_stored(samples, codestream, description, frame)
     return Decoded(stored, notes + OVERSHOOT if clipped else notes)
+
+
+def _inflated(stream: bytes, description: PixelDescription, frame: int) -> Array:
+    """A native frame that was deflated by itself, its bits beginning with a byte (PS3.5 A.4.13)."""
+    samples = math.prod(description.frame_shape)
+    needed = -(-samples * description.stored.bits_allocated // 8)
+    codec = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    try:
+        native = codec.decompress(stream, needed)
+    except zlib.error as error:
+        raise description.error(f"damaged deflated stream: {error}", frame) from error
+    if len(native) < needed:
+        raise description.error(f"the deflated stream has {len(native)} bytes, {needed} are needed", frame)
+    if description.stored.bits_allocated == 1:
+        bits = np.unpackbits(np.frombuffer(native, np.uint8), count=samples, bitorder="little")
+        return bits.reshape(description.frame_shape)
+    words = np.frombuffer(native, description.array_dtype.newbyteorder("<"))
+    values = stored_bits(words.astype(description.array_dtype), description)
+    if description.planar:
+        return np.moveaxis(values.reshape(-1, description.rows, description.columns), 0, -1)
+    return values.reshape(description.frame_shape)
 
 
 def decodes_to_rgb(stream: bytes, description: PixelDescription) -> bool:

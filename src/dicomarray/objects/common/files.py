@@ -114,15 +114,20 @@ def write_header(path: Path, header: FileDataset, syntax: UID | None = None) -> 
     if syntax is None:
         native_implicit = header.original_encoding == (True, True)
         syntax = ImplicitVRLittleEndian if native_implicit else ExplicitVRLittleEndian
+    with_meta(header, syntax)
+    dcmwrite(path, header, enforce_file_format=True)
+
+
+def with_meta(header: FileDataset, syntax: str) -> None:
+    """Give a header, in place, the File Meta Information of a file of this software (PS3.10 7.1)."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = header.SOPClassUID
     meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    meta.TransferSyntaxUID = syntax
+    meta.TransferSyntaxUID = UID(syntax)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = f"DICOMARRAY_{__version__}"[:_MAX_VERSION_NAME_LENGTH]
     header.file_meta = meta
     header.preamble = b"\0" * _PREAMBLE
-    dcmwrite(path, header, enforce_file_format=True)
 
 
 def is_result(entry: Path) -> bool:

@@ -1,0 +1,263 @@
+"""What a DICOM Segmentation says of its frames: which segment each shows, where it lies, of which images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from dicomarray.core.coded_warnings import Warnings
+from dicomarray.core.geometry import Plane
+from dicomarray.core.segments import Segment
+from dicomarray.dicom.headers.header import Header, read_header
+from dicomarray.dicom.vr import Value
+from dicomarray.errors import GeometryError, InputError, SegmentationError
+from dicomarray.objects.segmentation.header import LABEL_MAP_STORAGE
+from dicomarray.objects.segmentation.segment_items import PRIVATE_CREATOR, PRIVATE_GROUP, segment_of
+from dicomarray.storage.references import Reference
+
+SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
+CLASSES = (SEGMENTATION_STORAGE, LABEL_MAP_STORAGE)
+BINARY, LABELMAP, FRACTIONAL = "BINARY", "LABELMAP", "FRACTIONAL"
+_SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
+_NAMES = (
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "Rows",
+    "Columns", "NumberOfFrames", "SegmentationType", "MaximumFractionalValue", "PixelPaddingValue",
+    "SegmentSequence", "ReferencedSeriesSequence", "SourceImageSequence", _SHARED, _PER_FRAME,
+)  # fmt: skip
+_CREATOR = f"({PRIVATE_GROUP:04x},0010)"
+_LABEL = f"({PRIVATE_GROUP:04x},1001)"
+
+# SOP Instance UID, and the frame from 1 where one is named.
+SourceFrame = tuple[str, int | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentFrame:
+    """One frame: its segment's number in the file (0 in a label map), its place, and what it was made of."""
+
+    number: int
+    plane: Plane | None
+    sources: tuple[SourceFrame, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationFile:
+    """A segmentation's header, checked.
+
+    ``segments`` have the labels that the array gets, by their number in the file; ``background`` is the
+    stored value of a label map that stands for no segment.
+    """
+
+    path: Reference
+    kind: str
+    rows: int
+    columns: int
+    segments: Mapping[int, Segment]
+    frames: tuple[SegmentFrame, ...]
+    frame_of_reference_uid: str | None
+    maximum: int
+    background: int
+    slice_spacing: float | None
+    slice_thickness: float | None
+    referenced_series: tuple[str, ...]
+    header: Mapping[str, Value]
+    warnings: Warnings = ()
+
+    @cached_property
+    def source_instances(self) -> frozenset[str]:
+        """The SOP Instance UIDs of all images that its frames were made of."""
+        named = {uid for frame in self.frames for uid, _ in frame.sources}
+        for series in _items(self.header, "ReferencedSeriesSequence"):
+            named |= {uid for uid, _ in _references(series, "ReferencedInstanceSequence")}
+        return frozenset(named)
+
+    @property
+    def placed(self) -> bool:
+        """Whether every frame says where it lies."""
+        return all(frame.plane is not None for frame in self.frames)
+
+
+def read_description(path: Reference) -> SegmentationFile:
+    """The header of a segmentation.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read.
+    SegmentationError
+        Where it is no segmentation, or breaks a rule that its masks depend on; the message names it.
+    """
+    try:
+        header = read_header(path, _NAMES)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    said = header.attributes
+    if said.get("SOPClassUID") not in CLASSES:
+        raise SegmentationError(
+            f"{path} is no DICOM Segmentation: its SOPClassUID is {said.get('SOPClassUID')!s:.64}"
+        )
+    kind = _kind(said, path)
+    rows, columns = _positive(said, "Rows", path), _positive(said, "Columns", path)
+    segments = _segments(said, kind, str(path))
+    frames = _frames(header, kind, set(segments))
+    shared = (_items(said, _SHARED) or ({},))[0]
+    measures = _first((_items(said, _PER_FRAME)[0], shared), "PixelMeasuresSequence")
+    return SegmentationFile(
+        path=path,
+        kind=kind,
+        rows=rows,
+        columns=columns,
+        segments=segments,
+        frames=frames,
+        frame_of_reference_uid=header.text("FrameOfReferenceUID"),
+        maximum=_positive(said, "MaximumFractionalValue", path) if kind == FRACTIONAL else 1,
+        background=_background(said),
+        slice_spacing=_number(measures.get("SpacingBetweenSlices")),
+        slice_thickness=_number(measures.get("SliceThickness")),
+        referenced_series=tuple(
+            str(item.get("SeriesInstanceUID")) for item in _items(said, "ReferencedSeriesSequence")
+        ),
+        header=said,
+    )
+
+
+def _kind(said: Mapping[str, Value], path: Reference) -> str:
+    kind = str(said.get("SegmentationType") or "").strip().upper()
+    if kind not in (BINARY, LABELMAP, FRACTIONAL):
+        raise SegmentationError(
+            f"{path}: SegmentationType is {kind!r:.40}; it is BINARY, FRACTIONAL or LABELMAP (PS3.3 C.8.20.2)"
+        )
+    return kind
+
+
+def _positive(said: Mapping[str, Value], keyword: str, path: Reference) -> int:
+    value = said.get(keyword)
+    if not isinstance(value, int) or value < 1:
+        raise SegmentationError(
+            f"{path}: {keyword} is {value!r:.40}, and no number from 1; the file is damaged"
+        )
+    return value
+
+
+def _background(said: Mapping[str, Value]) -> int:
+    """Of a label map: Pixel Padding Value, 0 where it is not said."""
+    value = said.get("PixelPaddingValue")
+    return value if isinstance(value, int) else 0
+
+
+def _segments(said: Mapping[str, Value], kind: str, name: str) -> dict[int, Segment]:
+    found: dict[int, Segment] = {}
+    background = _background(said) if kind == LABELMAP else None
+    for item in _items(said, "SegmentSequence"):
+        number = item.get("SegmentNumber")
+        if kind == LABELMAP and number in (0, background):
+            continue  # it describes the background
+        segment = segment_of(item, name)
+        file_number = segment.number
+        if file_number in found:
+            raise SegmentationError(f"{name}: two segments have the SegmentNumber {number} (PS3.3 C.8.20.4)")
+        label = item.get(_LABEL)
+        if item.get(_CREATOR) == PRIVATE_CREATOR and isinstance(label, int) and label > 0:
+            segment = replace(segment, number=label)
+        found[file_number] = segment
+    if not found:
+        raise SegmentationError(f"{name}: SegmentSequence describes no segment (PS3.3 C.8.20.2)")
+    return found
+
+
+def _frames(header: Header, kind: str, known: set[int]) -> tuple[SegmentFrame, ...]:
+    said, path = header.attributes, header.path
+    groups, count = _items(said, _PER_FRAME), _positive(said, "NumberOfFrames", path)
+    if len(groups) != count:
+        raise SegmentationError(
+            f"{path}: NumberOfFrames is {count}, but PerFrameFunctionalGroupsSequence has {len(groups)} "
+            "items; "
+            "the file is damaged"
+        )
+    shared = (_items(said, _SHARED) or ({},))[0]
+    frames = []
+    for index, group in enumerate(groups):
+        number = 0 if kind == LABELMAP else _segment_number(group, shared, index, path)
+        if kind != LABELMAP and number not in known:
+            raise SegmentationError(
+                f"{path}: frame {index + 1} is of segment {number}, which SegmentSequence does not describe"
+            )
+        frames.append(SegmentFrame(number, _plane((group, shared), path, index), _sources((group, shared))))
+    return tuple(frames)
+
+
+def _segment_number(
+    group: Mapping[str, Value], shared: Mapping[str, Value], index: int, path: Reference
+) -> int:
+    value = _first((group, shared), "SegmentIdentificationSequence").get("ReferencedSegmentNumber")
+    if not isinstance(value, int):
+        raise SegmentationError(
+            f"{path}: frame {index + 1} does not say of which segment it is: ReferencedSegmentNumber is "
+            f"{value!r:.40} (PS3.3 C.8.20.3.1)"
+        )
+    return value
+
+
+def _plane(groups: Sequence[Mapping[str, Value]], path: Reference, index: int) -> Plane | None:
+    position = _first(groups, "PlanePositionSequence").get("ImagePositionPatient")
+    orientation = _first(groups, "PlaneOrientationSequence").get("ImageOrientationPatient")
+    spacing = _first(groups, "PixelMeasuresSequence").get("PixelSpacing")
+    if position is None or orientation is None or spacing is None:
+        return None
+    try:
+        return _plane_of(position, orientation, spacing)
+    except (GeometryError, TypeError, ValueError) as error:
+        raise SegmentationError(f"{path}: frame {index + 1} lies at no place: {error}") from error
+
+
+@lru_cache(maxsize=4096)
+def _plane_of(position: Any, orientation: Any, spacing: Any) -> Plane:
+    if (len(position), len(orientation), len(spacing)) != (3, 6, 2):
+        raise ValueError(
+            f"its position, orientation and spacing have {len(position)}, {len(orientation)} and "
+            f"{len(spacing)} numbers"
+        )
+    return Plane.from_attributes(position, orientation, spacing)
+
+
+def _sources(groups: Sequence[Mapping[str, Value]]) -> tuple[SourceFrame, ...]:
+    return tuple(
+        source
+        for item in _all(groups, "DerivationImageSequence")
+        for source in _references(item, "SourceImageSequence")
+    )
+
+
+def _references(item: Mapping[str, Value], keyword: str) -> list[SourceFrame]:
+    found: list[SourceFrame] = []
+    for reference in _items(item, keyword):
+        uid, frames = reference.get("ReferencedSOPInstanceUID"), reference.get("ReferencedFrameNumber")
+        if not isinstance(uid, str):
+            continue
+        numbers = frames if isinstance(frames, tuple) else (frames,)
+        found += [(uid, frame if isinstance(frame, int) else None) for frame in numbers]
+    return found
+
+
+def _items(said: Mapping[str, Value], keyword: str) -> tuple[Mapping[str, Value], ...]:
+    value: Any = said.get(keyword)
+    if not isinstance(value, tuple):
+        return ()
+    return tuple(item for item in value if isinstance(item, Mapping))
+
+
+def _all(groups: Sequence[Mapping[str, Value]], keyword: str) -> tuple[Mapping[str, Value], ...]:
+    """The items of a macro: the frame's own, else those of all frames."""
+    return next((items for group in groups if (items := _items(group, keyword))), ())
+
+
+def _first(groups: Sequence[Mapping[str, Value]], keyword: str) -> Mapping[str, Value]:
+    return (_all(groups, keyword) or ({},))[0]
+
+
+def _number(value: Value) -> float | None:
+    return float(value) if isinstance(value, int | float) and np.isfinite(value) and value > 0 else None

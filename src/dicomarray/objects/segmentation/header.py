@@ -1,0 +1,140 @@
+"""The modules of a segmentation, but for its frames (PS3.3 A.51, C.8.20)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from pydicom.charset import convert_encodings
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import SegmentationStorage
+
+from dicomarray.dicom.uids import legal_uid
+from dicomarray.objects.common.headers import text, values
+from dicomarray.objects.common.identity import SeriesIdentity
+from dicomarray.objects.common.modules import reference
+from dicomarray.objects.common.patient_study import of_same_study
+from dicomarray.objects.segmentation.frames import MAX_FRACTION, FramePlan
+from dicomarray.objects.segmentation.functional_groups import set_dimensions, shared_groups
+from dicomarray.objects.segmentation.options import SegmentationOptions
+from dicomarray.objects.segmentation.request import SegmentationRequest, SourceImage
+from dicomarray.objects.segmentation.segment_items import background_item, item_of
+
+LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
+BACKGROUND = 0  # the label of what is in no segment
+_UNICODE = "ISO_IR 192"
+_LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+# Content Date is required; without the time of the run it is the template's, by what is there.
+_DATES = ("ContentDate", "AcquisitionDate", "SeriesDate", "StudyDate")
+_NO_DATE = "19700101"
+
+
+def class_of(kind: str) -> str:
+    """The SOP Class of a kind of segmentation."""
+    return LABEL_MAP_STORAGE if kind == "labelmap" else str(SegmentationStorage)
+
+
+def make_header(
+    source: FileDataset,
+    request: SegmentationRequest,
+    plan: FramePlan,
+    identity: SeriesIdentity,
+    uids: tuple[str, str],
+    options: SegmentationOptions,
+) -> Dataset:
+    """All of a segmentation but its per-frame functional groups and pixels.
+
+    ``source`` is the header of an image of the template; ``uids`` are those of the instance and of its
+    dimension organization.
+    """
+    header = of_same_study(source)
+    _encode_texts(header, [segment.label for segment in request.segmentation.segments])
+    header.SOPClassUID, header.Modality = class_of(options.kind), "SEG"
+    identity.put(header, uids[0], 1)
+    _date(header, source, identity.now)
+    header.ImageType = ["DERIVED", "PRIMARY"]
+    header.ContentLabel, header.ContentDescription, header.ContentCreatorName = "SEGMENTATION", "", ""
+    if request.frame_of_reference_uid is not None:
+        header.FrameOfReferenceUID = request.frame_of_reference_uid
+        header.PositionReferenceIndicator = text(source, "PositionReferenceIndicator")
+    _describe_pixels(header, source, plan)
+    _describe_segments(header, request, plan, options)
+    _reference_sources(header, request, plan)
+    set_dimensions(header, uids[1], plan.by_segment, bool(request.planes))
+    header.SharedFunctionalGroupsSequence = [shared_groups(request)]
+    return header
+
+
+def _encode_texts(header: Dataset, labels: Iterable[str]) -> None:
+    """Keep the template's character set where it can hold the labels, else take Unicode for all texts."""
+    wanted = "".join(labels)
+    terms = values(header, "SpecificCharacterSet")
+    if wanted.isascii():
+        return
+    try:
+        if terms and len(terms) == 1:
+            wanted.encode(convert_encodings(terms)[0])
+            return
+    except (UnicodeEncodeError, LookupError):
+        pass
+    header.decode()
+    header.SpecificCharacterSet = _UNICODE
+
+
+def _date(header: Dataset, source: Dataset, now: datetime | None) -> None:
+    """Content Date and Time, which an object must have, also where the same call makes the same bytes."""
+    if now is not None:
+        return
+    found = next((date for keyword in _DATES if (date := text(source, keyword))), _NO_DATE)
+    header.ContentDate, header.ContentTime = found, text(source, "ContentTime") or "000000"
+
+
+def _describe_pixels(header: Dataset, source: Dataset, plan: FramePlan) -> None:
+    stored = plan.stored
+    _, header.Rows, header.Columns = plan.segmentation.shape
+    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    header.BitsAllocated, header.BitsStored = stored.bits_allocated, stored.bits_stored
+    header.HighBit, header.PixelRepresentation = stored.bits_stored - 1, 0
+    header.NumberOfFrames = len(plan.frames)
+    header.LossyImageCompression = "00"
+    if text(source, "LossyImageCompression") == "01":  # once lossy, always said so (PS3.3 C.7.6.1.1.5)
+        for keyword in _LOSSY:
+            if keyword in source:
+                header[keyword] = source[keyword]
+
+
+def _describe_segments(
+    header: Dataset, request: SegmentationRequest, plan: FramePlan, options: SegmentationOptions
+) -> None:
+    segmentation = request.segmentation
+    header.SegmentationType = options.kind.upper()
+    items = [item_of(one, plan.numbers[one.number]) for one in segmentation.segments]
+    header.SegmentSequence = [*((background_item(),) * (options.kind == "labelmap")), *items]
+    if options.kind == "fractional":
+        header.SegmentationFractionalType = options.fractional_type.upper()
+        header.MaximumFractionalValue = MAX_FRACTION
+        header.SegmentsOverlap = "UNDEFINED"
+        return
+    header.SegmentsOverlap = "YES" if segmentation.overlapping else "NO"
+    if options.kind == "labelmap":
+        header.add_new("PixelPaddingValue", "US", BACKGROUND)
+
+
+def _reference_sources(header: Dataset, request: SegmentationRequest, plan: FramePlan) -> None:
+    """Common Instance Reference: every image that a frame speaks of (PS3.3 C.12.2)."""
+    found: dict[str, dict[str, SourceImage]] = {}
+    for index in plan.slices:
+        for source in request.sources[index]:
+            found.setdefault(source.series_uid, {}).setdefault(source.instance_uid, source)
+    series = []
+    for uid, images in found.items():
+        if not legal_uid(uid):
+            continue
+        item = Dataset()
+        item.ReferencedInstanceSequence = [
+            reference(source.class_uid, source.instance_uid) for source in images.values()
+        ]
+        item.SeriesInstanceUID = uid
+        series.append(item)
+    if series:
+        header.ReferencedSeriesSequence = series

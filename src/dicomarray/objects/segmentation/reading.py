@@ -1,0 +1,194 @@
+"""The frames of a DICOM Segmentation -> a `Segmentation` on a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomarray.core.pixel_values import Array
+from dicomarray.core.volume_info import VolumeInfo
+from dicomarray.dicom.pixels.reader import FrameReader, open_frames
+from dicomarray.errors import PixelError, SegmentationError
+from dicomarray.objects.segmentation.description import BINARY, LABELMAP, SegmentationFile
+from dicomarray.objects.segmentation.grids import FramePlace, place_frames
+from dicomarray.segmentation import Segmentation, info_of_labels
+
+Labels = NDArray[np.unsignedinteger[Any]]
+Placed = tuple[int, FramePlace, int]  # number in the file, place on the grid, index of the frame
+
+
+def read_masks(file: SegmentationFile, info: VolumeInfo) -> Segmentation:
+    """All masks on a grid whose slices the frames are; see `place_frames`.
+
+    Raises
+    ------
+    SegmentationError
+        Where a frame is on no slice of the grid, or the file contradicts itself.
+    PixelError
+        Where pixels cannot be read.
+    """
+    places = place_frames(file, info)
+    if isinstance(places, str):
+        raise SegmentationError(
+            f"{file.path} does not lie on the grid asked for, {places}. Load the masks without on=, or bring "
+            'them to that grid by nearest neighbour (resample="nearest", --resample nearest)'
+        )
+    first = info.slice_axis
+    shape = info.shape[first : first + 3]
+    frames = sorted(
+        (
+            (frame.number, place, index)
+            for index, (frame, place) in enumerate(zip(file.frames, places, strict=True))
+        ),
+        key=lambda placed: placed[0],
+    )
+    made = info_of_labels(info, shape, tuple(file.segments.values()))
+    made = replace(made, warnings=info.warnings + file.warnings)
+    with open_frames(file.path) as reader:
+        if (reader.description.rows, reader.description.columns) != (file.rows, file.columns):
+            raise PixelError(f"{file.path}: its frames are not of {file.rows} x {file.columns} pixels")
+        stack = _Frames(reader, file, shape)
+        if file.kind == LABELMAP:
+            return Segmentation.from_layers([_label_map(stack, frames)], {}, made)
+        if file.kind == BINARY:
+            return Segmentation.from_layers(_binary(stack, frames), {}, made)
+        return Segmentation.from_layers([], _fractions(stack, frames), made)
+
+
+class _Frames:
+    """The stored values of frames as images of the grid."""
+
+    def __init__(self, reader: FrameReader, file: SegmentationFile, shape: tuple[int, ...]) -> None:
+        self._reader, self.file, self.shape = reader, file, shape
+
+    def image(self, place: FramePlace, index: int) -> Array:
+        """A frame where it lies.
+
+        Raises
+        ------
+        SegmentationError
+            Where a part of it lies outside of the grid.
+        """
+        image = place.put(self._reader.read(index)[0], *self.shape[-2:])
+        if image is None:
+            raise SegmentationError(
+                f"{self.file.path}: frame {index + 1} reaches beyond the grid asked for; load the masks on "
+                "their "
+                'own grid (on=None), or cut them by resample="nearest"'
+            )
+        return image
+
+    def bits(self, place: FramePlace, index: int) -> Array:
+        """As `image`, where stored values must be 0 or 1."""
+        image = self.image(place, index)
+        if self._reader.description.stored.bits_stored > 1 and image.max(initial=0) > 1:
+            raise SegmentationError(
+                f"{self.file.path}: frame {index + 1} of a BINARY segmentation holds {int(image.max())}, and "
+                "not "
+                "0 and 1 (PS3.3 C.8.20.2)"
+            )
+        return image
+
+
+def _label_map(stack: _Frames, frames: Sequence[Placed]) -> Labels:
+    file = stack.file
+    numbers = [segment.number for segment in file.segments.values()]
+    labels: Labels = np.zeros(stack.shape, np.min_scalar_type(max(numbers)))
+    known = np.zeros(1 << 16, bool)
+    known[[0, file.background, *file.segments]] = True
+    seen: set[int] = set()
+    for _, place, index in frames:
+        if place.index in seen:
+            raise _twice(file, index, "a label map has one frame for each place")
+        seen.add(place.index)
+        image = stack.image(place, index)
+        if file.background:
+            image = np.where(image == file.background, image.dtype.type(0), image)
+        if not known[np.unique(image)].all():
+            unknown = int(image[~known[image]][0])
+            raise SegmentationError(
+                f"{file.path}: frame {index + 1} holds the label {unknown}, which SegmentSequence does not "
+                "describe (PS3.3 C.8.20.2)"
+            )
+        labels[place.index] = image
+    return labels
+
+
+def _binary(stack: _Frames, frames: Sequence[Placed]) -> list[Labels]:
+    """Label arrays, in each of which no segments overlap; ``frames`` are in the order of their segments."""
+    file = stack.file
+    numbers = [segment.number for segment in file.segments.values()]
+    dtype = np.min_scalar_type(max(numbers))
+    layers: list[Labels] = [np.zeros(stack.shape, dtype)]
+    for number, members in _by_segment(frames):
+        label = dtype.type(file.segments[number].number)
+        layer, written = 0, dict[int, Array]()
+        for place, index in members:
+            image = stack.bits(place, index)
+            if place.index in written:
+                _check_equal(file, index, layers[layer][place.index] == label, image)
+                continue
+            while np.minimum(layers[layer][place.index], image).any():
+                layer = _moved(layers, layer, label, written)
+            layers[layer][place.index] |= image * label
+            written[place.index] = image[:0]
+    return layers
+
+
+def _moved(
+    layers: list[Labels], layer: int, label: np.unsignedinteger[Any], written: dict[int, Array]
+) -> int:
+    """Take a segment to the next layer in which nothing lies where it is; which that is."""
+    inside = {index: layers[layer][index] == label for index in written}
+    for index, mask in inside.items():
+        layers[layer][index][mask] = 0
+    following = layer + 1
+    while following < len(layers) and any(layers[following][i][mask].any() for i, mask in inside.items()):
+        following += 1
+    if following == len(layers):
+        layers.append(np.zeros_like(layers[0]))
+    for index, mask in inside.items():
+        layers[following][index][mask] = label
+    return following
+
+
+def _fractions(stack: _Frames, frames: Sequence[Placed]) -> dict[int, NDArray[np.float32]]:
+    file = stack.file
+    found = {segment.number: np.zeros(stack.shape, np.float32) for segment in file.segments.values()}
+    for number, members in _by_segment(frames):
+        fraction, seen = found[file.segments[number].number], set[int]()
+        for place, index in members:
+            image = stack.image(place, index)
+            if image.max(initial=0) > file.maximum:
+                raise SegmentationError(
+                    f"{file.path}: frame {index + 1} holds {int(image.max())}, more than its "
+                    f"MaximumFractionalValue {file.maximum} (PS3.3 C.8.20.2.3)"
+                )
+            values = (image / file.maximum).astype(np.float32)
+            if place.index in seen:
+                _check_equal(file, index, fraction[place.index], values)
+            seen.add(place.index)
+            fraction[place.index] = values
+    return found
+
+
+def _by_segment(frames: Sequence[Placed]) -> Iterator[tuple[int, list[tuple[FramePlace, int]]]]:
+    members: dict[int, list[tuple[FramePlace, int]]] = {}
+    for number, place, index in frames:
+        members.setdefault(number, []).append((place, index))
+    yield from members.items()
+
+
+def _check_equal(file: SegmentationFile, index: int, before: Array, image: Array) -> None:
+    if not np.array_equal(before.astype(image.dtype), image):
+        raise _twice(file, index, "its segment has another, different frame at the same place")
+
+
+def _twice(file: SegmentationFile, index: int, rule: str) -> SegmentationError:
+    return SegmentationError(
+        f"{file.path}: frame {index + 1}: {rule}; segmentations of several time points are not read"
+    )

@@ -1,0 +1,156 @@
+"""A segmentation and the images that it speaks of to a DICOM Segmentation: one file, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+
+from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.errors import OutputError
+from dicomarray.objects.common.files import Check, WriteReport, new_series, with_meta, write_errors_named
+from dicomarray.objects.common.headers import read_header, reason
+from dicomarray.objects.common.identity import new_identity, new_uid
+from dicomarray.objects.segmentation.frames import MAX_FRACTION, FramePlan, plan_frames, stored_fraction
+from dicomarray.objects.segmentation.functional_groups import FrameItems, encoded
+from dicomarray.objects.segmentation.header import make_header
+from dicomarray.objects.segmentation.options import SegmentationOptions
+from dicomarray.objects.segmentation.pixel_data import (
+    check_size,
+    syntax_of,
+    write_compressed,
+    write_native,
+)
+from dicomarray.objects.segmentation.request import SegmentationRequest
+
+FILE_NAME = "0001.dcm"
+_PER_FRAME = struct.pack("<HH2sH", 0x5200, 0x9230, b"SQ", 0)
+# Items are joined to pieces of so many bytes before they are written.
+_PIECE = 1 << 20
+
+
+def write_segmentation(
+    request: SegmentationRequest, output: Path, options: SegmentationOptions, check: Check | None = None
+) -> WriteReport:
+    """Write a segmentation as a new series of the template's study.
+
+    Parameters
+    ----------
+    output
+        A folder that is new or empty; with ``overwrite`` one that holds nothing but ``.dcm`` files.
+    check
+        Called with the file in its temporary folder and the report; what it raises undoes everything.
+
+    Raises
+    ------
+    SegmentationError
+        Where the kind cannot hold the masks.
+    TemplateError
+        Where the template's header cannot be read.
+    OutputError
+        Where the output exists already, or cannot be written.
+    """
+    plan = plan_frames(request.segmentation, options)
+    _, rows, columns = request.segmentation.shape
+    size = check_size(rows * columns, len(plan.frames), plan.stored, options.compress)
+    source = read_header(request.template)
+    series_uid, sop_uid, organization_uid = _uids(request, plan, options)
+    identity = new_identity([source], series_uid, options)
+    with write_errors_named(output / FILE_NAME, request.template):
+        header = make_header(source, request, plan, identity, (sop_uid, organization_uid), options)
+        start = _start(header, syntax_of(options.compress))
+    greatest, mean = _errors(plan)
+    report = WriteReport(
+        files=(output / FILE_NAME,),
+        series_uid=series_uid,
+        sop_uids=(sop_uid,),
+        max_error=greatest,
+        mean_error=mean,
+        clipped=0,
+        slope=None,
+        intercept=None,
+        warnings=request.warnings + _renumbered(plan),
+    )
+    with new_series(report, output, options, check) as paths:
+        try:
+            _write_file(paths[0], start, request, plan, options, size)
+        except OSError as error:
+            raise OutputError(f"{output / FILE_NAME}: cannot be written: {reason(error)}") from error
+    return report
+
+
+def _uids(
+    request: SegmentationRequest, plan: FramePlan, options: SegmentationOptions
+) -> tuple[str, str, str]:
+    """Of the series, the instance, and its dimension organization."""
+    if options.uid_key is None:
+        return new_uid(options), new_uid(options), new_uid(options)
+    content = hashlib.sha256()
+    for image in plan.images():
+        content.update((np.packbits(image) if image.dtype == bool else image).tobytes())
+    said = repr((plan.frames, request.segmentation.segments, request.planes, request.segmentation.shape))
+    sources = repr(request.sources)
+    series = new_uid(options, "segmentation", content.hexdigest(), said, sources)
+    return series, new_uid(options, series, "instance"), new_uid(options, series, "dimensions")
+
+
+def _start(header: Dataset, syntax: str) -> bytes:
+    """The file up to its per-frame functional groups; pydicom's `dcmwrite` does not know every syntax."""
+    whole = FileDataset(FILE_NAME, header)
+    with_meta(whole, syntax)
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, False
+    stream.write((whole.preamble or b"") + b"DICM")
+    write_file_meta_info(stream, whole.file_meta)
+    return stream.getvalue() + encoded(header)
+
+
+def _write_file(
+    path: Path,
+    start: bytes,
+    request: SegmentationRequest,
+    plan: FramePlan,
+    options: SegmentationOptions,
+    size: int,
+) -> None:
+    items = FrameItems(request, plan.slices, plan.by_segment)
+    groups = [items.item(plan.numbers.get(label, 0), index) for label, index in plan.frames]
+    with path.open("wb", buffering=_PIECE) as stream:
+        stream.write(start)
+        stream.write(_PER_FRAME + struct.pack("<L", sum(map(len, groups))))
+        stream.writelines(groups)
+        del groups
+        if options.compress == "none":
+            write_native(stream, plan.images(), plan.stored, size)
+        else:
+            write_compressed(stream, plan.images(), plan.stored, options.compress)
+
+
+def _errors(plan: FramePlan) -> tuple[float, float]:
+    """The greatest and the mean error that rounding to 255 steps makes, of voxels that are in a frame."""
+    if plan.kind != "fractional":
+        return 0.0, 0.0
+    greatest, total, count = 0.0, 0.0, 0
+    for label, index in plan.frames:
+        fraction = plan.segmentation.slice_of(label, index)
+        off = np.abs(stored_fraction(fraction) / MAX_FRACTION - np.asarray(fraction, np.float64))
+        greatest, total, count = max(greatest, float(off.max())), total + float(off.sum()), count + off.size
+    return greatest, total / max(count, 1)
+
+
+def _renumbered(plan: FramePlan) -> Warnings:
+    changed = [(label, number) for label, number in plan.numbers.items() if label != number]
+    if not changed:
+        return ()
+    label, number = changed[0]
+    return warning(
+        f"segments of a {plan.kind} object are numbered from 1 without gaps: label {label} is Segment Number "
+        f'{number} in the file. dicomarray reads the labels back as they were; kind="labelmap" keeps them '
+        "for "
+        "other readers too [segments-renumbered]"
+    )

@@ -1,0 +1,171 @@
+"""A segmentation on the slices of a template -> what is to be written of it: places, and images of each "
+"slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.volumes.assemble import grid_of
+from dicomarray.core.coded_warnings import Warnings
+from dicomarray.core.geometry import Matrix, Plane, StackGeometry
+from dicomarray.dicom.uids import legal_uid
+from dicomarray.errors import GeometryError, TemplateError, UsageError
+from dicomarray.objects.segmentation.request import SegmentationRequest, SourceImage
+from dicomarray.segmentation import Segmentation
+from dicomarray.workflows.file_layouts import template_name
+from dicomarray.workflows.grid_mapping import place_grid
+
+
+def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) -> SegmentationRequest:
+    """Masks on slices with images of the template, each with the images that it is of.
+
+    Parameters
+    ----------
+    labels
+        On the template's slices, in whatever place they say that they lie.
+    time
+        Of a template with repetitions the step that was segmented, from 0; None: all of them.
+
+    Raises
+    ------
+    TemplateError
+        Where the labels have another shape than the template, which has no place.
+    GeometryError
+        Where they lie elsewhere.
+    """
+    steps, one = _steps(stack, time), first_repetition(stack)
+    grid, warnings = None, Warnings()
+    own = (*one.shape, one.frames[0].rows, one.frames[0].columns)
+    if (labels.geometry is None) != (stack.geometry is None):
+        raise GeometryError(
+            f"the labels and {template_name(stack)} differ: only one of them has a patient geometry; give "
+            "the "
+            "array alone, with the axes of the template"
+        )
+    if labels.geometry is not None:
+        placed = place_grid(labels.geometry, one, labels.shape)
+        grid, warnings = placed.grid, placed.warnings
+        labels = labels.flipped() if placed.flipped else labels
+    elif labels.shape != own:
+        raise TemplateError(f"the labels have the shape {labels.shape}, {template_name(stack)} {own}")
+    info = grid_of(one)
+    if grid is not None:
+        info = replace(info, shape=labels.shape, geometry=grid, slices=())
+    return _request(labels.relocated(info), stack, one, grid, steps, warnings)
+
+
+def first_repetition(stack: Stack) -> Stack:
+    """The images of the first repetition, as a stack of their own."""
+    frames = stack.frames[: len(stack.frames) // stack.repetitions]
+    return replace(stack, frames=frames, repetitions=1, axis=None, coordinates={})
+
+
+def _steps(stack: Stack, time: int | None) -> range | list[int]:
+    if time is None:
+        return range(stack.repetitions)
+    if stack.axis is None:
+        raise UsageError(f"time={time}: {template_name(stack)} has no repetitions")
+    if isinstance(time, bool) or not 0 <= time < stack.repetitions:
+        raise UsageError(f"time={time}: {template_name(stack)} has the steps 0 to {stack.repetitions - 1}")
+    return [int(time)]
+
+
+def _request(
+    segmentation: Segmentation,
+    stack: Stack,
+    one: Stack,
+    grid: StackGeometry | None,
+    steps: Sequence[int],
+    warnings: Warnings,
+) -> SegmentationRequest:
+    geometry, slices = segmentation.geometry, len(one.frames)
+    planes = () if geometry is None else _planes(geometry, one if grid is None else None)
+    sources = []
+    for index in range(segmentation.shape[0]):
+        nearest = _source_slice(one, planes[index] if grid is not None else None, index)
+        same = nearest is not None and (
+            grid is None or _same_place(planes[index], one.frames[nearest], segmentation.shape)
+        )
+        sources.append(
+            tuple(
+                _source(stack.frames[step * slices + nearest], same)
+                for step in steps
+                if nearest is not None and _is_legal(stack.frames[step * slices + nearest])
+            )
+        )
+    even = geometry is not None and (len(geometry.slice_positions) > 1 and geometry.uniform)
+    spacing = float(abs(geometry.step @ geometry.normal)) if geometry is not None and even else None
+    first = one.frames[0]
+    thickness = first.usable_number("SliceThickness") if grid is None else None
+    if geometry is not None and len(geometry.slice_positions) == 1:
+        thickness = thickness or geometry.thickness
+    return SegmentationRequest(
+        segmentation=segmentation,
+        planes=planes,
+        sources=tuple(sources),
+        template=first.header.path,
+        frame_of_reference_uid=None if geometry is None else one.frames[0].header.text("FrameOfReferenceUID"),
+        thickness=thickness or spacing,
+        spacing=spacing,
+        warnings=warnings,
+    )
+
+
+def _planes(geometry: StackGeometry, template: Stack | None) -> tuple[Plane, ...]:
+    """Of each slice; in the numbers of the template's own headers where they lie as its slices do."""
+    row, column = _vector(geometry.row_direction), _vector(geometry.column_direction)
+    first = None if template is None else template.frames[0]
+    if first is not None and first.tile is None:
+        told = first.numbers("ImageOrientationPatient", 6)
+        if told is not None and np.allclose(told, (*row, *column), rtol=0, atol=1e-5):
+            row, column = (told[0], told[1], told[2]), (told[3], told[4], told[5])
+    return tuple(
+        Plane(_vector(position), row, column, geometry.pixel_spacing) for position in geometry.slice_positions
+    )
+
+
+def _vector(values: Matrix) -> tuple[float, float, float]:
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+def _source_slice(template: Stack, plane: Plane | None, index: int) -> int | None:
+    """The template's slice at a place; None where it has none within half a slice."""
+    geometry = template.geometry
+    if plane is None or geometry is None:
+        return index
+    apart = np.abs(geometry.distances - np.array(plane.position) @ geometry.normal)
+    nearest = int(np.argmin(apart))
+    if abs(float(plane.normal @ geometry.normal)) < 1 - 1e-3:
+        return None
+    return nearest if apart[nearest] <= abs(float(geometry.step @ geometry.normal)) / 2 else None
+
+
+def _same_place(plane: Plane, frame: Frame, shape: Sequence[int]) -> bool:
+    own = frame.plane
+    if own is None or (frame.rows, frame.columns) != tuple(shape[-2:]):
+        return False
+    return bool(
+        np.allclose(plane.position, own.position, rtol=0, atol=1e-3)
+        and np.allclose(plane.orientation, own.orientation, rtol=0, atol=1e-5)
+        and np.allclose(plane.pixel_spacing, own.pixel_spacing, rtol=1e-5, atol=0)
+    )
+
+
+def _is_legal(frame: Frame) -> bool:
+    return legal_uid(frame.header.text("SOPInstanceUID") or "") and bool(frame.header.text("SOPClassUID"))
+
+
+def _source(frame: Frame, same_place: bool) -> SourceImage:
+    header = frame.header
+    return SourceImage(
+        class_uid=header.text("SOPClassUID") or "",
+        instance_uid=header.text("SOPInstanceUID") or "",
+        series_uid=header.text("SeriesInstanceUID") or "",
+        frame=frame.index + 1 if frame.of_multiframe else None,
+        same_place=same_place and frame.tile is None,
+    )

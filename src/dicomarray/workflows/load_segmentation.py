@@ -1,0 +1,222 @@
+"""Segmentations of any kind -> a `Segmentation` on the grid that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.series import KEEP, Series
+from dicomarray.assembly.volumes.assemble import grid_of
+from dicomarray.catalog.scan import scan
+from dicomarray.catalog.series_selection import Inputs, series_line
+from dicomarray.core.volume_info import VolumeInfo
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.segment_objects import STRUCTURE_SET, is_segment_object
+from dicomarray.errors import ChoiceError, InputError, UsageError
+from dicomarray.objects.segmentation.description import SegmentationFile, read_description
+from dicomarray.objects.segmentation.grids import own_grid, place_frames
+from dicomarray.objects.segmentation.reading import read_masks
+from dicomarray.segmentation import Segmentation
+from dicomarray.storage.references import Reference
+from dicomarray.volume import Volume
+from dicomarray.workflows.structure_sets import load_structure_set
+
+Grid = Series | Volume | Segmentation | Inputs
+Resampling = Literal["nearest"]
+
+
+def load_segmentation(
+    path: Inputs,
+    on: Grid | None = None,
+    *,
+    series: str | None = None,
+    resample: Resampling | None = None,
+    volume: int | None = None,
+    occupancy: bool = False,
+) -> Segmentation:
+    """The masks of a DICOM Segmentation (SEG) or RT Structure Set.
+
+    Parameters
+    ----------
+    path
+        The file; or a folder, or several, that hold one.
+    on
+        The images whose grid the masks come on, voxel for voxel: a `Series`, a `Volume`, or a path.  Without
+        it those that were segmented, where they lie beside the file (in its folder, or below ``path``), else
+        the masks' own grid, without holes.
+    series
+        The UID of the segmentation's series, where there are several.
+    resample
+        ``"nearest"``: on any other grid too, by the nearest voxel; without it another grid is an error.
+    volume
+        Which volume of the series ``on`` is meant, where it holds several: its index.
+    occupancy
+        Of a structure set the covered part of each voxel, `Segmentation.fraction`, instead of the voxels
+        whose centre lies inside.
+
+    Raises
+    ------
+    InputError
+        Where there is no segmentation, or it cannot be read.
+    ChoiceError
+        Where there are several; the message lists them.
+    SegmentationError
+        Where the file breaks a rule that its masks depend on, or they do not lie on the grid.
+    """
+    catalog = scan(path)
+    named = [one for one in catalog if series in (None, one.uid)]
+    skipped = f"; {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if catalog.skipped else ""
+    chosen = one_segmentation(named, str(path), skipped)
+    return load_from(chosen, catalog, on, resample=resample, volume=volume, occupancy=occupancy)
+
+
+def one_segmentation(among: Iterable[Series], where: str, skipped: str = "") -> Series:
+    """The one series of masks.
+
+    Raises
+    ------
+    InputError
+        Where there is none; ``skipped`` are further words about why.
+    ChoiceError
+        Where there are several; the message lists them.
+    """
+    holding = [one for one in among if one.is_segments]
+    if not holding:
+        raise InputError(f"{where}: there is no DICOM Segmentation or RT Structure Set{skipped}")
+    if len(holding) > 1:
+        lines = "\n".join(f"  {series_line(one)}" for one in holding)
+        raise ChoiceError(
+            f"{where} holds {len(holding)} series of segmentations; choose one by its UID (series=UID, "
+            "--series "
+            f"UID), or name its file\n{lines}"
+        )
+    return holding[0]
+
+
+def load_from(
+    segmented: Series,
+    beside: Iterable[Series],
+    on: Grid | None = None,
+    *,
+    resample: Resampling | None = None,
+    volume: int | None = None,
+    occupancy: bool = False,
+) -> Segmentation:
+    """As `load_segmentation`, of a series that is found already; ``beside`` are those that were scanned "
+    "with it."""
+    if resample not in (None, "nearest"):
+        raise UsageError(f'resample="{resample}" is unknown; there is: nearest')
+    instances = [header for header in segmented.instances if is_segment_object(header.attributes)]
+    if len(instances) > 1:
+        lines = "\n".join(f"  {header.path}" for header in instances)
+        raise ChoiceError(
+            f"series {segmented.title} holds {len(instances)} segmentations; name the file of one:\n{lines}"
+        )
+    images = tuple(one for one in beside if one.is_image and not one.is_segments)
+    found = Found(instances[0], images)
+    if found.header.text("SOPClassUID") == STRUCTURE_SET:
+        return load_structure_set(found.path, on, beside=images, occupancy=occupancy)
+    if occupancy:
+        raise UsageError(
+            "occupancy=True is for structure sets; a fractional segmentation has seg.fraction(NAME)"
+        )
+    return _from_seg(read_description(found.path), found, on, resample, volume)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A segmentation's file, and the series of images that lie beside it."""
+
+    header: Header
+    images: tuple[Series, ...]
+
+    @property
+    def path(self) -> Reference:
+        """What opens it."""
+        return self.header.path
+
+
+def images_beside(found: Found, instances: frozenset[str]) -> list[Series]:
+    """The series that hold one of these instances: among those that were scanned, else in the file's "
+    "folder."""
+    here = [one for one in found.images if _holds(one, instances)]
+    if here or not isinstance(found.path, Path):
+        return here
+    files = [path for path in found.path.parent.iterdir() if path.is_file() and path != found.path]
+    return [one for one in scan(files) if _holds(one, instances)] if files else []
+
+
+def _holds(series: Series, instances: frozenset[str]) -> bool:
+    return any(header.text("SOPInstanceUID") in instances for header in series.instances)
+
+
+def _from_seg(
+    file: SegmentationFile, found: Found, on: Grid | None, resample: str | None, volume: int | None
+) -> Segmentation:
+    if on is None:
+        return read_masks(file, _default_grid(file, found))
+    grid = grid_for(on, file.source_instances, volume)
+    if resample is None or grid.geometry is None or not file.placed or _fits(file, grid):
+        return read_masks(file, grid)
+    return read_masks(file, own_grid(file)).resampled(grid)
+
+
+def _default_grid(file: SegmentationFile, found: Found) -> VolumeInfo:
+    """That of the images that were segmented, where they lie beside the file and the masks lie on it."""
+    for series in images_beside(found, file.source_instances):
+        stacks = [stack for stack in series.stacks(KEEP) if _count(stack, file.source_instances)]
+        for stack in sorted(stacks, key=lambda stack: -_count(stack, file.source_instances)):
+            if _fits(file, grid := grid_of(stack)):
+                return grid
+    return own_grid(file)
+
+
+def _fits(file: SegmentationFile, grid: VolumeInfo) -> bool:
+    """Whether all frames lie on the grid, with all of their pixels."""
+    places = place_frames(file, grid)
+    rows, columns = grid.shape[-2:]
+    return not isinstance(places, str) and all(
+        place.within((file.rows, file.columns), rows, columns) for place in places
+    )
+
+
+def grid_for(on: Grid, instances: frozenset[str], volume: int | None) -> VolumeInfo:
+    """The grid of images that are in hand, or lie below a path; ``instances`` are those that it was made of.
+
+    Raises
+    ------
+    ChoiceError
+        Where there are several, and the instances do not say which.
+    """
+    if isinstance(on, Volume | Segmentation):
+        return on.info
+    if not isinstance(on, Series):
+        on = _series_of(on, instances)
+    stacks = on.stacks(KEEP)
+    if volume is None and len(stacks) > 1:
+        holding = [stack for stack in stacks if _count(stack, instances)]
+        stacks = holding if len(holding) == 1 else stacks
+    if volume is None and len(stacks) == 1:
+        return grid_of(stacks[0])
+    return grid_of(on.stack(KEEP, volume))
+
+
+def _series_of(path: Inputs, instances: frozenset[str]) -> Series:
+    catalog = scan(path)
+    images = [one for one in catalog if one.is_image and not one.is_segments]
+    if not images:
+        raise InputError(f"{path}: no DICOM images in it whose grid masks could come on")
+    holding = [one for one in images if _holds(one, instances)] or images
+    if len(holding) > 1:
+        lines = "\n".join(f"  {series_line(one)}" for one in holding)
+        raise ChoiceError(
+            f"{path} holds {len(holding)} series; give one of them as on=, or its folder\n{lines}"
+        )
+    return holding[0]
+
+
+def _count(stack: Stack, instances: frozenset[str]) -> int:
+    return sum(frame.header.text("SOPInstanceUID") in instances for frame in stack.frames)

@@ -1,0 +1,170 @@
+"""Labels to DICOM: masks of a series as a DICOM Segmentation that refers to its images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.assembly.series import KEEP, UNPLACED
+from dicomarray.assembly.volumes.assemble import grid_of
+from dicomarray.core.options import made_of, takes
+from dicomarray.errors import DataError, UsageError, VerificationError
+from dicomarray.formats.segment_list import Segments
+from dicomarray.objects.common.files import WriteReport
+from dicomarray.objects.segmentation.description import read_description
+from dicomarray.objects.segmentation.frames import stored_fraction
+from dicomarray.objects.segmentation.options import Kind, SegmentationKeywords, SegmentationOptions
+from dicomarray.objects.segmentation.reading import read_masks
+from dicomarray.objects.segmentation.request import SegmentationRequest
+from dicomarray.objects.segmentation.writing import write_segmentation
+from dicomarray.runtime.pydicom_warnings import pydicom_quiet
+from dicomarray.segmentation import Segmentation
+from dicomarray.sources.base import Progress
+from dicomarray.storage.places import PathLike, local_path
+from dicomarray.volume import Volume
+from dicomarray.workflows.given_arrays import given_array
+from dicomarray.workflows.given_labels import Labels, given_labels
+from dicomarray.workflows.grid_mapping import read_affine
+from dicomarray.workflows.labels_on_template import first_repetition, place_labels
+from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
+
+if TYPE_CHECKING:
+    from dicomarray.query.config import Config
+
+
+@takes(SegmentationOptions)
+@pydicom_quiet
+def to_seg(  # noqa: PLR0913 - the template, the labels' place and meaning, by name
+    labels: Labels,
+    template: Template | None,
+    output: PathLike,
+    segments: Segments | None = None,
+    kind: Kind = "binary",
+    *,
+    input_json: PathLike | None = None,
+    affine: ArrayLike | PathLike | None = None,
+    time: int | None = None,
+    series: str | None = None,
+    volume: int | None = None,
+    config: Config = None,
+    index: PathLike | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[SegmentationKeywords],
+) -> WriteReport:
+    """Write masks as a DICOM Segmentation (SEG) of a series: one file in a new series of its study.
+
+    Parameters
+    ----------
+    labels
+        (slices, rows, columns) of whole numbers, 0 for background; a bool mask; a mapping from names to
+        masks, which may overlap (fractions from 0 to 1 for ``kind="fractional"``); a `Segmentation`, a
+        `Volume`; or the path of a ``.npy``, with its sidecar where one lies beside it,
+        or of a ``.nii`` or ``.nii.gz``.
+    template
+        The series that was segmented: a folder or file, or several; a `Series`; a `Volume` that was read from
+        DICOM files; with ``index`` it may be None.
+    output
+        A folder for the new series.
+    segments
+        What the labels are: names by number, ``{1: "liver", 2: "spleen"}``, or `Segment` objects, or the path
+        of a JSON of either; names are looked up in the table of coded terms.
+    input_json
+        The labels' sidecar, where it does not lie beside them.
+    affine
+        4x4 from the index (slice, row, column) to LPS mm, where an array does not lie on the template's grid.
+    time
+        Of a template with repetitions: the mask is one of this step, counted from 0; without it of all.
+    series, volume, config, index
+        Which series (UID or a filter config) and volume (its index) is the template, where there are several.
+    progress
+        Called with the number of files of the template's folder that were looked at.
+    options
+        How to write: those of `SegmentationOptions`, below.
+
+    Raises
+    ------
+    SegmentationError
+        Where a label has no name, a name is no known structure, or the kind cannot hold the masks.
+    TemplateError, GeometryError
+        Where the labels do not lie on the template's slices.
+    VerificationError
+        Where what was written does not read back as asked; nothing is left behind.
+    OutputError
+        Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
+    """
+    checked = made_of(SegmentationOptions, {"kind": kind, **options})
+    folder = local_path(output)
+    wanted = in_hand_or_asked(
+        template, volume, folder, series=series, config=config, index=index, progress=progress
+    )
+    if input_json is not None or affine is not None:
+        labels = _placed(labels, input_json, affine)
+    stack = template_stack(wanted, volume, *_reading_for(labels))
+    masks = given_labels(labels, segments, grid_of(first_repetition(stack)))
+    request = place_labels(masks, stack, time)
+
+    def check(files: Sequence[Path], _: WriteReport) -> None:
+        _verify(files[0], request, checked)
+
+    return write_segmentation(request, folder, checked, check if checked.verify else None)
+
+
+def _reading_for(labels: Labels) -> tuple[ReadOptions, str | None]:
+    """How the template is read for them, and of which series they say that they were made."""
+    if not isinstance(labels, Volume | Segmentation):
+        return KEEP, None
+    uid = labels.info.series.get("SeriesInstanceUID")
+    of_images = uid and labels.info.series.get("Modality") not in ("SEG", "RTSTRUCT")
+    return UNPLACED if labels.geometry is None else KEEP, str(uid) if of_images else None
+
+
+def _placed(labels: Labels, input_json: PathLike | None, affine: ArrayLike | PathLike | None) -> Volume:
+    """An array of labels with its sidecar, or at a place of its own."""
+    if isinstance(labels, Mapping | Segmentation):
+        raise UsageError("a sidecar or affine (input_json=, affine=) belongs to one array of labels")
+    given = given_array(labels, input_json)
+    if affine is None:
+        assert isinstance(given, Volume)  # it has a sidecar
+        return given
+    array = given.array if isinstance(given, Volume) else given
+    placed = Volume.from_array(array, read_affine(affine))
+    known = given.info.segments if isinstance(given, Volume) else ()
+    return replace(placed, info=replace(placed.info, segments=known))
+
+
+def _verify(path: Path, request: SegmentationRequest, options: SegmentationOptions) -> None:
+    """Read a file back and compare every mask on the grid of what was asked for."""
+    asked = request.segmentation
+    try:
+        found = read_masks(read_description(path), replace(asked.info, segments=(), slices=_records(request)))
+    except DataError as error:
+        raise VerificationError(f"what was written cannot be read back: {error}") from error
+    if [segment.number for segment in found.segments] != [segment.number for segment in asked.segments]:
+        raise VerificationError("the written segmentation reads back with other segments")
+    present = asked.presence(), found.presence()
+    for segment in asked.segments:
+        slices = present[0][segment.number]
+        if options.kind != "fractional" and not np.array_equal(slices, present[1][segment.number]):
+            raise VerificationError(f'"{segment.label}" reads back in other slices than it was asked for')
+        for index in slices:
+            one, other = asked.slice_of(segment.number, index), found.slice_of(segment.number, index)
+            if options.kind == "fractional":
+                one, other = stored_fraction(one), stored_fraction(other)
+            if not np.array_equal(one, other):
+                raise VerificationError(f'"{segment.label}" reads back different in slice {index}')
+
+
+def _records(request: SegmentationRequest) -> tuple[dict[str, object], ...]:
+    """The images of each slice, as a volume's records have them; by these masks without a place are found."""
+    if request.planes:
+        return ()
+    first = [sources[0] for sources in request.sources if sources]
+    if len(first) < len(request.sources):
+        return ()
+    return tuple({"SOPInstanceUID": one.instance_uid, "frame": (one.frame or 1) - 1} for one in first)
