@@ -111,10 +111,8 @@ def gradients(folder: Path, made: Path) -> NDArray[Any]:
     return np.loadtxt(found)
 
 
-@pytest.mark.parametrize("vendor", [philips, siemens, private_direction_only, unknown_vr])
-def test_directions_in_the_patient_are_told_in_the_standards_words(
-    tmp_path: Path, vendor: Callable[..., None]
-) -> None:
+@pytest.mark.parametrize("vendor", [philips, siemens, private_direction_only, unknown_vr, ge, canon])
+def test_directions_are_told_in_the_standards_words(tmp_path: Path, vendor: Callable[..., None]) -> None:
     """Without the scanner's name and elements; the vectors are those of the template, to every reader."""
     volume = dicomarray.load(write(tmp_path / "in", vendor))
     assert volume.array.shape[0] == len(B_VALUES)
@@ -122,14 +120,16 @@ def test_directions_in_the_patient_are_told_in_the_standards_words(
     assert report.warnings == ()
     before, after = (gradients(tmp_path / name, tmp_path / "nii") for name in ("in", "out"))
     assert np.count_nonzero(np.abs(before).sum(axis=0)) == len(B_VALUES) - 1
-    np.testing.assert_allclose(after, before, atol=1e-5)
+    # dcm2niix does not make unit vectors of Canon's, which have three digits
+    np.testing.assert_allclose(after, before, atol=1e-3 if vendor is canon else 1e-5)
     for index, path in enumerate(report.files):
         header = pydicom.dcmread(path)
         wanted = directions()[index // 4]
         assert header.DiffusionBValue == B_VALUES[index // 4]
         told = header.get("DiffusionGradientOrientation", [0, 0, 0])
-        np.testing.assert_allclose(told, wanted, atol=1e-6)
-        assert ("DiffusionDirectionality" in header) == bool(B_VALUES[index // 4])
+        if vendor not in KEPT:  # others count along the patient's axes
+            np.testing.assert_allclose(told, wanted, atol=1e-6)
+        assert any(told) == ("DiffusionDirectionality" in header) == bool(B_VALUES[index // 4])
         assert not [element for element in header if element.tag.is_private]
 
 
@@ -161,9 +161,9 @@ def test_the_standards_own_words_stay(tmp_path: Path) -> None:
     assert header.DiffusionBValue == 990.0
 
 
-@pytest.mark.parametrize("vector", [(0, 0, 0), (0.5, 0.5, 0.5), (float("nan"), 0, 1)])
+@pytest.mark.parametrize("vector", [(0, 0, 0), (float("nan"), 0, 1)])
 def test_what_is_no_direction_is_not_told(tmp_path: Path, vector: tuple[float, ...]) -> None:
-    """No gradient, no unit vector, no number: nothing is made of it."""
+    """No gradient, or no number: nothing is made of it."""
     stored = synthetic.stored_values((2, 8, 8))
     for path in synthetic.write_series(tmp_path / "in", stored, modality="MR"):
         header = pydicom.dcmread(path)
@@ -180,11 +180,16 @@ KEPT = {
 
 
 @pytest.mark.parametrize("vendor", KEPT)
-def test_other_directions_are_lost_with_a_warning_that_says_how_to_keep_them(
+def test_directions_that_cannot_be_turned_are_lost_with_a_warning_that_says_how_to_keep_them(
     tmp_path: Path, vendor: Callable[..., None]
 ) -> None:
     """GE and Canon count in the image's frame: the options that the warning names keep what readers need."""
-    volume = dicomarray.load(write(tmp_path / "in", vendor))
+
+    def without_phase_encoding(header: Dataset, b: float, vector: NDArray[np.float64]) -> None:
+        vendor(header, b, vector)
+        del header.InPlanePhaseEncodingDirection
+
+    volume = dicomarray.load(write(tmp_path / "in", without_phase_encoding))
     lost = dicomarray.to_dicom(volume, tmp_path / "in", tmp_path / "out")
     (warning,) = lost.warnings
     assert all(name in warning for name in KEPT[vendor])
@@ -195,11 +200,11 @@ def test_other_directions_are_lost_with_a_warning_that_says_how_to_keep_them(
     np.testing.assert_allclose(after, before, atol=1e-5)
 
 
-def test_real_canon_series_is_warned_about(real_data: Path, tmp_path: Path) -> None:
-    """Twelve directions in Image Comments are lost with our equipment, kept with the scanner's."""
+@pytest.mark.parametrize("equipment", ["own", "keep"])
+def test_directions_of_a_real_canon_series(real_data: Path, tmp_path: Path, equipment: str) -> None:
+    """Twelve directions in Image Comments become Diffusion Gradient Orientation, whoever made the images."""
     folder = real_data / "mr-canon-dti"
     volume = dicomarray.load(folder)
-    assert dicomarray.to_dicom(volume, folder, tmp_path / "own").warnings
-    assert not dicomarray.to_dicom(volume, folder, tmp_path / "kept", equipment="keep").warnings
-    before, after = (gradients(path, tmp_path / "nii") for path in (folder, tmp_path / "kept"))
-    np.testing.assert_array_equal(after, before)
+    assert not dicomarray.to_dicom(volume, folder, tmp_path / "out", equipment=equipment).warnings
+    before, after = (gradients(path, tmp_path / "nii") for path in (folder, tmp_path / "out"))
+    np.testing.assert_allclose(after, before, atol=1e-3)

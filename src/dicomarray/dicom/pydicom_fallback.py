@@ -62,17 +62,24 @@ def attributes_of(path: Reference, request: Request) -> tuple[str | None, str | 
     with pydicom_quiet:
         # where the block of a private creator lies is known only once the creators are read: then read all
         dataset = dataset_of_file(path, None if request.private else [Tag(tag) for tag in request.read])
-        wanted = [(name, Tag(tag)) for name, tag in request.tags]
-        creator_at = partial(_creator, dataset)
-        private = ((name.name, name.tag_by(creator_at)) for name in request.private)
-        wanted += [(name, Tag(tag)) for name, tag in private if tag is not None]
-        encodings = encodings_of(texts(known_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
-        attributes = {
-            name: element_value(dataset, tag, encodings) for name, tag in sorted(wanted) if tag in dataset
-        }
+        encodings = encodings_in(dataset)
+        attributes = {name: element_value(dataset, tag, encodings) for name, tag in tags_in(dataset, request)}
         syntax = transfer_syntax_of(dataset)
         storage_class = (getattr(dataset, "file_meta", None) or {}).get("MediaStorageSOPClassUID")
     return syntax, storage_class if isinstance(storage_class, str) else None, attributes
+
+
+def tags_in(dataset: Dataset, request: Request) -> list[tuple[str, BaseTag]]:
+    """The names that are asked for with their tags, of the elements that a data set has."""
+    creator_at = partial(_creator, dataset)
+    private = ((name.name, name.tag_by(creator_at)) for name in request.private)
+    wanted = [*request.tags, *((name, tag) for name, tag in private if tag is not None)]
+    return [(name, Tag(tag)) for name, tag in sorted(wanted) if tag in dataset]
+
+
+def encodings_in(dataset: Dataset) -> tuple[str, ...]:
+    """How the texts of a data set are encoded (PS3.3 C.12.1.1.2)."""
+    return encodings_of(texts(known_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
 
 
 def dataset_of_file(path: Reference, tags: list[BaseTag] | None) -> Dataset:

@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
-from pydicom.tag import Tag
 
 from dicomarray.dicom.attribute_names import (
     PRIVATE_NAME,
-    SPECIFIC_CHARACTER_SET,
     explains,
     is_creator,
     tag_of,
@@ -26,15 +24,13 @@ from dicomarray.dicom.pydicom_fallback import (
     PYDICOM_FAILURES,
     dataset_of_file,
     element_value,
-    known_value,
+    encodings_in,
     transfer_syntax_of,
 )
 from dicomarray.dicom.recognition import NoImageError, require_dicom
 from dicomarray.dicom.vr import (
-    LATIN_1,
     Value,
     decode,
-    encodings_of,
     texts,
     value_representation,
 )
@@ -122,7 +118,7 @@ def _by_pydicom(path: Reference) -> Decoded:
         meta = getattr(dataset, "file_meta", None)
         if meta is not None and meta.get("MediaStorageSOPClassUID") == MEDIA_STORAGE_DIRECTORY:
             raise NoImageError("a DICOMDIR, which lists files and holds no image")
-        encodings = encodings_of(texts(known_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
+        encodings = encodings_in(dataset)
         creators = {
             int(tag): "\\".join(texts(element_value(dataset, tag, encodings)))
             for tag in dataset.keys()  # noqa: SIM118 - iterating over the data set decodes every element

@@ -75,7 +75,7 @@ def _derive_file(
     before = tags_of(header)
     with write_errors_named(path, source):
         lossy.remember(header, source, image.stored_type)
-        needed = add_direction(header)
+        needed = add_direction(header, plan.orientation)
         strip(header, [private_block(text) for text in options.keep_private])
         stripped = before - tags_of(header) - needed
         if header.original_encoding[1] is False:

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset, FileDataset
 from dicomarray.core.pixel_values import Array, Rescale, StoredType
 from dicomarray.dicom import decimal_strings
 from dicomarray.dicom.uids import legal_uid
+from dicomarray.dicom.vr import Value
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.headers import text, values
 from dicomarray.objects.common.identity import SeriesIdentity
@@ -64,6 +65,7 @@ class SeriesPlan:
     ``slope`` and ``intercept`` are Decimal Strings, or None where every slice keeps its own.  ``low`` and
     ``high`` are the least and greatest decoded value of the series; ``representable`` is what the
     template could have held.  ``grid`` is None where the images lie where the template's do.
+    ``orientation`` is that of the template's first image, where diffusion gradients are told along it.
     """
 
     kind: ImageClass
@@ -76,6 +78,7 @@ class SeriesPlan:
     representable: tuple[float, float]
     stored_values_given: bool
     grid: NewGrid | None = None
+    orientation: Value = None
 
 
 @dataclass(frozen=True, eq=False)

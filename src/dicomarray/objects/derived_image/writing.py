@@ -15,7 +15,7 @@ from dicomarray.objects.common.headers import read_header, text
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.objects.derived_image.classic import file_writer
 from dicomarray.objects.derived_image.derive import SeriesPlan, check_units
-from dicomarray.objects.derived_image.diffusion import lost_directions
+from dicomarray.objects.derived_image.diffusion import lost_directions, orientation_of
 from dicomarray.objects.derived_image.encode import Encoding
 from dicomarray.objects.derived_image.enhanced.enhanced import derived_objects, write_objects
 from dicomarray.objects.derived_image.enhanced.frame_values import check_pet_units
@@ -84,7 +84,9 @@ def write_series(
     uids = image_uids(template, plan, options)
     report = _report(template, encoding, plan, uids, output)
     if text(template.headers[0], "SOPClassUID") == MRImageStorage:
-        report = replace(report, warnings=report.warnings + lost_directions(request, options))
+        plan = replace(plan, orientation=orientation_of(files[0], options))
+        lost = lost_directions(request, plan.orientation, options)
+        report = replace(report, warnings=report.warnings + lost)
     count = ImageCount(progress, len(files), encoding.image_bytes)
     with new_series(report, output, options, check) as paths:
         if request.enhanced:
