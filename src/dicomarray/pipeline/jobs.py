@@ -24,7 +24,7 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
-from dicomarray.pipeline.options import Per
+from dicomarray.pipeline.options import Masks, Per
 from dicomarray.storage.places import Place, Url
 from dicomarray.storage.references import Reference, Stamp, file_of, state_of
 
@@ -49,6 +49,9 @@ class Task:
     volume: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     observe: Callable[..., Any] | str | None = None
+    segmentation: Masks = "seg"
+    algorithm: str | None = None
+    algorithm_version: str | None = None
     timeout: float | None = None
     memory_bytes: int | None = None
     destination: Url | None = None

@@ -35,7 +35,7 @@ from dicomarray.version import __version__
 FILE_NAME = "ledger.jsonl"
 FORMAT = "dicomarray-ledger/1"
 # What decides about the results, in the record of a run.
-_DECIDING = ("function", "parameters", "observe", "per", "volume", "reading", "writing", "versions")
+_DECIDING = ("function", "parameters", "observe", "per", "volume", "masks", "reading", "writing", "versions")
 
 
 class Ledger:
@@ -107,6 +107,11 @@ def run_record(task: Task, function: Function) -> dict[str, Any]:
         "observe": None if task.observe is None else name_of(task.observe),
         "per": task.per,
         "volume": task.volume,
+        "masks": {
+            "segmentation": task.segmentation,
+            "algorithm": task.algorithm,
+            "algorithm_version": task.algorithm_version,
+        },
         "reading": reading,
         "writing": writing,
         "versions": {"dicomarray": __version__, **{name: version(name) for name in ("numpy", "pydicom")}},

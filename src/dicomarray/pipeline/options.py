@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 from dicomarray.assembly.options import READ_NAMES, ReadKeywords, ReadOptions
 from dicomarray.core.options import check_choices, check_names, made_of, names_of
+from dicomarray.core.segments import MAX_LABEL
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.options import WRITE_NAMES, WriteKeywords, WriteOptions
 from dicomarray.storage.places import PathLike
 
 Per = Literal["series", "study"]
+Masks = Literal["seg", "rtstruct"]
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 # A worker that has only loaded NumPy and pydicom takes about 100 MB; less would fail every series.
@@ -33,6 +35,9 @@ class RunKeywords(ReadKeywords, WriteKeywords, total=False):
     volume: int | None
     parameters: Mapping[str, Any] | PathLike | None
     observe: Callable[..., Any] | str | None
+    segmentation: Masks
+    algorithm: str | None
+    algorithm_version: str | None
     series: str | None
     index: PathLike | None
     report: bool
@@ -65,6 +70,12 @@ class RunOptions:
     observe
         ``observe(volume, result) -> mapping`` or ``"module:function"``, called for each result where it
         was made; what it returns (small, plain JSON) stands in the entry and in the ledger.
+    segmentation
+        What a `Segmentation` that the function returns is written as: ``"seg"``, a DICOM Segmentation;
+        ``"rtstruct"``, an RT Structure Set.
+    algorithm, algorithm_version
+        Name and version of what makes the segments, for those that do not say it themselves; the name is
+        that of the function where it is not given.
     series
         The UID of the one series to take.
     index
@@ -82,6 +93,9 @@ class RunOptions:
     volume: int | None = None
     parameters: Mapping[str, Any] | PathLike | None = None
     observe: Callable[..., Any] | str | None = None
+    segmentation: Masks = "seg"
+    algorithm: str | None = None
+    algorithm_version: str | None = None
     series: str | None = None
     index: PathLike | None = None
     report: bool = True
@@ -89,6 +103,10 @@ class RunOptions:
     def __post_init__(self) -> None:
         """Refuse what is no option, before anything is read."""
         check_choices(self)
+        for name in ("algorithm", "algorithm_version"):
+            text: Any = getattr(self, name)
+            if text is not None and (not isinstance(text, str) or not 0 < len(text) <= MAX_LABEL):
+                raise UsageError(f"{name}={text!r:.80}: a text of 1 to {MAX_LABEL} characters is needed")
         if self.workers < 1:
             raise UsageError(f"workers must be 1 or more, not {self.workers}")
         if self.timeout is not None and not (math.isfinite(self.timeout) and self.timeout > 0):

@@ -14,9 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicomarray.errors import ValuesError
+from dicomarray.errors import GeometryError, ValuesError
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.render.pages import Row, Summary, write_page
+from dicomarray.segmentation import Segmentation
 from dicomarray.volume import Volume
 
 if TYPE_CHECKING:
@@ -43,17 +44,25 @@ def plane_to_show(volume: Volume) -> PlaneOfVolume | None:
     return None
 
 
-def thumbnail(before: PlaneOfVolume | None, after: Volume) -> str:
-    """One plane of both, side by side in one window: a JPEG in base 64; empty where nothing can be drawn."""
+def thumbnail(before: PlaneOfVolume | None, after: Volume | Segmentation, under: Volume | None = None) -> str:
+    """One plane of both, side by side in one window: a JPEG in base 64; empty where nothing can be drawn.
+
+    Masks are drawn over ``under``, in the slice that shows most of them; on another grid they are not.
+    """
     if before is None:
         return ""
     from PIL import Image
 
-    from dicomarray.render.pictures import draw_thumbnails
+    from dicomarray.render.pictures import draw_masks, draw_thumbnails
 
     try:
-        pictures = draw_thumbnails(before, after)
-    except ValuesError:
+        if isinstance(after, Segmentation):
+            if under is None:
+                return ""
+            pictures = draw_masks(under, after)
+        else:
+            pictures = draw_thumbnails(before, after)
+    except (ValuesError, GeometryError):
         return ""
     width = sum(picture.width for picture in pictures) + GAP_PIXELS
     both = Image.new("RGB", (width, max(picture.height for picture in pictures)))

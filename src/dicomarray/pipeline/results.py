@@ -1,4 +1,4 @@
-"""What the user's function returned, as volumes; whatever is none is refused with the reason."""
+"""What the user's function returned, as volumes or segmentations; what is neither is refused."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import FunctionError
+from dicomarray.segmentation import Segmentation
 from dicomarray.volume import Volume
 
 # A name becomes part of a folder's name and of a Series Description, which has 64 characters.
@@ -32,7 +33,7 @@ def call(function: Callable[[Any], Any], argument: Any) -> Any:
         raise FunctionError(f"the function raised {type(error).__name__}: {error}") from error
 
 
-def named_results(result: Any, volume: Volume) -> Iterator[tuple[str, Volume]]:
+def named_results(result: Any, volume: Volume) -> Iterator[tuple[str, Volume | Segmentation]]:
     """The results with their names, "" for the only one; arrays take the geometry of ``volume``.
 
     Raises
@@ -41,7 +42,7 @@ def named_results(result: Any, volume: Volume) -> Iterator[tuple[str, Volume]]:
         Where there is none, a name cannot be one, or a result is no image.
     """
     if not isinstance(result, Mapping):
-        yield "", _as_volume(result, volume, "")
+        yield "", _checked(result, volume, "")
         return
     if not result:
         raise FunctionError("the function returned no result: an empty dict")
@@ -54,16 +55,18 @@ def named_results(result: Any, volume: Volume) -> Iterator[tuple[str, Volume]]:
             )
         seen.add(name.lower())
     for name, value in result.items():
-        yield name, _as_volume(value, volume, name)
+        yield name, _checked(value, volume, name)
 
 
-def _as_volume(result: Any, volume: Volume, name: str) -> Volume:
+def _checked(result: Any, volume: Volume, name: str) -> Volume | Segmentation:
+    if isinstance(result, Segmentation):
+        return result
     what = f'the function\'s result "{name}"' if name else "the function's result"
     array = result.array if isinstance(result, Volume) else result
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         raise FunctionError(
-            f"{what} is a {type(array).__name__}; a plain NumPy array, a Volume, or a dict of them is "
-            "expected"
+            f"{what} is a {type(array).__name__}; a plain NumPy array, a Volume, a Segmentation, or a dict "
+            "of them is expected"
         )
     if array.dtype.kind not in _KINDS:
         raise FunctionError(

@@ -72,9 +72,9 @@ def run(
         A folder; each series gets one of its own below it, and ``ledger.jsonl`` tells of all of them.  A URL
         will do: results are made here, and sent there when they are verified.
     function
-        Takes a `Volume` in modality values and returns an array of its shape, a `Volume`, or a dict of
-        them by name; or a class, of which each process makes one object that is called so; or the name of
-        one: ``"module:function"``, ``"file.py:function"``.
+        Takes a `Volume` in modality values and returns an array of its shape, a `Volume`, a `Segmentation`,
+        or a dict of them by name; or a class, of which each process makes one object that is called so; or
+        the name of one: ``"module:function"``, ``"file.py:function"``.
     config
         A filter config, or the path of one; None takes every series with images.
     options
@@ -166,6 +166,9 @@ def _task(
         chosen.volume,
         load_parameters(chosen.parameters),
         observe,
+        chosen.segmentation,
+        chosen.algorithm,
+        chosen.algorithm_version,
         chosen.timeout,
         chosen.memory_bytes,
         isolated=isolated,

@@ -20,12 +20,13 @@ from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import DicomArrayError, FunctionError
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.identity import SERIES_NUMBER_STEP
-from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.functions import Function, make_ready, resolve
 from dicomarray.pipeline.jobs import Job, Task, read_again
+from dicomarray.pipeline.masks import write_masks
 from dicomarray.pipeline.page import plane_to_show, thumbnail
 from dicomarray.pipeline.results import call, named_results
+from dicomarray.segmentation import Segmentation
 from dicomarray.sinks.fsspec import refuse_taken, send
 from dicomarray.storage.atomic import new_folder
 from dicomarray.volume import Volume
@@ -89,14 +90,15 @@ class _Result:
     """A volume that the function made, the one it was made from, and the template that it is written like.
 
     ``label`` is the folder of the result, ``name`` what is added to the Series Description, ``number`` counts
-    the results of one series.
+    the results of one series.  ``volume`` is what the function was given, and may have worked in.
     """
 
     label: str
     name: str
     number: int
+    volume: Volume
     before: _Before
-    after: Volume
+    after: Volume | Segmentation
     stack: Stack
 
 
@@ -130,7 +132,7 @@ def _convert(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ..
     with new_folder(job.output, task.writing.overwrite, _is_result) as folder:
         found = read_again(job, task.roots)
         for result in _results(_inputs(found, task), task, ready):
-            report = _write(result, folder / (result.label or "series"), task.writing)
+            report = _write(result, folder / (result.label or "series"), task)
             outputs.append(_output(result, report, job.output, ready))
             warnings |= dict.fromkeys((*result.after.warnings, *report.warnings))
         if [output.name for output in outputs] == [""]:
@@ -186,11 +188,13 @@ def _results_of_study(inputs: list[_Input], task: Task, ready: Ready) -> Iterato
 
 def _named(entry: _Input, volume: Volume, before: _Before, returned: Any) -> Iterator[_Result]:
     for number, (name, after) in enumerate(named_results(returned, volume)):
-        yield _Result("_".join(filter(None, (entry.label, name))), name, number, before, after, entry.stack)
+        label = "_".join(filter(None, (entry.label, name)))
+        yield _Result(label, name, number, volume, before, after, entry.stack)
 
 
-def _write(result: _Result, folder: Path, options: WriteOptions) -> WriteReport:
+def _write(result: _Result, folder: Path, task: Task) -> WriteReport:
     """Write one result; a named one says its name, and has a Series Number of its own."""
+    options = task.writing
     if result.name:
         template = result.stack.frames[0].header
         described = options.series_description or template.text("SeriesDescription") or ""
@@ -202,6 +206,8 @@ def _write(result: _Result, folder: Path, options: WriteOptions) -> WriteReport:
             series_description=_described(described, result.name),
             series_number=number + result.number * SERIES_NUMBER_STEP,
         )
+    if isinstance(result.after, Segmentation):
+        return write_masks(result.after, result.stack, folder, options, task)
     return write_like(result.after, result.stack, folder, options)
 
 
@@ -212,7 +218,7 @@ def _described(text: str, name: str) -> str:
 
 
 def _output(result: _Result, report: WriteReport, output: Path, ready: Ready) -> SeriesOutput:
-    after = result.after
+    after, info = result.after, result.after.info
     observed = {} if ready.observe is None else _observed(ready.observe, result)
     return SeriesOutput(
         name=result.label,
@@ -220,9 +226,9 @@ def _output(result: _Result, report: WriteReport, output: Path, ready: Ready) ->
         series_uid=report.series_uid,
         folder=output / result.label,
         count=len(report.files),
-        shape=after.array.shape,
-        axes=after.axes,
-        units=after.units,
+        shape=info.shape,
+        axes=info.axes,
+        units=info.units,
         affine=None if after.affine is None else tuple(tuple(map(float, row)) for row in after.affine),
         slope=report.slope,
         intercept=report.intercept,
@@ -230,7 +236,7 @@ def _output(result: _Result, report: WriteReport, output: Path, ready: Ready) ->
         mean_error=report.mean_error,
         clipped=report.clipped,
         observed=observed,
-        thumbnail=thumbnail(result.before.plane, after),
+        thumbnail=thumbnail(result.before.plane, after, result.volume),
     )
 
 

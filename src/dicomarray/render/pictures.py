@@ -145,6 +145,23 @@ def draw_thumbnails(before: PlaneOfVolume, after: Volume) -> tuple[Image, Image]
     return _small(plane, before.units, window), _small(plane_after, after.units, window_after)
 
 
+def draw_masks(volume: Volume, segmentation: Segmentation) -> tuple[Image, Image]:
+    """One plane of a volume, small, without and with masks, where most of these is seen.
+
+    Raises
+    ------
+    ValuesError
+        For an empty array, or colour of other than three samples.
+    GeometryError
+        Where the segmentation lies on another grid.
+    """
+    overlay = Overlay.of(segmentation, volume)
+    plane = planes_of(volume, overlay.shown_at)[0]
+    pixels = _pixels(plane.values, volume.units, window_of([plane.values]))
+    painted = overlay.paint(pixels, overlay.planes()[0].values)
+    return _resized(pixels, plane.size, THUMBNAIL_PIXELS), _resized(painted, plane.size, THUMBNAIL_PIXELS)
+
+
 def draw_slices(volume: Volume, overlay: Overlay | None = None) -> list[tuple[str, Image]]:
     """The slices of a volume as they lie in the array, in one window, each with its title.
 

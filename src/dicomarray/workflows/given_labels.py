@@ -46,8 +46,18 @@ def given_labels(
     UsageError
         Where it is no array of labels.
     """
-    made = _segmentation(labels, segments, template)
-    return made.with_segments(tuple(coded(one) if codes else _completed(one) for one in made.segments))
+    return with_terms(_segmentation(labels, segments, template), codes)
+
+
+def with_terms(masks: Segmentation, required: bool = True) -> Segmentation:
+    """The masks with coded terms for their segments, from the labels of those that have none.
+
+    Raises
+    ------
+    SegmentationError
+        Where they are ``required``, and a segment has none and a label that the table does not have.
+    """
+    return masks.with_segments(tuple(coded(one) if required else _completed(one) for one in masks.segments))
 
 
 def _completed(segment: Segment) -> Segment:

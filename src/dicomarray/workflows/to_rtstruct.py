@@ -45,7 +45,6 @@ ON_SLICE_PART = 0.1
 
 
 @takes(StructureSetOptions)
-@pydicom_quiet
 def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning, by name
     labels: Labels,
     template: Template | None,
@@ -104,12 +103,25 @@ def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning,
         template, volume, folder, series=series, config=config, index=index, progress=progress
     )
     stack = template_stack(wanted, volume, KEEP, _made_from(labels))
+    return write_rtstruct_like(labels, stack, folder, checked, segments, time)
+
+
+@pydicom_quiet
+def write_rtstruct_like(
+    labels: Labels,
+    stack: Stack,
+    output: Path,
+    options: StructureSetOptions,
+    segments: Segments | None = None,
+    time: int | None = None,
+) -> WriteReport:
+    """`to_rtstruct` with a template that is found already."""
     request = _request(labels, segments, stack, time)
 
     def check(files: Sequence[Path], _: WriteReport) -> None:
         _verify(files[0], request.segmentation)
 
-    return write_structure_set(request, folder, checked, check if checked.verify else None)
+    return write_structure_set(request, output, options, check if options.verify else None)
 
 
 def _made_from(labels: Labels) -> str | None:
