@@ -397,17 +397,20 @@ def _of_masks(
     fractions: dict[int, Fraction] = {}
     placed: dict[int, Labels] = {}
     layers: list[Labels] = []
-    shapes = {np.shape(mask) for mask in masks.values()}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 3:
-        raise UsageError(f"the masks have the shapes {sorted(shapes)!s:.80}; they need one of three axes")
+    shape: tuple[int, ...] | None = None
     dtype = np.min_scalar_type(max(numbers.values()))
-    for name, given in masks.items():
-        mask = np.asarray(given)
+    for name in masks:  # one at a time: a mapping may read them from files
+        mask = np.asarray(masks[name])
+        shape = mask.shape if shape is None else shape
+        if mask.shape != shape or mask.ndim != 3:
+            raise UsageError(
+                f"the masks have the shapes {sorted({shape, mask.shape})!s:.80}; they need one of three axes"
+            )
         if mask.dtype.kind == "f":
             fractions[numbers[name]] = _checked_fraction(mask, name)
             continue
         placed[numbers[name]] = _layer_for(_checked_mask(mask, name), numbers[name], layers, dtype)
-    spare = layers[0] if layers else np.zeros(next(iter(shapes)), dtype)
+    spare = layers[0] if layers else np.zeros(shape or (), dtype)
     for number in set(numbers.values()) - set(placed) - set(fractions):
         placed[number] = spare
     return placed, fractions

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -12,12 +13,16 @@ from dicomarray.core.coded_terms import coded, filled, look_up
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.segments import Segment
 from dicomarray.core.volume_info import VolumeInfo
-from dicomarray.errors import SegmentationError, UsageError
+from dicomarray.errors import GeometryError, InputError, SegmentationError, UsageError
 from dicomarray.formats.segment_list import Segments, relabelled, segments_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.storage.places import PathLike
 from dicomarray.volume import Volume
 from dicomarray.workflows.given_arrays import labels_file
+
+SUFFIXES = (".nii.gz", ".nii", ".npy")
+# Affines of masks of one volume agree to the rounding of the program that wrote them.
+SAME_GRID_MM = 1e-3
 
 Labels = Array | Mapping[str, Array] | Segmentation | Volume | PathLike
 
@@ -31,7 +36,8 @@ def given_labels(
     ----------
     labels
         Whole numbers ``(slices, rows, columns)``, 0 for background; a bool mask; masks by name; a
-        `Segmentation`; a `Volume` of labels; or the path of a ``.npy``, ``.nii`` or ``.nii.gz`` of labels.
+        `Segmentation`; a `Volume` of labels; the path of a ``.npy``, ``.nii`` or ``.nii.gz`` of labels; or of
+        a folder of such files, each the mask of the structure that its name says.
     segments
         What they stand for, see `segments_of`; None where the labels say it: by names, or in a sidecar.
     template
@@ -67,6 +73,9 @@ def _completed(segment: Segment) -> Segment:
 
 def _segmentation(labels: Labels, segments: Segments | None, template: VolumeInfo) -> Segmentation:
     if isinstance(labels, str | os.PathLike):
+        if Path(labels).is_dir():
+            masks = MaskFiles(Path(labels), template)
+            return Segmentation(masks, segments, geometry_of=masks.grid)
         labels = labels_file(labels, template.geometry)
     if isinstance(labels, Segmentation):
         return labels.with_segments(relabelled(labels.segments, segments))
@@ -86,6 +95,53 @@ def _check_one(segments: tuple[Segment, ...]) -> None:
         raise SegmentationError(
             f"a bool mask is of one segment, and there are {len(segments)}: give masks by name"
         )
+
+
+class MaskFiles(Mapping[str, Array]):
+    """The masks in the files of a folder, by the names of these; one is read when it is asked for.
+
+    Raises
+    ------
+    InputError
+        Where the folder has no such file.
+    GeometryError
+        Where two files lie on different grids; the message names them.
+    """
+
+    def __init__(self, folder: Path, template: VolumeInfo) -> None:
+        found = sorted(path for path in folder.iterdir() if path.name.lower().endswith(SUFFIXES))
+        self._files = {path.name[: path.name.index(".")]: path for path in found}
+        if not found:
+            raise InputError(f"{folder} holds no masks: no file that ends with {', '.join(SUFFIXES)}")
+        if len(self._files) != len(found):
+            raise UsageError(f"two files in {folder} have one name but for their endings")
+        self._template = template
+        first = labels_file(found[0], template.geometry)
+        self._first, self.grid = found[0], first.info if isinstance(first, Volume) else template
+
+    def __getitem__(self, name: str) -> Array:
+        path = self._files[name]
+        given = labels_file(path, self._template.geometry)
+        if isinstance(given, Volume) and not _same_grid(given.info, self.grid):
+            raise GeometryError(f"{path} and {self._first} lie on different grids: they are of two volumes")
+        array = whole_numbers(given.array if isinstance(given, Volume) else given)
+        if array.dtype.kind in "iu" and array.size and not 0 <= array.min() <= array.max() <= 1:
+            raise UsageError(f"{path} holds other numbers than 0 and 1: it is no mask of one structure")
+        return array if array.dtype.kind == "f" else array.astype(bool)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def _same_grid(one: VolumeInfo, other: VolumeInfo) -> bool:
+    if one.shape != other.shape or (one.geometry is None) != (other.geometry is None):
+        return False
+    if one.geometry is None or other.geometry is None:
+        return True
+    return bool(np.allclose(one.geometry.affine, other.geometry.affine, rtol=0, atol=SAME_GRID_MM))
 
 
 def whole_numbers(array: Array) -> Array:

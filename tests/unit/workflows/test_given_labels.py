@@ -10,7 +10,15 @@ import nibabel
 import numpy as np
 import pytest
 
-from dicomarray import Segment, Segmentation, SegmentationError, UsageError, Volume
+from dicomarray import (
+    GeometryError,
+    InputError,
+    Segment,
+    Segmentation,
+    SegmentationError,
+    UsageError,
+    Volume,
+)
 from dicomarray.workflows.given_labels import given_labels, whole_numbers
 
 SHAPE = (3, 4, 5)
@@ -74,6 +82,52 @@ def test_forms_are_one_segmentation(
     assert {s.number: s.label for s in made.segments} == NAMES
     assert [s.type.meaning for s in made.segments if s.type] == ["Liver", "Spleen"]
     np.testing.assert_allclose(made.affine, AFFINE)
+
+
+@pytest.fixture
+def folder(labels: np.ndarray[Any, Any], tmp_path: Path) -> Path:
+    """A file for each structure, which overlap in a voxel."""
+    made = tmp_path / "segmentations"
+    made.mkdir()
+    nifti = np.diag([-1.0, -1, 1, 1]) @ AFFINE[:, [2, 1, 0, 3]]
+    for number, name in NAMES.items():
+        mask = (labels == number).astype(np.uint8)
+        mask[0, 0, 0] = 1
+        nibabel.save(nibabel.Nifti1Image(mask.T, nifti), made / f"{name}.nii.gz")
+    (made / "statistics.json").write_text("{}")
+    return made
+
+
+def test_a_folder_of_masks_is_one_segmentation(
+    folder: Path, labels: np.ndarray[Any, Any], template: Volume
+) -> None:
+    """Each file by its name, overlaps and all; other files are none of it."""
+    made = given_labels(folder, None, template.info)
+    assert {s.label for s in made.segments} == set(NAMES.values())
+    for number, name in NAMES.items():
+        expected = labels == number
+        expected[0, 0, 0] = True
+        np.testing.assert_array_equal(made.mask(name), expected)
+    np.testing.assert_allclose(made.affine, AFFINE)
+
+
+def test_a_folder_of_anything_else_is_refused(folder: Path, tmp_path: Path, template: Volume) -> None:
+    """Labels, another grid, an unknown name, nothing at all: the message names the file."""
+    image = nibabel.load(folder / "liver.nii.gz")
+    array = np.asarray(image.dataobj)
+    nibabel.save(nibabel.Nifti1Image(array * 2, image.affine), folder / "spleen.nii.gz")
+    with pytest.raises(UsageError, match=r"spleen\.nii\.gz holds other numbers than 0 and 1"):
+        given_labels(folder, None, template.info)
+    moved = image.affine + np.array([[0, 0, 0, 1.0], *[[0] * 4] * 3])
+    nibabel.save(nibabel.Nifti1Image(array, moved), folder / "spleen.nii.gz")
+    with pytest.raises(GeometryError, match=r"spleen\.nii\.gz and .*liver\.nii\.gz lie on different grids"):
+        given_labels(folder, None, template.info)
+    (folder / "spleen.nii.gz").rename(folder / "spleeen.nii.gz")
+    with pytest.raises(SegmentationError, match="similar: spleen"):
+        given_labels(folder, None, template.info)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no masks"):
+        given_labels(tmp_path / "empty", None, template.info)
 
 
 def test_a_bool_mask_is_of_one_segment(labels: np.ndarray[Any, Any], template: Volume) -> None:
