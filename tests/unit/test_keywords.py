@@ -39,7 +39,7 @@ def test_choices_are_closed() -> None:
         "exclude_padding",
     }
     assert choices_of(WriteOptions).keys() == {"values", "equipment", "compress"}
-    assert choices_of(RunOptions).keys() == {"per"}
+    assert choices_of(RunOptions).keys() == {"per", "segmentation"}
 
 
 @pytest.mark.parametrize(

@@ -386,7 +386,9 @@ def _view(c: argparse.ArgumentParser) -> None:
     )
     c.add_argument("-o", "--output", metavar="FILE.png|FILE.html", required=True, help="the picture")
     c.add_argument(
-        "--overlay", metavar="SEG_OR_NPY", help="masks to draw in colour: labels as .npy, .nii or .nii.gz"
+        "--overlay",
+        metavar="SEG_OR_NPY",
+        help="masks to draw in colour: a DICOM SEG, a structure set, or labels as .npy, .nii or .nii.gz",
     )
     _choice(c)
     _reading(c, leave_out=NOT_EVERYWHERE)

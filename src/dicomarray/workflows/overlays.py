@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from dicomarray.core.segments import Segment
@@ -10,7 +12,8 @@ from dicomarray.segmentation import Segmentation
 from dicomarray.storage.places import PathLike
 from dicomarray.volume import Volume
 from dicomarray.workflows.given_arrays import labels_file
-from dicomarray.workflows.given_labels import whole_numbers
+from dicomarray.workflows.given_labels import SUFFIXES, whole_numbers
+from dicomarray.workflows.load_segmentation import load_segmentation
 
 
 def overlay_on(path: PathLike, volume: Volume) -> Segmentation:
@@ -19,15 +22,19 @@ def overlay_on(path: PathLike, volume: Volume) -> Segmentation:
     Parameters
     ----------
     path
-        A ``.npy`` (with the sidecar beside it, where there is one), ``.nii`` or ``.nii.gz`` of labels.
+        A ``.npy`` (with the sidecar beside it, where there is one), ``.nii`` or ``.nii.gz`` of labels; or a
+        DICOM SEG or RT Structure Set, or a folder that holds one.
 
     Raises
     ------
     InputError
         Where the file is missing or damaged.
     SegmentationError
-        Where an array of which nothing says where it lies has another shape than the volume.
+        Where an array of which nothing says where it lies has another shape than the volume, or masks do not
+        lie on its slices.
     """
+    if not Path(path).name.lower().endswith(SUFFIXES):
+        return load_segmentation(path, on=volume)
     given = labels_file(path, volume.geometry)
     array = whole_numbers(given.array if isinstance(given, Volume) else given)
     grid: VolumeInfo = given.info if isinstance(given, Volume) else volume.info

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import KEEP, UNPLACED
 from dicomarray.assembly.volumes.assemble import grid_of
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 
 @takes(SegmentationOptions)
-@pydicom_quiet
 def to_seg(  # noqa: PLR0913 - the template, the labels' place and meaning, by name
     labels: Labels,
     template: Template | None,
@@ -107,12 +107,20 @@ def to_seg(  # noqa: PLR0913 - the template, the labels' place and meaning, by n
         labels = _placed(labels, input_json, affine)
     stack = template_stack(wanted, volume, *_reading_for(labels))
     masks = given_labels(labels, segments, grid_of(first_repetition(stack)))
+    return write_seg_like(masks, stack, folder, checked, time)
+
+
+@pydicom_quiet
+def write_seg_like(
+    masks: Segmentation, stack: Stack, output: Path, options: SegmentationOptions, time: int | None = None
+) -> WriteReport:
+    """`to_seg` with a template that is found already; every segment has coded terms."""
     request = place_labels(masks, stack, time)
 
     def check(files: Sequence[Path], _: WriteReport) -> None:
-        _verify(files[0], request, checked)
+        _verify(files[0], request, options)
 
-    return write_segmentation(request, folder, checked, check if checked.verify else None)
+    return write_segmentation(request, output, options, check if options.verify else None)
 
 
 def _reading_for(labels: Labels) -> tuple[ReadOptions, str | None]:

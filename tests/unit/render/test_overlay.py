@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dicomarray import GeometryError, Segment, Segmentation, Volume
+import synthetic
+from dicomarray import GeometryError, Segment, Segmentation, Volume, to_rtstruct, to_seg
 from dicomarray.cli.main import main
 from dicomarray.render.overlay import Overlay, colour_of
 from dicomarray.render.pages import save_html
@@ -146,6 +148,23 @@ def test_view_draws_labels_in_a_file(ct: Path, tmp_path: Path) -> None:
     assert "label 1" in (tmp_path / "v.html").read_text("utf-8")
     np.save(tmp_path / "labels.npy", labels[1:])
     assert main([*command[:-1], str(tmp_path / "labels.npy"), "--overwrite"]) == 1
+
+
+@pytest.mark.parametrize("write", [to_seg, to_rtstruct])
+def test_view_draws_masks_of_dicom_objects(ct: Path, tmp_path: Path, write: Any) -> None:
+    """A SEG and a structure set of the series, by their file or folder; none that lies elsewhere."""
+    labels = np.zeros((6, 12, 16), np.uint8)
+    labels[2:4, 3:9, 4:12] = 1
+    write(labels, ct, tmp_path / "masks", {1: "liver"})
+    (file,) = (tmp_path / "masks").iterdir()
+    for number, overlay in enumerate((file, tmp_path / "masks")):
+        output = tmp_path / f"{number}.html"
+        assert main(["view", "-i", str(ct), "-o", str(output), "--overlay", str(overlay)]) == 0
+        assert "</i>liver" in output.read_text("utf-8")
+    elsewhere = {"ImagePositionPatient": [0, 0, 900]}
+    synthetic.write_series(tmp_path / "other", synthetic.stored_values(), common=elsewhere)
+    other = ["view", "-i", str(tmp_path / "other"), "-o", str(tmp_path / "other.png")]
+    assert main([*other, "--overlay", str(file)]) == 1
 
 
 def test_a_saved_segmentation_keeps_its_names(volume: Volume, masks: Segmentation, tmp_path: Path) -> None:
