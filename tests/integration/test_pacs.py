@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import dicomarray
 from dicomarray.cli.main import main
-from pacs import Orthanc
+from dicomarray.query.evaluation import evaluate_all
+from dicomarray.query.pushdown import queries_of
+from dicomarray.query.selection import parse
+from dicomarray.sources.servers import server_of
+from dicomarray.storage.places import Url
+from pacs import Orthanc, missing, running_orthanc
 
 
 def pulled_files(folder: Path) -> dict[str, bytes]:
@@ -100,3 +112,170 @@ def test_a_pull_that_was_killed_goes_on(orthanc: Orthanc, ct: Path, tmp_path: Pa
     assert sorted(path.name for path in output.iterdir()) == sorted(
         {header.text("StudyInstanceUID") for header in dicomarray.scan(ct)[0].instances}
     )
+
+
+CONFIGS: tuple[dict[str, Any], ...] = (
+    {},
+    {"Modality": "CT"},
+    {"Modality": "ct"},
+    {"Modality": ["CT", "PT"]},
+    {"not": {"Modality": "MR"}},
+    {"Modality": "MR", "Manufacturer": "*siemens*"},
+    {"Manufacturer": ["*GE*", "*philips*"]},
+    {"SOPClassUID": "CTImageStorage"},
+    {"SOPClassUID": "EnhancedMRImageStorage"},
+    {"SOPClassUID": "RTStructureSetStorage"},
+    {"Modality": "SEG"},
+    {"num_slices": {"gte": 30}},
+    {"num_slices": {"lt": 5}},
+    {"num_frames": {"gt": 10}},
+    {"num_instances": 1},
+    {"num_volumes": {"gt": 1}},
+    {"plane": "axial"},
+    {"plane": "sagittal"},
+    {"is_regular": True},
+    {"is_regular": False},
+    {"has_localizer": True},
+    {"slice_spacing": {"between": [2, 6]}},
+    {"obliquity": {"gt": 5}},
+    {"b_value": {"gt": 500}},
+    {"b_value": 0},
+    {"has_phases": True},
+    {"image_kinds": "phase"},
+    {"image_kinds": "trace"},
+    {"SliceThickness": {"lte": 3}},
+    {"PixelSpacing": {"near": [0.976562, 1e-4]}},
+    {"EchoTime": {"exists": True}},
+    {"EchoTime": {"lt": 30}, "Modality": "MR"},
+    {"some": {"ImageType": "LOCALIZER"}},
+    {"every": {"ImageType": "ORIGINAL"}},
+    {"ImageType[0]": "DERIVED"},
+    {"ImageType": {"has_all": ["ORIGINAL", "PRIMARY"]}},
+    {"SeriesDescription": "*ax*"},
+    {"SeriesDescription": {"regex": "(?i)dwi|dti|diff"}},
+    {"SeriesNumber": {"between": [1, 5]}},
+    {"StudyDate": {"gte": "2015-01-01"}},
+    {"StudyDate": "20080913-20200101"},
+    {"StudyDate": {"lt": "2010-01-01"}},
+    {"PatientID": {"exists": False}},
+    {"PatientID": "*1*"},
+    {"AccessionNumber": {"empty": True}},
+    {"MagneticFieldStrength": 3},
+    {"RescaleSlope": {"gt": 1}},
+    {"any": [{"Modality": "CT", "num_slices": {"gte": 20}}, {"Modality": "PT"}]},
+    {"all": [{"Modality": "MR"}, {"not": {"some": {"ImageType": "DERIVED"}}}]},
+    {"(0019,SIEMENS MR HEADER,0c)": {"exists": True}},
+    {"(0029,SIEMENS CSA HEADER,10)": {"exists": True}},
+    {"RequestAttributesSequence": {"exists": True}},
+    {"Modality": "MR", "sort": ["-num_slices"], "limit": 3},
+    {"sort": ["SeriesNumber"], "limit": 1, "per": "study"},
+)
+# One folder of each kind: classic and enhanced, compressed, mosaics, segmentations, structure sets.
+KINDS = (
+    "ct-philips-5mm", "ct-ge-tilted-uneven", "ct-oblique-simpleitk", "mr-enhanced-philips-siemens",
+    "mr-ge-dwi-equal-pixels",
+    "mr-ge-localizer", "mr-philips-dual-echo", "mr-siemens-mosaic", "mr-siemens-transfer-syntaxes",
+    "mr-siemens-xa30", "rtstruct-sts-002", "seg-dcmqi",
+)  # fmt: skip
+
+
+# Larger series only take longer, in instances.
+MANY = 12
+
+
+@pytest.fixture(scope="module")
+def archive(
+    real_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[list[Path], Orthanc]]:
+    """Real series of all kinds, and a PACS that has them."""
+    if (what := missing()) is not None:
+        pytest.skip(what)
+    small = [s for s in dicomarray.scan([real_data / name for name in KINDS]) if len(s.instances) <= MANY]
+    # two of the files have one SOP Instance UID, which a server takes once
+    files = [file for series in small for file in series.files if file.name != "sparse-labelmap-ppv5.dcm"]
+    with running_orthanc(tmp_path_factory.mktemp("archive")) as server:
+        dicomarray.push(files, server.url)
+        yield files, server
+
+
+def test_a_config_means_the_same_series_on_the_server_as_on_files(
+    archive: tuple[list[Path], Orthanc],
+) -> None:
+    """Whatever a config asks, fields, facts and ranking, the answer is the one that the files give.
+
+    What the server is asked for lists everything that matches.
+    """
+    files, server = archive
+    selections = [parse(config) for config in CONFIGS]
+    names = frozenset[str]().union(*(selection.attributes for selection in selections))
+    here, there = dicomarray.scan(files, names), dicomarray.scan(server.url, names)
+    assert len(here) == len(there) > 20
+    differing = []
+    with server_of(Url(server.url)) as asked:
+        find = cache(lambda keys: {series.uid for series in asked.find(dict(keys))})
+        for config, selection in zip(CONFIGS, selections, strict=True):
+            expected = [series.uid for series in evaluate_all(selection, here).matching]
+            found = [series.uid for series in evaluate_all(selection, there).matching]
+            listed = set[str]().union(*(find(tuple(keys.items())) for keys in queries_of(selection)))
+            if found != expected or not listed.issuperset(expected):
+                differing.append((config, set(found) ^ set(expected), set(expected) - listed))
+    assert not differing
+
+
+def test_volumes_of_the_server_are_those_of_the_files(archive: tuple[list[Path], Orthanc]) -> None:
+    """Every kind of series, loaded from the server, has the voxels and places that its files have."""
+    files, server = archive
+    there = {series.uid: series for series in dicomarray.scan(server.url)}
+    for series in dicomarray.scan(files):
+        if not series.is_image:
+            continue
+        pairs = zip(series.volumes(missing="keep"), there[series.uid].volumes(missing="keep"), strict=True)
+        for ours, theirs in pairs:
+            np.testing.assert_array_equal(ours.array, theirs.array)
+            assert ours.info.slices == theirs.info.slices
+            assert repr(ours.affine) == repr(theirs.affine)
+            assert ours.axes == theirs.axes
+
+
+def test_what_is_pulled_of_every_kind_is_what_the_server_stores(
+    archive: tuple[list[Path], Orthanc], tmp_path: Path
+) -> None:
+    """Compressed, enhanced, segmentations, structure sets: not a byte differs."""
+    _, server = archive
+    report = dicomarray.pull(server.url, tmp_path / "pulled")
+    assert not report.failed
+    assert pulled_files(tmp_path / "pulled") == server.files()
+
+
+def test_commands_take_a_server_for_a_folder(
+    orthanc: Orthanc, ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`filter`, `to-numpy`, `load` and `to_dicom` take the address of a PACS, or of a series there."""
+    dicomarray.push(ct, orthanc.url)
+    assert main(["filter", "-i", orthanc.url, "-w", "Modality=CT", "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    place = row["folder"].removesuffix("/instances")
+    assert place.startswith(f"{orthanc.url}/studies/")
+    expected = dicomarray.load(ct).array
+    np.testing.assert_array_equal(dicomarray.load(place).array, expected)
+
+    assert main(["to-numpy", "-i", orthanc.url, "-n", str(tmp_path / "ct.npy")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "ct.npy"), expected)
+    dicomarray.to_dicom(tmp_path / "ct.npy", place, tmp_path / "again")
+    np.testing.assert_array_equal(dicomarray.load(tmp_path / "again").array, expected)
+    dicomarray.to_dicom(expected, dicomarray.load(place), tmp_path / "from a volume")
+    np.testing.assert_array_equal(dicomarray.load(tmp_path / "from a volume").array, expected)
+
+
+def test_files_that_were_fetched_go_with_their_volume(
+    orthanc: Orthanc, ct: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Pixels are fetched into a temporary folder, of which nothing is left afterwards."""
+    dicomarray.push(ct, orthanc.url)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    volume = dicomarray.load(orthanc.url)
+    gc.collect()
+    assert list(temporary.iterdir()) == []
+    assert pickle.loads(pickle.dumps(volume)).array.shape == volume.array.shape

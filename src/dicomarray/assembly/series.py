@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Unpack
 
+from dicomarray.assembly.frames.closed import ClosedHeader, PixelsClosedError
 from dicomarray.assembly.frames.frame import frames_of
 from dicomarray.assembly.frames.mosaic_detection import KnownMosaics
 from dicomarray.assembly.grouping.duplicates import some
@@ -25,8 +26,9 @@ from dicomarray.dicom.identities import may_identify
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import ChoiceError, DataError, GeometryError, UsageError
 from dicomarray.runtime.threads import PixelProgress, thread_count
+from dicomarray.sources.instances import whole
 from dicomarray.storage.places import Place
-from dicomarray.storage.references import Reference, file_of
+from dicomarray.storage.references import ObjectReference, Reference, file_of
 from dicomarray.volume import Volume
 
 # Of what is shown of a value in a title: that of UIDs and short texts (PS3.5 6.2), in characters.
@@ -113,9 +115,10 @@ class Series:
     def references(self) -> Sequence[Reference]:
         """As `files`: what opens each."""
         try:
-            frames = [frame for stack in self.stacks(KEEP) for frame in stack.frames]
+            closed = [ClosedHeader.of(h) if _is_described(h) else h for h in self.instances]
+            frames = [frame for stack in self._stacked(closed, KEEP) for frame in stack.frames]
             ordered = [frame.header.path for frame in frames]
-        except DataError:
+        except (DataError, PixelsClosedError):
             ordered = []
         numbers = [header.instance_number for header in self.instances]
         rest = sorted(
@@ -126,10 +129,13 @@ class Series:
 
     def stacks(self, options: ReadOptions = DEFAULTS) -> list[Stack]:
         """Which frames form which volume, before any pixel is read."""
-        images = [header for header in self.instances if header.is_image]
+        return self._stacked(whole(self.instances), options)
+
+    def _stacked(self, instances: Sequence[Header], options: ReadOptions) -> list[Stack]:
+        images = [header for header in instances if header.is_image]
         if not images:
             raise GeometryError(f"series {self.title} has no images: nothing to make a volume of")
-        others = sorted(header.path.name for header in self.instances if not header.is_image)
+        others = sorted(header.path.name for header in instances if not header.is_image)
         note = warning(f"{len(others)} instances without pixels left out: {some(others)} [objects-not-read]")
         known: KnownMosaics = {}
         frames = [frame for header in images for frame in frames_of(header, known, options.geometry)]
@@ -198,6 +204,10 @@ class Series:
         if index is not None and not 0 <= index < len(stacks):
             raise UsageError(f"series {self.title} has the volumes 0 to {len(stacks) - 1}, not {index}")
         return stacks[index or 0]
+
+
+def _is_described(header: Header) -> bool:
+    return isinstance(header.path, ObjectReference) and header.path.is_described
 
 
 def volume_lines(stacks: Sequence[Stack]) -> list[str]:

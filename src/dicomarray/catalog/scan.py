@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.catalog import Catalog, in_catalog_order
@@ -57,15 +57,21 @@ def scan(
 
 
 def read_catalog(
-    roots: Sequence[Place], attributes: Iterable[str], progress: Progress | None, workers: int | None
+    roots: Sequence[Place],
+    attributes: Iterable[str],
+    progress: Progress | None,
+    workers: int | None,
+    queries: Sequence[Mapping[str, str]] = ({},),
 ) -> Catalog:
-    """As `scan`, of places."""
+    """As `scan`, of places; of a PACS only what matches one of the queries."""
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}; it must be at least 1")
     names = DEFAULT_KEYWORDS.union(attributes)
     for name in names:
         check_name(name)  # a mistake is one in an empty folder too
-    return catalog_of(item for one in sources_of(roots, workers) for item in one.instances(names, progress))
+    return catalog_of(
+        item for one in sources_of(roots, workers, queries) for item in one.instances(names, progress)
+    )
 
 
 def scan_again(references: Iterable[Reference]) -> Catalog:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -204,20 +204,31 @@ def select(request: ScanRequest) -> Found:
         Where a path does not exist, or the index does not hold it.
     """
     if request.config is None:
-        catalog = _catalog(request)
+        catalog = _catalog(request, queries=_of_series(request, [{}]))
         return Found(request, catalog, _of_uid(catalog, request.series))
     from dicomarray.query.config import selection_of
     from dicomarray.query.evaluation import evaluate_all
+    from dicomarray.query.pushdown import queries_of
 
     selection = selection_of(request.config)
-    catalog = _catalog(request, selection.attributes)
+    catalog = _catalog(request, selection.attributes, _of_series(request, queries_of(selection)))
     verdicts = evaluate_all(selection, _of_uid(catalog, request.series))
     return Found(request, catalog, verdicts.matching, verdicts)
 
 
-def _catalog(request: ScanRequest, attributes: Iterable[str] = ()) -> Catalog:
+Queries = Sequence[Mapping[str, str]]
+
+
+def _of_series(request: ScanRequest, queries: Queries) -> Queries:
+    """What a PACS is asked for, where one series is meant."""
+    return (
+        queries if request.series is None else [{**q, "SeriesInstanceUID": request.series} for q in queries]
+    )
+
+
+def _catalog(request: ScanRequest, attributes: Iterable[str] = (), queries: Queries = ({},)) -> Catalog:
     if request.index is None:
-        return read_catalog(request.roots, attributes, request.progress, request.workers)
+        return read_catalog(request.roots, attributes, request.progress, request.workers, queries)
     from dicomarray.catalog.index import open_index
 
     below = None if request.inputs is None else [local_path(root) for root in request.roots]

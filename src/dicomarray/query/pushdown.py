@@ -18,6 +18,8 @@ _UIDS = ("StudyInstanceUID", "SeriesInstanceUID")
 _TEXTS = ("PatientID", "AccessionNumber")
 # A server is asked so often at most; what would be more is left to the config.
 MAX_QUERIES = 50
+# What means the same everywhere, also in a URL; wildcards are those of a config.
+_SURE = "0123456789._-*?"
 _UID = re.compile(r"[0-9][0-9.]{0,63}", re.ASCII)
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,15}", re.ASCII)
 _DATE = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})", re.ASCII)
@@ -73,8 +75,8 @@ def _key(name: str, value: Any) -> str | None:
 
 
 def _any_case(text: str) -> str:
-    """The text with a wildcard for whatever a server may hold in another case or form."""
-    return "".join("?" if one.isascii() and one.isalpha() else one if one.isascii() else "*" for one in text)
+    """The text with a wildcard for whatever a server may hold in another case or form, or not understand."""
+    return "".join(one if one in _SURE else "?" if one.isascii() else "*" for one in text)
 
 
 def _dates(condition: Any) -> list[str]:

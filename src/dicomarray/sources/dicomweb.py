@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dicomarray.dicom.headers.header import read_header
+from dicomarray.dicom.headers.header import Header, read_header
+from dicomarray.dicom.json_model import JsonModelError, items_of
 from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError
 from dicomarray.sources.base import Arrived, RemoteSeries, Server
+from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.http import Answer, CutOffError, StatusError, WebServer
 from dicomarray.storage.multipart import CutShortError, MultipartError, content_type, parts_of
 from dicomarray.storage.places import Url
 
 JSON = "application/dicom+json"
 INSTANCE = "application/dicom"
+OCTETS = "application/octet-stream"
 # Bytes as they are stored, whatever the transfer syntax (PS3.18 8.7.3.5.2).
 ALL_INSTANCES = f'multipart/related; type="{INSTANCE}"; transfer-syntax=*'
 STUDY_UID, SERIES_UID, SOP_UID = "0020000D", "0020000E", "00080018"
@@ -27,6 +32,9 @@ PAGE = 5000
 # A page of a listing is smaller than this, and so is the list of all: what is longer is no honest answer.
 MAX_LISTING_BYTES = 256 << 20
 MAX_PAGES = 10_000
+# What a series is described in, and the value of one element, in bytes.
+MAX_METADATA_BYTES = 4 << 30
+MAX_BULK_BYTES = 64 << 20
 # Beyond this an instance is not taken: no element can be longer (PS3.5 7.1.1).
 MAX_INSTANCE_BYTES = (1 << 32) + (1 << 30)
 # How often what did not come is asked for again; and when the rest is asked for one by one.
@@ -34,11 +42,44 @@ ROUNDS, ONE_BY_ONE = 4, 0.5
 _IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
+@dataclass(frozen=True, slots=True)
+class Below:
+    """What of a server an address means: a study, a series, an instance; all of it where all are None."""
+
+    study: str | None = None
+    series: str | None = None
+    instance: str | None = None
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """As matching keys."""
+        found = {"StudyInstanceUID": self.study, "SeriesInstanceUID": self.series}
+        return {name: uid for name, uid in found.items() if uid is not None}
+
+
+_RESOURCE = re.compile(
+    r"(?P<root>[^?]*?)/studies/(?P<study>[0-9.]+)(?:/series/(?P<series>[0-9.]+))?"
+    r"(?:/instances/(?P<instance>[0-9.]+))?(?P<query>/?\?.*)?",
+    re.ASCII,
+)
+
+
+def split_address(address: Url) -> tuple[Url, Below]:
+    """The address of the server, and what of it is meant."""
+    found = _RESOURCE.fullmatch(address.text)
+    if found is None:
+        return address, Below()
+    return Url(found["root"] + (found["query"] or "")), Below(
+        found["study"], found["series"], found["instance"]
+    )
+
+
 class DicomWebServer(Server):
-    """The server at an address."""
+    """The server at an address, or a study, series or instance there."""
 
     def __init__(self, address: Url, web: WebServer | None = None) -> None:
-        self.web = web or WebServer(address)
+        root, self.below = split_address(address)
+        self.web = web or WebServer(root)
 
     def close(self) -> None:
         """As `Server.close`."""
@@ -47,7 +88,7 @@ class DicomWebServer(Server):
     def find(self, keys: Mapping[str, str]) -> list[RemoteSeries]:
         """As `Server.find`."""
         found: dict[tuple[str, str], RemoteSeries] = {}
-        for item in self._listed("/series", keys, SERIES_UID):
+        for item in self._listed("/series", {**keys, **self.below.keys}, SERIES_UID):
             study, uid = (self._uid("/series", item, tag) for tag in (STUDY_UID, SERIES_UID))
             found[study, uid] = RemoteSeries(study, uid, _count(item))
         return [found[key] for key in sorted(found)]
@@ -63,15 +104,64 @@ class DicomWebServer(Server):
             raise
         return frozenset(self._uid(path, item, SOP_UID) for item in items)
 
+    def headers(self, series: RemoteSeries, names: frozenset[str]) -> list[Header | Skipped]:
+        """As `Server.headers`."""
+        from dicomarray.sources.dicomweb_objects import headers_of
+
+        return headers_of(self, self.web.address, series, names)
+
+    def metadata(self, series: RemoteSeries, uid: str | None = None) -> Iterator[Mapping[str, Any]]:
+        """What the server says of the instances of a series, or of one, in the DICOM JSON Model."""
+        try:
+            yield from self._described(_path_of(series) + (f"/instances/{uid}" if uid else ""))
+        except StatusError as error:
+            if error.status != 404 or uid is not None:
+                raise
+            # Orthanc does not find a series by a UID that several studies have, and has its instances
+            for one in sorted(self.instances(series)):
+                yield from self._described(f"{_path_of(series)}/instances/{one}")
+
+    def _described(self, resource: str) -> Iterator[Mapping[str, Any]]:
+        path = f"{resource}/metadata"
+        with self.web.request(path, JSON) as answer:
+            self._require_json(path, answer)
+            try:
+                yield from items_of(answer.chunks(MAX_METADATA_BYTES))
+            except JsonModelError as error:
+                raise self.web.error(path, f"the answer is no DICOM JSON Model: {error}") from error
+
+    def bulk(self, uri: str) -> bytes | None:
+        """The value that stands at a URI; None where the server does not give it.
+
+        Only this server is asked, whatever host the URI names.
+        """
+        place = uri.find("/studies/")
+        if place < 0:
+            return None
+        try:
+            with self.web.request(uri[place:], f'multipart/related; type="{OCTETS}"') as answer:
+                kind, parameters = content_type(answer.content_type)
+                chunks = answer.chunks(MAX_BULK_BYTES)
+                if kind == "multipart/related" and "boundary" in parameters:
+                    parts = parts_of(chunks, parameters["boundary"])
+                    return next((b"".join(part.pieces) for part in parts), None)
+                return b"".join(chunks) if kind == OCTETS else None
+        except (StatusError, MultipartError):
+            return None
+
     def fetch(self, series: RemoteSeries, wanted: Collection[str], folder: Path, arrived: Arrived) -> None:
         """As `Server.fetch`."""
-        missing = set(wanted)
+        missing, whole = set(wanted), max(len(wanted), series.count or 0)
         for remaining in reversed(range(ROUNDS)):
             try:
-                self._fetch_once(series, missing, len(wanted), folder, arrived)
+                self._fetch_once(series, missing, whole, folder, arrived)
             except CutOffError:
                 if not remaining:
                     raise
+            except StatusError as error:
+                if error.status != 404 or not whole:
+                    raise
+                whole = 0  # as for metadata
             if not missing:
                 return
         raise self.web.error(
@@ -80,15 +170,15 @@ class DicomWebServer(Server):
         )
 
     def _fetch_once(
-        self, series: RemoteSeries, missing: set[str], all_of_them: int, folder: Path, arrived: Arrived
+        self, series: RemoteSeries, missing: set[str], whole: int, folder: Path, arrived: Arrived
     ) -> None:
-        """Ask for the series, or for single instances where few are missing; who comes is missing no more."""
-        at_once = len(missing) > 1 and len(missing) > ONE_BY_ONE * max(all_of_them, series.count or 0)
-        paths = (
-            [_path_of(series)]
-            if at_once
-            else [f"{_path_of(series)}/instances/{uid}" for uid in sorted(missing)]
-        )
+        """Ask for the series of ``whole`` instances; for single ones where few are missing, or it is 0.
+
+        Who comes is missing no more.
+        """
+        paths = [f"{_path_of(series)}/instances/{uid}" for uid in sorted(missing)]
+        if whole and len(missing) > max(1, ONE_BY_ONE * whole):
+            paths = [_path_of(series)]
         for path in paths:
             for file in self._files(path, series, missing, folder):
                 missing.discard(file.stem)
@@ -156,8 +246,10 @@ class DicomWebServer(Server):
         offset = 0
         for _ in range(MAX_PAGES):
             items = self._page(path, {**keys, "limit": str(PAGE), "offset": str(offset)})
-            new = [item for item in items if (_value(item, STUDY_UID), _value(item, key)) not in seen]
-            seen.update((_value(item, STUDY_UID), _value(item, key)) for item in new)
+            new = [
+                item for item in items if (first_value(item, STUDY_UID), first_value(item, key)) not in seen
+            ]
+            seen.update((first_value(item, STUDY_UID), first_value(item, key)) for item in new)
             yield from new
             offset += len(items)
             if not new or len(items) > PAGE or len(seen) == count:
@@ -172,12 +264,8 @@ class DicomWebServer(Server):
         with self.web.request(path, JSON, query) as answer:
             if answer.status == 204:
                 return []
-            kind, _ = content_type(answer.content_type)
+            self._require_json(path, answer)
             text = answer.text(MAX_LISTING_BYTES)
-        if kind not in (JSON, "application/json"):
-            raise self.web.error(
-                path, f"the server answered with {kind or 'nothing'} where it should with {JSON}"
-            )
         try:
             items = json.loads(text or b"[]")
         except (ValueError, RecursionError) as error:
@@ -186,8 +274,15 @@ class DicomWebServer(Server):
             raise self.web.error(path, "the answer is no list of attributes (PS3.18 F.2)")
         return items
 
+    def _require_json(self, path: str, answer: Answer) -> None:
+        kind, _ = content_type(answer.content_type)
+        if answer.status != 204 and kind not in (JSON, "application/json"):
+            raise self.web.error(
+                path, f"the server answered with {kind or 'nothing'} where it should with {JSON}"
+            )
+
     def _uid(self, path: str, item: Mapping[str, Any], tag: str) -> str:
-        uid = _value(item, tag)
+        uid = first_value(item, tag)
         if not is_safe_uid(uid):
             raise self.web.error(path, f"the server tells no UID as ({tag[:4]},{tag[4:]}) of what it lists")
         return str(uid)
@@ -213,7 +308,7 @@ def _instances_in(web: WebServer, path: str, answer: Answer) -> Iterator[Iterato
         raise web.error(path, f"the server answered with {kind or 'nothing'} where DICOM objects belong")
 
 
-def _value(item: Mapping[str, Any], tag: str) -> Any:
+def first_value(item: Mapping[str, Any], tag: str) -> Any:
     """The first value of an attribute of the DICOM JSON Model (PS3.18 F.2)."""
     attribute = item.get(tag)
     values = attribute.get("Value") if isinstance(attribute, dict) else None
@@ -221,7 +316,7 @@ def _value(item: Mapping[str, Any], tag: str) -> Any:
 
 
 def _count(item: Mapping[str, Any]) -> int | None:
-    value = _value(item, _INSTANCE_COUNT)
+    value = first_value(item, _INSTANCE_COUNT)
     try:
         return int(value) if value is not None else None
     except (ValueError, TypeError, OverflowError):

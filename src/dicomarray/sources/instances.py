@@ -2,37 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from dicomarray.dicom.headers.header import Header, HeaderReader
-from dicomarray.errors import InputError
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.errors import InputError, UsageError
 from dicomarray.sources.base import Progress, Source
 from dicomarray.sources.filesystem import find_files
 from dicomarray.sources.header_workers import Outcome, outcome_of, read_outcomes
 from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.connections import DICOMWEB, DIMSE
 from dicomarray.storage.places import Place, Url
-from dicomarray.storage.references import ObjectReference, Reference
+from dicomarray.storage.references import ObjectReference, Reference, fetched
 
 # So many objects are asked for at once: enough to hide how long a store takes to answer, and 16 MB of memory.
 OBJECTS_AT_ONCE = 256
 _IDENTIFYING = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Modality")
 
 
-def sources_of(places: Iterable[Place], workers: int | None = None) -> list[Source]:
-    """Who finds and opens the instances at or below these places."""
+def sources_of(
+    places: Iterable[Place], workers: int | None = None, queries: Sequence[Mapping[str, str]] = ({},)
+) -> list[Source]:
+    """Who finds and opens the instances at or below these places; a PACS those of the queries alone."""
     found: list[Source] = []
     for is_url, several in groupby(places, lambda place: isinstance(place, Url)):
         if is_url:
-            from dicomarray.sources.fsspec import Store
-
-            found += [Store(url) for url in several if isinstance(url, Url)]
+            found += [_source_of(url, queries) for url in several if isinstance(url, Url)]
         else:
             found.append(LocalFiles([path for path in several if isinstance(path, Path)], workers))
     return found
+
+
+def _source_of(url: Url, queries: Sequence[Mapping[str, str]]) -> Source:
+    if url.protocol in DICOMWEB:
+        from dicomarray.sources.dicomweb_objects import WebSource
+
+        return WebSource(url, tuple(queries))
+    if url.protocol == DIMSE:
+        raise UsageError(f"{url}: headers are not read over DIMSE; pull the series first (dicomarray pull)")
+    from dicomarray.sources.fsspec import Store
+
+    return Store(url)
+
+
+def whole(headers: Sequence[Header]) -> Sequence[Header]:
+    """The headers to read pixels with.
+
+    Where a server described the instances, their files are fetched and read: a description may have other
+    digits than the file, and lacks what is binary.
+    """
+    described = {h.path for h in headers if isinstance(h.path, ObjectReference) and h.path.is_described}
+    if not described:
+        return headers
+    copies = fetched(described, Path())
+    found: dict[Reference, Header] = {}
+    for item in read_references(copies[one] for one in described):
+        if isinstance(item, Skipped):
+            raise InputError(f"{item.path}: {item.reason}")
+        found[item.path] = item
+    return [found[h.path] if h.path in described else h for h in headers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +108,9 @@ def read_objects(
             progress(start + len(batch), size, len(references))
 
 
-def read_references(references: Iterable[Reference], names: frozenset[str]) -> Iterator[Header | Skipped]:
+def read_references(
+    references: Iterable[Reference], names: frozenset[str] = DEFAULT_KEYWORDS
+) -> Iterator[Header | Skipped]:
     """The instances that were found before, read again."""
     for kind, several in groupby(references, lambda one: Path if isinstance(one, Path) else type(one)):
         if kind is Path:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from dicomarray.errors import StorageError, UsageError
 from dicomarray.storage.connections import CREDENTIALS_FILE, TOKEN, USER, WebAddress, credentials_for
@@ -119,8 +120,7 @@ class WebServer:
             try:
                 response = self._session.request(
                     "GET" if body is None else "POST",
-                    f"{self.web.base}{path}",
-                    params=query,
+                    f"{self.web.base}{path}{_query_of(query)}",
                     headers=headers,
                     data=body,
                     stream=True,
@@ -205,6 +205,12 @@ class Answer:
     def text(self, most: int) -> bytes:
         """All of the body."""
         return b"".join(self.chunks(most))
+
+
+def _query_of(query: Mapping[str, str] | None) -> str:
+    """A query in which wildcards stand as they are (RFC 3986 3.4): Orthanc does not know %2A."""
+    pairs = [f"{name}={quote(value, safe='*?,')}" for name, value in (query or {}).items()]
+    return f"?{'&'.join(pairs)}" if pairs else ""
 
 
 def _authorization(host: str) -> Any:

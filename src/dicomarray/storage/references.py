@@ -81,6 +81,11 @@ class ObjectReference(ABC):
         """As `open`, but the pixel data may be missing."""
         return self.open()
 
+    @property
+    def is_described(self) -> bool:
+        """Whether its header is what a server says of it: then its file has to be read for pixels."""
+        return False
+
     def is_unchanged(self) -> bool:
         """Whether what is opened surely is what was referred to; else its header is read and compared."""
         return True

@@ -28,7 +28,7 @@ from dicomarray.dicom.pixels.reader import open_frames
 from dicomarray.dicom.transfer_syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, HeaderError, InputError, quoted
-from dicomarray.storage.references import state_of
+from dicomarray.storage.references import ObjectReference, state_of
 
 if TYPE_CHECKING:
     from dicomarray.assembly.frames.mosaics import Tile
@@ -261,6 +261,8 @@ def _file_size(header: Header) -> int | None:
     """Bytes; None where it is not known."""
     if isinstance(header, KeptHeader):
         return header.size
+    if isinstance(header.path, ObjectReference) and header.path.is_described:
+        return None
     try:
         return state_of(header.path).size
     except OSError as error:

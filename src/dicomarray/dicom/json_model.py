@@ -1,0 +1,221 @@
+"""The DICOM JSON Model (PS3.18 Annex F) -> the header of a file, so that one reader reads both.
+
+What comes out is explicit VR little endian, texts in UTF-8, without pixel data.  Values that stand elsewhere
+(BulkDataURI) are left out, or put in where somebody fetched them.
+"""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+import json
+import re
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from itertools import chain
+from struct import error as not_packed
+from struct import pack
+from typing import Any
+
+from dicomarray.core.nesting import MAX_DEPTH
+from dicomarray.dicom.part10 import (
+    ITEM,
+    LONG_VRS,
+    PIXEL_DATA,
+    PREAMBLE,
+    encoded,
+    read_file_meta,
+    walk,
+    window_of,
+)
+from dicomarray.dicom.vr import BINARY_NUMBERS
+
+JsonObject = Mapping[str, Any]
+
+_TAG = re.compile(r"[0-9A-Fa-f]{8}")
+_EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+SPECIFIC_CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
+_BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
+# A DS has 16 characters; servers write more digits than the file has.
+_DIGITS = 14
+MAX_SHORT = 0xFFFE  # bytes of a value with a length of 16 bits
+
+
+class JsonModelError(ValueError):
+    """What a server sent is not the DICOM JSON Model."""
+
+
+def header_bytes(attributes: JsonObject) -> bytes:
+    """The file of an instance up to where its pixel data would begin.
+
+    Raises
+    ------
+    JsonModelError
+        Where they are none.
+    """
+    elements = dict(_elements(attributes, 0))
+    elements[SPECIFIC_CHARACTER_SET] = encoded(SPECIFIC_CHARACTER_SET, "CS", b"ISO_IR 192", explicit=True)
+    body = b"".join(elements[tag] for tag in sorted(elements))
+    meta = b"".join(
+        (
+            encoded(0x00020001, "OB", b"\0\1", explicit=True),
+            encoded(0x00020002, "UI", _uid(attributes, _SOP_CLASS), explicit=True),
+            encoded(0x00020003, "UI", _uid(attributes, _SOP_INSTANCE), explicit=True),
+            encoded(0x00020010, "UI", _padded(_EXPLICIT_LITTLE_ENDIAN, "UI"), explicit=True),
+        )
+    )
+    length = encoded(0x00020000, "UL", pack("<L", len(meta)), explicit=True)
+    return b"\0" * PREAMBLE + b"DICM" + length + meta + body
+
+
+def with_elements(header: bytes, values: Mapping[int, bytes]) -> bytes:
+    """A header that `header_bytes` made, with elements that it lacks: binary ones, by tag."""
+    window = window_of(BytesIO(header))
+    meta = read_file_meta(window)
+    elements = {tag: encoded(tag, "OB", _even(value), explicit=True) for tag, value in values.items()}
+    place = meta.end
+    for tag, _, value, length, _ in walk(window, meta.end, meta.explicit):
+        elements[tag] = header[place : value + length]
+        place = value + length
+    return header[: meta.end] + b"".join(elements[tag] for tag in sorted(elements))
+
+
+def bulk_uris(attributes: JsonObject) -> dict[int, str]:
+    """Where the values of the top level's private elements stand that are not told, by tag."""
+    found = {}
+    for name, attribute in attributes.items():
+        uri = attribute.get("BulkDataURI") if isinstance(attribute, dict) else None
+        if _TAG.fullmatch(name) and (tag := int(name, 16)) >> 16 & 1 and isinstance(uri, str):
+            found[tag] = uri
+    return found
+
+
+def items_of(chunks: Iterator[bytes]) -> Iterator[JsonObject]:
+    """The objects of a JSON array that comes in chunks, one by one.
+
+    Raises
+    ------
+    JsonModelError
+        Where it is none, or is cut off.
+    """
+    decoder, texts = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")("replace")
+    text, begun, wanted = "", False, 0
+    for chunk in chain(chunks, (b"",)):  # an empty one at the end
+        text += texts.decode(chunk)
+        if chunk and len(text) < wanted:
+            continue  # of one long object: parsed again only when twice as much of it is there
+        place = 0
+        while (start := _next_item(text, place, begun)) is not None:
+            try:
+                item, place = decoder.raw_decode(text, start)
+            except json.JSONDecodeError:
+                break  # the rest of it is not there yet
+            except RecursionError as error:
+                raise JsonModelError("sequences nested too deeply") from error
+            if not isinstance(item, dict):
+                raise JsonModelError("no list of objects")
+            begun = True
+            yield item
+        text = text[place:]
+        wanted = 2 * len(text)
+    rest = text.strip()
+    if rest != ("]" if begun else "[]") and rest:
+        raise JsonModelError("it is cut off, or no JSON")
+
+
+def _next_item(text: str, place: int, begun: bool) -> int | None:
+    """Where the next object of an array begins; None where that is not there yet."""
+    found = _SEPARATOR.match(text, place) if begun else _OPENING.match(text, place)
+    return None if found is None else found.end() - 1
+
+
+_OPENING, _SEPARATOR = re.compile(r"\s*\[\s*\{"), re.compile(r"\s*,\s*\{")
+
+
+def _elements(attributes: JsonObject, depth: int) -> Iterator[tuple[int, bytes]]:
+    if depth > MAX_DEPTH:
+        raise JsonModelError("sequences nested too deeply")
+    for name, attribute in attributes.items():
+        if not _TAG.fullmatch(name) or not isinstance(attribute, dict):
+            raise JsonModelError("an attribute without a tag")
+        tag, vr = int(name, 16), str(attribute.get("vr", "UN"))
+        # neither group lengths and file meta information nor pixels are part of it
+        if tag & 0xFFFF == 0 or tag >> 16 <= 2 or tag in PIXEL_DATA or tag >= ITEM:
+            continue
+        value = _value(attribute, vr, depth)
+        if value is not None:
+            vr = "UN" if len(value) > MAX_SHORT and vr.encode() not in LONG_VRS else vr
+            yield tag, encoded(tag, vr, value, explicit=True)
+
+
+def _value(attribute: JsonObject, vr: str, depth: int) -> bytes | None:
+    """The bytes of a value; None where it stands elsewhere."""
+    if "BulkDataURI" in attribute:
+        return None
+    if "InlineBinary" in attribute:
+        return _inline(str(attribute["InlineBinary"]))
+    values = attribute.get("Value", [])
+    if not isinstance(values, list):
+        raise JsonModelError("a value that is no list")
+    if vr == "SQ":
+        return b"".join(_item(item, depth) for item in values)
+    if vr in BINARY_NUMBERS:
+        return _numbers(values, vr)
+    if vr == "AT":
+        return b"".join(pack("<HH", int(str(v)[:4], 16), int(str(v)[4:8], 16)) for v in values if v)
+    parts = [] if vr in _BINARY else [_text(value, vr) for value in values]
+    return _padded("\\".join(parts), vr)
+
+
+def _inline(text: str) -> bytes:
+    try:
+        return _even(b64decode(text, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise JsonModelError("a value that is no Base64") from error
+
+
+def _item(item: Any, depth: int) -> bytes:
+    if item is None:
+        item = {}
+    if not isinstance(item, dict):
+        raise JsonModelError("an item that is no object")
+    content = b"".join(element for _, element in sorted(_elements(item, depth + 1)))
+    return pack("<HHL", ITEM >> 16, ITEM & 0xFFFF, len(content)) + content
+
+
+def _numbers(values: list[Any], vr: str) -> bytes:
+    letter, _ = BINARY_NUMBERS[vr]
+    make = float if vr in ("FL", "FD") else int
+    try:
+        return pack(f"<{len(values)}{letter}", *[make(value) for value in values])
+    except (not_packed, TypeError, ValueError, OverflowError) as error:
+        raise JsonModelError(f"a value that is no {vr}") from error
+
+
+def _text(value: Any, vr: str) -> str:
+    if value is None:
+        return ""
+    if vr == "PN" and isinstance(value, dict):
+        groups = [str(value.get(name) or "") for name in ("Alphabetic", "Ideographic", "Phonetic")]
+        return "=".join(groups).rstrip("=")
+    if isinstance(value, float) and not isinstance(value, bool):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.{_DIGITS}g}"
+    if isinstance(value, str | int):
+        return str(value)
+    raise JsonModelError(f"a value that is no {vr}")
+
+
+def _uid(attributes: JsonObject, tag: int) -> bytes:
+    attribute = attributes.get(f"{tag:08X}")
+    values = attribute.get("Value") if isinstance(attribute, dict) else None
+    return _padded(str(values[0]) if isinstance(values, list) and values else "", "UI")
+
+
+def _padded(text: str, vr: str) -> bytes:
+    raw = text.encode("utf-8", "replace")
+    return raw + (b"\0" if vr == "UI" else b" ") if len(raw) % 2 else raw
+
+
+def _even(raw: bytes) -> bytes:
+    return raw + b"\0" if len(raw) % 2 else raw

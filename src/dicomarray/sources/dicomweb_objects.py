@@ -1,0 +1,279 @@
+"""Instances on a server of DICOMweb: their headers by its metadata, the whole of them when pixels are read.
+
+An instance is referred to by a `WebObject`, which holds what the metadata says, as the header of a file and
+compressed.  A server may write numbers with other digits than the file has, and leaves out what is binary: so
+whoever reads pixels fetches the files first (`is_described`), and everything is read again from these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import weakref
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from dicomarray.dicom.headers.header import Header, HeaderReader
+from dicomarray.dicom.json_model import JsonModelError, bulk_uris, header_bytes, with_elements
+from dicomarray.dicom.uids import is_safe_uid
+from dicomarray.errors import InputError, StorageError
+from dicomarray.sources.base import Progress, RemoteSeries, Source
+from dicomarray.sources.dicomweb import SERIES_UID, SOP_UID, STUDY_UID, DicomWebServer, first_value
+from dicomarray.sources.header_workers import outcome_of
+from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.places import Url
+from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.references import ObjectReference, Stamp
+
+# So many series are asked for at once.
+AT_ONCE = 4
+
+
+class Copies:
+    """A folder with files that were fetched; it goes when nobody refers to it any more."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="dicomarray-"))
+        weakref.finalize(self, _remove, self.folder, os.getpid())
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child has the same object
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class WebObject(ObjectReference):
+    """An instance below an address.
+
+    ``start`` is its header as the metadata has it, compressed; ``bulk`` says where the values of private
+    elements stand; another ``mark`` means another header.  ``copies`` has the file, where it was fetched.
+    """
+
+    root: Url
+    study: str
+    series: str
+    uid: str
+    mark: int = 0
+    start: bytes | None = field(default=None, compare=False, repr=False)
+    bulk: tuple[tuple[int, str], ...] = field(default=(), compare=False, repr=False)
+    copies: Copies | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def place(self) -> Url:
+        """Its URL."""
+        return _below(self.root) / f"studies/{self.study}/series/{self.series}/instances/{self.uid}"
+
+    @property
+    def file(self) -> Url:
+        """Its URL."""
+        return self.place
+
+    @property
+    def state(self) -> Stamp:
+        """What its metadata was, and the size of the file, where it is here."""
+        size = 0 if self.copies is None else (self.copies.folder / f"{self.uid}.dcm").stat().st_size
+        return Stamp(size, self.mark)
+
+    @property
+    def is_described(self) -> bool:
+        """Whether only its description is here."""
+        return self.copies is None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the copy, which belongs to this process."""
+        return WebObject, (self.root, self.study, self.series, self.uid, self.mark, self.start, self.bulk)
+
+    def open(self) -> BinaryIO:
+        """All of it."""
+        if self.copies is None:
+            (fetched,) = self.fetch([self], Path())
+            return _Held(fetched.open_header(), fetched)
+        return self.open_header()
+
+    def open_header(self) -> BinaryIO:
+        """The file where it is here; else what the metadata says, with the values of private elements."""
+        if self.copies is not None:
+            return open_plain(self.copies.folder / f"{self.uid}.dcm")
+        if self.start is None:
+            (found,) = self.fetch_headers([self])
+            if isinstance(found, OSError):
+                raise found
+            return found.open_header()
+        data = zlib.decompress(self.start)
+        return BytesIO(with_elements(data, _bulk_of(self)) if self.bulk else data)
+
+    def without_header(self) -> Self:
+        """Without what the metadata says."""
+        return replace(self, start=None, bulk=(), copies=None)
+
+    @classmethod
+    def fetch(cls, references: Sequence[Self], folder: Path) -> Sequence[Self]:
+        """The same ones, with copies in a folder that goes with the last of them."""
+        del folder
+        wanted = [one for one in references if one.copies is None]
+        copies = Copies() if wanted else None
+        for (root, study, series), several in _by_series(wanted).items():
+            assert copies is not None  # there are some
+            uids = {one.uid for one in several}
+            server_at(root).fetch(RemoteSeries(study, series, None), uids, copies.folder, lambda _: None)
+        return [replace(one, copies=one.copies or copies) for one in references]
+
+    @classmethod
+    def fetch_headers(cls, references: Sequence[Self]) -> Sequence[Self | OSError]:
+        """The same ones, with what the metadata says."""
+        found: dict[WebObject, WebObject] = {}
+        for (root, study, series), several in _by_series(
+            one for one in references if one.start is None and one.copies is None
+        ).items():
+            uid = several[0].uid if len(several) == 1 else None
+            for item in server_at(root).metadata(RemoteSeries(study, series), uid):
+                one = _reference(root, study, series, item)
+                found[replace(one, mark=0)] = one
+        return [_with_header(one, found) for one in references]
+
+
+def _with_header(one: Any, found: Mapping[WebObject, WebObject]) -> Any:
+    if one.start is not None or one.copies is not None:
+        return one
+    key = replace(one, mark=0)
+    return found.get(key, FileNotFoundError(2, "the server does not list it any more"))
+
+
+class _Held(BytesIO):
+    """The bytes of a file that goes."""
+
+    def __init__(self, stream: BinaryIO, _owner: WebObject) -> None:
+        with stream:
+            super().__init__(stream.read())
+
+
+def _by_series(references: Iterable[Any]) -> dict[tuple[Url, str, str], list[Any]]:
+    found: dict[tuple[Url, str, str], list[Any]] = {}
+    for one in references:
+        found.setdefault((one.root, one.study, one.series), []).append(one)
+    return found
+
+
+def server_at(root: Url) -> DicomWebServer:
+    """The server of an address, with connections that stay open; each process has its own."""
+    return _server_of_process(root, os.getpid())
+
+
+@lru_cache(maxsize=16)
+def _server_of_process(root: Url, _process: int) -> DicomWebServer:
+    return DicomWebServer(root)
+
+
+@lru_cache(maxsize=4096)
+def _bulk_value(root: Url, uri: str, _process: int) -> bytes | None:
+    return server_at(root).bulk(uri)
+
+
+def _bulk_of(reference: WebObject) -> dict[int, bytes]:
+    """The values of private elements that stand elsewhere, as far as the server gives them."""
+    values = ((tag, _bulk_value(reference.root, uri, os.getpid())) for tag, uri in reference.bulk)
+    return {tag: value for tag, value in values if value is not None}
+
+
+def _below(root: Url) -> Url:
+    """An address without its query, to put names behind."""
+    return Url(root.text.partition("?")[0].rstrip("/"))
+
+
+def _reference(root: Url, study: str, series: str, item: Mapping[str, Any]) -> WebObject:
+    """The instance that a part of the metadata describes.
+
+    Raises
+    ------
+    StorageError
+        Where it describes none of the series that was asked for.
+    """
+    where = f"{root}/studies/{study}/series/{series}/metadata"
+    uid = first_value(item, SOP_UID)
+    if (first_value(item, STUDY_UID), first_value(item, SERIES_UID)) != (study, series) or not is_safe_uid(
+        uid
+    ):
+        raise StorageError(f"{where}: the server describes an instance of another series, or without a UID")
+    try:
+        data = header_bytes(item)
+    except (JsonModelError, RecursionError) as error:
+        raise StorageError(f"{where}: no DICOM JSON Model (PS3.18 F): {error}") from error
+    mark = int.from_bytes(hashlib.sha256(data).digest()[:7])
+    bulk = tuple(sorted(bulk_uris(item).items()))
+    return WebObject(root, study, series, str(uid), mark, zlib.compress(data, level=1), bulk)
+
+
+def headers_of(
+    server: DicomWebServer, root: Url, series: RemoteSeries, names: frozenset[str], uid: str | None = None
+) -> list[Header | Skipped]:
+    """The headers of a series, or of one instance, by its metadata.
+
+    Raises
+    ------
+    StorageError
+        Where the server fails, or describes fewer instances than it counts.
+    """
+    items = server.metadata(series, uid)
+    found = sorted(
+        (_reference(root, series.study, series.uid, item) for item in items), key=lambda one: one.uid
+    )
+    if uid is None and len(found) < (series.count or 0):
+        raise StorageError(
+            f"{root}/studies/{series.study}/series/{series.uid}/metadata: the server counts {series.count} "
+            f"instances, and describes {len(found)}; try again"
+        )
+    reader = HeaderReader(names)
+    private = any(name.startswith("(") for name in names)
+    return [_outcome(one, reader, private) for one in found]
+
+
+def _outcome(one: WebObject, reader: HeaderReader, private: bool) -> Header | Skipped:
+    """A header; values that have to be fetched are in it where private elements are asked for."""
+    outcome = outcome_of(reader, one if private else replace(one, bulk=()))
+    if isinstance(outcome, Skipped):
+        return outcome
+    return replace(outcome, path=one)
+
+
+@dataclass(frozen=True, slots=True)
+class WebSource(Source):
+    """Everything at or below an address that matches one of the queries."""
+
+    root: Url
+    queries: Sequence[Mapping[str, str]] = ({},)
+
+    def instances(
+        self, names: frozenset[str], progress: Progress | None = None
+    ) -> Iterator[Header | Skipped]:
+        """As `Source.instances`."""
+        server = server_at(self.root)
+        listed = {(one.study, one.uid): one for keys in self.queries for one in server.find(keys)}
+        counts = [one.count for one in listed.values()]
+        total = None if None in counts else sum(count or 0 for count in counts)
+        seen = 0
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            asked = [
+                threads.submit(headers_of, server, server.web.address, one, names, server.below.instance)
+                for one in listed.values()
+            ]
+            try:
+                for answer in asked:
+                    headers = answer.result()
+                    yield from headers
+                    seen += len(headers)
+                    if progress is not None:
+                        progress(seen, 0, total)
+            finally:
+                for answer in asked:
+                    answer.cancel()
+        if not listed and server.below.study is not None:
+            raise InputError(f"{self.root} does not exist")
