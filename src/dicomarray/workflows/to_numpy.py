@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -181,10 +182,15 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     if names_folder(output_npy):
         found = select(request)
 
-        def stacks(series: Series) -> list[Stack]:
-            return series.stacks(checked) if volume is None else [series.stack(checked, volume)]
+        def parts(series: Series) -> list[Part]:
+            stem = file_stem(series)
+            if series.is_segments:
+                return [(stem, lambda *paths: _write_labels(found, series, on, resample, paths, overwrite))]
+            stacks = series.stacks(checked) if volume is None else [series.stack(checked, volume)]
+            names = [stem] if len(stacks) == 1 else [f"{stem}_{index}" for index in range(len(stacks))]
+            return [(name, partial(write, stack)) for name, stack in zip(names, stacks, strict=True)]
 
-        report = _save_all(found.images, npy, json, stacks, write)
+        report = _save_all(found.images, npy, json, parts)
         return replace(report, skipped=found.catalog.skipped, notes=found.notes())
     for output in (npy, json):
         refuse_existing(output, overwrite)
@@ -206,15 +212,28 @@ def _save_labels(
     overwrite: bool,
 ) -> NumpyReport:
     """The labels of the one segmentation among what was found."""
-    from dicomarray.workflows.load_segmentation import load_from, one_segmentation
+    from dicomarray.workflows.load_segmentation import one_segmentation
 
     if bounds is not None:
         raise UsageError("labels are numbers of segments, which cannot be normalized")
     one = one_segmentation(found.series, str(found.request))
-    made = load_from(one, found.catalog, on, resample=resample, volume=found.request.volume)
+    info = _write_labels(found, one, on, resample, outputs, overwrite)
+    return NumpyReport((outputs,), (f"<Volume {info}>",), (), info.warnings, found.catalog.skipped)
+
+
+def _write_labels(
+    found: Found,
+    series: Series,
+    on: Grid | None,
+    resample: Resampling | None,
+    outputs: tuple[Path, Path],
+    overwrite: bool,
+) -> VolumeInfo:
+    from dicomarray.workflows.load_segmentation import load_from
+
+    made = load_from(series, found.catalog, on, resample=resample, volume=found.request.volume).volume()
     made.save(*outputs, overwrite=overwrite)
-    shown = f"<Volume {made.volume().info}>"
-    return NumpyReport((outputs,), (shown,), (), made.warnings, found.catalog.skipped, found.notes(one))
+    return made.info
 
 
 def names_folder(path: PathLike) -> bool:
@@ -238,21 +257,19 @@ def _outputs(output_npy: PathLike, output_json: PathLike | None) -> tuple[Path, 
     return (npy, json) if names_folder(output_npy) else array_and_sidecar(npy, json)
 
 
+# The name of a result, and what writes it as array and sidecar.
+Part = tuple[str, Callable[[Path, Path], VolumeInfo]]
+
+
 def _save_all(
-    batch: Sequence[Series],
-    npy: Path,
-    json: Path,
-    stacks: Callable[[Series], list[Stack]],
-    write: Callable[[Stack, Path, Path], VolumeInfo],
+    batch: Sequence[Series], npy: Path, json: Path, parts: Callable[[Series], list[Part]]
 ) -> NumpyReport:
     files, shown, failures, warnings = [], [], [], []
     for series in batch:
         try:
-            found = stacks(series)
-            for index, stack in enumerate(found):
-                name = file_stem(series) + (f"_{index}" if len(found) > 1 else "")
+            for name, write in parts(series):
                 paths = npy / f"{name}.npy", json / f"{name}.json"
-                info = write(stack, *paths)
+                info = write(*paths)
                 files.append(paths)
                 shown.append(f"<Volume {info}>")
                 warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]

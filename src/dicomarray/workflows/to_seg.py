@@ -15,6 +15,7 @@ from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import KEEP, UNPLACED
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.core.options import made_of, takes
+from dicomarray.core.pixel_values import Array
 from dicomarray.errors import DataError, UsageError, VerificationError
 from dicomarray.formats.segment_list import Segments
 from dicomarray.objects.common.files import WriteReport
@@ -155,17 +156,28 @@ def _verify(path: Path, request: SegmentationRequest, options: SegmentationOptio
         raise VerificationError(f"what was written cannot be read back: {error}") from error
     if [segment.number for segment in found.segments] != [segment.number for segment in asked.segments]:
         raise VerificationError("the written segmentation reads back with other segments")
+    if options.kind == "labelmap":
+        different = [
+            i for i, pair in enumerate(zip(asked.labels, found.labels, strict=True)) if _differ(*pair)
+        ]
+        if different:
+            raise VerificationError(f"the labels read back different in the slices {different!s:.80}")
+        return
     present = asked.presence(), found.presence()
     for segment in asked.segments:
         slices = present[0][segment.number]
-        if options.kind != "fractional" and not np.array_equal(slices, present[1][segment.number]):
+        if options.kind == "binary" and not np.array_equal(slices, present[1][segment.number]):
             raise VerificationError(f'"{segment.label}" reads back in other slices than it was asked for')
         for index in slices:
             one, other = asked.slice_of(segment.number, index), found.slice_of(segment.number, index)
             if options.kind == "fractional":
                 one, other = stored_fraction(one), stored_fraction(other)
-            if not np.array_equal(one, other):
+            if _differ(one, other):
                 raise VerificationError(f'"{segment.label}" reads back different in slice {index}')
+
+
+def _differ(one: Array, other: Array) -> bool:
+    return not np.array_equal(one, other)
 
 
 def _records(request: SegmentationRequest) -> tuple[dict[str, object], ...]:

@@ -108,7 +108,7 @@ def _label_map(stack: _Frames, frames: Sequence[Placed]) -> Labels:
         image = stack.image(place, index)
         if file.background:
             image = np.where(image == file.background, image.dtype.type(0), image)
-        if not known[np.unique(image)].all():
+        if not known[image].all():
             unknown = int(image[~known[image]][0])
             raise SegmentationError(
                 f"{file.path}: frame {index + 1} holds the label {unknown}, which SegmentSequence does not "
