@@ -208,6 +208,13 @@ class Segmentation:
             self._put(out, np.where(self.mask(number), dtype.type(number), dtype.type(0)))
         return out
 
+    def label_image(self, index: int) -> Labels:
+        """The labels of one slice, (rows, columns), not to be changed; see `labels`."""
+        layers = self._distinct_layers()
+        whole = self.labels if len(layers) != 1 or self._fractions else layers[0]
+        image: Labels = whole[index]
+        return image
+
     def _put(self, out: Labels, layer: Labels) -> None:
         inside = layer != 0
         both = inside & (out != 0)
@@ -468,9 +475,12 @@ def _as_unsigned(array: Array) -> Labels:
 
 
 def _table(layer: Labels) -> NDArray[np.bool_]:
-    """(slices, labels): whether a label is in a slice."""
-    length = int(layer.max(initial=0)) + 1
-    return np.array([np.bincount(image.reshape(-1), minlength=length) > 0 for image in layer])
+    """(slices, labels): whether a label is in a slice; of the background it says nothing."""
+    table = np.zeros((len(layer), int(layer.max(initial=0)) + 1), bool)
+    for image, row in zip(layer, table, strict=True):
+        inside = image[image != 0]  # most is background, which need not be counted
+        row[:] = np.bincount(inside, minlength=table.shape[1]) > 0
+    return table
 
 
 def _present(layer: Labels) -> Iterator[int]:

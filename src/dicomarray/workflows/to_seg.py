@@ -15,7 +15,6 @@ from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import KEEP, UNPLACED
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.core.options import made_of, takes
-from dicomarray.core.pixel_values import Array
 from dicomarray.errors import DataError, UsageError, VerificationError
 from dicomarray.formats.segment_list import Segments
 from dicomarray.objects.common.files import WriteReport
@@ -158,7 +157,9 @@ def _verify(path: Path, request: SegmentationRequest, options: SegmentationOptio
         raise VerificationError("the written segmentation reads back with other segments")
     if options.kind == "labelmap":
         different = [
-            i for i, pair in enumerate(zip(asked.labels, found.labels, strict=True)) if _differ(*pair)
+            index
+            for index in range(asked.shape[0])
+            if not np.array_equal(asked.label_image(index), found.label_image(index))
         ]
         if different:
             raise VerificationError(f"the labels read back different in the slices {different!s:.80}")
@@ -172,12 +173,8 @@ def _verify(path: Path, request: SegmentationRequest, options: SegmentationOptio
             one, other = asked.slice_of(segment.number, index), found.slice_of(segment.number, index)
             if options.kind == "fractional":
                 one, other = stored_fraction(one), stored_fraction(other)
-            if _differ(one, other):
+            if not np.array_equal(one, other):
                 raise VerificationError(f'"{segment.label}" reads back different in slice {index}')
-
-
-def _differ(one: Array, other: Array) -> bool:
-    return not np.array_equal(one, other)
 
 
 def _records(request: SegmentationRequest) -> tuple[dict[str, object], ...]:

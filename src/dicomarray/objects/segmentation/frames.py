@@ -50,9 +50,8 @@ class FramePlan:
     def images(self) -> Iterator[Array]:
         """The stored values of each frame, (rows, columns); of a binary one bool."""
         if self.kind == "labelmap":
-            labels = self.segmentation.labels
             for _, index in self.frames:
-                yield labels[index].astype(self.stored.dtype, copy=False)
+                yield self.segmentation.label_image(index).astype(self.stored.dtype, copy=False)
             return
         for label, index in self.frames:
             image: Array = self.segmentation.slice_of(label, index)
@@ -99,9 +98,11 @@ def _label_map(segmentation: Segmentation, options: SegmentationOptions, labels:
             segmentation.labels  # noqa: B018 - it names those that overlap
         except SegmentationError as error:
             raise SegmentationError(f'{error}. A label map cannot hold them; take kind="binary"') from error
-    inside = np.unique(np.concatenate([*segmentation.presence().values(), np.empty(0, np.intp)]))
-    slices: Any = range(segmentation.shape[0]) if options.empty_frames else inside
-    frames = tuple((0, int(index)) for index in slices)
+    frames = tuple(
+        (0, index)
+        for index in range(segmentation.shape[0])
+        if options.empty_frames or segmentation.label_image(index).any()
+    )
     return FramePlan(
         segmentation,
         frames or ((0, 0),),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import cache
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -16,7 +17,7 @@ from pydicom.tag import Tag
 
 from dicomarray.core.geometry import Plane
 from dicomarray.dicom import decimal_strings
-from dicomarray.objects.common.modules import SOURCE_IMAGE, code_item, reference
+from dicomarray.objects.common.modules import SOURCE_IMAGE, code_item
 from dicomarray.objects.segmentation.request import SegmentationRequest, SourceImage
 
 _DERIVED_BY = ("113076", "DCM", "Segmentation")  # PS3.16 CID 7203
@@ -98,18 +99,30 @@ def _derivation(sources: Sequence[SourceImage]) -> bytes:
     """Derivation Image: which images a frame is a segmentation of (PS3.3 C.7.6.16.2.6)."""
     if not sources:
         return b""
-    items = []
-    for source in sources:
-        item = reference(source.class_uid, source.instance_uid)
-        if source.frame is not None:
-            item.ReferencedFrameNumber = source.frame
-        item.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
-        item.SpatialLocationsPreserved = "YES" if source.same_place else "NO"
-        items.append(item)
-    derivation, group = Dataset(), Dataset()
-    derivation.DerivationCodeSequence, derivation.SourceImageSequence = [code_item(_DERIVED_BY)], items
-    group.DerivationImageSequence = [derivation]
-    return encoded(group)
+    items = b"".join(map(_source_item, sources))
+    derivation = _items(0x0008, 0x2112, items) + _sequence(0x0008, 0x9215, _code(_DERIVED_BY))
+    return _sequence(0x0008, 0x9124, derivation)
+
+
+def _source_item(source: SourceImage) -> bytes:
+    """An item of Source Image Sequence, as bytes: there may be thousands, and pydicom takes its time."""
+    content = _short(0x0008, 0x1150, b"UI", _padded(source.class_uid, b"\0"))
+    content += _short(0x0008, 0x1155, b"UI", _padded(source.instance_uid, b"\0"))
+    if source.frame is not None:
+        content += _short(0x0008, 0x1160, b"IS", _padded(str(source.frame), b" "))
+    content += _short(0x0028, 0x135A, b"CS", b"YES " if source.same_place else b"NO")
+    content += _sequence(0x0040, 0xA170, _code(SOURCE_IMAGE))
+    return _ITEM + struct.pack("<L", len(content)) + content
+
+
+@cache
+def _code(code: tuple[str, str, str]) -> bytes:
+    return encoded(code_item(code))
+
+
+def _padded(text: str, padding: bytes) -> bytes:
+    value = text.encode("ascii")
+    return value + padding * (len(value) % 2)
 
 
 def _position(plane: Plane) -> bytes:
@@ -134,5 +147,8 @@ def _short(group: int, element: int, vr: bytes, value: bytes) -> bytes:
 
 def _sequence(group: int, element: int, content: bytes) -> bytes:
     """A sequence of one item, of explicit lengths."""
-    item = _ITEM + struct.pack("<L", len(content)) + content
-    return struct.pack("<HH2sHL", group, element, b"SQ", 0, len(item)) + item
+    return _items(group, element, _ITEM + struct.pack("<L", len(content)) + content)
+
+
+def _items(group: int, element: int, items: bytes) -> bytes:
+    return struct.pack("<HH2sHL", group, element, b"SQ", 0, len(items)) + items

@@ -53,7 +53,14 @@ def read_masks(file: SegmentationFile, info: VolumeInfo) -> Segmentation:
             raise PixelError(f"{file.path}: its frames are not of {file.rows} x {file.columns} pixels")
         stack = _Frames(reader, file, shape)
         if file.kind == LABELMAP:
-            return Segmentation.from_layers([_label_map(stack, frames)], {}, made)
+            labels = _label_map(stack, frames)
+            try:
+                return Segmentation.from_layers([labels], {}, made)
+            except SegmentationError as error:
+                raise SegmentationError(
+                    f"{file.path} holds labels that SegmentSequence does not describe (PS3.3 C.8.20.2): "
+                    f"{error}"
+                ) from error
         if file.kind == BINARY:
             return Segmentation.from_layers(_binary(stack, frames), {}, made)
         return Segmentation.from_layers([], _fractions(stack, frames), made)
@@ -98,8 +105,6 @@ def _label_map(stack: _Frames, frames: Sequence[Placed]) -> Labels:
     file = stack.file
     numbers = [segment.number for segment in file.segments.values()]
     labels: Labels = np.zeros(stack.shape, np.min_scalar_type(max(numbers)))
-    known = np.zeros(1 << 16, bool)
-    known[[0, file.background, *file.segments]] = True
     seen: set[int] = set()
     for _, place, index in frames:
         if place.index in seen:
@@ -108,12 +113,6 @@ def _label_map(stack: _Frames, frames: Sequence[Placed]) -> Labels:
         image = stack.image(place, index)
         if file.background:
             image = np.where(image == file.background, image.dtype.type(0), image)
-        if not known[image].all():
-            unknown = int(image[~known[image]][0])
-            raise SegmentationError(
-                f"{file.path}: frame {index + 1} holds the label {unknown}, which SegmentSequence does not "
-                "describe (PS3.3 C.8.20.2)"
-            )
         labels[place.index] = image
     return labels
 
