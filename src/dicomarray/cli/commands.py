@@ -17,7 +17,7 @@ from dicomarray.cli.exit_codes import DONE, SOME_FAILED
 from dicomarray.cli.progress import Counter, SeriesProgress
 from dicomarray.cli.streams import print_text, show, show_names
 from dicomarray.core.coded_warnings import warning
-from dicomarray.core.options import made_of
+from dicomarray.core.options import made_of, names_of
 from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.sources.skipped import by_reason
 from dicomarray.storage.atomic import refuse_existing, refuse_inputs
@@ -281,6 +281,48 @@ def push(options: argparse.Namespace) -> int:
     _note(rendering.skipped_lines(report.skipped))
     _note([transfer_lines.push_summary(report)])
     return SOME_FAILED if report.failed else DONE
+
+
+def listen(options: argparse.Namespace) -> int:
+    """A function over every series that is sent here, until the process is ended."""
+    import signal
+    import threading
+
+    from dicomarray.cli import listen_lines, rendering
+    from dicomarray.cli.parameters import with_parameters
+    from dicomarray.objects.common.options import WRITE_NAMES, WriteOptions
+    from dicomarray.pipeline import listening
+
+    asked = listening.Listening(
+        options.aet,
+        options.port,
+        options.function,
+        options.output_dicom,
+        _config(options),
+        options.spool,
+        with_parameters(options.parameters, options.param),
+        made_of(listening.ListenOptions, _given(options, names_of(listening.ListenOptions))),
+        made_of(ReadOptions, _given(options, READ_NAMES)),
+        made_of(WriteOptions, _given(options, WRITE_NAMES)),
+    )
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    with listen_lines.StatusLine() as status:
+
+        def finished(entry: RunEntry) -> None:
+            with status.hidden():
+                failed = entry.status == "failed"
+                print_text(rendering.run_line(entry), sys.stderr if failed else sys.stdout)
+                if entry.traceback:
+                    _note(entry.traceback.rstrip().splitlines())
+                _warn(f"{entry.title}: {warning}" for warning in entry.warnings)
+
+        def noted(line: str) -> None:
+            with status.hidden():
+                _note([f"dicomarray: {line}"])
+
+        entries = listening.listen(asked, stopped, status, finished, noted)
+    return SOME_FAILED if any(entry.status == "failed" for entry in entries) else DONE
 
 
 def view(options: argparse.Namespace) -> int:

@@ -36,7 +36,10 @@ OBJECTS_A_COLLECTION = 100_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     options = parsed(arguments)
-    if options.run != "run":  # there a user's function works, in whose threads and garbage we do not meddle
+    if options.run not in (
+        "run",
+        "listen",
+    ):  # there a user's function works, in whose threads and garbage we do not meddle
         _start_and_end_quickly()
     command = importlib.import_module("dicomarray.cli.commands")
     try:
@@ -345,13 +348,7 @@ def _run(c: argparse.ArgumentParser) -> None:
     _inputs(c)
     _series(c)
     c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
-    c.add_argument(
-        "-f",
-        "--function",
-        metavar="module:function",
-        required=True,
-        help="takes a Volume, returns an array, a Volume or a dict of them; also file.py:function",
-    )
+    _function(c)
     _running(c)
     _writing(c)
     _reading(c, leave_out=NOT_EVERYWHERE)
@@ -367,6 +364,20 @@ def _running(c: argparse.ArgumentParser) -> None:
     leave_out = ("series", "index", "parameters", "observe")
     metavars = {"scheduler": "ADDRESS", "timeout": "SECONDS", "memory_limit": "SIZE"}
     add_flags(c, RunOptions, leave_out, metavars)
+    _parameters(c)
+
+
+def _function(c: argparse.ArgumentParser) -> None:
+    c.add_argument(
+        "-f",
+        "--function",
+        metavar="module:function",
+        required=True,
+        help="takes a Volume, returns an array, a Volume or a dict of them; also file.py:function",
+    )
+
+
+def _parameters(c: argparse.ArgumentParser) -> None:
     c.add_argument("--parameters", metavar="FILE", help="parameters of the function: JSON, YAML or TOML")
     c.add_argument(
         "--param",
@@ -376,6 +387,31 @@ def _running(c: argparse.ArgumentParser) -> None:
         help="a parameter of the function, over those of --parameters; the value is JSON, or else a text "
         "(repeatable)",
     )
+
+
+def _listen(c: argparse.ArgumentParser) -> None:
+    from dicomarray.cli.option_flags import add_flags
+    from dicomarray.pipeline.listening import ListenOptions
+
+    c.add_argument("--aet", metavar="NAME", required=True, help="our AE title, which senders have to name")
+    c.add_argument("--port", metavar="N", type=int, required=True, help="the port that is listened on")
+    _function(c)
+    c.add_argument(
+        "-o",
+        "--output-dicom",
+        metavar="DIR|URL",
+        required=True,
+        type=_path,
+        help="folder for the results, a store, or a PACS that they are sent to",
+    )
+    c.add_argument(
+        "--spool", metavar="DIR", help="keeps what is received; default: beside the output, with .received"
+    )
+    _conditions(c)
+    add_flags(c, ListenOptions, metavars={"allow": "AE[@ADDRESS],...", "timeout": "SECONDS"})
+    _parameters(c)
+    _writing(c)
+    _reading(c, leave_out=NOT_EVERYWHERE)
 
 
 def _view(c: argparse.ArgumentParser) -> None:
@@ -462,6 +498,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "run": ("a function over every matching series, results written as DICOM", _run),
     "pull": ("copy the matching series of a PACS into a folder", _pull),
     "push": ("store a folder in a PACS, and see that all arrived", _push),
+    "listen": ("a function over every series that is sent here over DIMSE", _listen),
     "view": ("a picture of three planes through a volume, or a page of its slices", _view),
     "demo": ("make a small CT study and take it through the whole round trip", _demo),
 }

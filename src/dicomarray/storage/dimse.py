@@ -114,8 +114,8 @@ class DimseAddress:
         if unknown or len(given) < len(query):
             what = f"?{unknown[0]}= is unknown" if unknown else "something is said twice"
             raise UsageError(f"{address}: {what}; there are {', '.join(_KEYS)}")
-        called = _ae_title(address, "the called AE", unquote(parts.username))
-        calling = _ae_title(address, "calling", given.get("calling", CALLING))
+        called = ae_title(address, "the called AE", unquote(parts.username))
+        calling = ae_title(address, "calling", given.get("calling", CALLING))
         retrieve = given.get("retrieve", "move" if given.keys() & {"move_aet", "move_port"} else "get")
         if retrieve not in ("get", "move"):
             raise UsageError(f"{address}: retrieve is get or move")
@@ -127,12 +127,13 @@ class DimseAddress:
             )
         return cls(
             called, host, port, calling, retrieve,
-            _ae_title(address, "move_aet", given.get("move_aet", calling)), move_port,
+            ae_title(address, "move_aet", given.get("move_aet", calling)), move_port,
             given.get("tls", "no") or "no", _seconds(address, given.get("timeout", str(TIMEOUT_SECONDS))),
         )  # fmt: skip
 
 
-def _ae_title(address: Url, what: str, text: str) -> str:
+def ae_title(address: object, what: str, text: str) -> str:
+    """An AE title without its padding; raises UsageError for what is none."""
     title = text.strip(" ")
     if not title or not _AE_TITLE.fullmatch(title):
         raise UsageError(

@@ -1,0 +1,364 @@
+"""Listen for series, and run a function on each that has come: `dicomarray listen`.
+
+What is received lies in a spool (`sources/listener.py`), and stays there whatever happens; a series moves on
+when its line of the ledger is written.  The workers, the ledger and the page are those of a run.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.catalog.series_selection import ScanRequest, select
+from dicomarray.core.options import check_choices
+from dicomarray.errors import DicomArrayError, UsageError
+from dicomarray.objects.common.options import WriteOptions
+from dicomarray.pipeline import ledger
+from dicomarray.pipeline.compressed_sequence import CompressedSequence
+from dicomarray.pipeline.entries import RunEntry
+from dicomarray.pipeline.functions import check_call, load_parameters, reference, resolve
+from dicomarray.pipeline.jobs import Job, Task, jobs_of
+from dicomarray.pipeline.ledger import Ledger, ledger_of
+from dicomarray.pipeline.lock import locked
+from dicomarray.pipeline.page import put_aside, write_report
+from dicomarray.pipeline.run_folder import counter_of_files, held, with_urls
+from dicomarray.pipeline.work import remove_leftovers
+from dicomarray.pipeline.worker import Worker
+from dicomarray.query.config import Config, selection_of
+from dicomarray.sinks.fsspec import send_file
+from dicomarray.sources.listener import FAILED, FINISHED, Limits, Listener, SeriesKey, Spool
+from dicomarray.storage.atomic import making, refuse_inside
+from dicomarray.storage.connections import is_server
+from dicomarray.storage.dimse import ae_title
+from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of
+
+# How often it is looked whether a series is quiet, and the page is written where it is old; seconds.
+TICK_SECONDS, PAGE_SECONDS = 0.2, 60.0
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenOptions:
+    """When a series is taken, who may send, and how the work is done.
+
+    Attributes
+    ----------
+    quiet
+        Seconds without a new instance after which a series is taken, when its sender is done with it.
+    cut_short
+        A series whose sender broke off: ``"wait"`` until it is sent again, or ``"run"`` when it is quiet.
+    bind
+        The address of this computer that is listened on; ``"0.0.0.0"`` is every one.
+    allow
+        Who may send: AE titles, or AE@ADDRESS, with commas between them; without it everybody who knows ours.
+    max_associations
+        How many may be open at once.
+    max_instance
+        MB of one instance; a longer one is cut off.
+    max_waiting
+        GB of what is received and not done; beyond it, senders are told to come again.
+    silence
+        Seconds after which a sender that says nothing is cut off.
+    workers
+        Processes that work side by side.
+    timeout
+        Seconds that one series may take; its process is ended then.
+    """
+
+    quiet: float = 10.0
+    cut_short: Literal["wait", "run"] = "wait"
+    bind: str = LOOPBACK
+    allow: str = ""
+    max_associations: int = 10
+    max_instance: int = 4096
+    max_waiting: int = 100
+    silence: float = 60.0
+    workers: int = 1
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no option, before a port is opened."""
+        check_choices(self)
+        for name in ("quiet", "max_associations", "max_instance", "max_waiting", "silence", "workers"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} must be a number above 0, not {getattr(self, name)}")
+        if self.timeout is not None and not self.timeout > 0:
+            raise UsageError(f"timeout must be a number of seconds above 0, not {self.timeout}")
+
+    @property
+    def limits(self) -> Limits:
+        """Those of the storage."""
+        return Limits(
+            tuple(filter(None, (one.strip() for one in self.allow.split(",")))),
+            self.max_instance << 20,
+            self.max_waiting << 30,
+            self.max_associations,
+            self.silence,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How many instances were received since the start, and series wait, are in work, done, and failed."""
+
+    received: int
+    waiting: int
+    cut_short: int
+    working: int
+    done: int
+    failed: int
+
+
+Told = Callable[[Status], object]
+Finished = Callable[[RunEntry], object]
+Noted = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where to listen, and what to do with what comes.
+
+    ``output`` is a folder, a URL of a store, or a PACS.  ``spool`` keeps what is received; None: ``OUTPUT``
+    with ``.received`` behind it.
+    """
+
+    title: str
+    port: int
+    function: str
+    output: PathLike | Url
+    config: Config = None
+    spool: PathLike | None = None
+    parameters: Mapping[str, Any] | PathLike | None = None
+    options: ListenOptions = field(default_factory=ListenOptions)
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    writing: WriteOptions = field(default_factory=WriteOptions)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no AE title or port."""
+        ae_title("listen", "aet", self.title)
+        if not 0 < self.port < 1 << 16:
+            raise UsageError(f"port is a number from 1 to 65535, not {self.port}")
+
+
+def listen(
+    asked: Listening, stopped: threading.Event, told: Told, finished: Finished, noted: Noted
+) -> Sequence[RunEntry]:
+    """Receive series and work on them until ``stopped`` is set; the entries of this time.
+
+    What was received and is not done when this ends, however it ends, is done by the next call.
+
+    Raises
+    ------
+    UsageError
+        For a function that cannot be imported, or options that cannot work.
+    OutputError
+        Where the port cannot be opened, or another process listens or runs there.
+    """
+    called = resolve(asked.function)
+    output = place_of(asked.output)
+    selection_of(asked.config)
+    place = _spool_of(asked, output)
+    if isinstance(output, Path):
+        refuse_inside(output, place)
+    parameters = load_parameters(asked.parameters)
+    check_call(called, parameters)
+    with ExitStack() as stack:
+        with making(place):
+            place.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(locked(place))
+        spool = Spool(place)
+        folder = output if isinstance(output, Path) else place / "results"
+        # a PACS has no ledger: it lies with the results, which stay here
+        home: Place = folder if is_server(output) else output
+        stack.enter_context(held(home, folder))
+        with making(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        task = Task(
+            reference(asked.function), asked.reading, replace(asked.writing, overwrite=True),
+            (place / "work",), Path.cwd(), parameters=parameters, timeout=asked.options.timeout,
+            destination=home if isinstance(home, Url) else None, report=True,
+            threads=1 if asked.options.workers > 1 else None, isolated=True,
+        )  # fmt: skip
+        target = output if isinstance(output, Url) and is_server(output) else None
+        work = stack.enter_context(_crew(task, asked.options.workers, target))
+        book = stack.enter_context(ledger_of(folder / ledger.FILE_NAME, home))
+        setting = _Setting(asked, spool, folder, home, task, ledger.run_record(task, called))
+        loop = _Loop(setting, work, book, finished, noted)
+        storage = Listener(spool, asked.title, (asked.options.bind, asked.port), asked.options.limits)
+        loop.go_on()
+        with storage:
+            noted(f"{asked.title} listens on {asked.options.bind}:{asked.port}")
+            while not stopped.wait(TICK_SECONDS):
+                loop.tick(storage.busy())
+                told(loop.status())
+        loop.write_page()
+        return loop.entries
+
+
+def _spool_of(asked: Listening, output: Place) -> Path:
+    if asked.spool is not None:
+        return local_path(asked.spool).absolute()
+    if isinstance(output, Url):
+        raise UsageError(f"{output}: name a folder of this computer for what is received (--spool DIR)")
+    return output.absolute().with_name(f"{output.absolute().name}.received")
+
+
+@dataclass(slots=True)
+class _Crew:
+    """Workers, each with a thread of ours that gives it jobs; entries come back with their series."""
+
+    jobs: queue.SimpleQueue[tuple[SeriesKey, Job] | None]
+    entries: queue.SimpleQueue[tuple[SeriesKey, RunEntry]]
+
+
+@contextmanager
+def _crew(task: Task, count: int, target: Url | None) -> Iterator[_Crew]:
+    crew = _Crew(queue.SimpleQueue(), queue.SimpleQueue())
+    workers = [Worker(task, queue.SimpleQueue()) for _ in range(count)]
+
+    def serve(worker: Worker) -> None:
+        while (given := crew.jobs.get()) is not None:
+            key, job = given
+            entry = worker.run(job)
+            crew.entries.put((key, _sent(entry, job, target) if target is not None else entry))
+
+    for worker in workers:
+        threading.Thread(target=serve, args=(worker,), daemon=True).start()
+    try:
+        yield crew
+    finally:
+        for worker in workers:
+            crew.jobs.put(None)
+            worker.stop()
+
+
+def _sent(entry: RunEntry, job: Job, target: Url) -> RunEntry:
+    """Push the results of an entry; one that does not arrive is a failure."""
+    from dicomarray.workflows.push import push
+
+    if entry.status == "failed" or entry.output is None:
+        return entry
+    try:
+        report = push(entry.output, target)
+    except DicomArrayError as error:
+        return job.failed(str(error), entry.seconds, entry.started)
+    if report.failed:
+        return job.failed(f"not sent: {report.failed[0].error}", entry.seconds, entry.started)
+    return entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What a loop works with: results are made in ``folder``, and ``home`` is where the user finds them."""
+
+    asked: Listening
+    spool: Spool
+    folder: Path
+    home: Place
+    task: Task
+    record: dict[str, Any]
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / ledger.FILE_NAME
+
+
+class _Loop:
+    """What happens between receiving and the ledger, in one thread."""
+
+    def __init__(
+        self, setting: _Setting, crew: _Crew, book: Ledger, finished: Finished, noted: Noted
+    ) -> None:
+        self._setting, self._spool, self._crew, self._book = setting, setting.spool, crew, book
+        self._finished, self._noted = finished, noted
+        self.entries = CompressedSequence[RunEntry]()
+        self._working: dict[SeriesKey, Job] = {}
+        self._names: dict[str, str] = {}  # of jobs, with the UIDs of their series
+        self._done = self._failed = 0
+        self._page_written, self._page_shows = time.monotonic(), 0
+        book.append({**setting.record, "series": 0, "done_before": 0, "again": {}})
+
+    def go_on(self) -> None:
+        """Take up what an earlier listener left in work: a line in the ledger means that it was done."""
+        setting = self._setting
+        for entry in ledger.read_entries(setting.ledger):
+            self._names[entry.name] = entry.series_uid
+        for key in self._spool.left():
+            job = self._job(key)
+            if job is None:
+                continue
+            count = counter_of_files(setting.home)
+            if ledger.earlier(setting.ledger, setting.home, setting.record, [job], count).done:
+                self._spool.finish(key, FINISHED)
+            else:
+                self._begin(key, job)
+
+    def tick(self, busy: frozenset[SeriesKey]) -> None:
+        """Begin what is quiet, and end what is done."""
+        options = self._setting.asked.options
+        for key in self._spool.take(options.quiet, busy, options.cut_short == "run"):
+            if (job := self._job(key)) is not None:
+                self._begin(key, job)
+        while not self._crew.entries.empty():
+            self._end(*self._crew.entries.get())
+        if len(self.entries) > self._page_shows and time.monotonic() - self._page_written > PAGE_SECONDS:
+            self.write_page()
+
+    def _job(self, key: SeriesKey) -> Job | None:
+        """What is to be done with a series; None where it is nothing for the function."""
+        folder = key.below(self._spool.folder / "work")
+        try:
+            found = select(ScanRequest(folder, config=self._setting.asked.config))
+        except DicomArrayError as error:  # whatever was sent, the others are worked on
+            self._noted(f"series {key.uid}: {error}")
+            self._spool.finish(key, FAILED)
+            return None
+        for skipped in found.catalog.skipped:
+            self._noted(f"{skipped.path}: {skipped.reason}")
+        jobs = list(jobs_of(found.series, "series", self._setting.task.roots, self._setting.folder))
+        if not jobs:
+            self._noted(f"series {key.uid}: it is kept, and nothing is done: no images, or it does not match")
+            self._spool.finish(key, FINISHED)
+            return None
+        job = jobs[0]
+        name, number = job.name, 2
+        while self._names.setdefault(name, key.uid) != key.uid:  # two UIDs with the same digits in the name
+            name, number = f"{job.name}_{number}", number + 1
+        return replace(job, output=job.output.with_name(name))
+
+    def _begin(self, key: SeriesKey, job: Job) -> None:
+        remove_leftovers(job.output)
+        self._working[key] = job
+        self._crew.jobs.put((key, job))
+
+    def _end(self, key: SeriesKey, result: RunEntry) -> None:
+        entry = put_aside(result, self._setting.folder)
+        self._book.append(ledger.entry_record(entry))
+        self._spool.finish(key, FAILED if entry.status == "failed" else FINISHED)
+        del self._working[key]
+        self._done += entry.status == "written"
+        self._failed += entry.status == "failed"
+        shown = with_urls(entry, self._setting.home)
+        self.entries.append(shown)
+        self._finished(shown)
+
+    def status(self) -> Status:
+        """Where everything is now."""
+        waiting, cut_short = self._spool.counts()
+        return Status(self._spool.received, waiting, cut_short, len(self._working), self._done, self._failed)
+
+    def write_page(self) -> None:
+        """The page, with all entries of the ledger."""
+        self._page_written, self._page_shows = time.monotonic(), len(self.entries)
+        setting = self._setting
+        if entries := ledger.read_entries(setting.ledger):
+            page = write_report(setting.folder, setting.record["function"]["name"], entries)
+            if isinstance(setting.home, Url):
+                send_file(page, setting.home / page.name)
