@@ -63,7 +63,7 @@ class ListenOptions:
     max_instance
         MB of one instance; a longer one is cut off.
     max_waiting
-        GB of what is received and not done; beyond it, senders are told to come again.
+        GB of what is received and not done; beyond it, senders have to come again later.
     silence
         Seconds after which a sender that says nothing is cut off.
     workers
@@ -116,7 +116,7 @@ class Status:
     failed: int
 
 
-Told = Callable[[Status], object]
+Shown = Callable[[Status], object]
 Finished = Callable[[RunEntry], object]
 Noted = Callable[[str], object]
 
@@ -148,7 +148,7 @@ class Listening:
 
 
 def listen(
-    asked: Listening, stopped: threading.Event, told: Told, finished: Finished, noted: Noted
+    asked: Listening, stopped: threading.Event, shown_status: Shown, finished: Finished, noted: Noted
 ) -> Sequence[RunEntry]:
     """Receive series and work on them until ``stopped`` is set; the entries of this time.
 
@@ -188,16 +188,16 @@ def listen(
         )  # fmt: skip
         target = output if isinstance(output, Url) and is_server(output) else None
         work = stack.enter_context(_crew(task, asked.options.workers, target))
-        book = stack.enter_context(ledger_of(folder / ledger.FILE_NAME, home))
+        entries_file = stack.enter_context(ledger_of(folder / ledger.FILE_NAME, home))
         setting = _Setting(asked, spool, folder, home, task, ledger.run_record(task, called))
-        loop = _Loop(setting, work, book, finished, noted)
+        loop = _Loop(setting, work, entries_file, finished, noted)
         storage = Listener(spool, asked.title, (asked.options.bind, asked.port), asked.options.limits)
         loop.go_on()
         with storage:
             noted(f"{asked.title} listens on {asked.options.bind}:{asked.port}")
             while not stopped.wait(TICK_SECONDS):
                 loop.tick(storage.busy())
-                told(loop.status())
+                shown_status(loop.status())
         loop.write_page()
         return loop.entries
 
@@ -274,16 +274,16 @@ class _Loop:
     """What happens between receiving and the ledger, in one thread."""
 
     def __init__(
-        self, setting: _Setting, crew: _Crew, book: Ledger, finished: Finished, noted: Noted
+        self, setting: _Setting, crew: _Crew, entries_file: Ledger, finished: Finished, noted: Noted
     ) -> None:
-        self._setting, self._spool, self._crew, self._book = setting, setting.spool, crew, book
+        self._setting, self._spool, self._crew, self._ledger = setting, setting.spool, crew, entries_file
         self._finished, self._noted = finished, noted
         self.entries = CompressedSequence[RunEntry]()
         self._working: dict[SeriesKey, Job] = {}
         self._names: dict[str, str] = {}  # of jobs, with the UIDs of their series
         self._done = self._failed = 0
         self._page_written, self._page_shows = time.monotonic(), 0
-        book.append({**setting.record, "series": 0, "done_before": 0, "again": {}})
+        entries_file.append({**setting.record, "series": 0, "done_before": 0, "again": {}})
 
     def go_on(self) -> None:
         """Take up what an earlier listener left in work: a line in the ledger means that it was done."""
@@ -340,7 +340,7 @@ class _Loop:
 
     def _end(self, key: SeriesKey, result: RunEntry) -> None:
         entry = put_aside(result, self._setting.folder)
-        self._book.append(ledger.entry_record(entry))
+        self._ledger.append(ledger.entry_record(entry))
         self._spool.finish(key, FAILED if entry.status == "failed" else FINISHED)
         del self._working[key]
         self._done += entry.status == "written"
