@@ -43,6 +43,26 @@ class Nifti:
                 found.append(name)
         return found
 
+    def other_bids(self, other: Nifti, passed_over: Sequence[str] = ()) -> dict[str, tuple[Any, Any]]:
+        """What both say in their JSON, and not the same; numbers may differ in the fifth digit."""
+        shared = set(self.bids) & set(other.bids) - {
+            "ConversionSoftware",
+            "ConversionSoftwareVersion",
+            *passed_over,
+        }
+        pairs = {name: (self.bids[name], other.bids[name]) for name in sorted(shared)}
+        return {name: pair for name, pair in pairs.items() if not _equal(*pair)}
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if one == other:
+        return True
+    try:
+        numbers = np.array(one, float), np.array(other, float)
+    except ValueError:
+        return False
+    return numbers[0].shape == numbers[1].shape and bool(np.allclose(*numbers, rtol=2e-5, atol=1e-6))
+
 
 def same_values(one: NDArray[Any], other: NDArray[Any]) -> bool:
     """Equal, but for the rounding of float32."""

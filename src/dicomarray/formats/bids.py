@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dicomarray.formats.bids_pet import describe_pet, tracer
+from dicomarray.formats.bids_values import Attributes, clock, number, rounded, seconds_of_day, text_of
 from dicomarray.version import __version__
 
-Attributes = Mapping[str, Any]
+# What scanners write in private elements, under names of our own: whether the phase encoding runs along
+# growing indices (1) or not (0); Hz a pixel; ns; microseconds; the component of complex values;
+# further words of Image Type.
+POSITIVE, BANDWIDTH, DWELL_TIME, GE_ECHO_SPACING, COMPONENT, IMAGE_TYPE_TEXT = (
+    "(phase encoding positive)", "(bandwidth)", "(dwell time)", "(echo spacing of GE)", "(component)",
+    "(image type)",
+)  # fmt: skip
 # BIDS' name, and the attribute that it is, where the value is the same.
 _SAME = (
     ("Modality", "Modality"),
@@ -34,10 +42,8 @@ _SAME = (
     ("SequenceVariant", "SequenceVariant"),
     ("ScanOptions", "ScanOptions"),
     ("SequenceName", "SequenceName"),
-    ("PulseSequenceName", "PulseSequenceName"),
     ("SeriesNumber", "SeriesNumber"),
     ("AcquisitionNumber", "AcquisitionNumber"),
-    ("TracerName", "Radiopharmaceutical"),
     ("RadionuclidePositronFraction", "RadionuclidePositronFraction"),
     ("RadionuclideHalfLife", "RadionuclideHalfLife"),
     ("DoseCalibrationFactor", "DoseCalibrationFactor"),
@@ -58,9 +64,7 @@ _SAME = (
 )
 # The same, in another unit: milliseconds are seconds, Bq are MBq.
 _SCALED = (
-    ("EchoTime", "EchoTime", 1e-3),
     ("RepetitionTime", "RepetitionTime", 1e-3),
-    ("InversionTime", "InversionTime", 1e-3),
     ("ExposureTime", "ExposureTime", 1e-3),
     ("InjectedRadioactivity", "RadionuclideTotalDose", 1e-6),
 )
@@ -79,7 +83,8 @@ _MANUFACTURERS = {
 }  # fmt: skip
 # Further attributes that the rest of this module asks for.
 _OTHERS = (
-    "Manufacturer", "ImageType", "AcquisitionTime", "AcquisitionDateTime", "EffectiveEchoTime",
+    "EchoTime", "InversionTime", "Manufacturer", "ImageType", "AcquisitionTime", "AcquisitionDateTime",
+    "EffectiveEchoTime",
     "InversionTimes", "SliceThickness", "SpacingBetweenSlices", "NumberOfAverages", "EchoNumbers",
     "EchoTrainLength", "NumberOfPhaseEncodingSteps", "MRAcquisitionPhaseEncodingStepsInPlane",
     "MRAcquisitionPhaseEncodingStepsOutOfPlane", "MRAcquisitionFrequencyEncodingSteps", "AcquisitionMatrix",
@@ -87,12 +92,14 @@ _OTHERS = (
     "ExposureInuAs", "RadiopharmaceuticalInformationSequence", "Units", "SeriesTime", "DecayFactor",
     "ActualFrameDuration", "FrameReferenceTime", "ScatterFractionFactor", "TransmitterFrequency",
     "AcquisitionDuration", "ParallelReductionFactorInPlane", "ParallelReductionFactorOutOfPlane",
-    "EchoPlanarPulseSequence", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing",
+    "EchoPlanarPulseSequence", "PulseSequenceName", "PixelSpacing", "ImagerPixelSpacing",
+    "NominalScannedPixelSpacing", "Radiopharmaceutical",
 )  # fmt: skip
 # What has to be known of an image.
 NAMES = tuple(dict.fromkeys((*(name for _, name in _SAME), *(name for _, name, _ in _SCALED), *_OTHERS)))
 _X_RAY = ("CT", "CR", "DX", "MG", "XA", "RF")
-_SIX_DIGITS = 6
+# GE acquires whole groups of so many lines; twice as many with partial Fourier.
+_GE_LINES = 2
 
 
 def describe(known: Attributes, repetitions: int = 1, several_echoes: bool = False) -> dict[str, Any]:
@@ -107,13 +114,14 @@ def describe(known: Attributes, repetitions: int = 1, several_echoes: bool = Fal
     several_echoes
         Whether the series has other volumes of other echoes.
     """
-    known = {**known, **_tracer(known)}
+    known = {**known, **tracer(known)}
     found: dict[str, Any] = {}
     for part in (
         _plain(known),
         _computed(known, several_echoes),
         _encoding(known),
-        _positron(known, repetitions),
+        _readout(known),
+        describe_pet(known, repetitions),
     ):
         found |= {name: value for name, value in part.items() if value is not None}
     found["ConversionSoftware"] = "dicomarray"
@@ -127,57 +135,12 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def number(known: Attributes, keyword: str) -> float | None:
-    """One finite number, or None."""
-    value = known.get(keyword)
-    if isinstance(value, tuple):
-        value = value[0] if value else None
-    try:
-        found = float(value) if value is not None and not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
-
-
-def seconds_of_day(value: Any) -> float | None:
-    """A time of day (TM), or that of a date and time (DT), in seconds; None for what is none."""
-    text = str(value or "").strip()
-    if len(text.partition(".")[0].partition("+")[0]) > 6:
-        text = text[8:].partition("+")[0].partition("-")[0]
-    text = text.replace(":", "")
-    try:
-        return int(text[:2]) * 3600.0 + int(text[2:4] or 0) * 60 + float(text[4:] or 0)
-    except ValueError:
-        return None
-
-
-def clock(seconds: float, digits: int = 6) -> str:
-    """``12:01:02.500000``."""
-    whole = int(seconds)
-    fraction = f"{seconds - whole:.{digits}f}"[1:] if digits else ""
-    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{fraction}"
-
-
-def rounded(value: float) -> float:
-    """Six digits, as dcm2niix writes them; a whole number as one."""
-    shown = float(f"{value:.{_SIX_DIGITS}g}")
-    return int(shown) if shown.is_integer() and abs(shown) < 1e9 else shown
-
-
-def _text(value: Any) -> Any:
-    """A value as JSON has it: several joined as DICOM joins them."""
-    if isinstance(value, tuple):
-        return "\\".join("" if part is None else str(part) for part in value)
-    return value
-
-
 def _plain(known: Attributes) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, keyword in _SAME:
-        value = _text(known.get(keyword))
-        if value is None or value == "" or isinstance(value, Mapping):
-            continue
-        found[name] = value
+        value = text_of(known.get(keyword))
+        if value is not None and value != "":
+            found[name] = value
     for name, keyword, factor in _SCALED:
         if (value := number(known, keyword)) is not None:
             found[name] = rounded(value * factor)
@@ -199,9 +162,11 @@ def _computed(known: Attributes, several_echoes: bool) -> dict[str, Any]:
         "Manufacturer": next(
             (name for word, name in _MANUFACTURERS.items() if manufacturer.startswith(word)), None
         )
-        or (_text(known.get("Manufacturer")) or None),
+        or (text_of(known.get("Manufacturer")) or None),
         "ImagingFrequency": frequency or None,
-        "ImageType": [str(word) for word in words if word] or None,
+        "ImageType": _image_type(words, str(known.get(COMPONENT) or "")),
+        "NonlinearGradientCorrection": _corrected((*words, *_listed_words(known, IMAGE_TYPE_TEXT))),
+        "SequenceName": text_of(known.get("SequenceName")) or text_of(known.get("PulseSequenceName")) or None,
         "RawImage": False if words[0] == "DERIVED" else None,
         "AcquisitionTime": None if moment is None else clock(moment),
         "EchoTime": None if x_ray or not echo else rounded(echo / 1000),
@@ -216,6 +181,50 @@ def _computed(known: Attributes, several_echoes: bool) -> dict[str, Any]:
     }
 
 
+def _image_type(words: Sequence[Any], component: str) -> list[str] | None:
+    """The words of Image Type, and what component of complex values it is."""
+    found = [part for word in words if isinstance(word, str) for part in str(word).split("_") if part]
+    if component and not {component, "MIXED"} & set(found):
+        found.append(component)
+    return found or None
+
+
+def _corrected(words: Sequence[Any]) -> bool | None:
+    """Whether Siemens corrected for the gradients' bends."""
+    if "DIS2D" in words or "DIS3D" in words:
+        return True
+    return False if "ND" in words else None
+
+
+def _readout(known: Attributes) -> dict[str, Any]:
+    """The time between lines and of all of them, as if the image had been acquired line by line.
+
+    PS3.3 has no words for them; the formulas are those that BIDS and FSL's topup want, by bandwidth (Siemens)
+    or by the spacing of echoes and the reduction by parallel imaging (GE).
+    """
+    bandwidth, spacing = number(known, BANDWIDTH), None
+    lines, acquired = reconstructed_lines(known), acquired_lines(known)
+    dwell = number(known, DWELL_TIME)
+    if bandwidth and bandwidth > 0 and lines:
+        spacing = 1 / (bandwidth * lines)
+    elif (echo := number(known, GE_ECHO_SPACING)) and acquired and acquired > 1:
+        reduction = number(known, "ParallelReductionFactorInPlane")
+        whole = _GE_LINES * (2 if "PFF" in _listed_words(known, "ScanOptions") else 1)
+        if reduction and reduction > 0:
+            spacing = (math.ceil(acquired / reduction / whole) * whole - 1) * echo * 1e-6 / (acquired - 1)
+    return {
+        "BandwidthPerPixelPhaseEncode": rounded(bandwidth) if bandwidth else None,
+        "EffectiveEchoSpacing": rounded(spacing) if spacing else None,
+        "TotalReadoutTime": rounded(spacing * (lines - 1)) if spacing and lines else None,
+        "DwellTime": rounded(dwell * 1e-9) if dwell else None,
+    }
+
+
+def _listed_words(known: Attributes, keyword: str) -> Sequence[Any]:
+    value = known.get(keyword)
+    return value if isinstance(value, tuple) else (value,)
+
+
 def _positive(known: Attributes, keyword: str) -> float | None:
     value = number(known, keyword)
     return rounded(value) if value and value > 0 else None
@@ -223,7 +232,8 @@ def _positive(known: Attributes, keyword: str) -> float | None:
 
 def _encoding(known: Attributes) -> dict[str, Any]:
     """How the plane was encoded, in the words of DICOM's axes."""
-    orientation = known.get("ImageOrientationPatient")
+    cosines = known.get("ImageOrientationPatient")
+    orientation = [number({"one": one}, "one") for one in cosines] if isinstance(cosines, tuple) else []
     direction = phase_encoding(known)
     train = number(known, "EchoTrainLength")
     return {
@@ -238,8 +248,8 @@ def _encoding(known: Attributes) -> dict[str, Any]:
         "ParallelReductionFactorInPlane": _positive(known, "ParallelReductionFactorInPlane"),
         "ParallelReductionFactorOutOfPlane": _positive(known, "ParallelReductionFactorOutOfPlane"),
         "AcquisitionDuration": _positive(known, "AcquisitionDuration"),
-        "ImageOrientationPatientDICOM": [rounded(float(cosine)) for cosine in orientation]
-        if isinstance(orientation, tuple) and len(orientation) == 6
+        "ImageOrientationPatientDICOM": [rounded(one) for one in orientation if one is not None]
+        if len(orientation) == 6 and None not in orientation
         else None,
         "InPlanePhaseEncodingDirectionDICOM": direction or None,
     }
@@ -277,86 +287,3 @@ def reconstructed_lines(known: Attributes) -> int | None:
 def _whole(known: Attributes, *keywords: str) -> int | None:
     found = (number(known, keyword) for keyword in keywords)
     return next((int(value) for value in found if value and value > 0), None)
-
-
-def _tracer(known: Attributes) -> dict[str, Any]:
-    """What a PET's tracer is, of the first item of its sequence."""
-    items = known.get("RadiopharmaceuticalInformationSequence")
-    return dict(items[0]) if isinstance(items, tuple) and items and isinstance(items[0], Mapping) else {}
-
-
-def _positron(known: Attributes, repetitions: int) -> dict[str, Any]:
-    """What is said of PET only."""
-    if known.get("Modality") != "PT":
-        return {}
-    codes = known.get("RadionuclideCodeSequence")
-    nuclide = codes[0] if isinstance(codes, tuple) and codes and isinstance(codes[0], Mapping) else {}
-    started, acquired = (seconds_of_day(known.get(name)) for name in ("SeriesTime", "AcquisitionTime"))
-    correction = str(known.get("DecayCorrection") or "")
-    method = str(known.get("AttenuationCorrectionMethod") or "")
-    found: dict[str, Any] = {
-        "TracerRadionuclide": _radionuclide(nuclide),
-        "InjectedRadioactivityUnits": "MBq" if number(known, "RadionuclideTotalDose") else None,
-        "AttenuationCorrection": method.partition(",")[0] or None,
-        "ScatterFraction": _listed(number(known, "ScatterFractionFactor")),
-        "Units": _text(known.get("Units")) or None,
-        "SeriesTime": None if started is None else clock(int(started), 0),
-        "ScanStart": None if started is None and acquired is None else 0,
-        "ImageDecayCorrected": None if not correction else correction != "NONE",
-        "ImageDecayCorrectionTime": _decay_corrected_to(known, correction, started, acquired),
-        "RepetitionTime": None,
-    }
-    if repetitions == 1:
-        found |= _one_frame(known, started, acquired)
-    return found
-
-
-def _one_frame(known: Attributes, started: float | None, acquired: float | None) -> dict[str, Any]:
-    factor, duration = number(known, "DecayFactor"), number(known, "ActualFrameDuration")
-    start = 0.0 if started is None or acquired is None else max(acquired - started, 0.0)
-    return {
-        "DecayCorrectionFactor": _listed(factor),
-        "FrameTimesStart": [rounded(start)] if factor else None,
-        "FrameDuration": _listed(duration, 1e-3),
-    }
-
-
-def _listed(value: float | None, factor: float = 1.0) -> list[float] | None:
-    return [rounded(value * factor)] if value else None
-
-
-def _radionuclide(code: Attributes) -> str | None:
-    """``18F``, of the meaning ``^18^Fluorine`` or ``F^18^``."""
-    meaning = str(code.get("CodeMeaning") or "")
-    digits = "".join(character for character in meaning if character.isdigit())
-    letters = "".join(character for character in meaning if character.isalpha())
-    return f"{digits}{_SYMBOLS.get(letters.lower(), letters[:2])}" if digits and letters else None
-
-
-_SYMBOLS = {
-    "fluorine": "F", "carbon": "C", "nitrogen": "N", "oxygen": "O", "gallium": "Ga", "copper": "Cu",
-    "rubidium": "Rb", "zirconium": "Zr", "iodine": "I",
-}  # fmt: skip
-
-
-def _decay_corrected_to(
-    known: Attributes, correction: str, started: float | None, acquired: float | None
-) -> float | None:
-    """The moment to which counts are corrected, in seconds after the start of the series."""
-    if correction == "START":
-        return 0
-    given = seconds_of_day(known.get("RadiopharmaceuticalStartTime"))
-    since = acquired if started is None else started
-    if correction != "ADMIN" or given is None or since is None:
-        return None
-    return rounded(given - since)
-
-
-def steps(
-    values: Sequence[Any], convert: Callable[[Any], float | None], factor: float = 1.0
-) -> list[float] | None:
-    """One number for each repetition; None unless all are known."""
-    numbers = [convert(value) for value in values]
-    if not numbers or any(value is None for value in numbers):
-        return None
-    return [rounded(value * factor) for value in numbers if value is not None]

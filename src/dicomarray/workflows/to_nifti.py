@@ -26,6 +26,7 @@ from dicomarray.core.options import made_of, takes
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import DataError, DiskFullError, GeometryError, OutputError, PixelError
 from dicomarray.formats import bids, nifti
+from dicomarray.formats.bids_values import number
 from dicomarray.formats.nifti_file import (
     NARROW,
     Layout,
@@ -218,7 +219,7 @@ class _Writer:
             for file, suffix in zip(others, suffixes, strict=True):
                 if suffix == ".json":
                     content = bids.describe(known, stack.repetitions, several_echoes)
-                    bids.write(file, content | encoding(known, layout))
+                    bids.write(file, content | encoding(stack, known, layout))
                 elif table is not None and layout.affine is not None:
                     text = table.bval() if suffix == ".bval" else table.bvec(layout.affine)
                     file.write_text(text, encoding="ascii")
@@ -231,7 +232,7 @@ class _Writer:
         self, stack: Stack, known: Mapping[str, Any], image: Path, packed: bool
     ) -> tuple[VolumeInfo, Layout]:
         """Write them, image by image where the file has them in the order of the array."""
-        seconds = (bids.number(known, "RepetitionTime") or 0.0) / 1000
+        seconds = (number(known, "RepetitionTime") or 0.0) / 1000
         first, along_patient = stack.frames[0], is_along_patient(stack, known)
         if along_patient or changes_grid(stack.geometry, self.reading):
             made = assemble(stack, self.reading, self.workers, self.progress)
@@ -283,7 +284,7 @@ def _pixel_spacing(known: Mapping[str, Any]) -> tuple[float, float]:
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         value = known.get(keyword)
         if isinstance(value, tuple) and len(value) == 2:
-            rows, columns = (bids.number({"size": size}, "size") or 0.0 for size in value)
+            rows, columns = (number({"size": size}, "size") or 0.0 for size in value)
             if rows > 0 and columns > 0:
                 return rows, columns
     return 1.0, 1.0

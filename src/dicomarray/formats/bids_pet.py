@@ -1,0 +1,113 @@
+"""What the JSON of BIDS says of PET: tracer, dose, timing, corrections.  Pure functions of attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dicomarray.formats.bids_values import Attributes, clock, number, rounded, seconds_of_day, text_of
+
+# What has to be known of each frame of a dynamic PET.
+FRAME_NAMES = (
+    "SeriesTime", "AcquisitionTime", "ActualFrameDuration", "FrameReferenceTime", "DecayFactor",
+)  # fmt: skip
+# Of Units (PS3.3 C.8.9.1.1.3) the word that BIDS has for it.
+_UNITS = {"BQML": "Bq/mL"}
+
+
+def tracer(known: Attributes) -> dict[str, Any]:
+    """What a PET's tracer is, of the first item of its sequence."""
+    items = known.get("RadiopharmaceuticalInformationSequence")
+    return dict(items[0]) if isinstance(items, tuple) and items and isinstance(items[0], Mapping) else {}
+
+
+def describe_pet(known: Attributes, repetitions: int) -> dict[str, Any]:
+    """What is said of PET only."""
+    if known.get("Modality") != "PT":
+        return {}
+    codes = known.get("RadionuclideCodeSequence")
+    nuclide = codes[0] if isinstance(codes, tuple) and codes and isinstance(codes[0], Mapping) else {}
+    started, acquired = (seconds_of_day(known.get(name)) for name in ("SeriesTime", "AcquisitionTime"))
+    correction = str(known.get("DecayCorrection") or "")
+    method = str(known.get("AttenuationCorrectionMethod") or "")
+    found: dict[str, Any] = {
+        "TracerName": str(known.get("Radiopharmaceutical") or "").partition(" -- ")[0] or None,
+        "TracerRadionuclide": _radionuclide(nuclide),
+        "InjectedRadioactivityUnits": "MBq" if number(known, "RadionuclideTotalDose") else None,
+        "AttenuationCorrection": method.partition(",")[0] or None,
+        "ScatterFraction": _listed(number(known, "ScatterFractionFactor")),
+        "Units": _UNITS.get(str(known.get("Units")), text_of(known.get("Units"))) or None,
+        "SeriesTime": None if started is None else clock(int(started), 0),
+        "ScanStart": None if started is None and acquired is None else 0,
+        "ImageDecayCorrected": None if not correction else correction != "NONE",
+        "ImageDecayCorrectionTime": _decay_corrected_to(known, correction, started, acquired),
+        "RepetitionTime": None,
+    }
+    if repetitions == 1:
+        found |= _one_frame(known, started, acquired)
+    return found
+
+
+def _one_frame(known: Attributes, started: float | None, acquired: float | None) -> dict[str, Any]:
+    factor, duration = number(known, "DecayFactor"), number(known, "ActualFrameDuration")
+    start = 0.0 if started is None or acquired is None else max(acquired - started, 0.0)
+    return {
+        "DecayCorrectionFactor": _listed(factor),
+        "FrameTimesStart": [rounded(start)] if factor else None,
+        "FrameDuration": _listed(duration, 1e-3),
+    }
+
+
+def _listed(value: float | None, factor: float = 1.0) -> list[float] | None:
+    return [rounded(value * factor)] if value else None
+
+
+def _radionuclide(code: Attributes) -> str | None:
+    """``18F``, of the meaning ``^18^Fluorine`` or ``F^18^``."""
+    meaning = str(code.get("CodeMeaning") or "")
+    digits = "".join(character for character in meaning if character.isdigit())
+    letters = "".join(character for character in meaning if character.isalpha())
+    return f"{digits}{_SYMBOLS.get(letters.lower(), letters[:2])}" if digits and letters else None
+
+
+_SYMBOLS = {
+    "fluorine": "F", "carbon": "C", "nitrogen": "N", "oxygen": "O", "gallium": "Ga", "copper": "Cu",
+    "rubidium": "Rb", "zirconium": "Zr", "iodine": "I",
+}  # fmt: skip
+
+
+def _decay_corrected_to(
+    known: Attributes, correction: str, started: float | None, acquired: float | None
+) -> float | None:
+    """The moment to which counts are corrected, in seconds after the start of the series."""
+    if correction == "START":
+        return 0
+    given = seconds_of_day(known.get("RadiopharmaceuticalStartTime"))
+    since = acquired if started is None else started
+    if correction != "ADMIN" or given is None or since is None:
+        return None
+    return rounded(given - since)
+
+
+def describe_frames(frames: Sequence[Attributes]) -> dict[str, Any]:
+    """What is said of each frame of a dynamic PET, by the attributes of an image of each."""
+    starts = []
+    for known in frames:
+        started, acquired = (seconds_of_day(known.get(name)) for name in ("SeriesTime", "AcquisitionTime"))
+        starts.append(None if started is None or acquired is None else max(acquired - started, 0.0))
+    found = {
+        "FrameTimesStart": starts,
+        "FrameDuration": [_times(known, "ActualFrameDuration", 1e-3) for known in frames],
+        "FrameReferenceTime": [_times(known, "FrameReferenceTime", 1e-3) for known in frames],
+        "DecayCorrectionFactor": [_times(known, "DecayFactor") for known in frames],
+    }
+    return {
+        name: [rounded(value) for value in values if value is not None]
+        for name, values in found.items()
+        if None not in values
+    }
+
+
+def _times(known: Attributes, keyword: str, factor: float = 1.0) -> float | None:
+    value = number(known, keyword)
+    return None if value is None else value * factor

@@ -1,0 +1,87 @@
+"""The JSON beside a NIfTI file: BIDS' names and units, whatever the attributes hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomarray.formats import bids
+
+MR: dict[str, Any] = {
+    "Modality": "MR", "Manufacturer": "SIEMENS", "EchoTime": 30.5, "RepetitionTime": 2000, "FlipAngle": 90,
+    "InversionTime": 900.0, "ImageType": ("ORIGINAL", "PRIMARY", "M", "ND"), "AcquisitionTime": "120102.5",
+    "SliceThickness": 3.0, "Rows": 64, "Columns": 64, "InPlanePhaseEncodingDirection": "COL",
+    "ImageOrientationPatient": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), "SeriesNumber": 0,
+}  # fmt: skip
+
+
+def test_units_are_those_of_bids() -> None:
+    """Milliseconds become seconds; a number that says nothing is left out."""
+    found = bids.describe(MR)
+    assert found["EchoTime"] == 0.0305
+    assert found["RepetitionTime"] == 2
+    assert found["InversionTime"] == 0.9
+    assert found["Manufacturer"] == "Siemens"
+    assert found["AcquisitionTime"] == "12:01:02.500000"
+    assert found["ReconMatrixPE"] == 64
+    assert found["ImageOrientationPatientDICOM"] == [1, 0, 0, 0, 1, 0]
+    assert found["NonlinearGradientCorrection"] is False
+    assert "SeriesNumber" not in found
+
+
+def test_readout_by_bandwidth_and_by_echo_spacing() -> None:
+    """The formulas of BIDS: Siemens' by the bandwidth, GE's by the spacing of echoes and the reduction."""
+    siemens = bids.describe(MR | {bids.BANDWIDTH: 25.0})
+    assert siemens["EffectiveEchoSpacing"] == pytest.approx(1 / (25 * 64))
+    assert siemens["TotalReadoutTime"] == pytest.approx(63 / (25 * 64))
+    ge = MR | {
+        "Manufacturer": "GE MEDICAL SYSTEMS", "AcquisitionMatrix": (64, 0, 0, 64), bids.GE_ECHO_SPACING: 388,
+        "ParallelReductionFactorInPlane": 1.0, "ScanOptions": ("EPI_GEMS", "PFF"),
+    }  # fmt: skip
+    assert bids.describe(ge)["EffectiveEchoSpacing"] == pytest.approx(0.000388)
+    assert "TotalReadoutTime" not in bids.describe(MR)
+
+
+@pytest.mark.parametrize(
+    "odd", [None, "", "text", ("a", "b"), float("nan"), float("inf"), -1, ({"CodeValue": "1"},), True]
+)
+def test_odd_values_never_break_the_json(odd: Any, tmp_path: Path) -> None:
+    """Whatever stands in an attribute: the JSON is valid, and says no NaN."""
+    for modality in ("MR", "PT", "CT"):
+        known = dict.fromkeys((*bids.NAMES, bids.BANDWIDTH, bids.GE_ECHO_SPACING, bids.DWELL_TIME), odd)
+        bids.write(tmp_path / "a.json", bids.describe(known | {"Modality": modality}))
+        assert json.loads((tmp_path / "a.json").read_text())["Modality"] == modality
+
+
+def test_x_ray_has_no_echo_time() -> None:
+    """Exposure stands in its place; slice thickness, which varies in CT, is left out as dcm2niix does."""
+    found = bids.describe(
+        {"Modality": "CT", "EchoTime": 5, "Exposure": 300, "SliceThickness": 2.5, "ExposureTime": 875}
+    )
+    assert found["XRayExposure"] == 300
+    assert found["ExposureTime"] == 0.875
+    assert "EchoTime" not in found and "SliceThickness" not in found
+
+
+def test_positron_emission() -> None:
+    """Tracer, dose in MBq, and the moment to which counts are corrected."""
+    tracer = {
+        "Radiopharmaceutical": "FDG -- fluorodeoxyglucose", "RadionuclideTotalDose": 433344100.0,
+        "RadionuclideCodeSequence": ({"CodeMeaning": "^18^Fluorine"},),
+        "RadiopharmaceuticalStartTime": "135100", "PatientName": "SECRET",
+    }  # fmt: skip
+    known = {
+        "Modality": "PT", "RadiopharmaceuticalInformationSequence": (tracer,), "SeriesTime": "145759",
+        "AcquisitionTime": "145804", "DecayCorrection": "ADMIN", "DecayFactor": 1.0127, "Units": "BQML",
+        "ActualFrameDuration": 240000,
+    }  # fmt: skip
+    found = bids.describe(known)
+    assert found["TracerName"] == "FDG"
+    assert found["TracerRadionuclide"] == "18F"
+    assert found["InjectedRadioactivity"] == 433.344
+    assert found["ImageDecayCorrectionTime"] == -4019
+    assert found["FrameTimesStart"] == [5] and found["FrameDuration"] == [240]
+    assert "SECRET" not in str(found)
