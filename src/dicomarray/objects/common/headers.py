@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from dicomarray.core.nesting import TOO_DEEP
+from dicomarray.dicom.deflated import TOO_FAR, inflates_beyond_limit
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.storage.plain_files import open_header
@@ -34,6 +35,8 @@ def read_header(path: Reference) -> FileDataset:
     """
     try:
         with open_header(path) as stream:
+            if inflates_beyond_limit(stream):
+                raise TemplateError(f"{path}: {TOO_FAR}")
             header = dcmread(stream, stop_before_pixels=True, force=True)
         fault = fault_of(header)
     except UNREADABLE as error:

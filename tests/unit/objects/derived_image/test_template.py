@@ -161,3 +161,10 @@ def test_a_private_creator_of_numbers_is_named(tmp_path):
     with pytest.raises(TemplateError, match=r"0029,0010.*VR SV where the standard has LO") as caught:
         read_header(files[0])
     assert "SIEMENS" not in str(caught.value)
+
+
+def test_a_template_that_inflates_without_end_is_refused(monkeypatch):
+    """A small deflated file can fill the memory: how far it inflates is measured before pydicom reads it."""
+    monkeypatch.setattr("dicomarray.dicom.deflated.LARGEST_INFLATED_BYTES", 1000)
+    with pytest.raises(TemplateError, match=r"image_dfl\.dcm: the deflated data set"):
+        read_header(Path(get_testdata_file("image_dfl.dcm", download=False)))
