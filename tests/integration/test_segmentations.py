@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import highdicom
+import imagecodecs
 import numpy as np
 import pydicom
+import pydicom.encaps
+import pydicom.sr.codedict
+import pydicom.uid
 import pytest
 import SimpleITK
 from numpy.typing import NDArray
@@ -465,3 +469,145 @@ def test_real_series_carry_masks(real_data: Path, tmp_path: Path, name: str, kin
             np.testing.assert_allclose(
                 read.geometry.slice_positions, volume.geometry.slice_positions, atol=1e-6
             )
+
+
+# --- grids of the same voxels in other orders -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ((-1, 0, 0), (0, -1, 0)),
+        ((1, 0, 0), (0, -1, 0)),
+        ((-1, 0, 0), (0, 1, 0)),
+        ((0, 1, 0), (1, 0, 0)),
+        ((0, 1, 0), (-1, 0, 0)),
+        ((0, -1, 0), (1, 0, 0)),
+    ],
+)
+def test_the_same_voxels_in_another_order(
+    tmp_path: Path, row: tuple[int, int, int], column: tuple[int, int, int]
+) -> None:
+    """A mask comes back on mirrored or turned images, each voxel where it was in the patient."""
+    write_series(tmp_path / "ct", stored_values())
+    volume = dicomarray.load(tmp_path / "ct")
+    labels = labels_of(SHAPE)
+    other = write_turned(tmp_path / "other", volume, row, column)
+    dicomarray.to_seg(labels, tmp_path / "ct", tmp_path / "seg", NAMES)
+    read = dicomarray.load_segmentation(tmp_path / "seg", on=other)
+    back = np.linalg.inv(volume.affine) @ other.affine
+    index = np.indices(other.array.shape).reshape(3, -1)
+    slices, rows, columns = np.rint(back[:3, :3] @ index + back[:3, 3:]).astype(int)
+    np.testing.assert_array_equal(read.labels.reshape(-1), labels[slices, rows, columns])
+
+
+def write_turned(
+    folder: Path, volume: dicomarray.Volume, row: tuple[int, ...], column: tuple[int, ...]
+) -> dicomarray.Volume:
+    """A series at the same voxels as an axial one, with rows and columns in other directions."""
+    spacing = {0: volume.spacing[2], 1: volume.spacing[1]}  # mm along x and y
+    counts = {0: volume.array.shape[2], 1: volume.array.shape[1]}
+    along, down = int(np.argmax(np.abs(row))), int(np.argmax(np.abs(column)))
+    start = np.zeros(3)
+    for direction in (row, column):
+        axis = int(np.argmax(np.abs(direction)))
+        start[axis] = (counts[axis] - 1) * spacing[axis] if min(direction) < 0 else 0
+    each = [
+        {"ImagePositionPatient": [float(f"{v:.10g}") for v in position + start]}
+        for position in volume.geometry.slice_positions
+    ]
+    shape = (volume.array.shape[0], counts[down], counts[along])
+    common = {
+        "ImageOrientationPatient": [*row, *column],
+        "PixelSpacing": [spacing[down], spacing[along]],
+    }
+    write_series(folder, stored_values(shape), common=common, each=each)
+    return dicomarray.load(folder)
+
+
+# --- what highdicom writes --------------------------------------------------------------------------------
+
+
+def by_highdicom(folder: Path, files: list[Path], pixels: NDArray[Any], kind: str, **more: Any) -> Path:
+    """Masks of three segments, written by another library."""
+    codes = pydicom.sr.codedict.codes
+    algorithm = highdicom.AlgorithmIdentificationSequence("x", codes.DCM.ArtificialIntelligence, "1")
+    described = [
+        highdicom.seg.SegmentDescription(
+            number,
+            f"segment {number}",
+            codes.SCT.AnatomicalStructure,
+            codes.SCT.Liver,
+            highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm,
+        )
+        for number in (1, 2, 3)
+    ]
+    uids = highdicom.UID(), highdicom.UID()
+    made = highdicom.seg.Segmentation(
+        [pydicom.dcmread(file) for file in files], pixels, kind, described,
+        uids[0], 1, uids[1], 1, "maker", "model", "1", "1", **more,
+    )  # fmt: skip
+    folder.mkdir()
+    made.save_as(folder / "seg.dcm")
+    return folder
+
+
+@pytest.mark.parametrize("modality", ["CT", "SC"])
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP", "FRACTIONAL"])
+def test_masks_of_highdicom(tmp_path: Path, kind: str, modality: str) -> None:
+    """Of images with a place and without, with a slice that is left out."""
+    shape = SHAPE if modality == "CT" else (1, *SHAPE[1:])
+    files = write_series(tmp_path / "images", stored_values(shape), modality=modality)
+    labels = labels_of(shape, 3)
+    labels[2:3] = 0
+    folder = by_highdicom(tmp_path / "seg", files, labels, kind)
+    read = dicomarray.load_segmentation(folder, on=tmp_path / "images")
+    np.testing.assert_array_equal(read.labels, labels)
+    assert read.segments[1].type == ("10200004", "SCT", "Liver")
+
+
+@pytest.mark.parametrize(
+    ("kind", "syntax"),
+    [
+        ("LABELMAP", pydicom.uid.RLELossless),
+        ("FRACTIONAL", pydicom.uid.JPEGLSLossless),
+    ],
+)
+def test_compressed_masks_of_highdicom(tmp_path: Path, kind: str, syntax: str) -> None:
+    """Compressed frames of others are read."""
+    shape = (3, 40, 48)
+    files = write_series(tmp_path / "images", stored_values(shape))
+    labels = labels_of(shape, 3)
+    folder = by_highdicom(tmp_path / "seg", files, labels, kind, transfer_syntax_uid=syntax)
+    np.testing.assert_array_equal(dicomarray.load_segmentation(folder).labels, labels)
+
+
+def test_bits_in_jpeg_2000(tmp_path: Path) -> None:
+    """Frames of one bit a pixel may be JPEG 2000 streams of that precision."""
+    shape = (3, 40, 48)
+    write_series(tmp_path / "ct", stored_values(shape))
+    labels = labels_of(shape, 1)
+    report = dicomarray.to_seg(labels, tmp_path / "ct", tmp_path / "seg", {1: "liver"})
+    seg = pydicom.dcmread(report.files[0])
+    frames = [
+        bytes(imagecodecs.jpeg2k_encode(image, codecformat="j2k", bitspersample=1, reversible=True))
+        for image in labels
+    ]
+    seg.PixelData = pydicom.encaps.encapsulate(frames)
+    seg["PixelData"].is_undefined_length = True
+    seg.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+    (tmp_path / "j2k").mkdir()
+    seg.save_as(tmp_path / "j2k" / "0001.dcm")
+    np.testing.assert_array_equal(dicomarray.load_segmentation(tmp_path / "j2k").labels, labels)
+
+
+def test_colour_images_carry_masks(tmp_path: Path) -> None:
+    """Samples of colour are no axis of a mask."""
+    shape = (2, 12, 16)
+    write_series(tmp_path / "rgb", stored_values((*shape, 3), bits_stored=8), modality="SC")
+    labels = labels_of(shape)
+    dicomarray.to_seg(labels, tmp_path / "rgb", tmp_path / "seg", NAMES)
+    for on in (tmp_path / "rgb", dicomarray.load(tmp_path / "rgb")):
+        read = dicomarray.load_segmentation(tmp_path / "seg", on=on)
+        np.testing.assert_array_equal(read.labels, labels)

@@ -17,7 +17,7 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.segment_objects import STRUCTURE_SET, is_segment_object
 from dicomarray.errors import ChoiceError, InputError, UsageError
 from dicomarray.objects.segmentation.description import SegmentationFile, read_description
-from dicomarray.objects.segmentation.grids import own_grid, place_frames
+from dicomarray.objects.segmentation.grids import image_size, own_grid, place_frames
 from dicomarray.objects.segmentation.reading import read_masks
 from dicomarray.segmentation import Segmentation
 from dicomarray.storage.references import Reference
@@ -177,7 +177,7 @@ def _default_grid(file: SegmentationFile, found: Found) -> VolumeInfo:
 def _fits(file: SegmentationFile, grid: VolumeInfo) -> bool:
     """Whether all frames lie on the grid, with all of their pixels."""
     places = place_frames(file, grid)
-    rows, columns = grid.shape[-2:]
+    rows, columns = image_size(grid)
     return not isinstance(places, str) and all(
         place.within((file.rows, file.columns), rows, columns) for place in places
     )

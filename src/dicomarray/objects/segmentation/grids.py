@@ -20,7 +20,7 @@ from dicomarray.objects.segmentation.description import SegmentationFile, Segmen
 # writers round, and no other grid comes so near.
 VOXEL_PART = 0.05
 # No gap between slices of one segmentation is so many slices wide.
-MAX_SLICES = 100_000
+MAX_SLICES = 5_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,6 +163,12 @@ def _filled(found: Matrix, steps: NDArray[np.intp]) -> Matrix:
     return filled
 
 
+def image_size(info: VolumeInfo) -> tuple[int, int]:
+    """Rows and columns of the images of a grid; colour samples may follow them."""
+    rows, columns = info.shape[info.slice_axis + 1 : info.slice_axis + 3]
+    return rows, columns
+
+
 def place_frames(file: SegmentationFile, info: VolumeInfo) -> list[FramePlace] | str:
     """Which slice of a grid each frame is; or why one is on none of it, in words."""
     by_source = _by_source(info)
@@ -172,7 +178,7 @@ def place_frames(file: SegmentationFile, info: VolumeInfo) -> list[FramePlace] |
     for index, frame in enumerate(file.frames):
         if frame.plane is not None and info.geometry is not None:
             if (found := known.get(frame.plane)) is None:
-                found = known[frame.plane] = _on_grid(frame.plane, info.geometry, file, info.shape)
+                found = known[frame.plane] = _on_grid(frame.plane, info.geometry, file, image_size(info))
         else:
             found = _at_source(frame, by_source, file, info, next(unplaced))
         if isinstance(found, str):
@@ -201,8 +207,8 @@ def _at_source(
     info: VolumeInfo,
     index: int,
 ) -> FramePlace | str:
-    if info.shape[-2:] != (file.rows, file.columns):
-        return f"it has {file.rows} x {file.columns} pixels, the images {info.shape[-2]} x {info.shape[-1]}"
+    if (size := image_size(info)) != (file.rows, file.columns):
+        return f"it has {file.rows} x {file.columns} pixels, the images {size[0]} x {size[1]}"
     slices = {by_source[source] for source in frame.sources if by_source.get(source, -1) >= 0}
     if len(slices) == 1:
         return FramePlace(slices.pop())
