@@ -52,6 +52,8 @@ SYNONYMS = {
 FILLERS = frozenset({"of", "the", "and", "a", "an", "in", "structure"})
 # What ends like a plural and is none.
 SINGULAR = frozenset({"lens", "pons", "ramus", "facies"})
+# Target volumes are numbered, and say their dose: PTV_6000, GTVp1 (AAPM TG-263).
+_TARGET = re.compile(r"\s*([GCP]TV)(?![a-z]{2})", re.IGNORECASE)
 # What people add to the name of a file or array.
 ENDINGS = frozenset({"mask", "seg", "segmentation", "label", "roi"})
 
@@ -102,7 +104,8 @@ def look_up(name: str) -> Term | None:
         found = _find(words)
         if found is not None:
             return found
-    return None
+    target = _TARGET.match(name)
+    return None if target is None else _find([target[1].lower()])
 
 
 def named(number: int, name: str) -> Segment:

@@ -113,6 +113,17 @@ def test_terms_have_the_type_of_a_structure_set(name: str, roi_type: str | None)
     assert term.roi_type == roi_type
 
 
+@pytest.mark.parametrize(
+    ("name", "roi_type"), [("PTV_6000", "PTV"), ("PTV60", "PTV"), ("GTVp1", "GTV"), ("CTV nodes L", "CTV")]
+)
+def test_target_volumes_are_known_by_their_first_letters(name: str, roi_type: str) -> None:
+    """Whatever number, dose or place follows."""
+    term = look_up(name)
+    assert term is not None
+    assert term.roi_type == roi_type
+    assert look_up("ctvish") is None
+
+
 def test_an_unknown_name_is_an_error_that_suggests() -> None:
     """The message has similar names, and how to give codes."""
     with pytest.raises(SegmentationError, match=r"livver.*similar: liver.*category=\(VALUE"):
