@@ -315,6 +315,16 @@ def process(scene: Scene) -> None:
         },
         tidy,
     )
+    compare(
+        "whole process, NIfTI",
+        scene.runs,
+        {
+            "dicomarray": run(own, "to-nifti", "-i", folder, "-o", output / "a.nii"),
+            "dcm2niix": run(binary, "-z", "n", "-b", "y", "-o", output, folder) if binary else None,
+            "of that of dicomarray: Python with nibabel": run(sys.executable, "-c", "import nibabel.nifti1"),
+        },
+        tidy,
+    )
 
 
 def compressed(scene: Scene) -> None:

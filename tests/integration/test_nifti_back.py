@@ -144,9 +144,11 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """to-dicom takes the file as Python does."""
     volume = template(tmp_path / "in")
     assert volume.affine is not None
-    path = write_nifti(tmp_path / "a.nii.gz", volume.array.astype(np.float32), volume.affine, (2, 0, 1))
+    path = write_nifti(tmp_path / "a.nii", volume.array.astype(np.float32), volume.affine, (2, 0, 1))
     arguments = ["-n", path, "-d", tmp_path / "in", "-o", tmp_path / "out"]
+    (tmp_path / "a.json").write_text('{"Modality": "CT"}')
     assert main(["to-dicom", *map(str, arguments)]) == 0
+    assert "sidecar-unused" not in capsys.readouterr().err
     assert np.array_equal(load(tmp_path / "out").array, volume.array)
     image = nibabel.load(path)
     assert isinstance(image, nibabel.Nifti1Image)

@@ -244,6 +244,14 @@ def test_patterns_that_name_nothing_are_refused(tmp_path: Path, name: str) -> No
         to_nifti(tmp_path / "nowhere", str(tmp_path / "out") + "/", name=name)
 
 
+def test_task_of_a_bids_name_is_in_the_json(tmp_path: Path) -> None:
+    """BIDS wants it twice; any other name says none."""
+    synthetic.write_series(tmp_path / "in", synthetic.stored_values((3, 4, 5)))
+    for stem, task in (("sub-01_task-rest_bold", "rest"), ("multitask-x_bold", None)):
+        made = one(tmp_path / "in", tmp_path / f"{stem}.nii.gz")
+        assert made.bids.get("TaskName") == task
+
+
 def test_nothing_is_overwritten_without_being_asked(tmp_path: Path) -> None:
     """Neither the image nor what lies beside it; with overwrite what belonged to the old image goes."""
     synthetic.write_series(tmp_path / "in", synthetic.stored_values((3, 4, 5)))

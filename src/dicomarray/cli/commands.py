@@ -91,8 +91,9 @@ def to_dicom(options: argparse.Namespace) -> int:
     from dicomarray.cli import rendering
     from dicomarray.objects.common.options import WRITE_NAMES
 
-    beside = Path(options.input_npy).with_suffix(".json")
-    if options.input_json is None and beside.is_file():
+    given = Path(options.input_npy)
+    beside = given.with_suffix(".json")
+    if options.input_json is None and given.suffix == ".npy" and beside.is_file():
         _warn(
             warning(
                 f"{beside} is not used; --input-json gives its geometry and normalization [sidecar-unused]"

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 _UNUSUAL = re.compile(r"[^A-Za-z0-9.+-]+")
 MAX_NAME_LENGTH = 120
 _BESIDE = (".json", ".bval", ".bvec")
+_TASK = re.compile(r"(?:^|_)task-([A-Za-z0-9+]+)(?=[_.])")
 # What dcm2niix adds to a name for what voxels are.
 _COMPONENTS = {"phase": "_ph", "real": "_real", "imaginary": "_imaginary"}
 SHEARED = warning(
@@ -219,7 +220,7 @@ class _Writer:
             for file, suffix in zip(others, suffixes, strict=True):
                 if suffix == ".json":
                     content = bids.describe(known, stack.repetitions, several_echoes)
-                    bids.write(file, content | encoding(stack, known, layout))
+                    bids.write(file, content | encoding(stack, known, layout) | _task(path))
                 elif table is not None and layout.affine is not None:
                     text = table.bval() if suffix == ".bval" else table.bvec(layout.affine)
                     file.write_text(text, encoding="ascii")
@@ -262,6 +263,12 @@ class _Writer:
         except TooWideError:
             info = assemble_through(opened, *reading)
         return info, layout
+
+
+def _task(path: Path) -> dict[str, str]:
+    """The task that a name of BIDS says (``sub-01_task-rest_bold``), which it wants in the JSON as well."""
+    found = _TASK.search(path.name)
+    return {"TaskName": found[1]} if found else {}
 
 
 def _check_even(stack: Stack, reading: ReadOptions) -> None:
