@@ -267,6 +267,42 @@ def test_commands_take_a_server_for_a_folder(
     np.testing.assert_array_equal(dicomarray.load(tmp_path / "from a volume").array, expected)
 
 
+def test_an_array_goes_into_the_server_as_a_series(orthanc: Orthanc, ct: Path) -> None:
+    """`to_dicom` stores its result, and says where; nothing of it is left here."""
+    dicomarray.push(ct, orthanc.url)
+    array = dicomarray.load(ct).array + 7
+    report = dicomarray.to_dicom(array, ct, orthanc.url)
+    assert len(report.stored) == len(array)
+    assert report.files == ()
+    place = report.stored[0].rpartition("/instances/")[0]
+    np.testing.assert_array_equal(dicomarray.load(place).array, array)
+
+
+def brighten(volume: dicomarray.Volume) -> Any:
+    """The function of a run: a bone mask is a segmentation of the series."""
+    return dicomarray.Segmentation(volume.array > 100, {1: "bone"}, geometry_of=volume)
+
+
+def test_one_command_pulls_runs_and_stores(
+    orthanc: Orthanc, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a clean server to a segmentation in it; the same run again stores nothing twice."""
+    monkeypatch.chdir(tmp_path)
+    dicomarray.push(ct, orthanc.url)
+    command = ["run", "-i", orthanc.url, "-o", orthanc.url, "-f", f"{__file__}:brighten", "-w", "Modality=CT"]
+    assert main(command) == 0
+    (seg,) = dicomarray.dicom_filter(orthanc.url, {"Modality": "SEG"})
+    assert len(seg.instances) == 1
+    (ledger,) = tmp_path.glob("dicomarray-run-*/ledger.jsonl")
+    entry = json.loads(ledger.read_text().splitlines()[-1])
+    assert entry["stored"].endswith("1 instances stored, 0 there before, 0 failed>")
+
+    assert main([*command, "--resume"]) == 0
+    assert main([*command, "--overwrite"]) == 0
+    (again,) = dicomarray.dicom_filter(orthanc.url, {"Modality": "SEG"})
+    assert (again.uid, len(again.instances)) == (seg.uid, 1)
+
+
 def test_files_that_were_fetched_go_with_their_volume(
     orthanc: Orthanc, ct: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -115,7 +115,7 @@ def object_lines(report: WriteReport) -> list[str]:
 def write_lines(report: WriteReport) -> list[str]:
     """What was written and how exactly."""
     return [
-        f"{len(report.files)} files in {report.files[0].parent}",
+        report.place,
         f"SeriesInstanceUID {report.series_uid}",
         f"slope {_number(report.slope)}, intercept {_number(report.intercept)}, greatest error "
         f"{report.max_error:.6g}, mean error {report.mean_error:.6g}, clipped {report.clipped}",

@@ -73,7 +73,8 @@ class RunEntry:
     ``error`` is the reason in one line or a few, ``traceback`` where the user's function raised;
     ``output`` is the folder of the results, ``outputs`` has each of them.  ``name`` is the folder's name
     and the entry's key in the ledger, ``inputs`` the digest of the files' names, sizes and times.
-    ``started`` is in seconds since 1970, UTC.  ``resumed`` entries are those of an earlier run.
+    ``started`` is in seconds since 1970, UTC.  ``resumed`` entries are those of an earlier run.  ``stored``
+    is what a PACS answered to which the results went.
     """
 
     name: str
@@ -89,6 +90,7 @@ class RunEntry:
     error: str | None = None
     traceback: str | None = None
     resumed: bool = False
+    stored: str | None = None
 
     @property
     def series_uid(self) -> str:
@@ -164,7 +166,8 @@ def from_json(record: Mapping[str, Any], root: Place) -> RunEntry:
     KeyError, TypeError
         Where the record is none that `as_json` made.
     """
-    values = {f.name: record[f.name] for f in dataclasses.fields(RunEntry) if f.name != "resumed"}
+    kept = [f.name for f in dataclasses.fields(RunEntry) if f.name not in ("resumed", "stored")]
+    values = {name: record[name] for name in kept} | {"stored": record.get("stored")}
     values["output"] = None if record["output"] is None else root / record["output"]
     values["outputs"] = tuple(_output_from_json(output, root) for output in record["outputs"])
     values["series_uids"], values["warnings"] = (

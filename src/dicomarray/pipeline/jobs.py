@@ -35,7 +35,8 @@ class Task:
 
     ``function`` and ``observe`` are names where the work is done in other processes.  ``folder`` is searched
     for their modules.  ``timeout`` is in seconds, ``memory_bytes`` limits a worker's resident memory.
-    ``destination`` is where results are sent to, where they are not to stay on this computer.  With
+    ``destination`` is where results are sent to, where they are not to stay on this computer; in ``pacs``
+    they are stored, before they appear here.  With
     ``report`` a worker makes thumbnails.  ``threads`` is how many read the images of one volume, None for one
     a processor.  ``isolated`` work is done in processes that can be ended.
     """
@@ -55,6 +56,7 @@ class Task:
     timeout: float | None = None
     memory_bytes: int | None = None
     destination: Url | None = None
+    pacs: Url | None = None
     report: bool = False
     threads: int | None = None
     isolated: bool = False
@@ -71,6 +73,15 @@ class SeriesFiles:
     stem: str
     files: tuple[Reference, ...]
     notes: Warnings
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a job yields; ``stored`` is what a PACS answered to which it went."""
+
+    outputs: tuple[SeriesOutput, ...]
+    warnings: Warnings
+    stored: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +104,11 @@ class Job:
         """The output folder's name: the same in every run, and unique in one."""
         return self.output.name
 
-    def written(
-        self, outputs: tuple[SeriesOutput, ...], warnings: Warnings, seconds: float, started: float
-    ) -> RunEntry:
+    def written(self, made: Made, seconds: float, started: float) -> RunEntry:
         """The entry that says so."""
         return RunEntry(
             self.name, tuple(s.uid for s in self.series), self.title, "written", seconds, started,
-            self.inputs, self.output, outputs, warnings,
+            self.inputs, self.output, made.outputs, made.warnings, stored=made.stored,
         )  # fmt: skip
 
     def failed(self, reason: str, seconds: float, started: float, traceback: str | None = None) -> RunEntry:

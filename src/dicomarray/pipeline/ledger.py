@@ -123,6 +123,7 @@ def run_record(task: Task, function: Function) -> dict[str, Any]:
         **record,
         "settings": _settings(record),
         "python": platform.python_version(),
+        "pacs": None if task.pacs is None else str(task.pacs),
         "timeout": task.timeout,
         "memory_limit": task.memory_bytes,
     }

@@ -50,6 +50,12 @@ def check_urls(places: Iterable[Place], output: Place, by_others: bool) -> None:
         raise UsageError(f"{output}: an output URL has none of the characters {_NOT_IN_OUTPUT}")
 
 
+def local_folder_for(pacs: Url) -> Path:
+    """Where a run whose results go to a PACS keeps its ledger and what it stored: the same in every run."""
+    host = "".join(c if c.isalnum() or c in ".-" else "-" for c in str(pacs).partition("://")[2])
+    return Path.cwd() / f"dicomarray-run-{host[:100]}"
+
+
 def is_of_one_process(place: Place) -> bool:
     """Whether only this process sees a place."""
     return isinstance(place, Url) and place.protocol in _OF_ONE_PROCESS

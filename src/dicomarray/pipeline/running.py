@@ -34,6 +34,7 @@ from dicomarray.pipeline.run_folder import (
     counter_of_files,
     held,
     is_of_one_process,
+    local_folder_for,
     sent_to,
     with_urls,
     working_folder,
@@ -45,6 +46,7 @@ from dicomarray.sinks.fsspec import send_file
 from dicomarray.sources.base import Progress
 from dicomarray.sources.skipped import SkippedGroup
 from dicomarray.storage.atomic import making, refuse_inputs, refuse_inside
+from dicomarray.storage.connections import is_server
 from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of
 
 Finished = Callable[[RunEntry, int], None]
@@ -70,7 +72,9 @@ def run(
         knows will do: only headers are fetched for the scan, and the files of a series to work on it.
     output_dicom
         A folder; each series gets one of its own below it, and ``ledger.jsonl`` tells of all of them.  A URL
-        will do: results are made here, and sent there when they are verified.
+        will do: results are made here, and sent there when they are verified.  In a PACS (see `pull`) they
+        are stored, and asked for again; the ledger and what was stored stay in a folder of the current one,
+        ``dicomarray-run-HOST``.
     function
         Takes a `Volume` in modality values and returns an array of its shape, a `Volume`, a `Segmentation`,
         or a dict of them by name; or a class, of which each process makes one object that is called so; or
@@ -98,13 +102,17 @@ def run(
     chosen, reading, writing = run_options(options)
     called = resolve(function)
     request = ScanRequest(input_dicom, chosen.index, config, chosen.series)
-    roots, output = list(request.roots), place_of(output_dicom)
+    roots, output, pacs = list(request.roots), place_of(output_dicom), None
+    if isinstance(output, Url) and is_server(output):
+        pacs, output = output, local_folder_for(output)
+        # done again after a kill, a result is the same one, and not stored twice
+        writing = writing if writing.uid_key is not None else replace(writing, uid_key=str(pacs))
     if chosen.index is not None:
         # an index is one of files on this computer, by their real paths
         roots = [local_path(root).resolve() for root in roots]
     isolated = _is_isolated(chosen, function, (*roots, output))
     check_urls(roots, output, by_others=isolated or chosen.scheduler is not None)
-    task = _task(function, chosen, reading, writing, roots, isolated)
+    task = replace(_task(function, chosen, reading, writing, roots, isolated), pacs=pacs)
     check_call(called, task.parameters)
     _check_output(output, roots, chosen, writing)
     refuse_as_output(output, [*roots, config, chosen.index, chosen.parameters])

@@ -15,14 +15,14 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.catalog.series_selection import file_stem
-from dicomarray.core.coded_warnings import CodedWarning, Warnings
+from dicomarray.core.coded_warnings import CodedWarning
 from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import DicomArrayError, FunctionError
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.identity import SERIES_NUMBER_STEP
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.functions import Function, make_ready, resolve
-from dicomarray.pipeline.jobs import Job, Task, read_again
+from dicomarray.pipeline.jobs import Job, Made, Task, read_again
 from dicomarray.pipeline.masks import write_masks
 from dicomarray.pipeline.page import plane_to_show, thumbnail
 from dicomarray.pipeline.results import call, named_results
@@ -30,6 +30,7 @@ from dicomarray.segmentation import Segmentation
 from dicomarray.sinks.fsspec import refuse_taken, send
 from dicomarray.storage.atomic import new_folder
 from dicomarray.volume import Volume
+from dicomarray.workflows.push import store_result
 from dicomarray.workflows.to_dicom import write_like
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def process(job: Job, task: Task, ready: Ready) -> RunEntry:
     """Read, call, write and verify one job."""
     started, clock = time.time(), time.perf_counter()
     try:
-        outputs, warnings = _done(job, task, ready)
+        made = _done(job, task, ready)
     except FunctionError as error:
         trace = error.__cause__ and "".join(traceback.format_exception(error.__cause__))
         return job.failed(str(error), time.perf_counter() - clock, started, trace or None)
@@ -73,7 +74,7 @@ def process(job: Job, task: Task, ready: Ready) -> RunEntry:
     except Exception as error:  # noqa: BLE001 - even a fault of ours costs one series, and is reported in full
         reason = f"{type(error).__name__}: {error}"
         return job.failed(reason, time.perf_counter() - clock, started, traceback.format_exc())
-    return job.written(outputs, warnings, time.perf_counter() - clock, started)
+    return job.written(made, time.perf_counter() - clock, started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class _Before:
         return cls(kept, plane_to_show(volume) if task.report else None)
 
 
-def _done(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...], Warnings]:
+def _done(job: Job, task: Task, ready: Ready) -> Made:
     """What a job yields, in its place, be that here or in a store."""
     if task.destination is None:
         return _convert(job, task, ready)
@@ -126,9 +127,9 @@ def _done(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...],
     return converted
 
 
-def _convert(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ...], Warnings]:
+def _convert(job: Job, task: Task, ready: Ready) -> Made:
     """Everything that a job yields, in one folder that appears when all of it is written."""
-    outputs, warnings = [], dict[CodedWarning, None]()
+    outputs, warnings, stored = [], dict[CodedWarning, None](), None
     with new_folder(job.output, task.writing.overwrite, _is_result) as folder:
         found = read_again(job, task.roots)
         for result in _results(_inputs(found, task), task, ready):
@@ -137,7 +138,9 @@ def _convert(job: Job, task: Task, ready: Ready) -> tuple[tuple[SeriesOutput, ..
             warnings |= dict.fromkeys((*result.after.warnings, *report.warnings))
         if [output.name for output in outputs] == [""]:
             _move_up(folder / "series", folder)
-    return tuple(outputs), tuple(warnings)
+        if task.pacs is not None:
+            stored = f"{task.pacs}: {store_result(folder, task.pacs)}"
+    return Made(tuple(outputs), tuple(warnings), stored)
 
 
 def _inputs(found: list[Series], task: Task) -> list[_Input]:

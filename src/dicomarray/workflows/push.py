@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, select
@@ -15,8 +18,8 @@ from dicomarray.query.config import Config
 from dicomarray.sinks.base import Answer, Outgoing, Target, target_of
 from dicomarray.sources.base import Progress
 from dicomarray.sources.skipped import SkippedGroup, by_reason
-from dicomarray.storage.connections import address_of
-from dicomarray.storage.places import PathLike, Place, Url
+from dicomarray.storage.connections import address_of, is_server
+from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of
 from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import file_of, state_of
 
@@ -30,6 +33,7 @@ class PushedInstance:
 
     uid: str
     series: str
+    study: str
     file: Place
     status: Status
     error: str | None = None
@@ -107,6 +111,43 @@ def push(
             if finished is not None:
                 finished(one.uid, pushed)
     return PushReport(tuple(entries), tuple(by_reason(found.catalog.skipped)), found.warnings)
+
+
+@dataclass(slots=True)
+class Destination:
+    """The folder to make a result in, and the URLs of what was stored of it in a PACS."""
+
+    folder: Path
+    stored: tuple[str, ...] = ()
+
+
+@contextmanager
+def local_or_stored(output: PathLike | Url) -> Iterator[Destination]:
+    """A folder to make a result in; one of a PACS is stored when it is there, and then removed here."""
+    target = place_of(output)
+    if not is_server(target):
+        yield Destination(local_path(output))
+        return
+    address = address_of(target)
+    with TemporaryDirectory(prefix="dicomarray-") as folder:
+        destination = Destination(Path(folder) / "series")
+        yield destination
+        report = store_result(Path(folder), address)
+    destination.stored = tuple(
+        f"{address}/studies/{one.study}/series/{one.series}/instances/{one.uid}" for one in report.entries
+    )
+
+
+def store_result(folder: Path, target: PathLike | Url) -> PushReport:
+    """Store what was made; StorageError where the server does not have all of it afterwards."""
+    report = push(folder, target)
+    if report.failed:
+        first = report.failed[0]
+        raise StorageError(
+            f"{address_of(target)}: {len(report.failed)} of {len(report.entries)} instances of the result "
+            f"are not stored, such as {first.uid}: {first.error}"
+        )
+    return report
 
 
 class _Sending:
@@ -187,7 +228,8 @@ def _same_bytes(one: Outgoing, other: Outgoing) -> bool:
 def _entry(
     instance: Outgoing, status: Status, error: str | None = None, warning: str | None = None
 ) -> PushedInstance:
-    return PushedInstance(instance.uid, instance.series, file_of(instance.path), status, error, warning)
+    file = file_of(instance.path)
+    return PushedInstance(instance.uid, instance.series, instance.study, file, status, error, warning)
 
 
 def _outgoing(header: Header) -> Outgoing | PushedInstance:
@@ -198,6 +240,6 @@ def _outgoing(header: Header) -> Outgoing | PushedInstance:
     )
     if not all(map(is_safe_uid, (study, series, sop_class, uid))) or not header.transfer_syntax:
         what = "its UIDs, or the Transfer Syntax UID, are missing or none: no PACS can take it"
-        return PushedInstance(uid, series, file_of(header.path), "failed", what)
+        return PushedInstance(uid, series, study, file_of(header.path), "failed", what)
     size = (header.stamp or state_of(header.path)).size
     return Outgoing(header.path, study, series, sop_class, uid, header.transfer_syntax, size)

@@ -23,12 +23,13 @@ from dicomarray.objects.derived_image.writing import check_error, write_series
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.runtime.threads import PixelProgress
 from dicomarray.sources.base import Progress
-from dicomarray.storage.places import PathLike, local_path
+from dicomarray.storage.places import PathLike
 from dicomarray.volume import Volume
 from dicomarray.workflows.file_layouts import as_files, template_name
 from dicomarray.workflows.given_arrays import by_affine_alone, given_array, on_template
 from dicomarray.workflows.grid_mapping import place, read_affine
 from dicomarray.workflows.output_units import MODALITY, STORED, written_units
+from dicomarray.workflows.push import local_or_stored
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 from dicomarray.workflows.verification import verify_series
 
@@ -102,22 +103,25 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
     """
     checked = made_of(WriteOptions, options)
     _check_index(volume)
-    output = local_path(output_dicom)
-    template = in_hand_or_asked(
-        template_dicom, volume, output, series=series, config=config, index=index, progress=progress
-    )
-    given = given_array(array_or_npy, input_json)
-    reading, made_from = KEEP, None
-    if isinstance(given, Volume):
-        reading = UNPLACED if given.geometry is None else KEEP
-        made_from = given.series.get("SeriesInstanceUID")
-    stack = template_stack(template, volume, reading, made_from)
-    if isinstance(given, Volume) and by_affine_alone(array_or_npy):
-        if affine is not None:
-            raise UsageError(f"{array_or_npy} says where its voxels lie: give no affine beside it")
-        given = on_template(given, stack.geometry)
-    matrix = None if affine is None else read_affine(affine)
-    return write_like(given, stack, output, checked, matrix, units, progress=pixel_progress)
+    with local_or_stored(output_dicom) as destination:
+        output = destination.folder
+        template = in_hand_or_asked(
+            template_dicom, volume, output, series=series, config=config, index=index, progress=progress
+        )
+        given = given_array(array_or_npy, input_json)
+        reading, made_from = KEEP, None
+        if isinstance(given, Volume):
+            reading = UNPLACED if given.geometry is None else KEEP
+            made_from = given.series.get("SeriesInstanceUID")
+        stack = template_stack(template, volume, reading, made_from)
+        if isinstance(given, Volume) and by_affine_alone(array_or_npy):
+            if affine is not None:
+                raise UsageError(f"{array_or_npy} says where its voxels lie: give no affine beside it")
+            given = on_template(given, stack.geometry)
+        matrix = None if affine is None else read_affine(affine)
+        report = write_like(given, stack, output, checked, matrix, units, progress=pixel_progress)
+    stored = destination.stored
+    return replace(report, files=(), stored=stored) if stored else report
 
 
 @pydicom_quiet

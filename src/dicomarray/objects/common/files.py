@@ -35,7 +35,8 @@ class WriteReport:
     """What was written, and how far it is from the array.
 
     ``slope`` and ``intercept`` are None where each slice keeps the template's own.  Errors are in the
-    units of the array.
+    units of the array.  ``stored`` are the URLs of the instances, where they went to a PACS; then no
+    files are left here.
     """
 
     files: tuple[Path, ...]
@@ -47,11 +48,18 @@ class WriteReport:
     slope: float | None
     intercept: float | None
     warnings: Warnings = ()
+    stored: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """How many files there are, and where."""
+        if self.stored:
+            return f"{len(self.stored)} instances in {self.stored[0].rpartition('/instances/')[0]}"
+        return f"{len(self.files)} files" + (f" in {self.files[0].parent}" if self.files else "")
 
     def __repr__(self) -> str:
-        where = f" in {self.files[0].parent}" if self.files else ""
         return (
-            f"<WriteReport: {len(self.files)} files{where}, series {self.series_uid}, greatest error "
+            f"<WriteReport: {self.place}, series {self.series_uid}, greatest error "
             f"{self.max_error:.6g}, {self.clipped} clipped, {len(self.warnings)} warnings>"
         )
 
