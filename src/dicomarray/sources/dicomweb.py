@@ -13,7 +13,7 @@ from typing import Any
 from dicomarray.dicom.headers.header import Header, read_header
 from dicomarray.dicom.json_model import JsonModelError, items_of
 from dicomarray.dicom.uids import is_safe_uid
-from dicomarray.errors import InputError
+from dicomarray.errors import InputError, StorageError
 from dicomarray.sources.base import Arrived, RemoteSeries, Server
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.http import Answer, CutOffError, StatusError, WebServer
@@ -37,7 +37,7 @@ MAX_METADATA_BYTES = 4 << 30
 MAX_BULK_BYTES = 64 << 20
 # Beyond this an instance is not taken: no element can be longer (PS3.5 7.1.1).
 MAX_INSTANCE_BYTES = (1 << 32) + (1 << 30)
-# How often what did not come is asked for again; and when the rest is asked for one by one.
+# How often it is asked in vain; and of how many missing on they are asked for one by one.
 ROUNDS, ONE_BY_ONE = 4, 0.5
 _IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
@@ -152,22 +152,29 @@ class DicomWebServer(Server):
     def fetch(self, series: RemoteSeries, wanted: Collection[str], folder: Path, arrived: Arrived) -> None:
         """As `Server.fetch`."""
         missing, whole = set(wanted), max(len(wanted), series.count or 0)
-        for remaining in reversed(range(ROUNDS)):
+        vain = 0
+        while missing and vain < ROUNDS:
+            before = len(missing)
+            error: StorageError | None = None
             try:
                 self._fetch_once(series, missing, whole, folder, arrived)
-            except CutOffError:
-                if not remaining:
+            except CutOffError as broken:
+                error = broken
+            except StatusError as refused:
+                if refused.status != 404 or not whole:
                     raise
-            except StatusError as error:
-                if error.status != 404 or not whole:
-                    raise
-                whole = 0  # as for metadata
-            if not missing:
-                return
-        raise self.web.error(
-            _path_of(series),
-            f"{len(missing)} of {len(wanted)} instances did not come, such as {min(missing)}",
-        )
+                error = refused
+            if len(missing) == before:  # then single ones may do better; of 404 as for metadata
+                vain, whole = vain + 1, 0
+                if error is not None and vain == ROUNDS:
+                    raise error
+            else:
+                vain = 0
+        if missing:
+            raise self.web.error(
+                _path_of(series),
+                f"{len(missing)} of {len(wanted)} instances did not come, such as {min(missing)}",
+            )
 
     def _fetch_once(
         self, series: RemoteSeries, missing: set[str], whole: int, folder: Path, arrived: Arrived

@@ -1,0 +1,271 @@
+"""What goes wrong between a PACS and us is tried again or is an error that says so; nothing half appears."""
+
+from __future__ import annotations
+
+import re
+import resource
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import dicomarray
+import faulty_server
+from dicomarray.errors import StorageError, UsageError
+from dicomarray.storage import http
+from faulty_server import Proxy, Reply
+from pacs import Orthanc
+
+ENDLESS = b"0123456789abcdef" * 4096
+
+
+def unchanged(method: str, path: str, reply: Reply) -> Reply:
+    return reply
+
+
+def always(reply: Reply) -> faulty_server.Fault:
+    """The same answer to everything."""
+    return lambda *_: reply
+
+
+@pytest.fixture
+def proxy(orthanc: Orthanc, ct: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy before a server that has a series; waiting takes no time."""
+    monkeypatch.setattr(http, "FIRST_WAIT_SECONDS", 0.001)
+    dicomarray.push(ct, orthanc.url)
+    with faulty_server.before(f"http://127.0.0.1:{orthanc.http_port}", unchanged) as running:
+        yield running
+
+
+def is_retrieval(method: str, path: str) -> bool:
+    """Whether instances are asked for: a whole series, or one of it."""
+    return method == "GET" and re.search(r"/series/[0-9.]+(/instances/[0-9.]+)?$", path) is not None
+
+
+def pulled(folder: Path) -> dict[str, bytes]:
+    return {path.stem: path.read_bytes() for path in folder.rglob("*.dcm")}
+
+
+def failure(proxy: Proxy, folder: Path) -> str:
+    """Pull, see that nothing appears, and return what the one series failed of."""
+    (entry,) = dicomarray.pull(proxy.url, folder).entries
+    assert entry.status == "failed"
+    assert len(dicomarray.scan(folder)) == 0 if folder.is_dir() else True
+    return str(entry.error)
+
+
+def test_a_connection_that_breaks_is_taken_up_again(
+    proxy: Proxy, orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came before the break is kept, and only the rest is asked for."""
+    monkeypatch.setattr(http, "CHUNK_BYTES", 256)
+
+    def cut(method: str, path: str, reply: Reply) -> Reply:
+        if is_retrieval(method, path) and not path.rpartition("/series/")[2].count("/instances/"):
+            return replace(reply, cut=len(reply.body) * 2 // 3)
+        return reply
+
+    proxy.fault = cut
+    report = dicomarray.pull(proxy.url, tmp_path / "pulled")
+    assert not report.failed
+    assert pulled(tmp_path / "pulled") == orthanc.files()
+    single = [path for _, path, _, _ in proxy.asked if re.search(r"/instances/[0-9.]+$", path)]
+    assert 0 < len(single) < len(orthanc.files())
+
+
+def test_a_body_without_length_that_ends_early_is_no_series(proxy: Proxy, tmp_path: Path) -> None:
+    """Without Content-Length only the last boundary says that all is there."""
+
+    def cut(method: str, path: str, reply: Reply) -> Reply:
+        return replace(reply, has_length=False, cut=300) if is_retrieval(method, path) else reply
+
+    proxy.fault = cut
+    assert "not complete" in failure(proxy, tmp_path / "pulled")
+
+
+def test_a_server_that_asks_for_patience_gets_it(proxy: Proxy, orthanc: Orthanc, tmp_path: Path) -> None:
+    """429 and 503 are tried again after Retry-After; without an end they are an error."""
+    left = {"429": 1, "503": 1}
+
+    def busy(method: str, path: str, reply: Reply) -> Reply:
+        for status, times in left.items():
+            if is_retrieval(method, path) and times:
+                left[status] -= 1
+                return Reply(int(status), "text/plain", b"later", {"Retry-After": "0"})
+        return reply
+
+    proxy.fault = busy
+    assert not dicomarray.pull(proxy.url, tmp_path / "pulled").failed
+    assert pulled(tmp_path / "pulled") == orthanc.files()
+
+    proxy.fault = lambda method, path, reply: (
+        Reply(503, "text/plain", b"") if is_retrieval(method, path) else reply
+    )
+    assert "503 Service Unavailable" in failure(proxy, tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "said"),
+    [
+        ("text/html", "text/html where DICOM objects belong"),
+        ("multipart/related", "where DICOM objects belong"),
+        ('multipart/related; type="application/dicom"; boundary=other', "no multipart body|not complete"),
+    ],
+)
+def test_an_answer_of_another_kind_is_an_error(
+    proxy: Proxy, tmp_path: Path, content_type: str, said: str
+) -> None:
+    """A page of a login, or a body without its boundary, is not taken for a series."""
+    proxy.fault = lambda method, path, reply: (
+        replace(reply, content_type=content_type) if is_retrieval(method, path) else reply
+    )
+    assert re.search(said, failure(proxy, tmp_path / "pulled"))
+
+
+def without_one_part(reply: Reply) -> Reply:
+    """A multipart body that lacks its second part, and is whole otherwise."""
+    found = re.search(r'boundary="?([^";]+)', reply.content_type)
+    assert found is not None
+    delimiter = b"--" + found[1].encode()
+    pieces = reply.body.split(delimiter)
+    return replace(reply, body=delimiter.join(pieces[:2] + pieces[3:]))
+
+
+def test_a_part_that_is_missing_is_asked_for(proxy: Proxy, orthanc: Orthanc, tmp_path: Path) -> None:
+    """A 200 that lacks an instance is not the series; the instance is asked for by itself."""
+
+    def lossy(method: str, path: str, reply: Reply) -> Reply:
+        whole = is_retrieval(method, path) and "/instances/" not in path
+        return without_one_part(reply) if whole else reply
+
+    proxy.fault = lossy
+    assert not dicomarray.pull(proxy.url, tmp_path / "pulled").failed
+    assert pulled(tmp_path / "pulled") == orthanc.files()
+
+
+def test_an_instance_without_parts_around_it_is_taken(proxy: Proxy, orthanc: Orthanc, tmp_path: Path) -> None:
+    """Some servers answer with application/dicom where one instance was asked for."""
+
+    def bare(method: str, path: str, reply: Reply) -> Reply:
+        if not is_retrieval(method, path):
+            return reply
+        if "/instances/" not in path:
+            return Reply(404, "text/plain", b"")
+        body = reply.body.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
+        return Reply(200, "application/dicom", body.rpartition(b"\r\n--")[0] or body)
+
+    proxy.fault = bare
+    report = dicomarray.pull(proxy.url, tmp_path / "pulled")
+    assert not report.failed
+    assert pulled(tmp_path / "pulled") == orthanc.files()
+
+
+def test_bodies_without_end_are_left(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listings, headers of parts and instances that go on for ever cost neither memory nor disk."""
+    monkeypatch.setattr("dicomarray.sources.dicomweb.MAX_INSTANCE_BYTES", 8 << 20)
+    monkeypatch.setattr("dicomarray.sources.dicomweb.MAX_LISTING_BYTES", 8 << 20)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    part = b"--b\r\nContent-Type: application/dicom\r\n\r\n"
+    for start in (b"", b"--b\r\nContent-Type: ", part):
+        proxy.fault = lambda method, path, reply, start=start: (
+            Reply(200, "multipart/related; type=application/dicom; boundary=b", start, endless=ENDLESS)
+            if is_retrieval(method, path)
+            else reply
+        )
+        assert re.search("more bytes|no multipart body", failure(proxy, tmp_path / "pulled"))
+    proxy.fault = always(Reply(200, "application/dicom+json", b"[", endless=ENDLESS))
+    with pytest.raises(StorageError, match="longer than"):
+        dicomarray.pull(proxy.url, tmp_path / "pulled")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used < 150_000  # kB
+
+
+def test_names_that_a_server_makes_up_are_no_paths(proxy: Proxy, tmp_path: Path) -> None:
+    """A UID with a slash in it is refused before anything is made of it."""
+
+    def evil(method: str, path: str, reply: Reply) -> Reply:
+        return replace(reply, body=re.sub(rb'"2\.25\.[0-9]+"', b'"../../../evil"', reply.body))
+
+    proxy.fault = evil
+    with pytest.raises(StorageError, match="no UID"):
+        dicomarray.pull(proxy.url, tmp_path / "pulled")
+    assert not (tmp_path / "pulled").exists()
+
+
+def test_a_redirect_is_not_followed(proxy: Proxy, tmp_path: Path) -> None:
+    """Credentials do not go to another server."""
+    proxy.fault = always(Reply(302, "text/plain", b"", {"Location": "http://127.0.0.1:9/"}))
+    with pytest.raises(StorageError, match="not followed"):
+        dicomarray.pull(proxy.url, tmp_path / "pulled")
+
+
+def test_a_request_that_is_too_large_is_divided(
+    proxy: Proxy, orthanc: Orthanc, ct: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a proxy with a limit (413) less is sent at once; what fits in no request is told by name."""
+    limit = 3 * max(path.stat().st_size for path in ct.iterdir())
+
+    def limited(method: str, path: str, reply: Reply) -> Reply:
+        if method == "POST" and proxy.asked[-1][3] > limit:
+            orthanc.clear()
+            return Reply(413, "text/html", b"")
+        return reply
+
+    orthanc.clear()
+    proxy.fault = limited
+    report = dicomarray.push(ct, proxy.url)
+    assert report.count("stored") == len(list(ct.iterdir()))
+    assert all(size <= limit for _, _, _, size in proxy.asked[-3:])
+
+    limit = 100
+    orthanc.clear()
+    report = dicomarray.push(ct, proxy.url)
+    assert "cannot be divided" in str(report.failed[0].error)
+
+
+def test_what_the_server_took_and_lost_is_found_out(proxy: Proxy, orthanc: Orthanc, ct: Path) -> None:
+    """A 200 is not believed: the server is asked for every instance afterwards."""
+
+    def losing(method: str, path: str, reply: Reply) -> Reply:
+        if method == "POST":
+            orthanc.ask("/instances")
+            orthanc.raw(f"/instances/{orthanc.ask('/instances')[0]}", "DELETE")
+        return reply
+
+    orthanc.clear()
+    proxy.fault = losing
+    report = dicomarray.push(ct, proxy.url)
+    assert [entry.error for entry in report.failed] == ["the server took it, and does not list it"]
+    proxy.fault = unchanged
+    again = dicomarray.push(ct, proxy.url)
+    assert (again.count("stored"), len(again.failed)) == (1, 0)
+
+
+def test_credentials_are_sent_and_never_shown(
+    proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come from the environment or a file, and stand in no error or report."""
+    monkeypatch.setenv("DICOMARRAY_TOKEN", "very-secret")
+    dicomarray.pull(proxy.url, tmp_path / "pulled")
+    assert proxy.asked[-1][2]["Authorization"] == "Bearer very-secret"
+    monkeypatch.delenv("DICOMARRAY_TOKEN")
+    known = tmp_path / "known.json"
+    known.write_text('{"127.0.0.1": {"user": "me", "password": "hush"}}')
+    monkeypatch.setenv("DICOMARRAY_CREDENTIALS", str(known))
+    proxy.fault = always(Reply(401, "text/plain", b""))
+    with pytest.raises(StorageError, match="DICOMARRAY_USER") as refused:
+        dicomarray.pull(proxy.url, tmp_path / "pulled")
+    assert proxy.asked[-1][2]["Authorization"].startswith("Basic ")
+    assert "hush" not in str(refused.value)
+    with pytest.raises(UsageError, match="do not belong in an address") as wrong:
+        dicomarray.pull("https://me:hush@pacs.example/dicom-web", tmp_path / "pulled")
+    assert "hush" not in str(wrong.value)
+
+
+def test_a_server_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its address is named, and nothing is left behind."""
+    monkeypatch.setattr(http, "FIRST_WAIT_SECONDS", 0.001)
+    with pytest.raises(StorageError, match=r"127.0.0.1:9/dicom-web.*cannot be reached"):
+        dicomarray.pull("http://127.0.0.1:9/dicom-web", tmp_path / "pulled")
+    assert not (tmp_path / "pulled").exists()
