@@ -27,6 +27,7 @@ from dicomarray.pipeline.functions import check_call, load_parameters, reference
 from dicomarray.pipeline.jobs import Job, Task, jobs_of
 from dicomarray.pipeline.ledger import Ledger, ledger_of
 from dicomarray.pipeline.lock import locked
+from dicomarray.pipeline.options import Masks
 from dicomarray.pipeline.page import put_aside, write_report
 from dicomarray.pipeline.run_folder import counter_of_files, held, with_urls
 from dicomarray.pipeline.work import remove_leftovers
@@ -70,6 +71,9 @@ class ListenOptions:
         Processes that work side by side.
     timeout
         Seconds that one series may take; its process is ended then.
+    segmentation
+        A `Segmentation` that the function returns becomes a DICOM Segmentation (``"seg"``), or an RT
+        Structure Set (``"rtstruct"``).
     """
 
     quiet: float = 10.0
@@ -82,6 +86,7 @@ class ListenOptions:
     silence: float = 60.0
     workers: int = 1
     timeout: float | None = None
+    segmentation: Masks = "seg"
 
     def __post_init__(self) -> None:
         """Refuse what is no option, before a port is opened."""
@@ -183,6 +188,7 @@ def listen(
         task = Task(
             reference(asked.function), asked.reading, replace(asked.writing, overwrite=True),
             (place / "work",), Path.cwd(), parameters=parameters, timeout=asked.options.timeout,
+            segmentation=asked.options.segmentation,
             destination=home if isinstance(home, Url) else None, report=True,
             threads=1 if asked.options.workers > 1 else None, isolated=True,
         )  # fmt: skip

@@ -49,7 +49,10 @@ ROUNDS = 4
 UIDS_AT_ONCE = 100
 # A C-STORE is answered so (PS3.4 B.2.3).
 TAKEN, NO_ROOM, NO_MATCH = 0x0000, 0xA700, 0xA900
-_STUDY_KEYS = ("StudyInstanceUID", "StudyDate", "PatientID", "AccessionNumber")
+# What is asked for at each level beside the level itself: with a value where the config gives one.
+STUDY_KEYS = ("StudyInstanceUID", "StudyDate", "PatientID", "AccessionNumber", "ModalitiesInStudy")
+SERIES_KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "NumberOfSeriesRelatedInstances")
+INSTANCE_KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _PENDING = (0xFF00, 0xFF01)
 
@@ -66,33 +69,25 @@ class DimseServer(Server):
 
     def find(self, keys: Mapping[str, str]) -> list[RemoteSeries]:
         """As `Server.find`: studies first, then the series of each, as PS3.4 C.4.1.3.1.1 has it."""
-        modality = keys.get("Modality", "")
-        of_study = dict.fromkeys(_STUDY_KEYS, "") | {name: keys[name] for name in _STUDY_KEYS if name in keys}
-        of_series = {
-            "SeriesInstanceUID": keys.get("SeriesInstanceUID", ""),
-            "Modality": modality,
-            "NumberOfSeriesRelatedInstances": "",
-        }
+        known = {**keys, "ModalitiesInStudy": keys.get("Modality", "")}
+        of_study = {name: known.get(name, "") for name in STUDY_KEYS}
+        of_series = {name: known.get(name, "") for name in SERIES_KEYS}
         found: dict[tuple[str, str], RemoteSeries] = {}
         with self.peer.associated([QUERY]) as association:
-            asked = {**of_study, "ModalitiesInStudy": modality}
             studies = {
-                self._uid(item, "StudyInstanceUID") for item in self.peer.found(association, "STUDY", asked)
+                self._uid(item, "StudyInstanceUID")
+                for item in self.peer.found(association, "STUDY", of_study)
             }
             for study in sorted(studies):
-                for item in self.peer.found(association, "SERIES", {"StudyInstanceUID": study, **of_series}):
+                for item in self.peer.found(association, "SERIES", {**of_series, "StudyInstanceUID": study}):
                     uid = self._uid(item, "SeriesInstanceUID")
                     found[study, uid] = RemoteSeries(study, uid, _count(item))
         return [found[key] for key in sorted(found)]
 
     def instances(self, series: RemoteSeries) -> frozenset[str]:
         """As `Server.instances`."""
-        keys = {
-            "StudyInstanceUID": series.study,
-            "SeriesInstanceUID": series.uid,
-            "SOPInstanceUID": "",
-            "SOPClassUID": "",
-        }
+        known = {"StudyInstanceUID": series.study, "SeriesInstanceUID": series.uid}
+        keys = {name: known.get(name, "") for name in INSTANCE_KEYS}
         with self.peer.associated([QUERY]) as association:
             items = self.peer.found(association, "IMAGE", keys)
         classes = {self._uid(item, "SOPInstanceUID"): _text(item, "SOPClassUID") for item in items}
