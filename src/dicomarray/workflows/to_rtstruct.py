@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.stacking import Stack
@@ -28,6 +29,7 @@ from dicomarray.objects.structure_set.reading import read_structure_set
 from dicomarray.objects.structure_set.request import ContourImage, StructureSetRequest
 from dicomarray.objects.structure_set.writing import write_structure_set
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
+from dicomarray.segmentation import Labels as LabelArray
 from dicomarray.segmentation import Segmentation
 from dicomarray.sources.base import Progress
 from dicomarray.storage.places import PathLike, local_path
@@ -259,7 +261,8 @@ def _verify(path: Path, asked: Segmentation) -> None:
         raise VerificationError(f"what was written cannot be read back: {error}") from error
     assert asked.geometry is not None  # _request has seen to it
     plane = asked.shape[1], asked.shape[2]
-    counts = [np.bincount(layer.reshape(-1)) for layer in asked.layers]
+    layers = asked.layers
+    counts = [_counts(layer) for layer in layers]
     for segment in asked.segments:
         if segment.number not in found:
             raise VerificationError(f'"{segment.label}" is not in the written structure set')
@@ -269,12 +272,20 @@ def _verify(path: Path, asked: Segmentation) -> None:
         ]
         voxels = sum(int(np.count_nonzero(part.values)) for part in parts)
         expected = sum(int(counts[at][segment.number]) for at in held)
-        layers = [asked.layers[at] for at in held]
         same = voxels == expected and all(
-            (layer[part.box][part.values] == segment.number).all() for part in parts for layer in layers
+            (layers[at][part.box][part.values] == segment.number).all() for part in parts for at in held
         )
         if not same:
             raise VerificationError(
                 f'"{segment.label}" reads back with other voxels than it was asked for ({voxels}, not '
                 f"{expected})"
             )
+
+
+def _counts(layer: LabelArray) -> NDArray[np.int64]:
+    """How many voxels each number has; slice by slice, as the whole would be copied into larger numbers."""
+    length = int(layer.max(initial=0)) + 1
+    total = np.zeros(length, np.int64)
+    for image in layer:
+        total += np.bincount(image.reshape(-1), minlength=length)
+    return total

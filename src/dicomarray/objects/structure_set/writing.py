@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
@@ -156,9 +155,8 @@ def _smoothed(
         return ()
     worst, name = 0.0, ""
     for segment in request.segmentation.segments:
-        if segment.number in regions:
-            voxels = int(np.count_nonzero(request.segmentation.mask(segment.number)))
-            off = abs(regions[segment.number].area - voxels) / voxels
+        if (region := regions.get(segment.number)) is not None:
+            off = abs(region.area - region.voxels) / region.voxels
             worst, name = (off, segment.label) if off >= worst else (worst, name)
     return warning(
         f'smooth contours enclose up to {100 * worst:.3g} % less or more than the masks have ("{name}"); the '
