@@ -5,14 +5,17 @@ A file that `part10` doubts is read by pydicom, and its data set is written agai
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 
 from pydicom import dcmread
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
+from pydicom.tag import Tag
 
+from dicomarray.dicom.deflated import TOO_FAR, file_meta_has_items, inflates_beyond_limit
 from dicomarray.dicom.part10 import (
     ITEM,
     ITEM_END,
@@ -27,6 +30,7 @@ from dicomarray.dicom.part10 import (
     vr_text,
     walk,
 )
+from dicomarray.dicom.transfer_syntaxes import DEFLATED
 from dicomarray.errors import InputError
 from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.objects.common.headers import UNREADABLE, reason
@@ -34,6 +38,7 @@ from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import Reference
 
+_PADDING = Tag(0xFFFCFFFC)  # Data Set Trailing Padding (PS3.10 7.2), the last tag that there can be
 Elements = Mapping[int, Element]
 
 
@@ -111,20 +116,45 @@ def read_elements(path: Reference) -> tuple[Elements, Items]:
 def read_again(path: Reference) -> tuple[Elements, Items]:
     """The same by way of pydicom, which understands more; raises what it raises, and DoubtError."""
     with pydicom_quiet, open_plain(path) as stream:
-        dataset = dcmread(BytesIO(stream.read()), force=True)
+        if file_meta_has_items(stream) or inflates_beyond_limit(stream):
+            raise InputError(f"{path}: {TOO_FAR}")
+        stream.seek(0)
+        dataset = _whole_dataset(stream.read())
         fault = fault_of(dataset)
         if fault is not None:
             raise InputError(f"{path}: {fault}")
-        buffer = DicomBytesIO()
-        buffer.is_little_endian, buffer.is_implicit_VR = True, True
-        dataset.is_little_endian = dataset.is_implicit_VR = True
-        write_dataset(buffer, dataset)
-    content = buffer.getvalue()
+        content = _in_implicit_vr(dataset)
     window = Window(lambda place, count: content[place : place + count], len(content), content)
-    try:
-        return {
-            tag: Element(vr_text(vr), content[value : value + length], length, is_open)
-            for tag, vr, value, length, is_open in walk(window, 0, False)
-        }, Items(False)
-    except struct.error as error:
-        raise DoubtError from error
+    return {
+        tag: Element(vr_text(vr), content[value : value + length], length, is_open)
+        for tag, vr, value, length, is_open in walk(window, 0, False)
+    }, Items(False)
+
+
+def _whole_dataset(data: bytes) -> Dataset:
+    """What pydicom reads of a file; DoubtError where the file ends in the middle of an element.
+
+    pydicom takes a value that is cut off for a whole one.  An element that is put behind all others comes out
+    again where none of them reaches beyond the end.
+    """
+    dataset = dcmread(BytesIO(data), force=True)
+    meta = getattr(dataset, "file_meta", None) or {}
+    if meta.get("TransferSyntaxUID") == DEFLATED:
+        return dataset  # zlib knows where its stream ends
+    implicit, little = dataset.original_encoding
+    end = DicomBytesIO()
+    end.is_implicit_VR, end.is_little_endian = bool(implicit), bool(little)
+    write_dataset(end, Dataset({_PADDING: DataElement(_PADDING, "OB", b"")}))
+    dataset = dcmread(BytesIO(data + end.getvalue()), force=True)
+    if _PADDING not in dataset:
+        raise DoubtError
+    del dataset[_PADDING]
+    return dataset
+
+
+def _in_implicit_vr(dataset: Dataset) -> bytes:
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = buffer.is_implicit_VR = True
+    dataset.set_original_encoding(True, True, dataset.original_character_set)
+    write_dataset(buffer, dataset)
+    return buffer.getvalue()
