@@ -328,6 +328,46 @@ def test_the_command_writes_the_same(tmp_path: Path, capsys: pytest.CaptureFixtu
     np.testing.assert_array_equal(load_structure_set(tmp_path / "rt" / "0001.dcm").labels, asked)
 
 
+def test_labels_with_a_place_of_their_own(tmp_path: Path) -> None:
+    """By an affine or a sidecar, in Python and on the command line: part of the slices, on those slices."""
+    ct, part = template(tmp_path / "ct", "oblique"), labels()[2:4]
+    volume = dicomarray.load(ct)
+    affine = np.array(volume.affine)
+    affine[:3, 3] = affine[:3] @ [2, 0, 0, 1]
+    np.save(tmp_path / "affine.npy", affine)
+    np.save(tmp_path / "labels.npy", part)
+    Segmentation(part, NAMES, geometry_of=dicomarray.Volume.from_array(part, affine)).save(
+        tmp_path / "placed.npy", tmp_path / "sidecar.json"
+    )
+    for name, options in (("a", {"affine": affine}), ("j", {"input_json": tmp_path / "sidecar.json"})):
+        dicomarray.to_rtstruct(part, ct, tmp_path / name, NAMES, **options)
+    (tmp_path / "names.json").write_text(json.dumps(NAMES))
+    command = ["to-rtstruct", "-n", f"{tmp_path}/labels.npy", "-d", str(ct), "--segments"]
+    command += [f"{tmp_path}/names.json", "--affine", f"{tmp_path}/affine.npy", "-o", f"{tmp_path}/c"]
+    assert main(command) == 0
+    for name in ("a", "j", "c"):
+        found = dicomarray.load_segmentation(tmp_path / name)
+        np.testing.assert_array_equal(found.labels[2:4], part)
+        assert not np.delete(found.labels, [2, 3], axis=0).any()
+
+
+def test_a_command_reads_it_as_labels(written: tuple[Path, Segmentation], tmp_path: Path) -> None:
+    """To-numpy of the structure set, on the series beside it or that of --on; the sidecar names segments."""
+    path, asked = written
+    for name, more in (("a", []), ("b", ["--on", str(path.parents[1] / "ct")])):
+        npy = tmp_path / f"{name}.npy"
+        assert main(["to-numpy", "-i", str(path), "-n", str(npy), *more]) == 0
+        found = Segmentation.load(npy)
+        np.testing.assert_array_equal(found.labels, asked.labels)
+        assert [one.label for one in found.segments] == list(NAMES.values())
+
+
+def test_a_folder_is_looked_through_for_both(written: tuple[Path, Segmentation]) -> None:
+    """The structure set and its series below one folder."""
+    path, asked = written
+    np.testing.assert_array_equal(dicomarray.load_segmentation(path.parents[1]).labels, asked.labels)
+
+
 def test_repetitions_are_all_referred_to_or_the_given_one(tmp_path: Path) -> None:
     """A mask of a 4-D series belongs to all images at its place; with time= to one."""
     array = np.stack([stored_values(), stored_values()])

@@ -152,6 +152,8 @@ def to_rtstruct(options: argparse.Namespace) -> int:
             options.output_dicom,
             options.segments,
             **_choice(options),
+            input_json=options.input_json,
+            affine=options.affine,
             time=options.time,
             progress=counter,
             **_given(options, STRUCTURE_SET_NAMES),

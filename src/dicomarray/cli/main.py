@@ -227,14 +227,6 @@ def _to_seg(c: argparse.ArgumentParser) -> None:
     from dicomarray.objects.segmentation.options import SegmentationOptions
 
     _labels(c, "new series")
-    c.add_argument(
-        "-j", "--input-json", metavar="FILE", help="the labels' sidecar; default: the one beside them"
-    )
-    c.add_argument(
-        "--affine",
-        metavar="FILE",
-        help="where the labels lie: 4x4 from slice, row, column to LPS mm; .npy or .json",
-    )
     add_flags(c, SegmentationOptions, leave_out=("overwrite",))
     _choice(c)
     _overwrite(c)
@@ -261,6 +253,14 @@ def _labels(c: argparse.ArgumentParser, name: str) -> None:
     )
     _input(c, "-d", "TEMPLATE_DIR", "folder or file with the series that was segmented")
     c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help=f"folder for the {name}")
+    c.add_argument(
+        "-j", "--input-json", metavar="FILE", help="the labels' sidecar; default: the one beside them"
+    )
+    c.add_argument(
+        "--affine",
+        metavar="FILE",
+        help="where the labels lie: 4x4 from slice, row, column to LPS mm; .npy or .json",
+    )
     c.add_argument(
         "--segments", metavar="FILE", help='what the labels are, JSON: {"1": "liver", "2": "spleen"}'
     )

@@ -8,17 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dicomarray.core.coded_terms import coded, filled, look_up
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.segments import Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import GeometryError, InputError, SegmentationError, UsageError
+from dicomarray.formats import sidecar
 from dicomarray.formats.segment_list import Segments, relabelled, segments_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.storage.places import PathLike
 from dicomarray.volume import Volume
-from dicomarray.workflows.given_arrays import labels_file
+from dicomarray.workflows.given_arrays import given_array, labels_file
+from dicomarray.workflows.grid_mapping import read_affine
 
 SUFFIXES = (".nii.gz", ".nii", ".npy")
 # Affines of masks of one volume agree to the rounding of the program that wrote them.
@@ -64,6 +67,39 @@ def with_terms(masks: Segmentation, required: bool = True) -> Segmentation:
         Where they are ``required``, and a segment has none and a label that the table does not have.
     """
     return masks.with_segments(tuple(coded(one) if required else _completed(one) for one in masks.segments))
+
+
+def labels_at(labels: Labels, input_json: PathLike | None, affine: ArrayLike | PathLike | None) -> Labels:
+    """An array of labels with its sidecar, or at a place of its own; as they are where neither is given.
+
+    Raises
+    ------
+    UsageError
+        Where these are no array of labels.
+    """
+    if input_json is None and affine is None:
+        return labels
+    if isinstance(labels, Mapping | Segmentation):
+        raise UsageError("a sidecar or affine (input_json=, affine=) belongs to one array of labels")
+    given = given_array(labels, input_json)
+    if affine is None:
+        return given
+    array = given.array if isinstance(given, Volume) else given
+    placed = Volume.from_array(array, read_affine(affine))
+    known = given.info.segments if isinstance(given, Volume) else ()
+    return replace(placed, info=replace(placed.info, segments=known))
+
+
+def series_of_labels(labels: Labels) -> str | None:
+    """The UID of the series of images that labels say they were made of."""
+    info = labels.info if isinstance(labels, Volume | Segmentation) else None
+    if isinstance(labels, str | os.PathLike) and Path(labels).suffix.lower() == ".npy":
+        beside = Path(labels).with_suffix(".json")
+        info = sidecar.read(beside) if beside.is_file() else None
+    if info is None or info.series.get("Modality") in ("SEG", "RTSTRUCT"):
+        return None
+    uid = info.series.get("SeriesInstanceUID")
+    return str(uid) if uid else None
 
 
 def _completed(segment: Segment) -> Segment:

@@ -118,7 +118,7 @@ def load_from(
     images = tuple(one for one in beside if one.is_image and not one.is_segments)
     found = Found(instances[0], images)
     if found.header.text("SOPClassUID") == STRUCTURE_SET:
-        return load_structure_set(found.path, on, beside=images, occupancy=occupancy)
+        return load_structure_set(found.path, on, beside=images, volume=volume, occupancy=occupancy)
     if occupancy:
         raise UsageError(
             "occupancy=True is for structure sets; a fractional segmentation has seg.fraction(NAME)"

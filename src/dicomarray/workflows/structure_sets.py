@@ -10,7 +10,7 @@ from dicomarray.assembly.series import KEEP, Series
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, select
 from dicomarray.core.volume_info import VolumeInfo
-from dicomarray.errors import ChoiceError, InputError, SegmentationError
+from dicomarray.errors import ChoiceError, SegmentationError
 from dicomarray.objects.structure_set.contents import StructureSet
 from dicomarray.objects.structure_set.on_grid import segmentation_on
 from dicomarray.objects.structure_set.reading import read_structure_set
@@ -29,6 +29,7 @@ def load_structure_set(
     on: Grid | None = None,
     *,
     beside: Sequence[Series] = (),
+    volume: int | None = None,
     occupancy: bool = False,
 ) -> Segmentation:
     """The masks of an RT Structure Set.
@@ -39,7 +40,9 @@ def load_structure_set(
         What opens the structure set.
     on
         The grid that masks come on: a series, a volume, or a path of one; None: the series that the structure
-        set refers to, among those ``beside`` it, else in its folder and the one around that.
+        set refers to, among those ``beside`` it, else in its folder and those next to that.
+    volume
+        Which volume of the series is meant, where it holds several: its index.
     occupancy
         The covered part of each voxel, float32 in [0, 1], instead of the voxels whose centre lies inside.
 
@@ -51,22 +54,26 @@ def load_structure_set(
         Where a file cannot be read.
     """
     structures = read_structure_set(reference)
-    return segmentation_on(structures, _grid(structures, reference, on, beside), occupancy=occupancy)
+    return segmentation_on(structures, _grid(structures, reference, on, beside, volume), occupancy=occupancy)
 
 
 def _grid(
-    structures: StructureSet, reference: Reference, on: Grid | None, beside: Sequence[Series]
+    structures: StructureSet,
+    reference: Reference,
+    on: Grid | None,
+    beside: Sequence[Series],
+    volume: int | None,
 ) -> VolumeInfo:
     if isinstance(on, Volume | Segmentation):
         return on.info
     if isinstance(on, Series):
-        return grid_of(_stack(on, structures))
+        return grid_of(_stack(on, structures, volume))
     if on is not None:
-        return grid_of(_stack(_chosen(on, structures), structures))
+        return grid_of(_stack(_chosen(on, structures), structures, volume))
     found = _referred(structures, beside) or _looked_for(structures, reference)
     if found is None:
         raise SegmentationError(f"{reference}: {_wanted(structures)}")
-    return grid_of(_stack(found, structures))
+    return grid_of(_stack(found, structures, volume))
 
 
 def _chosen(on: Inputs, structures: StructureSet) -> Series:
@@ -80,30 +87,39 @@ def _referred(structures: StructureSet, series: Sequence[Series]) -> Series | No
     uids = {one.series_uid for one in structures.series}
     images = {uid for one in structures.series for uid in one.instances}
     for one in series:
-        if one.is_image and (one.uid in uids or any(_uid(h) in images for h in one.instances)):
+        if not one.is_image or one.is_segments:
+            continue
+        if one.uid in uids or any(header.text("SOPInstanceUID") in images for header in one.instances):
             return one
     return None
 
 
-def _uid(header: object) -> str | None:
-    text = getattr(header, "text")  # noqa: B009
-    return text("SOPInstanceUID")  # type: ignore[no-any-return]
-
-
 def _looked_for(structures: StructureSet, reference: Reference) -> Series | None:
-    """The series in the folder of the structure set, or in those beside that folder."""
+    """The series in the folder of the structure set, or in a folder beside that one; not below these."""
     place: Place = file_of(reference)
     if not isinstance(place, Path):
         return None
     folder = place.resolve().parent
-    for where in (folder, folder.parent):
-        try:
-            found = _referred(structures, select(ScanRequest(where)).series)
-        except InputError:
-            continue
+    for folders in ((folder,), _folders_in(folder.parent)):
+        files = [file for one in folders for file in _files_in(one)]
+        found = _referred(structures, select(ScanRequest(files)).series) if files else None
         if found is not None:
             return found
     return None
+
+
+def _files_in(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.is_file()]
+    except OSError:  # a folder of somebody else, which nobody asked for
+        return []
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return [folder, *(path for path in folder.iterdir() if path.is_dir())]
+    except OSError:
+        return []
 
 
 def _wanted(structures: StructureSet) -> str:
@@ -121,8 +137,10 @@ def _wanted(structures: StructureSet) -> str:
     )
 
 
-def _stack(series: Series, structures: StructureSet) -> Stack:
+def _stack(series: Series, structures: StructureSet, volume: int | None) -> Stack:
     """The volume of a series that the contours lie on."""
+    if volume is not None:
+        return series.stack(KEEP, volume)
     stacks = [stack for stack in series.stacks(KEEP) if stack.geometry is not None]
     if len(stacks) == 1:
         return stacks[0]
@@ -136,5 +154,5 @@ def _stack(series: Series, structures: StructureSet) -> Stack:
         raise SegmentationError(f"series {series.title} has no place in the patient: no contour lies on it")
     raise ChoiceError(
         f"series {series.title} holds {len(stacks)} volumes, and the structure set does not say which it was "
-        "drawn on; give the volume (on=series.volume(index=N))"
+        "drawn on; say which (volume=N), or give it (on=series.volume(index=N))"
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.stacking import Stack
@@ -20,7 +19,6 @@ from dicomarray.core.geometry import ORIENTATION_TOLERANCE, StackGeometry
 from dicomarray.core.options import made_of, takes
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.errors import DataError, GeometryError, TemplateError, UsageError, VerificationError
-from dicomarray.formats import sidecar
 from dicomarray.formats.segment_list import Segments
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.structure_set.masks import mask_of
@@ -33,9 +31,8 @@ from dicomarray.segmentation import Labels as LabelArray
 from dicomarray.segmentation import Segmentation
 from dicomarray.sources.base import Progress
 from dicomarray.storage.places import PathLike, local_path
-from dicomarray.volume import Volume
 from dicomarray.workflows.file_layouts import template_name
-from dicomarray.workflows.given_labels import Labels, given_labels
+from dicomarray.workflows.given_labels import Labels, given_labels, labels_at, series_of_labels
 from dicomarray.workflows.grid_mapping import same_grid
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 
@@ -53,6 +50,8 @@ def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning,
     output: PathLike,
     segments: Segments | None = None,
     *,
+    input_json: PathLike | None = None,
+    affine: ArrayLike | PathLike | None = None,
     time: int | None = None,
     series: str | None = None,
     volume: int | None = None,
@@ -77,6 +76,10 @@ def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning,
     segments
         What the labels are: names by number, ``{1: "liver", 2: "spleen"}``, or `Segment` objects, or the path
         of a JSON of either.
+    input_json
+        The labels' sidecar, where it does not lie beside them.
+    affine
+        4x4 from the index (slice, row, column) to LPS mm, where an array does not lie on the template's grid.
     time
         Of a template with repetitions: the masks are of this step, counted from 0; without it of all.
     series, volume, config, index
@@ -104,7 +107,8 @@ def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning,
     wanted = in_hand_or_asked(
         template, volume, folder, series=series, config=config, index=index, progress=progress
     )
-    stack = template_stack(wanted, volume, KEEP, _made_from(labels))
+    labels = labels_at(labels, input_json, affine)
+    stack = template_stack(wanted, volume, KEEP, series_of_labels(labels))
     return write_rtstruct_like(labels, stack, folder, checked, segments, time)
 
 
@@ -124,16 +128,6 @@ def write_rtstruct_like(
         _verify(files[0], request.segmentation)
 
     return write_structure_set(request, output, options, check if options.verify else None)
-
-
-def _made_from(labels: Labels) -> str | None:
-    """The series that labels say they were made from."""
-    info = labels.info if isinstance(labels, Volume | Segmentation) else None
-    if isinstance(labels, str | os.PathLike) and Path(labels).suffix.lower() == ".npy":
-        beside = Path(labels).with_suffix(".json")
-        info = sidecar.read(beside) if beside.is_file() else None
-    uid = None if info is None else info.series.get("SeriesInstanceUID")
-    return str(uid) if uid else None
 
 
 def _request(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dicomarray.assembly.grouping.stacking import Stack
-from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import KEEP, UNPLACED
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.core.options import made_of, takes
-from dicomarray.errors import DataError, UsageError, VerificationError
+from dicomarray.errors import DataError, VerificationError
 from dicomarray.formats.segment_list import Segments
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.segmentation.description import read_description
@@ -29,9 +28,7 @@ from dicomarray.segmentation import Segmentation
 from dicomarray.sources.base import Progress
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.volume import Volume
-from dicomarray.workflows.given_arrays import given_array
-from dicomarray.workflows.given_labels import Labels, given_labels
-from dicomarray.workflows.grid_mapping import read_affine
+from dicomarray.workflows.given_labels import Labels, given_labels, labels_at, series_of_labels
 from dicomarray.workflows.labels_on_template import first_repetition, place_labels
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 
@@ -103,9 +100,9 @@ def to_seg(  # noqa: PLR0913 - the template, the labels' place and meaning, by n
     wanted = in_hand_or_asked(
         template, volume, folder, series=series, config=config, index=index, progress=progress
     )
-    if input_json is not None or affine is not None:
-        labels = _placed(labels, input_json, affine)
-    stack = template_stack(wanted, volume, *_reading_for(labels))
+    labels = labels_at(labels, input_json, affine)
+    placed = not isinstance(labels, Volume | Segmentation) or labels.geometry is not None
+    stack = template_stack(wanted, volume, KEEP if placed else UNPLACED, series_of_labels(labels))
     masks = given_labels(labels, segments, grid_of(first_repetition(stack)))
     return write_seg_like(masks, stack, folder, checked, time)
 
@@ -121,29 +118,6 @@ def write_seg_like(
         _verify(files[0], request, options)
 
     return write_segmentation(request, output, options, check if options.verify else None)
-
-
-def _reading_for(labels: Labels) -> tuple[ReadOptions, str | None]:
-    """How the template is read for them, and of which series they say that they were made."""
-    if not isinstance(labels, Volume | Segmentation):
-        return KEEP, None
-    uid = labels.info.series.get("SeriesInstanceUID")
-    of_images = uid and labels.info.series.get("Modality") not in ("SEG", "RTSTRUCT")
-    return UNPLACED if labels.geometry is None else KEEP, str(uid) if of_images else None
-
-
-def _placed(labels: Labels, input_json: PathLike | None, affine: ArrayLike | PathLike | None) -> Volume:
-    """An array of labels with its sidecar, or at a place of its own."""
-    if isinstance(labels, Mapping | Segmentation):
-        raise UsageError("a sidecar or affine (input_json=, affine=) belongs to one array of labels")
-    given = given_array(labels, input_json)
-    if affine is None:
-        assert isinstance(given, Volume)  # it has a sidecar
-        return given
-    array = given.array if isinstance(given, Volume) else given
-    placed = Volume.from_array(array, read_affine(affine))
-    known = given.info.segments if isinstance(given, Volume) else ()
-    return replace(placed, info=replace(placed.info, segments=known))
 
 
 def _verify(path: Path, request: SegmentationRequest, options: SegmentationOptions) -> None:
