@@ -23,6 +23,7 @@ from dicomarray.dicom.pixels.native import check_native, native_frames, ybr_to_r
 from dicomarray.dicom.transfer_syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.dicom.vr import decode, value_representation
 from dicomarray.errors import InputError
+from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import Reference
 
@@ -111,6 +112,7 @@ def _by_walking(stream: BinaryIO, path: Reference) -> FrameReader | None:
     return frame_reader(source_at(stream, place, part10.size, keyword, offsets), description)
 
 
+@pydicom_quiet
 def _by_pydicom(stream: BinaryIO, name: str) -> FrameReader:
     from dicomarray.dicom.pixels.pydicom_source import (
         read_header,

@@ -382,6 +382,20 @@ def test_deflated_file_that_inflates_without_end(tmp_path, monkeypatch):
         read_frames(path)
 
 
+def test_what_pydicom_says_of_a_deflated_file_stays_unsaid(tmp_path):
+    """It would quote what stands where the pixels should: here text, in an unknown character set."""
+    path = saved(image(np.zeros((1, 4, 4), np.uint8), syntax=DeflatedExplicitVRLittleEndian), tmp_path / "d")
+    dataset = pydicom.dcmread(path)
+    dataset.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    del dataset.PixelData
+    dataset.add_new("PixelData", "UT", b"\x1b$Z text")
+    dataset.save_as(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(PixelError, match="no pixel data"):
+            read_frames(path)
+
+
 def real_stream(name):
     dataset = pydicom.dcmread(real(name))
     return next(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1))
