@@ -25,15 +25,21 @@ def segments_of(source: Series, series: Iterable[Series]) -> list[Series]:
     return [one for one in series if one.is_segments and source.uid in one.refers_to]
 
 
-def pairing_notes(series: Sequence[Series], chosen: Series | None = None) -> Warnings:
-    """What each SEG and structure set is of, a note each; with ``chosen`` only those that are of it."""
+def pairing_notes(
+    series: Sequence[Series], chosen: Series | None = None, among: Iterable[Series] | None = None
+) -> Warnings:
+    """What each SEG and structure set is of, a note each; with ``chosen`` only those that are of it.
+
+    ``among`` are the series that they may be of, where these are more than ``series``.
+    """
+    sources = series if among is None else among
     notes: Warnings = ()
     masks = [one for one in series if one.is_segments and one is not chosen]
     for number, one in enumerate(masks):
         if len(notes) == MAX_NAMED:  # each asks a file
             return notes + warning(f"{len(masks) - number} more objects may hold masks [segments]")
         try:
-            line = _line(one, series, chosen)
+            line = _line(one, sources, chosen)
         except DataError as error:  # whatever is asked for beside it can be read nevertheless
             line = f"{one.title} cannot be read again: {error}"
         if line:
@@ -41,7 +47,7 @@ def pairing_notes(series: Sequence[Series], chosen: Series | None = None) -> War
     return notes
 
 
-def _line(masks: Series, series: Sequence[Series], chosen: Series | None) -> str:
+def _line(masks: Series, series: Iterable[Series], chosen: Series | None) -> str:
     if chosen is not None:
         return f"{masks.title} has masks of this series: {READ}" if chosen.uid in masks.refers_to else ""
     sources = sources_of(masks, series)

@@ -277,9 +277,11 @@ def dicom_filter(
     return list(select(ScanRequest(input_dir, index, config, workers=workers, progress=progress)).series)
 
 
-def beside_images(series: Sequence[Series], chosen: Series | None = None) -> Warnings:
-    """Which of them are no images, and of which series those with masks are, as notes."""
-    paired = pairing_notes(series, chosen)
+def beside_images(
+    series: Sequence[Series], chosen: Series | None = None, among: Iterable[Series] | None = None
+) -> Warnings:
+    """Which of them are no images, and of which series (of ``among``) those with masks are, as notes."""
+    paired = pairing_notes(series, chosen, among)
     others = [one.instances[0].attributes.get("Modality") or "?" for one in series if not one.is_image]
     if not others:
         return paired

@@ -187,7 +187,7 @@ def filter(options: argparse.Namespace) -> int:
         print_text("\n" + "\n".join(lines), sys.stdout if options.format == "table" else sys.stderr)
     _warn(found.warnings)
     _note(rendering.skipped_lines(by_reason(found.catalog.skipped)))
-    _note(beside_images(found.series) if options.format == "table" else ())
+    _note(beside_images(found.series, among=found.catalog) if options.format == "table" else ())
     _note([f"{len(found.series)} of {len(found.catalog)} series match"])
     return DONE
 

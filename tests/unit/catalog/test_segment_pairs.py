@@ -14,6 +14,7 @@ import synthetic
 from dicomarray import index, load, open_index, scan
 from dicomarray.catalog.segment_pairs import MAX_NAMED, pairing_notes
 from dicomarray.catalog.series_selection import ScanRequest, select
+from dicomarray.cli.main import main
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 
@@ -99,3 +100,11 @@ def test_not_more_are_named_than_can_be_read(study: Path) -> None:
     notes = pairing_notes(list(scan(study)))
     assert len(notes) == MAX_NAMED + 1
     assert str(notes[-1]).startswith("4 more objects")
+
+
+def test_a_filter_names_series_that_do_not_match(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever asks for structure sets alone hears whose they are."""
+    assert main(["filter", "-i", str(study), "-w", "Modality=RTSTRUCT"]) == 0
+    shown = capsys.readouterr().err
+    assert shown.count("has masks of CT") == 1
+    assert shown.count("has masks of a series that is not there: 1.2.3") == 1
