@@ -1,11 +1,12 @@
 # Every target does its own set-up in .venv, and does it again only when pyproject.toml changes.
 # PYTHON names the interpreter that makes the environment; without it the first suitable one is taken.
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz test-lowest lint bench compare digest clean
+.PHONY: help demo test fuzz test-lowest test-frameworks lint bench compare digest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
 LOWEST := .venv-lowest
+FRAMEWORKS := .venv-frameworks
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -24,6 +25,9 @@ test: $(VENV)/installed-test ## the whole test suite
 
 test-lowest: $(LOWEST)/installed ## the core of the suite with the lowest versions of pyproject.toml, in Python 3.11
 	$(THREADS) $(LOWEST)/bin/python -m pytest -n logical --dist worksteal tests/unit $(PYTEST_ARGS)
+
+test-frameworks: $(FRAMEWORKS)/installed ## the adapters of PyTorch, MONAI and TorchIO, in an environment of their own
+	$(THREADS) $(FRAMEWORKS)/bin/python -m pytest tests/frameworks $(PYTEST_ARGS)
 
 fuzz: $(VENV)/installed-test ## damage sound files and read them, for half an hour or more; FUZZ_ARGS='--runs 1000000'
 	PYTHONPATH=tests:benchmarks $(BIN)/python -m fuzzing $(FUZZ_ARGS)
@@ -62,5 +66,12 @@ $(LOWEST)/installed: pyproject.toml scripts/lowest-versions
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt -e '.[test]'
 	@touch $@
 
+# The frameworks are large; the upper bound of torch is the version that the adapters are tested with.
+$(FRAMEWORKS)/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "dicomarray needs Python 3.11 or later on the PATH, or make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[frameworks]' 'torch>=2.6,<=2.13.0'
+	@touch $@
+
 clean: ## remove the environment and all that was made
-	rm -rf $(VENV) $(LOWEST) digest.jsonl demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) $(FRAMEWORKS) digest.jsonl demo-output .pytest_cache .mypy_cache .ruff_cache
