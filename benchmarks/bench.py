@@ -35,6 +35,7 @@ class Part:
 # Writing comes first: after many deletions, such as those of the others, ext4 takes its time to make files.
 PARTS = (
     Part("Writing and starting", "write.py", ("--runs", "3")),
+    Part("Masks", "masks.py", ("--slices", "30", "--segments", "10", "--runs", "1")),
     Part("Reading", "load.py", ("--runs", "3")),
     Part("Scanning headers", "scan.py", ("--many", "0", "--runs", "3")),
     Part("Index", "archive.py", ("--instances", "1000", "10000")),

@@ -11,7 +11,7 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import KEEP, Series
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.catalog.scan import scan
-from dicomarray.catalog.series_selection import Inputs, series_line
+from dicomarray.catalog.series_selection import Inputs, ScanRequest, series_line
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.segment_objects import STRUCTURE_SET, is_segment_object
@@ -66,10 +66,11 @@ def load_segmentation(
     SegmentationError
         Where the file breaks a rule that its masks depend on, or they do not lie on the grid.
     """
+    request = ScanRequest(path)
     catalog = scan(path)
     named = [one for one in catalog if series in (None, one.uid)]
     skipped = f"; {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if catalog.skipped else ""
-    chosen = one_segmentation(named, str(path), skipped)
+    chosen = one_segmentation(named, str(request), skipped)
     return load_from(chosen, catalog, on, resample=resample, volume=volume, occupancy=occupancy)
 
 
