@@ -2,9 +2,9 @@
 
     python benchmarks/masks.py [--slices 300] [--size 512] [--segments 104] [--runs 3]
 
-A native CT series and ellipsoids in it are made in a temporary place.  Each measurement is a process of its
-own, after its imports; the table has the median of the times and the greatest peak of memory.  What dicomarray
-writes is read back and compared before it appears; what highdicom writes is not.
+A native CT series and ellipsoids in it are made in a temporary place.  Each measurement is a process
+of its own, after its imports; the table has the median of the times and the greatest peak of memory.  What
+dicomarray writes is read back and compared before it appears; what highdicom writes is not.
 """
 
 from __future__ import annotations

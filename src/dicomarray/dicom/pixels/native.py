@@ -154,6 +154,24 @@ def _native_bitmaps(source: PixelSource, description: PixelDescription, first: i
     return bits.reshape(count, *description.frame_shape)
 
 
+def native_bit_rows(
+    source: PixelSource, description: PixelDescription, frame: int
+) -> tuple[int, Array] | None:
+    """The rows of a frame of single bits from the first to the last that are not all 0.
+
+    Which is the first, and their values, (rows, columns), uint8; None where rows do not begin with a byte.
+    """
+    if description.stored.bits_allocated != 1 or description.columns % 8:
+        return None
+    packed = np.empty((description.rows, description.columns // 8), np.uint8)
+    _read_into(source, description, frame * packed.size, packed)
+    inside = np.flatnonzero(packed.any(axis=1))
+    if not len(inside):
+        return 0, np.empty((0, description.columns), np.uint8)
+    first, end = int(inside[0]), int(inside[-1]) + 1
+    return first, np.unpackbits(packed[first:end], axis=1, bitorder="little")
+
+
 def _native_colour(values: Array, description: PixelDescription) -> Array:
     """``(rows, columns, 3)`` RGB from the samples of one frame, 1-D."""
     rows, columns = description.rows, description.columns

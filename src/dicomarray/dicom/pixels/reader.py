@@ -19,7 +19,7 @@ from dicomarray.dicom.dictionary import USUAL
 from dicomarray.dicom.part10 import read_part10
 from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource, source_at, unpack_offsets
-from dicomarray.dicom.pixels.native import check_native, native_frames, ybr_to_rgb
+from dicomarray.dicom.pixels.native import check_native, native_bit_rows, native_frames, ybr_to_rgb
 from dicomarray.dicom.transfer_syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.dicom.vr import decode, value_representation
 from dicomarray.errors import InputError
@@ -168,6 +168,20 @@ class FrameReader:
             raise self.description.error(f"there is no memory for an array of shape {shape}") from error
         except OSError as error:
             raise self.description.error(f"the pixel data cannot be read: {error.strerror}") from error
+
+    def read_rows(self, frame: int) -> tuple[int, Array]:
+        """Rows of a frame outside of which all is 0: which is the first, and (rows, columns) stored values.
+
+        Of masks most is 0: where a frame is of single bits, only the other rows are unpacked.
+        """
+        if self.fragments is None and 0 <= frame < self.description.frames:
+            try:
+                found = native_bit_rows(self.source, self.description, frame)
+            except OSError as error:
+                raise self.description.error(f"the pixel data cannot be read: {error.strerror}") from error
+            if found is not None:
+                return found
+        return 0, self.read(frame)[0]
 
     def read_all(self, frames: Sequence[int] | None = None) -> Array:
         """The frames asked for, or all; see `read_frames`."""

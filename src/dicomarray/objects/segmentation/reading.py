@@ -89,6 +89,12 @@ class _Frames:
             )
         return image
 
+    def bit_rows(self, place: FramePlace, index: int) -> tuple[int, Array]:
+        """As `bits`, but only rows outside of which all is 0, and which is the first of them."""
+        if place.turn is None and self._reader.description.stored.bits_stored == 1:
+            return self._reader.read_rows(index)
+        return 0, self.bits(place, index)
+
     def bits(self, place: FramePlace, index: int) -> Array:
         """As `image`, where stored values must be 0 or 1."""
         image = self.image(place, index)
@@ -125,22 +131,22 @@ def _binary(stack: _Frames, frames: Sequence[Placed]) -> list[Labels]:
     layers: list[Labels] = [np.zeros(stack.shape, dtype)]
     for number, members in _by_segment(frames):
         label = dtype.type(file.segments[number].number)
-        layer, written = 0, dict[int, Array]()
+        layer, written = 0, set[int]()
         for place, index in members:
-            image = stack.bits(place, index)
             if place.index in written:
-                _check_equal(file, index, layers[layer][place.index] == label, image)
+                before = layers[layer][place.index] == label
+                _check_equal(file, index, before, stack.bits(place, index))
                 continue
-            while np.minimum(layers[layer][place.index], image).any():
+            first, rows = stack.bit_rows(place, index)
+            inside = np.s_[place.index, first : first + len(rows)]
+            while np.minimum(layers[layer][inside], rows).any():
                 layer = _moved(layers, layer, label, written)
-            layers[layer][place.index] |= image * label
-            written[place.index] = image[:0]
+            layers[layer][inside] |= rows * label
+            written.add(place.index)
     return layers
 
 
-def _moved(
-    layers: list[Labels], layer: int, label: np.unsignedinteger[Any], written: dict[int, Array]
-) -> int:
+def _moved(layers: list[Labels], layer: int, label: np.unsignedinteger[Any], written: set[int]) -> int:
     """Take a segment to the next layer in which nothing lies where it is; which that is."""
     inside = {index: layers[layer][index] == label for index in written}
     for index, mask in inside.items():
