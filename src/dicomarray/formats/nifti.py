@@ -332,6 +332,9 @@ def _scaled(path: Path, stored: Array, header: Any) -> Array:
         if min(limits) >= -(2**31) and max(limits) < 2**31:
             dtype = np.int16 if min(limits) >= -(2**15) and max(limits) < 2**15 else np.int32
             return (stored.astype(np.int64) * int(slope) + int(inter)).astype(dtype)
-    exact = stored.dtype.itemsize <= 2 or stored.dtype == np.float32
-    scaled: Array = stored.astype(np.float64) * slope + inter
-    return scaled.astype(np.float32) if exact else scaled
+    enough = stored.dtype.itemsize <= 2 or stored.dtype == np.float32
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled: Array = stored.astype(np.float64) * slope + inter
+        narrow = scaled.astype(np.float32)
+    same = enough and np.array_equal(np.isfinite(narrow), np.isfinite(scaled))
+    return narrow if same else scaled

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import synthetic
-from dicomarray import GeometryError, InputError, Volume, load, to_numpy
+from dicomarray import DicomArrayError, GeometryError, InputError, Volume, load, to_numpy
 from nifti_files import ORDERS, write_nifti
 
 SHAPE = (5, 6, 7)
@@ -194,6 +194,28 @@ def test_hostile_headers_are_refused(tmp_path: Path, values: np.ndarray, name: s
         assert tracemalloc.get_traced_memory()[1] < 1 << 22
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_damaged_headers_are_read_or_refused(tmp_path: Path, values: np.ndarray, seed: int) -> None:
+    """Whatever stands in a header: an error of ours that names the file, or slices that ascend."""
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    good = [nibabel.Nifti1Image(values, affine).to_bytes(), nibabel.Nifti2Image(values, affine).to_bytes()]
+    odd = np.random.default_rng(seed)
+    for number in range(60):
+        content = bytearray(good[number % 2])
+        for _ in range(odd.integers(1, 4)):
+            at, width = odd.integers(0, (352, 544)[number % 2]), odd.choice([1, 2, 4, 8])
+            wrong = [bytes(8), b"\xff" * 8, odd.bytes(8), b"\0\0\xc0\x7f" * 2, b"\0\0\x80\x7f" * 2]
+            content[at : at + width] = wrong[odd.integers(5)][:width]
+        (tmp_path / "a.nii").write_bytes(content)
+        try:
+            volume = Volume.load(tmp_path / "a.nii")
+        except DicomArrayError as error:
+            assert "a.nii" in str(error)
+        else:
+            assert volume.geometry is not None
+            assert np.all(np.diff(volume.geometry.distances) > 0)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 200, 360, 500])
