@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 import synthetic
-from dicomarray import GeometryError, TemplateError, UsageError, Volume, load, to_dicom
+from dicomarray import GeometryError, TemplateError, UsageError, Volume, load, scan, to_dicom
 from dicomarray.cli.main import main
 from nifti_files import LPS_TO_RAS, ORDERS, write_nifti
+from nifti_oracle import by_dcm2niix
 
 OBLIQUE = [0.96, 0.28, 0.0, -0.224, 0.768, -0.6]
 SAGITTAL = [0, 1, 0, 0, 0, -1]
@@ -138,6 +140,22 @@ def test_affine_beside_a_nifti_file_is_refused(tmp_path: Path) -> None:
     path = write_nifti(tmp_path / "a.nii", volume.array, volume.affine)
     with pytest.raises(UsageError, match="give no affine"):
         to_dicom(path, tmp_path / "in", tmp_path / "out", affine=volume.affine)
+
+
+@pytest.mark.parametrize("name", ["mr-siemens-sagittal", "mr-siemens-mosaic", "mr-canon-dti", "mr-ge-fmri"])
+def test_files_of_dcm2niix_come_back(name: str, real_data: Path, tmp_path: Path) -> None:
+    """What others made of a series is written at the very places of its images, with its values."""
+    series = next(one for one in scan(real_data / name) if one.is_image)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, file in enumerate(series.files):
+        shutil.copy(str(file), folder / f"{number}.dcm")
+    (truth,) = by_dcm2niix(folder, tmp_path / "truth")
+    to_dicom(truth.path, folder, tmp_path / "out")
+    volume, back = load(folder), load(tmp_path / "out")
+    assert np.array_equal(back.array, volume.array)
+    assert volume.geometry is not None and back.geometry is not None
+    assert np.array_equal(back.geometry.slice_positions, volume.geometry.slice_positions)
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

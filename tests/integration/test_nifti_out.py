@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +373,22 @@ def test_readout_and_slice_times_of_siemens(name: str, real_data: Path, tmp_path
             "SliceTiming", "PhaseEncodingDirection", "TotalReadoutTime", "EffectiveEchoSpacing",
             "BandwidthPerPixelPhaseEncode", "DwellTime",
         } <= set(read(paths[0]).bids)  # fmt: skip
+
+
+def test_without_nibabel_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading and writing name the extra, before anything is scanned."""
+    synthetic.write_series(tmp_path / "in", synthetic.stored_values((3, 4, 5)))
+    to_nifti(tmp_path / "in", tmp_path / "ct.nii")
+    monkeypatch.setitem(sys.modules, "nibabel.nifti1", None)
+    for use in (
+        lambda: to_nifti(tmp_path / "nowhere", tmp_path / "other.nii"),
+        lambda: Volume.load(tmp_path / "ct.nii"),
+        lambda: to_dicom(tmp_path / "ct.nii", tmp_path / "in", tmp_path / "out"),
+    ):
+        with pytest.raises(UsageError, match=r"dicomarray\[nifti\]"):
+            use()
 
 
 def test_errors_are_ours(tmp_path: Path) -> None:
