@@ -73,6 +73,8 @@ def test_spellings_of_a_name_are_one(name: str) -> None:
         ("uterus", "Uterus"),
         ("lungs", "Lung"),
         ("teeth", "Tooth"),
+        ("intervertebral_discs", "Intervertebral disc"),
+        ("L4/L5 disc", "L4/L5 disc"),
         ("liver_mask", "Liver"),
         ("liver_segment_4", "Couinaud hepatic segment IV"),
         ("white matter", "White Matter"),
