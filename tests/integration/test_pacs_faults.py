@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -179,6 +179,36 @@ def test_bodies_without_end_are_left(proxy: Proxy, tmp_path: Path, monkeypatch: 
     with pytest.raises(StorageError, match="longer than"):
         dicomarray.pull(proxy.url, tmp_path / "pulled")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used < 150_000  # kB
+
+
+def test_a_series_that_is_not_described_fails_alone(
+    proxy: Proxy, orthanc: Orthanc, make_series: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Where the metadata of one series is broken, the others are pulled, and it is told."""
+    dicomarray.push(make_series(name="other"), orthanc.url)
+    broken = sorted(series.uid for series in dicomarray.scan(orthanc.url))[0]
+    proxy.fault = lambda method, path, reply: (
+        Reply(500, "text/plain", b"") if method == "GET" and f"{broken}/metadata" in path else reply
+    )
+    report = dicomarray.pull(proxy.url, tmp_path / "pulled", {"Modality": "CT"})
+    assert {entry.uid: entry.status for entry in report.entries}.pop(broken) == "failed"
+    assert [entry.status for entry in report.entries if entry.uid != broken] == ["pulled"]
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_an_instance_alone_that_is_cut_off_is_none(proxy: Proxy, tmp_path: Path, length: bool) -> None:
+    """Without parts and length the pixel data itself says that bytes are missing."""
+
+    def bare(method: str, path: str, reply: Reply) -> Reply:
+        if not is_retrieval(method, path):
+            return reply
+        if "/instances/" not in path:
+            return Reply(404, "text/plain", b"")
+        body = reply.body.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
+        return Reply(200, "application/dicom", body, has_length=length, cut=len(body) - 200)
+
+    proxy.fault = bare
+    assert re.search("not complete|broke off", failure(proxy, tmp_path / "pulled"))
 
 
 def test_names_that_a_server_makes_up_are_no_paths(proxy: Proxy, tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ MAX_BULK_BYTES = 64 << 20
 MAX_INSTANCE_BYTES = (1 << 32) + (1 << 30)
 # How often it is asked in vain; and of how many missing on they are asked for one by one.
 ROUNDS, ONE_BY_ONE = 4, 0.5
+# What may stand behind compressed pixel data (Data Set Trailing Padding), in bytes; and what ends that.
+MAX_PADDING = 1 << 20
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
@@ -198,7 +201,7 @@ class DicomWebServer(Server):
         with self.web.request(path, ALL_INSTANCES) as answer:
             try:
                 for pieces in _instances_in(self.web, path, answer):
-                    file = self._kept(path, pieces, series, missing, folder)
+                    file = self._kept(answer, pieces, series, missing, folder)
                     if file is not None:
                         yield file
             except CutShortError as error:
@@ -209,9 +212,15 @@ class DicomWebServer(Server):
                 raise self.web.error(path, f"the answer is no multipart body: {error}") from error
 
     def _kept(
-        self, path: str, pieces: Iterator[bytes], series: RemoteSeries, missing: Collection[str], folder: Path
+        self,
+        answer: Answer,
+        pieces: Iterator[bytes],
+        series: RemoteSeries,
+        missing: Collection[str],
+        folder: Path,
     ) -> Path | None:
         """The file of an instance that was asked for; None for one that is there already."""
+        path = answer.path
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part", delete=False) as stream:
             part = Path(stream.name)
             try:
@@ -223,6 +232,8 @@ class DicomWebServer(Server):
                     stream.write(piece)
                 stream.close()
                 uid = self._identified(path, part, series)
+                if _is_unbounded(answer) and not _is_whole(part):
+                    raise CutOffError(str(self.web.error(path, "the instance is not complete")))
                 if uid not in missing:
                     return None
                 file = folder / f"{uid}.dcm"
@@ -293,6 +304,24 @@ class DicomWebServer(Server):
         if not is_safe_uid(uid):
             raise self.web.error(path, f"the server tells no UID as ({tag[:4]},{tag[4:]}) of what it lists")
         return str(uid)
+
+
+def _is_unbounded(answer: Answer) -> bool:
+    """Whether nothing but the object itself says where it ends: neither a boundary nor a length."""
+    kind, _ = content_type(answer.content_type)
+    return kind == INSTANCE and answer.header("Content-Length") is None
+
+
+def _is_whole(part: Path) -> bool:
+    """Whether the pixel data of a file ends where it should."""
+    place, size = read_header(part, _IDENTITY).pixels, part.stat().st_size
+    if place is None:
+        return True
+    if place.length is not None:
+        return place.start + place.length <= size
+    with part.open("rb") as stream:
+        stream.seek(max(place.start, size - MAX_PADDING))
+        return _SEQUENCE_END in stream.read()
 
 
 def _path_of(series: RemoteSeries) -> str:

@@ -174,7 +174,7 @@ class Answer:
     """What a server answered; its body is taken piece by piece."""
 
     def __init__(self, server: WebServer, path: str, response: Any) -> None:
-        self._server, self._path, self._response = server, path, response
+        self._server, self.path, self._response = server, path, response
 
     @property
     def status(self) -> int:
@@ -198,7 +198,7 @@ class Answer:
             seen += len(chunk)
             if seen > most:
                 raise self._server.error(
-                    self._path, f"the answer is longer than {most} bytes; it is not read on"
+                    self.path, f"the answer is longer than {most} bytes; it is not read on"
                 )
             yield chunk
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -120,12 +121,12 @@ def pull(
     with server_of(address) as server, removed_if_empty(folder), _held(folder) as waiting:
         pulling = _Pulling(server, folder, waiting, progress)
         wanted, looked_at, warnings = pulling.matching(selection)
+        total = len(wanted) + len(pulling.unknown)
         entries = []
-        for series in wanted:
-            entry = pulling.pulled(series)
+        for entry in chain(pulling.undecided(), map(pulling.pulled, wanted)):
             entries.append(entry)
             if finished is not None:
-                finished(entry, len(wanted))
+                finished(entry, total)
     if index is not None and folder.is_dir():
         index_folder(folder, index)
     return PullReport(tuple(entries), looked_at, warnings)
@@ -138,6 +139,8 @@ class _Pulling:
         self._server, self._folder, self._waiting, self._progress = server, folder, waiting, progress
         self._files = self._bytes = 0
         self._total: int | None = None
+        # of which it is not known whether they match, and why
+        self.unknown: dict[RemoteSeries, StorageError] = {}
 
     def matching(self, selection: Selection) -> tuple[list[RemoteSeries], int, Warnings]:
         """The series that a config means, how many the server listed for that, and what was odd."""
@@ -153,21 +156,33 @@ class _Pulling:
         for one in found:
             of_uid.setdefault(one.uid, []).append(one)
         wanted = [one for series in verdicts.matching for one in of_uid.get(series.uid, ())]
+        for one in set(found) - {*wanted, *self.unknown}:  # what was fetched of it to see whether it matches
+            shutil.rmtree(self._waiting / one.study / one.uid, ignore_errors=True)
+            _remove_empty(self._waiting / one.study / one.uid)
         self._expect(wanted)
         return wanted, len(found), verdicts.warnings
 
     def _headers(self, found: Iterable[RemoteSeries], names: frozenset[str]) -> Iterator[Header | Skipped]:
         """What the server says of them; where it does not, the instances themselves are fetched."""
         for series in found:
-            headers = self._server.headers(series, names)
-            if headers is None:
-                places = [place for place in (self._place(series), self._fetch(series)[0]) if place.is_dir()]
-                headers = list(LocalFiles(places).instances(names))
+            try:
+                headers = self._server.headers(series, names)
+                if headers is None:
+                    folders = (self._place(series), self._fetch(series)[0])
+                    headers = list(LocalFiles([one for one in folders if one.is_dir()]).instances(names))
+            except StorageError as error:
+                self.unknown[series] = error
+                continue
             yield from headers
 
     def _expect(self, wanted: Sequence[RemoteSeries]) -> None:
         counts = [series.count for series in wanted]
         self._total = None if None in counts else sum(count or 0 for count in counts)
+
+    def undecided(self) -> Iterator[PulledSeries]:
+        """The series of which the server does not say enough to know whether they match."""
+        for series, error in self.unknown.items():
+            yield PulledSeries(series.uid, series.study, "failed", self._place(series), error=str(error))
 
     def pulled(self, series: RemoteSeries) -> PulledSeries:
         """What becomes of one."""
