@@ -214,6 +214,16 @@ def test_a_template_without_a_frame_of_reference_is_refused(tmp_path: Path) -> N
     assert not (tmp_path / "rt").exists()
 
 
+def test_images_with_illegal_uids_are_not_referred_to(tmp_path: Path) -> None:
+    """Some de-identified series have such: contours lie where they belong, and the report says it."""
+    each = [{"SOPInstanceUID": f"9999.1.{index}"} for index in range(SHAPE[0])]
+    write_series(tmp_path / "ct", stored_values(), each=each)
+    report = dicomarray.to_rtstruct(labels(), tmp_path / "ct", tmp_path / "rt", NAMES)
+    assert [warning.code for warning in report.warnings] == ["contours-off-slices"]
+    found = dicomarray.load_segmentation(report.files[0], on=tmp_path / "ct")
+    np.testing.assert_array_equal(found.labels, labels())
+
+
 def test_labels_that_lie_elsewhere_are_refused(tmp_path: Path) -> None:
     """A shape without a place, a place without a slice of the template, another Frame of Reference."""
     ct = template(tmp_path / "ct", "axial")

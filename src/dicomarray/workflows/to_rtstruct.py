@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 # A slice of labels this near to an image, in parts of the way to the next one, lies on it.
 ON_SLICE_PART = 0.1
+UNNAMED = "lie on images whose UIDs break the standard's rules (PS3.5 9.1)"
 
 
 @takes(StructureSetOptions)
@@ -153,18 +154,22 @@ def _request(
             f"the labels lie in the Frame of Reference {uids[0]}, {name} in {uids[1]}: use the series that "
             "they were made from as template"
         )
-    images = _images(geometry, segmentation.shape, stack, time)
-    if not any(images):
+    chosen = _slices_at(geometry, segmentation.shape, stack)
+    images = _images(chosen, stack, time)
+    if all(at is None for at in chosen):
         raise GeometryError(
             f"no slice of the labels lies where {name} has one. Their affine takes (slice, row, column) to "
             "LPS mm (NIfTI counts in RAS)"
         )
-    lone = sum(not one for one in images)
-    if lone:
-        notes += warning(
-            f"{lone} of {len(images)} slices of the labels lie where {name} has no image: their contours "
-            "refer to none, and many readers will not show them [contours-off-slices]"
-        )
+    for lone, why in (
+        (sum(at is None for at in chosen), f"lie where {name} has no image"),
+        (sum(at is not None and not one for at, one in zip(chosen, images, strict=True)), UNNAMED),
+    ):
+        if lone:
+            notes += warning(
+                f"{lone} of {len(chosen)} slices of the labels {why}: their contours refer to none, and many "
+                "readers will not show them [contours-off-slices]"
+            )
     return StructureSetRequest(
         segmentation,
         images,
@@ -195,13 +200,10 @@ def _ascending(given: Segmentation) -> tuple[Segmentation, Warnings]:
     return Segmentation.from_layers(layers, {}, info), notes
 
 
-def _images(
-    geometry: StackGeometry, shape: tuple[int, ...], stack: Stack, time: int | None
-) -> list[tuple[ContourImage, ...]]:
+def _images(chosen: Sequence[int | None], stack: Stack, time: int | None) -> list[tuple[ContourImage, ...]]:
     """For each slice of the labels the images of the template at its place."""
     steps = range(stack.repetitions) if time is None else [_step(time, stack)]
     slices = len(stack.frames) // stack.repetitions
-    chosen = _slices_at(geometry, shape, stack)
     return [
         ()
         if at is None

@@ -17,6 +17,7 @@ from dicomarray.core.rasterization.keyholes import with_keyholes
 from dicomarray.core.rasterization.loops import Loops
 from dicomarray.core.rasterization.nesting import nesting, summed
 from dicomarray.core.rasterization.tracing import edge_loops, smooth_loops
+from dicomarray.errors import SegmentationError
 
 SHAPE = (20, 24)
 
@@ -205,3 +206,11 @@ def test_a_loop_around_everything_covers_everything() -> None:
     loops = together(square(-40, -30, 90, 80))
     assert filled(loops, SHAPE).all()
     assert (parts(loops, SHAPE) == 1).all()
+
+
+def test_too_many_edges_to_compare_are_refused() -> None:
+    """Zigzags over all rows, a million times, take no memory for their crossings."""
+    rows = np.tile([0.0, 5000.0], 20_000)
+    zigzag = np.column_stack([rows, np.linspace(0, 9, len(rows))])
+    with pytest.raises(SegmentationError, match="cross more lines"):
+        nesting(together(zigzag, zigzag + 1), 5000)

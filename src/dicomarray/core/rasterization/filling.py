@@ -55,6 +55,13 @@ def covered(loops: Loops, shape: tuple[int, int]) -> Iterator[Covered]:
         yield Covered((planes.start, top, side), np.bitwise_xor.accumulate(toggled, axis=2).astype(bool))
 
 
+def count_crossings(loops: Loops, rows: int, finer: int = 1) -> int:
+    """How many crossings `crossings_of` finds at most."""
+    here, there, _ = loops.edges()
+    ends = np.clip([here[:, 0], there[:, 0]], -1, rows)
+    return int(np.sum(np.abs(ends[1] - ends[0]) * finer + 1))
+
+
 def crossings_of(
     loops: Loops, rows: int, finer: int = 1
 ) -> tuple[NDArray[np.int64], Points, NDArray[np.int64], Counts]:

@@ -7,14 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomarray.core.rasterization.filling import covered, crossings_of
+from dicomarray.core.rasterization.filling import count_crossings, covered, crossings_of
 from dicomarray.core.rasterization.loops import Counts, Loops
+from dicomarray.errors import SegmentationError
 
 # A loop is a hole where at least this part of it lies within another: people draw holes that stick out of
 # their organ by a voxel.
 NESTED_PART = 0.9
 # Loops with equal areas, boxes and centres are one loop that is drawn twice; in voxels.
 SAME_LOOP = 1e-3
+# Where loops near each other cross more lines than this, they are not compared: it would take GBs.
+MAX_CROSSINGS = 1 << 25
 # Points of two loops nearer to each other than this touch, and say nothing of what lies inside what; voxels.
 TOUCHING = 1e-3
 
@@ -40,6 +43,11 @@ def nesting(loops: Loops, rows: int, finer: int = 1) -> Nesting:
         Of an image; what lies beyond it is not compared.
     finer
         So many lines a row are looked at: loops that lie between two lines are not seen.
+
+    Raises
+    ------
+    SegmentationError
+        Where there are too many edges to compare.
     """
     signs = np.ones(len(loops), np.int64)
     none = np.zeros(0, np.int64)
@@ -51,6 +59,10 @@ def nesting(loops: Loops, rows: int, finer: int = 1) -> Nesting:
     signs[several[again]] = 0
     twice = np.unique(near.labels[again])
     several, near = several[~again], near.chosen(~again)
+    if count_crossings(near, rows, finer) > MAX_CROSSINGS:
+        raise SegmentationError(
+            "contours cross more lines than any drawing does: nothing can be said of which lies in which"
+        )
     depth, mixed = _depths(near, rows, finer)
     signs[several] = np.where(depth % 2 == 1, -1, 1)
     return Nesting(signs, twice, np.unique(near.labels[mixed]))
