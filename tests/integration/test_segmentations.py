@@ -251,13 +251,15 @@ def test_another_grid_only_by_nearest_neighbour(tmp_path: Path) -> None:
     """Masks come on images with other voxels only where that is asked for; then each voxel is the nearest."""
     write_series(tmp_path / "ct", stored_values())
     shape = (SHAPE[0], SHAPE[1] * 2, SHAPE[2] * 2)
+    frame_of_reference = pydicom.dcmread(next((tmp_path / "ct").iterdir())).FrameOfReferenceUID
+    same = {"PixelSpacing": [0.25, 0.375], "FrameOfReferenceUID": frame_of_reference}
     position = [
         float(value) for value in pydicom.dcmread(next((tmp_path / "ct").iterdir())).ImagePositionPatient
     ]
     each = [
         {"ImagePositionPatient": [position[0] - 0.1875, position[1] - 0.125, 100 + 2.5 * i]} for i in range(6)
     ]
-    write_series(tmp_path / "fine", stored_values(shape), common={"PixelSpacing": [0.25, 0.375]}, each=each)
+    write_series(tmp_path / "fine", stored_values(shape), common=same, each=each)
     labels = labels_of(SHAPE)
     dicomarray.to_seg(labels, tmp_path / "ct", tmp_path / "seg", NAMES)
     with pytest.raises(SegmentationError, match="resample"):
@@ -265,6 +267,16 @@ def test_another_grid_only_by_nearest_neighbour(tmp_path: Path) -> None:
     read = dicomarray.load_segmentation(tmp_path / "seg", on=tmp_path / "fine", resample="nearest")
     np.testing.assert_array_equal(read.labels, labels.repeat(2, 1).repeat(2, 2))
     assert [warning.code for warning in read.warnings] == ["resampled"]
+
+
+def test_another_frame_of_reference_is_refused(tmp_path: Path) -> None:
+    """The same numbers in other coordinates are another place, also where voxels would be resampled."""
+    write_series(tmp_path / "ct", stored_values())
+    write_series(tmp_path / "other", stored_values(), common={"FrameOfReferenceUID": "1.2.3.4"})
+    dicomarray.to_seg(labels_of(SHAPE), tmp_path / "ct", tmp_path / "seg", NAMES)
+    for resample in (None, "nearest"):
+        with pytest.raises(SegmentationError, match="FrameOfReferenceUID"):
+            dicomarray.load_segmentation(tmp_path / "seg", on=tmp_path / "other", resample=resample)
 
 
 def test_labels_on_part_of_the_slices(tmp_path: Path) -> None:
@@ -520,6 +532,7 @@ def write_turned(
     common = {
         "ImageOrientationPatient": [*row, *column],
         "PixelSpacing": [spacing[down], spacing[along]],
+        "FrameOfReferenceUID": volume.geometry.frame_of_reference_uid,
     }
     write_series(folder, stored_values(shape), common=common, each=each)
     return dicomarray.load(folder)

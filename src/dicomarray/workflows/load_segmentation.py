@@ -15,7 +15,7 @@ from dicomarray.catalog.series_selection import Inputs, ScanRequest, series_line
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.segment_objects import STRUCTURE_SET, is_segment_object
-from dicomarray.errors import ChoiceError, InputError, UsageError
+from dicomarray.errors import ChoiceError, InputError, SegmentationError, UsageError
 from dicomarray.objects.segmentation.description import SegmentationFile, read_description
 from dicomarray.objects.segmentation.grids import image_size, own_grid, place_frames
 from dicomarray.objects.segmentation.reading import read_masks
@@ -160,9 +160,23 @@ def _from_seg(
     if on is None:
         return read_masks(file, _default_grid(file, found))
     grid = grid_for(on, file.source_instances, volume)
+    _check_coordinates(file, grid)
     if resample is None or grid.geometry is None or not file.placed or _fits(file, grid):
         return read_masks(file, grid)
     return read_masks(file, own_grid(file)).resampled(grid)
+
+
+def _check_coordinates(file: SegmentationFile, grid: VolumeInfo) -> None:
+    """Places can be compared only in one Frame of Reference, or on the very images that were segmented."""
+    own, other = file.frame_of_reference_uid, grid.geometry and grid.geometry.frame_of_reference_uid
+    if not own or not other or own == other:
+        return
+    if any(record.get("SOPInstanceUID") in file.source_instances for record in grid.slices):
+        return
+    raise SegmentationError(
+        f"{file.path} counts in other coordinates than the grid asked for: FrameOfReferenceUID is {own}, and "
+        f"{other} there. Give the images that were segmented, or register both first"
+    )
 
 
 def _default_grid(file: SegmentationFile, found: Found) -> VolumeInfo:

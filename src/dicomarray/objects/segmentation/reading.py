@@ -31,6 +31,14 @@ def read_masks(file: SegmentationFile, info: VolumeInfo) -> Segmentation:
     PixelError
         Where pixels cannot be read.
     """
+    try:
+        return _read_masks(file, info)
+    except MemoryError as error:
+        shape = info.shape[info.slice_axis : info.slice_axis + 3]
+        raise SegmentationError(f"{file.path}: there is no memory for masks of shape {shape}") from error
+
+
+def _read_masks(file: SegmentationFile, info: VolumeInfo) -> Segmentation:
     places = place_frames(file, info)
     if isinstance(places, str):
         raise SegmentationError(
