@@ -40,6 +40,7 @@ class Running:
     output: Path
     command: list[str]
     process: subprocess.Popen[bytes]
+    log: Path
 
     @property
     def address(self) -> str:
@@ -50,10 +51,10 @@ class Running:
         return self.output.with_name(f"{self.output.name}.received")
 
     def start(self) -> None:
-        log = self.output.with_name("listen.log").open("ab")
-        self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
         wait_for(lambda: dimse_peers.answers(self.port) or self.process.poll() is not None)
-        assert self.process.poll() is None, self.output.with_name("listen.log").read_text()
+        assert self.process.poll() is None, self.log.read_text()
 
     def kill(self) -> None:
         self.process.kill()
@@ -83,7 +84,7 @@ def listening(tmp_path: Path, *flags: str, quiet: float = 0.3) -> Iterator[Runni
         *(sys.executable, "-m", "dicomarray", "listen", "--aet", "HERE", "--port", str(port)),
         *("-f", f"{module}:half", "-o", str(output), "--quiet", str(quiet), *flags),
     ]
-    running = Running(port, output, command, None)  # type: ignore[arg-type]
+    running = Running(port, output, command, None, tmp_path / "listen.log")  # type: ignore[arg-type]
     running.start()
     try:
         yield running
@@ -138,6 +139,25 @@ def test_storescu_can_send(ct: Path, tmp_path: Path) -> None:
         subprocess.run(command, check=True, capture_output=True)
         wait_for(lambda: len(running.entries()) == 1)
         assert running.entries()[0]["status"] == "written"
+
+
+def test_results_are_sent_on_to_a_pacs(ct: Path, tmp_path: Path) -> None:
+    """With an address as output, a result is pushed there; where that fails, the series is failed."""
+    if (what := dimse_peers.missing("dcmqrscp")) is not None:
+        pytest.skip(what)
+    module = tmp_path / "halves.py"
+    module.write_text(FUNCTION)
+    with dimse_peers.running_dcmqrscp(tmp_path / "archive") as archive, listening(tmp_path) as running:
+        running.kill()
+        running.command[running.command.index("-o") + 1] = archive.address
+        running.command += ["--spool", str(tmp_path / "spool")]
+        running.output = tmp_path / "spool" / "results"
+        running.log = tmp_path / "listen-to-archive.log"
+        running.start()
+        assert send(running.port, sorted(ct.iterdir()))
+        wait_for(lambda: len(running.entries()) == 1)
+        assert running.entries()[0]["status"] == "written", running.entries()
+        assert len(archive.data_sets()) == len(list(ct.iterdir()))
 
 
 def test_a_series_that_was_cut_short_waits_for_the_rest(ct: Path, tmp_path: Path) -> None:

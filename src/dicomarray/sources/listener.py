@@ -23,7 +23,7 @@ from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError, OutputError
 from dicomarray.sources.dimse import NO_MATCH, NO_ROOM, SYNTAXES, TAKEN, storage_classes, write_instance
 from dicomarray.storage.atomic import making
-from dicomarray.storage.dimse import MAX_PDU_BYTES, VERIFICATION, pynetdicom_for
+from dicomarray.storage.dimse import MAX_PDU_BYTES, VERIFICATION, pynetdicom_for, without_delay
 
 INCOMING, WORK, FINISHED, FAILED = "incoming", "work", "done", "failed"
 # Says of a series that comes in that its sender was done with it.
@@ -226,6 +226,7 @@ class Listener:
             (evt.EVT_C_STORE, self._stored),
             (evt.EVT_PDU_RECV, self._heard),
             (evt.EVT_ACCEPTED, self._accepted),
+            (evt.EVT_CONN_OPEN, without_delay),
         ]
         try:
             self._server = self._entity.start_server(self._place, block=False, evt_handlers=handlers)
