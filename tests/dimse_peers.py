@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -88,7 +89,9 @@ def running_storescp(folder: Path, *flags: str) -> Iterator[Archive]:
 
 
 @contextmanager
-def faulty_storage(stored: Callable[[Any], int], **settings: Any) -> Iterator[str]:
+def faulty_storage(
+    stored: Callable[[Any], int], tls: ssl.SSLContext | None = None, **settings: Any
+) -> Iterator[str]:
     """A storage whose answers the test decides; its address."""
     entity = AE(ae_title="FAULTY")
     entity.supported_contexts = AllStoragePresentationContexts
@@ -96,7 +99,8 @@ def faulty_storage(stored: Callable[[Any], int], **settings: Any) -> Iterator[st
     for name, value in settings.items():
         setattr(entity, name, value)
     port = free_port()
-    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, stored)])
+    handlers: list[Any] = [(evt.EVT_C_STORE, stored)]
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
     assert server is not None
     try:
         yield f"dimse://FAULTY@127.0.0.1:{port}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -190,6 +193,25 @@ def test_a_silent_peer_is_given_up(ct: Path, tmp_path: Path) -> None:
         report = dicomarray.push(ct, f"{address}?timeout=0.5")
     assert not (tmp_path / "pulled").exists()
     assert all("silent" in (entry.error or "") for entry in report.entries)
+
+
+def test_tls_is_spoken_and_the_certificate_checked(ct: Path, tmp_path: Path) -> None:
+    """With the authority of its certificate a peer is stored to over TLS; without it, it is refused."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("openssl is not installed")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *names]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with faulty_storage(lambda _: 0, context) as address:
+        assert not dicomarray.push(ct, f"{address}?tls={certificate}").failed
+        for tls in ("yes", "no"):
+            with pytest.raises(dicomarray.StorageError):
+                Peer(Url(f"{address}?timeout=3&tls={tls}")).echo()
+        with pytest.raises(dicomarray.UsageError, match="cannot be read"):
+            Peer(Url(f"{address}?tls={tmp_path}/nothing.pem")).echo()
 
 
 def test_nobody_there_is_told(tmp_path: Path) -> None:
