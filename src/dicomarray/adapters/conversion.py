@@ -22,6 +22,8 @@ from dicomarray.volume import Volume
 
 # (column, row, slice) <-> (slice, row, column), of the columns of a 4x4.
 REVERSED = [2, 1, 0, 3]
+# Types that PyTorch lacks, or cannot calculate with, and the next one that holds all their values.
+_WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.float64}
 _AGAINST_NORMAL = AxisOrder((0, 1, 2), (True, False, False))
 _ALONG_NORMAL = AxisOrder((0, 1, 2), (False, False, False))
 
@@ -132,3 +134,9 @@ def placed_axes(dimensions: int, colour: bool, name: str) -> tuple[str, ...]:
     if dimensions not in (3, 4):
         raise UsageError(f"the {name} has {dimensions} axes; a volume has three, or four with time")
     return ("time",) * (dimensions - 3) + PLACED + ("sample",) * colour
+
+
+def with_torch_type(array: Array) -> Array:
+    """A contiguous array of the same values, in a type that PyTorch calculates with."""
+    wider = _WIDER.get(array.dtype.name)
+    return np.ascontiguousarray(array if wider is None else array.astype(wider))

@@ -10,10 +10,9 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from dicomarray.adapters.conversion import even_geometry, library, ras_affine, transposed
+from dicomarray.adapters.conversion import even_geometry, library, ras_affine, transposed, with_torch_type
 from dicomarray.assembly.options import ReadKeywords
 from dicomarray.core.geometry import Matrix
-from dicomarray.core.pixel_values import Array
 from dicomarray.errors import UsageError
 from dicomarray.workflows.to_numpy import load
 
@@ -41,13 +40,3 @@ def read(path: str | PathLike[str], **options: Unpack[ReadKeywords]) -> tuple[An
         raise UsageError("colour that is repeated in time has no form in TorchIO: use dicomarray.load")
     channels = np.moveaxis(array, -1, 0) if array.ndim == 4 else array[np.newaxis]
     return torch.from_numpy(with_torch_type(channels)), affine
-
-
-# Types that PyTorch lacks, or cannot calculate with, and the next one that holds all their values.
-_WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.float64}
-
-
-def with_torch_type(array: Array) -> Array:
-    """A contiguous array of the same values, in a type that PyTorch calculates with."""
-    wider = _WIDER.get(array.dtype.name)
-    return np.ascontiguousarray(array if wider is None else array.astype(wider))

@@ -39,7 +39,10 @@ SMALL_NATIVE_BYTES, SMALL_COMPRESSED_BYTES = 1 << 23, 1 << 18
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What is read, what becomes of it, and how: see `assemble`; ``probes`` keeps some pixels."""
+    """What is read, what becomes of it, and how: see `assemble`; ``probes`` keeps some pixels.
+
+    ``only`` are the indices of the images to read, ascending; None for all of the stack.
+    """
 
     stack: Stack
     values: Values
@@ -47,6 +50,19 @@ class Job:
     with_padding: bool = False
     workers: int | None = None
     progress: PixelProgress | None = None
+    only: Sequence[int] | None = None
+
+    @property
+    def images(self) -> Sequence[int]:
+        """The indices of the images that are read."""
+        return range(len(self.stack.frames)) if self.only is None else self.only
+
+    def by_file(self) -> list[list[int]]:
+        """The indices of the images of each file."""
+        frames, images = self.stack.frames, self.images
+        if self.only is None:
+            return by_file(frames)
+        return [[images[place] for place in places] for places in by_file([frames[i] for i in images])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +84,14 @@ def fill(job: Job, target: Target) -> Warnings:
     OutputError
         Where a file cannot be written.
     """
-    with ImageFiles([frame.header for frame in job.stack.frames]) as files:
+    with ImageFiles([job.stack.frames[index].header for index in job.images]) as files:
         return _fill_from(files, job, target)
 
 
 def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
     frames, filler = job.stack.frames, _Filler(job, target)
     frame_bytes = _frame_bytes(frames[0])
-    count = ImageCount(job.progress, len(frames), frame_bytes)
+    count = ImageCount(job.progress, len(job.images), frame_bytes)
     workers, most = _division(job, frame_bytes)
 
     def work(task: Sequence[_Part]) -> None:
@@ -94,7 +110,7 @@ def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
         count.add(sum(len(part.members) for part in task))
 
     pending: list[_Part] = []
-    for members in by_file(frames):
+    for members in job.by_file():
         first = frames[members[0]]
         if filler.started and (len(members) <= most or first.tile is not None):
             pending.append(_Part(first.header, members))
@@ -122,11 +138,11 @@ def _alone(members: Sequence[int], first: Frame, reader: FrameReader, started: b
 
 def _division(job: Job, frame_bytes: int) -> tuple[int, int]:
     """How many threads work, and how many images are a part of the work."""
-    frames, workers = job.stack.frames, thread_count(job.workers)
-    native = frames[0].header.transfer_syntax in NATIVE_SYNTAXES
-    if len(frames) * frame_bytes < (SMALL_NATIVE_BYTES if native else SMALL_COMPRESSED_BYTES):
+    count, workers = len(job.images), thread_count(job.workers)
+    native = job.stack.frames[0].header.transfer_syntax in NATIVE_SYNTAXES
+    if count * frame_bytes < (SMALL_NATIVE_BYTES if native else SMALL_COMPRESSED_BYTES):
         workers = 1
-    share = math.ceil(len(frames) / (workers * TASKS_PER_WORKER))
+    share = math.ceil(count / (workers * TASKS_PER_WORKER))
     return workers, max(1, min(share, LARGEST_TASK_BYTES // frame_bytes))
 
 

@@ -1,0 +1,274 @@
+"""Volumes and parts of them by number, for data sets of training: small to send to other processes.
+
+What is kept of a volume is which files it is of.  Headers and slices are read where they are asked for, and
+kept there up to a limit in bytes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.assembly.series import Series
+from dicomarray.assembly.volumes.assemble import assemble
+from dicomarray.assembly.volumes.slices import SliceReader
+from dicomarray.catalog.scan import scan_again
+from dicomarray.catalog.series_selection import Inputs, ScanRequest, select
+from dicomarray.core.coded_warnings import Warnings
+from dicomarray.core.geometry import Matrix, StackGeometry
+from dicomarray.core.pixel_values import Array
+from dicomarray.errors import DataError, InputError, UsageError
+from dicomarray.storage.references import Reference
+
+Errors = Literal["raise", "skip", "count"]
+_SQLITE = b"SQLite format 3\0"
+# What the header of an image takes in memory, in bytes: a generous estimate, as most is shared in a series.
+_HEADER_BYTES = 4096
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFiles:
+    """A series as references to its files."""
+
+    uid: str
+    files: tuple[Reference, ...]
+    notes: Warnings
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One volume of a series; ``shape`` is that of its images: (repetitions, slices, rows, columns)."""
+
+    series: SeriesFiles
+    volume: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedSeries:
+    """What could not be read, and why."""
+
+    uid: str
+    reason: str
+
+
+class ByteCache(Generic[Value]):
+    """Keeps what was used last, up to so many bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._bytes = limit, 0
+        self._kept: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is kept."""
+        return self._bytes
+
+    def get(self, key: Hashable) -> Value | None:
+        """What was kept under a key, or None."""
+        if key not in self._kept:
+            return None
+        self._kept.move_to_end(key)
+        return self._kept[key][0]
+
+    def put(self, key: Hashable, value: Value, size: int) -> None:
+        """Keep a value, in place of the oldest ones; one larger than the limit is not kept."""
+        if size > self._limit or key in self._kept:
+            return
+        self._kept[key] = value, size
+        self._bytes += size
+        while self._bytes > self._limit:
+            _, (_, freed) = self._kept.popitem(last=False)
+            self._bytes -= freed
+
+
+@dataclass(eq=False)
+class Volumes:
+    """The volumes below a folder, or in an index, that match a config.
+
+    Attributes
+    ----------
+    errors
+        What becomes of a volume that cannot be read: the error is raised; or it is left out, with a warning
+        of Python (``"skip"``) or without one (``"count"``).  Either way it is among ``failures``.
+    cache_bytes
+        How many bytes of headers, and of voxels each, a process keeps.
+    """
+
+    source: Inputs
+    config: Any
+    options: ReadOptions
+    errors: Errors
+    cache_bytes: int
+    check: Callable[[Item], None] = field(default=lambda _: None, repr=False)
+    items: tuple[Item, ...] = ()
+    failures: list[FailedSeries] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Find them."""
+        if self.errors not in ("raise", "skip", "count"):
+            raise UsageError(f'errors="{self.errors}" is unknown; there are: raise, skip, count')
+        if (
+            isinstance(self.cache_bytes, bool)
+            or not isinstance(self.cache_bytes, int)
+            or self.cache_bytes < 0
+        ):
+            raise UsageError(f"cache_bytes must be a whole number of at least 0, not {self.cache_bytes!r}")
+        found = select(_request(self.source, self.config))
+        self.items = tuple(item for series in found.images for item in self._items_of(series))
+        if not self.items:
+            raise InputError(f"{found.request}: none of its series can be read: {self.failures[0].reason}")
+        self.check = _nothing
+        self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = dict(vars(self))
+        del kept["_readers"], kept["_slices"]
+        return kept
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._readers: ByteCache[SliceReader] = ByteCache(self.cache_bytes)
+        self._slices: ByteCache[Array] = ByteCache(self.cache_bytes)
+
+    def _items_of(self, series: Series) -> Iterator[Item]:
+        files = SeriesFiles(series.uid, tuple(_kept(h.path) for h in series.instances), series.notes)
+        try:
+            made = []
+            for number, stack in enumerate(series.stacks(self.options)):
+                first = stack.frames[0]
+                item = Item(files, number, (stack.repetitions, stack.shape[-1], first.rows, first.columns))
+                self.check(item)
+                made.append(item)
+        except DataError as error:
+            self.failed(series.uid, error)
+            return
+        yield from made
+
+    def failed(self, uid: str, error: DataError) -> None:
+        """Say that something could not be read, as asked; the error itself where it is to be raised."""
+        if self.errors == "raise":
+            raise error
+        self.failures.append(FailedSeries(uid, str(error)))
+        if self.errors == "skip":
+            warnings.warn(f"series {uid} is left out: {error}", stacklevel=3)
+
+    def first_readable(self, number: int, read: Callable[[int], Value], count: int) -> tuple[Value, int]:
+        """What is read of a number, or of the next one that can be read; how many could not."""
+        for skipped in range(count):
+            at = (number + skipped) % count
+            try:
+                return read(at), skipped
+            except DataError as error:
+                self.failed(self.items[at * len(self.items) // count].series.uid, error)
+        raise InputError(f"none of {count} samples can be read: {self.failures[-1].reason}")
+
+    def whole(self, number: int) -> tuple[Array, StackGeometry | None]:
+        """A volume with axes (channel, slice, row, column), and where it lies."""
+        item = self.items[number]
+        stack = self._stack(item)
+        made = assemble(stack, self.options, workers=1)
+        return _channels_first(made.array, made.axes), made.geometry
+
+    def slices(self, number: int, wanted: range) -> tuple[Array, StackGeometry | None]:
+        """Some slices of a volume, (channel, slice, row, column), and where they lie."""
+        item = self.items[number]
+        reader = self._reader(item)
+        found = {index: self._slices.get((number, index)) for index in wanted}
+        absent = [index for index, kept in found.items() if kept is None]
+        if absent:
+            span = range(absent[0], absent[-1] + 1)
+            images = 4 if reader.stack.axis is not None else 3
+            array = reader.read(span, workers=1)
+            names = ("slice", "row", "column") + ("sample",) * (array.ndim - images)
+            read = _channels_first(array, ("time", *names) if images == 4 else names)
+            for place, index in enumerate(span):
+                own = np.ascontiguousarray(read[:, place])
+                self._slices.put((number, index), own, own.nbytes)
+                if index in found:
+                    found[index] = own
+        parts = [found[index] for index in wanted]
+        geometry = reader.stack.geometry
+        if geometry is not None:
+            geometry = part_of(geometry, wanted)
+        return np.stack([part for part in parts if part is not None], axis=1), geometry
+
+    def _reader(self, item: Item) -> SliceReader:
+        key = item.series.uid, item.series.files[0], item.volume
+        kept = self._readers.get(key)
+        if kept is None:
+            kept = SliceReader(self._stack(item), self.options)
+            self._readers.put(key, kept, _HEADER_BYTES * len(kept.stack.frames))
+        return kept
+
+    def _stack(self, item: Item) -> Any:
+        """The stack of an item, from the headers of its files as they are now."""
+        catalog = scan_again(item.series.files)
+        if catalog.skipped:
+            gone = catalog.skipped[0]
+            raise InputError(f"{gone.path} changed since it was scanned: {gone.reason}")
+        uids = [series.uid for series in catalog]
+        stacks = replace(catalog[0], notes=item.series.notes).stacks(self.options) if len(uids) == 1 else []
+        if uids != [item.series.uid] or len(stacks) <= item.volume:
+            raise InputError(f"the files of series {item.series.uid} changed since they were scanned")
+        stack = stacks[item.volume]
+        first = stack.frames[0]
+        if (stack.repetitions, stack.shape[-1], first.rows, first.columns) != item.shape:
+            raise InputError(f"the files of series {item.series.uid} changed since they were scanned")
+        return stack
+
+
+def part_of(geometry: StackGeometry, slices: range) -> StackGeometry:
+    """Of some slices; a single one keeps the spacing that the stack has."""
+    return replace(
+        geometry,
+        slice_positions=geometry.slice_positions[slices.start : slices.stop],
+        thickness=float(geometry.step @ geometry.normal),
+    )
+
+
+def affine_of_part(geometry: StackGeometry | None, rows: int, columns: int) -> Matrix:
+    """4x4 from (slice, row, column) to LPS mm, of what begins at that row and column; NaN without a place."""
+    if geometry is None:
+        return np.full((4, 4), np.nan)
+    affine = geometry.affine.copy()
+    affine[:3, 3] += affine[:3, 1:3] @ (rows, columns)
+    return np.asarray(affine)
+
+
+def _request(source: Inputs, config: Any) -> ScanRequest:
+    """A file that is an SQLite database is an index; everything else is scanned."""
+    if isinstance(source, str | Path) and Path(source).is_file():
+        with Path(source).open("rb") as stream:
+            if stream.read(len(_SQLITE)) == _SQLITE:
+                return ScanRequest(None, index=source, config=config)
+    return ScanRequest(source, config=config)
+
+
+def _kept(reference: Reference) -> Reference:
+    return reference.absolute() if isinstance(reference, Path) else reference.without_header()
+
+
+def _nothing(_: Item) -> None:
+    """No check."""
+
+
+def _channels_first(array: Array, axes: tuple[str, ...]) -> Array:
+    """(channel, slice, row, column): repetitions and colour samples are channels, repetitions slowest."""
+    if axes[-1] == "sample":
+        array = np.moveaxis(array, -1, -4)
+    return array.reshape(-1, *array.shape[-3:])
