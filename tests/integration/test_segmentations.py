@@ -293,6 +293,22 @@ def test_labels_on_part_of_the_slices(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.labels, expected)
 
 
+def test_labels_across_the_slices_name_the_series(tmp_path: Path) -> None:
+    """Sagittal labels of axial images lie where they say; no frame is of one image, the object is of all."""
+    files = write_series(tmp_path / "ct", stored_values())
+    volume = dicomarray.load(tmp_path / "ct")
+    affine = volume.affine[:, [2, 0, 1, 3]]  # slices along the columns, then slices and rows of the images
+    labels = labels_of((SHAPE[2], SHAPE[0], SHAPE[1]))
+    report = dicomarray.to_seg(labels, tmp_path / "ct", tmp_path / "seg", NAMES, affine=affine)
+    written = pydicom.dcmread(report.files[0])
+    assert "DerivationImageSequence" not in written.PerFrameFunctionalGroupsSequence[0]
+    named = written.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    assert len(named) == len(files)
+    read = dicomarray.load_segmentation(tmp_path / "seg")
+    np.testing.assert_array_equal(read.labels, labels)
+    np.testing.assert_allclose(read.affine, affine, atol=1e-9)
+
+
 # --- files that break a rule ------------------------------------------------------------------------------
 
 

@@ -123,16 +123,16 @@ def _describe_segments(
 def _reference_sources(header: Dataset, request: SegmentationRequest, plan: FramePlan) -> None:
     """Common Instance Reference: every image that a frame speaks of (PS3.3 C.12.2)."""
     found: dict[str, dict[str, SourceImage]] = {}
-    for index in plan.slices:
-        for source in request.sources[index]:
+    for images in (request.referenced, *(request.sources[index] for index in plan.slices)):
+        for source in images:
             found.setdefault(source.series_uid, {}).setdefault(source.instance_uid, source)
     series = []
-    for uid, images in found.items():
+    for uid, instances in found.items():
         if not legal_uid(uid):
             continue
         item = Dataset()
         item.ReferencedInstanceSequence = [
-            reference(source.class_uid, source.instance_uid) for source in images.values()
+            reference(source.class_uid, source.instance_uid) for source in instances.values()
         ]
         item.SeriesInstanceUID = uid
         series.append(item)

@@ -42,6 +42,8 @@ class SegmentationRequest:
         In which coordinates the planes count; None where the template does not say.
     thickness, spacing
         Of the slices, in mm; None where they differ or nobody knows.
+    referenced
+        Images that were segmented as a whole, where no slice is that of one of them.
     warnings
         What the caller should know of all this.
     """
@@ -53,4 +55,5 @@ class SegmentationRequest:
     frame_of_reference_uid: str | None
     thickness: float | None
     spacing: float | None
+    referenced: tuple[SourceImage, ...] = ()
     warnings: Warnings = ()
