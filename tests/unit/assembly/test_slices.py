@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dicomarray import GeometryError, UsageError, scan
+from dicomarray import GeometryError, PixelError, UsageError, load, scan, to_dicom
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.volumes.slices import SliceReader
+from enhanced_files import write_enhanced
 from synthetic import stored_values, two_time_points, write_series
 
 
@@ -58,3 +59,20 @@ def test_slices_that_are_none_are_refused(tmp_path: Path) -> None:
     filled = ReadOptions(missing="fill")
     with pytest.raises(GeometryError, match="new grid"):
         SliceReader(series.stack(filled), filled)
+
+
+def test_a_frame_of_a_compressed_object_is_decoded_alone(tmp_path: Path) -> None:
+    """Damage in another frame of the same file is no error, as that frame is not read."""
+    stored = np.random.default_rng(0).integers(0, 200, (10, 64, 64)).astype(np.uint16)
+    (tmp_path / "mr").mkdir()
+    write_enhanced(tmp_path / "mr" / "1.dcm", stored)
+    volume = load(tmp_path / "mr")
+    report = to_dicom(volume, tmp_path / "mr", tmp_path / "packed", compress="jpeg-ls")
+    content = bytearray(report.files[0].read_bytes())
+    content[-1500:-8] = b"\xff" * 1492  # of the last frame, before the end of the sequence
+    report.files[0].write_bytes(content)
+    series = scan(tmp_path / "packed")[0]
+    part = SliceReader(series.stack(), ReadOptions()).read(range(2, 5))
+    np.testing.assert_array_equal(part, volume.array[2:5])
+    with pytest.raises(PixelError, match="frame 9"):
+        series.volume()
