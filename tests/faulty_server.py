@@ -30,10 +30,14 @@ Fault = Callable[[str, str, Reply], Reply]
 
 @dataclass
 class Proxy:
-    """``url`` is where it listens; ``fault`` is what it does now, ``asked`` what it was asked."""
+    """``url`` is where it listens; ``fault`` is what it does now, ``asked`` what it was asked.
+
+    What has more bytes than ``limit`` does not come to the server.
+    """
 
     url: str
     fault: Fault
+    limit: int | None = None
     asked: list[tuple[str, str, dict[str, str], int]] = field(default_factory=list)
 
 
@@ -63,9 +67,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.proxy.asked.append((method, self.path, dict(self.headers), len(body or b"")))
         named = ("Accept", "Content-Type", "Authorization")
         headers = {name: self.headers[name] for name in named if self.headers[name]}
-        self._send(
-            self.proxy.fault(method, self.path, _answer_of(self.target, method, self.path, headers, body))
-        )
+        if body is not None and self.proxy.limit is not None and len(body) > self.proxy.limit:
+            self._send(Reply(413, "text/html", b""))
+            return
+        reply = _answer_of(self.target, method, self.path, headers, body)
+        self._send(self.proxy.fault(method, self.path, reply))
 
     def _send(self, reply: Reply) -> None:
         self.close_connection = True

@@ -211,6 +211,19 @@ def test_an_instance_alone_that_is_cut_off_is_none(proxy: Proxy, tmp_path: Path,
     assert re.search("not complete|broke off", failure(proxy, tmp_path / "pulled"))
 
 
+def test_a_server_that_lists_no_series_is_asked_study_by_study(
+    proxy: Proxy, orthanc: Orthanc, tmp_path: Path
+) -> None:
+    """Not every server searches the series of all studies."""
+    proxy.fault = lambda method, path, reply: (
+        Reply(501, "text/plain", b"") if method == "GET" and "/dicom-web/series" in path else reply
+    )
+    report = dicomarray.pull(proxy.url, tmp_path / "pulled", {"Modality": "CT", "StudyInstanceUID": "2.25.1"})
+    assert report.looked_at == 0
+    assert not dicomarray.pull(proxy.url, tmp_path / "pulled", {"Modality": "CT"}).failed
+    assert pulled(tmp_path / "pulled") == orthanc.files()
+
+
 def test_names_that_a_server_makes_up_are_no_paths(proxy: Proxy, tmp_path: Path) -> None:
     """A UID with a slash in it is refused before anything is made of it."""
 
@@ -230,25 +243,16 @@ def test_a_redirect_is_not_followed(proxy: Proxy, tmp_path: Path) -> None:
         dicomarray.pull(proxy.url, tmp_path / "pulled")
 
 
-def test_a_request_that_is_too_large_is_divided(
-    proxy: Proxy, orthanc: Orthanc, ct: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_that_is_too_large_is_divided(proxy: Proxy, orthanc: Orthanc, ct: Path) -> None:
     """Behind a proxy with a limit (413) less is sent at once; what fits in no request is told by name."""
     limit = 3 * max(path.stat().st_size for path in ct.iterdir())
-
-    def limited(method: str, path: str, reply: Reply) -> Reply:
-        if method == "POST" and proxy.asked[-1][3] > limit:
-            orthanc.clear()
-            return Reply(413, "text/html", b"")
-        return reply
-
     orthanc.clear()
-    proxy.fault = limited
+    proxy.limit = limit
     report = dicomarray.push(ct, proxy.url)
     assert report.count("stored") == len(list(ct.iterdir()))
     assert all(size <= limit for _, _, _, size in proxy.asked[-3:])
 
-    limit = 100
+    proxy.limit = 100
     orthanc.clear()
     report = dicomarray.push(ct, proxy.url)
     assert "cannot be divided" in str(report.failed[0].error)

@@ -42,6 +42,9 @@ ROUNDS, ONE_BY_ONE = 4, 0.5
 # What may stand behind compressed pixel data (Data Set Trailing Padding), in bytes; and what ends that.
 MAX_PADDING = 1 << 20
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+# What a server answers that does not do what is asked, and the keys that are of series.
+_NOT_SUPPORTED = (400, 404, 405, 501)
+_OF_SERIES = ("Modality", "SeriesInstanceUID")
 _IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
@@ -91,10 +94,24 @@ class DicomWebServer(Server):
     def find(self, keys: Mapping[str, str]) -> list[RemoteSeries]:
         """As `Server.find`."""
         found: dict[tuple[str, str], RemoteSeries] = {}
-        for item in self._listed("/series", {**keys, **self.below.keys}, SERIES_UID):
+        for item in self._series({**keys, **self.below.keys}):
             study, uid = (self._uid("/series", item, tag) for tag in (STUDY_UID, SERIES_UID))
             found[study, uid] = RemoteSeries(study, uid, _count(item))
         return [found[key] for key in sorted(found)]
+
+    def _series(self, keys: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        """All series that match; study by study where a server does not list series of all studies."""
+        try:
+            yield from self._listed("/series", keys, SERIES_UID)
+        except StatusError as error:
+            if error.status not in _NOT_SUPPORTED:
+                raise
+            of_series = {name: value for name, value in keys.items() if name in _OF_SERIES}
+            of_study = {name: value for name, value in keys.items() if name not in _OF_SERIES}
+            for study in self._listed("/studies", of_study, STUDY_UID):
+                uid = self._uid("/studies", study, STUDY_UID)
+                for item in self._listed(f"/studies/{uid}/series", of_series, SERIES_UID):
+                    yield {**item, STUDY_UID: study[STUDY_UID]}
 
     def instances(self, series: RemoteSeries) -> frozenset[str]:
         """As `Server.instances`."""
