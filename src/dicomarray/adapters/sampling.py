@@ -95,7 +95,7 @@ class ByteCache(Generic[Value]):
 
 @dataclass(eq=False)
 class Volumes:
-    """The volumes below a folder, or in an index, that match a config.
+    """The volumes below a folder, or in an index, that match a config; segmentations are none.
 
     Attributes
     ----------
@@ -126,7 +126,10 @@ class Volumes:
         ):
             raise UsageError(f"cache_bytes must be a whole number of at least 0, not {self.cache_bytes!r}")
         found = select(_request(self.source, self.config))
-        self.items = tuple(item for series in found.images for item in self._items_of(series))
+        images = [series for series in found.images if not series.is_segments]
+        self.items = tuple(item for series in images for item in self._items_of(series))
+        if not self.failures and not self.items:
+            raise InputError(f"{found.request}: segmentations only, and no images that they are of")
         if not self.items:
             raise InputError(f"{found.request}: none of its series can be read: {self.failures[0].reason}")
         self.check = _nothing

@@ -63,7 +63,7 @@ class VolumeDataset(_SeriesDataset):
     source
         A folder, several, or an index file (see `dicomarray.index`).
     config
-        A filter config; None takes all series that have images.
+        A filter config; None takes all series of images.  Segmentations are none: see `load_segmentation`.
     transform
         Called with each sample; its result is the item.
     errors

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dicomarray import DataError, UsageError, index, load
+from dicomarray import DataError, UsageError, index, load, to_seg
 from dicomarray.adapters.sampling import ByteCache, Volumes
 from dicomarray.assembly.options import ReadOptions
 from synthetic import stored_values, two_time_points, write_series
@@ -96,3 +96,14 @@ def test_files_that_changed_since_the_scan_are_not_read(archive: Path) -> None:
         volumes.whole(number)
     (array, _), skipped = volumes.first_readable(number, volumes.whole, 2)
     assert (len(array), skipped, len(volumes.failures)) == (2, 1, 1)
+
+
+def test_a_segmentation_beside_the_images_is_no_volume(archive: Path, tmp_path: Path) -> None:
+    """Its masks are no images to learn from, and no error either; alone there is nothing to read."""
+    labels = (load(archive / "ct").array > 0).astype(np.uint8)
+    to_seg(labels, archive / "ct", tmp_path / "seg", {1: "liver"})
+    assert len(volumes_of(archive).items) == 2
+    (tmp_path / "seg").rename(archive / "seg")
+    assert len(volumes_of(archive).items) == 2
+    with pytest.raises(DataError, match="segmentations only"):
+        volumes_of(archive / "seg")
