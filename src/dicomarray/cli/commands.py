@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +23,18 @@ from dicomarray.sources.skipped import by_reason
 from dicomarray.storage.atomic import refuse_existing, refuse_inputs
 
 if TYPE_CHECKING:
+    from dicomarray.objects.common.files import WriteReport
     from dicomarray.pipeline.entries import RunEntry
     from dicomarray.sources.skipped import Skipped
     from dicomarray.volume import Volume
     from dicomarray.workflows.pull import PulledSeries
     from dicomarray.workflows.push import PushedInstance
+    from dicomarray.workflows.to_nifti import NiftiReport
+    from dicomarray.workflows.to_numpy import NumpyReport
 
 
 def to_numpy(options: argparse.Namespace) -> int:
     """A DICOM series to an array and its metadata."""
-    from dicomarray.cli import rendering
 
     if options.config is not None:
         npy = Path(options.output_npy)
@@ -54,16 +56,11 @@ def to_numpy(options: argparse.Namespace) -> int:
         )
     for (npy, json), shown in zip(report.files, report.volumes, strict=True):
         print_text(f"{npy} {json} {shown}")
-    _warn(report.warnings)
-    _note(report.notes)
-    _note(rendering.skipped_lines(by_reason(report.skipped)))
-    _warn((f"{failure.series}: {failure.reason}" for failure in report.failures), "failed")
-    return SOME_FAILED if report.failures else DONE
+    return _remarks(report)
 
 
 def to_nifti(options: argparse.Namespace) -> int:
     """A DICOM series to NIfTI, with what BIDS wants beside it."""
-    from dicomarray.cli import rendering
     from dicomarray.workflows.nifti_options import NIFTI_NAMES
 
     with Counter("files scanned") as counter, Counter("images read") as images:
@@ -79,6 +76,13 @@ def to_nifti(options: argparse.Namespace) -> int:
         )
     for paths, shown in zip(report.files, report.volumes, strict=True):
         print_text(f"{' '.join(map(str, paths))} {shown}")
+    return _remarks(report)
+
+
+def _remarks(report: NumpyReport | NiftiReport) -> int:
+    """Say what a conversion of volumes has to say beside its files; the exit code."""
+    from dicomarray.cli import rendering
+
     _warn(report.warnings)
     _note(report.notes)
     _note(rendering.skipped_lines(by_reason(report.skipped)))
@@ -119,34 +123,24 @@ def to_dicom(options: argparse.Namespace) -> int:
 
 def to_seg(options: argparse.Namespace) -> int:
     """Labels to a DICOM Segmentation."""
-    from dicomarray.cli import rendering
     from dicomarray.objects.segmentation.options import SEGMENTATION_NAMES
 
-    with Counter("files scanned") as counter:
-        report = dicomarray.to_seg(
-            options.input_npy,
-            options.input_dicom,
-            options.output_dicom,
-            options.segments,
-            **_choice(options),
-            input_json=options.input_json,
-            affine=options.affine,
-            time=options.time,
-            progress=counter,
-            **_given(options, SEGMENTATION_NAMES),
-        )
-    print_text("\n".join(rendering.object_lines(report)))
-    _warn(report.warnings)
-    return DONE
+    return _labels_to(dicomarray.to_seg, options, SEGMENTATION_NAMES)
 
 
 def to_rtstruct(options: argparse.Namespace) -> int:
     """Labels to a structure set."""
-    from dicomarray.cli import rendering
     from dicomarray.objects.structure_set.options import STRUCTURE_SET_NAMES
 
+    return _labels_to(dicomarray.to_rtstruct, options, STRUCTURE_SET_NAMES)
+
+
+def _labels_to(write: Callable[..., WriteReport], options: argparse.Namespace, names: Iterable[str]) -> int:
+    """Labels to an object that ``write`` makes, which takes the options with these names."""
+    from dicomarray.cli import rendering
+
     with Counter("files scanned") as counter:
-        report = dicomarray.to_rtstruct(
+        report = write(
             options.input_npy,
             options.input_dicom,
             options.output_dicom,
@@ -156,7 +150,7 @@ def to_rtstruct(options: argparse.Namespace) -> int:
             affine=options.affine,
             time=options.time,
             progress=counter,
-            **_given(options, STRUCTURE_SET_NAMES),
+            **_given(options, names),
         )
     print_text("\n".join(rendering.object_lines(report)))
     _warn(report.warnings)

@@ -6,13 +6,12 @@ How another kind is added: a subclass of `Target` in a module of its own here; i
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from dicomarray.errors import UsageError
-from dicomarray.storage.connections import DICOMWEB, DIMSE
+from dicomarray.storage.connections import DICOMWEB, DIMSE, Connected
 from dicomarray.storage.places import Url
 from dicomarray.storage.references import Reference
 
@@ -42,7 +41,7 @@ class Answer:
 Answered = Callable[[Outgoing, Answer], None]
 
 
-class Target(ABC):
+class Target(Connected):
     """A PACS that takes instances; a context that closes its connections."""
 
     @abstractmethod
@@ -59,16 +58,6 @@ class Target(ABC):
             Where the server cannot be reached, after what retries are worth it; those without an answer then
             may have been stored or not.
         """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close its connections."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def target_of(address: Url) -> Target:

@@ -21,10 +21,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 from dicomarray.dicom.headers.header import Header
 from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.connections import Connected
 
 
 class Progress(Protocol):
@@ -67,7 +68,7 @@ class RemoteSeries:
 Arrived = Callable[[Path], None]
 
 
-class Server(ABC):
+class Server(Connected):
     """A PACS from which copies of instances are fetched; a context that closes its connections.
 
     UIDs that it returns were checked (`uids.is_safe_uid`): they become names of files.
@@ -116,13 +117,3 @@ class Server(ABC):
         StorageError
             Where one of them did not come, after what retries are worth it.
         """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close its connections."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
 from dicomarray.errors import UsageError
@@ -45,6 +47,20 @@ def address_of(given: str | os.PathLike[str] | Url) -> Url:
             f"{place} is no PACS; write dicomweb+https://HOST/dicom-web, https://..., or dimse://AE@HOST:PORT"
         )
     return place
+
+
+class Connected(ABC):
+    """Whoever holds connections to a PACS: they are closed at the end of a ``with``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close its connections."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +142,12 @@ class WebAddress:
             f"{parts.scheme.lower()}://{place}{parts.path.rstrip('/')}",
             place,
             query.get("verify", "yes").lower() not in _NO,
-            _seconds(address, query.get("timeout", "60")),
+            seconds_of(address, query.get("timeout", "60")),
         )
 
 
-def _seconds(address: Url, text: str) -> float:
+def seconds_of(address: Url, text: str) -> float:
+    """How long a peer may be silent; raises UsageError for what is no number above 0."""
     try:
         seconds = float(text)
     except ValueError:

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dicomarray.errors import StorageError, UsageError
+from dicomarray.storage.connections import seconds_of
 from dicomarray.storage.places import Url
 
 # Study Root (PS3.4 C.6.2.1) is what every server has; and Verification (PS3.4 A).
@@ -129,7 +130,7 @@ class DimseAddress:
         return cls(
             called, host, port, calling, retrieve,
             ae_title(address, "move_aet", given.get("move_aet", calling)), move_port,
-            given.get("tls", "no") or "no", _seconds(address, given.get("timeout", str(TIMEOUT_SECONDS))),
+            given.get("tls", "no") or "no", seconds_of(address, given.get("timeout", str(TIMEOUT_SECONDS))),
         )  # fmt: skip
 
 
@@ -147,16 +148,6 @@ def _port(address: Url, text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise UsageError(f"{address}: move_port is a number from 1 to 65535")
     return int(text)
-
-
-def _seconds(address: Url, text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < 1e6:
-        raise UsageError(f"{address}: timeout is so many seconds, a number above 0")
-    return seconds
 
 
 def meaning(code: int) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 from pydicom import dcmread
+from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -18,6 +20,7 @@ from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
 
+_UNICODE = "ISO_IR 192"  # UTF-8 (PS3.3 C.12.1.1.2)
 # What pydicom raises on damaged files.
 UNREADABLE = (
     OSError, EOFError, InvalidDicomError, BytesLengthException, ValueError, TypeError, KeyError, IndexError,
@@ -79,6 +82,22 @@ def values(header: Dataset, keyword: str) -> list[Any]:
     if value is None or value == "":
         return []
     return [value] if isinstance(value, str | bytes) or not hasattr(value, "__iter__") else list(value)
+
+
+def encode_texts(header: Dataset, texts: Iterable[str]) -> None:
+    """Keep the template's character set where it can hold some texts, else take Unicode for all there are."""
+    wanted = "".join(texts)
+    if wanted.isascii():
+        return
+    terms = values(header, "SpecificCharacterSet")
+    try:
+        if len(terms) == 1:
+            wanted.encode(convert_encodings(terms)[0])
+            return
+    except (UnicodeEncodeError, LookupError):
+        pass
+    header.decode()
+    header.SpecificCharacterSet = _UNICODE
 
 
 _WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,11}")

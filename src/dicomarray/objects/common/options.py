@@ -34,6 +34,17 @@ class SeriesOptions(Protocol):
     def series_number(self) -> int | None: ...
 
 
+def check_series_options(options: SeriesOptions) -> None:
+    """Raise UsageError where what names a new series is of another type than it must be."""
+    for name in ("uid_key", "series_description"):
+        value: Any = getattr(options, name)
+        if not isinstance(value, str | None):
+            raise UsageError(f"{name}={value!r}: a text is needed")
+    number: Any = options.series_number
+    if isinstance(number, bool) or not isinstance(number, int | None):
+        raise UsageError(f"series_number={number!r}: a whole number is needed")
+
+
 class WriteKeywords(TypedDict, total=False):
     """The keyword arguments of everything that writes DICOM; see `WriteOptions`."""
 

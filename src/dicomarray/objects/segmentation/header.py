@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
-from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import SegmentationStorage
 
 from dicomarray.dicom.uids import legal_uid
-from dicomarray.objects.common.headers import text, values
+from dicomarray.objects.common.headers import encode_texts, text
 from dicomarray.objects.common.identity import SeriesIdentity
 from dicomarray.objects.common.modules import reference
 from dicomarray.objects.common.patient_study import of_same_study
@@ -22,7 +20,6 @@ from dicomarray.objects.segmentation.segment_items import background_item, item_
 
 LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
 BACKGROUND = 0  # the label of what is in no segment
-_UNICODE = "ISO_IR 192"
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 # Content Date is required; without the time of the run it is the template's, by what is there.
 _DATES = ("ContentDate", "AcquisitionDate", "SeriesDate", "StudyDate")
@@ -48,7 +45,7 @@ def make_header(
     dimension organization.
     """
     header = of_same_study(source)
-    _encode_texts(header, [segment.label for segment in request.segmentation.segments])
+    encode_texts(header, [segment.label for segment in request.segmentation.segments])
     header.SOPClassUID, header.Modality = class_of(options.kind), "SEG"
     identity.put(header, uids[0], 1)
     _date(header, source, identity.now)
@@ -63,22 +60,6 @@ def make_header(
     set_dimensions(header, uids[1], plan.by_segment, bool(request.planes))
     header.SharedFunctionalGroupsSequence = [shared_groups(request)]
     return header
-
-
-def _encode_texts(header: Dataset, labels: Iterable[str]) -> None:
-    """Keep the template's character set where it can hold the labels, else take Unicode for all texts."""
-    wanted = "".join(labels)
-    terms = values(header, "SpecificCharacterSet")
-    if wanted.isascii():
-        return
-    try:
-        if terms and len(terms) == 1:
-            wanted.encode(convert_encodings(terms)[0])
-            return
-    except (UnicodeEncodeError, LookupError):
-        pass
-    header.decode()
-    header.SpecificCharacterSet = _UNICODE
 
 
 def _date(header: Dataset, source: Dataset, now: datetime | None) -> None:

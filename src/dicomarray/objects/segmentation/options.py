@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from dicomarray.core.options import check_choices, names_of
 from dicomarray.errors import UsageError
+from dicomarray.objects.common.options import check_series_options
 
 Kind = Literal["binary", "labelmap", "fractional"]
 FractionalType = Literal["probability", "occupancy"]
@@ -68,13 +69,7 @@ class SegmentationOptions:
     def __post_init__(self) -> None:
         """Refuse what is no option, before anything is read."""
         check_choices(self)
-        for name in ("uid_key", "series_description"):
-            value: Any = getattr(self, name)
-            if not isinstance(value, str | None):
-                raise UsageError(f"{name}={value!r}: a text is needed")
-        number: Any = self.series_number
-        if isinstance(number, bool) or not isinstance(number, int | None):
-            raise UsageError(f"series_number={number!r}: a whole number is needed")
+        check_series_options(self)
         if self.kind == "binary" and self.compress in ("rle", "jpeg-ls"):
             raise UsageError(
                 f'compress="{self.compress}" holds no single bits: write them uncompressed or "deflated", or '

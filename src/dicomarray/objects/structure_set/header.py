@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 
 from dicomarray.core.segments import Segment
 from dicomarray.dicom.uids import legal_uid
-from dicomarray.objects.common.headers import text, values
+from dicomarray.objects.common.headers import encode_texts, text
 from dicomarray.objects.common.identity import SeriesIdentity
 from dicomarray.objects.common.modules import code_item, reference
 from dicomarray.objects.common.patient_study import of_same_study
@@ -19,7 +18,6 @@ from dicomarray.objects.structure_set.request import StructureSetRequest
 STRUCTURE_SET_LABEL = "dicomarray"  # VR SH: at most 16 characters
 # Detached Study Management, which is retired and required here (PS3.3 C.8.8.5).
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
-_UNICODE = "ISO_IR 192"
 _MAX_TEXT, _MAX_SHORT = 64, 16  # characters, VR LO and SH
 _NO_DATE = "19700101"
 # Colours of regions without one: those of a usual palette, far apart.
@@ -40,7 +38,7 @@ def make_header(
     """All of a structure set but its contours; ``source`` is the header of an image of the template."""
     segments = request.segmentation.segments
     header = of_same_study(source)
-    _encode_texts(header, segments)
+    encode_texts(header, [f"{segment.label}{segment.algorithm or ''}" for segment in segments])
     header.SOPClassUID, header.Modality, header.OperatorsName = STORAGE_CLASS, "RTSTRUCT", ""
     identity.put(header, sop_uid, 1)
     for keyword in ("ContentDate", "ContentTime"):
@@ -55,22 +53,6 @@ def make_header(
     header.RTROIObservationsSequence = [_observation(one, at) for at, one in enumerate(segments, 1)]
     header.ApprovalStatus = "UNAPPROVED"
     return header
-
-
-def _encode_texts(header: Dataset, segments: tuple[Segment, ...]) -> None:
-    """Keep the template's character set where it can hold the names, else take Unicode for all texts."""
-    wanted = "".join(f"{segment.label}{segment.algorithm or ''}" for segment in segments)
-    if wanted.isascii():
-        return
-    terms = values(header, "SpecificCharacterSet")
-    try:
-        if len(terms) == 1:
-            wanted.encode(convert_encodings(terms)[0])
-            return
-    except (UnicodeEncodeError, LookupError):
-        pass
-    header.decode()
-    header.SpecificCharacterSet = _UNICODE
 
 
 def _date(source: Dataset, now: datetime | None) -> tuple[str, str]:
