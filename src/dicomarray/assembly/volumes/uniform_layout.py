@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.pixels.description import KEYWORDS
 from dicomarray.dicom.pixels.native import is_plain, stored_bits_of
 from dicomarray.dicom.pixels.reader import FrameReader
+from dicomarray.storage.plain_files import open_raw
 from dicomarray.storage.references import Reference, is_unchanged
 
 _KEYWORDS = frozenset(KEYWORDS)
@@ -41,7 +41,7 @@ class UniformFrame:
         None where the file is not what it was when its header was read, or cannot be read.
         """
         try:
-            with FileIO(file) if isinstance(file, Path) else cast(Any, file.open()) as stream:
+            with open_raw(file) if isinstance(file, Path) else cast(Any, file.open()) as stream:
                 if not is_unchanged(file, stream, header.stamp):
                     return None
                 stream.seek(self.start)
