@@ -289,6 +289,7 @@ def listen(options: argparse.Namespace) -> int:
     from dicomarray.cli.parameters import with_parameters
     from dicomarray.objects.common.options import WRITE_NAMES, WriteOptions
     from dicomarray.pipeline import listening
+    from dicomarray.pipeline.options import ListenOptions
 
     asked = listening.Listening(
         options.aet,
@@ -298,7 +299,7 @@ def listen(options: argparse.Namespace) -> int:
         _config(options),
         options.spool,
         with_parameters(options.parameters, options.param),
-        made_of(listening.ListenOptions, _given(options, names_of(listening.ListenOptions))),
+        made_of(ListenOptions, _given(options, names_of(ListenOptions))),
         made_of(ReadOptions, _given(options, READ_NAMES)),
         made_of(WriteOptions, _given(options, WRITE_NAMES)),
     )

@@ -391,7 +391,7 @@ def _parameters(c: argparse.ArgumentParser) -> None:
 
 def _listen(c: argparse.ArgumentParser) -> None:
     from dicomarray.cli.option_flags import add_flags
-    from dicomarray.pipeline.listening import ListenOptions
+    from dicomarray.pipeline.options import ListenOptions
 
     c.add_argument("--aet", metavar="NAME", required=True, help="our AE title, which senders have to name")
     c.add_argument("--port", metavar="N", type=int, required=True, help="the port that is listened on")

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.catalog.series_selection import ScanRequest, select
-from dicomarray.core.options import check_choices
 from dicomarray.errors import DicomArrayError, UsageError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
@@ -27,7 +26,7 @@ from dicomarray.pipeline.functions import check_call, load_parameters, reference
 from dicomarray.pipeline.jobs import Job, Task, jobs_of
 from dicomarray.pipeline.ledger import Ledger, ledger_of
 from dicomarray.pipeline.lock import locked
-from dicomarray.pipeline.options import Masks
+from dicomarray.pipeline.options import ListenOptions
 from dicomarray.pipeline.page import put_aside, write_report
 from dicomarray.pipeline.run_folder import counter_of_files, held, with_urls
 from dicomarray.pipeline.work import remove_leftovers
@@ -42,71 +41,17 @@ from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of
 
 # How often it is looked whether a series is quiet, and the page is written where it is old; seconds.
 TICK_SECONDS, PAGE_SECONDS = 0.2, 60.0
-LOOPBACK = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
-class ListenOptions:
-    """When a series is taken, who may send, and how the work is done.
-
-    Attributes
-    ----------
-    quiet
-        Seconds without a new instance after which a series is taken, when its sender is done with it.
-    cut_short
-        A series whose sender broke off: ``"wait"`` until it is sent again, or ``"run"`` when it is quiet.
-    bind
-        The address of this computer that is listened on; ``"0.0.0.0"`` is every one.
-    allow
-        Who may send: AE titles, or AE@ADDRESS, with commas between them; without it everybody who knows ours.
-    max_associations
-        How many may be open at once.
-    max_instance
-        MB of one instance; a longer one is cut off.
-    max_waiting
-        GB of what is received and not done; beyond it, senders have to come again later.
-    silence
-        Seconds after which a sender that says nothing is cut off.
-    workers
-        Processes that work side by side.
-    timeout
-        Seconds that one series may take; its process is ended then.
-    segmentation
-        A `Segmentation` that the function returns becomes a DICOM Segmentation (``"seg"``), or an RT
-        Structure Set (``"rtstruct"``).
-    """
-
-    quiet: float = 10.0
-    cut_short: Literal["wait", "run"] = "wait"
-    bind: str = LOOPBACK
-    allow: str = ""
-    max_associations: int = 10
-    max_instance: int = 4096
-    max_waiting: int = 100
-    silence: float = 60.0
-    workers: int = 1
-    timeout: float | None = None
-    segmentation: Masks = "seg"
-
-    def __post_init__(self) -> None:
-        """Refuse what is no option, before a port is opened."""
-        check_choices(self)
-        for name in ("quiet", "max_associations", "max_instance", "max_waiting", "silence", "workers"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} must be a number above 0, not {getattr(self, name)}")
-        if self.timeout is not None and not self.timeout > 0:
-            raise UsageError(f"timeout must be a number of seconds above 0, not {self.timeout}")
-
-    @property
-    def limits(self) -> Limits:
-        """Those of the storage."""
-        return Limits(
-            tuple(filter(None, (one.strip() for one in self.allow.split(",")))),
-            self.max_instance << 20,
-            self.max_waiting << 30,
-            self.max_associations,
-            self.silence,
-        )
+def _limits(options: ListenOptions) -> Limits:
+    """Those of the storage."""
+    return Limits(
+        tuple(filter(None, (one.strip() for one in options.allow.split(",")))),
+        options.max_instance << 20,
+        options.max_waiting << 30,
+        options.max_associations,
+        options.silence,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +142,7 @@ def listen(
         entries_file = stack.enter_context(ledger_of(folder / ledger.FILE_NAME, home))
         setting = _Setting(asked, spool, folder, home, task, ledger.run_record(task, called))
         loop = _Loop(setting, work, entries_file, finished, noted)
-        storage = Listener(spool, asked.title, (asked.options.bind, asked.port), asked.options.limits)
+        storage = Listener(spool, asked.title, (asked.options.bind, asked.port), _limits(asked.options))
         loop.go_on()
         with storage:
             noted(f"{asked.title} listens on {asked.options.bind}:{asked.port}")

@@ -17,6 +17,7 @@ from dicomarray.storage.places import PathLike
 
 Per = Literal["series", "study"]
 Masks = Literal["seg", "rtstruct"]
+LOOPBACK = "127.0.0.1"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 # A worker that has only loaded NumPy and pydicom takes about 100 MB; less would fail every series.
@@ -154,3 +155,56 @@ def run_options(keywords: RunKeywords) -> tuple[RunOptions, ReadOptions, WriteOp
         made_of(ReadOptions, those(READ_NAMES)),
         made_of(WriteOptions, those(WRITE_NAMES)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ListenOptions:
+    """When a series is taken, who may send, and how the work is done.
+
+    Attributes
+    ----------
+    quiet
+        Seconds without a new instance after which a series is taken, when its sender is done with it.
+    cut_short
+        A series whose sender broke off: ``"wait"`` until it is sent again, or ``"run"`` when it is quiet.
+    bind
+        The address of this computer that is listened on; ``"0.0.0.0"`` is every one.
+    allow
+        Who may send: AE titles, or AE@ADDRESS, with commas between them; without it everybody who knows ours.
+    max_associations
+        How many may be open at once.
+    max_instance
+        MB of one instance; a longer one is cut off.
+    max_waiting
+        GB of what is received and not done; beyond it, senders have to come again later.
+    silence
+        Seconds after which a sender that says nothing is cut off.
+    workers
+        Processes that work side by side.
+    timeout
+        Seconds that one series may take; its process is ended then.
+    segmentation
+        A `Segmentation` that the function returns becomes a DICOM Segmentation (``"seg"``), or an RT
+        Structure Set (``"rtstruct"``).
+    """
+
+    quiet: float = 10.0
+    cut_short: Literal["wait", "run"] = "wait"
+    bind: str = LOOPBACK
+    allow: str = ""
+    max_associations: int = 10
+    max_instance: int = 4096
+    max_waiting: int = 100
+    silence: float = 60.0
+    workers: int = 1
+    timeout: float | None = None
+    segmentation: Masks = "seg"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no option, before a port is opened."""
+        check_choices(self)
+        for name in ("quiet", "max_associations", "max_instance", "max_waiting", "silence", "workers"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} must be a number above 0, not {getattr(self, name)}")
+        if self.timeout is not None and not self.timeout > 0:
+            raise UsageError(f"timeout must be a number of seconds above 0, not {self.timeout}")

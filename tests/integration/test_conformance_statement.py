@@ -10,7 +10,7 @@ from dicomarray.dicom.pixels.encoder import SYNTAXES as WRITTEN
 from dicomarray.dicom.segment_objects import LABEL_MAP, SEGMENTATION, STRUCTURE_SET
 from dicomarray.dicom.transfer_syntaxes import EXPLICIT_LITTLE_ENDIAN, NATIVE_SYNTAXES
 from dicomarray.objects.derived_image.image_classes import classes
-from dicomarray.pipeline.listening import ListenOptions
+from dicomarray.pipeline.options import ListenOptions
 from dicomarray.sinks.dimse import LABEL_MAP as LABEL_MAP_SENT
 from dicomarray.sources.dimse import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, SYNTAXES
 from dicomarray.sources.listener import DUPLICATE, NOT_AUTHORIZED
