@@ -22,7 +22,8 @@ _OF_STRUCTURE_SET = (
 
 def is_segment_object(attributes: Mapping[str, Value]) -> bool:
     """Whether it is a SEG or a structure set."""
-    return attributes.get("SOPClassUID") in CLASSES
+    uid = attributes.get("SOPClassUID")
+    return isinstance(uid, str) and uid in CLASSES
 
 
 def segment_labels(attributes: Mapping[str, Value]) -> tuple[str, ...]:
