@@ -174,7 +174,8 @@ def test_what_is_saved_is_loaded_whole(made: Volume, tmp_path_factory: pytest.Te
 
 
 def test_nifti_is_not_loaded_as_something_else(tmp_path: Path) -> None:
-    """The error says what is read."""
+    """What has its name and is none is refused as such."""
     for name in ("a.nii", "A.NII.GZ"):
+        (tmp_path / name).write_bytes(b"junk")
         with pytest.raises(InputError, match="NIfTI"):
             Volume.load(tmp_path / name)

@@ -152,8 +152,8 @@ def test_segments_say_anew_what_a_segmentation_holds(labels: np.ndarray[Any, Any
 
 def test_codes_are_required_where_dicom_needs_them(labels: np.ndarray[Any, Any], template: Volume) -> None:
     """A SEG needs codes for every segment; a structure set takes any name."""
-    segments = [Segment(1, "liver"), Segment(2, "PTV 60 Gy")]
-    with pytest.raises(SegmentationError, match="PTV 60 Gy"):
+    segments = [Segment(1, "liver"), Segment(2, "xyzzy 60 Gy")]
+    with pytest.raises(SegmentationError, match="xyzzy 60 Gy"):
         given_labels(labels, segments, template.info)
     free = given_labels(labels, segments, template.info, codes=False).segments
     assert free[0].roi_type == "ORGAN"
