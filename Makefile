@@ -1,7 +1,7 @@
 # Every target does its own set-up in .venv, and does it again only when pyproject.toml changes.
 # PYTHON names the interpreter that makes the environment; without it the first suitable one is taken.
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz test-lowest test-frameworks lint bench compare digest clean
+.PHONY: help demo test test-servers fuzz test-lowest test-frameworks lint bench compare digest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -20,8 +20,11 @@ help: ## this list
 demo: $(VENV)/installed ## make a small CT study and take it through the whole round trip (about a minute)
 	$(BIN)/dicomarray demo demo-output --overwrite
 
-test: $(VENV)/installed-test ## the whole test suite
-	$(THREADS) $(BIN)/python -m pytest -n logical --dist worksteal $(PYTEST_ARGS)
+test: $(VENV)/installed-test ## the usual test suite
+	$(THREADS) $(BIN)/python -m pytest -n logical --dist worksteal tests/unit tests/integration $(PYTEST_ARGS)
+
+test-servers: $(VENV)/installed-test ## push, pull and listen against Orthanc and DCMTK; scripts/install-system-packages has them
+	$(THREADS) $(BIN)/python -m pytest -n logical --dist worksteal tests/servers $(PYTEST_ARGS)
 
 test-lowest: $(LOWEST)/installed ## the core of the suite with the lowest versions of pyproject.toml, in Python 3.11
 	$(THREADS) $(LOWEST)/bin/python -m pytest -n logical --dist worksteal tests/unit $(PYTEST_ARGS)
