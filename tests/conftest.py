@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from watching import opened_files
 # A machine under load is slow, not wrong: no time limit on a single example.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+
+# A shell starts what it runs in the background with interrupts ignored, and children inherit that: tests send them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
