@@ -1,7 +1,7 @@
 # Every target does its own set-up in .venv, and does it again only when pyproject.toml changes.
 # PYTHON names the interpreter that makes the environment; without it the first suitable one is taken.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-servers fuzz test-lowest test-frameworks lint bench compare digest clean
+.PHONY: help demo test test-servers fuzz test-lowest test-frameworks lint docs bench compare digest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -41,6 +41,9 @@ lint: $(VENV)/installed-lint ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/installed-docs ## the site, in build/site; a broken link, anchor or name is an error
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/make_site.py
+
 bench: $(VENV)/installed-test $(VENV)/installed-bench ## time everything against other tools; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/bench.py
 
@@ -77,4 +80,4 @@ $(FRAMEWORKS)/installed: pyproject.toml
 	@touch $@
 
 clean: ## remove the environment and all that was made
-	rm -rf $(VENV) $(LOWEST) $(FRAMEWORKS) digest.jsonl demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build $(VENV) $(LOWEST) $(FRAMEWORKS) digest.jsonl demo-output .pytest_cache .mypy_cache .ruff_cache

@@ -22,7 +22,8 @@ from watching import opened_files
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
-# A shell starts what it runs in the background with interrupts ignored, and children inherit that: tests send them.
+# A shell starts what it runs in the background with interrupts ignored, and children inherit that; tests
+# interrupt processes.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
