@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,8 @@ NOT_FOR_SIMPLEITK = ("MONOCHROME1", "PALETTE COLOR")
 # asks for the mapping gets what was written.
 # Readers calculate in float32 here and there: of the greatest value.
 FLOAT32 = 2.0**-22
+# Of longer series a slab of slices is enough.
+MANY_FILES = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +138,24 @@ class Unit:
         return next((REFUSED[path.name] for path in self.files if path.name in REFUSED), None)
 
 
+def slab(series: Series) -> Series:
+    """A series of very many files as the files of some neighbouring slices, with all repetitions of these."""
+    if len(series.instances) <= MANY_FILES:
+        return series
+    places = [header.text("ImagePositionPatient") for header in series.instances]
+    distinct = sorted(set(places), key=lambda place: float(str(place).rpartition("\\")[2]))
+    count = max(2, MANY_FILES * len(distinct) // len(series.instances))
+    first = (len(distinct) - count) // 2
+    chosen = set(distinct[first : first + count])
+    return replace(
+        series,
+        instances=tuple(h for h, place in zip(series.instances, places, strict=True) if place in chosen),
+    )
+
+
 def units_below(folder: Path) -> Iterator[Unit]:
-    for series in dicomarray.scan(folder).images:
+    for scanned in dicomarray.scan(folder).images:
+        series = slab(scanned)
         try:
             stacks = series.stacks(KEEP)
         except DataError:
