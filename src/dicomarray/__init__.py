@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from dicomarray.objects.common.options import WriteOptions
     from dicomarray.pipeline.entries import RunEntry, RunReport, SeriesOutput
     from dicomarray.pipeline.running import run
+    from dicomarray.pipeline.verifying import Checked, verify_run
     from dicomarray.segmentation import Segmentation
     from dicomarray.volume import Volume
+    from dicomarray.workflows.check import Remark, check
     from dicomarray.workflows.load_segmentation import load_segmentation
     from dicomarray.workflows.pull import PulledSeries, PullReport, pull
     from dicomarray.workflows.push import PushedInstance, PushReport, push
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArrayUseError",
     "Catalog",
+    "Checked",
     "ChoiceError",
     "ConfigError",
     "DataError",
@@ -73,6 +76,7 @@ __all__ = [
     "PushReport",
     "PushedInstance",
     "ReadOptions",
+    "Remark",
     "RunEntry",
     "RunReport",
     "Segment",
@@ -89,6 +93,7 @@ __all__ = [
     "WriteOptions",
     "WriteReport",
     "__version__",
+    "check",
     "dicom_filter",
     "index",
     "load",
@@ -103,12 +108,14 @@ __all__ = [
     "to_numpy",
     "to_rtstruct",
     "to_seg",
+    "verify_run",
 ]
 
 # Where each public name lives.  They are imported when first used, so that `import dicomarray` and the
 # command line's --help cost neither NumPy nor pydicom.
 _HOMES = {
     "Catalog": "dicomarray.catalog.catalog",
+    "Checked": "dicomarray.pipeline.verifying",
     "IndexReport": "dicomarray.catalog.index",
     "NiftiReport": "dicomarray.workflows.to_nifti",
     "NumpyReport": "dicomarray.workflows.to_numpy",
@@ -117,6 +124,7 @@ _HOMES = {
     "PushReport": "dicomarray.workflows.push",
     "PushedInstance": "dicomarray.workflows.push",
     "ReadOptions": "dicomarray.assembly.options",
+    "Remark": "dicomarray.workflows.check",
     "RunEntry": "dicomarray.pipeline.entries",
     "RunReport": "dicomarray.pipeline.entries",
     "Segment": "dicomarray.core.segments",
@@ -126,6 +134,7 @@ _HOMES = {
     "Volume": "dicomarray.volume",
     "WriteOptions": "dicomarray.objects.common.options",
     "WriteReport": "dicomarray.objects.common.files",
+    "check": "dicomarray.workflows.check",
     "dicom_filter": "dicomarray.catalog.series_selection",
     "index": "dicomarray.catalog.index",
     "load": "dicomarray.workflows.to_numpy",
@@ -140,6 +149,7 @@ _HOMES = {
     "to_numpy": "dicomarray.workflows.to_numpy",
     "to_rtstruct": "dicomarray.workflows.to_rtstruct",
     "to_seg": "dicomarray.workflows.to_seg",
+    "verify_run": "dicomarray.pipeline.verifying",
 }
 
 

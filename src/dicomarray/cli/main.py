@@ -431,6 +431,24 @@ def _view(c: argparse.ArgumentParser) -> None:
     _overwrite(c)
 
 
+def _check(c: argparse.ArgumentParser) -> None:
+    _inputs(c)
+    c.add_argument("--pixels", action="store_true", help="decode the pixel data too")
+
+
+def _verify(c: argparse.ArgumentParser) -> None:
+    c.add_argument("folder", metavar="RUN", type=_path, help="the output folder of a run")
+    c.add_argument(
+        "-i",
+        "--input-dicom",
+        metavar="DIR",
+        nargs="+",
+        action="extend",
+        type=_path,
+        help="what the run read: is it still the same?",
+    )
+
+
 def _demo(c: argparse.ArgumentParser) -> None:
     c.add_argument("folder", metavar="DIR", nargs="?", default="dicomarray-demo", help="default: %(default)s")
     _overwrite(c)
@@ -500,5 +518,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "push": ("store a folder in a PACS, and see that all arrived", _push),
     "listen": ("a function over every series that is sent here over DIMSE", _listen),
     "view": ("a picture of three planes through a volume, or a page of its slices", _view),
+    "check": ("what is wrong with the DICOM files below a folder", _check),
+    "verify": ("whether a run's results, and its inputs, are still what its ledger says", _verify),
     "demo": ("make a small CT study and take it through the whole round trip", _demo),
 }

@@ -17,7 +17,9 @@ if TYPE_CHECKING:  # a command loads what it does, not what others report
     from dicomarray.catalog.index import IndexReport
     from dicomarray.objects.common.files import WriteReport
     from dicomarray.pipeline.entries import RunEntry, RunReport
+    from dicomarray.pipeline.verifying import Checked
     from dicomarray.sources.skipped import SkippedGroup
+    from dicomarray.workflows.check import Remark
 
 COLUMNS = ("Modality", "SeriesNumber", "SeriesDescription", "Manufacturer")
 # So many failures are listed at the end of a run; the ledger and the page have all of them.
@@ -150,3 +152,23 @@ def run_summary(report: RunReport) -> list[str]:
         f"{len(report.failed)} failed",
         *([f"see {report.page}"] if report.page is not None else ()),
     ]
+
+
+def remark_lines(remarks: Sequence[Remark]) -> list[str]:
+    """What is wrong, under the series that it is wrong with."""
+    lines, before = [], object()
+    for remark in remarks:
+        if remark.series_uid != before:
+            lines.append(f"series {remark.series_uid}" if remark.series_uid else "no part of a series")
+            before = remark.series_uid
+        files = f"{remark.count} files, such as {remark.example}" if remark.count > 1 else remark.example
+        lines.append(f"  {remark.severity}, {remark.by}: {one_line(remark.text)} ({one_line(files)})")
+    errors = sum(remark.severity == "error" for remark in remarks)
+    return [*lines, f"{errors} errors, {len(remarks) - errors} warnings"]
+
+
+def checked_lines(checked: Sequence[Checked]) -> list[str]:
+    """What changed since a run, and how many did not."""
+    lines = [f"{one.finding}: {one.what} {one_line(one.subject)}" for one in checked if one.finding != "same"]
+    same = len(checked) - len(lines)
+    return [*lines, f"{same} of {len(checked)} results and inputs are the same as then"]

@@ -37,6 +37,8 @@ class SeriesOutput:
         One for the series, or None where each slice keeps the template's own.
     max_error, mean_error, clipped
         How far what was written is from the array, in the array's units; how many values were clipped.
+    sha256
+        One for its files, see `checksums.sha256_of_series`; None in an older ledger.
     observed
         What the ``observe`` function of the run returned.
     thumbnail
@@ -57,6 +59,7 @@ class SeriesOutput:
     max_error: float
     mean_error: float
     clipped: int
+    sha256: str | None = None
     observed: Mapping[str, Any] = field(default_factory=dict)
     thumbnail: str = field(default="", repr=False)
 
@@ -74,7 +77,8 @@ class RunEntry:
     ``output`` is the folder of the results, ``outputs`` has each of them.  ``name`` is the folder's name
     and the entry's key in the ledger, ``inputs`` the digest of the files' names, sizes and times.
     ``started`` is in seconds since 1970, UTC.  ``resumed`` entries are those of an earlier run.  ``stored``
-    is what a PACS answered to which the results went.
+    is what a PACS answered to which the results went.  ``inputs_sha256`` is one for the contents of the
+    files, see `checksums.sha256_of_series`; None for what lies in a store, and in an older ledger.
     """
 
     name: str
@@ -91,6 +95,7 @@ class RunEntry:
     traceback: str | None = None
     resumed: bool = False
     stored: str | None = None
+    inputs_sha256: str | None = None
 
     @property
     def series_uid(self) -> str:
@@ -166,8 +171,9 @@ def from_json(record: Mapping[str, Any], root: Place) -> RunEntry:
     KeyError, TypeError
         Where the record is none that `as_json` made.
     """
-    kept = [f.name for f in dataclasses.fields(RunEntry) if f.name not in ("resumed", "stored")]
-    values = {name: record[name] for name in kept} | {"stored": record.get("stored")}
+    later = ("stored", "inputs_sha256")  # older ledgers lack them
+    first = [f.name for f in dataclasses.fields(RunEntry) if f.name not in ("resumed", *later)]
+    values = {name: record[name] for name in first} | {name: record.get(name) for name in later}
     values["output"] = None if record["output"] is None else root / record["output"]
     values["outputs"] = tuple(_output_from_json(output, root) for output in record["outputs"])
     values["series_uids"], values["warnings"] = (
@@ -178,7 +184,8 @@ def from_json(record: Mapping[str, Any], root: Place) -> RunEntry:
 
 
 def _output_from_json(record: Mapping[str, Any], root: Place) -> SeriesOutput:
-    values = {f.name: record[f.name] for f in dataclasses.fields(SeriesOutput) if f.name != "thumbnail"}
+    names = [f.name for f in dataclasses.fields(SeriesOutput) if f.name not in ("thumbnail", "sha256")]
+    values = {name: record[name] for name in names} | {"sha256": record.get("sha256")}
     values["folder"] = root / record["folder"]
     values["shape"], values["axes"] = tuple(record["shape"]), tuple(record["axes"])
     if record["affine"] is not None:

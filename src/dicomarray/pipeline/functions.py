@@ -19,6 +19,8 @@ from dicomarray.query.config import load_config
 from dicomarray.storage.places import PathLike
 
 Function = Callable[..., Any]
+# A longer source is not put into the ledger: it is a package's, which has a version.
+MAX_SOURCE = 1_000_000  # bytes
 
 
 def resolve(function: Function | str, folder: Path | None = None) -> Function:
@@ -175,12 +177,27 @@ def version_of(function: Function) -> dict[str, str | None]:
 
     Both are None for a function whose file is unknown, such as one typed into a session.
     """
-    kind = function if hasattr(function, "__qualname__") else type(function)
-    module = sys.modules.get(getattr(kind, "__module__", None) or "")
-    file = getattr(module, "__file__", None)
+    module = _module_of(function)
+    file = _file_of(module)
     package = sys.modules.get(module.__name__.partition(".")[0]) if module is not None else None
     version = getattr(package, "__version__", None)
-    digest = None
-    if file is not None and Path(file).is_file():
-        digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    digest = None if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
     return {"digest": digest, "version": None if version is None else str(version)}
+
+
+def source_of(function: Function) -> str | None:
+    """The text of the function's file; None where there is none, or a very long one."""
+    file = _file_of(_module_of(function))
+    if file is None or file.suffix != ".py" or file.stat().st_size > MAX_SOURCE:
+        return None
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
+def _module_of(function: Function) -> ModuleType | None:
+    kind = function if hasattr(function, "__qualname__") else type(function)
+    return sys.modules.get(getattr(kind, "__module__", None) or "")
+
+
+def _file_of(module: ModuleType | None) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return Path(file) if file is not None and Path(file).is_file() else None

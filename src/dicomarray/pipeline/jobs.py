@@ -77,11 +77,15 @@ class SeriesFiles:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a job yields; ``stored`` is what a PACS answered to which it went."""
+    """What a job yields; ``stored`` is what a PACS answered to which it went.
+
+    ``inputs_sha256`` is one for the contents of the files that were read.
+    """
 
     outputs: tuple[SeriesOutput, ...]
     warnings: Warnings
     stored: str | None = None
+    inputs_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ class Job:
         return RunEntry(
             self.name, tuple(s.uid for s in self.series), self.title, "written", seconds, started,
             self.inputs, self.output, made.outputs, made.warnings, stored=made.stored,
+            inputs_sha256=made.inputs_sha256,
         )  # fmt: skip
 
     def failed(self, reason: str, seconds: float, started: float, traceback: str | None = None) -> RunEntry:

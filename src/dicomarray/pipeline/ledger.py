@@ -26,7 +26,7 @@ from typing import Any
 from dicomarray.errors import InputError, OutputError, StorageError
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
-from dicomarray.pipeline.functions import Function, name_of, version_of
+from dicomarray.pipeline.functions import Function, name_of, source_of, version_of
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.sinks.fsspec import send_file
 from dicomarray.storage.places import PathLike, Place, Url, place_of
@@ -122,6 +122,7 @@ def run_record(task: Task, function: Function) -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         **record,
         "settings": _settings(record),
+        "source": source_of(function),
         "python": platform.python_version(),
         "pacs": None if task.pacs is None else str(task.pacs),
         "timeout": task.timeout,

@@ -20,6 +20,7 @@ from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import DicomArrayError, FunctionError
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.identity import SERIES_NUMBER_STEP
+from dicomarray.pipeline.checksums import sha256_of_series
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.functions import Function, make_ready, resolve
 from dicomarray.pipeline.jobs import Job, Made, Task, read_again
@@ -140,7 +141,8 @@ def _convert(job: Job, task: Task, ready: Ready) -> Made:
             _move_up(folder / "series", folder)
         if task.pacs is not None:
             stored = f"{task.pacs}: {store_result(folder, task.pacs)}"
-    return Made(tuple(outputs), tuple(warnings), stored)
+        read = sha256_of_series(reference for series in found for reference in series.references)
+    return Made(tuple(outputs), tuple(warnings), stored, read)
 
 
 def _inputs(found: list[Series], task: Task) -> list[_Input]:
@@ -238,6 +240,7 @@ def _output(result: _Result, report: WriteReport, output: Path, ready: Ready) ->
         max_error=report.max_error,
         mean_error=report.mean_error,
         clipped=report.clipped,
+        sha256=sha256_of_series(map(Path, report.files)),
         observed=observed,
         thumbnail=thumbnail(result.before.plane, after, result.volume),
     )

@@ -1,0 +1,78 @@
+"""A run can be verified later: its results and its inputs are what the ledger says, or something is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+import dicomarray
+from dicomarray.cli.main import main
+from dicomarray.demo.functions import smooth
+from dicomarray.errors import InputError
+
+
+def findings(run: Path, inputs: Path | None = None) -> list[tuple[str, str]]:
+    return [(one.what, one.finding) for one in dicomarray.verify_run(run, inputs)]
+
+
+@pytest.fixture
+def done(ct: Path, tmp_path: Path) -> Path:
+    """A run over one series."""
+    dicomarray.run(ct, tmp_path / "run", smooth)
+    return tmp_path / "run"
+
+
+def test_an_untouched_run_is_the_same(done: Path, ct: Path) -> None:
+    """Results and inputs that nobody touched are the same, also under other names."""
+    assert findings(done, ct) == [("result", "same"), ("input", "same")]
+    for number, path in enumerate(sorted(ct.iterdir())):
+        path.rename(ct / f"renamed{number}")
+    assert findings(done, ct) == [("result", "same"), ("input", "same")]
+
+
+def test_a_changed_result_is_told(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One byte of one file is enough, and the command ends with 3."""
+    assert main(["verify", str(done)]) == 0
+    (result,) = (path for path in done.iterdir() if path.is_dir())
+    file = sorted(result.iterdir())[0]
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    assert findings(done) == [("result", "changed")]
+    assert main(["verify", str(done)]) == 3
+    assert f"changed: result {result}" in capsys.readouterr().out
+    file.unlink()
+    assert findings(done) == [("result", "missing")]
+
+
+def test_changed_and_missing_inputs_are_told(done: Path, ct: Path, tmp_path: Path) -> None:
+    """Inputs are looked at where they are given."""
+    file = sorted(ct.iterdir())[0]
+    file.write_bytes(file.read_bytes() + b"\0\0")
+    assert ("input", "changed") in findings(done, ct)
+    (tmp_path / "empty").mkdir()
+    assert ("input", "missing") in findings(done, tmp_path / "empty")
+
+
+def test_the_ledger_has_digests_that_other_tools_make_too(done: Path) -> None:
+    """The digest of a result is that of its files' sorted digests; the source of the function is there."""
+    run, entry = (json.loads(line) for line in (done / "ledger.jsonl").read_text().splitlines())
+    (output,) = entry["outputs"]
+    digests = [hashlib.sha256(p.read_bytes()).hexdigest() for p in (done / output["folder"]).iterdir()]
+    lines = "".join(f"{digest}\n" for digest in sorted(digests))
+    assert output["sha256"] == hashlib.sha256(lines.encode()).hexdigest()
+    assert "def smooth" in run["source"]
+
+
+def test_an_older_ledger_is_unknown_and_no_ledger_an_error(done: Path, ct: Path, tmp_path: Path) -> None:
+    """What has no digest is unknown; a folder without a ledger is refused."""
+    ledger = done / "ledger.jsonl"
+    run, entry = (json.loads(line) for line in ledger.read_text().splitlines())
+    del entry["outputs"][0]["sha256"], entry["inputs_sha256"]
+    ledger.write_text(f"{json.dumps(run)}\n{json.dumps(entry)}\n")
+    assert findings(done, ct) == [("result", "unknown"), ("input", "unknown")]
+    with pytest.raises(InputError, match="ledger"):
+        dicomarray.verify_run(tmp_path / "elsewhere")
