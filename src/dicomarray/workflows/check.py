@@ -34,7 +34,7 @@ from dicomarray.sources.skipped import by_reason
 Severity = Literal["error", "warning"]
 # Type 1 in every composite object (PS3.3 C.7.1.1 to C.12.1).
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality")
-# What dciodvfy prints of a fault: counters and values differ between files, names of attributes tell something.
+# What dciodvfy prints of a fault: counters and values differ between files, names of attributes stay.
 _MASKS = (
     (re.compile(r"(?<!Element=)(?<!Module=)(?<!attribute )<[^>]*>"), "<>"),
     (re.compile(r"\[\d+\]"), "[n]"),
