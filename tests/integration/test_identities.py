@@ -64,14 +64,14 @@ def archive(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def failing(volume: dicomarray.Volume) -> Any:
-    """A function of a user that fails."""
+# A user's functions, of which the ledger has the text: one fails and tells all that it sees.
+FUNCTIONS = """
+def failing(volume):
     raise ValueError(f"cannot use {volume!r}, {volume.metadata}")
 
-
-def negated(volume: dicomarray.Volume) -> Any:
-    """A function that works."""
+def negated(volume):
     return -volume.array
+"""
 
 
 def texts_of(folder: Path) -> dict[str, str]:
@@ -112,6 +112,8 @@ def test_no_command_tells_who_the_patient_is(
     """Whatever a command prints or writes beside images has none of the markers; --show-patient has them."""
     out, ct, pt = tmp_path / "out", archive / "ct", archive / "pt"
     config, index = tmp_path / "every.json", tmp_path / "index.sqlite"
+    functions = tmp_path / "functions.py"
+    functions.write_text(FUNCTIONS)
     config.write_text(json.dumps({"all": [{keyword: {"exists": False}} for keyword in keywords()]}))
     (archive / "pt" / "MARKED").write_bytes(next(pt.glob("*.dcm")).read_bytes()[:2000])
     (archive / "pt" / "MARKED").rename(pt / "cut.dcm")
@@ -131,8 +133,10 @@ def test_no_command_tells_who_the_patient_is(
         (0, ["view", "-i", ct, "-o", out / "v.png"]),
         (0, ["to-dicom", "-n", out / "a.npy", "-d", ct, "-o", tmp_path / "written"]),
         (1, ["to-dicom", "-n", out / "a.npy", "-d", pt, "-o", tmp_path / "written"]),
-        (3, ["run", "-i", archive, "-o", out / "failed", "-f", f"{__file__}:failing"]),
-        (0, ["run", "-i", ct, "-o", out / "run", "-f", f"{__file__}:negated"]),
+        (3, ["run", "-i", archive, "-o", out / "failed", "-f", f"{functions}:failing"]),
+        (0, ["run", "-i", ct, "-o", out / "run", "-f", f"{functions}:negated"]),
+        (0, ["verify", out / "run", "-i", ct]),
+        (1, ["check", archive]),
     ]
     for code, call in calls:
         assert main([str(word) for word in call]) == code, call
