@@ -37,6 +37,7 @@ def main() -> None:
         page.write_text(with_charts(page.read_text(encoding="utf-8")), encoding="utf-8")
     (SOURCE / "reference" / "python.md").write_text(python_reference(), encoding="utf-8")
     (SOURCE / "playground.md").write_text(playground(SOURCE.parent / "playground"), encoding="utf-8")
+    write_schemas()
     subprocess.run([sys.executable, "-m", "zensical", "build", "--strict", "--clean"], cwd=ROOT, check=True)
     sys.stdout.write(f"the site: {ROOT / 'build' / 'site' / 'index.html'}\n")
 
@@ -51,6 +52,16 @@ def write_first_page() -> None:
     text = page.read_text(encoding="utf-8").replace("](../ARCHITECTURE.md)", "](architecture.md)")
     title, introduction, rest = text.split("\n\n", 2)
     page.write_text(f"{title}\n\n{introduction}\n\n{PICTURE}\n\n{rest}", encoding="utf-8")
+
+
+def write_schemas() -> None:
+    """The JSON Schemas, beside the pages, where editors find them."""
+    folder = SOURCE / "schemas"
+    folder.mkdir()
+    for name in ("filter", "sidecar", "ledger"):
+        command = [sys.executable, "-m", "dicomarray", "schema", name]
+        text = subprocess.run(command, check=True, capture_output=True).stdout
+        (folder / f"{name}.schema.json").write_bytes(text)
 
 
 def python_reference() -> str:

@@ -6,6 +6,7 @@ What only one command needs is imported by that command.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -54,8 +55,8 @@ def to_numpy(options: argparse.Namespace) -> int:
             pixel_progress=images,
             **_given(options, READ_NAMES),
         )
-    for (npy, json), shown in zip(report.files, report.volumes, strict=True):
-        print_text(f"{npy} {json} {shown}")
+    for (npy, sidecar), shown in zip(report.files, report.volumes, strict=True):
+        print_text(f"{npy} {sidecar} {shown}")
     return _remarks(report)
 
 
@@ -390,6 +391,17 @@ def verify(options: argparse.Namespace) -> int:
     checked = dicomarray.verify_run(options.folder, options.input_dicom)
     print_text("\n".join(rendering.checked_lines(checked)))
     return SOME_FAILED if any(one.finding in ("changed", "missing") for one in checked) else DONE
+
+
+def schema(options: argparse.Namespace) -> int:
+    """A JSON Schema on standard output."""
+    from dicomarray.formats.sidecar_schema import sidecar_schema
+    from dicomarray.pipeline.ledger_schema import ledger_schema
+    from dicomarray.query.json_schema import filter_schema
+
+    schemas = {"filter": filter_schema, "sidecar": sidecar_schema, "ledger": ledger_schema}
+    print_text(json.dumps(schemas[options.name](), indent=1))
+    return DONE
 
 
 def demo(options: argparse.Namespace) -> int:

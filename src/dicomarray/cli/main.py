@@ -449,6 +449,11 @@ def _verify(c: argparse.ArgumentParser) -> None:
     )
 
 
+def _schema(c: argparse.ArgumentParser) -> None:
+    kinds = ("filter", "sidecar", "ledger")
+    c.add_argument("name", metavar="NAME", choices=kinds, help=f"of which file: {', '.join(kinds)}")
+
+
 def _demo(c: argparse.ArgumentParser) -> None:
     c.add_argument("folder", metavar="DIR", nargs="?", default="dicomarray-demo", help="default: %(default)s")
     _overwrite(c)
@@ -520,5 +525,6 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "view": ("a picture of three planes through a volume, or a page of its slices", _view),
     "check": ("what is wrong with the DICOM files below a folder", _check),
     "verify": ("whether a run's results, and its inputs, are still what its ledger says", _verify),
+    "schema": ("a JSON Schema, for editors and programs: of a config, a sidecar, a ledger", _schema),
     "demo": ("make a small CT study and take it through the whole round trip", _demo),
 }

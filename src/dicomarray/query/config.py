@@ -68,6 +68,7 @@ def load_config(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path}, line 1: a config is a mapping, and this is {kind}; {{}} matches all series"
         )
+    content.pop("$schema", None)  # it is for editors
     return content
 
 

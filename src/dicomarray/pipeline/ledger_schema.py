@@ -1,0 +1,89 @@
+"""A line of a ledger as a JSON Schema (draft 2020-12): what other programs may rely on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dicomarray.pipeline.ledger import FORMAT
+
+_TEXT, _NUMBER, _COUNT = {"type": "string"}, {"type": "number"}, {"type": "integer", "minimum": 0}
+_TEXT_OR_NULL, _NUMBER_OR_NULL = {"type": ["string", "null"]}, {"type": ["number", "null"]}
+_TEXTS, _OBJECT = {"type": "array", "items": _TEXT}, {"type": "object"}
+_DIGEST = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"}
+
+
+def ledger_schema() -> dict[str, Any]:
+    """The schema of one line; a ledger is such lines, one JSON object each."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "a line of a dicomarray ledger",
+        "oneOf": [_object(_run()), _object(_entry(), ("stored", "inputs_sha256"))],
+    }
+
+
+def _run() -> dict[str, Any]:
+    function = _object({"name": _TEXT, "digest": _DIGEST, "version": _TEXT_OR_NULL})
+    objects = dict.fromkeys(("parameters", "masks", "reading", "writing", "versions", "again"), _OBJECT)
+    return {
+        "record": {"const": "run"},
+        "format": {"const": FORMAT},
+        "started": _TEXT,
+        "function": function,
+        **objects,
+        "observe": _TEXT_OR_NULL,
+        "per": {"enum": ["series", "study"]},
+        "volume": {"type": ["integer", "null"]},
+        "settings": _DIGEST,
+        "source": _TEXT_OR_NULL,
+        "python": _TEXT,
+        "pacs": _TEXT_OR_NULL,
+        "timeout": _NUMBER_OR_NULL,
+        "memory_limit": _NUMBER_OR_NULL,
+        "series": _COUNT,
+        "done_before": _COUNT,
+    }
+
+
+def _entry() -> dict[str, Any]:
+    return {
+        "record": {"const": "entry"},
+        "name": _TEXT,
+        "series_uids": _TEXTS,
+        "title": _TEXT,
+        "status": {"enum": ["written", "failed"]},
+        "started": _NUMBER,
+        "seconds": _NUMBER,
+        "inputs": _TEXT,
+        "inputs_sha256": _DIGEST,
+        "output": _TEXT_OR_NULL,
+        "outputs": {"type": "array", "items": _object(_output(), ("sha256",))},
+        "warnings": _TEXTS,
+        "error": _TEXT_OR_NULL,
+        "traceback": _TEXT_OR_NULL,
+        "stored": _TEXT_OR_NULL,
+    }
+
+
+def _output() -> dict[str, Any]:
+    row = {"type": "array", "items": _NUMBER, "minItems": 4, "maxItems": 4}
+    return {
+        **dict.fromkeys(("name", "source_uid", "series_uid", "folder", "units"), _TEXT),
+        **dict.fromkeys(("count", "clipped"), _COUNT),
+        **dict.fromkeys(("slope", "intercept"), _NUMBER_OR_NULL),
+        **dict.fromkeys(("max_error", "mean_error"), _NUMBER),
+        "shape": {"type": "array", "items": _COUNT},
+        "axes": _TEXTS,
+        "affine": {"anyOf": [{"type": "null"}, {"type": "array", "items": row, "minItems": 4}]},
+        "sha256": _DIGEST,
+        "observed": _OBJECT,
+    }
+
+
+def _object(properties: dict[str, Any], later: tuple[str, ...] = ()) -> dict[str, Any]:
+    """An object with these keys and no others; those that came ``later`` are missing in older ledgers."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in later],
+        "additionalProperties": False,
+    }
