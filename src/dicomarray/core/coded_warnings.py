@@ -9,16 +9,17 @@ import re
 
 # Each stands in docs/reference/sidecar.md, and at the end of the texts that are made with it.
 CODES = frozenset((
-    "array-flipped", "broken-places", "clipped-values", "colour-scaling", "contours-between-slices",
-    "contours-damaged", "contours-missing", "contours-none", "contours-not-closed", "contours-not-planar",
-    "contours-off-slices", "contours-outside", "contours-overlap", "contours-smoothed", "lossy", "copies",
-    "decoder-filled", "decoder-overshoot", "decoder-restarts", "decoder-trailing", "directions-lost",
-    "empty-lut", "equal-images", "fill-values", "filled-slices", "fractions-halved", "frame-of-reference",
-    "gantry-tilt", "half-rescale", "incomplete-repetition", "labels", "mapping-ambiguous", "mapping-ignored",
-    "mapping-range", "mapping-units", "missing-parts", "mixed-repetitions", "mixed-scans", "modality-lut",
-    "monochrome1", "motion", "nifti-shear", "no-order", "no-place", "no-rescale", "not-a-number",
-    "objects-not-read", "palette", "query-frames", "query-value", "resampled", "rescale-unusable", "retired",
-    "reversed-rows", "roi-numbers", "segments", "segments-renumbered", "sequence", "shared-uid",
+    "array-flipped", "broken-places", "burned-in", "clipped-values", "colour-scaling",
+    "contours-between-slices", "contours-damaged", "contours-missing", "contours-none",
+    "contours-not-closed", "contours-not-planar", "contours-off-slices", "contours-outside",
+    "contours-overlap", "contours-smoothed", "lossy", "copies", "decoder-filled", "decoder-overshoot",
+    "decoder-restarts", "decoder-trailing", "directions-lost", "empty-lut", "equal-images", "fill-values",
+    "filled-slices", "fractions-halved", "frame-of-reference", "gantry-tilt", "half-rescale",
+    "incomplete-repetition", "labels", "mapping-ambiguous", "mapping-ignored", "mapping-range",
+    "mapping-units", "missing-parts", "mixed-repetitions", "mixed-scans", "modality-lut", "monochrome1",
+    "motion", "nifti-shear", "no-order", "no-place", "no-rescale", "not-a-number", "objects-not-read",
+    "palette", "query-frames", "query-value", "resampled", "rescale-unusable", "retired", "reversed-rows",
+    "roi-numbers", "secondary-capture", "segments", "segments-renumbered", "sequence", "shared-uid",
     "sidecar-unused", "slice-spacing", "slice-thickness", "study-uids", "suv", "time-order", "units-differ",
     "units-missing", "unreadable", "vr-of-text", "zero-slope",
 ))  # fmt: skip

@@ -68,6 +68,7 @@ USUAL = {
     "PixelRepresentation": (0x00280103, "US"),
     "PixelPaddingValue": (0x00280120, "US or SS"),
     "PixelPaddingRangeLimit": (0x00280121, "US or SS"),
+    "BurnedInAnnotation": (0x00280301, "CS"),
     "RescaleIntercept": (0x00281052, "DS"),
     "RescaleSlope": (0x00281053, "DS"),
     "RescaleType": (0x00281054, "LO"),

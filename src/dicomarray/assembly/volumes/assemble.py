@@ -44,6 +44,9 @@ SLICE_KEYWORDS = (
     "TemporalPositionIdentifier", "EchoTime", "TriggerTime", "InversionTime", "DiffusionBValue",
     "DiffusionGradientOrientation",
 )  # fmt: skip
+# Secondary Capture Image Storage and its multi-frame forms (PS3.4 B.5).
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+SECONDARY_CAPTURES = (_SECONDARY_CAPTURE, *(f"{_SECONDARY_CAPTURE}.{number}" for number in (1, 2, 3, 4)))
 
 
 def assemble(
@@ -140,7 +143,9 @@ def _read(job: Job, target: Target) -> VolumeInfo:
         slices=_slice_records(stack.frames),
         warnings=stack.warnings + mislabelled_notes(stack.frames) + values.warnings,
     )
-    return info.warned(_value_warnings(stack.frames, info.value_units) + notes)
+    return info.warned(
+        _value_warnings(stack.frames, info.value_units) + _identity_warnings(stack.frames) + notes
+    )
 
 
 def grid_of(stack: Stack) -> VolumeInfo:
@@ -212,6 +217,24 @@ def _is_lossy(frame: Frame) -> bool:
     """Whether pixels were ever compressed with loss: the header says so, or the file is."""
     get = frame.attributes.get
     return get("LossyImageCompression") == "01" or frame.header.transfer_syntax in ALWAYS_LOSSY
+
+
+def _identity_warnings(frames: Sequence[Frame]) -> Warnings:
+    """What is to be said of pixels that may name the patient: no change of headers takes that away."""
+    burned = sum(frame.attributes.get("BurnedInAnnotation") == "YES" for frame in frames)
+    captured = sum(frame.attributes.get("SOPClassUID") in SECONDARY_CAPTURES for frame in frames)
+    warnings: Warnings = ()
+    if burned:
+        warnings += warning(
+            f"BurnedInAnnotation is YES in {burned} images: text in the pixels may name the patient "
+            "[burned-in]"
+        )
+    if captured:
+        warnings += warning(
+            f"{captured} images are secondary captures, of a screen, paper or film: text in the pixels may "
+            "name the patient, and values may be no measurements [secondary-capture]"
+        )
+    return warnings
 
 
 def _value_warnings(frames: Sequence[Frame], units: str) -> Warnings:

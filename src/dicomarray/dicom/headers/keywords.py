@@ -23,7 +23,7 @@ PIXELS = (
     "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "RescaleType",
     "Units", "DoseGridScaling", "DoseUnits", "ModalityLUTSequence", "RealWorldValueMappingSequence",
-    "LossyImageCompression",
+    "LossyImageCompression", "BurnedInAnnotation",
 )  # fmt: skip
 
 ACQUISITION = (

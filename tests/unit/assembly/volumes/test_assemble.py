@@ -320,6 +320,15 @@ def test_lossy_compression_is_a_warning(make_series: MakeSeries) -> None:
     assert load(make_series(name="lossless", common={"LossyImageCompression": "00"})).warnings == ()
 
 
+def test_text_in_pixels_is_a_warning(make_series: MakeSeries) -> None:
+    """Burned-in annotation is told where one image says so, secondary captures always."""
+    each = [{"BurnedInAnnotation": "YES" if index == 3 else "NO"} for index in range(6)]
+    assert [w.code for w in load(make_series(each=each)).warnings] == ["burned-in"]
+    assert load(make_series(name="clean", common={"BurnedInAnnotation": "NO"})).warnings == ()
+    captured = load(make_series(name="captured", common={"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}))
+    assert "secondary-capture" in [w.code for w in captured.warnings]
+
+
 def test_common_attributes_are_those_that_equal() -> None:
     """They are present in all slices, with one value."""
     records = [{"A": 1, "B": (1, 2), "C": 3, "D": None}, {"A": 1, "B": (1, 2), "C": 4}]
