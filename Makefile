@@ -1,7 +1,7 @@
 # Every target does its own set-up in .venv, and does it again only when pyproject.toml changes.
 # PYTHON names the interpreter that makes the environment; without it the first suitable one is taken.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-servers fuzz test-lowest test-frameworks lint docs bench compare digest clean
+.PHONY: help demo test test-servers fuzz test-lowest test-frameworks lint docs dist bench compare digest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -44,6 +44,9 @@ lint: $(VENV)/installed-lint ## ruff, mypy --strict, import-linter
 docs: $(VENV)/installed-docs ## the site, in build/site; a broken link, anchor or name is an error
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/make_site.py
 
+dist: $(VENV)/installed-dist ## a wheel and an sdist in dist/, the same bytes for the same commit; each is installed alone and makes the demo
+	scripts/make-dist $(BIN)/python
+
 bench: $(VENV)/installed-test $(VENV)/installed-bench ## time everything against other tools; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/bench.py
 
@@ -80,4 +83,4 @@ $(FRAMEWORKS)/installed: pyproject.toml
 	@touch $@
 
 clean: ## remove the environment and all that was made
-	rm -rf build $(VENV) $(LOWEST) $(FRAMEWORKS) digest.jsonl demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist $(VENV) $(LOWEST) $(FRAMEWORKS) digest.jsonl demo-output .pytest_cache .mypy_cache .ruff_cache

@@ -178,3 +178,20 @@ def test_outputs_that_cannot_be(two: list[Path], tmp_path: Path, name: str) -> N
     ):
         with pytest.raises(OutputError):
             act()
+
+
+def test_a_shell_completes_commands_flags_and_values(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bash completes what the parser knows, and nothing else."""
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+
+    def completed(*words: str) -> list[str]:
+        line = " ".join(f"'{word}'" for word in words)
+        ask = f"COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _shtab_dicomarray; echo ${{COMPREPLY[@]}}"
+        done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert completed("dicomarray", "to-n") == ["to-numpy", "to-nifti"]
+    assert completed("dicomarray", "filter", "--form") == ["--format"]
+    assert set(completed("dicomarray", "filter", "--format", "")) >= {"table", "json", "csv", "files"}
+    assert completed("dicomarray", "filter", "--nothing") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +96,9 @@ def test_public_names_are_documented() -> None:
     """Each has a docstring of its own."""
     for name in NAMES:
         assert inspect.getdoc(getattr(dicomarray, name))
+
+
+def test_the_citation_names_this_version() -> None:
+    """CITATION.cff goes with the release."""
+    text = (Path(__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"version: {dicomarray.__version__}\n" in text

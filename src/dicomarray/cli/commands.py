@@ -404,6 +404,18 @@ def schema(options: argparse.Namespace) -> int:
     return DONE
 
 
+def completion(options: argparse.Namespace) -> int:
+    """A script for a shell, on standard output."""
+    from dicomarray.cli.main import parser
+
+    try:
+        import shtab
+    except ImportError as error:
+        raise UsageError("completion needs shtab: pip install 'dicomarray[completion]'") from error
+    sys.stdout.write(shtab.complete(parser(), options.shell))
+    return DONE
+
+
 def demo(options: argparse.Namespace) -> int:
     """The whole round trip on a study that is made for it."""
     from dicomarray.demo.tour import tour

@@ -454,6 +454,11 @@ def _schema(c: argparse.ArgumentParser) -> None:
     c.add_argument("name", metavar="NAME", choices=kinds, help=f"of which file: {', '.join(kinds)}")
 
 
+def _completion(c: argparse.ArgumentParser) -> None:
+    shells = ("bash", "zsh", "fish", "tcsh", "powershell")
+    c.add_argument("shell", metavar="SHELL", choices=shells, help=", ".join(shells))
+
+
 def _demo(c: argparse.ArgumentParser) -> None:
     c.add_argument("folder", metavar="DIR", nargs="?", default="dicomarray-demo", help="default: %(default)s")
     _overwrite(c)
@@ -526,5 +531,6 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "check": ("what is wrong with the DICOM files below a folder", _check),
     "verify": ("whether a run's results, and its inputs, are still what its ledger says", _verify),
     "schema": ("a JSON Schema, for editors and programs: of a config, a sidecar, a ledger", _schema),
+    "completion": ("a script for your shell that completes commands, flags and their values", _completion),
     "demo": ("make a small CT study and take it through the whole round trip", _demo),
 }
