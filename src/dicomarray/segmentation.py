@@ -278,6 +278,12 @@ class Segmentation:
         """Whether one label array cannot hold all segments: where two of them share a voxel."""
         return len(self._distinct_layers()) > 1 or len(self._fractions) > 1
 
+    def covered(self, index: int) -> Mask:
+        """Which pixels of a slice, (rows, columns), belong to any segment."""
+        parts = (*self._distinct_layers(), *self._fractions.values())
+        found: Mask = np.any([part[index] > 0 for part in parts], axis=0)
+        return found
+
     def presence(self) -> dict[int, NDArray[np.intp]]:
         """For each segment, by its number, the slices in which it has voxels, ascending."""
         found = {number: np.flatnonzero(part.any(axis=(1, 2))) for number, part in self._fractions.items()}
@@ -379,8 +385,8 @@ def _taken(
     array = np.asarray(array)
     if array.ndim != 3:
         raise UsageError(
-            f"labels have three axes (slice, row, column), and not {array.ndim}: write the steps of a 4-D "
-            "array one by one"
+            f"labels have three axes (slice, row, column), and not {array.ndim}: masks are of one step, or "
+            "of all at once. Give array[N] of a 4-D array, and time=N (--time N) where it is written"
         )
     if array.dtype.kind in "bf" and len(segments) == 1:
         return _of_masks({segments[0].label: array}, segments)

@@ -226,7 +226,7 @@ def test_masks_of_a_series_with_time_points(tmp_path: Path, time: int | None, co
         assert len(group.DerivationImageSequence[0].SourceImageSequence) == count
     read = dicomarray.load_segmentation(tmp_path / "seg", on=tmp_path / "mr")
     np.testing.assert_array_equal(read.labels, labels)
-    with pytest.raises(dicomarray.DicomArrayError, match="one by one"):
+    with pytest.raises(dicomarray.DicomArrayError, match="time=N"):
         dicomarray.to_seg(np.stack([labels] * 3), tmp_path / "mr", tmp_path / "four", NAMES)
 
 

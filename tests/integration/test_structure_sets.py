@@ -230,7 +230,7 @@ def test_labels_that_lie_elsewhere_are_refused(tmp_path: Path) -> None:
     with pytest.raises(dicomarray.SegmentationError, match="shape"):
         dicomarray.to_rtstruct(labels((3, 4, 5)), ct, tmp_path / "rt", NAMES)
     away = dicomarray.Volume.from_array(labels(), np.diag([2.5, 0.5, 0.75, 1]))
-    with pytest.raises(dicomarray.GeometryError, match="no slice of the labels"):
+    with pytest.raises(dicomarray.GeometryError, match="no voxel of the masks"):
         dicomarray.to_rtstruct(away, ct, tmp_path / "rt", NAMES)
     other = dicomarray.Volume.from_array(labels(), dicomarray.load(ct).affine, frame_of_reference_uid="1.2.3")
     with pytest.raises(dicomarray.GeometryError, match="Frame of Reference"):

@@ -213,6 +213,12 @@ def _write(result: _Result, folder: Path, task: Task) -> WriteReport:
         )
     if isinstance(result.after, Segmentation):
         return write_masks(result.after, result.stack, folder, options, task)
+    if task.segmentation != "seg":
+        raise FunctionError(
+            f'segmentation="{task.segmentation}" (--segmentation) asks for masks, and the function returned '
+            f"{result.after.info.dtype} values, which are written as images: return "
+            'dicomarray.Segmentation(mask, {1: "liver"}, geometry_of=volume)'
+        )
     return write_like(result.after, result.stack, folder, options)
 
 

@@ -102,6 +102,8 @@ def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteReque
     name, template = template_name(stack), stack.geometry
     own_shape = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns)
     grid, warnings = None, Warnings()
+    if asked is not None and template is not None:
+        check_same_coordinates(asked, template, name)
     if is_colour(stack) or is_grouped(stack):
         _check_own_grid(array, asked, own_shape, stack)
     elif asked is None or template is None:
@@ -147,6 +149,7 @@ def place_grid(asked: StackGeometry, stack: Stack, shape: Sequence[int]) -> Plac
     """
     name, template = template_name(stack), stack.geometry
     assert template is not None  # the caller has seen to it
+    check_same_coordinates(asked, template, name)
     indices = np.arange(shape[0]).reshape(-1, 1, 1)
     turned, asked, warnings = _ascending(indices, asked)
     own = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns)
@@ -248,6 +251,18 @@ def _ascending(array: Array, asked: StackGeometry) -> tuple[Array, StackGeometry
     return np.flip(array, -3), turned, FLIPPED
 
 
+def check_same_coordinates(asked: StackGeometry, template: StackGeometry, name: str) -> None:
+    """Raise GeometryError where Frame of Reference UIDs say that equal numbers are different places."""
+    one, other = asked.frame_of_reference_uid, template.frame_of_reference_uid
+    if one is not None and other is not None and one != other:
+        raise GeometryError(
+            f"the array lies in another Frame of Reference than {name}: FrameOfReferenceUID is {one} and "
+            f"{other}, so that equal numbers are different places. Register the array first, or use the "
+            "series that it was made from as template; where both are surely one, give the array alone with "
+            "its affine (affine=, --affine)"
+        )
+
+
 def _check_representable(
     asked: StackGeometry,
     template: StackGeometry,
@@ -256,12 +271,6 @@ def _check_representable(
     name: str,
 ) -> None:
     """Raise GeometryError for what Image Position, Orientation and Pixel Spacing cannot say, or not here."""
-    one, other = asked.frame_of_reference_uid, template.frame_of_reference_uid
-    if one is not None and other is not None and one != other:
-        raise GeometryError(
-            f"the array lies on another grid than {name}, and FrameOfReferenceUID says that it counts in "
-            "other coordinates: register it first, or use the series that it was made from as template"
-        )
     skew = abs(float(asked.row_direction @ asked.column_direction))
     own_skew = abs(float(template.row_direction @ template.column_direction))
     if skew > max(RIGHT_ANGLE, own_skew + RIGHT_ANGLE):

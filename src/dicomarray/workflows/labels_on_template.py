@@ -11,7 +11,7 @@ import numpy as np
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.volumes.assemble import grid_of
-from dicomarray.core.coded_warnings import Warnings
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import Matrix, Plane, StackGeometry
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.errors import GeometryError, TemplateError, UsageError
@@ -19,6 +19,7 @@ from dicomarray.objects.segmentation.request import SegmentationRequest, SourceI
 from dicomarray.segmentation import Segmentation
 from dicomarray.workflows.file_layouts import template_name
 from dicomarray.workflows.grid_mapping import place_grid
+from dicomarray.workflows.mask_places import mask_places, outside_warning
 
 
 def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) -> SegmentationRequest:
@@ -50,6 +51,8 @@ def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) ->
     if labels.geometry is not None:
         placed = place_grid(labels.geometry, one, labels.shape)
         grid, warnings = placed.grid, placed.warnings
+        if grid is not None:
+            warnings += _off_images(labels, one)
         labels = labels.flipped() if placed.flipped else labels
     elif labels.shape != own:
         raise TemplateError(f"the labels have the shape {labels.shape}, {template_name(stack)} {own}")
@@ -57,6 +60,18 @@ def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) ->
     if grid is not None:
         info = replace(info, shape=labels.shape, geometry=grid, slices=())
     return _request(labels.relocated(info), stack, one, grid, steps, warnings)
+
+
+def _off_images(labels: Segmentation, one: Stack) -> Warnings:
+    """What is to be said of masks on another grid than the template's."""
+    places = mask_places(labels, one)
+    warnings = outside_warning(places, one)
+    if (off := places.off_images) is not None:
+        warnings += warning(
+            f"{off}: they are written where they lie, and viewers that show masks image by image may not "
+            "show them, or on a neighbour [labels-off-images]"
+        )
+    return warnings
 
 
 def first_repetition(stack: Stack) -> Stack:
@@ -98,6 +113,8 @@ def _request(
                 if nearest is not None and _is_legal(stack.frames[step * slices + nearest])
             )
         )
+    if not all(map(_is_legal, one.frames)):
+        warnings += _unreferenced(geometry, one)
     even = geometry is not None and (len(geometry.slice_positions) > 1 and geometry.uniform)
     spacing = float(abs(geometry.step @ geometry.normal)) if geometry is not None and even else None
     first = one.frames[0]
@@ -115,6 +132,23 @@ def _request(
         spacing=spacing,
         warnings=warnings,
     )
+
+
+def _unreferenced(geometry: StackGeometry | None, template: Stack) -> Warnings:
+    """What is to be said of images that cannot be referred to.
+
+    Raises
+    ------
+    TemplateError
+        Where they have no place either: nothing would say what the masks are of.
+    """
+    why = f"UIDs of {template_name(template)} break the standard's rules (PS3.5 9.1)"
+    if geometry is None:
+        raise TemplateError(
+            f"{why}, so that no mask can refer to its images, and these have no place in the patient: "
+            "nothing would say what the masks are of. Give the images legal UIDs first"
+        )
+    return warning(f"{why}: the segmentation does not refer to these images [no-references]")
 
 
 def _planes(geometry: StackGeometry, template: Stack | None) -> tuple[Plane, ...]:

@@ -24,7 +24,8 @@ _STANDARD_WORDS = {SUV_UNITS: "GML"}
 # No unit, in the words of Rescale Type (PS3.3 C.11.1.1.2) and of Units of a PET (C.8.9.1.1.3).
 _UNSPECIFIED, _PET_NONE = "US", "NONE"
 SEGMENTATION = (
-    "DICOM SEG is the class of segmentations, which viewers show over the images; highdicom writes it"
+    "DICOM SEG is the class of segmentations, which viewers show over the images: to_seg (to-seg) writes it, "
+    "and run does where the function returns a Segmentation"
 )
 
 

@@ -33,7 +33,9 @@ from dicomarray.sources.base import Progress
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.workflows.file_layouts import template_name
 from dicomarray.workflows.given_labels import Labels, given_labels, labels_at, series_of_labels
-from dicomarray.workflows.grid_mapping import same_grid
+from dicomarray.workflows.grid_mapping import check_same_coordinates, same_grid
+from dicomarray.workflows.labels_on_template import first_repetition
+from dicomarray.workflows.mask_places import mask_places, outside_warning
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 
 if TYPE_CHECKING:
@@ -148,28 +150,17 @@ def _request(
     geometry = segmentation.geometry
     if geometry is None:
         raise GeometryError(f"the labels have no place in the patient, but {name} has: give the array alone")
-    uids = geometry.frame_of_reference_uid, stack.geometry.frame_of_reference_uid
-    if None not in uids and uids[0] != uids[1]:
-        raise GeometryError(
-            f"the labels lie in the Frame of Reference {uids[0]}, {name} in {uids[1]}: use the series that "
-            "they were made from as template"
-        )
+    check_same_coordinates(geometry, stack.geometry, name)
     chosen = _slices_at(geometry, segmentation.shape, stack)
     images = _images(chosen, stack, time)
-    if all(at is None for at in chosen):
-        raise GeometryError(
-            f"no slice of the labels lies where {name} has one. Their affine takes (slice, row, column) to "
-            "LPS mm (NIfTI counts in RAS)"
+    if not same_grid(geometry, stack.geometry, segmentation.shape):
+        notes += _off_images(segmentation, stack)
+    unnamed = sum(at is not None and not one for at, one in zip(chosen, images, strict=True))
+    if unnamed:
+        notes += warning(
+            f"{unnamed} of {len(chosen)} slices of the labels {UNNAMED}: their contours refer to none, and "
+            "many readers will not show them [contours-off-slices]"
         )
-    for lone, why in (
-        (sum(at is None for at in chosen), f"lie where {name} has no image"),
-        (sum(at is not None and not one for at, one in zip(chosen, images, strict=True)), UNNAMED),
-    ):
-        if lone:
-            notes += warning(
-                f"{lone} of {len(chosen)} slices of the labels {why}: their contours refer to none, and many "
-                "readers will not show them [contours-off-slices]"
-            )
     return StructureSetRequest(
         segmentation,
         images,
@@ -178,6 +169,18 @@ def _request(
         frame_of_reference,
         segmentation.warnings + notes,
     )
+
+
+def _off_images(masks: Segmentation, stack: Stack) -> Warnings:
+    """What is to be said of contours that are not on the template's images."""
+    places = mask_places(masks, first_repetition(stack))
+    notes = outside_warning(places, stack)
+    if (off := places.off_images) is not None:
+        notes += warning(
+            f"{off}: their contours lie between images, and many readers will not show them, or on a "
+            "neighbour [contours-off-slices]"
+        )
+    return notes
 
 
 def _ascending(given: Segmentation) -> tuple[Segmentation, Warnings]:

@@ -229,7 +229,7 @@ def test_array_of_another_grid_is_refused(ct: Path, tmp_path: Path, change: dict
     synthetic.write_series(
         other, synthetic.stored_values(), bits_stored=12, common={"SeriesInstanceUID": uid} | change
     )
-    with pytest.raises(GeometryError, match="grid"):
+    with pytest.raises(GeometryError, match="Frame of Reference"):
         to_dicom(tmp_path / "a.npy", other, tmp_path / "out", input_json=tmp_path / "a.json")
     assert not (tmp_path / "out").exists()
 

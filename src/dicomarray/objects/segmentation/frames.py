@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dicomarray.core.pixel_values import Array, StoredType
 from dicomarray.errors import SegmentationError
@@ -29,6 +30,8 @@ class FramePlan:
         The Segment Number in the file of each label.
     stored
         What a stored value is.
+    covered
+        The labels that have voxels.
     """
 
     segmentation: Segmentation
@@ -36,6 +39,7 @@ class FramePlan:
     numbers: dict[int, int]
     stored: StoredType
     kind: str
+    covered: frozenset[int]
 
     @property
     def by_segment(self) -> bool:
@@ -80,6 +84,7 @@ def plan_frames(segmentation: Segmentation, options: SegmentationOptions) -> Fra
     if options.kind == "labelmap":
         return _label_map(segmentation, options, labels)
     found = segmentation.presence()
+    covered = _covered(found)
     slices: Any = range(segmentation.shape[0])
     chosen = dict.fromkeys(labels, slices) if options.empty_frames else found
     frames = tuple((label, int(index)) for label in labels for index in chosen[label])
@@ -89,6 +94,7 @@ def plan_frames(segmentation: Segmentation, options: SegmentationOptions) -> Fra
         {label: number for number, label in enumerate(labels, 1)},
         BIT if options.kind == "binary" else BYTE,
         options.kind,
+        covered,
     )
 
 
@@ -98,15 +104,19 @@ def _label_map(segmentation: Segmentation, options: SegmentationOptions, labels:
             segmentation.labels  # noqa: B018 - it names those that overlap
         except SegmentationError as error:
             raise SegmentationError(f'{error}. A label map cannot hold them; take kind="binary"') from error
-    frames = tuple(
-        (0, index)
-        for index in range(segmentation.shape[0])
-        if options.empty_frames or segmentation.label_image(index).any()
-    )
+    found = segmentation.presence()
+    every = range(segmentation.shape[0])
+    slices = every if options.empty_frames else sorted({int(i) for chosen in found.values() for i in chosen})
+    frames = tuple((0, index) for index in slices)
     return FramePlan(
         segmentation,
         frames or ((0, 0),),
         {label: label for label in labels},
         BYTE if max(labels) < 1 << 8 else WORD,
         options.kind,
+        _covered(found),
     )
+
+
+def _covered(found: Mapping[int, NDArray[np.intp]]) -> frozenset[int]:
+    return frozenset(label for label, slices in found.items() if len(slices))

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from dicomarray.core.segments import ALGORITHM_TYPES, MAX_LABEL, Code, Segment
+from dicomarray.core.segments import ALGORITHM_TYPES, Code, Segment
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import SegmentationError
 from dicomarray.objects.common.modules import code_item
@@ -28,10 +28,10 @@ def item_of(segment: Segment, number: int) -> Dataset:
     assert segment.type is not None
     item = Dataset()
     item.SegmentNumber = number
-    item.SegmentLabel = segment.label[:MAX_LABEL]
+    item.SegmentLabel = segment.label
     item.SegmentAlgorithmType = segment.algorithm_type
     if segment.algorithm_type != "MANUAL":
-        item.SegmentAlgorithmName = (segment.algorithm or _UNKNOWN_ALGORITHM)[:64]
+        item.SegmentAlgorithmName = segment.algorithm or _UNKNOWN_ALGORITHM
     if segment.algorithm and segment.algorithm_version and segment.algorithm_type != "MANUAL":
         item.SegmentationAlgorithmIdentificationSequence = [_algorithm(segment)]
     item.SegmentedPropertyCategoryCodeSequence = [code_item(segment.category)]

@@ -16,6 +16,7 @@ from dicomarray.errors import OutputError
 from dicomarray.objects.common.files import Check, WriteReport, new_series, with_meta, write_errors_named
 from dicomarray.objects.common.headers import read_header, reason
 from dicomarray.objects.common.identity import new_identity, new_uid
+from dicomarray.objects.common.segment_labels import check_labels, empty_segments
 from dicomarray.objects.segmentation.frames import MAX_FRACTION, FramePlan, plan_frames, stored_fraction
 from dicomarray.objects.segmentation.functional_groups import FrameItems, encoded
 from dicomarray.objects.segmentation.header import make_header
@@ -55,6 +56,7 @@ def write_segmentation(
     OutputError
         Where the output exists already, or cannot be written.
     """
+    notes = check_labels(request.segmentation.segments)
     plan = plan_frames(request.segmentation, options)
     _, rows, columns = request.segmentation.shape
     size = check_size(rows * columns, len(plan.frames), plan.stored, options.compress)
@@ -74,7 +76,7 @@ def write_segmentation(
         clipped=0,
         slope=None,
         intercept=None,
-        warnings=request.warnings + _renumbered(plan),
+        warnings=request.warnings + notes + _empty(plan) + _renumbered(plan),
     )
     with new_series(report, output, options, check) as paths:
         try:
@@ -141,6 +143,13 @@ def _errors(plan: FramePlan) -> tuple[float, float]:
         off = np.abs(stored_fraction(fraction) / MAX_FRACTION - np.asarray(fraction, np.float64))
         greatest, total, count = max(greatest, float(off.max())), total + float(off.sum()), count + off.size
     return greatest, total / max(count, 1)
+
+
+def _empty(plan: FramePlan) -> Warnings:
+    names = empty_segments(plan.segmentation.segments, plan.covered)
+    if not names:
+        return ()
+    return warning(f"{len(names)} segments have no voxel: {', '.join(names)!s:.200} [segments-empty]")
 
 
 def _renumbered(plan: FramePlan) -> Warnings:

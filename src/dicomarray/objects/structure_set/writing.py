@@ -22,6 +22,7 @@ from dicomarray.objects.common.files import (
 )
 from dicomarray.objects.common.headers import read_header, reason
 from dicomarray.objects.common.identity import new_identity, new_uid
+from dicomarray.objects.common.segment_labels import check_labels, empty_segments
 from dicomarray.objects.structure_set.contour_items import (
     ItemEncoder,
     RegionContours,
@@ -58,6 +59,7 @@ def write_structure_set(
     OutputError
         Where the output exists already, or cannot be written.
     """
+    notes = check_labels(request.segmentation.segments)
     regions = contours_of(request, options)
     source = read_header(request.template)
     series_uid, sop_uid = _uids(request, regions, options)
@@ -82,7 +84,7 @@ def write_structure_set(
         clipped=0,
         slope=None,
         intercept=None,
-        warnings=request.warnings + _empty(request, regions) + _smoothed(request, regions, options),
+        warnings=request.warnings + notes + _empty(request, regions) + _smoothed(request, regions, options),
     )
     with new_series(report, output, options, check) as paths:
         try:
@@ -138,7 +140,7 @@ def _elements(header: Dataset, first: int, last: int, explicit: bool) -> bytes:
 
 
 def _empty(request: StructureSetRequest, regions: dict[int, RegionContours]) -> Warnings:
-    names = [f'"{one.label}"' for one in request.segmentation.segments if one.number not in regions]
+    names = empty_segments(request.segmentation.segments, regions)
     if not names:
         return ()
     return warning(

@@ -1,0 +1,199 @@
+"""Masks that do not lie on the template's images are refused or told by both writers, unfit labels too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+import dicomarray
+from synthetic import stored_values, write_series
+
+Write = Callable[..., dicomarray.WriteReport]
+WRITERS = (dicomarray.to_seg, dicomarray.to_rtstruct)
+NAMES = {1: "liver"}
+
+
+def box(shape: tuple[int, ...]) -> np.ndarray:
+    """A box of labels in the middle of every axis."""
+    labels = np.zeros(shape, np.uint8)
+    labels[1:-1, 2:-2, 3:-3] = 1
+    return labels
+
+
+def codes(report: dicomarray.WriteReport) -> list[str]:
+    return [warning.code for warning in report.warnings]
+
+
+def moved(volume: dicomarray.Volume, slices: float = 0, rows: float = 0, columns: float = 0) -> np.ndarray:
+    """The volume's affine, so many voxels further."""
+    step = np.eye(4)
+    step[:3, 3] = slices, rows, columns
+    return volume.affine @ step
+
+
+@pytest.fixture
+def volume(ct: Path) -> dicomarray.Volume:
+    """The plain CT, read."""
+    return dicomarray.load(ct)
+
+
+@pytest.mark.parametrize("write", [*WRITERS, dicomarray.to_dicom])
+def test_equal_numbers_in_another_frame_of_reference_are_refused(
+    ct: Path, volume: dicomarray.Volume, tmp_path: Path, write: Write
+) -> None:
+    """The same grid in other coordinates is no place of the template; given alone, with its affine, it is."""
+    write_series(tmp_path / "other", stored_values(), common={"FrameOfReferenceUID": "1.2.3"})
+    names = () if write is dicomarray.to_dicom else (NAMES,)
+    labels = dicomarray.Volume.from_array(
+        box(volume.array.shape), volume.affine, frame_of_reference_uid=volume.geometry.frame_of_reference_uid
+    )
+    with pytest.raises(dicomarray.GeometryError, match=r"Frame of Reference.*1\.2\.3"):
+        write(labels, tmp_path / "other", tmp_path / "out", *names)
+    assert not (tmp_path / "out").exists()
+    write(labels.array, tmp_path / "other", tmp_path / "out", *names, affine=labels.affine)
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("beside", [{"columns": 1e4}, {"rows": -1e4}, {"slices": 1e3}])
+def test_masks_beside_the_images_are_refused(
+    ct: Path, volume: dicomarray.Volume, tmp_path: Path, write: Write, beside: dict[str, float]
+) -> None:
+    """Metres away along any axis: nothing is written, and the message has the millimetres."""
+    labels = box(volume.array.shape)
+    with pytest.raises(dicomarray.GeometryError, match="mm"):
+        write(labels, ct, tmp_path / "out", NAMES, affine=moved(volume, **beside))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_voxels_count_and_not_the_box_of_the_array(
+    ct: Path, volume: dicomarray.Volume, tmp_path: Path, write: Write
+) -> None:
+    """A wide array whose labels lie off the images is refused; one whose labels lie on them is written."""
+    slices, rows, columns = volume.array.shape
+    labels = np.zeros((slices, 3 * rows, columns), np.uint8)
+    affine = moved(volume, rows=-rows)
+    labels[:, 1:3] = 1
+    with pytest.raises(dicomarray.GeometryError, match="no voxel of the masks"):
+        write(labels, ct, tmp_path / "out", NAMES, affine=affine)
+    labels[:, 1:3], labels[:, rows : rows + 3] = 0, 1
+    assert "labels-outside" not in codes(write(labels, ct, tmp_path / "out", NAMES, affine=affine))
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_voxels_partly_outside_are_counted(
+    ct: Path, volume: dicomarray.Volume, tmp_path: Path, write: Write
+) -> None:
+    """What lies beyond the edge of the images is told, with its number."""
+    labels = np.ones(volume.array.shape, np.uint8)
+    report = write(labels, ct, tmp_path / "out", NAMES, affine=moved(volume, columns=1))
+    outside = labels.shape[0] * labels.shape[1]
+    assert any(w.startswith(f"{outside} of {labels.size} voxels") for w in report.warnings)
+    assert "labels-outside" in codes(report)
+
+
+@pytest.mark.parametrize(
+    ("write", "code"), zip(WRITERS, ("labels-off-images", "contours-off-slices"), strict=True)
+)
+@pytest.mark.parametrize("shift", [0.1, 0.5])
+def test_slices_between_images_are_told(
+    ct: Path, volume: dicomarray.Volume, tmp_path: Path, write: Write, code: str, shift: float
+) -> None:
+    """A tenth of a slice off is told with its millimetres; a thousandth is rounding, and is not."""
+    labels = box(volume.array.shape)
+    report = write(labels, ct, tmp_path / "out", NAMES, affine=moved(volume, slices=shift))
+    assert code in codes(report)
+    assert f"{shift * volume.spacing[0]:.3g} mm" in " ".join(report.warnings)
+    rounded = write(labels, ct, tmp_path / "rounded", NAMES, affine=moved(volume, slices=1e-4))
+    assert codes(rounded) == []
+
+
+def test_an_even_mask_on_uneven_images_is_told(tmp_path: Path) -> None:
+    """Slices at equal distances do not lie on images that are not."""
+    z = (0.0, 2.0, 4.0, 7.0, 10.0, 13.0)
+    each = [{"ImagePositionPatient": [0, 0, at]} for at in z]
+    write_series(tmp_path / "ct", stored_values(), each=each)
+    volume = dicomarray.load(tmp_path / "ct")
+    own = dicomarray.to_seg(box(volume.array.shape), volume, tmp_path / "own", NAMES)
+    assert codes(own) == []
+    affine = volume.affine.copy()
+    affine[:3, 0] = 0, 0, 2.6
+    report = dicomarray.to_seg(box(volume.array.shape), volume, tmp_path / "even", NAMES, affine=affine)
+    assert "labels-off-images" in codes(report)
+
+
+def test_a_turned_mask_is_told(ct: Path, volume: dicomarray.Volume, tmp_path: Path) -> None:
+    """Slices at an angle to the images lie on none of them."""
+    angle = np.radians(5)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    centre = np.eye(4)
+    centre[:3, 3] = (volume.affine @ [3, 5, 6, 1])[:3]
+    affine = centre @ turn @ np.linalg.inv(centre) @ volume.affine
+    report = dicomarray.to_seg(box(volume.array.shape), ct, tmp_path / "out", NAMES, affine=affine)
+    assert "turned by 5 degrees" in " ".join(report.warnings)
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("label", ["a" * 65, "liver\\left", "two\nlines"])
+def test_labels_that_dicom_does_not_take_are_refused(
+    ct: Path, volume: dicomarray.Volume, tmp_path: Path, write: Write, label: str
+) -> None:
+    """Too long, a backslash, a line break: neither cut short nor two values."""
+    code = ("10200004", "SCT", "Liver")
+    segment = dicomarray.Segment(1, label, ("123037004", "SCT", "Anatomical Structure"), code)
+    with pytest.raises(dicomarray.SegmentationError, match=r"PS3\.5 6\.2"):
+        write(box(volume.array.shape), ct, tmp_path / "out", [segment])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_empty_and_equal_labels_are_told(
+    ct: Path, volume: dicomarray.Volume, tmp_path: Path, write: Write
+) -> None:
+    """A segment without a voxel is named; two of one label are written, each with its number, and told."""
+    report = write(box(volume.array.shape), ct, tmp_path / "empty", {1: "liver", 2: "spleen"})
+    assert any("spleen" in w and "no voxel" in w for w in report.warnings)
+    labels = box(volume.array.shape)
+    labels[2] *= 2
+    alike = write(labels, ct, tmp_path / "alike", {1: "liver", 2: "liver"})
+    assert codes(alike) == ["segments-alike"]
+
+
+def test_illegal_uids_of_the_template_are_told(tmp_path: Path, pydicom_more_data: Path) -> None:
+    """Images that cannot be referred to: told where masks have a place, refused where they have none."""
+    each = [{"SOPInstanceUID": f"1.2.03.{index}"} for index in range(6)]
+    with pydicom.config.disable_value_validation():
+        write_series(tmp_path / "ct", stored_values(), each=each)
+    volume = dicomarray.load(tmp_path / "ct")
+    report = dicomarray.to_seg(box(volume.array.shape), tmp_path / "ct", tmp_path / "seg", NAMES)
+    assert codes(report) == ["no-references"]
+    found = dicomarray.load_segmentation(tmp_path / "seg", on=tmp_path / "ct")
+    np.testing.assert_array_equal(found.labels, box(volume.array.shape))
+    unplaced = pydicom_more_data / "color-px.dcm"
+    labels = np.ones(dicomarray.load(unplaced).array.shape[:3], np.uint8)
+    with pytest.raises(dicomarray.TemplateError, match="legal UIDs"):
+        dicomarray.to_seg(labels, unplaced, tmp_path / "none", NAMES)
+
+
+def test_a_run_that_asks_for_structure_sets_refuses_arrays(ct: Path, tmp_path: Path) -> None:
+    """A bool array is an image of its own; who asks for masks is told how to give them."""
+
+    def bones(volume: dicomarray.Volume) -> Any:
+        return volume.array > 0
+
+    report = dicomarray.run(ct, tmp_path / "out", bones, segmentation="rtstruct")
+    assert "dicomarray.Segmentation" in report.failed[0].error
+    images = dicomarray.run(ct, tmp_path / "images", bones)
+    assert any("to_seg" in warning for warning in images.written[0].warnings)
+
+
+def test_masks_of_4d_arrays_name_the_way_out(ct: Path, volume: dicomarray.Volume, tmp_path: Path) -> None:
+    """A 4-D mask is refused with the words that lead on."""
+    with pytest.raises(dicomarray.UsageError, match="time=N"):
+        dicomarray.to_seg(np.stack([box(volume.array.shape)] * 2), ct, tmp_path / "out", NAMES)
