@@ -98,7 +98,7 @@ def test_voxels_partly_outside_are_counted(
 
 
 @pytest.mark.parametrize(
-    ("write", "code"), zip(WRITERS, ("labels-off-images", "contours-off-slices"), strict=True)
+    ("write", "code"), [*zip(WRITERS, ("labels-off-images", "contours-off-slices"), strict=True)]
 )
 @pytest.mark.parametrize("shift", [0.1, 0.5])
 def test_slices_between_images_are_told(
@@ -197,3 +197,33 @@ def test_masks_of_4d_arrays_name_the_way_out(ct: Path, volume: dicomarray.Volume
     """A 4-D mask is refused with the words that lead on."""
     with pytest.raises(dicomarray.UsageError, match="time=N"):
         dicomarray.to_seg(np.stack([box(volume.array.shape)] * 2), ct, tmp_path / "out", NAMES)
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 1, 0)])
+@pytest.mark.parametrize("flipped", [(False, True, False), (True, False, True), (False, True, True)])
+def test_an_affine_may_mirror_and_permute_axes(
+    ct: Path,
+    volume: dicomarray.Volume,
+    tmp_path: Path,
+    write: Write,
+    order: tuple[int, int, int],
+    flipped: tuple[bool, bool, bool],
+) -> None:
+    """However the axes of the labels run: the voxels come back where the affine puts them."""
+    labels = box(volume.array.shape)
+    labels[1, 2, 3:5], labels[3, 4, 5] = 0, 0  # no symmetry
+    axes = [axis for axis in range(3) if flipped[axis]]
+    affine = volume.affine.copy()
+    for axis in axes:
+        affine[:3, 3] += affine[:3, axis] * (labels.shape[axis] - 1)
+        affine[:3, axis] *= -1
+    turned = np.ascontiguousarray(np.flip(labels, axes).transpose(order))
+    write(turned, ct, tmp_path / "out", NAMES, affine=affine[:, [*order, 3]])
+    found = dicomarray.load_segmentation(tmp_path / "out", on=ct, **_nearest(write))
+    np.testing.assert_array_equal(found.labels, labels)
+
+
+def _nearest(write: Write) -> dict[str, str]:
+    """Frames of a SEG across the images come onto them when that is asked for; contours lie on them."""
+    return {"resample": "nearest"} if write is dicomarray.to_seg else {}

@@ -11,6 +11,7 @@ import numpy as np
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.volumes.assemble import grid_of
+from dicomarray.core.axis_order import order_like, snapped
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import Matrix, Plane, StackGeometry
 from dicomarray.dicom.uids import legal_uid
@@ -60,6 +61,25 @@ def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) ->
     if grid is not None:
         info = replace(info, shape=labels.shape, geometry=grid, slices=())
     return _request(labels.relocated(info), stack, one, grid, steps, warnings)
+
+
+def turned_like(masks: Segmentation, template: StackGeometry) -> Segmentation:
+    """Masks with their axes in the order and direction of a template's; no voxel is moved or resampled.
+
+    Slices at uneven distances stay as they are: their axis cannot become another one.
+    """
+    geometry = masks.geometry
+    if geometry is None or not geometry.uniform:
+        return masks
+    order = order_like(geometry.affine, template)
+    if order.source == (0, 1, 2) and not any(order.flipped):
+        return masks
+    layers = tuple(np.ascontiguousarray(order.turn(layer)) for layer in masks.layers)
+    shape = layers[0].shape
+    affine = order.turn_affine(geometry.affine, masks.shape)
+    turned = StackGeometry.from_affine(affine, shape[0], geometry.frame_of_reference_uid)
+    info = replace(masks.info, shape=shape, geometry=snapped(turned, shape, template), slices=())
+    return Segmentation.from_layers(layers, {}, info)
 
 
 def _off_images(labels: Segmentation, one: Stack) -> Warnings:

@@ -34,7 +34,7 @@ from dicomarray.storage.places import PathLike, local_path
 from dicomarray.workflows.file_layouts import template_name
 from dicomarray.workflows.given_labels import Labels, given_labels, labels_at, series_of_labels
 from dicomarray.workflows.grid_mapping import check_same_coordinates, same_grid
-from dicomarray.workflows.labels_on_template import first_repetition
+from dicomarray.workflows.labels_on_template import first_repetition, turned_like
 from dicomarray.workflows.mask_places import mask_places, outside_warning
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 
@@ -145,7 +145,7 @@ def _request(
             "DICOM Segmentation (to_seg, to-seg)"
         )
     grid = grid_of(stack)
-    given = given_labels(labels, segments, grid, codes=False)
+    given = turned_like(given_labels(labels, segments, grid, codes=False), stack.geometry)
     segmentation, notes = _ascending(given)
     geometry = segmentation.geometry
     if geometry is None:

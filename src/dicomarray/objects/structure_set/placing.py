@@ -22,6 +22,8 @@ from dicomarray.objects.structure_set.contents import Roi
 # slice; and in any case than the rounding of what planning systems write, in mm.
 IN_PLANE_PART = 0.1
 IN_PLANE_MM = 0.02
+# Two slices are equally near where their distances differ by less, in mm: by rounding.
+HALFWAY_MM = 1e-3
 # A contour that reaches beyond the image by more than this is cut, which is told; in voxels.
 BEYOND_EDGE = 0.05
 # Names are shown up to this length, in characters.
@@ -109,11 +111,15 @@ def _usual_step(geometry: StackGeometry) -> float:
 def _nearest_slice(
     geometry: StackGeometry, along: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The index of the slice nearest to each place along the normal, and how far off it is, in mm."""
+    """The index of the slice nearest to each place along the normal, and how far off it is, in mm.
+
+    Halfway between two slices, but for rounding, it is the lower one: wherever the images lie in the patient.
+    """
     distances = geometry.distances
     above = np.clip(np.searchsorted(distances, along), 0, len(distances) - 1)
     below = np.maximum(above - 1, 0)
-    nearest = np.where(np.abs(distances[above] - along) < np.abs(distances[below] - along), above, below)
+    closer = np.abs(distances[above] - along) + HALFWAY_MM < np.abs(distances[below] - along)
+    nearest = np.where(closer, above, below)
     return nearest.astype(np.int64), np.abs(distances[nearest] - along)
 
 
