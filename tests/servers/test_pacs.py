@@ -278,6 +278,29 @@ def test_an_array_goes_into_the_server_as_a_series(orthanc: Orthanc, ct: Path) -
     np.testing.assert_array_equal(dicomarray.load(place).array, array)
 
 
+def test_masks_go_into_the_server_as_objects_of_the_study(
+    orthanc: Orthanc, ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`to-seg` and `to-rtstruct` store their result beside the template, say where, and it reads back."""
+    dicomarray.push(ct, orthanc.url)
+    (template,) = dicomarray.dicom_filter(orthanc.url, {"Modality": "CT"})
+    labels = np.zeros(dicomarray.load(ct).array.shape, np.uint8)
+    labels[1:4, 1:3, 1:3] = 1
+    np.save(tmp_path / "labels.npy", labels)
+    (tmp_path / "names.json").write_text('{"1": "liver"}')
+    for command, modality in (("to-seg", "SEG"), ("to-rtstruct", "RTSTRUCT")):
+        what = ["-n", str(tmp_path / "labels.npy"), "--segments", str(tmp_path / "names.json")]
+        asked = ["-d", orthanc.url, "-w", "Modality=CT", "-o", orthanc.url]
+        assert main([command, *what, *asked]) == 0
+        (found,) = dicomarray.dicom_filter(orthanc.url, {"Modality": modality})
+        said = capsys.readouterr().out
+        assert said.startswith(f"1 instance in {orthanc.url}/studies/")
+        place = said.splitlines()[0].removeprefix("1 instance in ")
+        assert place.endswith(found.uid)
+        masks = dicomarray.load_segmentation(place, template)
+        np.testing.assert_array_equal(masks.labels, labels)
+
+
 def brighten(volume: dicomarray.Volume) -> Any:
     """The function of a run: a bone mask is a segmentation of the series."""
     return dicomarray.Segmentation(volume.array > 100, {1: "bone"}, geometry_of=volume)

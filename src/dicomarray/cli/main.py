@@ -252,7 +252,9 @@ def _labels(c: argparse.ArgumentParser, name: str) -> None:
         help="the labels: .npy (with its sidecar, where one lies beside it), .nii or .nii.gz",
     )
     _input(c, "-d", "TEMPLATE_DIR", "folder or file with the series that was segmented")
-    c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help=f"folder for the {name}")
+    c.add_argument(
+        "-o", "--output-dicom", metavar="DIR", required=True, help=f"folder for the {name}, or a PACS"
+    )
     c.add_argument(
         "-j", "--input-json", metavar="FILE", help="the labels' sidecar; default: the one beside them"
     )

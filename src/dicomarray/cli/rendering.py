@@ -107,11 +107,7 @@ def index_line(report: IndexReport) -> str:
 
 def object_lines(report: WriteReport) -> list[str]:
     """What was written."""
-    count = len(report.files)
-    return [
-        f"{count} {'file' if count == 1 else 'files'} in {report.files[0].parent}",
-        f"SeriesInstanceUID {report.series_uid}",
-    ]
+    return [report.place, f"SeriesInstanceUID {report.series_uid}"]
 
 
 def write_lines(report: WriteReport) -> list[str]:

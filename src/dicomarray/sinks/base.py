@@ -10,8 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dicomarray.errors import UsageError
-from dicomarray.storage.connections import DICOMWEB, DIMSE, Connected
+from dicomarray.storage.connections import Connected, speaks_dicomweb
 from dicomarray.storage.places import Url
 from dicomarray.storage.references import Reference
 
@@ -68,12 +67,10 @@ def target_of(address: Url) -> Target:
     UsageError
         For an address of another kind, or where the package for it is not installed.
     """
-    if address.protocol in DICOMWEB:
+    if speaks_dicomweb(address):
         from dicomarray.sinks.dicomweb import DicomWebTarget
 
         return DicomWebTarget(address)
-    if address.protocol == DIMSE:
-        from dicomarray.sinks.dimse import DimseTarget
+    from dicomarray.sinks.dimse import DimseTarget
 
-        return DimseTarget(address)
-    raise UsageError(f"{address} is no PACS; write dicomweb+https://HOST/dicom-web or dimse://AE@HOST:PORT")
+    return DimseTarget(address)

@@ -49,6 +49,11 @@ def address_of(given: str | os.PathLike[str] | Url) -> Url:
     return place
 
 
+def speaks_dicomweb(address: Url) -> bool:
+    """Whether a PACS is asked over DICOMweb, else over DIMSE; UsageError where an address is no PACS."""
+    return address_of(address).protocol in DICOMWEB
+
+
 class Connected(ABC):
     """Whoever holds connections to a PACS: they are closed at the end of a ``with``."""
 

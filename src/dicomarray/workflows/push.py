@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -14,6 +14,7 @@ from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError, StorageError
+from dicomarray.objects.common.files import WriteReport
 from dicomarray.query.config import Config
 from dicomarray.sinks.base import Answer, Outgoing, Target, target_of
 from dicomarray.sources.base import Progress
@@ -119,6 +120,10 @@ class Destination:
 
     folder: Path
     stored: tuple[str, ...] = ()
+
+    def reported(self, report: WriteReport) -> WriteReport:
+        """The report of what was made, with where it is now."""
+        return replace(report, files=(), stored=self.stored) if self.stored else report
 
 
 @contextmanager

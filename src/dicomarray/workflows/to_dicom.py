@@ -120,8 +120,7 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
             given = on_template(given, stack.geometry)
         matrix = None if affine is None else read_affine(affine)
         report = write_like(given, stack, output, checked, matrix, units, progress=pixel_progress)
-    stored = destination.stored
-    return replace(report, files=(), stored=stored) if stored else report
+    return destination.reported(report)
 
 
 @pydicom_quiet

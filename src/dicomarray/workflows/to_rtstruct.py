@@ -30,12 +30,13 @@ from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.segmentation import Labels as LabelArray
 from dicomarray.segmentation import Segmentation
 from dicomarray.sources.base import Progress
-from dicomarray.storage.places import PathLike, local_path
+from dicomarray.storage.places import PathLike, Url
 from dicomarray.workflows.file_layouts import template_name
 from dicomarray.workflows.given_labels import Labels, given_labels, labels_at, series_of_labels
 from dicomarray.workflows.grid_mapping import check_same_coordinates, same_grid
 from dicomarray.workflows.labels_on_template import first_repetition, turned_like
 from dicomarray.workflows.mask_places import mask_places, outside_warning
+from dicomarray.workflows.push import local_or_stored
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ UNNAMED = "lie on images whose UIDs break the standard's rules (PS3.5 9.1)"
 def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning, by name
     labels: Labels,
     template: Template | None,
-    output: PathLike,
+    output: PathLike | Url,
     segments: Segments | None = None,
     *,
     input_json: PathLike | None = None,
@@ -75,7 +76,7 @@ def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning,
         The series that was segmented: a folder or file, or several; a `Series`; a `Volume` that was read from
         DICOM files; with ``index`` it may be None.
     output
-        A folder for the new series.
+        A folder for the new series, or the address of a PACS, where it is stored.
     segments
         What the labels are: names by number, ``{1: "liver", 2: "spleen"}``, or `Segment` objects, or the path
         of a JSON of either.
@@ -106,13 +107,14 @@ def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning,
         Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
     """
     checked = made_of(StructureSetOptions, options)
-    folder = local_path(output)
-    wanted = in_hand_or_asked(
-        template, volume, folder, series=series, config=config, index=index, progress=progress
-    )
-    labels = labels_at(labels, input_json, affine)
-    stack = template_stack(wanted, volume, KEEP, series_of_labels(labels))
-    return write_rtstruct_like(labels, stack, folder, checked, segments, time)
+    with local_or_stored(output) as destination:
+        wanted = in_hand_or_asked(
+            template, volume, destination.folder, series=series, config=config, index=index, progress=progress
+        )
+        labels = labels_at(labels, input_json, affine)
+        stack = template_stack(wanted, volume, KEEP, series_of_labels(labels))
+        report = write_rtstruct_like(labels, stack, destination.folder, checked, segments, time)
+    return destination.reported(report)
 
 
 @pydicom_quiet

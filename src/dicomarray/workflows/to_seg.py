@@ -26,10 +26,11 @@ from dicomarray.objects.segmentation.writing import write_segmentation
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.segmentation import Segmentation
 from dicomarray.sources.base import Progress
-from dicomarray.storage.places import PathLike, local_path
+from dicomarray.storage.places import PathLike, Url
 from dicomarray.volume import Volume
 from dicomarray.workflows.given_labels import Labels, given_labels, labels_at, series_of_labels
 from dicomarray.workflows.labels_on_template import first_repetition, place_labels
+from dicomarray.workflows.push import local_or_stored
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def to_seg(  # noqa: PLR0913 - the template, the labels' place and meaning, by name
     labels: Labels,
     template: Template | None,
-    output: PathLike,
+    output: PathLike | Url,
     segments: Segments | None = None,
     kind: Kind = "binary",
     *,
@@ -67,7 +68,7 @@ def to_seg(  # noqa: PLR0913 - the template, the labels' place and meaning, by n
         The series that was segmented: a folder or file, or several; a `Series`; a `Volume` that was read from
         DICOM files; with ``index`` it may be None.
     output
-        A folder for the new series.
+        A folder for the new series, or the address of a PACS, where it is stored.
     segments
         What the labels are: names by number, ``{1: "liver", 2: "spleen"}``, or `Segment` objects, or the path
         of a JSON of either; names are looked up in the table of coded terms.
@@ -96,15 +97,16 @@ def to_seg(  # noqa: PLR0913 - the template, the labels' place and meaning, by n
         Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
     """
     checked = made_of(SegmentationOptions, {"kind": kind, **options})
-    folder = local_path(output)
-    wanted = in_hand_or_asked(
-        template, volume, folder, series=series, config=config, index=index, progress=progress
-    )
-    labels = labels_at(labels, input_json, affine)
-    placed = not isinstance(labels, Volume | Segmentation) or labels.geometry is not None
-    stack = template_stack(wanted, volume, KEEP if placed else UNPLACED, series_of_labels(labels))
-    masks = given_labels(labels, segments, grid_of(first_repetition(stack)))
-    return write_seg_like(masks, stack, folder, checked, time)
+    with local_or_stored(output) as destination:
+        wanted = in_hand_or_asked(
+            template, volume, destination.folder, series=series, config=config, index=index, progress=progress
+        )
+        labels = labels_at(labels, input_json, affine)
+        placed = not isinstance(labels, Volume | Segmentation) or labels.geometry is not None
+        stack = template_stack(wanted, volume, KEEP if placed else UNPLACED, series_of_labels(labels))
+        masks = given_labels(labels, segments, grid_of(first_repetition(stack)))
+        report = write_seg_like(masks, stack, destination.folder, checked, time)
+    return destination.reported(report)
 
 
 @pydicom_quiet

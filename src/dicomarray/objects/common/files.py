@@ -54,8 +54,11 @@ class WriteReport:
     def place(self) -> str:
         """How many files there are, and where."""
         if self.stored:
-            return f"{len(self.stored)} instances in {self.stored[0].rpartition('/instances/')[0]}"
-        return f"{len(self.files)} files" + (f" in {self.files[0].parent}" if self.files else "")
+            where, count = self.stored[0].rpartition("/instances/")[0], len(self.stored)
+            return f"{count} {'instance' if count == 1 else 'instances'} in {where}"
+        count = len(self.files)
+        where = f" in {self.files[0].parent}" if self.files else ""
+        return f"{count} {'file' if count == 1 else 'files'}{where}"
 
     def __repr__(self) -> str:
         return (
