@@ -372,6 +372,22 @@ def _volume_of_series(
     return volume, found.catalog.skipped, found.notes(series)
 
 
+def browse(options: argparse.Namespace) -> int:
+    """The archive as a page, until it is interrupted."""
+    from dicomarray.cli.browse.archive import Archive
+    from dicomarray.cli.browse.server import serve
+
+    def started(address: str) -> None:
+        print_text(address)
+        sys.stdout.flush()
+        _note(["open this address in a browser on this computer; Ctrl-C ends it"])
+
+    archive = Archive(options.index, options.show_patient)
+    archive.search(())  # what is wrong with the index is told before anyone opens the page
+    serve(archive, options.port, started)
+    return DONE
+
+
 def check(options: argparse.Namespace) -> int:
     """What is wrong with files."""
     from dicomarray.cli import rendering

@@ -433,6 +433,14 @@ def _view(c: argparse.ArgumentParser) -> None:
     _overwrite(c)
 
 
+def _browse(c: argparse.ArgumentParser) -> None:
+    c.add_argument(
+        "--index", metavar="FILE", required=True, type=_path, help="the index, see dicomarray index"
+    )
+    c.add_argument("--port", metavar="N", type=int, default=0, help="on this computer; default: a free one")
+    c.add_argument("--show-patient", action="store_true", help="show what names the patient too")
+
+
 def _check(c: argparse.ArgumentParser) -> None:
     _inputs(c)
     c.add_argument("--pixels", action="store_true", help="decode the pixel data too")
@@ -530,6 +538,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "push": ("store a folder in a PACS, and see that all arrived", _push),
     "listen": ("a function over every series that is sent here over DIMSE", _listen),
     "view": ("a picture of three planes through a volume, or a page of its slices", _view),
+    "browse": ("the archive of an index as a page on this computer: search, look, copy the config", _browse),
     "check": ("what is wrong with the DICOM files below a folder", _check),
     "verify": ("whether a run's results, and its inputs, are still what its ledger says", _verify),
     "schema": ("a JSON Schema, for editors and programs: of a config, a sidecar, a ledger", _schema),

@@ -49,6 +49,12 @@ def fitted(widths: Sequence[int], total: int) -> list[int]:
     return narrow
 
 
+def described(series: Series) -> dict[str, str | None]:
+    """What the table tells of a series beside its attributes: its study, its size and its plane."""
+    study = series.attributes.get("StudyDescription") or _last_part(series.attributes.get("StudyInstanceUID"))
+    return {"study": str(study or ""), "size": _size(series), "plane": _plane(series)}
+
+
 def _cut(cell: str, width: int, name: str) -> str:
     if len(cell) <= width:
         return cell
@@ -60,9 +66,7 @@ def _cells(series: Series, row: Mapping[str, Any]) -> list[str]:
         row["Modality"],
         row["SeriesNumber"],
         row["SeriesDescription"],
-        series.attributes.get("StudyDescription") or _last_part(series.attributes.get("StudyInstanceUID")),
-        _size(series),
-        _plane(series),
+        *described(series).values(),
         row["Manufacturer"],
         row["SeriesInstanceUID"],
         _folder(series, row["folder"]),

@@ -1,0 +1,170 @@
+"""What the page asks of an index: series that match, why others do not, small pictures, pages of volumes."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.assembly.series import Series
+from dicomarray.assembly.volumes.assemble import assemble
+from dicomarray.catalog.series_selection import Found, ScanRequest, select
+from dicomarray.cli.rendering import record
+from dicomarray.cli.table import described
+from dicomarray.cli.where import with_conditions
+from dicomarray.cli.why import explanation_lines
+from dicomarray.core.plain_text import one_line
+from dicomarray.errors import InputError
+from dicomarray.query.facts import FACTS
+from dicomarray.query.fields import parse_field
+from dicomarray.query.grammar import NODE_WORDS, TOP_WORDS
+from dicomarray.query.json_schema import filter_schema
+from dicomarray.render.greys import colour, grey, window_of
+from dicomarray.render.pages import save_html
+from dicomarray.storage.places import PathLike
+
+# To be seen: whatever is missing or contradictory, as far as it can be read.
+READING = ReadOptions(missing="keep", duplicates="split", geometry="ignore")
+# Series that one answer has; the page asks for the next ones when they are wanted.
+PAGE = 200
+# Pixels of the longer side of a small picture.
+THUMBNAIL = 128
+# Searches and pictures that are kept: a page shows a few hundred.
+SEARCHES, PICTURES = 2, 1000
+# Values that are proposed for an attribute, the most frequent first.
+VALUES = 30
+
+
+class Archive:
+    """An index as the page sees it; with ``show_patient`` what names the patient is seen too."""
+
+    def __init__(self, index: PathLike, show_patient: bool = False) -> None:
+        self._index = index
+        self._show_patient = show_patient
+        self._found = lru_cache(SEARCHES)(self._search)
+        self.thumbnail = lru_cache(PICTURES)(self._thumbnail)
+
+    def search(self, conditions: Sequence[str], start: int = 0) -> dict[str, Any]:
+        """Series that match conditions, `PAGE` of them from one on; the config that says the same.
+
+        Raises
+        ------
+        ConfigError
+            Where a condition is none, with all mistakes.
+        """
+        found = self.found(conditions)
+        return {
+            "config": with_conditions({}, conditions),
+            "total": len(found.series),
+            "of": len(found.catalog),
+            "start": start,
+            "series": [self._row(series) for series in found.series[start : start + PAGE]],
+            "warnings": list(found.warnings),
+        }
+
+    def why(self, conditions: Sequence[str]) -> str:
+        """Why the other series do not match."""
+        return "\n".join(explanation_lines(self.found(conditions).explanation(self._show_patient)))
+
+    def values(self, field: str, conditions: Sequence[str]) -> list[str]:
+        """The most frequent values of an attribute among series that match; none that name the patient."""
+        if parse_field(field).identifying and not self._show_patient:
+            return []
+        counts: Counter[str] = Counter()
+        for series in self.found(conditions).series:
+            value = series.attributes.get(field)
+            for one in value if isinstance(value, tuple) else (value,):
+                if one is not None:
+                    counts[one_line(str(one))] += 1
+        return [value for value, _ in counts.most_common(VALUES)]
+
+    def words(self) -> dict[str, list[str]]:
+        """What the grammar knows: facts, words and attributes."""
+        keywords = [name for name in filter_schema()["properties"] if name[0].isupper()]
+        return {"facts": [*FACTS], "words": [*NODE_WORDS, *TOP_WORDS], "keywords": keywords}
+
+    def page(self, uid: str) -> str:
+        """The page of the largest volume of a series.
+
+        Raises
+        ------
+        DicomArrayError
+            Where it cannot be read.
+        """
+        series = self.series(uid)
+        stacks = series.stacks(READING)
+        largest = max(stacks, key=lambda stack: len(stack.frames))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "view.html"
+            save_html(assemble(largest, READING), path)
+            return path.read_text(encoding="utf-8")
+
+    def series(self, uid: str) -> Series:
+        """One series by its UID; raises InputError where there is none."""
+        found = [one for one in select(ScanRequest(None, self._index, series=uid)).series if one.uid == uid]
+        if not found:
+            raise InputError(f"no series has the UID {uid}")
+        return found[0]
+
+    def found(self, conditions: Sequence[str]) -> Found:
+        """What a search finds."""
+        return self._found(json.dumps(with_conditions({}, conditions)))
+
+    def _search(self, config: str) -> Found:
+        return select(ScanRequest(None, self._index, config=json.loads(config)))
+
+    def _row(self, series: Series) -> Mapping[str, Any]:
+        row = record(series) | described(series)
+        if self._show_patient:
+            row |= {name: series.attributes.get(name) for name in ("PatientName", "PatientID")}
+        cells = {name: None if value is None else one_line(str(value)) for name, value in row.items()}
+        return cells | {"image": series.is_image}
+
+    def _thumbnail(self, uid: str) -> bytes:
+        """The middle image of the largest volume as PNG; raises DicomArrayError where it cannot be read."""
+        series = self.series(uid)
+        if not series.is_image:
+            raise InputError(f"series {uid} has no images")
+        largest = max(series.stacks(READING), key=lambda stack: len(stack.frames))
+        return _picture_of(_middle(largest))
+
+
+def _middle(stack: Stack) -> Stack:
+    """The middle image of the first repetition, as a stack of its own."""
+    slices = len(stack.frames) // stack.repetitions
+    frame = stack.frames[slices // 2]
+    geometry = stack.geometry
+    if geometry is not None:
+        at = slices // 2
+        geometry = replace(geometry, slice_positions=geometry.slice_positions[at : at + 1])
+    return replace(stack, frames=(frame,), repetitions=1, axis=None, coordinates={}, geometry=geometry)
+
+
+def _picture_of(stack: Stack) -> bytes:
+    from PIL import Image
+
+    volume = assemble(stack, READING)
+    values = volume.array[0]
+    window = window_of([values])
+    pixels = colour(values, volume.units) if window is None else grey(values, window)
+    if volume.series.get("PhotometricInterpretation") == "MONOCHROME1":
+        pixels = 255 - pixels
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    height, width = values.shape[:2]
+    if stack.geometry is not None:
+        height, width = (np.array((height, width)) * stack.geometry.pixel_spacing).tolist()
+    scale = THUMBNAIL / max(height, width)
+    stream = io.BytesIO()
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    picture.resize(size, Image.Resampling.BILINEAR).save(stream, format="PNG")
+    return stream.getvalue()
