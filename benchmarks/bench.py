@@ -39,6 +39,7 @@ PARTS = (
     Part("Reading", "load.py", ("--runs", "3")),
     Part("Scanning headers", "scan.py", ("--many", "0", "--runs", "3")),
     Part("DIMSE", "dimse.py", ("--slices", "60", "--runs", "1")),
+    Part("DICOMweb", "dicomweb.py", ("--slices", "60", "--runs", "1")),
     Part("Index", "archive.py", ("--instances", "1000", "10000")),
 )
 TEXT = """\
