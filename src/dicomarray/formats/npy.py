@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, FileIO
@@ -112,11 +113,12 @@ class ImagesFile:
 
     def _write_at(self, content: memoryview, place: int) -> int:
         """Write what can be written at once; how many bytes that is."""
-        if hasattr(os, "pwrite"):
+        if sys.platform != "win32":
             return os.pwrite(self._stream.fileno(), content, place)
-        with self._lock:
-            self._stream.seek(place)
-            return self._stream.write(content) or 0
+        else:  # noqa: RET505 - a type checker looks at the one or the other
+            with self._lock:
+                self._stream.seek(place)
+                return self._stream.write(content) or 0
 
     def close(self) -> None:
         """Close the file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import time
@@ -15,11 +14,10 @@ from pathlib import Path
 from dicomarray.errors import OutputError
 from dicomarray.sinks.fsspec import delete, read_text, write_text
 from dicomarray.storage.atomic import making
+from dicomarray.storage.file_locks import LockedElsewhereError, lock
 from dicomarray.storage.places import Place, Url
 
 FILE_NAME = ".dicomarray-run.lock"
-# What a file system says that has no locks, as some of clusters have none.
-_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 # How the names of marks begin in a folder without locks.
 _MARK = ".dicomarray-run.pid"
 # How long the first of two that came at once waits for the other, which goes at once; seconds.
@@ -58,25 +56,22 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _locked_file(path: Path) -> int | None:
     """The file, opened and locked; None where there are no locks."""
-    try:
-        import fcntl
-    except ImportError:
-        return None
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            is_locked = lock(handle)
+        except LockedElsewhereError:
             os.close(handle)
             raise _refusal(path, _holder(path) or "") from None
-        except OSError as error:
+        except OSError:
             os.close(handle)
-            if error.errno in _NO_LOCKS:
-                return None
             raise
-        if _is_at(handle, path):
+        if is_locked and _is_at(handle, path):
             return handle
-        os.close(handle)  # its holder removed it between our opening and locking it: there is a new one
+        os.close(handle)
+        if not is_locked:
+            return None
+        # else its holder removed it between our opening and locking it: there is a new one
 
 
 def _is_at(handle: int, path: Path) -> bool:
@@ -89,15 +84,11 @@ def _is_at(handle: int, path: Path) -> bool:
 def is_dead(holder: str) -> bool:
     """Whether a lock is one that a dead process of this machine left: it begins with process and host."""
     process, host = (*holder.split(), "", "")[:2]
-    if host != socket.gethostname() or not process.isdecimal() or os.name != "posix":
+    if host != socket.gethostname() or not process.isdecimal():
         return False  # who knows
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    import psutil
+
+    return not psutil.pid_exists(int(process))
 
 
 def _holder(place: Place) -> str | None:

@@ -113,11 +113,7 @@ class Child:
 
     def kill(self) -> int:
         """End it and all that it started; its exit code."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.name == "posix":
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
+        _kill_tree(self._process.pid)
         code = self._process.wait()
         with contextlib.suppress(OSError):  # what was not sent yet has nobody to read it
             if self._process.stdin is not None:
@@ -142,6 +138,21 @@ class Child:
 
         with contextlib.suppress(TimeoutExpired):
             self._process.wait(PATIENCE_SECONDS)
+
+
+def _kill_tree(pid: int) -> None:
+    """End a process that leads a group of its own, and all that it started."""
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    else:
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            for one in (*process.children(recursive=True), process):
+                with contextlib.suppress(psutil.Error):
+                    one.kill()
 
 
 class Parent:

@@ -34,6 +34,7 @@ from dicomarray.sources.servers import server_of
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import making, refuse_inside, removed_if_empty
 from dicomarray.storage.connections import address_of
+from dicomarray.storage.file_locks import LockedElsewhereError, lock
 from dicomarray.storage.places import PathLike, Url, local_path
 
 Status = Literal["pulled", "unchanged", "failed"]
@@ -294,10 +295,6 @@ def _held(folder: Path) -> Iterator[Path]:
 
 def _lock(handle: int, folder: Path) -> None:
     try:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock(handle)
+    except LockedElsewhereError:
         raise OutputError(f"{folder} is filled by another pull; wait for it") from None
-    except (ImportError, OSError):
-        return  # no locks here
