@@ -23,7 +23,7 @@ import dicomarray
 from dciodvfy import new_issues
 from dicomarray import Segment, SegmentationError
 from enhanced_files import at, write_cine, write_enhanced
-from synthetic import FAULTS, SHAPE, stored_values, write_repetitions, write_series
+from synthetic import SHAPE, stored_values, write_repetitions, write_series
 
 NAMES = {1: "liver", 2: "spleen", 3: "left kidney", 4: "right kidney", 5: "aorta"}
 KINDS = ("binary", "labelmap", "fractional")
@@ -55,20 +55,6 @@ def test_masks_come_back_on_the_images_and_on_their_own_grid(
         np.testing.assert_array_equal(read.labels, labels)
         np.testing.assert_allclose(read.affine, volume.affine, atol=1e-9)
         assert [segment.label for segment in read.segments] == list(NAMES.values())
-
-
-@pytest.mark.parametrize("make", FAULTS, ids=lambda make: make.__name__)
-@pytest.mark.parametrize("kind", ["binary", "labelmap"])
-def test_faulty_series_carry_masks_in_place(tmp_path: Path, make: Any, kind: str) -> None:
-    """Tilted, uneven, with gaps and copies: wherever there are slices, there is their mask."""
-    series = dicomarray.scan(make(tmp_path / "faulty").folder)[0]
-    for index, volume in enumerate(series.volumes(missing="keep")):
-        labels = labels_of(volume.array.shape[-3:])
-        output = tmp_path / f"seg{index}"
-        dicomarray.to_seg(labels, series, output, NAMES, kind, volume=index)
-        read = dicomarray.load_segmentation(output, on=volume)
-        np.testing.assert_array_equal(read.labels, labels)
-        np.testing.assert_array_equal(read.geometry.slice_positions, volume.geometry.slice_positions)
 
 
 @pytest.mark.parametrize("compress", ["none", "rle", "jpeg-ls", "deflated"])
@@ -475,28 +461,6 @@ def test_segmentations_of_dcmqi_equal_their_masks(real_data: Path, name: str) ->
         for number in set(np.unique(array).tolist()) - {0}:
             np.testing.assert_array_equal(read.mask(number), array == number)
         np.testing.assert_allclose(image.GetOrigin(), read.affine[:3, 3], atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["binary", "labelmap"])
-@pytest.mark.parametrize(
-    "name",
-    [
-        "ct-ge-tilted-uneven", "ct-philips-tilted", "ct-oblique-simpleitk", "mr-siemens-sagittal",
-        "mr-philips-dual-echo", "mr-siemens-mosaic", "mr-enhanced-siemens", "mr-ge-fmri",
-    ],
-)  # fmt: skip
-def test_real_series_carry_masks(real_data: Path, tmp_path: Path, name: str, kind: str) -> None:
-    """Every volume of a real series carries random labels, exactly in place."""
-    series = dicomarray.scan(real_data / name)[0]
-    for index, volume in enumerate(series.volumes(missing="keep")):
-        labels = labels_of(volume.array.shape[-3:])
-        output = tmp_path / str(index)
-        dicomarray.to_seg(labels, series, output, NAMES, kind, volume=index)
-        for read in (dicomarray.load_segmentation(output, on=volume), dicomarray.load_segmentation(output)):
-            np.testing.assert_array_equal(read.labels, labels)
-            np.testing.assert_allclose(
-                read.geometry.slice_positions, volume.geometry.slice_positions, atol=1e-6
-            )
 
 
 # --- grids of the same voxels in other orders -------------------------------------------------------------

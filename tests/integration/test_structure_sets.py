@@ -85,16 +85,6 @@ def test_every_form_of_contours_comes_back(contours: Any, holes: Any, tmp_path: 
     assert kinds <= {"CLOSEDPLANAR_XOR", "CLOSED_PLANAR"}
 
 
-@pytest.mark.parametrize("count", [1, 104])
-def test_any_number_of_segments_comes_back(count: int, tmp_path: Path) -> None:
-    """One segment and 104, in noise of all of them."""
-    asked = labels((4, 40, 50), count)
-    segments = [Segment(number, f"Region {number}") for number in range(1, count + 1)]
-    ct = template(tmp_path / "ct", "axial", (4, 40, 50))
-    report = dicomarray.to_rtstruct(asked, ct, tmp_path / "rt", segments)
-    np.testing.assert_array_equal(load_structure_set(report.files[0]).labels, asked)
-
-
 def test_overlapping_masks_come_back(tmp_path: Path) -> None:
     """Masks by name may share voxels; one of them is empty, which is told both ways."""
     masks = {
