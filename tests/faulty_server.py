@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -32,12 +33,14 @@ Fault = Callable[[str, str, Reply], Reply]
 class Proxy:
     """``url`` is where it listens; ``fault`` is what it does now, ``asked`` what it was asked.
 
-    What has more bytes than ``limit`` does not come to the server.
+    What has more bytes than ``limit`` does not come to the server; of another body ``receive``
+    makes what goes on to the server, or an answer in its place.
     """
 
     url: str
     fault: Fault
     limit: int | None = None
+    receive: Callable[[bytes], bytes | Reply] = lambda body: body
     asked: list[tuple[str, str, dict[str, str], int]] = field(default_factory=list)
 
 
@@ -70,7 +73,11 @@ class _Handler(BaseHTTPRequestHandler):
         if body is not None and self.proxy.limit is not None and len(body) > self.proxy.limit:
             self._send(Reply(413, "text/html", b""))
             return
-        reply = _answer_of(self.target, method, self.path, headers, body)
+        passed = None if body is None else self.proxy.receive(body)
+        if isinstance(passed, Reply):
+            self._send(passed)
+            return
+        reply = _answer_of(self.target, method, self.path, headers, passed)
         self._send(self.proxy.fault(method, self.path, reply))
 
     def _send(self, reply: Reply) -> None:
@@ -90,12 +97,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def before(target: str, fault: Fault) -> Iterator[Proxy]:
-    """A proxy in front of the server at ``http://HOST:PORT``."""
+def before(target: str, fault: Fault, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+    """A proxy in front of the server at ``http://HOST:PORT``; it speaks TLS where a context is given."""
     handler = type("Handler", (_Handler,), {"target": target})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}/dicom-web", fault)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if tls is None else "https"
+    proxy = Proxy(f"{scheme}://127.0.0.1:{server.server_address[1]}/dicom-web", fault)
     handler.proxy = proxy  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

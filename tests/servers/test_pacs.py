@@ -267,6 +267,19 @@ def test_commands_take_a_server_for_a_folder(
     np.testing.assert_array_equal(dicomarray.load(tmp_path / "from a volume").array, expected)
 
 
+def test_a_private_element_that_no_server_tells_is_unknown(
+    orthanc: Orthanc, ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--why` says that only the files can tell; of files that lack it nothing is doubted."""
+    dicomarray.push(ct, orthanc.url)
+    config = tmp_path / "config.json"
+    config.write_text('{"(0019,SIEMENS MR HEADER,0c)": 1000}')
+    for place in (orthanc.url, str(ct)):
+        main(["filter", "-i", place, "-c", str(config), "--why"])
+        doubted = "unknown: the server does not tell it" in capsys.readouterr().out
+        assert doubted == (place == orthanc.url)
+
+
 def test_an_array_goes_into_the_server_as_a_series(orthanc: Orthanc, ct: Path) -> None:
     """`to_dicom` stores its result, and says where; nothing of it is left here."""
     dicomarray.push(ct, orthanc.url)

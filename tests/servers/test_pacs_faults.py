@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import resource
+import shutil
+import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dicomarray
 import faulty_server
+from dicomarray.cli.main import main
 from dicomarray.errors import StorageError, UsageError
 from dicomarray.storage import http
 from faulty_server import Proxy, Reply
@@ -295,6 +302,112 @@ def test_credentials_are_sent_and_never_shown(
     with pytest.raises(UsageError, match="do not belong in an address") as wrong:
         dicomarray.pull("https://me:hush@pacs.example/dicom-web", tmp_path / "pulled")
     assert "hush" not in str(wrong.value)
+
+
+def test_the_certificate_of_a_server_is_checked(
+    orthanc: Orthanc, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown one is refused at once; with its authority, or if told not to look, it will do."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("openssl is not installed")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *names]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    target = f"http://127.0.0.1:{orthanc.http_port}"
+    with faulty_server.before(target, unchanged, tls) as proxy:
+        with pytest.raises(StorageError, match=r"certificate is refused.*REQUESTS_CA_BUNDLE"):
+            dicomarray.pull(proxy.url, tmp_path / "pulled")
+        assert not proxy.asked
+        with pytest.warns(Warning, match="Unverified HTTPS"):
+            assert not dicomarray.push(ct, f"{proxy.url}?verify=no").failed
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        assert not dicomarray.pull(proxy.url, tmp_path / "pulled").failed
+    assert pulled(tmp_path / "pulled") == orthanc.files()
+
+
+@pytest.mark.parametrize("wants_syntax", [True, False])
+def test_a_server_that_wants_the_other_form_gets_it(
+    proxy: Proxy, orthanc: Orthanc, ct: Path, wants_syntax: bool
+) -> None:
+    """Old servers refuse a transfer syntax beside the type of a part, others want it there."""
+
+    def strict(body: bytes) -> bytes | Reply:
+        plain = re.sub(rb"; transfer-syntax=[0-9.]+(?=\r\n\r\n)", b"", body)  # Orthanc takes no other
+        return plain if (plain != body) == wants_syntax else Reply(415, "text/plain", b"")
+
+    orthanc.clear()
+    proxy.receive = strict
+    report = dicomarray.push(ct, proxy.url)
+    assert [one.error for one in report.failed] == []
+    assert report.count("stored") == len(list(ct.iterdir()))
+
+
+def test_a_server_without_label_maps_says_so(proxy: Proxy, ct: Path, tmp_path: Path) -> None:
+    """A class that a server does not know is refused by name, with what it takes; nothing else suffers."""
+    labels = np.ones(dicomarray.load(ct).array.shape, np.uint8)
+    dicomarray.to_seg(labels, ct, tmp_path / "seg", {1: "liver"}, "labelmap")
+    (uid,) = [series.instances[0].text("SOPInstanceUID") for series in dicomarray.scan(tmp_path / "seg")]
+    refusal = {"00081150": {"vr": "UI"}, "00081155": {"Value": [uid]}, "00081197": {"Value": [0x0122]}}
+    answer = json.dumps({"00081198": {"vr": "SQ", "Value": [refusal]}}).encode()
+    proxy.receive = lambda _: Reply(200, "application/dicom+json", answer)
+    report = dicomarray.push(tmp_path / "seg", proxy.url)
+    assert re.search("class is not taken.*--kind binary", str(report.failed[0].error))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Reply(200, "application/dicom+json", b"{", endless=ENDLESS), "longer than"),
+        (Reply(503, "text/plain", b"", has_length=False), "503"),
+        (Reply(500, "text/html", b"<html>"), "500"),
+        (Reply(200, "text/html", b"<html>log in</html>"), "does not list it|says nothing"),
+        (Reply(200, "application/dicom+json", b"[" * 5000), "does not list it|says nothing"),
+    ],
+)
+def test_what_answers_a_push_is_not_believed(
+    proxy: Proxy, orthanc: Orthanc, ct: Path, answer: Reply, said: str
+) -> None:
+    """Pages, errors and bodies without end: no instance counts as stored that is not there."""
+    orthanc.clear()
+    proxy.receive = lambda _: answer
+    report = dicomarray.push(ct, proxy.url)
+    assert len(report.failed) == len(list(ct.iterdir()))
+    assert re.search(said, str(report.failed[0].error))
+
+
+def test_no_page_ledger_or_message_has_the_password(
+    proxy: Proxy,
+    ct: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """From netrc or the environment, whatever a run writes, shows and fails of."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hush-hush\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "model.py").write_text("def inverted(volume):\n    return volume.with_array(-volume.array)\n")
+    address = f"dicomweb+{proxy.url}"
+    run = ["run", "-i", address, "-f", f"{tmp_path}/model.py:inverted", "-w", "Modality=CT"]
+    basic = base64.b64encode(b"me:hush-hush").decode()
+    for secret in ("netrc", "environment"):
+        if secret == "environment":
+            monkeypatch.setenv("DICOMARRAY_USER", "me")
+            monkeypatch.setenv("DICOMARRAY_PASSWORD", "hush-hush")
+        assert main([*run, "-o", address, "--overwrite"]) == 0
+        assert {headers.get("Authorization") for _, _, headers, _ in proxy.asked} == {f"Basic {basic}"}
+    proxy.receive = lambda _: Reply(403, "text/plain", b"hush")
+    assert main([*run, "-o", address, "--overwrite", "--uid-key", "another"]) == 3
+    assert main(["pull", "--from", "http://me:hush-hush@127.0.0.1/dicom-web", "-o", "pulled"]) != 0
+    said = capfd.readouterr()
+    written = [path for path in tmp_path.glob("dicomarray-run-*/**/*") if path.is_file()]
+    assert {"ledger.jsonl", "report.html"} <= {path.name for path in written}
+    for text in (said.out, said.err, *(path.read_bytes().decode("latin-1") for path in written)):
+        assert "hush-hush" not in text
+        assert basic not in text
 
 
 def test_a_server_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from dicomarray.query.nodes import FieldEntry
 from dicomarray.query.rows import HasRows
 from dicomarray.query.selection import Failure, Seen, Selection, parse
 from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.references import ObjectReference
 
 # Of the values of a condition, so many are shown.
 MAX_EXAMPLES = 5
@@ -190,8 +191,22 @@ def _missed(verdicts: Verdicts, number: int, relaxed: Verdicts | None, show_pati
         by_case = {failure.condition for failure in decision.failures} - still
     return Missed(
         series.title,
-        tuple(_reason(failure, failure.condition in by_case, show_patient) for failure in decision.failures),
+        tuple(
+            _reason(_with_doubt(failure, series), failure.condition in by_case, show_patient)
+            for failure in decision.failures
+        ),
     )
+
+
+def _with_doubt(failure: Failure, series: Series) -> Failure:
+    """Of a private element that a server does not tell nobody knows whether the instances have it."""
+    if not failure.field.startswith("(") or any(item.present for item in failure.seen):
+        return failure
+    first = next(iter(series.instances)).path
+    if not (isinstance(first, ObjectReference) and first.is_described):
+        return failure
+    why = "the server does not tell it, and may leave out private elements; pull the series and ask its files"
+    return replace(failure, why_unknown=why)
 
 
 def _reason(failure: Failure, by_case: bool, show_patient: bool) -> Reason:

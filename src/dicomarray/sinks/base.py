@@ -14,6 +14,11 @@ from dicomarray.storage.connections import Connected, speaks_dicomweb
 from dicomarray.storage.places import Url
 from dicomarray.storage.references import Reference
 
+NO_LABEL_MAP = (
+    'the server does not take label map segmentations; write the segmentation with kind="binary" '
+    "(--kind binary), and push that"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:

@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from dicomarray.dicom.segment_objects import LABEL_MAP
 from dicomarray.errors import StorageError
-from dicomarray.sinks.base import Answer, Answered, Outgoing, Target
+from dicomarray.sinks.base import NO_LABEL_MAP, Answer, Answered, Outgoing, Target
 from dicomarray.sources.base import RemoteSeries
 from dicomarray.sources.dicomweb import JSON, DicomWebServer
 from dicomarray.storage.http import StatusError, WebServer
@@ -64,7 +65,7 @@ class DicomWebTarget(Target):
             if answers is None:
                 continue  # in smaller pieces
             for one in piece:
-                answered(one, answers.get(one.uid, Answer()))
+                answered(one, _explained(one, answers.get(one.uid, Answer())))
             del waiting[: len(piece)]
 
     def _answers(self, piece: Sequence[Outgoing]) -> dict[str, Answer] | None:
@@ -189,6 +190,13 @@ def _answers(content: Any) -> dict[str, Answer]:
         known = found.get(_uid(item), Answer())
         found[_uid(item)] = replace(known, refused=f"the server refuses it: {_meaning(code)}")
     return found
+
+
+def _explained(instance: Outgoing, answer: Answer) -> Answer:
+    """With what can be done, where a server does not know the class that few do."""
+    if answer.refused is None or instance.sop_class != LABEL_MAP:
+        return answer
+    return replace(answer, refused=f"{answer.refused}; {NO_LABEL_MAP}")
 
 
 def _items(content: Any, tag: str) -> list[Mapping[str, Any]]:

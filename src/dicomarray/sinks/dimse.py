@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dicomarray.dicom.segment_objects import LABEL_MAP
 from dicomarray.dicom.transfer_syntaxes import LITTLE_ENDIAN
 from dicomarray.errors import DicomArrayError
-from dicomarray.sinks.base import Answer, Answered, Outgoing, Target
+from dicomarray.sinks.base import NO_LABEL_MAP, Answer, Answered, Outgoing, Target
 from dicomarray.sinks.transcoding import can_transcode, transcode
 from dicomarray.sources.base import RemoteSeries
 from dicomarray.sources.dimse import DimseServer
@@ -20,7 +21,6 @@ from dicomarray.storage.dimse import MAX_CONTEXTS, BrokenError, Peer, Proposal, 
 from dicomarray.storage.places import Url
 from dicomarray.storage.plain_files import open_plain
 
-LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 # A class with its syntaxes takes one context each, and two native ones.
 _CLASSES_AT_ONCE = 20
 # How often an association is made again that broke off, and how long we wait; seconds.
@@ -142,10 +142,7 @@ def _proposals(instances: Sequence[Outgoing]) -> list[Proposal]:
 
 def _not_taken(instance: Outgoing) -> str:
     if instance.sop_class == LABEL_MAP:
-        return (
-            'the server does not take label map segmentations; write the segmentation with kind="binary" '
-            "(--kind binary), and push that"
-        )
+        return NO_LABEL_MAP
     return (
         f"the server does not take its class {instance.sop_class} in transfer syntax "
         f"{instance.transfer_syntax}; ask its administrator"
