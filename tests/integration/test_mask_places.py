@@ -227,3 +227,27 @@ def test_an_affine_may_mirror_and_permute_axes(
 def _nearest(write: Write) -> dict[str, str]:
     """Frames of a SEG across the images come onto them when that is asked for; contours lie on them."""
     return {"resample": "nearest"} if write is dicomarray.to_seg else {}
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda ct, out: dicomarray.to_seg("", ct, out), "empty name"),
+        (lambda ct, out: dicomarray.to_seg(np.ones((6, 12, 16), bool), ct, out, "liver"), r'\["liver"\]'),
+        (lambda ct, out: dicomarray.to_seg(np.ones((6, 12, 16), np.uint8), ct, out), "--segments"),
+        (lambda ct, out: dicomarray.to_dicom(next(ct.iterdir()), ct, out), "a DICOM file"),
+    ],
+)
+def test_what_users_try_first_leads_on(
+    ct: Path, tmp_path: Path, call: Callable[[Path, Path], Any], words: str
+) -> None:
+    """An empty name, a lone name, no names, DICOM in an array's place: the message says what to give."""
+    with pytest.raises(dicomarray.DicomArrayError, match=words):
+        call(ct, tmp_path / "out")
+
+
+def test_labels_have_no_units(ct: Path, volume: dicomarray.Volume, tmp_path: Path) -> None:
+    """Units of a segmentation are refused, and not left out without a word."""
+    dicomarray.to_seg(box(volume.array.shape), ct, tmp_path / "seg", NAMES)
+    with pytest.raises(dicomarray.UsageError, match="no units"):
+        dicomarray.to_numpy(tmp_path / "seg", tmp_path / "labels.npy", units="suv")

@@ -23,6 +23,8 @@ from dicomarray.errors import InputError, OutputError
 _DAMAGE = (
     ValueError, TypeError, EOFError, OverflowError, RecursionError, MemoryError, SyntaxError, TokenError,
 )  # fmt: skip
+# How a .npy begins, and a .npz, which is a zip; in a DICOM file a preamble of 128 bytes comes first.
+MAGIC, ZIP, FIRST_BYTES = b"\x93NUMPY", b"PK", 132
 
 
 def load_array(path: Path) -> Array:
@@ -34,6 +36,7 @@ def load_array(path: Path) -> Array:
         Where the file is no such array of numbers.
     """
     _refuse_other_than_file(path)
+    _refuse_other_format(path)
     try:
         # mapped, the file's size is compared with what it claims to hold before memory is taken
         with np.errstate(over="ignore"):  # numbers of voxels that no file has
@@ -67,6 +70,20 @@ def _refuse_other_than_file(path: Path) -> None:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from error
     if not stat.S_ISREG(mode):
         raise InputError(f"{path} is no file, but a folder, FIFO or device; name an array (.npy)")
+
+
+def _refuse_other_format(path: Path) -> None:
+    """What begins otherwise: NumPy would speak of pickles."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(FIRST_BYTES)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if start.startswith((MAGIC, ZIP)):
+        return
+    is_dicom = start[128:132] == b"DICM"
+    hint = ", but a DICOM file, of which to-numpy (to_numpy) makes an array" if is_dicom else ""
+    raise InputError(f"{path} is no .npy file with numbers{hint}; name an array (.npy)")
 
 
 def save(path: Path, array: Array) -> None:

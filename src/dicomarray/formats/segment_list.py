@@ -19,7 +19,10 @@ from dicomarray.storage.plain_files import open_plain
 Segments = str | os.PathLike[str] | Mapping[Any, Any] | Sequence[Any]
 LARGEST_BYTES = 1 << 26  # of a JSON of segments: 65535 of them, with long texts
 BACKGROUND = 0
-FORMS = 'segments={1: "liver", 2: "spleen"}, a list of Segment, or the path of a JSON of either'
+FORMS = (
+    'segments={1: "liver", 2: "spleen"}, a list of names or of Segment, or the path of a JSON of either '
+    '(--segments names.json: {"1": "liver", "2": "spleen"})'
+)
 
 
 def segments_of(given: Segments | None, masks: Iterable[str] = ()) -> tuple[Segment, ...]:
@@ -66,6 +69,10 @@ def coded_segments(segments: Iterable[Segment]) -> tuple[Segment, ...]:
 def _parsed(given: Segments, masks: Sequence[str] = ()) -> list[Segment]:
     if isinstance(given, str | os.PathLike):
         path = Path(given)
+        if isinstance(given, str) and not path.suffix and not path.exists():
+            raise UsageError(
+                f'there is no file "{given}"; of one segment give its name in a list: ["{given}"]'
+            )
         try:
             return _parsed(_read(path), masks)
         except (UsageError, SegmentationError) as error:

@@ -109,6 +109,8 @@ def _completed(segment: Segment) -> Segment:
 
 def _segmentation(labels: Labels, segments: Segments | None, template: VolumeInfo) -> Segmentation:
     if isinstance(labels, str | os.PathLike):
+        if not os.fspath(labels):
+            raise UsageError("the labels are an empty name; name a .npy, .nii, .nii.gz, or a folder of masks")
         if Path(labels).is_dir():
             masks = MaskFiles(Path(labels), template)
             return Segmentation(masks, segments, geometry_of=masks.grid)

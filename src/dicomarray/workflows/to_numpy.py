@@ -196,7 +196,12 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
         refuse_existing(output, overwrite)
     found = select(request)
     if on is not None or (found.series and all(one.is_segments for one in found.series)):
-        return _save_labels(found, on, resample, bounds, (npy, json), overwrite)
+        if bounds is not None or checked.units != ReadOptions().units:
+            raise UsageError(
+                "labels are numbers of segments: they have no units and are not normalized; leave out units "
+                "and normalize (--units, --normalize)"
+            )
+        return _save_labels(found, on, resample, (npy, json), overwrite)
     chosen = found.one()
     info = write(chosen.stack(checked, volume), npy, json)
     skipped, notes = found.catalog.skipped, found.notes(chosen)
@@ -207,15 +212,12 @@ def _save_labels(
     found: Found,
     on: Grid | None,
     resample: Resampling | None,
-    bounds: Normalization | None,
     outputs: tuple[Path, Path],
     overwrite: bool,
 ) -> NumpyReport:
     """The labels of the one segmentation among what was found."""
     from dicomarray.workflows.load_segmentation import one_segmentation
 
-    if bounds is not None:
-        raise UsageError("labels are numbers of segments, which cannot be normalized")
     one = one_segmentation(found.series, str(found.request))
     info = _write_labels(found, one, on, resample, outputs, overwrite)
     return NumpyReport((outputs,), (f"<Volume {info}>",), (), info.warnings, found.catalog.skipped)
