@@ -194,6 +194,18 @@ def test_a_hole_that_sticks_out_a_little_stays_a_hole() -> None:
     assert np.count_nonzero(summed(loops, said.signs, SHAPE)) == 200 - 18 * 6
 
 
+@pytest.mark.parametrize("shift", [(0.5, 0.0), (0.0, -0.5), (0.5, 0.5)])
+def test_rounding_of_numbers_decides_nothing(shift: tuple[float, float]) -> None:
+    """Of loops through centres of voxels those are inside that have the loop at their right or below."""
+    image = np.random.default_rng(4).integers(0, 2, SHAPE)
+    image[[0, -1]], image[:, [0, -1]] = 0, 0
+    loops = edge_loops(image)
+    noise = np.random.default_rng(5).uniform(-5e-3, 5e-3, loops.points.shape)
+    rounded = Loops(loops.points + shift + noise, loops.starts, loops.labels)
+    down, right = (-1 if step < 0 else 0 for step in shift)
+    np.testing.assert_array_equal(filled(rounded, SHAPE), np.roll(image, (down, right), (0, 1)) > 0)
+
+
 def test_loops_far_outside_cover_nothing() -> None:
     """Left, right, above and below of the image."""
     for loop in (square(0, -30, 9, -20), square(0, 60, 9, 70), square(-30, 0, -20, 9), square(90, 0, 99, 9)):

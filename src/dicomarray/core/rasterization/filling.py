@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from dicomarray.core.rasterization.loops import Counts, Loops, Points
 
-# What binary numbers and Decimal Strings leave of a place on a voxel's centre, in voxels: points are rounded
-# to this, so that a loop through centres covers the same voxels wherever the image lies in the patient.
+# What binary numbers leave of a place, in voxels: points are rounded to this, so that the two sides of a
+# channel without width cross each row at one place.
 ROUNDING_DIGITS = 5
+# An edge that is nearer to a voxel's centre than this, in voxels, goes through it: numbers of contours have
+# few digits, and which voxels a loop covers must not depend on how they were rounded.
+TIE = 0.01
 # So many cells are filled, and so many crossings of rows and loops taken, at a time: some ten MB.
 CELLS_AT_ONCE = 1 << 21
 CROSSINGS_AT_ONCE = 1 << 20
@@ -35,7 +38,8 @@ class Covered(NamedTuple):
 def covered(loops: Loops, shape: tuple[int, int]) -> Iterator[Covered]:
     """The voxels whose centres lie inside an odd number of loops of their plane, bool, some planes at a time.
 
-    Where a loop goes through a centre, the voxel is inside if the loop lies at its right or below it.
+    Where a loop goes through a centre (nearer than `TIE`), the voxel is inside if the loop lies at its right
+    or below it: all centres are taken a little further right and down.
 
     Parameters
     ----------
@@ -44,7 +48,8 @@ def covered(loops: Loops, shape: tuple[int, int]) -> Iterator[Covered]:
     shape
         (rows, columns) of a plane; what lies beyond it is cut off.
     """
-    for planes, part, box in _batches(loops, shape):
+    moved = Loops(loops.points - TIE, loops.starts, loops.labels)
+    for planes, part, box in _batches(moved, shape):
         top, side, height, width = box
         cells = np.zeros((planes.stop - planes.start) * height * (width + 1), np.uint8)
         for row, column, plane, _ in _crossings(part, top, height):
