@@ -9,9 +9,12 @@ import resource
 import shutil
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -408,6 +411,52 @@ def test_no_page_ledger_or_message_has_the_password(
     for text in (said.out, said.err, *(path.read_bytes().decode("latin-1") for path in written)):
         assert "hush-hush" not in text
         assert basic not in text
+
+
+def test_limits_say_how_much_is_asked_at_once(
+    proxy: Proxy, orthanc: Orthanc, make_series: Callable[..., Path], tmp_path: Path
+) -> None:
+    """So many series come and go side by side, each whole and in order; bytes no faster than they may."""
+    others = [make_series(name=name) for name in ("one", "two", "three")]
+    together = threading.Barrier(2)
+
+    def meeting(method: str, path: str, reply: Reply) -> Reply:
+        if is_retrieval(method, path) or method == "POST":
+            together.wait(10)  # for another one that is on its way
+        return reply
+
+    proxy.fault = meeting
+    pushed: list[str] = []
+    report = dicomarray.push(others[:2], proxy.url, concurrency=2, finished=lambda uid, _: pushed.append(uid))
+    assert pushed == [series.uid for series in dicomarray.scan(others[:2])]
+    assert not report.failed
+    dicomarray.push(others[2], orthanc.url)
+    report = dicomarray.pull(proxy.url, tmp_path / "pulled", concurrency=2)
+    assert [(entry.status, entry.fetched) for entry in report.entries] == [("pulled", 6)] * 4
+    assert sum(entry.size for entry in report.entries) == sum(map(len, orthanc.files().values()))
+    assert pulled(tmp_path / "pulled") == orthanc.files()
+
+    started = time.monotonic()
+    size = sum(path.stat().st_size for path in others[0].iterdir())
+    dicomarray.pull(orthanc.url, tmp_path / "slowly", {"SeriesInstanceUID": pushed[0]}, rate=2 * size)
+    assert time.monotonic() - started > 0.4
+
+
+@pytest.mark.parametrize(
+    ("address", "limits", "said"),
+    [
+        ("http://127.0.0.1:9/dicom-web", {"concurrency": 0}, "concurrency=0"),
+        ("http://127.0.0.1:9/dicom-web", {"rate": "much"}, "no size"),
+        ("http://127.0.0.1:9/dicom-web", {"rate": 0}, "above 0"),
+        ("dimse://PACS@127.0.0.1:9", {"rate": "1M"}, "limits of DICOMweb"),
+    ],
+)
+def test_limits_that_are_none_are_refused(
+    tmp_path: Path, address: str, limits: dict[str, Any], said: str
+) -> None:
+    """Before any server is asked."""
+    with pytest.raises(UsageError, match=said):
+        dicomarray.pull(address, tmp_path / "pulled", **limits)
 
 
 def test_a_server_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

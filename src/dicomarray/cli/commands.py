@@ -239,6 +239,7 @@ def run(options: argparse.Namespace) -> int:
 def pull(options: argparse.Namespace) -> int:
     """The matching series of a PACS, into a folder."""
     from dicomarray.cli import transfer_lines
+    from dicomarray.storage.limits import TransferOptions
 
     series = SeriesProgress()
 
@@ -255,6 +256,7 @@ def pull(options: argparse.Namespace) -> int:
             index=options.index,
             progress=counter,
             finished=finished,
+            **_given(options, names_of(TransferOptions)),
         )
     _warn(report.warnings)
     _note([transfer_lines.pull_summary(report)])
@@ -264,6 +266,7 @@ def pull(options: argparse.Namespace) -> int:
 def push(options: argparse.Namespace) -> int:
     """A folder, into a PACS."""
     from dicomarray.cli import rendering, transfer_lines
+    from dicomarray.storage.limits import TransferOptions
 
     def finished(uid: str, pushed: Sequence[PushedInstance]) -> None:
         failed = any(entry.status == "failed" for entry in pushed)
@@ -273,7 +276,12 @@ def push(options: argparse.Namespace) -> int:
     choice = {name: value for name, value in _choice(options).items() if name != "volume"}
     with Counter("instances") as counter:
         report = dicomarray.push(
-            options.input_dicom, options.target, progress=counter, finished=finished, **choice
+            options.input_dicom,
+            options.target,
+            progress=counter,
+            finished=finished,
+            **choice,
+            **_given(options, names_of(TransferOptions)),
         )
     _warn(report.warnings)
     _note(rendering.skipped_lines(report.skipped))

@@ -305,6 +305,7 @@ def _pull(c: argparse.ArgumentParser) -> None:
     c.add_argument("-o", "--output", metavar="DIR", required=True, type=_path, help="folder for the series")
     _conditions(c)
     c.add_argument("--index", metavar="FILE", help="an index to bring up to date with the folder afterwards")
+    _limits(c)
 
 
 def _push(c: argparse.ArgumentParser) -> None:
@@ -318,6 +319,14 @@ def _push(c: argparse.ArgumentParser) -> None:
         help="the PACS: dicomweb+https://HOST/dicom-web, https://HOST/dicom-web, or dimse://AE@HOST:PORT",
     )
     _series(c)
+    _limits(c)
+
+
+def _limits(c: argparse.ArgumentParser) -> None:
+    from dicomarray.cli.option_flags import add_flags
+    from dicomarray.storage.limits import TransferOptions
+
+    add_flags(c, TransferOptions)
 
 
 def _inputs(c: argparse.ArgumentParser) -> None:

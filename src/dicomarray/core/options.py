@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
@@ -12,6 +13,9 @@ from dicomarray.errors import UsageError
 
 Options = TypeVar("Options")
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def names_of(options: type[Any]) -> tuple[str, ...]:
@@ -82,6 +86,16 @@ def _entries(options: Any) -> list[str]:
         found.append(f"{field.name} : {f'{{{values}}}' if values else field.type}, default {default}")
         found.extend(told[field.name])
     return found
+
+
+def size_of(name: str, given: int | str | None) -> int | None:
+    """A number of bytes, or a text such as ``"4G"`` (binary units); UsageError for a text that is no size."""
+    if given is None or isinstance(given, int):
+        return given
+    match = _SIZE.fullmatch(given.strip())
+    if match is None:
+        raise UsageError(f'{name}="{given}" is no size; write it as 4G or 512M')
+    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def check_choices(options: Any) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from dicomarray.assembly.options import READ_NAMES, ReadKeywords, ReadOptions
-from dicomarray.core.options import check_choices, check_names, made_of, names_of
+from dicomarray.core.options import check_choices, check_names, made_of, names_of, size_of
 from dicomarray.core.segments import MAX_LABEL
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.options import WRITE_NAMES, WriteKeywords, WriteOptions
@@ -18,8 +17,6 @@ from dicomarray.storage.places import PathLike
 Per = Literal["series", "study"]
 Masks = Literal["seg", "rtstruct"]
 LOOPBACK = "127.0.0.1"
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 # A worker that has only loaded NumPy and pydicom takes about 100 MB; less would fail every series.
 MIN_MEMORY = 256 << 20
 
@@ -121,12 +118,7 @@ class RunOptions:
     @property
     def memory_bytes(self) -> int | None:
         """The memory limit in bytes."""
-        if self.memory_limit is None or isinstance(self.memory_limit, int):
-            return self.memory_limit
-        match = _SIZE.fullmatch(self.memory_limit.strip())
-        if match is None:
-            raise UsageError(f'memory_limit="{self.memory_limit}" is no size; write it as 4G or 512M')
-        return int(float(match[1]) * _UNITS[match[2].upper()])
+        return size_of("memory_limit", self.memory_limit)
 
     @property
     def isolated(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dicomarray.storage.connections import Connected, speaks_dicomweb
+from dicomarray.storage.limits import UNLIMITED, TransferOptions
 from dicomarray.storage.places import Url
 from dicomarray.storage.references import Reference
 
@@ -64,18 +65,19 @@ class Target(Connected):
         """
 
 
-def target_of(address: Url) -> Target:
+def target_of(address: Url, limits: TransferOptions = UNLIMITED) -> Target:
     """Who stores there.
 
     Raises
     ------
     UsageError
-        For an address of another kind, or where the package for it is not installed.
+        For an address of another kind, for limits that it does not know, or where the package for it is
+        not installed.
     """
-    if speaks_dicomweb(address):
+    if speaks_dicomweb(address, limits):
         from dicomarray.sinks.dicomweb import DicomWebTarget
 
-        return DicomWebTarget(address)
+        return DicomWebTarget(address, limits=limits)
     from dicomarray.sinks.dimse import DimseTarget
 
     return DimseTarget(address)

@@ -15,6 +15,7 @@ from dicomarray.sinks.base import NO_LABEL_MAP, Answer, Answered, Outgoing, Targ
 from dicomarray.sources.base import RemoteSeries
 from dicomarray.sources.dicomweb import JSON, DicomWebServer
 from dicomarray.storage.http import StatusError, WebServer
+from dicomarray.storage.limits import UNLIMITED, TransferOptions
 from dicomarray.storage.multipart import content_type
 from dicomarray.storage.places import Url
 from dicomarray.storage.plain_files import open_plain
@@ -42,8 +43,8 @@ _MEANINGS = {
 class DicomWebTarget(Target):
     """The server at an address."""
 
-    def __init__(self, address: Url, web: WebServer | None = None) -> None:
-        self._web = web or WebServer(address)
+    def __init__(self, address: Url, limits: TransferOptions = UNLIMITED) -> None:
+        self._web = WebServer(address, limits=limits)
         self._asked = DicomWebServer(address, self._web)
         self._named_syntax: bool | None = None  # which form of a part's type it takes
         self._piece_bytes = PIECE_BYTES

@@ -17,6 +17,7 @@ from dicomarray.errors import InputError, StorageError
 from dicomarray.sources.base import Arrived, RemoteSeries, Server
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.http import Answer, CutOffError, StatusError, WebServer
+from dicomarray.storage.limits import UNLIMITED, TransferOptions
 from dicomarray.storage.multipart import CutShortError, MultipartError, content_type, parts_of
 from dicomarray.storage.places import Url
 
@@ -83,9 +84,11 @@ def split_address(address: Url) -> tuple[Url, Below]:
 class DicomWebServer(Server):
     """The server at an address, or a study, series or instance there."""
 
-    def __init__(self, address: Url, web: WebServer | None = None) -> None:
+    def __init__(
+        self, address: Url, web: WebServer | None = None, limits: TransferOptions = UNLIMITED
+    ) -> None:
         root, self.below = split_address(address)
-        self.web = web or WebServer(root)
+        self.web = web or WebServer(root, limits=limits)
 
     def close(self) -> None:
         """As `Server.close`."""

@@ -16,6 +16,7 @@ from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
 from dicomarray.errors import UsageError
+from dicomarray.storage.limits import UNLIMITED, TransferOptions
 from dicomarray.storage.places import Place, Url, place_of
 
 DICOMWEB = ("dicomweb+http", "dicomweb+https")
@@ -49,9 +50,18 @@ def address_of(given: str | os.PathLike[str] | Url) -> Url:
     return place
 
 
-def speaks_dicomweb(address: Url) -> bool:
-    """Whether a PACS is asked over DICOMweb, else over DIMSE; UsageError where an address is no PACS."""
-    return address_of(address).protocol in DICOMWEB
+def speaks_dicomweb(address: Url, limits: TransferOptions = UNLIMITED) -> bool:
+    """Whether a PACS is asked over DICOMweb, else over DIMSE.
+
+    Raises
+    ------
+    UsageError
+        Where an address is no PACS, or one of DIMSE with limits.
+    """
+    found = address_of(address).protocol in DICOMWEB
+    if not found and limits != UNLIMITED:
+        raise UsageError(f"{address}: concurrency and rate are limits of DICOMweb; leave them out for DIMSE")
+    return found
 
 
 class Connected(ABC):

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from dicomarray.errors import StorageError, UsageError
 from dicomarray.storage.connections import CREDENTIALS_FILE, TOKEN, USER, WebAddress, credentials_for
+from dicomarray.storage.limits import UNLIMITED, Rate, TransferOptions
 from dicomarray.storage.places import Url
 from dicomarray.version import __version__
 
@@ -40,6 +41,21 @@ class Body(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
 
+class _Paced:
+    """A body that is sent no faster than it may be."""
+
+    def __init__(self, body: Body, rate: Rate) -> None:
+        self._body, self._rate = body, rate
+
+    def __len__(self) -> int:
+        return len(self._body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._body:
+            self._rate.moved(len(piece))
+            yield piece
+
+
 class StatusError(StorageError):
     """A server that answered, but not with what was asked for."""
 
@@ -55,8 +71,14 @@ class CutOffError(StorageError):
 class WebServer:
     """One server of DICOMweb, with connections that are kept open."""
 
-    def __init__(self, address: Url, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        address: Url,
+        sleep: Callable[[float], None] = time.sleep,
+        limits: TransferOptions = UNLIMITED,
+    ) -> None:
         self.address = address
+        self.rate = Rate(limits.bytes_a_second)
         self.web = WebAddress.of(address)
         self._sleep = sleep
         try:
@@ -122,7 +144,7 @@ class WebServer:
                     "GET" if body is None else "POST",
                     f"{self.web.base}{path}{_query_of(query)}",
                     headers=headers,
-                    data=body,
+                    data=body if body is None else _Paced(body, self.rate),
                     stream=True,
                     timeout=(CONNECT_SECONDS, self.web.timeout),
                     # None: as the environment says (REQUESTS_CA_BUNDLE)
@@ -200,6 +222,7 @@ class Answer:
                 raise self._server.error(
                     self.path, f"the answer is longer than {most} bytes; it is not read on"
                 )
+            self._server.rate.moved(len(chunk))
             yield chunk
 
     def text(self, most: int) -> bytes:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 from dicomarray.catalog.index import index as index_folder
 from dicomarray.catalog.scan import catalog_of
 from dicomarray.core.coded_warnings import Warnings
+from dicomarray.core.options import made_of, takes
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.errors import DataError, OutputError, StorageError
@@ -35,6 +37,7 @@ from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import making, refuse_inside, removed_if_empty
 from dicomarray.storage.connections import address_of
 from dicomarray.storage.file_locks import LockedElsewhereError, lock
+from dicomarray.storage.limits import TransferKeywords, TransferOptions, side_by_side
 from dicomarray.storage.places import PathLike, Url, local_path
 
 Status = Literal["pulled", "unchanged", "failed"]
@@ -74,6 +77,7 @@ class PullReport:
         return f"<PullReport: {several}, {len(self.failed)} series failed>"
 
 
+@takes(TransferOptions)
 def pull(
     source: PathLike | Url,
     output: PathLike,
@@ -82,6 +86,7 @@ def pull(
     index: PathLike | None = None,
     progress: Progress | None = None,
     finished: Callable[[PulledSeries, int], None] | None = None,
+    **options: Unpack[TransferKeywords],
 ) -> PullReport:
     """Copy the series of a PACS that match into a folder, the bytes as the server stores them.
 
@@ -105,6 +110,8 @@ def pull(
         Called with the number of instances that came, their bytes, and how many there will be.
     finished
         Called with each series that is done, and how many there are.
+    options
+        How much at once: those of `TransferOptions`, below.
 
     Raises
     ------
@@ -115,19 +122,20 @@ def pull(
     OutputError
         Where the folder cannot be made, or another pull fills it.
     """
-    selection = selection_of(config)
+    selection, limits = selection_of(config), made_of(TransferOptions, options)
     address, folder = address_of(source), local_path(output)
     if index is not None:
         refuse_inside(local_path(index), folder)
-    with server_of(address) as server, removed_if_empty(folder), _held(folder) as waiting:
+    with server_of(address, limits) as server, removed_if_empty(folder), _held(folder) as waiting:
         pulling = _Pulling(server, folder, waiting, progress)
         wanted, looked_at, warnings = pulling.matching(selection)
         total = len(wanted) + len(pulling.unknown)
         entries = []
-        for entry in chain(pulling.undecided(), map(pulling.pulled, wanted)):
-            entries.append(entry)
-            if finished is not None:
-                finished(entry, total)
+        with closing(side_by_side(limits.concurrency, pulling.pulled, wanted, pulling.stop)) as pulled:
+            for entry in chain(pulling.undecided(), pulled):
+                entries.append(entry)
+                if finished is not None:
+                    finished(entry, total)
     if index is not None and folder.is_dir():
         index_folder(folder, index)
     return PullReport(tuple(entries), looked_at, warnings)
@@ -140,8 +148,14 @@ class _Pulling:
         self._server, self._folder, self._waiting, self._progress = server, folder, waiting, progress
         self._files = self._bytes = 0
         self._total: int | None = None
+        self._lock = threading.Lock()  # several series come side by side
+        self._stopped = False
         # of which it is not known whether they match, and why
         self.unknown: dict[RemoteSeries, StorageError] = {}
+
+    def stop(self) -> None:
+        """Let what is on its way end with the next instance: nobody waits for it any more."""
+        self._stopped = True
 
     def matching(self, selection: Selection) -> tuple[list[RemoteSeries], int, Warnings]:
         """The series that a config means, how many the server listed for that, and what was odd."""
@@ -187,31 +201,32 @@ class _Pulling:
 
     def pulled(self, series: RemoteSeries) -> PulledSeries:
         """What becomes of one."""
-        started, size_before, place = time.monotonic(), self._bytes, self._place(series)
+        started, place = time.monotonic(), self._place(series)
         entry = PulledSeries(series.uid, series.study, "failed", place)
         try:
-            waiting, new, kept = self._fetch(series)
+            waiting, new, kept, size = self._fetch(series)
             if new:
                 with making(place):
                     _put(waiting, place)
         except DataError as error:
             return replace(entry, error=str(error), seconds=time.monotonic() - started)
         finally:
-            _remove_empty(self._waiting / series.study / series.uid)
+            with self._lock:
+                _remove_empty(self._waiting / series.study / series.uid)
         return replace(
             entry,
             status="pulled" if new else "unchanged",
             fetched=new,
             kept=kept,
-            size=self._bytes - size_before,
+            size=size,
             seconds=time.monotonic() - started,
         )
 
     def _place(self, series: RemoteSeries) -> Path:
         return self._folder / series.study / series.uid
 
-    def _fetch(self, series: RemoteSeries) -> tuple[Path, int, int]:
-        """Fetch what is not there: where it waits, how many instances are new, and how many were there."""
+    def _fetch(self, series: RemoteSeries) -> tuple[Path, int, int, int]:
+        """Fetch what is not there: where it waits, how many are new, were there, and the new ones' bytes."""
         listed = self._server.instances(series)
         if len(listed) < (series.count or 1):
             raise StorageError(
@@ -220,7 +235,7 @@ class _Pulling:
             )
         there = listed & _uids_in(self._place(series))
         waiting = self._waiting / series.study / series.uid
-        with making(waiting):
+        with making(waiting), self._lock:
             waiting.mkdir(parents=True, exist_ok=True)
         for left in waiting.glob(".*"):
             left.unlink()  # half an instance
@@ -229,14 +244,18 @@ class _Pulling:
         if wanted:
             with making(waiting):
                 self._server.fetch(series, wanted, waiting, self._arrived)
-        return waiting, len(listed) - len(there), len(there)
+        new = listed - there
+        return waiting, len(new), len(there), sum((waiting / f"{uid}.dcm").stat().st_size for uid in new)
 
     def _arrived(self, *files: Path) -> None:
         for file in files:
-            self._files += 1
-            self._bytes += file.stat().st_size
-            if self._progress is not None:
-                self._progress(self._files, self._bytes, self._total)
+            with self._lock:
+                self._files += 1
+                self._bytes += file.stat().st_size
+                if self._progress is not None:
+                    self._progress(self._files, self._bytes, self._total)
+        if self._stopped:
+            raise StorageError("the pull was ended")
 
 
 def _uids_in(folder: Path) -> frozenset[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, Unpack
 
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, select
 from dicomarray.core.coded_warnings import Warnings
+from dicomarray.core.options import made_of, takes
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError, StorageError
@@ -20,6 +22,7 @@ from dicomarray.sinks.base import Answer, Outgoing, Target, target_of
 from dicomarray.sources.base import Progress
 from dicomarray.sources.skipped import SkippedGroup, by_reason
 from dicomarray.storage.connections import address_of, is_server
+from dicomarray.storage.limits import TransferKeywords, TransferOptions, side_by_side
 from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of
 from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import file_of, state_of
@@ -65,6 +68,7 @@ class PushReport:
         )
 
 
+@takes(TransferOptions)
 def push(
     input: Inputs,
     target: PathLike | Url,
@@ -74,6 +78,7 @@ def push(
     series: str | None = None,
     progress: Progress | None = None,
     finished: Callable[[str, Sequence[PushedInstance]], None] | None = None,
+    **options: Unpack[TransferKeywords],
 ) -> PushReport:
     """Store every instance below a folder in a PACS, and ask it for each afterwards.
 
@@ -91,6 +96,8 @@ def push(
         Called with the number of instances that are done, their bytes, and the number of all.
     finished
         Called with the UID of each series that is done, and its instances.
+    options
+        How much at once: those of `TransferOptions`, below.
 
     Raises
     ------
@@ -99,18 +106,20 @@ def push(
     StorageError
         Where the server cannot be asked at all; what it refuses is told by the report.
     """
-    address = address_of(target)
+    address, limits = address_of(target), made_of(TransferOptions, options)
     found = select(ScanRequest(input, index, config, series))
     if not found.series:
         raise InputError(f"{found.request}: no DICOM objects to store")
     entries: list[PushedInstance] = []
-    with target_of(address) as server:
+    with target_of(address, limits) as server:
         sending = _Sending(server, progress, sum(len(one.instances) for one in found.series))
-        for one in found.series:
-            pushed = sending.pushed(one.instances)
-            entries += pushed
-            if finished is not None:
-                finished(one.uid, pushed)
+        instances = (one.instances for one in found.series)
+        done = side_by_side(limits.concurrency, sending.pushed, instances, sending.stop)
+        with closing(done) as several:
+            for one, pushed in zip(found.series, several, strict=True):
+                entries += pushed
+                if finished is not None:
+                    finished(one.uid, pushed)
     return PushReport(tuple(entries), tuple(by_reason(found.catalog.skipped)), found.warnings)
 
 
@@ -161,6 +170,12 @@ class _Sending:
     def __init__(self, server: Target, progress: Progress | None, total: int) -> None:
         self._server, self._progress, self._total = server, progress, total
         self._files = self._bytes = 0
+        self._lock = threading.Lock()  # several series go side by side
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Let what is on its way end with the next instances: nobody waits for it any more."""
+        self._stopped = True
 
     def pushed(self, headers: Iterable[Header]) -> list[PushedInstance]:
         """What becomes of the instances of a series."""
@@ -214,10 +229,13 @@ class _Sending:
         return found
 
     def _tell(self, instance: Outgoing) -> None:
-        self._files += 1
-        self._bytes += instance.size
-        if self._progress is not None:
-            self._progress(self._files, self._bytes, self._total)
+        with self._lock:
+            self._files += 1
+            self._bytes += instance.size
+            if self._progress is not None:
+                self._progress(self._files, self._bytes, self._total)
+        if self._stopped:
+            raise StorageError("the push was ended")
 
 
 def _same_bytes(one: Outgoing, other: Outgoing) -> bool:
