@@ -22,6 +22,10 @@ from dicomarray.volume import Volume
 
 LABELS = "labels"  # the units of a label array
 RESAMPLED = warning("masks were brought to another grid by the nearest voxel [resampled]")
+ONE_STEP = (
+    "masks are of one step, or of all at once. Give array[N] of a 4-D array, and time=N (--time N) where it "
+    "is written"
+)
 HALF = 0.5  # a voxel of a fractional segment is in its mask where at least so much of it is covered
 
 Labels = NDArray[np.unsignedinteger[Any]]
@@ -310,15 +314,21 @@ class Segmentation:
         return mask
 
     def with_segments(self, segments: Sequence[Segment]) -> Self:
-        """The same masks with other words about them; numbers stay what they are.
+        """The same masks with other words about them; numbers stay what they are, further ones are empty.
 
         Raises
         ------
         SegmentationError
             Where a number has no segment, or two have one.
         """
+        further = {one.number for one in segments} - set(self._layers) - set(self._fractions)
+        spare = next(iter(self._layers.values())) if self._layers else np.zeros(self.shape, np.uint8)
         made = type(self).__new__(type(self))
-        made._set(self._layers, self._fractions, dataclasses.replace(self.info, segments=tuple(segments)))
+        made._set(
+            self._layers | dict.fromkeys(further, spare),
+            self._fractions,
+            dataclasses.replace(self.info, segments=tuple(segments)),
+        )
         return made
 
     def volume(self) -> Volume:
@@ -384,10 +394,7 @@ def _taken(
         return _of_masks(array, segments)
     array = np.asarray(array)
     if array.ndim != 3:
-        raise UsageError(
-            f"labels have three axes (slice, row, column), and not {array.ndim}: masks are of one step, or "
-            "of all at once. Give array[N] of a 4-D array, and time=N (--time N) where it is written"
-        )
+        raise UsageError(f"labels have three axes (slice, row, column), and not {array.ndim}: {ONE_STEP}")
     if array.dtype.kind in "bf" and len(segments) == 1:
         return _of_masks({segments[0].label: array}, segments)
     if array.dtype.kind not in "ui":
@@ -415,10 +422,10 @@ def _of_masks(
     for name in masks:  # one at a time: a mapping may read them from files
         mask = np.asarray(masks[name])
         shape = mask.shape if shape is None else shape
-        if mask.shape != shape or mask.ndim != 3:
-            raise UsageError(
-                f"the masks have the shapes {sorted({shape, mask.shape})!s:.80}; they need one of three axes"
-            )
+        if mask.ndim != 3:
+            raise UsageError(f"the mask {name!r:.80} has {mask.ndim} axes, and not three: {ONE_STEP}")
+        if mask.shape != shape:
+            raise UsageError(f"the masks have the shapes {sorted({shape, mask.shape})!s:.80}; they need one")
         if mask.dtype.kind == "f":
             fractions[numbers[name]] = _checked_fraction(mask, name)
             continue

@@ -251,3 +251,34 @@ def test_labels_have_no_units(ct: Path, volume: dicomarray.Volume, tmp_path: Pat
     dicomarray.to_seg(box(volume.array.shape), ct, tmp_path / "seg", NAMES)
     with pytest.raises(dicomarray.UsageError, match="no units"):
         dicomarray.to_numpy(tmp_path / "seg", tmp_path / "labels.npy", units="suv")
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_further_names_of_known_segments_are_told(
+    ct: Path, volume: dicomarray.Volume, tmp_path: Path, write: Write
+) -> None:
+    """Names that masks have no number for are empty segments; names that change places are refused."""
+    masks = dicomarray.Segmentation(box(volume.array.shape), {1: "liver", 2: "spleen"}, geometry_of=volume)
+    report = write(masks, ct, tmp_path / "out", {1: "liver", 7: "heart"})
+    assert any("heart" in warning and "spleen" in warning for warning in report.warnings)
+    found = dicomarray.load_segmentation(tmp_path / "out", on=ct)
+    assert [one.label for one in found.segments] == ["liver", "spleen", "heart"]
+    np.testing.assert_array_equal(found.mask("liver"), masks.mask("liver"))
+    assert not found.mask("heart").any()
+    with pytest.raises(dicomarray.SegmentationError, match='"spleen" is segment 2 of the labels'):
+        write(masks, ct, tmp_path / "swapped", {1: "spleen", 2: "liver"})
+    with pytest.raises(dicomarray.SegmentationError, match="no mask of that name"):
+        write({"a": masks.mask(1)}, ct, tmp_path / "names", {"a": "liver", "b": "spleen"})
+
+
+def test_fractions_that_are_turned_are_told_too(ct: Path, volume: dicomarray.Volume, tmp_path: Path) -> None:
+    """A structure set of fractions says that it halves them, whichever way their axes run."""
+    fractions = dicomarray.Volume.from_array(
+        np.flip(box(volume.array.shape) * np.float32(0.6), 1).copy(),
+        volume.affine
+        @ np.array([[1, 0, 0, 0], [0, -1, 0, volume.array.shape[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]]),
+    )
+    report = dicomarray.to_rtstruct(fractions, ct, tmp_path / "out", NAMES)
+    assert codes(report) == ["fractions-halved"]
+    found = dicomarray.load_segmentation(tmp_path / "out", on=ct)
+    np.testing.assert_array_equal(found.labels, box(volume.array.shape))

@@ -85,7 +85,9 @@ def _parsed(given: Segments, masks: Sequence[str] = ()) -> list[Segment]:
 
 
 def _of_mapping(given: Mapping[Any, Any], masks: Sequence[str]) -> list[Segment]:
-    if given and set(given) <= set(masks) and not any(_is_number(value) for value in given.values()):
+    if set(given) & set(masks) and not any(_is_number(value) for value in given.values()):
+        if unknown := [name for name in given if name not in masks]:
+            raise SegmentationError(f"segments has {unknown[0]!r:.80}, and there is no mask of that name")
         return [replace(_one(masks.index(name) + 1, one), label=name) for name, one in given.items()]
     for key in ("segments", "labels"):  # a sidecar; the dataset.json of nnU-Net
         inner = given.get(key)
@@ -141,9 +143,25 @@ def _read(path: Path) -> Any:
 
 
 def relabelled(segments: Sequence[Segment], given: Segments | None) -> tuple[Segment, ...]:
-    """Segments that are known already, but for what a user says anew about their numbers or labels."""
+    """Segments that are known already, but for what a user says anew about their numbers or labels.
+
+    What has a number and a label that are not known is a further segment.
+
+    Raises
+    ------
+    SegmentationError
+        Where a label is known by another number than the user says, which is another segment's.
+    """
     if given is None:
         return tuple(segments)
-    known = {segment.label: segment.number for segment in segments}
-    new = {known.get(one.label, one.number): one for one in segments_of(given)}
-    return tuple(replace(new[s.number], number=s.number) if s.number in new else s for s in segments)
+    labels = {segment.label: segment.number for segment in segments}
+    new = {segment.number: segment for segment in segments}
+    for one in segments_of(given):
+        number = labels.get(one.label, one.number)
+        if number != one.number and one.number in labels.values():
+            raise SegmentationError(
+                f'"{one.label}" is segment {number} of the labels, and {one.number} in segments: give it the '
+                "number that it has there, or leave segments out"
+            )
+        new[number] = replace(one, number=number)
+    return tuple(new[number] for number in sorted(new))

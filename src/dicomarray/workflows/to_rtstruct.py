@@ -147,8 +147,8 @@ def _request(
             "DICOM Segmentation (to_seg, to-seg)"
         )
     grid = grid_of(stack)
-    given = turned_like(given_labels(labels, segments, grid, codes=False), stack.geometry)
-    segmentation, notes = _ascending(given)
+    whole, notes = _ascending(given_labels(labels, segments, grid, codes=False))
+    segmentation = turned_like(whole, stack.geometry)
     geometry = segmentation.geometry
     if geometry is None:
         raise GeometryError(f"the labels have no place in the patient, but {name} has: give the array alone")
