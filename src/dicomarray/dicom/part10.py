@@ -126,7 +126,7 @@ class Window:
         return self.data[place - self.base : place - self.base + count]
 
 
-def window_of(stream: BinaryIO) -> Window:
+def window_of(stream: BinaryIO, first_read: int = FIRST_READ) -> Window:
     """A window onto a file that is open as a stream, or onto what is in memory."""
 
     def read_at(place: int, count: int) -> bytes:
@@ -134,7 +134,7 @@ def window_of(stream: BinaryIO) -> Window:
         return stream.read(count)
 
     size = len(stream.getbuffer()) if isinstance(stream, BytesIO) else os.fstat(stream.fileno()).st_size
-    return Window(read_at, size)
+    return Window(read_at, size, read_at(0, first_read))
 
 
 def read_at(descriptor: int, place: int, count: int) -> bytes:

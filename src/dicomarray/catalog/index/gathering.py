@@ -99,7 +99,11 @@ class Gathered:
         ):
             return None
         known, elements = self._elements, instance.elements
-        differing = [tag for tag, element in elements.items() if known.get(tag) != element]
+        differing = [
+            tag
+            for tag, element in elements.items()
+            if (before := known.get(tag)) is not element and before != element
+        ]
         missing = [tag for tag in known if tag not in elements] if known.keys() != elements.keys() else []
         if any(map(explains, (*differing, *missing))):
             return None

@@ -12,7 +12,8 @@ from dicomarray.catalog.index.file_facts import only_in_file
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.schema import connect_to_write
 from dicomarray.catalog.index.storing import Batch, KnownFile, Store
-from dicomarray.dicom.headers.all_elements import Decoded, Walked, read_elements
+from dicomarray.dicom.headers.alike import AlikeFiles
+from dicomarray.dicom.headers.all_elements import Decoded, Walked, alike_files, read_elements
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
@@ -129,6 +130,7 @@ class _Indexing:
     vanished: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     pathless: list[Skipped] = field(default_factory=list)
+    alike: AlikeFiles = field(default_factory=alike_files)
 
     def run(self, roots: list[str], progress: Progress | None) -> None:
         """Everything below the roots."""
@@ -181,7 +183,7 @@ class _Indexing:
         OSError
             Where the file cannot be opened: that may change without the file being changed.
         """
-        items = list(_instances_in(path))
+        items = list(_instances_in(path, self.alike))
         self.batch.files.append(seen)
         for origin, reference, item in items:
             if isinstance(item, Skipped):
@@ -237,9 +239,11 @@ class _Indexing:
 _Member = tuple[str | None, int | None]
 
 
-def _instances_in(path: Path) -> Iterator[tuple[_Member, Reference, Walked | Decoded | Skipped]]:
+def _instances_in(
+    path: Path, alike: AlikeFiles
+) -> Iterator[tuple[_Member, Reference, Walked | Decoded | Skipped]]:
     """The instance of a file, or those of the members of an archive; as `scan` takes them."""
-    first = _instance(path)
+    first = _instance(path, alike)
     if not isinstance(first, Skipped):
         yield (None, None), path, first
         return
@@ -255,12 +259,12 @@ def _instances_in(path: Path) -> Iterator[tuple[_Member, Reference, Walked | Dec
         if isinstance(member, Skipped):
             yield (str(member.path), number), path, member
             continue
-        yield (member.member, number), member, _instance(member)
+        yield (member.member, number), member, _instance(member, alike)
 
 
-def _instance(path: Reference) -> Walked | Decoded | Skipped:
+def _instance(path: Reference, alike: AlikeFiles) -> Walked | Decoded | Skipped:
     try:
-        instance = read_elements(path)
+        instance = read_elements(path, alike)
     except InputError as error:
         return Skipped.because(path, error)
     if instance.series_uid:

@@ -18,8 +18,9 @@ from dicomarray.dicom.attribute_names import (
     tag_of,
 )
 from dicomarray.dicom.decoding import Context, context_of
+from dicomarray.dicom.headers.alike import AlikeFiles
 from dicomarray.dicom.headers.header import MEDIA_STORAGE_DIRECTORY
-from dicomarray.dicom.part10 import PIXEL_DATA, DoubtError, Element, Part10, read_part10
+from dicomarray.dicom.part10 import PIXEL_DATA, DoubtError, Element, Part10
 from dicomarray.dicom.pydicom_fallback import (
     PYDICOM_FAILURES,
     dataset_of_file,
@@ -83,8 +84,13 @@ class Decoded:
         return dict(self.known)
 
 
-def read_elements(path: Reference) -> Walked | Decoded:
-    """Everything before the pixel data.
+def alike_files() -> AlikeFiles:
+    """What `read_elements` compares files with, one after the other."""
+    return AlikeFiles(_is_kept)
+
+
+def read_elements(path: Reference, alike: AlikeFiles) -> Walked | Decoded:
+    """Everything before the pixel data; the same whatever was read with ``alike`` before.
 
     Raises
     ------
@@ -92,14 +98,14 @@ def read_elements(path: Reference) -> Walked | Decoded:
         Where the file is not DICOM or is damaged; the message is the one of `headers.read_header`.
     """
     try:
-        return _by_walking(path) or _by_pydicom(path)
+        return _by_walking(path, alike) or _by_pydicom(path)
     except PYDICOM_FAILURES as error:
         raise InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip()) from error
 
 
-def _by_walking(path: Reference) -> Walked | None:
+def _by_walking(path: Reference, alike: AlikeFiles) -> Walked | None:
     with open_header(path) as stream:
-        found = read_part10(stream, None, _is_kept)
+        found = alike.read(stream)
     if found is None or found.media_storage_class == MEDIA_STORAGE_DIRECTORY:
         return None
     return Walked(*found)

@@ -28,6 +28,7 @@ from dicomarray.dicom.headers.plan import (
     remember,
 )
 from dicomarray.dicom.headers.runs import Template
+from dicomarray.dicom.headers.series_key import series_key
 from dicomarray.dicom.part10 import (
     FIRST_READ,
     MEDIA_STORAGE_CLASS,
@@ -55,9 +56,6 @@ MAX_BETWEEN_SERIES = 40
 MAX_FIRST_READ = 64 * 1024
 # Some elements come and go: most files of a series have the elements of one of a few.
 MAX_TEMPLATES = 8
-MAX_UID_LENGTH = 64  # PS3.5 9.1
-# (0020,000E) Series Instance UID with its VR, and without
-_SERIES_EXPLICIT, _SERIES = b"\x20\x00\x0e\x00UI", b"\x20\x00\x0e\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ class Layouts:
         DoubtError
             Where pydicom had better read the file.
         """
-        key = _series_key(window.data)
+        key = series_key(window.data)
         is_known = key in self._layouts
         layout = self._layouts[key] if is_known else self._latest
         if layout is not None and (found := layout.found(window, key)) is not None:
@@ -292,14 +290,3 @@ def _raw(window: Window, start: int, element: Place, wanted: bool) -> Raw:
     head = window.bytes_at(start, place - start)
     content = window.bytes_at(place, length) if wanted or length <= MAX_SHARED_LENGTH else None
     return Raw(vr, head, content, length, undefined)
-
-
-def _series_key(start: bytes) -> bytes:
-    """What looks like Series Instance UID: it chooses the layout, which is then held against the file."""
-    place, size = start.find(_SERIES_EXPLICIT), start[:0]
-    if place >= 0:
-        size = start[place + 6 : place + 8]
-    elif (place := start.find(_SERIES)) >= 0:
-        size = start[place + 4 : place + 8]
-    length = min(int.from_bytes(size, "little"), MAX_UID_LENGTH)
-    return start[place + 8 : place + 8 + length] if place >= 0 else b""
