@@ -68,7 +68,12 @@ class Segment:
             raise UsageError(f"the number of a segment is {self.number!r:.80}, and no whole number")
         if not 1 <= self.number <= MAX_NUMBER:
             raise UsageError(f"the number of a segment is {self.number}; it is from 1 to {MAX_NUMBER}")
-        if not isinstance(self.label, str) or not self.label.strip():
+        if not isinstance(self.label, str):
+            raise UsageError(
+                f"the label of segment {self.number} is {self.label!r:.80}, and no text: masks have names, "
+                '{"liver": mask}, and numbers names by segments'
+            )
+        if not self.label.strip():
             raise UsageError(f"segment {self.number} has no label")
         for name in ("category", "type", "laterality", "region"):
             object.__setattr__(self, name, _code(getattr(self, name), self.label, name))
