@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
+import dicomarray as package
 import synthetic
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,8 @@ def test_unused_sidecar_is_mentioned(ct: Path, tmp_path: Path) -> None:
     done = dicomarray("to-dicom", "-n", tmp_path / "a.npy", "-d", ct, "-o", tmp_path / "out")
     assert done.returncode == 0
     assert "a.json is not used" in done.stderr
+    told = package.to_dicom(tmp_path / "a.npy", ct, tmp_path / "python").warnings
+    assert [warning.code for warning in told] == ["sidecar-unused"]
 
 
 def test_several_series_are_listed(two: Path, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from dicomarray.assembly.options import READ_NAMES, ReadOptions
 from dicomarray.cli.exit_codes import DONE, NOT_CONVERTED, SOME_FAILED
 from dicomarray.cli.progress import Counter, SeriesProgress
 from dicomarray.cli.streams import print_text, show, show_names
-from dicomarray.core.coded_warnings import warning
 from dicomarray.core.options import made_of, names_of
 from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.sources.skipped import by_reason
@@ -96,14 +95,6 @@ def to_dicom(options: argparse.Namespace) -> int:
     from dicomarray.cli import rendering
     from dicomarray.objects.common.options import WRITE_NAMES
 
-    given = Path(options.input_npy)
-    beside = given.with_suffix(".json")
-    if options.input_json is None and given.suffix == ".npy" and beside.is_file():
-        _warn(
-            warning(
-                f"{beside} is not used; --input-json gives its geometry and normalization [sidecar-unused]"
-            )
-        )
     with Counter("files scanned") as counter, Counter("images written, then read back") as images:
         report = dicomarray.to_dicom(
             options.input_npy,

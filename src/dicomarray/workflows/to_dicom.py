@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import KEEP, UNPLACED
-from dicomarray.core.coded_warnings import warning
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import Matrix, StackGeometry
 from dicomarray.core.options import made_of, takes
 from dicomarray.core.pixel_values import Array
@@ -120,7 +121,21 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
             given = on_template(given, stack.geometry)
         matrix = None if affine is None else read_affine(affine)
         report = write_like(given, stack, output, checked, matrix, units, progress=pixel_progress)
+        report = replace(report, warnings=_unused_sidecar(array_or_npy, input_json) + report.warnings)
     return destination.reported(report)
+
+
+def _unused_sidecar(given: Volume | Array | PathLike, input_json: PathLike | None) -> Warnings:
+    """What is to be said where an array has a sidecar beside it that is not asked for."""
+    if input_json is not None or not isinstance(given, str | os.PathLike):
+        return ()
+    beside = Path(given).with_suffix(".json")
+    if Path(given).suffix != ".npy" or not beside.is_file():
+        return ()
+    return warning(
+        f"{beside} is not used; input_json (--input-json) gives its geometry and normalization "
+        "[sidecar-unused]"
+    )
 
 
 @pydicom_quiet
