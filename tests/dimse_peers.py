@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydicom import Dataset, dcmread
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
@@ -21,6 +22,25 @@ from pynetdicom.sop_class import Verification
 from pacs import free_port
 
 SECONDS_TO_START = 20.0
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Files of a certificate that is its own authority, and of its key."""
+
+    certificate: Path
+    key: Path
+
+
+def certificate(folder: Path, name: str) -> Certificate:
+    """A new one for this computer; the test is skipped where openssl is missing."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("openssl is not installed")
+    made = Certificate(folder / f"{name}.pem", folder / f"{name}-key.pem")
+    names = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *names]
+    subprocess.run([*command, "-keyout", made.key, "-out", made.certificate], check=True, capture_output=True)
+    return made
 
 
 @dataclass

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -197,12 +195,8 @@ def test_a_silent_peer_is_given_up(ct: Path, tmp_path: Path) -> None:
 
 def test_tls_is_spoken_and_the_certificate_checked(ct: Path, tmp_path: Path) -> None:
     """With the authority of its certificate a peer is stored to over TLS; without it, it is refused."""
-    if (openssl := shutil.which("openssl")) is None:
-        pytest.skip("openssl is not installed")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *names]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    made = dimse_peers.certificate(tmp_path, "server")
+    certificate, key = made.certificate, made.key
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with faulty_storage(lambda _: 0, context) as address:

@@ -2,115 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import os
+import resource
 import signal
+import socket
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from pydicom import dcmread
-from pynetdicom import AE
-from pynetdicom.sop_class import CTImageStorage
 
 import dicomarray
 import dimse_peers
-import synthetic
+from dicomarray.cli.main import main
 from dicomarray.storage.dimse import Peer
 from dicomarray.storage.places import Url
-from pacs import free_port
-
-SECONDS = 60.0
-FUNCTION = "def half(volume):\n    return volume.array // 2\n"
-
-
-@dataclass
-class Running:
-    """A listener in a process of its own."""
-
-    port: int
-    output: Path
-    command: list[str]
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def address(self) -> str:
-        return f"dimse://HERE@127.0.0.1:{self.port}?timeout=10"
-
-    @property
-    def spool(self) -> Path:
-        return self.output.with_name(f"{self.output.name}.received")
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
-        wait_for(lambda: dimse_peers.answers(self.port) or self.process.poll() is not None)
-        assert self.process.poll() is None, self.log.read_text()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def entries(self) -> list[dict[str, Any]]:
-        """The lines of the ledger that tell of a series."""
-        ledger = self.output / "ledger.jsonl"
-        lines = ledger.read_bytes().splitlines(keepends=True) if ledger.exists() else []
-        records = [json.loads(line) for line in lines if line.endswith(b"\n")]
-        return [record for record in records if record["record"] == "entry"]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it takes too long"
-        time.sleep(0.05)
-
-
-@contextmanager
-def listening(tmp_path: Path, *flags: str, quiet: float = 0.3) -> Iterator[Running]:
-    module = tmp_path / "halves.py"
-    module.write_text(FUNCTION)
-    port, output = free_port(), tmp_path / "results"
-    command = [
-        *(sys.executable, "-m", "dicomarray", "listen", "--aet", "HERE", "--port", str(port)),
-        *("-f", f"{module}:half", "-o", str(output), "--quiet", str(quiet), *flags),
-    ]
-    running = Running(port, output, command, None, tmp_path / "listen.log")  # type: ignore[arg-type]
-    running.start()
-    try:
-        yield running
-    finally:
-        running.kill()
-
-
-def send(port: int, files: list[Path], *, abort: bool = False, calling: str = "SENDER") -> bool:
-    """Send files as a scanner does; whether all were taken, and the association was released."""
-    entity = AE(ae_title=calling)
-    entity.add_requested_context(CTImageStorage)
-    association = entity.associate("127.0.0.1", port, ae_title="HERE")
-    if not association.is_established:
-        return False
-    for file in files:
-        try:
-            if association.send_c_store(dcmread(file)).get("Status") != 0:
-                association.abort()
-                return False
-        except (ValueError, RuntimeError):
-            return False
-    if abort:
-        association.abort()
-        return False
-    association.release()
-    return bool(association.is_released)
+from listening import FUNCTION, SECONDS, listening, send, trial, wait_for
 
 
 def test_a_series_that_was_sent_has_a_result(ct: Path, tmp_path: Path) -> None:
@@ -215,48 +124,95 @@ def test_strangers_and_large_instances_are_kept_out(ct: Path, tmp_path: Path) ->
 
 def test_every_whole_series_has_one_result_whatever_is_killed(tmp_path: Path) -> None:
     """Three senders at once, some of which break off, and a listener that is killed again and again."""
-    folders = [tmp_path / f"series{number}" for number in range(12)]
-    for number, folder in enumerate(folders):
-        values = synthetic.stored_values()[:4]
-        synthetic.write_series(folder, values, bits_stored=12, common={"SeriesNumber": number + 1})
-    whole, cut_short = folders[:9], folders[9:]
-    finished = threading.Event()
-    with listening(tmp_path, "--workers", "2") as running:
+    found = trial(tmp_path, series=12, slices=4, senders=3, kills=2)
+    assert (found.results, found.waiting) == (11, 1)
 
-        def sent(folder: Path) -> None:
-            files = sorted(folder.iterdir())
-            if folder in cut_short:
-                send(running.port, files[:2], abort=True)
-                return
-            while not send(running.port, files):
-                assert not finished.is_set()
-                time.sleep(0.1)
 
-        with ThreadPoolExecutor(3) as senders:
-            sending = [senders.submit(sent, folder) for folder in [*cut_short, *whole]]
-            try:
-                for _ in range(3):
-                    time.sleep(1.0)
-                    running.kill()
-                    running.start()
-                for one in sending:
-                    one.result(SECONDS)
-            finally:
-                finished.set()
-        wait_for(lambda: len({entry["name"] for entry in running.entries()}) >= len(whole))
-        time.sleep(1.0)
-        running.process.send_signal(signal.SIGTERM)
-        running.process.wait(SECONDS)
+def test_what_fails_is_tried_again_and_comes_to_an_end(ct: Path, tmp_path: Path) -> None:
+    """A series fails twice and is done then; where it always fails it is put aside, also after a kill."""
+    trials, allowed = tmp_path / "trials", tmp_path / "allowed"
+    function = (
+        "from pathlib import Path\n\ndef half(volume):\n"
+        f"    with open({str(trials)!r}, 'a') as file: file.write('x')\n"
+        f"    if Path({str(allowed)!r}).read_text() > Path({str(trials)!r}).read_text():\n"
+        "        raise ValueError('not now')\n    return volume.array // 2\n"
+    )
+    allowed.write_text("xxxx")
+    files = sorted(ct.iterdir())
+    with listening(tmp_path, "--retries", "2", function=function) as running:
+        assert send(running.port, files[:-1])
+        wait_for(lambda: trials.exists() and len(running.entries()) == 2)
+        running.kill()  # it waits for its third try, which is the last one
+        running.start()
+        wait_for(lambda: len(running.entries()) == 3 and any((running.spool / "failed").glob("*/*")))
+        assert [entry["status"] for entry in running.entries()] == ["failed"] * 3
+        assert "is tried again in 0.3 s (1 of 2): " in running.log.read_text()
+        assert send(running.port, files[-1:])  # with what comes late it has new tries
+        wait_for(lambda: len(running.entries()) == 4)
+        assert running.entries()[-1]["outputs"][0]["count"] == len(files)
+        assert trials.read_text() == "xxxx"
+        assert not any((running.spool / "failed").glob("*/*"))
 
-        def uid(folder: Path) -> str:
-            return str(dcmread(next(folder.iterdir())).SeriesInstanceUID)
 
-        assert {entry["status"] for entry in running.entries()} == {"written"}
-        assert {entry["series_uids"][0] for entry in running.entries()} == set(map(uid, whole))
-        results = dicomarray.scan(running.output)
-        assert len(results) == len(whole)
-        assert {len(series.files) for series in results} == {4}
-        assert not list(running.output.glob(".*.part"))
-        waiting = {path.name for path in (running.spool / "incoming").glob("*/*")}
-        assert waiting <= set(map(uid, cut_short))
-        assert not list((running.spool / "work").glob("*/*"))
+def test_tls_is_spoken_to_those_who_can_prove_who_they_are(
+    ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS a listener takes what comes from a known sender, and from nobody else; none holds it up."""
+    server, client = dimse_peers.certificate(tmp_path, "server"), dimse_peers.certificate(tmp_path, "client")
+    flags = ["--tls-cert", server.certificate, "--tls-key", server.key, "--tls-ca", client.certificate]
+    with listening(tmp_path, *map(str, flags)) as running, socket.socket() as silent:
+        silent.connect(("127.0.0.1", running.port))
+        address = f"{running.address}&tls={server.certificate}"
+        for stranger in (running.address, f"{running.address}&tls=yes", address):
+            with pytest.raises(dicomarray.StorageError, match=r"TLS|reached|broke off"):
+                Peer(Url(stranger.replace("timeout=10", "timeout=2"))).echo()
+        monkeypatch.setenv("DICOMARRAY_TLS_CERT", str(client.certificate))
+        monkeypatch.setenv("DICOMARRAY_TLS_KEY", str(client.key))
+        assert not dicomarray.push(ct, address).failed
+        wait_for(lambda: len(running.entries()) == 1)
+        assert running.entries()[0]["status"] == "written"
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [(["--tls-ca", "ca.pem"], "TLS needs a certificate"), (["--tls-cert", "none.pem"], "cannot be read")],
+)
+def test_half_of_tls_is_refused(
+    flags: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A listener that could not speak TLS as it was told does not start."""
+    module = tmp_path / "halves.py"
+    module.write_text(FUNCTION)
+    command = ["listen", "--aet", "HERE", "--port", "11112", "-f", f"{module}:half"]
+    assert main([*command, "-o", str(tmp_path / "results"), *flags]) == 2
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a limit of the system stands for a full disk")
+def test_where_there_is_no_room_the_sender_is_told(ct: Path, tmp_path: Path) -> None:
+    """An instance that cannot be written is refused with a status, and taken when there is room again."""
+    files = sorted(ct.iterdir())
+    with listening(tmp_path) as running:
+        before = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
+        report = dicomarray.push(ct, running.address)
+        assert len(report.failed) == len(files)
+        assert "out of resources (A700)" in (report.failed[0].error or "")
+        wait_for(lambda: "refused: it cannot be written: File too large" in running.log.read_text())
+        assert not [path for path in (running.spool / "incoming").rglob("*") if path.is_file()]
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, before)
+        assert not dicomarray.push(ct, running.address).failed
+        wait_for(lambda: len(running.entries()) == 1)
+        assert running.entries()[0]["status"] == "written"
+
+
+def test_half_a_data_set_is_nothing(ct: Path, tmp_path: Path) -> None:
+    """A sender that is gone in the middle of a data set has sent nothing of it."""
+    files = sorted(ct.iterdir())
+    with listening(tmp_path) as running:
+        send(running.port, files[:2], cut_off=True)
+        wait_for(lambda: len(list((running.spool / "incoming").rglob("*.dcm"))) == 1)
+        time.sleep(0.5)
+        assert len([path for path in (running.spool / "incoming").rglob("*") if path.is_file()]) == 1
+        assert send(running.port, files)
+        wait_for(lambda: len(running.entries()) == 1)
+        assert running.entries()[0]["outputs"][0]["count"] == len(files)

@@ -47,7 +47,8 @@ class StatusLine:
 def status_text(status: Status) -> str:
     """Instances and series, in words."""
     cut = f" ({status.cut_short} cut short)" if status.cut_short else ""
+    refused = f", {status.refused} refused" if status.refused else ""
     return (
-        f"{status.received} instances received; series: {status.waiting} waiting{cut}, "
+        f"{status.received} instances received{refused}; series: {status.waiting} waiting{cut}, "
         f"{status.working} in work, {status.done} done, {status.failed} failed"
     )

@@ -419,7 +419,12 @@ def _listen(c: argparse.ArgumentParser) -> None:
         "--spool", metavar="DIR", help="keeps what is received; default: beside the output, with .received"
     )
     _conditions(c)
-    add_flags(c, ListenOptions, metavars={"allow": "AE[@ADDRESS],...", "timeout": "SECONDS"})
+    add_flags(
+        c,
+        ListenOptions,
+        metavars={"allow": "AE[@ADDRESS],...", "timeout": "SECONDS"}
+        | dict.fromkeys(("tls_cert", "tls_key", "tls_ca"), "FILE"),
+    )
     _parameters(c)
     _writing(c)
     _reading(c, leave_out=NOT_EVERYWHERE)

@@ -211,6 +211,23 @@ def _read(path: Place, output: Place) -> tuple[CompressedSequence[RunEntry], dic
     return entries, latest
 
 
+def failures_in_a_row(path: Path) -> Counter[tuple[str, str]]:
+    """How often each job failed since it was last written, by its name and the digest of its inputs.
+
+    Raises
+    ------
+    InputError
+        Where the file is no ledger.
+    """
+    found = Counter[tuple[str, str]]()
+    for record in read_records(path):
+        if record["record"] == "entry":
+            entry = from_json(record, path.parent)
+            job = entry.name, entry.inputs
+            found[job] = found[job] + 1 if entry.status == "failed" else 0
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """What earlier runs left: entries that need not be done again, and the names of jobs that failed.

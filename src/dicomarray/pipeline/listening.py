@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -36,11 +37,13 @@ from dicomarray.sinks.fsspec import send_file
 from dicomarray.sources.listener import FAILED, FINISHED, Limits, Listener, SeriesKey, Spool
 from dicomarray.storage.atomic import making, refuse_inside
 from dicomarray.storage.connections import is_server
-from dicomarray.storage.dimse import ae_title
+from dicomarray.storage.dimse import ae_title, server_context
 from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of
 
 # How often it is looked whether a series is quiet, and the page is written where it is old; seconds.
 TICK_SECONDS, PAGE_SECONDS = 0.2, 60.0
+# How often it is told what was refused.
+REFUSALS_SECONDS = 10.0
 
 
 def _limits(options: ListenOptions) -> Limits:
@@ -56,9 +59,13 @@ def _limits(options: ListenOptions) -> Limits:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How many instances were received since the start, and series wait, are in work, done, and failed."""
+    """How many instances were received or refused, and series wait, are in work, done, and failed.
+
+    Received, refused, done and failed are those since the start.
+    """
 
     received: int
+    refused: int
     waiting: int
     cut_short: int
     working: int
@@ -111,6 +118,7 @@ def listen(
     OutputError
         Where the port cannot be opened, or another process listens or runs there.
     """
+    tls = server_context(asked.options.tls_cert, asked.options.tls_key, asked.options.tls_ca)
     called = resolve(asked.function)
     output = place_of(asked.output)
     selection_of(asked.config)
@@ -130,25 +138,32 @@ def listen(
         stack.enter_context(held(home, folder))
         with making(folder):
             folder.mkdir(parents=True, exist_ok=True)
+        pacs = output if isinstance(output, Url) and is_server(output) else None
+        writing = replace(asked.writing, overwrite=True)
+        if pacs is not None and writing.uid_key is None:  # what is made again is not stored twice
+            writing = replace(writing, uid_key=str(pacs))
         task = Task(
-            reference(asked.function), asked.reading, replace(asked.writing, overwrite=True),
+            reference(asked.function), asked.reading, writing,
             (place / "work",), Path.cwd(), parameters=parameters, timeout=asked.options.timeout,
             segmentation=asked.options.segmentation,
-            destination=home if isinstance(home, Url) else None, report=True,
+            destination=home if isinstance(home, Url) else None, pacs=pacs, report=True,
             threads=1 if asked.options.workers > 1 else None, isolated=True,
         )  # fmt: skip
-        target = output if isinstance(output, Url) and is_server(output) else None
-        work = stack.enter_context(_crew(task, asked.options.workers, target))
+        work = stack.enter_context(_crew(task, asked.options.workers))
         entries_file = stack.enter_context(ledger_of(folder / ledger.FILE_NAME, home))
         setting = _Setting(asked, spool, folder, home, task, ledger.run_record(task, called))
         loop = _Loop(setting, work, entries_file, finished, noted)
-        storage = Listener(spool, asked.title, (asked.options.bind, asked.port), _limits(asked.options))
+        place_here = (asked.options.bind, asked.port)
+        storage = Listener(spool, asked.title, place_here, _limits(asked.options), tls)
         loop.go_on()
         with storage:
-            noted(f"{asked.title} listens on {asked.options.bind}:{asked.port}")
+            over = " over TLS" if asked.options.tls_cert else ""
+            noted(f"{asked.title} listens on {asked.options.bind}:{asked.port}{over}")
             while not stopped.wait(TICK_SECONDS):
                 loop.tick(storage.busy())
+                loop.tell_refusals(storage.refused)
                 shown_status(loop.status())
+        loop.end_what_is_done()
         loop.write_page()
         return loop.entries
 
@@ -170,15 +185,14 @@ class _Crew:
 
 
 @contextmanager
-def _crew(task: Task, count: int, target: Url | None) -> Iterator[_Crew]:
+def _crew(task: Task, count: int) -> Iterator[_Crew]:
     crew = _Crew(queue.SimpleQueue(), queue.SimpleQueue())
     workers = [Worker(task, queue.SimpleQueue()) for _ in range(count)]
 
     def serve(worker: Worker) -> None:
         while (given := crew.jobs.get()) is not None:
             key, job = given
-            entry = worker.run(job)
-            crew.entries.put((key, _sent(entry, job, target) if target is not None else entry))
+            crew.entries.put((key, worker.run(job)))
 
     for worker in workers:
         threading.Thread(target=serve, args=(worker,), daemon=True).start()
@@ -188,21 +202,6 @@ def _crew(task: Task, count: int, target: Url | None) -> Iterator[_Crew]:
         for worker in workers:
             crew.jobs.put(None)
             worker.stop()
-
-
-def _sent(entry: RunEntry, job: Job, target: Url) -> RunEntry:
-    """Push the results of an entry; one that does not arrive is a failure."""
-    from dicomarray.workflows.push import push
-
-    if entry.status == "failed" or entry.output is None:
-        return entry
-    try:
-        report = push(entry.output, target)
-    except DicomArrayError as error:
-        return job.failed(str(error), entry.seconds, entry.started)
-    if report.failed:
-        return job.failed(f"not sent: {report.failed[0].error}", entry.seconds, entry.started)
-    return entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +232,10 @@ class _Loop:
         self._working: dict[SeriesKey, Job] = {}
         self._names: dict[str, str] = {}  # of jobs, with the UIDs of their series
         self._done = self._failed = 0
+        self._refusals, self._refusals_told = Counter[str](), float("-inf")
+        # what failed, how often, and when it is tried again
+        self._failures: dict[SeriesKey, int] = {}
+        self._later: dict[SeriesKey, float] = {}
         self._page_written, self._page_shows = time.monotonic(), 0
         entries_file.append({**setting.record, "series": 0, "done_before": 0, "again": {}})
 
@@ -241,13 +244,17 @@ class _Loop:
         setting = self._setting
         for entry in ledger.read_entries(setting.ledger):
             self._names[entry.name] = entry.series_uid
-        for key in self._spool.left():
-            job = self._job(key)
-            if job is None:
-                continue
-            count = counter_of_files(setting.home)
-            if ledger.earlier(setting.ledger, setting.home, setting.record, [job], count).done:
-                self._spool.finish(key, FINISHED)
+        left = {key: job for key in self._spool.left() if (job := self._job(key)) is not None}
+        count = counter_of_files(setting.home)
+        earlier = ledger.earlier(setting.ledger, setting.home, setting.record, left.values(), count)
+        done = {entry.name for entry in earlier.done}
+        failures = ledger.failures_in_a_row(setting.ledger)
+        for key, job in left.items():
+            self._failures[key] = failures[job.name, job.inputs]
+            if job.name in done:
+                self._finish(key, FINISHED)
+            elif self._failures[key] > setting.asked.options.retries:
+                self._finish(key, FAILED)
             else:
                 self._begin(key, job)
 
@@ -257,10 +264,25 @@ class _Loop:
         for key in self._spool.take(options.quiet, busy, options.cut_short == "run"):
             if (job := self._job(key)) is not None:
                 self._begin(key, job)
-        while not self._crew.entries.empty():
-            self._end(*self._crew.entries.get())
+        for key in [key for key, when in self._later.items() if when <= time.monotonic()]:
+            del self._later[key]
+            self._begin(key, self._working[key])
+        self.end_what_is_done()
         if len(self.entries) > self._page_shows and time.monotonic() - self._page_written > PAGE_SECONDS:
             self.write_page()
+
+    def tell_refusals(self, refused: Counter[str]) -> None:
+        """Say what was refused since it was said last, not more often than somebody can read."""
+        now = Counter(dict(refused))
+        if now != self._refusals and time.monotonic() - self._refusals_told > REFUSALS_SECONDS:
+            for reason, count in (now - self._refusals).items():
+                self._noted(f"{count} refused: {reason}")
+            self._refusals, self._refusals_told = now, time.monotonic()
+
+    def end_what_is_done(self) -> None:
+        """Write the lines of the ledger for which workers have given entries."""
+        while not self._crew.entries.empty():
+            self._end(*self._crew.entries.get())
 
     def _job(self, key: SeriesKey) -> Job | None:
         """What is to be done with a series; None where it is nothing for the function."""
@@ -269,14 +291,14 @@ class _Loop:
             found = select(ScanRequest(folder, config=self._setting.asked.config))
         except DicomArrayError as error:  # whatever was sent, the others are worked on
             self._noted(f"series {key.uid}: {error}")
-            self._spool.finish(key, FAILED)
+            self._finish(key, FAILED)
             return None
         for skipped in found.catalog.skipped:
             self._noted(f"{skipped.path}: {skipped.reason}")
         jobs = list(jobs_of(found.series, "series", self._setting.task.roots, self._setting.folder))
         if not jobs:
             self._noted(f"series {key.uid}: it is kept, and nothing is done: no images, or it does not match")
-            self._spool.finish(key, FINISHED)
+            self._finish(key, FINISHED)
             return None
         job = jobs[0]
         name, number = job.name, 2
@@ -292,18 +314,42 @@ class _Loop:
     def _end(self, key: SeriesKey, result: RunEntry) -> None:
         entry = put_aside(result, self._setting.folder)
         self._ledger.append(ledger.entry_record(entry))
-        self._spool.finish(key, FAILED if entry.status == "failed" else FINISHED)
-        del self._working[key]
+        if entry.status == "failed" and self._is_tried_again(key, entry):
+            return
+        self._finish(key, FAILED if entry.status == "failed" else FINISHED)
         self._done += entry.status == "written"
         self._failed += entry.status == "failed"
         shown = with_urls(entry, self._setting.home)
         self.entries.append(shown)
         self._finished(shown)
 
+    def _is_tried_again(self, key: SeriesKey, entry: RunEntry) -> bool:
+        """Whether a series that failed has another try, each after twice as long: a PACS may come back."""
+        options = self._setting.asked.options
+        tries = self._failures[key] = self._failures.get(key, 0) + 1
+        if tries > options.retries:
+            return False
+        wait = max(options.quiet, TICK_SECONDS) * 2 ** (tries - 1)
+        self._later[key] = time.monotonic() + wait
+        self._noted(
+            f"series {key.uid} failed, and is tried again in {wait:g} s ({tries} of {options.retries}): "
+            f"{entry.error}"
+        )
+        return True
+
+    def _finish(self, key: SeriesKey, place: str) -> None:
+        """Put a series aside, with nothing kept of it here."""
+        self._spool.finish(key, place)
+        self._working.pop(key, None)
+        self._failures.pop(key, None)
+
     def status(self) -> Status:
         """Where everything is now."""
         waiting, cut_short = self._spool.counts()
-        return Status(self._spool.received, waiting, cut_short, len(self._working), self._done, self._failed)
+        refused = self._refusals.total()
+        return Status(
+            self._spool.received, refused, waiting, cut_short, len(self._working), self._done, self._failed
+        )
 
     def write_page(self) -> None:
         """The page, with all entries of the ledger."""

@@ -171,6 +171,12 @@ class ListenOptions:
         GB of what is received and not done; beyond it, senders have to come again later.
     silence
         Seconds after which a sender that says nothing is cut off.
+    tls_cert, tls_key
+        Files of our certificate and its key (PEM): senders have to speak TLS then.
+    tls_ca
+        A file of certificates, by one of which a sender has to prove who it is; without it none is asked for.
+    retries
+        How often a series that failed is tried again: after ``quiet`` seconds, then after twice as long.
     workers
         Processes that work side by side.
     timeout
@@ -188,6 +194,10 @@ class ListenOptions:
     max_instance: int = 4096
     max_waiting: int = 100
     silence: float = 60.0
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    tls_ca: str | None = None
+    retries: int = 3
     workers: int = 1
     timeout: float | None = None
     segmentation: Masks = "seg"

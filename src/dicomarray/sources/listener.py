@@ -13,9 +13,11 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 from dicomarray.dicom.headers.header import read_header
@@ -30,6 +32,11 @@ INCOMING, WORK, FINISHED, FAILED = "incoming", "work", "done", "failed"
 WHOLE = ".whole"
 # What C-STORE is answered with: another instance of this UID is here (PS3.7 C.5.7), or who sends may not.
 DUPLICATE, NOT_AUTHORIZED = 0x0111, 0x0124
+_REASONS = {
+    NO_MATCH: "it is no instance: no UIDs",
+    DUPLICATE: "another instance of the same UID is here",
+}
+_STRANGER = "who sends is not allowed to (--allow)"
 _IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 # A little of each message is no pixel data.
 _OVERHEAD_BYTES = 1 << 20
@@ -192,9 +199,17 @@ class _Sender:
 class Listener:
     """The storage, which fills a spool; a context that opens and closes its port."""
 
-    def __init__(self, spool: Spool, title: str, place: tuple[str, int], limits: Limits) -> None:
-        self.spool, self._limits = spool, limits
+    def __init__(
+        self,
+        spool: Spool,
+        title: str,
+        place: tuple[str, int],
+        limits: Limits,
+        tls: SSLContext | None = None,
+    ) -> None:
+        self.spool, self._limits, self._tls = spool, limits, tls
         self._senders: dict[int, _Sender] = {}
+        self.refused = Counter[str]()  # instances and associations, by the reason
         self._lock = threading.Lock()
         self._title, self._place = title, place
         self._package = pynetdicom_for(f"port {place[1]}")
@@ -229,7 +244,9 @@ class Listener:
             (evt.EVT_CONN_OPEN, without_delay),
         ]
         try:
-            self._server = self._entity.start_server(self._place, block=False, evt_handlers=handlers)
+            self._server = self._entity.start_server(
+                self._place, block=False, ssl_context=self._tls, evt_handlers=handlers
+            )
         except OSError as error:
             raise OutputError(
                 f"port {self._place[1]} of {self._place[0]} cannot be opened: {error.strerror}"
@@ -248,6 +265,12 @@ class Listener:
                     del self._senders[key]
             return frozenset(key for sender in self._senders.values() for key in sender.series)
 
+    def _refuse(self, reason: str, code: int = TAKEN) -> int:
+        """Count a refusal; the status that goes with it."""
+        with self._lock:
+            self.refused[reason] += 1
+        return code
+
     def _sender(self, association: Any) -> _Sender:
         with self._lock:
             return self._senders.setdefault(id(association), _Sender(association))
@@ -255,6 +278,7 @@ class Listener:
     def _accepted(self, event: Any) -> None:
         requestor = event.assoc.requestor
         if not self._limits.admits(requestor.ae_title, requestor.address):
+            self._refuse(_STRANGER)
             event.assoc.abort(block=False)
 
     def _heard(self, event: Any) -> None:
@@ -264,6 +288,7 @@ class Listener:
             sender = self._sender(event.assoc)
             sender.message_bytes += event.pdu.pdu_length
             if sender.message_bytes > self._limits.instance_bytes + _OVERHEAD_BYTES:
+                self._refuse("longer than may be (--max-instance)")
                 event.assoc.abort(block=False)
         elif kind == "A_RELEASE_RQ":
             sender = self._sender(event.assoc)
@@ -282,18 +307,20 @@ class Listener:
         sender.message_bytes = 0
         requestor = event.assoc.requestor
         if not self._limits.admits(requestor.ae_title, requestor.address):
-            return NOT_AUTHORIZED
+            return self._refuse(_STRANGER, NOT_AUTHORIZED)
         if self.spool.waiting_bytes > self._limits.waiting_bytes:
-            return NO_ROOM
+            return self._refuse("more waits than may (--max-waiting)", NO_ROOM)
         part = self.spool.part()
         try:
             with part.open("wb") as stream:
                 write_instance(stream, event)
             code, key = self.spool.keep(part)
-        except OSError:
-            return NO_ROOM
+        except OSError as error:
+            return self._refuse(f"it cannot be written: {error.strerror}", NO_ROOM)
         finally:
             part.unlink(missing_ok=True)
+        if code != TAKEN:
+            self._refuse(_REASONS[code])
         if key is not None:
             sender.series.add(key)
         return code

@@ -9,6 +9,7 @@ import importlib
 import os
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -186,6 +187,45 @@ def pynetdicom_for(address: object) -> Any:
         raise UsageError(f"{address}: a PACS needs more: pip install 'dicomarray[pacs]'") from error
 
 
+class _PatientContext(ssl.SSLContext):
+    """TLS that is negotiated with the first bytes that are read, in the thread of that connection.
+
+    The package accepts connections one after the other: who connects and says nothing would hold up all.
+    """
+
+    def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """As the class has it, but without waiting for the other side."""
+        return super().wrap_socket(sock, *args, **{**options, "do_handshake_on_connect": False})
+
+
+def server_context(certificate: str | None, key: str | None, authority: str | None) -> ssl.SSLContext | None:
+    """TLS for a storage of our own; None where it has no certificate.
+
+    Raises
+    ------
+    UsageError
+        Where something is missing, or a file cannot be read.
+    """
+    if certificate is None:
+        if key is not None or authority is not None:
+            raise UsageError("TLS needs a certificate of ours: --tls-cert FILE with --tls-key FILE")
+        return None
+    context = _PatientContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # PS3.15 B.9, B.10
+    try:
+        # without a key's password: a service cannot ask for one
+        context.load_cert_chain(certificate, key, password="")
+        if authority is not None:
+            context.load_verify_locations(authority)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:  # an SSLError is one
+        raise UsageError(
+            f"--tls-cert {certificate}, with --tls-key and --tls-ca: one is no PEM file, they do not belong "
+            f"together, or it cannot be read: {error.strerror or type(error).__name__}"
+        ) from None
+    return context
+
+
 class Peer:
     """A PACS with which associations are made."""
 
@@ -270,8 +310,6 @@ class Peer:
         tls = self.address.tls
         if tls.lower() in ("no", "false", "0"):
             return None
-        import ssl
-
         verified = tls.lower() in ("yes", "true", "1", "noverify")
         try:
             context = ssl.create_default_context(cafile=None if verified else tls)
