@@ -232,7 +232,7 @@ class _Loop:
         self._working: dict[SeriesKey, Job] = {}
         self._names: dict[str, str] = {}  # of jobs, with the UIDs of their series
         self._done = self._failed = 0
-        self._refusals, self._refusals_told = Counter[str](), float("-inf")
+        self._refusals, self._refusals_shown = Counter[str](), float("-inf")
         # what failed, how often, and when it is tried again
         self._failures: dict[SeriesKey, int] = {}
         self._later: dict[SeriesKey, float] = {}
@@ -274,10 +274,10 @@ class _Loop:
     def tell_refusals(self, refused: Counter[str]) -> None:
         """Say what was refused since it was said last, not more often than somebody can read."""
         now = Counter(dict(refused))
-        if now != self._refusals and time.monotonic() - self._refusals_told > REFUSALS_SECONDS:
+        if now != self._refusals and time.monotonic() - self._refusals_shown > REFUSALS_SECONDS:
             for reason, count in (now - self._refusals).items():
                 self._noted(f"{count} refused: {reason}")
-            self._refusals, self._refusals_told = now, time.monotonic()
+            self._refusals, self._refusals_shown = now, time.monotonic()
 
     def end_what_is_done(self) -> None:
         """Write the lines of the ledger for which workers have given entries."""
