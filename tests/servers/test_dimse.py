@@ -170,6 +170,22 @@ def test_label_maps_are_refused_with_the_way_out(archive: Archive, ct: Path) -> 
     assert all('kind="binary"' in (entry.error or "") for entry in report.failed)
 
 
+def test_label_maps_that_do_not_come_have_the_way_out(
+    orthanc_for_moves: tuple[pacs.Orthanc, int], ct: Path, tmp_path: Path
+) -> None:
+    """A server that lists label maps and cannot send them: the error of the series says what to write."""
+    server, _ = orthanc_for_moves
+    server.clear()
+    for path in ct.iterdir():
+        dataset = dcmread(path)
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.7"
+        dataset.save_as(path)
+    assert not dicomarray.push(ct, server.url).failed
+    (entry,) = dicomarray.pull(address_of(server), tmp_path / "pulled").entries
+    assert entry.status == "failed"
+    assert 'kind="binary"' in (entry.error or "")
+
+
 def test_wrong_ae_titles_are_named(orthanc_for_moves: tuple[pacs.Orthanc, int], ct: Path) -> None:
     """A server that does not know its name, or ours, is quoted with what to do."""
     server, _ = orthanc_for_moves

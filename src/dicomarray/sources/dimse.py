@@ -17,6 +17,7 @@ from typing import Any
 
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.pixels.codecs import COMPRESSIONS
+from dicomarray.dicom.segment_objects import LABEL_MAP
 from dicomarray.dicom.transfer_syntaxes import (
     BIG_ENDIAN,
     DEFLATED,
@@ -108,9 +109,20 @@ class DimseServer(Server):
                 incoming.tell(arrived)
             if not incoming.missing:
                 return
+        hint = self._label_map_hint(series, incoming.missing)
         raise self.peer.error(
             f"series {series.uid}: {len(incoming.missing)} of {len(wanted)} instances did not come, such as "
-            f"{min(incoming.missing)}{said and f'; the server says: {said}'}"
+            f"{min(incoming.missing)}{said and f'; the server says: {said}'}{hint}"
+        )
+
+    def _label_map_hint(self, series: RemoteSeries, missing: Collection[str]) -> str:
+        """What to do about label maps, which some servers list and do not send."""
+        classes = self._classes.get((series.study, series.uid), {})
+        if LABEL_MAP not in {classes.get(uid) for uid in missing}:
+            return ""
+        return (
+            "; there are label map segmentations among them, which the server may not be able to send: write "
+            'such a segmentation with kind="binary" (--kind binary), and push that'
         )
 
     def _fetch_once(
