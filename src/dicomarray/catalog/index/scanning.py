@@ -12,9 +12,9 @@ from dicomarray.catalog.index.file_facts import only_in_file
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.schema import connect_to_write
 from dicomarray.catalog.index.storing import Batch, KnownFile, Store
-from dicomarray.dicom.headers.alike import AlikeFiles
-from dicomarray.dicom.headers.all_elements import Decoded, Walked, alike_files, read_elements
+from dicomarray.dicom.headers.all_elements import Decoded, Walked, read_elements, similar_files
 from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.headers.similar_files import SimilarFiles
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
 from dicomarray.sources.archives import members_of
@@ -130,7 +130,7 @@ class _Indexing:
     vanished: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     pathless: list[Skipped] = field(default_factory=list)
-    alike: AlikeFiles = field(default_factory=alike_files)
+    similar: SimilarFiles = field(default_factory=similar_files)
 
     def run(self, roots: list[str], progress: Progress | None) -> None:
         """Everything below the roots."""
@@ -183,7 +183,7 @@ class _Indexing:
         OSError
             Where the file cannot be opened: that may change without the file being changed.
         """
-        items = list(_instances_in(path, self.alike))
+        items = list(_instances_in(path, self.similar))
         self.batch.files.append(seen)
         for origin, reference, item in items:
             if isinstance(item, Skipped):
@@ -240,10 +240,10 @@ _Member = tuple[str | None, int | None]
 
 
 def _instances_in(
-    path: Path, alike: AlikeFiles
+    path: Path, similar: SimilarFiles
 ) -> Iterator[tuple[_Member, Reference, Walked | Decoded | Skipped]]:
     """The instance of a file, or those of the members of an archive; as `scan` takes them."""
-    first = _instance(path, alike)
+    first = _instance(path, similar)
     if not isinstance(first, Skipped):
         yield (None, None), path, first
         return
@@ -259,12 +259,12 @@ def _instances_in(
         if isinstance(member, Skipped):
             yield (str(member.path), number), path, member
             continue
-        yield (member.member, number), member, _instance(member, alike)
+        yield (member.member, number), member, _instance(member, similar)
 
 
-def _instance(path: Reference, alike: AlikeFiles) -> Walked | Decoded | Skipped:
+def _instance(path: Reference, similar: SimilarFiles) -> Walked | Decoded | Skipped:
     try:
-        instance = read_elements(path, alike)
+        instance = read_elements(path, similar)
     except InputError as error:
         return Skipped.because(path, error)
     if instance.series_uid:

@@ -18,8 +18,8 @@ from dicomarray.dicom.attribute_names import (
     tag_of,
 )
 from dicomarray.dicom.decoding import Context, context_of
-from dicomarray.dicom.headers.alike import AlikeFiles
 from dicomarray.dicom.headers.header import MEDIA_STORAGE_DIRECTORY
+from dicomarray.dicom.headers.similar_files import SimilarFiles
 from dicomarray.dicom.part10 import PIXEL_DATA, DoubtError, Element, Part10
 from dicomarray.dicom.pydicom_fallback import (
     PYDICOM_FAILURES,
@@ -84,13 +84,13 @@ class Decoded:
         return dict(self.known)
 
 
-def alike_files() -> AlikeFiles:
+def similar_files() -> SimilarFiles:
     """What `read_elements` compares files with, one after the other."""
-    return AlikeFiles(_is_kept)
+    return SimilarFiles(_is_kept)
 
 
-def read_elements(path: Reference, alike: AlikeFiles) -> Walked | Decoded:
-    """Everything before the pixel data; the same whatever was read with ``alike`` before.
+def read_elements(path: Reference, similar: SimilarFiles) -> Walked | Decoded:
+    """Everything before the pixel data; the same whatever was read with ``similar`` before.
 
     Raises
     ------
@@ -98,14 +98,14 @@ def read_elements(path: Reference, alike: AlikeFiles) -> Walked | Decoded:
         Where the file is not DICOM or is damaged; the message is the one of `headers.read_header`.
     """
     try:
-        return _by_walking(path, alike) or _by_pydicom(path)
+        return _by_walking(path, similar) or _by_pydicom(path)
     except PYDICOM_FAILURES as error:
         raise InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip()) from error
 
 
-def _by_walking(path: Reference, alike: AlikeFiles) -> Walked | None:
+def _by_walking(path: Reference, similar: SimilarFiles) -> Walked | None:
     with open_header(path) as stream:
-        found = alike.read(stream)
+        found = similar.read(stream)
     if found is None or found.media_storage_class == MEDIA_STORAGE_DIRECTORY:
         return None
     return Walked(*found)

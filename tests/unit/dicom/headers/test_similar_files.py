@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomarray.dicom.headers.alike import AlikeFiles
+from dicomarray.dicom.headers.similar_files import SimilarFiles
 from dicomarray.dicom.part10 import read_part10
 from synthetic import stored_values, write_series
 
@@ -20,9 +20,9 @@ def is_kept(tag: int, vr: str | None, length: int) -> bool:
     return tag != 0x00081030
 
 
-def same(alike: AlikeFiles, content: bytes) -> bool:
+def same(similar: SimilarFiles, content: bytes) -> bool:
     """Whether a file gives the same with the others as alone, in the same order."""
-    found, alone = alike.read(io.BytesIO(content)), read_part10(io.BytesIO(content), None, is_kept)
+    found, alone = similar.read(io.BytesIO(content)), read_part10(io.BytesIO(content), None, is_kept)
     if found is None or alone is None:
         return found is alone
     return found == alone and list(found.elements) == list(alone.elements)
@@ -36,11 +36,11 @@ def written(data_set: Dataset) -> bytes:
 
 def test_elements_that_come_go_and_grow(tmp_path: Path) -> None:
     """Values of other lengths, elements more and less, other items, another syntax: as if read alone."""
-    alike = AlikeFiles(is_kept)
+    similar = SimilarFiles(is_kept)
     path = next(iter(write_series(tmp_path, stored_values())))
     first = pydicom.dcmread(path)
-    assert same(alike, written(first))
-    assert same(alike, written(first))
+    assert same(similar, written(first))
+    assert same(similar, written(first))
     changes = random.Random(7)
     keywords = ["StudyDescription", "PatientComments", "EchoTime", "SeriesDescription", "ImageComments"]
     for _ in range(30):
@@ -60,12 +60,12 @@ def test_elements_that_come_go_and_grow(tmp_path: Path) -> None:
         if changes.random() < 0.2:
             del changed.PixelData
         content = written(changed)
-        assert same(alike, content)
+        assert same(similar, content)
         cut = content[: changes.randrange(len(content))]
-        assert same(alike, cut)
+        assert same(similar, cut)
         damaged = bytearray(content)
         damaged[changes.randrange(132, len(damaged))] ^= 1 << changes.randrange(8)
-        assert same(alike, bytes(damaged))
+        assert same(similar, bytes(damaged))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -73,12 +73,12 @@ def test_files_of_many_kinds_in_any_order(pydicom_data: Path, seed: int) -> None
     """pydicom's own files, each twice and shuffled."""
     paths = sorted(path for path in (pydicom_data / "test_files").iterdir() if path.is_file()) * 2
     random.Random(seed).shuffle(paths)
-    alike = AlikeFiles(is_kept)
-    assert [path.name for path in paths if not same(alike, path.read_bytes())] == []
+    similar = SimilarFiles(is_kept)
+    assert [path.name for path in paths if not same(similar, path.read_bytes())] == []
 
 
 def test_real_series(real_data: Path) -> None:
     """Every file of the real series, as a scan meets them."""
-    alike = AlikeFiles(is_kept)
+    similar = SimilarFiles(is_kept)
     paths = sorted(path for path in real_data.rglob("*") if path.is_file())[::3]
-    assert [path.name for path in paths if not same(alike, path.read_bytes())] == []
+    assert [path.name for path in paths if not same(similar, path.read_bytes())] == []

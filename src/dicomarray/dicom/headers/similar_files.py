@@ -1,4 +1,4 @@
-"""All elements of files that are nearly alike: what has the bytes of an earlier file is not walked again.
+"""All elements of files that are nearly the same: what has the bytes of an earlier file is not walked again.
 
 `templates` does the same for the few attributes of a scan, in less time.  Here every element is kept, so
 that it is enough to know which bytes are the same as before, and to walk the elements that are not.
@@ -60,7 +60,7 @@ class _Known:
     pieces: tuple[_Piece, ...]
 
 
-class AlikeFiles:
+class SimilarFiles:
     """Reads every element before the pixel data of any files, one after the other."""
 
     def __init__(self, is_kept: IsKept) -> None:
