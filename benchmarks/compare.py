@@ -17,7 +17,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY / "benchmarks"), str(REPOSITORY / "tests")]
 
-from comparison import cases, running, truth  # noqa: E402 - found by the line above
+from comparison import cases, masks, running, truth  # noqa: E402 - found by the line above
 from comparison.page import Part, Row, page  # noqa: E402
 from comparison.readers import READERS  # noqa: E402
 
@@ -52,13 +52,15 @@ def main() -> None:
     arguments.add_argument("--output", type=Path, default=REPOSITORY / "docs" / "comparison.md")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        parts = [compare("hand-made series", HAND_MADE, cases.hand_made(Path(scratch)))]
+        made = cases.hand_made(Path(scratch))
+        parts = [compare("hand-made series", HAND_MADE, made)]
+        of_masks = masks.section(made)
     real = options.data / "series"
     if real.is_dir():
         parts.append(compare("real series", REAL, cases.real(real)))
     else:
         print(f"no real series: {real} is no folder (DICOMARRAY_TEST_DATA)", file=sys.stderr)
-    options.output.write_text(page(parts), encoding="utf-8")
+    options.output.write_text(page(parts, of_masks), encoding="utf-8")
     print(options.output)
 
 

@@ -1,10 +1,10 @@
-"""Time masks as DICOM Segmentations against highdicom, on the same masks in the same run.
+"""Time masks as DICOM Segmentations and structure sets against highdicom and rt-utils, in the same run.
 
     python benchmarks/masks.py [--slices 300] [--size 512] [--segments 104] [--runs 3]
 
 A native CT series and ellipsoids in it are made in a temporary place.  Each measurement is a process
 of its own, after its imports; the table has the median of the times and the greatest peak of memory.  What
-dicomarray writes is read back and compared before it appears; what highdicom writes is not.
+dicomarray writes is read back and compared before it appears; what the others write is not.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 from load import make_ct
 
 CODES = {"category": ("91723000", "SCT", "Anatomical Structure"), "type": ("10200004", "SCT", "Liver")}
-KINDS = ("binary", "labelmap")
+STRUCTURE_SET = "structure set"
 
 
 def make_labels(slices: int, size: int, segments: int) -> np.ndarray:
@@ -54,6 +54,8 @@ def by_dicomarray(
     series = dicomarray.scan(scratch / "ct")[0]
     told = [dicomarray.Segment(number, f"s{number}", **CODES) for number in range(1, segments + 1)]
     output = scratch / f"dicomarray-{kind}"
+    if kind == STRUCTURE_SET and work == "write":
+        return lambda: dicomarray.to_rtstruct(labels, series, output, told, overwrite=True)
     if work == "write":
         return lambda: dicomarray.to_seg(labels, series, output, told, kind, overwrite=True)
     return lambda: dicomarray.load_segmentation(output, on=series).labels
@@ -88,7 +90,30 @@ def by_highdicom(work: str, kind: str, scratch: Path, labels: np.ndarray, segmen
     return write if work == "write" else read
 
 
-CONTENDERS = {"dicomarray": by_dicomarray, "highdicom": by_highdicom}
+def by_rt_utils(work: str, _: str, scratch: Path, labels: np.ndarray, segments: int) -> Callable[[], Any]:
+    from rt_utils import RTStructBuilder
+
+    images, file = str(scratch / "ct"), str(scratch / "rt-utils.dcm")
+
+    def write() -> None:
+        made = RTStructBuilder.create_new(dicom_series_path=images)
+        for number in range(1, segments + 1):
+            made.add_roi(mask=np.moveaxis(labels == number, 0, 2), name=f"s{number}")
+        made.save(file)
+
+    def read() -> int:
+        found = RTStructBuilder.create_from(dicom_series_path=images, rt_struct_path=file)
+        return sum(int(found.get_roi_mask_by_name(name).sum()) for name in found.get_roi_names())
+
+    return write if work == "write" else read
+
+
+CONTENDERS = {"dicomarray": by_dicomarray, "highdicom": by_highdicom, "rt-utils": by_rt_utils}
+KINDS = {
+    "binary": ("dicomarray", "highdicom"),
+    "labelmap": ("dicomarray", "highdicom"),
+    STRUCTURE_SET: ("dicomarray", "rt-utils"),
+}
 
 
 def measure(name: str, work: str, kind: str, scratch: Path, segments: int) -> None:
@@ -109,7 +134,7 @@ def measured(
     runs = []
     for _ in range(options.runs):
         done = subprocess.run([*command, str(scratch)], check=True, stdout=subprocess.PIPE, text=True)
-        runs.append(json.loads(done.stdout))
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
     return median(run["seconds"] for run in runs), max(run["peak"] for run in runs)
 
 
@@ -129,10 +154,10 @@ def main() -> None:
         make_ct(Path(folder) / "ct", options.slices, options.size)
         np.save(Path(folder) / "labels.npy", make_labels(options.slices, options.size, options.segments))
         print("| work | with | median | peak memory | to dicomarray |\n|---|---|---|---|---|")
-        for kind in KINDS:
+        for kind, names in KINDS.items():
             for work in ("write", "read"):
                 base = 0.0
-                for name in CONTENDERS:
+                for name in names:
                     seconds, peak = measured(options, name, work, kind, Path(folder))
                     base = base or seconds
                     print(

@@ -89,12 +89,12 @@ JUDGED = f"""## How this was judged
 """
 
 
-def page(parts: Sequence[Part]) -> str:
-    """The whole page; nothing in it depends on the day or the machine."""
+def page(parts: Sequence[Part], masks: str = "") -> str:
+    """The whole page, with a section about masks; nothing in it depends on the day or the machine."""
     numbers: dict[str, int] = {}
     tables = [_part(part, numbers) for part in parts]
     messages = "\n".join(f"{number}. {_escaped(text)}" for text, number in numbers.items())
-    sections = [INTRODUCTION, _readers(), _summary(parts), *tables]
+    sections = [INTRODUCTION, _readers(), _summary(parts), *tables, *([masks] if masks else [])]
     if messages:
         sections.append(f"## What was said\n\nShortened; the numbers stand in the tables.\n\n{messages}\n")
     return "\n".join([*sections, JUDGED])

@@ -12,7 +12,7 @@ import pytest
 
 import mosaic_files
 import synthetic
-from comparison import cases, readers, running
+from comparison import cases, masks, readers, running
 from comparison.judging import Loaded, Truth, Verdict, corners_of, judge
 from comparison.page import Part, Row, page
 from comparison.truth import NoTruthError, know
@@ -267,3 +267,25 @@ def test_page(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1. no \\| way" in text
     assert "- x: no images" in text
     assert text == page(parts)
+
+
+def test_masks_are_judged_by_where_their_voxels_lie(ct: Path, tmp_path: Path) -> None:
+    """What was drawn is right as SEG and as structure set; a slice further, or a voxel less, is wrong."""
+    drawn = masks.drawn_on(cases.Case("ct", tuple(files_of(ct))))
+    assert drawn is not None
+    for write in ("to_seg", "to_rtstruct"):
+        paths = masks.by_dicomarray(drawn, tmp_path / write, write)
+        assert masks.verdict_of(drawn, paths) == Verdict("right")
+        less = dataclasses.replace(
+            drawn, masks=tuple(mask & (np.cumsum(mask) > 1).reshape(mask.shape) for mask in drawn.masks)
+        )
+        assert "elsewhere" in masks.verdict_of(less, paths).ways[0]
+        made = pydicom.dcmread(paths[0])
+        if write == "to_seg":
+            for frame in made.PerFrameFunctionalGroupsSequence:
+                frame.PlanePositionSequence[0].ImagePositionPatient[2] += 2.5
+        else:
+            for contour in made.ROIContourSequence[0].ContourSequence:
+                contour.ContourData[0] += 0.5
+        made.save_as(tmp_path / "moved.dcm")
+        assert masks.verdict_of(drawn, [tmp_path / "moved.dcm"]).outcome == "wrong"
