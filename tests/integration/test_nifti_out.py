@@ -10,6 +10,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 
 import synthetic
@@ -362,6 +363,49 @@ def test_real_pet_has_timing_and_dose(name: str, real_data: Path, tmp_path: Path
         "ScanStart", "Units",
         "ImageDecayCorrected", "ImageDecayCorrectionTime", "ScatterFraction", "AttenuationCorrection",
     } <= set(made["PT"].bids)  # fmt: skip
+
+
+# Files that travel with pydicom of which dcm2niix makes other volumes, by the end of the Series UID.
+OTHER_FILES = {
+    "1458337731.665795": "damaged: refused here",
+    ".77.7.7777.7777": "damaged: refused here",
+    ".1.3.4.1.20040826185059.5457": "truncated: refused here",
+    ".1.3.8.1.20040826185059.5457": "a damaged stream: refused here",
+    "16157229083793556332623330502397121062": "files of several types under one UID; colours of 32 bits",
+    "28319.0.2": "slices 200 mm apart: refused here as missing",
+    "16302.0.2": "two scouts at right angles, one after the other in one volume",
+    "5534.0.10": "a CR: it passes over Imager Pixel Spacing",
+    "5534.0.6": "a CR: it passes over Imager Pixel Spacing",
+    "5534.0.8": "a CR: it passes over Imager Pixel Spacing",
+    "3340146": "header and stream differ about signed values: it goes by the stream, and 8192 is added",
+    "200.1.18": "it passes over the Modality LUT",
+    "12890021624762486737912713647647328339": "lossy colours: one step of rounding",
+    "13012310880988753011051759601908007359": "lossy colours: one step of rounding",
+    "1606514566.150779": "lossy colours: one step of rounding",
+    "20110525182826.1.0": "two images of ultrasound at one place, as two slices",
+    "_ROI1": "an overlay as a volume of its own",
+    "0_b": "no Series Instance UID",
+}
+# It cuts long values, keeps blanks at the end of one, and a time of day as a double of a rounded number.
+CUT_BIDS = ("SoftwareVersions", "ImageType", "AcquisitionTime")
+
+
+@pytest.mark.parametrize("package", ["pydicom", "pydicom-data"])
+def test_files_of_pydicom_like_dcm2niix(package: str, tmp_path: Path) -> None:
+    """Every volume that dcm2niix makes of them is there, but for kinds that have a reason."""
+    if package == "pydicom":
+        folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    else:
+        folder = Path(pytest.importorskip("data_store").__file__).parent / "data"
+    truths = by_dcm2niix(folder, tmp_path / "truth")
+    report = to_nifti(folder, str(tmp_path / "out") + "/", name="{SeriesInstanceUID}")
+    made = [read(paths[0]) for paths in report.files]
+    told = [t for t in truths if not any(t.path.stem.removesuffix("a").endswith(end) for end in OTHER_FILES)]
+    assert len(told) > 15
+    for truth in told:
+        same = [one for one in made if not truth.differences(one)]
+        assert same, truth.path.name
+        assert not min((truth.other_bids(one, CUT_BIDS) for one in same), key=len), truth.path.name
 
 
 @pytest.mark.parametrize("name", ["mr-siemens-mosaic", "mr-enhanced-siemens"])
