@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dicomarray import DicomArrayError, load
+from dicomarray import DicomArrayError, load, to_nifti
 from dicomarray.adapters import nibabel as with_nibabel
+from real_series import REAL_DATA
 from synthetic import stored_values, two_time_points, write_series
 
 OBLIQUE = [0.8, 0.6, 0.0, -0.48, 0.64, 0.6]
@@ -83,3 +84,25 @@ def test_torchio_places_a_series_as_its_nifti(series: Path, nifti: Path) -> None
     np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
     position = [np.asarray(image.affine) @ [*INDEX, 1] for image in (ours, theirs)]
     np.testing.assert_allclose(*position, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ct-oblique-simpleitk", "ct-philips-5mm", "mr-ge-fmri"])
+def test_real_series_lie_where_their_nifti_does(name: str, tmp_path: Path) -> None:
+    """A voxel has the same value and world position through TorchIO, whatever order the file's axes have."""
+    torchio = pytest.importorskip("torchio", reason="TorchIO is not installed: make test-frameworks")
+    if not (folder := REAL_DATA / "series" / name).is_dir():
+        pytest.skip("the real series are not at hand")
+
+    from dicomarray.adapters.torchio import read
+
+    to_nifti(folder, tmp_path / "image.nii", bids=False)
+    ours, theirs = torchio.ScalarImage(folder, reader=read), torchio.ScalarImage(tmp_path / "image.nii")
+    index = [size // 3 for size in ours.spatial_shape]
+    position = np.asarray(ours.affine) @ [*index, 1]
+    there = np.linalg.solve(np.asarray(theirs.affine), position)[:3]
+    np.testing.assert_allclose(there, np.rint(there), atol=1e-3)
+    values = [
+        image.data[(slice(None), *place)]
+        for image, place in ((ours, index), (theirs, np.rint(there).astype(int)))
+    ]
+    np.testing.assert_allclose(*(value.numpy() for value in values))
