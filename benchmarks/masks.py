@@ -50,15 +50,16 @@ def by_dicomarray(
     work: str, kind: str, scratch: Path, labels: np.ndarray, segments: int
 ) -> Callable[[], Any]:
     import dicomarray
+    from dicomarray import load_segmentation, to_rtstruct, to_seg  # what is imported when it is first used
 
     series = dicomarray.scan(scratch / "ct")[0]
     told = [dicomarray.Segment(number, f"s{number}", **CODES) for number in range(1, segments + 1)]
     output = scratch / f"dicomarray-{kind}"
     if kind == STRUCTURE_SET and work == "write":
-        return lambda: dicomarray.to_rtstruct(labels, series, output, told, overwrite=True)
+        return lambda: to_rtstruct(labels, series, output, told, overwrite=True)
     if work == "write":
-        return lambda: dicomarray.to_seg(labels, series, output, told, kind, overwrite=True)
-    return lambda: dicomarray.load_segmentation(output, on=series).labels
+        return lambda: to_seg(labels, series, output, told, kind, overwrite=True)
+    return lambda: load_segmentation(output, on=series).labels
 
 
 def by_highdicom(work: str, kind: str, scratch: Path, labels: np.ndarray, segments: int) -> Callable[[], Any]:
