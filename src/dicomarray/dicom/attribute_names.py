@@ -44,11 +44,15 @@ class PrivateName:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The names that are asked for: with their tags, and those whose tag depends on the file."""
+    """The names that are asked for: with their tags, and those whose tag depends on the file.
+
+    Where it ``is_tolerant``, a value that cannot be read does no harm to the others.
+    """
 
     tags: tuple[tuple[str, int], ...]
     private: tuple[PrivateName, ...]
     read: frozenset[int]
+    is_tolerant: bool = False
 
     def wants(self, tag: int) -> bool:
         """Whether the element is asked for, or says how those that are asked for are read."""
@@ -57,6 +61,21 @@ class Request:
     def explains(self, tag: int) -> bool:
         """Whether the element says how others are read."""
         return explains(tag) and (bool(self.private) or not is_creator(tag))
+
+    def keeps(self, tag: int, vr: bytes | None, length: int) -> bool:
+        """Whether the value of such an element is asked for, not only that it is there."""
+        del vr, length  # what is asked for by name is kept, however long it is
+        return self.wants(tag)
+
+    def names_among(
+        self, tags: Iterable[int], creator_at: Callable[[int], str | None]
+    ) -> list[tuple[str, int]]:
+        """The names that are asked for with their tags in a data set that has ``tags``, and maybe others."""
+        del tags
+        if not self.private:
+            return list(self.tags)
+        private = [(name.name, name.tag_by(creator_at)) for name in self.private]
+        return sorted([*self.tags, *((name, tag) for name, tag in private if tag is not None)])
 
     def _may_be_private(self, tag: int) -> bool:
         group, element = tag >> 16, tag & 0xFF

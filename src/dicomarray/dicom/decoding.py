@@ -5,7 +5,7 @@ Sequences and elements of unknown VR are read by pydicom, from just their bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,16 +22,22 @@ from dicomarray.dicom.vr import (
 )
 
 READ_BY_PYDICOM = ("SQ", "UN")
+# Stands for a value of which more than its own bytes would have to be read.
+UNREADABLE = "<unreadable>"
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a data set says of how its elements are read: those elements themselves, and what they mean."""
+    """What a data set says of how its elements are read: those elements themselves, and what they mean.
+
+    Where it ``is_tolerant``, a value that cannot be read, or was not kept, becomes a text that says so.
+    """
 
     elements: Mapping[int, Element]
     explicit: bool
     signed: bool
     encodings: tuple[str, ...]
+    is_tolerant: bool = False
 
     def representation(self, tag: int, element: Element) -> str:
         """The VR by which an element is read."""
@@ -39,6 +45,16 @@ class Context:
 
     def value(self, tag: int, element: Element) -> Value:
         """The plain value of an element; DoubtError where it needs more of the file to be read."""
+        if not self.is_tolerant:
+            return self._value(tag, element)
+        if element.value is None:
+            return f"<{element.length} bytes>"
+        try:
+            return self._value(tag, element)
+        except DoubtError:
+            return UNREADABLE
+
+    def _value(self, tag: int, element: Element) -> Value:
         vr = self.representation(tag, element)
         if vr not in READ_BY_PYDICOM and element.value is not None:
             return decode(vr, element.value, True, self.encodings)
@@ -56,30 +72,22 @@ class Context:
         return "\\".join(texts(value)).strip() or None
 
 
-def context_of(elements: Mapping[int, Element], explains: Callable[[int], bool], explicit: bool) -> Context:
+def context_of(elements: Mapping[int, Element], request: Request, explicit: bool) -> Context:
     """How the elements of a data set are to be read, by those that explain others."""
     representation, declared = elements.get(PIXEL_REPRESENTATION), elements.get(SPECIFIC_CHARACTER_SET)
     signed = representation is not None and decode("US", representation.value or b"", True, ()) == 1
     encodings: tuple[str, ...] = (LATIN_1,)
     if declared is not None:
         encodings = encodings_of(texts(decode("CS", declared.value or b"", True, ())))
-    explaining = {tag: element for tag, element in elements.items() if explains(tag)}
-    return Context(explaining, explicit, signed, encodings)
-
-
-def names_in(context: Context, request: Request) -> list[tuple[str, int]]:
-    """The names that are asked for with their tags in this data set."""
-    if not request.private:
-        return list(request.tags)
-    private = [(name.name, name.tag_by(context.creator)) for name in request.private]
-    return sorted([*request.tags, *((name, tag) for name, tag in private if tag is not None)])
+    explaining = {tag: element for tag, element in elements.items() if request.explains(tag)}
+    return Context(explaining, explicit, signed, encodings, request.is_tolerant)
 
 
 def values_of(elements: Mapping[int, Element], request: Request, explicit: bool) -> dict[str, Value]:
     """The values that are asked for, by name; DoubtError where pydicom had better read the file."""
-    context = context_of(elements, request.explains, explicit)
+    context = context_of(elements, request, explicit)
     return {
         name: context.value(tag, element)
-        for name, tag in names_in(context, request)
+        for name, tag in request.names_among(elements, context.creator)
         if (element := elements.get(tag)) is not None
     }

@@ -126,7 +126,7 @@ class Window:
         return self.data[place - self.base : place - self.base + count]
 
 
-def window_of(stream: BinaryIO, first_read: int = FIRST_READ) -> Window:
+def window_of(stream: BinaryIO) -> Window:
     """A window onto a file that is open as a stream, or onto what is in memory."""
 
     def read_at(place: int, count: int) -> bytes:
@@ -134,7 +134,7 @@ def window_of(stream: BinaryIO, first_read: int = FIRST_READ) -> Window:
         return stream.read(count)
 
     size = len(stream.getbuffer()) if isinstance(stream, BytesIO) else os.fstat(stream.fileno()).st_size
-    return Window(read_at, size, read_at(0, first_read))
+    return Window(read_at, size)
 
 
 def read_at(descriptor: int, place: int, count: int) -> bytes:
@@ -321,17 +321,13 @@ def pixel_place(element: Place) -> PixelPlace:
     return PixelPlace(tag, value, None if undefined else length, vr_text(vr))
 
 
-def read_part10(
-    stream: BinaryIO,
-    wanted: frozenset[int] | Callable[[int], bool] | None,
-    is_kept: Callable[[int, str | None, int], bool] | None = None,
-) -> Part10 | None:
+def read_part10(stream: BinaryIO, wanted: frozenset[int] | Callable[[int], bool] | None) -> Part10 | None:
     """The wanted elements of a file, by tag; None where pydicom had better read it.
 
     ``stream`` is a file or bytes in memory, at its start; ``wanted`` are tags, or what tells of a tag whether
     it is wanted; None means every element before the pixel data, sequences and private ones too.  Values are
-    copied bytes; ``is_kept`` tells by tag, VR and length whether one is not left out.  Nothing is read behind
-    the tag of the pixel data, and no memory is taken on a length that the file does not hold.
+    copied bytes.  Nothing is read behind the tag of the pixel data, and no memory is taken on a length that
+    the file does not hold.
     """
     window = window_of(stream)
     wants = wanted.__contains__ if isinstance(wanted, frozenset) else wanted
@@ -344,10 +340,7 @@ def read_part10(
             if tag in PIXEL_DATA:
                 pixels = pixel_place(element)
             elif wants is None or wants(tag):
-                name = vr_text(vr)
-                kept = is_kept is None or is_kept(tag, name, length)
-                content = window.bytes_at(value, length) if kept else None
-                elements[tag] = Element(name, content, length, undefined)
+                elements[tag] = Element(vr_text(vr), window.bytes_at(value, length), length, undefined)
     except DoubtError:
         return None
     return Part10(meta.transfer_syntax, meta.media_storage_class, elements, pixels, window.size)

@@ -2,57 +2,47 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydicom.datadict import tag_for_keyword
-
 from dicomarray.assembly.frames.frame import mosaic_tiles
 from dicomarray.assembly.frames.mosaic_detection import (
-    MOSAIC_GROUPS,
     SIEMENS_MOSAIC,
     UIH_GRID,
-    is_csa,
     is_mosaic,
-    mosaic_slice_count,
 )
 from dicomarray.assembly.frames.mosaics import Tile
 from dicomarray.assembly.grouping.diffusion import csa_diffusion_of
 from dicomarray.catalog.index.gathering import CSA, TILES
-from dicomarray.core.diffusion import B_VALUE, B_VALUE_ELEMENTS
+from dicomarray.core.diffusion import B_VALUE_ELEMENTS
 from dicomarray.core.geometry import Plane
-from dicomarray.dicom.headers.all_elements import Decoded, Walked, canonical_name
+from dicomarray.dicom.headers.all_elements import canonical_name
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
-from dicomarray.dicom.part10 import Element
-from dicomarray.dicom.vr import Value
+from dicomarray.dicom.vr import Value, texts
 from dicomarray.errors import DataError
-from dicomarray.storage.references import Reference
-
-_IMAGE_TYPE, _MODALITY, _NUMBER_OF_FRAMES, _B_VALUE = map(
-    tag_for_keyword, ("ImageType", "Modality", "NumberOfFrames", B_VALUE)
-)
-_WORDS = (SIEMENS_MOSAIC.encode(), UIH_GRID.encode())
 
 
-def only_in_file(path: Reference, instance: Walked | Decoded) -> dict[str, Value]:
+def only_in_file(header: Header) -> dict[str, Value]:
     """What only the file could tell otherwise, by the names of its columns.
 
     Of a mosaic its tiles as plain values, or the reason why its file does not have them; of a Siemens image
-    what only its CSA header says of diffusion.
+    what only its CSA header says of diffusion.  ``header`` has all attributes of the file.
     """
-    if not _may_have_facts(instance):
+    values = header.attributes
+    if not _may_have_facts(values):
         return {}
-    values = instance.values()
-    known = {name: values[name] for name in DEFAULT_KEYWORDS if name in values}
-    header = Header(path, instance.transfer_syntax, known, instance.pixels)
     try:
         if is_mosaic(header):
-            return {TILES: tuple(_plain(tile) for tile in mosaic_tiles(header))}
+            known = {name: values[name] for name in DEFAULT_KEYWORDS if name in values}
+            usual = Header(header.path, header.transfer_syntax, known, header.pixels)
+            return {TILES: tuple(_plain(tile) for tile in mosaic_tiles(usual))}
     except DataError as error:
         return {TILES: str(error)}
     private = {name: values.get(canonical_name(name)) for name in B_VALUE_ELEMENTS}
-    csa = csa_diffusion_of(header, {**private, **known})
+    # all values are not decoded for the few that are asked for: the chain is for reading only
+    csa = csa_diffusion_of(header, ChainMap(private, values))  # type: ignore[arg-type]
     return {CSA: (dict(csa),)} if csa else {}
 
 
@@ -97,20 +87,12 @@ def _tile(item: Any) -> Tile:
     return Tile(row, column, rows, columns, plane, dict(attributes))
 
 
-def _may_have_facts(instance: Walked | Decoded) -> bool:
+def _may_have_facts(values: Mapping[str, Value]) -> bool:
     """What costs nothing to tell of most instances."""
-    if isinstance(instance, Decoded):
+    words = "\\".join(texts(values.get("ImageType"))).upper()
+    if SIEMENS_MOSAIC in words or UIH_GRID in words:
         return True
-    elements = instance.elements
-    words = _bytes(elements, _IMAGE_TYPE).upper()
-    if any(word in words for word in _WORDS):
-        return True
-    if _bytes(elements, _MODALITY).strip() != b"MR" or _NUMBER_OF_FRAMES in elements:
+    if values.get("Modality") != "MR" or values.get("NumberOfFrames") not in (None, 1):
         return False
-    private = {tag: element.value for tag, element in elements.items() if tag >> 16 in MOSAIC_GROUPS}
-    return mosaic_slice_count(private) > 1 or (_B_VALUE not in elements and any(map(is_csa, private)))
-
-
-def _bytes(elements: Mapping[int, Element], tag: int | None) -> bytes:
-    element = elements.get(tag or 0)
-    return b"" if element is None else element.value or b""
+    manufacturer = "\\".join(texts(values.get("Manufacturer")))
+    return not manufacturer or "SIEMENS" in manufacturer.upper()

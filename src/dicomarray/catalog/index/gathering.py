@@ -1,20 +1,23 @@
 """What was read of a series since it was last written: the values of its first instance, and what differs.
 
-Values are kept as the JSON text that goes into the file.  Of an instance that was walked only the elements
-whose bytes differ from those of the first one are decoded.
+Values are kept as the JSON text that goes into the file.  Of instances that share what they have in common
+only the values of their own are looked at, and decoded where their bytes are not those of the last one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 from dicomarray.catalog.index.json_values import ABSENT, to_json
-from dicomarray.dicom.attribute_names import explains
-from dicomarray.dicom.headers.all_elements import Decoded, Decoder, Walked
-from dicomarray.dicom.part10 import Element
-from dicomarray.dicom.vr import Value
+from dicomarray.dicom.headers.attributes import ABSENT as NOT_THERE
+from dicomarray.dicom.headers.attributes import Attributes, Common
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.part10 import PixelPlace
+from dicomarray.dicom.vr import Value, decode
 from dicomarray.storage.references import Stamp
 
 # What is known of an instance beside its attributes; no keyword is in lower case.
@@ -22,11 +25,12 @@ TRANSFER_SYNTAX = "transfer_syntax"
 # ... and what only its file could tell otherwise: the tiles of a mosaic, attributes out of a CSA header.
 TILES, CSA = "tiles", "csa"
 PIXEL_NAMES = ("pixel_tag", "pixel_start", "pixel_length", "pixel_vr")
+_OF_FILE = frozenset((TRANSFER_SYNTAX, TILES, CSA, *PIXEL_NAMES))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SeenFile:
-    """A file as it was when it was read."""
+    """A file as it was when it was read; there is one object for each."""
 
     folder: str
     name: str
@@ -43,6 +47,53 @@ class Origin:
 
 
 @dataclass(slots=True)
+class _Similar:
+    """Instances that share what they have in common, of which all texts of one are known.
+
+    ``differing`` is what all of them have that the first instance of the series does not have.
+    """
+
+    common: Common
+    differing: Mapping[str, str]
+    _slots: Sequence[tuple[str, int]]
+    _last: list[tuple[Any, str]]
+
+    @classmethod
+    def of(
+        cls, attributes: Mapping[str, Value], texts: Mapping[str, str], first: Mapping[str, str]
+    ) -> _Similar | None:
+        """From the first of them, its texts, and those of the first instance of the series."""
+        if not isinstance(attributes, Attributes):
+            return None
+        slots = attributes.common.slots
+        differing = {n: text for n, text in _differing(texts, first).items() if n not in slots}
+        own = attributes.own
+        last = [(own[slot], texts.get(name, ABSENT)) for name, slot in slots.items()]
+        return cls(attributes.common, differing, tuple(slots.items()), last)
+
+    def changed(self, attributes: Attributes, first: Mapping[str, str]) -> Mapping[str, str]:
+        """What differs from the first instance of the series."""
+        found, own = dict(self.differing), attributes.own
+        for index, (name, slot) in enumerate(self._slots):
+            value = own[slot]
+            known, text = self._last[index]
+            # equal values can be of two types, and have two texts; equal bytes cannot
+            if value is not known and (type(value) is not bytes or value != known):
+                text = ABSENT if value is NOT_THERE else to_json(self._decoded(slot, value))
+                self._last[index] = value, text
+            if text != first.get(name, ABSENT):
+                found[name] = text
+        return found
+
+    def _decoded(self, slot: int, value: Any) -> Value:
+        """Without keeping it in the attributes, which nobody asks again."""
+        common = self.common
+        if type(value) is not bytes:
+            return value
+        return decode(common.representations[slot], value, True, common.encodings)
+
+
+@dataclass(slots=True)
 class Gathered:
     """The instances of one series that are still to be written, as columns.
 
@@ -55,30 +106,25 @@ class Gathered:
     first: dict[str, str] = field(default_factory=dict)
     varying: dict[str, list[str]] = field(default_factory=dict)
     characters: int = 0
-    _elements: Mapping[int, Element] = field(default_factory=dict)
-    _decoder: Decoder | None = None
+    _of_first: Mapping[str, str] = field(default_factory=dict)
+    _similar: _Similar | None = None
 
     def add(
-        self,
-        origin: Origin,
-        instance: Walked | Decoded,
-        only_in_file: Mapping[str, Value] = MappingProxyType({}),
+        self, origin: Origin, header: Header, only_in_file: Mapping[str, Value] = MappingProxyType({})
     ) -> None:
         """One instance more; ``only_in_file`` is what `only_in_file` gives."""
-        of_file = _of_file(instance, only_in_file)
+        of_file = _of_file(header, only_in_file)
         if not self.origins:
-            self.first = {name: to_json(value) for name, value in instance.values().items()}
-            self.first |= of_file
+            texts = _texts_of(header.attributes)
+            self.first, self._of_first = {**texts, **of_file}, of_file
+            self._similar = _Similar.of(header.attributes, texts, texts)
             self.characters += sum(map(len, self.first.values()))
-            if isinstance(instance, Walked):
-                self._elements, self._decoder = instance.elements, Decoder.of(instance)
         else:
-            changed = self._changed(instance)
-            if changed is None:
-                texts = {name: to_json(value) for name, value in instance.values().items()}
-                changed = dict.fromkeys(self.first, ABSENT) | texts
-            for name, text in (changed | of_file).items():
+            for name, text in self._changed(header.attributes).items():
                 self._put(name, text)
+            if of_file is not self._of_first:
+                for name, text in of_file.items():
+                    self._put(name, text)
         self.origins.append(origin)
 
     def column(self, name: str) -> list[str]:
@@ -89,34 +135,14 @@ class Gathered:
             return [base]
         return column + [base] * (len(self.origins) - len(column))
 
-    def _changed(self, instance: Walked | Decoded) -> dict[str, str] | None:
-        """What may differ from the first instance; None where that is unknown from the bytes."""
-        decoder = self._decoder
-        if (
-            decoder is None
-            or not isinstance(instance, Walked)
-            or instance.explicit != decoder.context.explicit
-        ):
-            return None
-        known, elements = self._elements, instance.elements
-        differing = [
-            tag
-            for tag, element in elements.items()
-            if (before := known.get(tag)) is not element and before != element
-        ]
-        missing = [tag for tag in known if tag not in elements] if known.keys() != elements.keys() else []
-        if any(map(explains, (*differing, *missing))):
-            return None
-        changed: dict[str, str] = {}
-        for tag in differing:
-            name = decoder.names.of_tag(tag)
-            if name is not None:
-                changed[name] = to_json(decoder.value(tag, elements[tag]))
-        for tag in missing:
-            name = decoder.names.of_tag(tag)
-            if name is not None:
-                changed[name] = ABSENT
-        return changed
+    def _changed(self, attributes: Mapping[str, Value]) -> Mapping[str, str]:
+        """What differs from the first instance."""
+        similar = self._similar
+        if similar is not None and isinstance(attributes, Attributes) and attributes.common is similar.common:
+            return similar.changed(attributes, self.first)
+        texts = _texts_of(attributes)
+        self._similar = _Similar.of(attributes, texts, self.first)
+        return _differing(texts, self.first)
 
     def _put(self, name: str, text: str) -> None:
         base = self.first.get(name, ABSENT)
@@ -125,18 +151,35 @@ class Gathered:
             if text == base:
                 return
             column = self.varying[name] = []
-        column.extend([base] * (len(self.origins) - len(column)))
+        missing = len(self.origins) - len(column)
+        if missing:
+            column.extend([base] * missing)
         column.append(text)
         self.characters += len(text)
 
 
-def _of_file(instance: Walked | Decoded, only_in_file: Mapping[str, Value]) -> dict[str, str]:
+def _texts_of(attributes: Mapping[str, Value]) -> dict[str, str]:
+    return {name: to_json(value) for name, value in attributes.items()}
+
+
+def _differing(texts: Mapping[str, str], first: Mapping[str, str]) -> dict[str, str]:
+    """What is not as in the first instance; `ABSENT` for what only that has."""
+    changed = {name: text for name, text in texts.items() if first.get(name, ABSENT) != text}
+    return changed | dict.fromkeys(first.keys() - texts.keys() - _OF_FILE, ABSENT)
+
+
+def _of_file(header: Header, only_in_file: Mapping[str, Value]) -> Mapping[str, str]:
     """What is known beside the attributes, as columns."""
-    pixels = instance.pixels
+    usual: Mapping[str, str] = _places(header.transfer_syntax, header.pixels)
+    return (
+        {**usual, **{name: to_json(value) for name, value in only_in_file.items()}} if only_in_file else usual
+    )
+
+
+@lru_cache(maxsize=256)
+def _places(transfer_syntax: str | None, pixels: PixelPlace | None) -> dict[str, str]:
     known: tuple[Value, ...] = (None,) * 4
     if pixels is not None:
         known = (pixels.tag, pixels.start, pixels.length, pixels.vr)
     texts = dict(zip(PIXEL_NAMES, map(to_json, known), strict=True))
-    for name in (TILES, CSA):
-        texts[name] = to_json(only_in_file[name]) if name in only_in_file else ABSENT
-    return {TRANSFER_SYNTAX: to_json(instance.transfer_syntax), **texts}
+    return {TRANSFER_SYNTAX: to_json(transfer_syntax), **texts, TILES: ABSENT, CSA: ABSENT}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from json.encoder import encode_basestring
 from typing import Any
 
 from dicomarray.dicom.vr import Value, is_mislabelled, mislabelled
@@ -33,6 +34,17 @@ _encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default
 
 def to_json(value: Value) -> str:
     """A value as JSON text that every UTF-8 column can hold."""
+    kind = type(value)  # nearly all values are of these types, and JSON's own encoder takes several steps
+    if kind is str and value.isascii():
+        return encode_basestring(value)
+    if kind is int or (kind is float and math.isfinite(value)):
+        return repr(value)
+    if kind is tuple and all([type(item) is float and math.isfinite(item) for item in value]):
+        return f"[{','.join(map(repr, value))}]"
+    return _any_to_json(value)
+
+
+def _any_to_json(value: Value) -> str:
     if is_mislabelled(value):
         value = {IN_TEXT: value}
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,14 +12,13 @@ from dicomarray.catalog.index.file_facts import only_in_file
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.schema import connect_to_write
 from dicomarray.catalog.index.storing import Batch, KnownFile, Store
-from dicomarray.dicom.headers.all_elements import Decoded, Walked, read_elements, similar_files
+from dicomarray.dicom.headers.all_elements import AllElementsReader
 from dicomarray.dicom.headers.header import Header
-from dicomarray.dicom.headers.similar_files import SimilarFiles
-from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
+from dicomarray.runtime.garbage_collection import young_collections_only
 from dicomarray.sources.archives import members_of
 from dicomarray.sources.base import Progress
-from dicomarray.sources.filesystem import find_names
+from dicomarray.sources.filesystem import PathMaker, find_names
 from dicomarray.sources.instances import no_instance
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import refuse_inside
@@ -94,7 +93,8 @@ def index(
     connection = connect_to_write(file)
     try:
         indexing = _Indexing(Store(file, connection))
-        indexing.run(roots, progress)
+        with young_collections_only():
+            indexing.run(roots, progress)
         num_series, num_instances = indexing.store.counts()
     finally:
         connection.close()
@@ -115,11 +115,16 @@ def absolute_roots(path: PathLike | Iterable[PathLike]) -> list[str]:
     return [os.path.realpath(local_path(item)) for item in places(path)]
 
 
+_Member = tuple[str | None, int | None]
+
+
 @dataclass(slots=True)
 class _Indexing:
     """One run: what is gathered and not written yet, and what was counted."""
 
     store: Store
+    reader: AllElementsReader = field(default_factory=AllElementsReader)
+    make_path: PathMaker = field(default_factory=PathMaker)
     batch: Batch = field(default_factory=Batch)
     gathered: dict[str, Gathered] = field(default_factory=dict)
     recent: set[str] = field(default_factory=set)
@@ -130,7 +135,6 @@ class _Indexing:
     vanished: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     pathless: list[Skipped] = field(default_factory=list)
-    similar: SimilarFiles = field(default_factory=similar_files)
 
     def run(self, roots: list[str], progress: Progress | None) -> None:
         """Everything below the roots."""
@@ -164,7 +168,7 @@ class _Indexing:
             del known[name]
             return
         self.read += 1
-        path = Path(name)
+        path = self.make_path(name)
         seen = SeenFile(*os.path.split(name), stamp)
         try:
             self._take(seen, path)
@@ -183,24 +187,52 @@ class _Indexing:
         OSError
             Where the file cannot be opened: that may change without the file being changed.
         """
-        items = list(_instances_in(path, self.similar))
+        items = list(self._instances_in(path))
         self.batch.files.append(seen)
-        for origin, reference, item in items:
+        for origin, item in items:
             if isinstance(item, Skipped):
                 self.skipped.append(item)
                 self.batch.skipped.append((seen, item))
             else:
-                self._gather(Origin(seen, *origin), item, only_in_file(reference, item))
+                self._gather(Origin(seen, *origin), item)
 
-    def _gather(self, origin: Origin, instance: Walked | Decoded, facts: Mapping[str, Value]) -> None:
-        uid = instance.series_uid
+    def _instances_in(self, path: Path) -> Iterator[tuple[_Member, Header | Skipped]]:
+        """The instance of a file, or those of the members of an archive; as `scan` takes them."""
+        first = self._instance(path)
+        if not isinstance(first, Skipped):
+            yield (None, None), first
+            return
+        try:
+            members = members_of(path)
+        except InputError as error:
+            yield (None, None), Skipped.because(path, error)
+            return
+        if members is None:
+            yield (None, None), first
+            return
+        for number, member in enumerate(members):
+            if isinstance(member, Skipped):
+                yield (str(member.path), number), member
+            else:
+                yield (member.member, number), self._instance(member)
+
+    def _instance(self, path: Reference) -> Header | Skipped:
+        try:
+            header = self.reader.read(path)
+        except InputError as error:
+            return Skipped.because(path, error)
+        reason = None if header.text("SeriesInstanceUID") else no_instance(header)
+        return header if reason is None else Skipped.lost(path, reason)
+
+    def _gather(self, origin: Origin, header: Header) -> None:
+        uid = header.text("SeriesInstanceUID") or ""
         # an instance without Series Instance UID is a series of its own
         key = uid or f"{origin.file.folder}{os.sep}{origin.file.name}{os.sep}{origin.number}"
         gathered = self.gathered.get(key)
         if gathered is None:
             gathered = self.gathered[key] = Gathered(uid)
         self.characters -= gathered.characters
-        gathered.add(origin, instance, facts)
+        gathered.add(origin, header, only_in_file(header))
         self.characters += gathered.characters
         self.recent.add(key)
         self.instances += 1
@@ -234,40 +266,3 @@ class _Indexing:
             self.store.save(self.batch)
         self.batch = later
         self.recent = set()
-
-
-_Member = tuple[str | None, int | None]
-
-
-def _instances_in(
-    path: Path, similar: SimilarFiles
-) -> Iterator[tuple[_Member, Reference, Walked | Decoded | Skipped]]:
-    """The instance of a file, or those of the members of an archive; as `scan` takes them."""
-    first = _instance(path, similar)
-    if not isinstance(first, Skipped):
-        yield (None, None), path, first
-        return
-    try:
-        members = members_of(path)
-    except InputError as error:
-        yield (None, None), path, Skipped.because(path, error)
-        return
-    if members is None:
-        yield (None, None), path, first
-        return
-    for number, member in enumerate(members):
-        if isinstance(member, Skipped):
-            yield (str(member.path), number), path, member
-            continue
-        yield (member.member, number), member, _instance(member, similar)
-
-
-def _instance(path: Reference, similar: SimilarFiles) -> Walked | Decoded | Skipped:
-    try:
-        instance = read_elements(path, similar)
-    except InputError as error:
-        return Skipped.because(path, error)
-    if instance.series_uid:
-        return instance
-    reason = no_instance(Header(path, instance.transfer_syntax, instance.values()))
-    return instance if reason is None else Skipped.lost(path, reason)

@@ -95,7 +95,12 @@ def _is_real(folder: str) -> bool:
 
 def file_order(folder: str, name: str, number: int | None) -> tuple[Any, ...]:
     """Sorts files as `find_files` finds them: depth first, by names; members as their archive has them."""
-    return (*Path(folder).parts, name), number or 0
+    return (*_parts_of(folder), name), number or 0
+
+
+@lru_cache(maxsize=64)
+def _parts_of(folder: str) -> tuple[str, ...]:
+    return Path(folder).parts
 
 
 @dataclass(slots=True)

@@ -1,26 +1,16 @@
-"""A file -> all its elements before the pixel data: as raw bytes where our own reader walks it.
-
-Decoding is put off until it is known which values differ from those of the series' other instances.
-"""
+"""A file -> all its elements before the pixel data, by the names under which the index keeps them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
-from dicomarray.dicom.attribute_names import (
-    PRIVATE_NAME,
-    explains,
-    is_creator,
-    tag_of,
-)
-from dicomarray.dicom.decoding import Context, context_of
-from dicomarray.dicom.headers.header import MEDIA_STORAGE_DIRECTORY
-from dicomarray.dicom.headers.similar_files import SimilarFiles
-from dicomarray.dicom.part10 import PIXEL_DATA, DoubtError, Element, Part10
+from dicomarray.dicom.attribute_names import PRIVATE_NAME, Request, explains, is_creator, tag_of
+from dicomarray.dicom.headers.header import MEDIA_STORAGE_DIRECTORY, Header, HeaderReader
+from dicomarray.dicom.part10 import PIXEL_DATA, vr_text
 from dicomarray.dicom.pydicom_fallback import (
     PYDICOM_FAILURES,
     dataset_of_file,
@@ -29,18 +19,12 @@ from dicomarray.dicom.pydicom_fallback import (
     transfer_syntax_of,
 )
 from dicomarray.dicom.recognition import NoImageError, require_dicom
-from dicomarray.dicom.vr import (
-    Value,
-    decode,
-    texts,
-    value_representation,
-)
+from dicomarray.dicom.vr import texts, value_representation
 from dicomarray.errors import InputError
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
-from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
 
-SERIES_INSTANCE_UID = 0x0020000E
+META_GROUP_NUMBER = 0x0002
 # What is longer is kept as present, with its length; bytes.  Texts that people write and tables of numbers
 # are shorter; of bulk data nothing but the length is ever asked.
 MAX_VALUE_LENGTH = 64 * 1024
@@ -48,76 +32,45 @@ MAX_VALUE_LENGTH = 64 * 1024
 MAX_SEQUENCE_LENGTH = 64 * 1024 * 1024
 
 
-class Walked(Part10):
-    """A file that our own reader understands."""
+class _Everything(Request):
+    """Asks for every element of a data set, by its own name."""
 
-    __slots__ = ()
+    def wants(self, tag: int) -> bool:
+        return tag >> 16 != META_GROUP_NUMBER
 
-    @property
-    def series_uid(self) -> str:
-        element = self.elements.get(SERIES_INSTANCE_UID)
-        if element is None or element.value is None:
-            return ""
-        if element.vr in ("UI", None):  # which is fast, and nearly always so
-            return _series_uid(decode("UI", element.value, True, ()))
-        return _series_uid(Decoder.of(self).value(SERIES_INSTANCE_UID, element))
+    def explains(self, tag: int) -> bool:
+        return explains(tag)
 
-    def values(self) -> dict[str, Value]:
-        """All values, decoded, by name."""
-        return dict(Decoder.of(self).all_values(self.elements))
+    def keeps(self, tag: int, vr: bytes | None, length: int) -> bool:
+        if not self.wants(tag) or length <= MAX_VALUE_LENGTH:
+            return self.wants(tag)
+        return length <= MAX_SEQUENCE_LENGTH and value_representation(vr_text(vr), tag, False) == "SQ"
 
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """The values of a file that pydicom had to read, by name."""
-
-    transfer_syntax: str | None
-    known: Mapping[str, Value]
-    pixels: None = None
-
-    @property
-    def series_uid(self) -> str:
-        return _series_uid(self.known.get("SeriesInstanceUID"))
-
-    def values(self) -> dict[str, Value]:
-        """All values by name."""
-        return dict(self.known)
+    def names_among(
+        self, tags: Iterable[int], creator_at: Callable[[int], str | None]
+    ) -> list[tuple[str, int]]:
+        mine = [tag for tag in tags if self.wants(tag)]
+        names = Names.of({tag: creator_at(tag) or "" for tag in mine if is_creator(tag)})
+        return sorted((name, tag) for tag in mine if (name := names.of_tag(tag)) is not None)
 
 
-def similar_files() -> SimilarFiles:
-    """What `read_elements` compares files with, one after the other."""
-    return SimilarFiles(_is_kept)
+_EVERYTHING = _Everything((), (), frozenset(), is_tolerant=True)
 
 
-def read_elements(path: Reference, similar: SimilarFiles) -> Walked | Decoded:
-    """Everything before the pixel data; the same whatever was read with ``similar`` before.
+class AllElementsReader(HeaderReader):
+    """Reads everything before the pixel data of many files; what a series has in common is read once."""
 
-    Raises
-    ------
-    InputError
-        Where the file is not DICOM or is damaged; the message is the one of `headers.read_header`.
-    """
-    try:
-        return _by_walking(path, similar) or _by_pydicom(path)
-    except PYDICOM_FAILURES as error:
-        raise InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip()) from error
+    def __init__(self) -> None:
+        super().__init__(request=_EVERYTHING)
 
-
-def _by_walking(path: Reference, similar: SimilarFiles) -> Walked | None:
-    with open_header(path) as stream:
-        found = similar.read(stream)
-    if found is None or found.media_storage_class == MEDIA_STORAGE_DIRECTORY:
-        return None
-    return Walked(*found)
+    def _by_pydicom(self, path: Reference) -> Header:
+        try:
+            return _by_pydicom(path)
+        except PYDICOM_FAILURES as error:
+            raise InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip()) from error
 
 
-def _is_kept(tag: int, vr: str | None, length: int) -> bool:
-    if length <= MAX_VALUE_LENGTH:
-        return True
-    return length <= MAX_SEQUENCE_LENGTH and value_representation(vr, tag, False) == "SQ"
-
-
-def _by_pydicom(path: Reference) -> Decoded:
+def _by_pydicom(path: Reference) -> Header:
     with pydicom_quiet:
         require_dicom(path)
         dataset = dataset_of_file(path, None)
@@ -137,7 +90,7 @@ def _by_pydicom(path: Reference) -> Decoded:
             if int(tag) not in PIXEL_DATA and (name := names.of_tag(int(tag))) is not None
         }
         syntax = transfer_syntax_of(dataset)
-    return Decoded(syntax, values)
+    return Header(path, syntax, values)
 
 
 @dataclass(slots=True)
@@ -195,38 +148,3 @@ def canonical_name(name: str) -> str:
     if private is not None:
         return f"({private[1].lower()},{private[2].strip()},{private[3].lower()})"
     return standard_name(int(tag_of(name)))
-
-
-@dataclass(frozen=True, slots=True)
-class Decoder:
-    """How the elements of one walked file are named and decoded; the same for most files of a series."""
-
-    context: Context
-    names: Names
-
-    @classmethod
-    def of(cls, walked: Part10) -> Decoder:
-        """From the elements that say how the others are to be read."""
-        context = context_of(walked.elements, explains, walked.explicit)
-        creators = {tag: context.creator(tag) or "" for tag in context.elements if is_creator(tag)}
-        return cls(context, Names.of(creators))
-
-    def all_values(self, elements: Mapping[int, Element]) -> Iterator[tuple[str, Value]]:
-        """Every element by its name."""
-        for tag, element in elements.items():
-            name = self.names.of_tag(tag)
-            if name is not None:
-                yield name, self.value(tag, element)
-
-    def value(self, tag: int, element: Element) -> Value:
-        """The value as `headers.read_header` gives it; of one that is too long, that it is there."""
-        if element.value is None:
-            return f"<{element.length} bytes>"
-        try:
-            return self.context.value(tag, element)
-        except DoubtError:
-            return "<unreadable>"  # as `headers.read_header` says it
-
-
-def _series_uid(value: Value) -> str:
-    return "" if value is None else "\\".join(texts(value))

@@ -50,6 +50,11 @@ class Attributes(Mapping[str, Value]):
         """What the instance shares with others, which have the same object."""
         return self._common
 
+    @property
+    def own(self) -> tuple[Any, ...]:
+        """The instance's own values by slot: bytes until they are decoded, `ABSENT` for what it lacks."""
+        return self._own
+
     def own_equal_to(self, value: Value) -> list[str]:
         """The names of what is the instance's own, was decoded, and equals a value."""
         if value not in self._own:

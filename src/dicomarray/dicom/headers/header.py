@@ -123,8 +123,8 @@ def read_header(path: Reference, names: Iterable[str] = DEFAULT_KEYWORDS) -> Hea
 class HeaderReader:
     """Reads the headers of many files; what the files of a series have in common is read and held once."""
 
-    def __init__(self, names: Iterable[str] = DEFAULT_KEYWORDS) -> None:
-        self._request = request_for(names)
+    def __init__(self, names: Iterable[str] = DEFAULT_KEYWORDS, request: Request | None = None) -> None:
+        self._request = request_for(names) if request is None else request
         self._layouts = Layouts(self._request)
 
     def read(self, path: Reference) -> Header:
@@ -137,9 +137,12 @@ class HeaderReader:
         """
         try:
             found = self._by_layout(path) if isinstance(path, Path) else self._of_object(path)
-            return found or by_pydicom(path, self._request)
+            return found or self._by_pydicom(path)
         except FAILURES as error:
             raise _damaged(error) from error
+
+    def _by_pydicom(self, path: Reference) -> Header:
+        return by_pydicom(path, self._request)
 
     def _by_layout(self, path: Path) -> Header | None:
         descriptor = os.open(path, READ_AT_ONCE)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 from dicomarray.dicom.attribute_names import Request
-from dicomarray.dicom.decoding import READ_BY_PYDICOM, Context, context_of, names_in
+from dicomarray.dicom.decoding import READ_BY_PYDICOM, Context, context_of
 from dicomarray.dicom.headers.attributes import ABSENT, Common
 from dicomarray.dicom.part10 import Element, FileMeta, PixelPlace, vr_text
 from dicomarray.dicom.vr import Value
@@ -52,6 +52,10 @@ class Raw(NamedTuple):
     def is_short(self) -> bool:
         """Whether other files may share it."""
         return self.length <= MAX_SHARED_LENGTH
+
+    def without_long_value(self) -> Raw:
+        """The same, without a value that takes memory and that no other file shares."""
+        return self if self.is_short or self.value is None else self._replace(value=None)
 
     @property
     def content(self) -> bytes:
@@ -95,6 +99,7 @@ class Plan:
     by them.
     """
 
+    request: Request
     meta: FileMeta
     slots: Mapping[int, Slot | None]
     count_own: int
@@ -156,8 +161,8 @@ def make_plan(
     """
     loose = {*differing.between_files, *differing.between_series}
     explaining = {tag: raw.element() for tag, raw in samples.items() if request.explains(tag)}
-    context = context_of(explaining, request.explains, meta.explicit)
-    names = names_in(context, request)
+    context = context_of(explaining, request, meta.explicit)
+    names = request.names_among(samples, context.creator)
     order = sorted(samples)
     slots = _slots(
         [tag for tag in order if tag in loose], {tag for _, tag in names}, samples, differing, context
@@ -177,6 +182,7 @@ def make_plan(
         names=tuple(sorted([*shared, *places])),
     )
     return Plan(
+        request=request,
         meta=meta,
         slots=slots,
         count_own=len(own),

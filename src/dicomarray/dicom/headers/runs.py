@@ -12,7 +12,15 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from dicomarray.dicom.headers.attributes import ABSENT
-from dicomarray.dicom.headers.plan import MAX_CACHED_LENGTH, ChangedError, Plan, Raw, Slot, Taken
+from dicomarray.dicom.headers.plan import (
+    MAX_CACHED_LENGTH,
+    MAX_SHARED_LENGTH,
+    ChangedError,
+    Plan,
+    Raw,
+    Slot,
+    Taken,
+)
 from dicomarray.dicom.part10 import (
     PIXEL_DATA,
     PREAMBLE,
@@ -24,6 +32,7 @@ from dicomarray.dicom.part10 import (
     pixel_place,
     vr_text,
 )
+from dicomarray.dicom.vr import Value
 
 # So many files in a row with values of the same lengths lead to a fixed layout, which takes as long to make
 # as two files take to read.
@@ -84,6 +93,7 @@ class Template:
         self._absent = sorted(set(range(plan.count)).difference(present))
         # elements of the file meta information need not be in the order of their tags
         self._is_in_order = sorted(present, key=lambda i: i >= plan.count_own) == sorted(present)
+        self._decoded_last: dict[int, tuple[Element, Value]] = {}
         self._lengths: list[int] = []
         self._files_of_same_lengths = 0
         self._fixed_layouts: dict[tuple[int, ...], _FixedLayout] = {}
@@ -149,10 +159,20 @@ class Template:
         if slot is not None:
             if slot.index >= plan.count_own:
                 raise ChangedError
-            content = Element(vr_text(vr), window.bytes_at(place, length), length, undefined)
-            values[slot.index] = plan.context.value(tag, content)
+            kept = window.bytes_at(place, length) if plan.request.keeps(tag, vr, length) else None
+            values[slot.index] = self._decoded(tag, Element(vr_text(vr), kept, length, undefined))
         self._files_of_same_lengths = 0
         return length
+
+    def _decoded(self, tag: int, element: Element) -> Value:
+        """The value of an element; most often it is the one of the last file."""
+        last = self._decoded_last.get(tag)
+        if last is not None and last[0] == element:
+            return last[1]
+        value = self._plan.context.value(tag, element)
+        if element.length <= MAX_SHARED_LENGTH:
+            self._decoded_last[tag] = element, value
+        return value
 
     def _pixels_at(self, window: Window, place: int) -> PixelPlace | None:
         """Where the pixel data is, behind the last step."""

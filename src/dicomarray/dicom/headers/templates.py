@@ -111,7 +111,7 @@ class Layouts:
         alone = _found_in(table, self._request)
         if is_known:
             remember(self._layouts, key, None)
-        else:
+        elif all(raw.is_short for tag, raw in table.raws.items() if self._request.explains(tag)):
             layout = _Layout(self._request, table, alone.attributes, self._differing)
             layout.add_series(key)
             self._of_kind[_kind(table)] = layout
@@ -138,9 +138,10 @@ class _Layout:
     ) -> None:
         self._request = request
         self._meta = first.meta
-        self._samples = dict(first.raws)
-        self._latest = first
-        self._values = values
+        self._samples = {tag: raw.without_long_value() for tag, raw in first.raws.items()}
+        self._latest = self._samples
+        # what was decoded of long elements would take memory, and is never the same in another file
+        self._values = values if self._samples == first.raws else {}
         self._differing = differing
         self._loose = {tag for tag, raw in first.raws.items() if not raw.is_short or tag in differing}
         self._loose_between_series: set[int] = set()
@@ -208,7 +209,7 @@ class _Layout:
 
     def learn(self, table: _Table, key: bytes) -> bool:
         """Take what differs in a further file out of the runs; False where it differs too much."""
-        raws = table.raws
+        raws = {tag: raw.without_long_value() for tag, raw in table.raws.items()}
         changed = {tag for tag, raw in self._samples.items() if not self._fits(tag, raw, raws.get(tag))}
         new = raws.keys() - self._samples.keys()
         if any(self._is_fixed(tag) for tag in changed | new):
@@ -225,7 +226,7 @@ class _Layout:
             # what changes again does not fit a slot of a series
             self._loose |= changed & self._loose_between_series
             self._loose_between_series |= changed | new
-        self._latest = table
+        self._latest = raws
         if self._plan is not None and not changed and not new:  # just some of the elements have come or gone
             self._templates.appendleft(Template(self._plan, raws))
             return True
@@ -253,7 +254,7 @@ class _Layout:
         differing = Differing(self._loose, self._loose_between_series - self._loose)
         self._plan = make_plan(self._request, self._meta, self._samples, differing, known)
         self._templates.clear()
-        self._templates.appendleft(Template(self._plan, self._latest.raws))
+        self._templates.appendleft(Template(self._plan, self._latest))
         return self._plan
 
     def _is_fixed(self, tag: int) -> bool:
@@ -280,7 +281,7 @@ def _table(window: Window, request: Request) -> _Table:
         if element[0] in PIXEL_DATA:
             pixels = pixel_place(element)
         else:
-            raws[element[0]] = _raw(window, place, element, request.wants(element[0]))
+            raws[element[0]] = _raw(window, place, element, request.keeps(*element[:2], element[3]))
             place = element[2] + element[3]
     return _Table(meta, raws, pixels)
 
