@@ -17,7 +17,7 @@ from dicomarray.core.geometry import StackGeometry, Vector
 from dicomarray.core.pixel_values import Array, Normalization, Rescale, Statistics, finite_statistics
 from dicomarray.core.volume_info import NORMALIZED, PLACED, UNPLACED, VolumeInfo
 from dicomarray.errors import ArrayUseError, InputError, OutputError, UsageError
-from dicomarray.formats import nifti, sidecar
+from dicomarray.formats import nifti, sidecar, zarr_store
 from dicomarray.formats.npy import load_array, save
 from dicomarray.storage.atomic import new_files
 from dicomarray.storage.places import Place
@@ -34,7 +34,8 @@ class Volume:
     ----------
     array
         Axes as `axes` says: ``(slice, row, column)``, a repetition axis first where there is one, colour
-        samples last.
+        samples last.  Of a volume that was loaded from Zarr it is a Zarr array, which reads what an index
+        asks for; ``numpy.asarray(volume)`` is all of it.
     info
         What its sidecar holds; its fields are attributes of the volume too.  Its type is that of the array.
     padding
@@ -103,12 +104,13 @@ class Volume:
         return f"<Volume {self.info}>"
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        """``numpy.asarray(volume)`` is `array`."""
-        if dtype is None or np.dtype(dtype) == self.array.dtype:
-            return self.array.copy() if copy else self.array
+        """``numpy.asarray(volume)`` is `array`, in memory."""
+        array = np.asarray(self.array)
+        if dtype is None or np.dtype(dtype) == array.dtype:
+            return array.copy() if copy else array
         if copy is False:
             raise ValueError(f"{self!r} as {np.dtype(dtype)} needs a copy of its array")
-        return self.array.astype(dtype)
+        return array.astype(dtype)
 
     __array_ufunc__ = None  # so that NumPy's operators leave the answer to those at the end of this module
 
@@ -186,7 +188,7 @@ class Volume:
         if self.normalization is not None:
             raise UsageError("the volume is normalized already; normalize the one it was made from")
         normalization = Normalization(float(lower), float(upper), units=self.units)
-        array = normalization.apply(self.array)
+        array = normalization.apply(np.asarray(self.array))
         if self.padding is not None:
             array[self.padding] = 0
         info = dataclasses.replace(self.info, units=NORMALIZED, normalization=normalization)
@@ -194,7 +196,7 @@ class Volume:
 
     def statistics(self) -> Statistics:
         """Count, least, greatest, mean and standard deviation of the finite values that are no padding."""
-        return finite_statistics(self.array, self.padding)
+        return finite_statistics(np.asarray(self.array), self.padding)
 
     def with_array(self, array: Array) -> Volume:
         """A new volume of the same place and units with other values; the shape must be the same."""
@@ -227,13 +229,20 @@ class Volume:
     ) -> None:
         """Write the array as ``.npy`` and its metadata as JSON; both appear whole, or neither does.
 
-        Without ``json`` the sidecar lies beside the array: ``ct.npy``, ``ct.json``.
+        Without ``json`` the sidecar lies beside the array: ``ct.npy``, ``ct.json``.  A name that ends with
+        ``.zarr`` makes a Zarr array (version 3; extra ``zarr``), one chunk an image, with the sidecar as its
+        attributes.
 
         Raises
         ------
         OutputError
             Where a file exists and ``overwrite`` is not set, or cannot be written.
         """
+        if zarr_store.is_zarr(npy):
+            path, _ = array_and_sidecar(npy, json)
+            with zarr_store.new_store(path, overwrite) as folder:
+                zarr_store.save(folder, self.array, self.info)
+            return
         with new_files(array_and_sidecar(npy, json), overwrite) as (array_file, json_file):
             save(array_file, self.array)
             sidecar.write(json_file, self.info)
@@ -242,7 +251,7 @@ class Volume:
     def load(cls, npy: str | PathLike[str], json: str | PathLike[str] | None = None) -> Self:
         """The volume that `save` or ``to-numpy`` wrote; without ``json`` the sidecar beside the array.
 
-        All of it comes back but `padding`, which is in no file.
+        All of it comes back but `padding`, which is in no file.  Of a ``.zarr`` the array stays in its file.
 
         A NIfTI file (``.nii``, ``.nii.gz``; extra ``nifti``) is placed by its affine alone, in LPS.  Its axes
         become (slice, row, column): as a sidecar of ours says, where there is one; else the slices are along
@@ -257,6 +266,8 @@ class Volume:
             Where a NIfTI file says no place for its voxels, or its sform and qform differ.
         """
         path = Path(npy)
+        if zarr_store.is_zarr(path):
+            return cls(*zarr_store.load(path))
         if nifti.is_nifti(path):
             return cls(*nifti.load(path, None if json is None else Path(json)))
         info = sidecar.read(path.with_suffix(".json") if json is None else Path(json))
@@ -275,6 +286,11 @@ def array_and_sidecar(npy: str | PathLike[str], json: str | PathLike[str] | None
         Where both have one name, or one has a name that says that it is something else.
     """
     array_path = Path(npy)
+    if zarr_store.is_zarr(array_path):
+        inside = zarr_store.metadata_of(array_path)
+        if json is not None and Path(json) != inside:
+            raise OutputError(f"{json}: a Zarr array has its sidecar in its attributes; leave the name out")
+        return array_path, inside
     json_path = array_path.with_suffix(".json") if json is None else Path(json)
     if array_path == json_path:
         raise OutputError(f"{array_path}: the array and its sidecar need two names: .npy and .json")

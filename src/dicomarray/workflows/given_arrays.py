@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from dicomarray.core.axis_order import order_like, snapped
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.pixel_values import Array, Rescale
 from dicomarray.errors import GeometryError, UsageError
-from dicomarray.formats import nifti, sidecar
+from dicomarray.formats import nifti, sidecar, zarr_store
 from dicomarray.formats.npy import load_array
 from dicomarray.storage.places import PathLike
 from dicomarray.volume import Volume
@@ -39,6 +40,10 @@ def given_array(source: Array | Volume | PathLike, input_json: PathLike | None =
         return Volume(
             *nifti.load(Path(source), None if input_json is None else Path(input_json), beside=False)
         )
+    if zarr_store.is_zarr(source):
+        source = Volume.load(cast("PathLike", source))
+    if isinstance(source, Volume) and zarr_store.is_lazy(source.array):
+        source = source.with_array(np.asarray(source.array))
     info = None if input_json is None else sidecar.read(Path(input_json))
     if isinstance(source, Volume):
         if info is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Unpack
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadKeywords, ReadOptions
 from dicomarray.assembly.series import Series
-from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file
+from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file, assemble_through
 from dicomarray.assembly.volumes.regrid import changes_grid
 from dicomarray.catalog.series_selection import Found, Inputs, ScanRequest, file_stem, select
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
@@ -20,7 +20,7 @@ from dicomarray.core.options import made_of, takes
 from dicomarray.core.pixel_values import Normalization
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import DataError, DiskFullError, UsageError
-from dicomarray.formats import sidecar
+from dicomarray.formats import sidecar, zarr_store
 from dicomarray.runtime.threads import PixelProgress, thread_count
 from dicomarray.sources.base import Progress
 from dicomarray.sources.skipped import Skipped
@@ -174,6 +174,12 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
             made = made if bounds is None else made.normalize(bounds.lower, bounds.upper)
             made.save(npy, json, overwrite=overwrite)
             return made.info
+        if zarr_store.is_zarr(npy):
+            with zarr_store.new_store(npy, overwrite) as folder:
+                opened = partial(zarr_store.ZarrFile, folder)
+                info = assemble_through(opened, stack, checked, bounds, workers, pixel_progress)
+                zarr_store.describe(folder, info)
+            return info
         with new_files((npy, json), overwrite) as (array_file, json_file):
             info = assemble_in_file(stack, array_file, checked, bounds, workers, pixel_progress)
             sidecar.write(json_file, info)
@@ -192,7 +198,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
 
         report = _save_all(found.images, npy, json, parts)
         return replace(report, skipped=found.catalog.skipped, notes=found.notes())
-    for output in (npy, json):
+    for output in (json,) if zarr_store.is_zarr(npy) else (npy, json):
         refuse_existing(output, overwrite)
     found = select(request)
     if on is not None or (found.series and all(one.is_segments for one in found.series)):
@@ -241,6 +247,8 @@ def _write_labels(
 def names_folder(path: PathLike) -> bool:
     """Whether an output path means a folder: it is one, or is written like one."""
     text = os.fspath(path)
+    if zarr_store.is_zarr(text):
+        return False
     if text.endswith(("/", os.sep)):
         return True
     with making(Path(text)):
