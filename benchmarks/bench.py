@@ -38,6 +38,7 @@ PARTS = (
     Part("Masks", "masks.py", ("--slices", "30", "--segments", "10", "--runs", "1")),
     Part("Reading", "load.py", ("--runs", "3")),
     Part("Scanning headers", "scan.py", ("--many", "0", "--runs", "3")),
+    Part("Files of varying lengths", "varied.py", ("--files", "2000", "--runs", "1")),
     Part("DIMSE", "dimse.py", ("--slices", "60", "--runs", "1")),
     Part("DICOMweb", "dicomweb.py", ("--slices", "60", "--runs", "1")),
     Part("Index", "archive.py", ("--instances", "1000", "10000")),

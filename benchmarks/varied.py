@@ -1,15 +1,23 @@
-"""Files as real archives have them: values whose lengths vary from file to file, elements that come and go.
+"""Time headers and the index on files as real archives have them: lengths vary, elements come and go.
 
-They are made of the classic series in ``../shared/data`` where it is there, each many times with UIDs of its
-own and few pixels; elsewhere of a made-up CT, whose numbers have as many digits as they need.
+    python benchmarks/varied.py [--files 20000] [--runs 3]
+
+The files are made of the classic series in ``../shared/data`` where it is there, each many times with UIDs of
+its own and few pixels; elsewhere of a made-up CT, whose numbers have as many digits as they need.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import os
 import random
+import resource
+import statistics
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +32,7 @@ from dicomarray.dicom.part10 import (
     walk,
     window_of,
 )
-from scan import first_file
+from scan import contenders, first_file, medians
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REAL_DATA = Path(os.environ.get("DICOMARRAY_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -39,6 +47,7 @@ UIDS = (MEDIA_STORAGE_INSTANCE, SOP_INSTANCE, STUDY, SERIES)
 INSTANCE_NUMBER, POSITION, LOCATION, EXPOSURE = 0x00200013, 0x00200032, 0x00201041, 0x00181152
 ACQUISITION_TIME, CONTENT_TIME, WINDOW_CENTER, PRIVATE = 0x00080032, 0x00080033, 0x00281050, 0x00191001
 MAX_UID_LENGTH = 64
+FILES_OF_ONE = 500  # are read to time the headers of one scanner
 SIZE = 8  # rows and columns: pixels are not what is measured
 
 
@@ -149,3 +158,100 @@ def _made_up(number: int) -> Iterator[bytes]:
             for part in parts
             if not (part.tag == EXPOSURE and index % 7 == 0)
         )
+
+
+# --- the table --------------------------------------------------------------------------------------------
+
+# The works, by what the table calls them; those of a command by its format.
+FINDING, INDEXING, AGAIN = "scan, one process", "index, first time", "index, nothing changed"
+FILTER = {"table": "filter from the index", "files": "filter, files", "json": "filter, JSON"}
+
+
+def work(name: str, archive: Path, index: Path) -> float:
+    """Seconds of the processor that one work takes, in this process; imports are not counted."""
+    import dicomarray
+
+    works = {
+        FINDING: lambda: dicomarray.scan(archive, workers=1),
+        INDEXING: lambda: dicomarray.index(archive, index),
+        AGAIN: lambda: dicomarray.index(archive, index),
+    }
+    dicomarray.scan, dicomarray.index  # noqa: B018 - imported now
+    if name == INDEXING:
+        index.unlink(missing_ok=True)
+    start = time.process_time()
+    works[name]()
+    return time.process_time() - start
+
+
+def seconds(name: str, archive: Path, index: Path) -> float:
+    """The same in a process of its own; a command with all that it imports."""
+    if name in FILTER:
+        command = [sys.executable, "-m", "dicomarray", "filter", "-w", "Rows>=1", "--index", index]
+        return _of_processor([*map(str, command), "--format", name], archive.with_name("bytecode"))
+    command = [sys.executable, __file__, "--work", name, str(archive), str(index)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _of_processor(command: list[str], bytecode: Path) -> float:
+    # what is installed is compiled; a checkout is where its bytecode may be kept
+    compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    compiled["PYTHONPYCACHEPREFIX"] = str(bytecode)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True, env=compiled)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def header_rows(archive: Path, runs: int) -> None:
+    """Of the files of each scanner what a header takes, one process, against other readers."""
+    by_scanner: dict[str, list[Path]] = {}
+    for path in sorted(archive.rglob("*.dcm")):
+        by_scanner.setdefault(path.parent.name.partition("-")[2], []).append(path)
+    print("| files of | dicomarray, µs a header | dicomsdl | pydicom, the same tags |\n|---|---:|---:|---:|")
+    for name, paths in by_scanner.items():
+        every = contenders(paths[:FILES_OF_ONE])
+        names = ("dicomarray, headers", "dicomsdl, header only", "pydicom, the same tags")
+        figures = medians({key: every[key] for key in names}, runs, len(paths[:FILES_OF_ONE]))
+        own, *others = figures.values()
+        cells = [o if isinstance(o, str) else f"{o / float(own):.1f} times" for o in others]
+        print(f"| {name} | {own:.0f} | {' | '.join(cells)} |", flush=True)
+
+
+def archive_rows(archive: Path, files: int, runs: int) -> None:
+    """What an index of the archive costs, and answers of it, against a scan of the same files."""
+    index = archive.with_suffix(".sqlite")
+    found: dict[str, list[float]] = {name: [] for name in (FINDING, INDEXING, AGAIN, *FILTER)}
+    for turn in range(runs + 1):
+        for name, times in found.items():
+            figure = seconds(name, archive, index)
+            if turn:  # the first turn warms the cache
+                times.append(figure)
+    medians_of = {name: statistics.median(times) for name, times in found.items()}
+    print(f"\n| {files} files | of the processor | each file | times a scan |\n|---|---:|---:|---:|")
+    for name, figure in medians_of.items():
+        ratio = figure / medians_of[FINDING]
+        title = FILTER.get(name, name)
+        print(f"| {title} | {figure:.2f} s | {figure / files * 1e6:.0f} µs | {ratio:.2f} |")
+
+
+def main() -> None:
+    """Print the tables."""
+    arguments = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    arguments.add_argument("--files", type=int, default=20_000)
+    arguments.add_argument("--runs", type=int, default=3)
+    arguments.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
+    options = arguments.parse_args()
+    if options.work:
+        name, archive, index = options.work
+        print(work(name, Path(archive), Path(index)))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = Path(scratch) / "archive"
+        make_varied(archive, options.files)
+        header_rows(archive, options.runs)
+        archive_rows(archive, options.files, options.runs)
+
+
+if __name__ == "__main__":
+    main()

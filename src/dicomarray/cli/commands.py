@@ -153,7 +153,6 @@ def filter(options: argparse.Namespace) -> int:
     """The series that match."""
     from dicomarray.catalog.series_selection import ScanRequest, beside_images, select
     from dicomarray.cli import rendering
-    from dicomarray.cli.why import explanation_lines
 
     if options.null and options.format != "files":
         raise UsageError("--null ends file names, so it needs --format files")
@@ -168,6 +167,8 @@ def filter(options: argparse.Namespace) -> int:
     else:
         show(rendering.series_list(found.series, options.format))
     if options.why:
+        from dicomarray.cli.why import explanation_lines
+
         lines = explanation_lines(found.explanation(options.show_patient))
         # what a program reads stays a list of series
         print_text("\n" + "\n".join(lines), sys.stdout if options.format == "table" else sys.stderr)

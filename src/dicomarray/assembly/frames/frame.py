@@ -91,7 +91,16 @@ class Frame:
 
     def with_attributes(self, further: Mapping[str, Value]) -> Frame:
         """The same frame, knowing more attributes."""
-        return replace(self, attributes={**further, **self.attributes})
+        known = self.attributes
+        return self.with_replaced({name: value for name, value in further.items() if name not in known})
+
+    def with_replaced(self, values: Mapping[str, Value]) -> Frame:
+        """The same frame with these attributes, also in place of those that it has."""
+        if not values:
+            return self
+        known = self.attributes
+        several = known.with_values(values) if isinstance(known, Attributes) else {**known, **values}
+        return replace(self, attributes=several)
 
     @property
     def order(self) -> tuple[int, int, str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from dicomarray.assembly.frames.closed import KeptHeader
 from dicomarray.assembly.frames.frame import Frame
@@ -80,4 +79,4 @@ def _with_diffusion(frame: Frame, orientation: Sequence[float] | None) -> Frame:
         told[B_VALUE] = b_value
     if known.get(GRADIENT) is None and (direction := diffusion.gradient(known, orientation)) is not None:
         told[GRADIENT] = direction
-    return replace(frame, attributes={**known, **told}) if told else frame
+    return frame.with_replaced(told)

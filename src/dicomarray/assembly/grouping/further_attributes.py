@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 
 from dicomarray.assembly.frames.frame import Frame
@@ -33,7 +34,9 @@ class FurtherAttributes:
         if id(header) not in self._read:
             reader = self._readers.get(names) or self._readers.setdefault(names, HeaderReader(names))
             further = header.further(names, reader)
-            self._read[id(header)] = {**csa_diffusion_of(header, {**frame.attributes, **further}), **further}
+            # nothing is written to what is chained, nor decoded that is not asked for
+            known = ChainMap(dict(further), frame.attributes)  # type: ignore[arg-type]
+            self._read[id(header)] = {**csa_diffusion_of(header, known), **further}
         return frame.with_attributes(self._read[id(header)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from dicomarray.dicom.vr import ITEMS, MISPLACED, Value, decode
@@ -61,6 +62,11 @@ class Attributes(Mapping[str, Value]):
             return []
         return [name for name, slot in self._common.slots.items() if self._own[slot] == value]
 
+    def with_values(self, further: Mapping[str, Value]) -> Attributes:
+        """The same with these beside them, or in their place; none of the others is decoded for it."""
+        common = _with_names(self._common, tuple(further))
+        return Attributes(common, (*self._own, *further.values()))
+
     def __getitem__(self, name: str) -> Value:
         common = self._common
         if name in common.values:
@@ -104,6 +110,19 @@ class Attributes(Mapping[str, Value]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+
+@lru_cache(maxsize=64)
+def _with_names(common: Common, names: tuple[str, ...]) -> Common:
+    """What instances share that have so many values more of their own, already decoded."""
+    first = len(common.representations)
+    return Common(
+        {name: value for name, value in common.values.items() if name not in names},
+        {**common.slots, **{name: first + index for index, name in enumerate(names)}},
+        (*common.representations, *("",) * len(names)),
+        common.encodings,
+        tuple(dict.fromkeys((*common.names, *names))),
+    )
 
 
 def shared_by(attributes: Mapping[str, Value], names: Set[str]) -> Common | None:
