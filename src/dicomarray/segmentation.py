@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.nearest import nearest_voxels
+from dicomarray.core.notebook import notebook
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.segments import MAX_NUMBER, Segment
 from dicomarray.core.volume_info import VolumeInfo
@@ -156,6 +157,10 @@ class Segmentation:
         names = ", ".join(segment.label for segment in self.segments[:4])
         more = f" and {len(self.segments) - 4} more" if len(self.segments) > 4 else ""
         return f"<Segmentation {'x'.join(map(str, self.shape))}: {names}{more}>"
+
+    def _repr_html_(self) -> str:
+        """The masks in colour, in a notebook."""
+        return str(notebook("segmentation_html", self))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         """``numpy.asarray(segmentation)`` is `labels`."""

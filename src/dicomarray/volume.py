@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.geometry import StackGeometry, Vector
+from dicomarray.core.notebook import notebook
 from dicomarray.core.pixel_values import Array, Normalization, Rescale, Statistics, finite_statistics
 from dicomarray.core.volume_info import NORMALIZED, PLACED, UNPLACED, VolumeInfo
 from dicomarray.errors import ArrayUseError, InputError, OutputError, UsageError
@@ -102,6 +103,10 @@ class Volume:
 
     def __repr__(self) -> str:
         return f"<Volume {self.info}>"
+
+    def _repr_html_(self) -> str:
+        """Three planes and a slider, in a notebook."""
+        return str(notebook("volume_html", self))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         """``numpy.asarray(volume)`` is `array`, in memory."""

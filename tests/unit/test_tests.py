@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-# Names with an underscore that Python's own library gives out: it has no others for these things.
-OF_PYTHON = {"_exit", "_actions", "_SubParsersAction", "_HelpAction"}
+# Names with an underscore that Python's own library gives out, or notebooks call: they have no others.
+OF_PYTHON = {"_exit", "_actions", "_SubParsersAction", "_HelpAction", "_repr_html_"}
 
 
 def is_private(name: str) -> bool:

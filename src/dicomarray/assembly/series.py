@@ -16,6 +16,7 @@ from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, stack_frames
 from dicomarray.assembly.options import ReadKeywords, ReadOptions
 from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.notebook import notebook
 from dicomarray.core.options import made_of, takes
 from dicomarray.core.plain_text import one_line
 from dicomarray.dicom import segment_objects
@@ -53,6 +54,10 @@ class Series:
 
     def __repr__(self) -> str:
         return f"<Series {self.title}, {len(self.instances)} instances>"
+
+    def _repr_html_(self) -> str:
+        """A row, in a notebook."""
+        return str(notebook("series_html", [self], repr(self), 1))
 
     @property
     def title(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from dicomarray.assembly.series import Series
 from dicomarray.catalog import segment_pairs
+from dicomarray.core.notebook import notebook
 from dicomarray.sources.skipped import Skipped
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from dicomarray.query.explanation import Explanation
 
 
+ROWS_SHOWN = 100  # in a notebook, which keeps what it shows
 NO_NUMBER = 1 << 62  # sorts behind every Series Number
 
 
@@ -43,6 +45,10 @@ class Catalog(Sequence[Series]):
 
     def __repr__(self) -> str:
         return f"<Catalog of {len(self.series)} series, {len(self.skipped)} files skipped>"
+
+    def _repr_html_(self) -> str:
+        """A table of the first series, in a notebook."""
+        return str(notebook("series_html", self.series[:ROWS_SHOWN], repr(self), len(self)))
 
     @property
     def images(self) -> list[Series]:

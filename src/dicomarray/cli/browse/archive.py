@@ -18,9 +18,9 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble
+from dicomarray.catalog.descriptions import described
 from dicomarray.catalog.series_selection import Found, ScanRequest, select
 from dicomarray.cli.rendering import record
-from dicomarray.cli.table import described
 from dicomarray.cli.where import with_conditions
 from dicomarray.cli.why import explanation_lines
 from dicomarray.core.plain_text import one_line

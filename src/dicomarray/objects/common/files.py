@@ -14,6 +14,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomarray.core.coded_warnings import Warnings
+from dicomarray.core.notebook import notebook
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import OutputError, TemplateError
 from dicomarray.objects.common.headers import UNREADABLE, reason
@@ -59,6 +60,10 @@ class WriteReport:
         count = len(self.files)
         where = f" in {self.files[0].parent}" if self.files else ""
         return f"{count} {'file' if count == 1 else 'files'}{where}"
+
+    def _repr_html_(self) -> str:
+        """A table, in a notebook."""
+        return str(notebook("report_html", self))
 
     def __repr__(self) -> str:
         return (
