@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +92,25 @@ def test_onnx_model(ct: Path, tmp_path: Path) -> None:
     expected = uniform_filter(synthetic.stored_values().astype(np.float64) - 1024, (1, 3, 3), mode="nearest")
     read = dicomarray.load(folder).array
     assert np.abs(read - expected).max() <= np.ptp(expected) / 4095
+
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "examples" / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cells of a notebook run in order, and what the last line of a cell gives can be shown."""
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    assert not [cell for cell in cells if cell.get("outputs")]
+    namespace: dict[str, object] = {}
+    for cell in cells:
+        if cell["cell_type"] != "code":
+            continue
+        body = ast.parse("".join(cell["source"]))
+        last = body.body.pop() if isinstance(body.body[-1], ast.Expr) else None
+        exec(compile(body, path.name, "exec"), namespace)
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), path.name, "eval"), namespace)
+            shown = getattr(value, "_repr_html_", value.__repr__)()
+            assert shown or value is None
