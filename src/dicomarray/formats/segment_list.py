@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,8 +10,8 @@ from typing import Any
 
 from dicomarray.core.coded_terms import coded, named
 from dicomarray.core.segments import Segment
-from dicomarray.errors import InputError, SegmentationError, UsageError
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.errors import SegmentationError, UsageError
+from dicomarray.storage.json_files import read_json
 
 # One of: the path of a JSON; names by number, or numbers by name; a list of names, in the order of their
 # numbers from 1; segments, or what `Segment.to_json` makes of them.
@@ -74,7 +73,7 @@ def _parsed(given: Segments, masks: Sequence[str] = ()) -> list[Segment]:
                 f'there is no file "{given}"; of one segment give its name in a list: ["{given}"]'
             )
         try:
-            return _parsed(_read(path), masks)
+            return _parsed(read_json(path, LARGEST_BYTES, "list of segments", f". Give {FORMS}"), masks)
         except (UsageError, SegmentationError) as error:
             raise type(error)(f"{path}: {error}") from error
     if isinstance(given, Mapping):
@@ -127,19 +126,6 @@ def _one(number: int, given: Any) -> Segment:
             f"segment {number} stands for {given!r:.80}: give regions that overlap as masks, each by its name"
         )
     raise UsageError(f"segment {number} is a {type(given).__name__}: give a name or a Segment")
-
-
-def _read(path: Path) -> Any:
-    try:
-        with open_plain(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size > LARGEST_BYTES:
-                raise InputError(f"{path} is larger than any list of segments ({LARGEST_BYTES} bytes)")
-            return json.loads(stream.read(size).decode())
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}. Give {FORMS}") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"{path} is not JSON in UTF-8: {error}") from error
 
 
 def relabelled(segments: Sequence[Segment], given: Segments | None) -> tuple[Segment, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +20,7 @@ from dicomarray.core.pixel_values import Normalization, Rescale
 from dicomarray.core.segments import Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import InputError, UsageError
-from dicomarray.storage.plain_files import open_plain
+from dicomarray.storage.json_files import read_json
 
 Kind = TypeVar("Kind")
 FORMAT = "dicomarray/1"
@@ -93,30 +92,11 @@ def read(path: Path) -> VolumeInfo:
     InputError
         Where the file is no sidecar of this format; the message names the key.
     """
-    content = _content(path)
+    content = read_json(path, LARGEST_BYTES, "sidecar")
     try:
         return from_json(content)
     except InputError as error:
         raise InputError(f"{path} is {error}") from error
-
-
-def _content(path: Path) -> Any:
-    """What the file says, as JSON."""
-    try:
-        with open_plain(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size > LARGEST_BYTES:
-                raise InputError(f"{path} is larger than any sidecar ({LARGEST_BYTES} bytes)")
-            text = stream.read(size)
-        return json.loads(text.decode(), parse_constant=_refuse_constant)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"{path} is not JSON in UTF-8: {error}") from error
-
-
-def _refuse_constant(word: str) -> None:
-    raise ValueError(f"it holds {word}, which JSON does not know")
 
 
 def from_json(content: Any) -> VolumeInfo:

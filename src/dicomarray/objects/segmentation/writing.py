@@ -12,9 +12,14 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.errors import OutputError
-from dicomarray.objects.common.files import Check, WriteReport, new_series, with_meta, write_errors_named
-from dicomarray.objects.common.headers import read_header, reason
+from dicomarray.objects.common.files import (
+    Check,
+    WriteReport,
+    with_meta,
+    write_errors_named,
+    write_single_file,
+)
+from dicomarray.objects.common.headers import read_header
 from dicomarray.objects.common.identity import new_identity, new_uid
 from dicomarray.objects.common.segment_labels import check_labels, empty_segments
 from dicomarray.objects.segmentation.frames import MAX_FRACTION, FramePlan, plan_frames, stored_fraction
@@ -66,24 +71,15 @@ def write_segmentation(
     with write_errors_named(output / FILE_NAME, request.template):
         header = make_header(source, request, plan, identity, (sop_uid, organization_uid), options)
         start = _start(header, syntax_of(options.compress))
-    greatest, mean = _errors(plan)
-    report = WriteReport(
-        files=(output / FILE_NAME,),
-        series_uid=series_uid,
-        sop_uids=(sop_uid,),
-        max_error=greatest,
-        mean_error=mean,
-        clipped=0,
-        slope=None,
-        intercept=None,
-        warnings=request.warnings + notes + _empty(plan) + _renumbered(plan),
+    return write_single_file(
+        output / FILE_NAME,
+        (series_uid, sop_uid),
+        lambda path: _write_file(path, start, request, plan, options, size),
+        options,
+        check,
+        request.warnings + notes + _empty(plan) + _renumbered(plan),
+        _errors(plan),
     )
-    with new_series(report, output, options, check) as paths:
-        try:
-            _write_file(paths[0], start, request, plan, options, size)
-        except OSError as error:
-            raise OutputError(f"{output / FILE_NAME}: cannot be written: {reason(error)}") from error
-    return report
 
 
 def _uids(

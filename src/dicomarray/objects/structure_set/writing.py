@@ -12,15 +12,14 @@ from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.errors import OutputError
 from dicomarray.objects.common.files import (
     IMPLEMENTATION_CLASS_UID,
     Check,
     WriteReport,
-    new_series,
     write_errors_named,
+    write_single_file,
 )
-from dicomarray.objects.common.headers import read_header, reason
+from dicomarray.objects.common.headers import read_header
 from dicomarray.objects.common.identity import new_identity, new_uid
 from dicomarray.objects.common.segment_labels import check_labels, empty_segments
 from dicomarray.objects.structure_set.contour_items import (
@@ -75,24 +74,19 @@ def write_structure_set(
     with write_errors_named(output / FILE_NAME, request.template):
         header = make_header(source, request, identity, sop_uid)
         parts = _encoded(header, contours, explicit)
-    report = WriteReport(
-        files=(output / FILE_NAME,),
-        series_uid=series_uid,
-        sop_uids=(sop_uid,),
-        max_error=0.0,
-        mean_error=0.0,
-        clipped=0,
-        slope=None,
-        intercept=None,
-        warnings=request.warnings + notes + _empty(request, regions) + _smoothed(request, regions, options),
+    return write_single_file(
+        output / FILE_NAME,
+        (series_uid, sop_uid),
+        lambda path: _write_file(path, parts),
+        options,
+        check,
+        request.warnings + notes + _empty(request, regions) + _smoothed(request, regions, options),
     )
-    with new_series(report, output, options, check) as paths:
-        try:
-            with paths[0].open("wb") as stream:
-                stream.writelines(parts)
-        except OSError as error:
-            raise OutputError(f"{output / FILE_NAME}: cannot be written: {reason(error)}") from error
-    return report
+
+
+def _write_file(path: Path, parts: Sequence[bytes]) -> None:
+    with path.open("wb") as stream:
+        stream.writelines(parts)
 
 
 def _uids(
