@@ -27,7 +27,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 IMAGES = range(60, 81)  # in a series
 SIZE = 8  # rows and columns: pixels are not what is measured
 # What the figures are to be, as the project asks for them.
-GREATEST_RATIO, MOST_BYTES, LEAST_SPEED_UP, MOST_SECONDS = 1.2, 2048, 20, 1.0
+GREATEST_RATIO, MOST_BYTES, MOST_SECONDS_A_MILLION, MOST_SECONDS = 1.2, 2048, 15, 1.0
 CONFIGS = {
     "constant attributes": {"Modality": "CT", "SeriesDescription": "*AX*", "KVP": {"gte": 100}},
     "varying attributes": {"SliceLocation": {"gte": 0}, "InstanceNumber": {"lte": 70}},
@@ -173,13 +173,18 @@ def archive_rows(folder: Path, instances: int) -> tuple[list[str], Figure]:
     rows = [
         _row(instances, "scan, no index", scanned),
         _row(
-            instances, "index", first, f"{index.stat().st_size / instances:.0f} bytes an instance in the file"
+            instances,
+            "index",
+            first,
+            f"{first.processor / scanned.processor:.1f} times a scan; "
+            f"{index.stat().st_size / instances:.0f} bytes an instance in the file",
         ),
         _row(
             instances,
             "index again",
             again,
-            f"{first.seconds / again.seconds:.0f} times faster (at least {LEAST_SPEED_UP})",
+            f"{first.seconds / again.seconds:.0f} times faster; a million files in "
+            f"{again.seconds / instances * 1e6:.0f} s (at most {MOST_SECONDS_A_MILLION})",
         ),
     ]
     for name in CONFIGS:

@@ -74,6 +74,19 @@ By profiles of single runs on such a machine, in milliseconds of wall time where
   quarter of a second to start, and what it found has to be handed over.
 - **Writing a series** (100): the pages of the files 24 by two threads, scan and order of the template 16, its
   headers 11, the least and greatest values 8, headers and what threads wait for each other the rest.
+  With verification the values are read back, compared and found equal. Of the processor's time 50 of 180 are
+  this package's, verification included; the rest is the system's for the pages of the files, which a loop
+  that only writes the same bytes takes as well. Three times a pydicom loop, which pays for the same pages, is
+  out of reach where these take half of its time.
+- **The index, first time**, on files of varying lengths (120 microseconds a file): the headers with all
+  elements 50, where a scan takes 40 for those of its own; values that differ, decoded and as JSON, 30;
+  rows of SQLite, names and states of files the rest. A scan decodes nothing before it is asked,
+  an index all that differs: twice to three times a scan is what is left.
+- **A filter with files or JSON**, from the index: the order of the files is the one of the volumes, so that
+  all series are stacked as for reading: 60 microseconds an instance; the start of the process with pydicom's
+  dictionary and NumPy takes 0.4 s.
+- **A run over small series** (25 a series of four images, in a worker): writing 10, verification 5, headers
+  read again 5, thumbnail 3, checksums 2. The process that leads takes 2, and the ledger waits for the disk.
 """
 
 

@@ -26,6 +26,7 @@ from dicomarray.dicom.pixels.location import PIXEL_TAGS
 from dicomarray.dicom.vr import Value
 from dicomarray.query.rows import ABSENT, Rows, rows_of
 from dicomarray.sources.archives import Member
+from dicomarray.sources.filesystem import PathMaker
 from dicomarray.storage.references import Reference, Stamp, state_of
 
 T = TypeVar("T")
@@ -172,7 +173,8 @@ class IndexedInstances(Sequence[Header]):
     @cached_property
     def references(self) -> list[Reference]:
         """By place."""
-        return [file.reference for file in self.files]
+        make_path = PathMaker()
+        return [make_path(file.path) if file.member is None else file.reference for file in self.files]
 
     @cached_property
     def attributes(self) -> list[Attributes]:
