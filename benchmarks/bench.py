@@ -83,7 +83,7 @@ By profiles of single runs on such a machine, in milliseconds of wall time where
   rows of SQLite, names and states of files the rest. A scan decodes nothing before it is asked,
   an index all that differs: twice to three times a scan is what is left.
 - **A filter with files or JSON**, from the index: the order of the files is the one of the volumes, so that
-  all series are stacked as for reading: 60 microseconds an instance; the start of the process with pydicom's
+  all series are stacked as for reading: 90 microseconds an instance; the start of the process with pydicom's
   dictionary and NumPy takes 0.4 s.
 - **A run over small series** (25 a series of four images, in a worker): writing 10, verification 5, headers
   read again 5, thumbnail 3, checksums 2. The process that leads takes 2, and the ledger waits for the disk.
