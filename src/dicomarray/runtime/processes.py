@@ -22,8 +22,8 @@ PATIENCE_SECONDS = 2.0
 # What a stream of pickled objects raises where it ends: between two of them, or in one.
 _END_OF_STREAM = (EOFError, OSError, ValueError, pickle.UnpicklingError)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-# Said once, when a process of ours begins.
-_is_child = False
+# What the command of every process of ours has.
+_BEGINNING = "from dicomarray.runtime.processes import Parent; parent = Parent()"
 # The last answer of a process, and the last message to one.
 END = None
 
@@ -41,7 +41,7 @@ def can_start() -> bool:
 
 def is_child() -> bool:
     """Whether this process was started as a `Child`."""
-    return _is_child
+    return any(_BEGINNING in argument for argument in sys.orig_argv)
 
 
 class Child:
@@ -56,8 +56,8 @@ class Child:
 
         module, _, name = function.partition(":")
         code = (
-            f"import sys; sys.path[:] = {sys.path!r}; from dicomarray.runtime.processes import Parent; "
-            f"parent = Parent(); from {module} import {name}; {name}(parent)"
+            f"import sys; sys.path[:] = {sys.path!r}; {_BEGINNING}; "
+            f"from {module} import {name}; {name}(parent)"
         )
         self._process = subprocess.Popen(
             [sys.executable, "-c", code],
@@ -161,8 +161,6 @@ class Parent:
     def __init__(self) -> None:
         import faulthandler
 
-        global _is_child  # noqa: PLW0603
-        _is_child = True
         _die_with_parent()
         faulthandler.enable()  # a crash in C code tells on standard error where it was
         self._messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
