@@ -131,8 +131,7 @@ def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteReque
 
 @dataclass(frozen=True, eq=False)
 class PlacedGrid:
-    """Where slices lie: ``grid`` is None where they are the template's own; ``flipped``: counted "
-    "backwards."""
+    """Where slices lie: ``grid`` is None where they are the template's own; ``flipped``: backwards."""
 
     grid: StackGeometry | None
     flipped: bool

@@ -84,9 +84,13 @@ def one_segmentation(among: Iterable[Series], where: str, skipped: str = "") -> 
     ChoiceError
         Where there are several; the message lists them.
     """
-    holding = [one for one in among if one.is_segments]
+    found = tuple(among)
+    holding = [one for one in found if one.is_segments]
     if not holding:
-        raise InputError(f"{where}: there is no DICOM Segmentation or RT Structure Set{skipped}")
+        images = [one for one in found if one.is_image]
+        # Why another file was skipped explains nothing where images were found: they are what was given.
+        why = f"; what it holds are images: {series_line(images[0])}" if images else skipped
+        raise InputError(f"{where}: there is no DICOM Segmentation or RT Structure Set{why}")
     if len(holding) > 1:
         lines = "\n".join(f"  {series_line(one)}" for one in holding)
         raise ChoiceError(
@@ -106,8 +110,7 @@ def load_from(
     volume: int | None = None,
     occupancy: bool = False,
 ) -> Segmentation:
-    """As `load_segmentation`, of a series that is found already; ``beside`` are those that were scanned "
-    "with it."""
+    """As `load_segmentation`, of a series found already; ``beside`` are those scanned with it."""
     if resample not in (None, "nearest"):
         raise UsageError(f'resample="{resample}" is unknown; there is: nearest')
     instances = [header for header in segmented.instances if is_segment_object(header.attributes)]
@@ -141,8 +144,7 @@ class Found:
 
 
 def images_beside(found: Found, instances: frozenset[str]) -> list[Series]:
-    """The series that hold one of these instances: among those that were scanned, else in the file's "
-    "folder."""
+    """The series that hold one of these: among those that were scanned, else in the file's folder."""
     here = [one for one in found.images if _holds(one, instances)]
     if here or not isinstance(found.path, Path):
         return here
