@@ -282,3 +282,26 @@ def test_fractions_that_are_turned_are_told_too(ct: Path, volume: dicomarray.Vol
     assert codes(report) == ["fractions-halved"]
     found = dicomarray.load_segmentation(tmp_path / "out", on=ct)
     np.testing.assert_array_equal(found.labels, box(volume.array.shape))
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_masks_between_the_pixels_are_told(
+    ct: Path, volume: dicomarray.Volume, tmp_path: Path, write: Write
+) -> None:
+    """A third of a pixel off is another grid, as a mistake of RAS and LPS mostly is; whole pixels are not."""
+    labels = box(volume.array.shape)
+    report = write(labels, ct, tmp_path / "off", NAMES, affine=moved(volume, columns=0.33))
+    assert "labels-off-grid" in codes(report)
+    assert "labels-off-grid" not in codes(
+        write(labels, ct, tmp_path / "on", NAMES, affine=moved(volume, rows=1))
+    )
+
+
+def test_a_sidecar_is_not_replaced_by_the_json_of_a_nifti(ct: Path, tmp_path: Path) -> None:
+    """Asked to overwrite or not: the array beside it could not be read without its sidecar."""
+    dicomarray.to_numpy(ct, tmp_path / "ct.npy")
+    for bids in (True, False):
+        with pytest.raises(dicomarray.OutputError, match="sidecar"):
+            dicomarray.to_nifti(ct, tmp_path / "ct.nii.gz", overwrite=True, bids=bids)
+    dicomarray.to_nifti(ct, tmp_path / "image.nii.gz")
+    assert dicomarray.Volume.load(tmp_path / "ct.npy").units == "HU"

@@ -167,4 +167,5 @@ def checked_lines(checked: Sequence[Checked]) -> list[str]:
     """What changed since a run, and how many did not."""
     lines = [f"{one.finding}: {one.what} {one_line(one.subject)}" for one in checked if one.finding != "same"]
     same = len(checked) - len(lines)
-    return [*lines, f"{same} of {len(checked)} results and inputs are the same as then"]
+    what = "results and inputs" if any(one.what == "input" for one in checked) else "results"
+    return [*lines, f"{same} of {len(checked)} {what} are the same as then"]

@@ -21,6 +21,7 @@ from dicomarray.core.segments import Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import InputError, UsageError
 from dicomarray.storage.json_files import read_json
+from dicomarray.storage.plain_files import open_plain
 
 Kind = TypeVar("Kind")
 FORMAT = "dicomarray/1"
@@ -97,6 +98,15 @@ def read(path: Path) -> VolumeInfo:
         return from_json(content)
     except InputError as error:
         raise InputError(f"{path} is {error}") from error
+
+
+def is_sidecar(path: Path) -> bool:
+    """Whether a file that is there is a sidecar of ours, sound or damaged."""
+    start = f'"format": "{FORMAT}"'.encode()
+    if not path.is_file():
+        return False
+    with open_plain(path) as stream:
+        return start in stream.read(1024)
 
 
 def from_json(content: Any) -> VolumeInfo:

@@ -172,7 +172,10 @@ def filesystem(url: Url) -> tuple[Any, str]:
     try:
         core = importlib.import_module("fsspec.core")
     except ImportError as error:
-        raise UsageError(f"{url}: URLs need the package fsspec: pip install 'dicomarray[storage]'") from error
+        hint = f"; a server of DICOMweb is dicomweb+{url}" if "dicom" in url.text else ""
+        raise UsageError(
+            f"{url}: URLs need the package fsspec: pip install 'dicomarray[storage]'{hint}"
+        ) from error
     try:
         with asking(url):
             store, path = core.url_to_fs(url.text)

@@ -24,6 +24,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.valuerep import validate_value
 
+from dicomarray.assembly.grouping.stacking import spacing_warnings
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import Inputs
@@ -160,7 +161,7 @@ def _wrong_values(header: Dataset) -> Iterator[str]:
     for element in header.iterall():
         if element.tag.is_private or element.VR == "SQ":
             continue
-        values = element.value if isinstance(element.value, MultiValue) else [element.value]
+        values = element.value if isinstance(element.value, MultiValue | list | tuple) else [element.value]
         for value in values:
             try:
                 validate_value(element.VR, getattr(value, "original_string", value), pydicom.config.RAISE)
@@ -174,7 +175,11 @@ def _of_volumes(series: Series, pixels: bool) -> Iterator[Finding]:
     if not series.is_image:
         return
     try:
-        warnings = {w for stack in series.stacks() for w in stack.warnings}
+        warnings = {
+            warning
+            for stack in series.stacks()
+            for warning in (*stack.warnings, *spacing_warnings(stack.geometry))
+        }
         if pixels:
             for volume in series.volumes():
                 warnings.update(volume.warnings)

@@ -16,6 +16,8 @@ from dicomarray.workflows.file_layouts import template_name
 
 # Images are turned against each other by more than rounding does.
 TURNED_DEGREES = 0.1
+# Of a pixel: centres this far apart are of two grids.
+OFF_PIXEL = 0.05
 # Of a pixel or slice: a centre just on the edge of an image is on it, whichever way it was rounded.
 EDGE = 1e-3
 
@@ -36,6 +38,8 @@ class MaskPlaces:
         How far a slice lies from the image that is nearest to it, at most.
     turned_degrees
         The angle between the slices and the images.
+    between_pixels
+        How far a voxel lies, within its image, from the nearest pixel, at most; in pixels.
     """
 
     voxels: int
@@ -44,6 +48,7 @@ class MaskPlaces:
     between: int
     farthest_mm: float
     turned_degrees: float
+    between_pixels: float
 
     @property
     def off_images(self) -> str | None:
@@ -74,7 +79,7 @@ def mask_places(masks: Segmentation, template: Stack) -> MaskPlaces:
     size = template.frames[0].rows, template.frames[0].columns
     cosine = min(1.0, abs(float(geometry.normal @ own.normal)))
     voxels = outside = slices = between = 0
-    farthest, boxes = 0.0, []
+    farthest, boxes, off_pixels = 0.0, [], 0.0
     for index in range(masks.shape[0]):
         covered = masks.covered(index)
         count = int(np.count_nonzero(covered))
@@ -85,6 +90,7 @@ def mask_places(masks: Segmentation, template: Stack) -> MaskPlaces:
         boxes.append(corners)
         voxels, slices = voxels + count, slices + 1
         farthest = max(farthest, float(off.max()))
+        off_pixels = max(off_pixels, _from_pixels(corners, own))
         between += bool(off.max() > even_tolerance(_step(own)))
         if not _inside(corners, own, size).all():
             points = _points(geometry, index, np.argwhere(covered))
@@ -92,14 +98,21 @@ def mask_places(masks: Segmentation, template: Stack) -> MaskPlaces:
     if voxels and outside == voxels:
         _refuse(np.concatenate(boxes), own, size, template)
     turned = float(np.degrees(np.arccos(cosine)))
-    return MaskPlaces(voxels, outside, slices, between, farthest, turned)
+    return MaskPlaces(voxels, outside, slices, between, farthest, turned, off_pixels)
 
 
 def outside_warning(places: MaskPlaces, template: Stack) -> Warnings:
-    """What is to be said of voxels outside of every image."""
+    """What is to be said of voxels outside of every image, or between their pixels."""
+    between: Warnings = ()
+    if places.between_pixels > OFF_PIXEL and places.turned_degrees <= TURNED_DEGREES:
+        between = warning(
+            f"voxels of the masks lie up to {places.between_pixels:.2g} pixels from those of "
+            f"{template_name(template)}: they are on another grid. Where they should be on this one, their "
+            "affine is wrong (NIfTI counts in RAS, DICOM in LPS) [labels-off-grid]"
+        )
     if not places.outside:
-        return ()
-    return warning(
+        return between
+    return between + warning(
         f"{places.outside} of {places.voxels} voxels of the masks lie outside of all images of "
         f"{template_name(template)} [labels-outside]"
     )
@@ -139,16 +152,27 @@ def _step(own: StackGeometry) -> float:
     return float(np.median(np.diff(own.distances))) if len(own.distances) > 1 else own.thickness
 
 
+def _pixels(relative: Points, own: StackGeometry) -> Points:
+    """(row, column) of points that are given from the first pixel of their image, in mm."""
+    steps = np.stack(
+        [own.column_direction * own.pixel_spacing[0], own.row_direction * own.pixel_spacing[1]], axis=1
+    )
+    found: Points = relative @ np.linalg.pinv(steps).T
+    return found
+
+
+def _from_pixels(points: Points, own: StackGeometry) -> float:
+    pixels = _pixels(points - own.slice_positions[_nearest(points, own)], own)
+    return float(np.abs(pixels - np.rint(pixels)).max())
+
+
 def _inside(points: Points, own: StackGeometry, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Which points lie on an image, within half a slice and half a pixel."""
     nearest = _nearest(points, own)
     relative = points - own.slice_positions[nearest]
     half = max(_step(own), own.thickness) / 2
     inside = np.abs(relative @ own.normal) <= half * (1 + EDGE)
-    steps = np.stack(
-        [own.column_direction * own.pixel_spacing[0], own.row_direction * own.pixel_spacing[1]], axis=1
-    )
-    pixels = relative @ np.linalg.pinv(steps).T
+    pixels = _pixels(relative, own)
     least, most = -0.5 - EDGE, np.array(size) - 0.5 + EDGE
     found: NDArray[np.bool_] = inside & np.all((pixels >= least) & (pixels <= most), axis=1)
     return found

@@ -38,6 +38,7 @@ from dicomarray.formats.nifti_file import (
     open_nifti,
     write_array,
 )
+from dicomarray.formats.sidecar import is_sidecar
 from dicomarray.runtime.threads import PixelProgress, thread_count
 from dicomarray.sources.base import Progress
 from dicomarray.sources.skipped import Skipped
@@ -204,6 +205,10 @@ class _Writer:
         self.request.refuse_as_output(path)
         for beside in (path, *(_beside(path, suffix) for suffix in _BESIDE)):
             refuse_existing(beside, self.overwrite)
+            if beside.suffix == ".json" and is_sidecar(beside):
+                raise OutputError(
+                    f"{beside} is the sidecar of an array, which would be lost: give the image another name"
+                )
 
     def write(
         self, stack: Stack, path: Path, several_echoes: bool = False

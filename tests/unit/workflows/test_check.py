@@ -32,6 +32,14 @@ def test_a_sound_series_has_no_remarks(ct: Path) -> None:
     assert texts(dicomarray.check(ct)) == texts(dicomarray.check(ct, pixels=True)) == []
 
 
+def test_what_the_package_writes_has_no_remarks(ct: Path, tmp_path: Path) -> None:
+    """Masks and images of ours break no VR, several values of a number included."""
+    labels = (dicomarray.load(ct).array > 0).astype("u1")
+    for write in (dicomarray.to_seg, dicomarray.to_rtstruct):
+        write(labels, ct, tmp_path / write.__name__, {1: "liver"})
+        assert texts(dicomarray.check(tmp_path / write.__name__)) == []
+
+
 def test_values_that_are_none_of_their_vr_are_errors_without_the_value(ct: Path) -> None:
     """A value that breaks its VR is told once for all files, by the attribute's name alone."""
     change(ct, StationName="SECRET NAME MUCH LONGER THAN SIXTEEN", StudyDate="yesterday")
