@@ -6,6 +6,7 @@ its transforms (version 0.5) scale and move, and cannot turn, so that an oblique
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 from collections.abc import Iterator
@@ -123,10 +124,9 @@ def is_lazy(array: Array) -> bool:
 
 def _zarr(purpose: str) -> Any:
     try:
-        import zarr
+        return importlib.import_module("zarr")
     except ImportError as error:
         raise UsageError(f"Zarr: to {purpose}, install zarr: pip install 'dicomarray[zarr]'") from error
-    return zarr
 
 
 @contextmanager
