@@ -1,7 +1,7 @@
 # Every target does its own set-up in .venv, and does it again only when pyproject.toml changes.
 # PYTHON names the interpreter that makes the environment; without it the first suitable one is taken.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-servers fuzz test-lowest test-frameworks lint docs dist bench compare digest clean
+.PHONY: help demo test test-slow test-servers fuzz test-lowest test-frameworks lint docs dist bench compare digest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -22,6 +22,9 @@ demo: $(VENV)/installed ## make a small CT study and take it through the whole r
 
 test: $(VENV)/installed-test ## the usual test suite
 	$(THREADS) $(BIN)/python -m pytest -n logical --dist worksteal tests/unit tests/integration $(PYTEST_ARGS)
+
+test-slow: $(VENV)/installed-test ## what takes its time: every block of the docs, real templates, the fuzzer, killed runs
+	$(THREADS) $(BIN)/python -m pytest -n logical --dist worksteal tests/slow $(PYTEST_ARGS)
 
 test-servers: $(VENV)/installed-test ## push, pull and listen against Orthanc and DCMTK; scripts/install-system-packages has them
 	$(THREADS) $(BIN)/python -m pytest -n logical --dist worksteal tests/servers $(PYTEST_ARGS)

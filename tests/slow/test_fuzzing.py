@@ -82,7 +82,8 @@ FAULTS: dict[str, Callable[[Path], Any]] = {
 def test_faults_are_found(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     """A scan that hangs, prints, takes memory, ends in another error or crashes is told, with its number."""
     monkeypatch.setattr(dicomarray, "scan", FAULTS[said], raising=False)
-    monkeypatch.setattr(runner, "MOST_SECONDS", 2)
+    if FAULTS[said] is hangs:  # the others are not to be slower than a loaded machine may be
+        monkeypatch.setattr(runner, "MOST_SECONDS", 2)
     outcome = fuzz([Seed("nothing", (("a.dcm", b"DICM" * 100),))], range(2))
     assert outcome.runs == 2
     ((kind, count),) = outcome.found.items()
