@@ -331,16 +331,12 @@ def _limits(c: argparse.ArgumentParser) -> None:
 
 def _inputs(c: argparse.ArgumentParser) -> None:
     """Folders or files, searched as one; words without a flag are such as well (`parsed`)."""
-    c.add_argument(
-        "-i",
-        "--input-dicom",
-        metavar="DIR",
-        nargs="+",
-        action="extend",
-        type=_path,
-        help="folders or files, searched as one; those without a flag are inputs too",
-    )
+    _folders(c, "folders or files, searched as one; those without a flag are inputs too")
     c.set_defaults(inputs="input_dicom")
+
+
+def _folders(c: argparse.ArgumentParser, text: str) -> None:
+    c.add_argument("-i", "--input-dicom", metavar="DIR", nargs="+", action="extend", type=_path, help=text)
 
 
 def _input(c: argparse.ArgumentParser, flag: str, metavar: str, text: str) -> None:
@@ -462,15 +458,7 @@ def _check(c: argparse.ArgumentParser) -> None:
 
 def _verify(c: argparse.ArgumentParser) -> None:
     c.add_argument("folder", metavar="RUN", type=_path, help="the output folder of a run")
-    c.add_argument(
-        "-i",
-        "--input-dicom",
-        metavar="DIR",
-        nargs="+",
-        action="extend",
-        type=_path,
-        help="what the run read: is it still the same?",
-    )
+    _folders(c, "what the run read: is it still the same?")
 
 
 def _schema(c: argparse.ArgumentParser) -> None:

@@ -20,7 +20,13 @@ from dicomarray.objects.segmentation.request import SegmentationRequest, SourceI
 from dicomarray.segmentation import Segmentation
 from dicomarray.workflows.file_layouts import template_name
 from dicomarray.workflows.grid_mapping import place_grid
-from dicomarray.workflows.mask_places import mask_places, outside_warning
+from dicomarray.workflows.mask_places import place_warnings
+
+# What becomes of masks whose slices lie on no image.
+OFF_IMAGES = (
+    "they are written where they lie, and viewers that show masks image by image may not show them, or on a "
+    "neighbour [labels-off-images]"
+)
 
 
 def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) -> SegmentationRequest:
@@ -53,7 +59,7 @@ def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) ->
         placed = place_grid(labels.geometry, one, labels.shape)
         grid, warnings = placed.grid, placed.warnings
         if grid is not None:
-            warnings += _off_images(labels, one)
+            warnings += place_warnings(labels, one, OFF_IMAGES)
         labels = labels.flipped() if placed.flipped else labels
     elif labels.shape != own:
         raise TemplateError(f"the labels have the shape {labels.shape}, {template_name(stack)} {own}")
@@ -80,18 +86,6 @@ def turned_like(masks: Segmentation, template: StackGeometry) -> Segmentation:
     turned = StackGeometry.from_affine(affine, shape[0], geometry.frame_of_reference_uid)
     info = replace(masks.info, shape=shape, geometry=snapped(turned, shape, template), slices=())
     return Segmentation.from_layers(layers, {}, info)
-
-
-def _off_images(labels: Segmentation, one: Stack) -> Warnings:
-    """What is to be said of masks on another grid than the template's."""
-    places = mask_places(labels, one)
-    warnings = outside_warning(places, one)
-    if (off := places.off_images) is not None:
-        warnings += warning(
-            f"{off}: they are written where they lie, and viewers that show masks image by image may not "
-            "show them, or on a neighbour [labels-off-images]"
-        )
-    return warnings
 
 
 def first_repetition(stack: Stack) -> Stack:

@@ -101,6 +101,24 @@ def mask_places(masks: Segmentation, template: Stack) -> MaskPlaces:
     return MaskPlaces(voxels, outside, slices, between, farthest, turned, off_pixels)
 
 
+def place_warnings(masks: Segmentation, template: Stack, off_images: str) -> Warnings:
+    """What is to be said of masks on another grid than that of one repetition of a template.
+
+    Parameters
+    ----------
+    off_images
+        What becomes of slices that lie on no image, with the code of the warning.
+
+    Raises
+    ------
+    GeometryError
+        Where no voxel lies on an image.
+    """
+    places = mask_places(masks, template)
+    said = outside_warning(places, template)
+    return said if places.off_images is None else said + warning(f"{places.off_images}: {off_images}")
+
+
 def outside_warning(places: MaskPlaces, template: Stack) -> Warnings:
     """What is to be said of voxels outside of every image, or between their pixels."""
     between: Warnings = ()

@@ -35,7 +35,7 @@ from dicomarray.workflows.file_layouts import template_name
 from dicomarray.workflows.given_labels import Labels, given_labels, labels_at, series_of_labels
 from dicomarray.workflows.grid_mapping import check_same_coordinates, same_grid
 from dicomarray.workflows.labels_on_template import first_repetition, turned_like
-from dicomarray.workflows.mask_places import mask_places, outside_warning
+from dicomarray.workflows.mask_places import place_warnings
 from dicomarray.workflows.push import local_or_stored
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
 
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 # A slice of labels this near to an image, in parts of the way to the next one, lies on it.
 ON_SLICE_PART = 0.1
+OFF_IMAGES = (
+    "their contours lie between images, and many readers will not show them, or on a neighbour "
+    "[contours-off-slices]"
+)
 UNNAMED = "lie on images whose UIDs break the standard's rules (PS3.5 9.1)"
 
 
@@ -156,7 +160,7 @@ def _request(
     chosen = _slices_at(geometry, segmentation.shape, stack)
     images = _images(chosen, stack, time)
     if not same_grid(geometry, stack.geometry, segmentation.shape):
-        notes += _off_images(segmentation, stack)
+        notes += place_warnings(segmentation, first_repetition(stack), OFF_IMAGES)
     unnamed = sum(at is not None and not one for at, one in zip(chosen, images, strict=True))
     if unnamed:
         notes += warning(
@@ -171,18 +175,6 @@ def _request(
         frame_of_reference,
         segmentation.warnings + notes,
     )
-
-
-def _off_images(masks: Segmentation, stack: Stack) -> Warnings:
-    """What is to be said of contours that are not on the template's images."""
-    places = mask_places(masks, first_repetition(stack))
-    notes = outside_warning(places, stack)
-    if (off := places.off_images) is not None:
-        notes += warning(
-            f"{off}: their contours lie between images, and many readers will not show them, or on a "
-            "neighbour [contours-off-slices]"
-        )
-    return notes
 
 
 def _ascending(given: Segmentation) -> tuple[Segmentation, Warnings]:
