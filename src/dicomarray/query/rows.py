@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
-from dicomarray.assembly.frames.multiframe import FUNCTIONAL_GROUPS, flatten
 from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
+from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, flatten, items_of
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import DataError
@@ -144,23 +144,12 @@ def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None) 
 
 def _frame_rows(header: Header) -> Sequence[Mapping[str, Value]]:
     """The frames of an instance that say something of their own; else the instance as it is."""
-    groups = header.further(FUNCTIONAL_GROUPS)
-    shared, per_frame = (_items(groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
-    if not (shared or per_frame):
+    groups = FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.path)
+    if not groups:
         return [header.attributes]
-    count = header.attributes.get("NumberOfFrames")
-    if per_frame and len(per_frame) != count:
-        raise DataError(
-            f"{header.path}: NumberOfFrames is {count!r}, but PerFrameFunctionalGroupsSequence has "
-            f"{len(per_frame)} items"
-        )
-    common = _with_group(dict(header.attributes), shared[0]) if shared else dict(header.attributes)
-    return [_with_group(common, group) for group in per_frame] or [common]
-
-
-def _items(value: Value) -> tuple[Mapping[str, Value], ...]:
-    items = value if isinstance(value, tuple) else ()
-    return tuple(item for item in items if isinstance(item, Mapping))
+    groups.check_count(header.attributes.get("NumberOfFrames"), header.path)
+    common = _with_group(header.attributes, groups.shared)
+    return [_with_group(common, group) for group in groups.per_frame] or [common]
 
 
 def _with_group(below: Mapping[str, Value], group: Mapping[str, Value]) -> dict[str, Value]:
@@ -174,7 +163,7 @@ def _with_group(below: Mapping[str, Value], group: Mapping[str, Value]) -> dict[
         if keyword.startswith("("):
             continue
         near[keyword] = value
-        for number, item in enumerate(_items(value)):
+        for number, item in enumerate(items_of(value)):
             deep = flatten(item) | deep
             own = {name: cell for name, cell in item.items() if not name.startswith("(")}
             near |= own if number == 0 else {name: _joined(near, name, own[name]) for name in own}

@@ -12,12 +12,13 @@ import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.frames.mosaic_detection import csa_headers
-from dicomarray.assembly.frames.multiframe import FUNCTIONAL_GROUPS
 from dicomarray.assembly.grouping.diffusion import b_value_of
 from dicomarray.assembly.grouping.image_kinds import GE_IMAGE_COMPONENT, component_of
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.core.diffusion import GRADIENT
 from dicomarray.core.geometry import Matrix
+from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, private_block
+from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
 from dicomarray.formats import bids
 from dicomarray.formats.bids_pet import FRAME_NAMES, describe_frames
@@ -93,10 +94,9 @@ def _of_classic(frame: Frame, known: Mapping[str, Value]) -> dict[str, Value]:
 
 def _of_xa(frame: Frame) -> dict[str, Value]:
     """What Siemens XA writes into private sequences of its functional groups."""
-    groups = frame.header.further(FUNCTIONAL_GROUPS)
-    shared, each = (_items(groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
-    series = _private_block(shared[0] if shared else {}, _XA_SERIES)
-    own = _private_block(each[frame.index] if frame.index < len(each) else {}, _XA_IMAGE)
+    groups = _groups(frame.header)
+    series = private_block(groups.shared, _XA_SERIES)
+    own = private_block(groups.of_frame(frame.index), _XA_IMAGE)
     found = {
         "ScanningSequence": series.get("5A"),
         "SequenceVariant": series.get("5B"),
@@ -114,26 +114,6 @@ def _in_plane(text: Value) -> float | None:
     """The reduction that Siemens writes as ``p2``, or ``p2s4``."""
     found = _IN_PLANE.match(text) if isinstance(text, str) else None
     return float(found[1]) if found else None
-
-
-def _items(value: Value) -> Sequence[Mapping[str, Value]]:
-    """The items of a sequence; none of anything else."""
-    items = value if isinstance(value, tuple) else ()
-    return [item for item in items if isinstance(item, Mapping)]
-
-
-def _private_block(group: Mapping[str, Value], creator: str) -> dict[str, Value]:
-    """The elements of a creator's block, by their last two digits; those in private sequences, too."""
-    found: dict[str, Value] = {}
-    for name, value in group.items():
-        if not name.startswith("("):
-            continue
-        for item in _items(value):
-            found |= _private_block(item, creator)
-        if value == creator:
-            start = f"{name[:6]}{name[-3:-1]}"
-            found |= {key[-3:-1]: group[key] for key in group if key.startswith(start) and key != name}
-    return found
 
 
 def is_along_patient(stack: Stack, known: Mapping[str, Value]) -> bool:
@@ -303,8 +283,10 @@ def _times_of_mosaic(frames: Sequence[Frame]) -> list[float | None]:
 
 
 def _times_of_xa(frames: Sequence[Frame]) -> list[float | None]:
-    items = {
-        id(header): _items(header.further(FUNCTIONAL_GROUPS).get(FUNCTIONAL_GROUPS[1]))
-        for header in {id(frame.header): frame.header for frame in frames}.values()
-    }
-    return [number(_private_block(items[id(frame.header)][frame.index], _XA_IMAGE), "04") for frame in frames]
+    groups = {key: _groups(header) for key, header in {id(one.header): one.header for one in frames}.items()}
+    own = (groups[id(frame.header)].of_frame(frame.index) for frame in frames)
+    return [number(private_block(group, _XA_IMAGE), "04") for group in own]
+
+
+def _groups(header: Header) -> FunctionalGroups:
+    return FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.path)

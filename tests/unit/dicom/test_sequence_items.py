@@ -23,8 +23,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittle
 import enhanced_files as enhanced
 import synthetic
 from dicomarray.assembly.frames.frame import frames_of
-from dicomarray.assembly.frames.multiframe import FUNCTIONAL_GROUPS, flatten
 from dicomarray.dicom import part10, sequences
+from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, flatten
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.item_comparison import Item
 from dicomarray.dicom.part10 import DoubtError, read_part10

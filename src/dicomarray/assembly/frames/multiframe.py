@@ -8,27 +8,12 @@ from typing import Any
 
 from dicomarray.assembly.frames.nuclear import slices_of_reconstruction
 from dicomarray.core.geometry import COSINE_TOLERANCE, SAME_POSITION_MM, Plane
+from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, layers
 from dicomarray.dicom.headers.attributes import ABSENT, Attributes, Common
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.item_comparison import Item, ItemTemplate
 from dicomarray.dicom.sequence_items import Leaf
 from dicomarray.dicom.vr import Value
-from dicomarray.errors import HeaderError
-
-FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-# Where a frame says what its real world values are measured in (PS3.3 C.7.6.16.2.11): the code, not its item.
-UNITS_CODE = "MeasurementUnitsCodeSequence.CodeValue"
-_UNITS = "MeasurementUnitsCodeSequence"
-# What these say is of other images, such as the segment that a map was derived from.
-_OF_OTHER_IMAGES = frozenset((
-    "ConversionSourceAttributesSequence", "DerivationImageSequence", "ReferencedImageSequence",
-    "ReferencedInstanceSequence", "SourceImageSequence",
-))  # fmt: skip
-# What a converter found in classic images and no macro has a place for (PS3.3 C.7.6.16.2.25): where a macro
-# says the same, the macro holds.
-_UNASSIGNED = frozenset((
-    "UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence",
-))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +41,8 @@ def frame_attributes(header: Header, count: int) -> list[Attributes] | None:
     HeaderError
         Where the number of frames and what describes them do not fit.
     """
-    groups = header.further(FUNCTIONAL_GROUPS)
-    shared, per_frame = (_items(header, keyword, groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
-    if shared or per_frame:
-        return _over_data_set(header, _functional_groups(header, count, shared, per_frame))
+    if groups := FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.path):
+        return _over_data_set(header, _frame_parts(header, count, groups))
     if (places := slices_of_reconstruction(header, count)) is not None:
         return _over_data_set(header, [(_SharedPart(place), ()) for place in places])
     if count > 1:
@@ -124,33 +107,17 @@ def _order(part: _SharedPart, varying: Sequence[str]) -> tuple[int, ...]:
     return tuple(places.get(name, index) for index, name in enumerate(varying))
 
 
-def _items(header: Header, keyword: str, value: Value) -> tuple[Mapping[str, Value], ...]:
-    items = value or ()
-    if not (isinstance(items, tuple) and all(isinstance(item, Mapping) for item in items)):
-        raise HeaderError(f"{header.path}: {keyword} is {str(value)[:40]!r} where a sequence is expected")
-    return items
-
-
-def _functional_groups(
-    header: Header,
-    count: int,
-    shared: Sequence[Mapping[str, Value]],
-    per_frame: Sequence[Mapping[str, Value]],
-) -> list[_FrameParts]:
+def _frame_parts(header: Header, count: int, groups: FunctionalGroups) -> list[_FrameParts]:
     """Enhanced objects: shared functional groups, and each frame's own over them (PS3.3 C.7.6.16)."""
-    if per_frame and len(per_frame) != count:
-        raise HeaderError(
-            f"{header.path}: NumberOfFrames is {count}, but PerFrameFunctionalGroupsSequence has "
-            f"{len(per_frame)} items; the file is damaged"
-        )
-    below, common = _layers(shared[0]) if shared else ({}, {})
+    groups.check_count(count, header.path)
+    below, common = layers(groups.shared)
     if count > 1 and header.attributes.get("ImagePositionPatient") is not None:
         common = {**_NO_PLACE, **common}
-    if not per_frame:
+    if not groups.per_frame:
         return [(_SharedPart(below | common), ())] * count
     templates: dict[ItemTemplate, _SharedPart] = {}
     part: list[_FrameParts] = []
-    for group in per_frame:
+    for group in groups.per_frame:
         if not isinstance(group, Item):
             part.append((_SharedPart(_over(below, common, group)), ()))
             continue
@@ -165,7 +132,7 @@ def _over(
     below: Mapping[str, Value], common: Mapping[str, Value], group: Mapping[str, Value]
 ) -> dict[str, Any]:
     """What a frame's own group says, over what all frames have in unassigned attributes and in macros."""
-    unassigned, macros = _layers(group)
+    unassigned, macros = layers(group)
     return {**below, **unassigned, **common, **macros}
 
 
@@ -173,33 +140,6 @@ def _of_template(template: ItemTemplate, flat: Mapping[str, Any]) -> _SharedPart
     slots = {name: template.loose.index(value) for name, value in flat.items() if isinstance(value, Leaf)}
     shared = {name: value for name, value in flat.items() if name not in slots}
     return _SharedPart(shared, tuple(slots), tuple(slots.values()))
-
-
-def flatten(group: Mapping[str, Value]) -> dict[str, Value]:
-    """All standard attributes inside a functional group's macros by keyword: each macro has one item.
-
-    What is said of other images is left out.  So is what is private: vendors put whole classic data sets into
-    private sequences here, with another idea of the position.
-    """
-    unassigned, macros = _layers(group)
-    return unassigned | macros
-
-
-def _layers(group: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
-    """What a group says in unassigned attributes, and in its macros."""
-    unassigned: dict[str, Value] = {}
-    macros: dict[str, Value] = {}
-    for keyword, value in group.items():
-        if keyword[0] == "(" or keyword in _OF_OTHER_IMAGES:
-            continue
-        if type(value) is tuple and value and (type(value[0]) is dict or isinstance(value[0], Mapping)):
-            layer = unassigned if keyword in _UNASSIGNED else macros
-            layer |= flatten(value[0])
-            if keyword == _UNITS:
-                macros[UNITS_CODE] = value[0].get("CodeValue")
-        else:
-            macros[keyword] = value
-    return unassigned, macros
 
 
 def _dose_planes(header: Header, count: int) -> list[dict[str, Value]]:

@@ -14,12 +14,12 @@ from typing import TypeVar
 import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.frames.multiframe import UNITS_CODE
 from dicomarray.assembly.grouping import image_kinds
 from dicomarray.assembly.grouping.studies import is_one_study
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import same_position_tolerance
 from dicomarray.core.volume_info import NORMALIZED
+from dicomarray.dicom.functional_groups import UNITS_CODE
 from dicomarray.dicom.headers.attributes import may_differ, shared_by
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, quoted

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.frames.multiframe import FUNCTIONAL_GROUPS
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import Rescale, StoredType
+from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, Items, items_of
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import ValuesError
@@ -25,7 +25,6 @@ _OWN_RESCALE = ("RescaleSlope", "RescaleIntercept")
 _UCUM, _HOUNSFIELD = "UCUM", "[hnsf'U]"
 
 _Item = Mapping[str, Value]
-_Items = tuple[_Item, ...]
 Extent = tuple[float, float]
 
 
@@ -82,7 +81,7 @@ def world_values(
     ValuesError
         Where stored values lie outside of the range of every such mapping.
     """
-    items = _items_of(frames)
+    items = _mappings_of(frames)
     lines = [
         [line for item in of_frame if (line := _line(item, kind)) is not None]
         for of_frame, kind in zip(items, stored, strict=True)
@@ -131,7 +130,7 @@ def _covers_all(line: _Line, stored: StoredType) -> bool:
     return line.covers(stored.minimum, stored.maximum)
 
 
-def _notes(items: _Items, chosen: _Line) -> Warnings:
+def _notes(items: Items, chosen: _Line) -> Warnings:
     notes: Warnings = ()
     if len(items) > 1:
         units = ", ".join(str(_units(item)) for item in items)
@@ -147,9 +146,9 @@ def _notes(items: _Items, chosen: _Line) -> Warnings:
     return notes
 
 
-def _items_of(frames: Sequence[Frame]) -> list[_Items]:
+def _mappings_of(frames: Sequence[Frame]) -> list[Items]:
     """The items of each frame's mapping."""
-    of_file: dict[int, list[_Items]] = {}
+    of_file: dict[int, list[Items]] = {}
     found = []
     for frame in frames:
         if not is_only_mapped(frame):
@@ -162,20 +161,14 @@ def _items_of(frames: Sequence[Frame]) -> list[_Items]:
     return found
 
 
-def _mappings(header: Header, of_multiframe: bool) -> list[_Items]:
+def _mappings(header: Header, of_multiframe: bool) -> list[Items]:
     """The items of each frame: its own, else those that all frames share, else those of the data set."""
-    whole = _items(header.attributes.get(MAPPING))
+    whole = items_of(header.attributes.get(MAPPING))
     if not of_multiframe:
         return [whole]
-    groups = header.further(FUNCTIONAL_GROUPS)
-    shared, per_frame = (_items(groups.get(keyword)) for keyword in FUNCTIONAL_GROUPS)
-    common = (_items(shared[0].get(MAPPING)) if shared else ()) or whole
-    return [_items(group.get(MAPPING)) or common for group in per_frame] or [common]
-
-
-def _items(value: Value) -> _Items:
-    items = value if isinstance(value, tuple) else ()
-    return tuple(item for item in items if isinstance(item, Mapping))
+    groups = FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.path)
+    frames = range(max(len(groups.per_frame), 1))
+    return [groups.macro(index, MAPPING) or whole for index in frames]
 
 
 def _line(item: _Item, stored: StoredType) -> _Line | None:
@@ -202,7 +195,7 @@ def _is_finite(value: Value) -> bool:
 
 def _units(item: _Item) -> str | None:
     """The code of UCUM, which is how units are written (PS3.16 CID 82); of another scheme its meaning."""
-    for code in _items(item.get("MeasurementUnitsCodeSequence")):
+    for code in items_of(item.get("MeasurementUnitsCodeSequence")):
         name = "CodeValue" if code.get("CodingSchemeDesignator") == _UCUM else "CodeMeaning"
         if (value := code.get(name)) is not None:
             return "HU" if value == _HOUNSFIELD else str(value)

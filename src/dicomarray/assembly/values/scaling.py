@@ -18,6 +18,7 @@ from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.values.rescale_checks import require_one_injection
 from dicomarray.core.pixel_values import Array, Rescale
 from dicomarray.core.suv import KEYWORDS, SuvScale, earliest_acquisition_of, suv_scale
+from dicomarray.dicom.functional_groups import PER_FRAME, FunctionalGroups, items_of, private_block
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import HeaderError, InputError, ValuesError, quoted
@@ -336,33 +337,15 @@ def _philips_number(attributes: Mapping[str, Value], name: str) -> float | None:
 
 def _philips_attributes(path: Reference) -> Sequence[Mapping[str, Value]]:
     """The private scaling of the image, or of each frame of an enhanced one: (2005,xx0F) in its group."""
-    sequence = "PerFrameFunctionalGroupsSequence"
-    attributes = read_header(path, (*PHILIPS_KEYWORDS, sequence)).attributes
-    groups = attributes.get(sequence)
-    if not groups:
-        return [attributes]
-    if not isinstance(groups, tuple) or not all(isinstance(group, Mapping) for group in groups):
-        raise HeaderError(
-            f"{path}: {sequence} is {str(groups)[:40]!r} where a sequence is expected; the file is damaged"
-        )
-    return [_philips_frame(group) for group in groups]
+    attributes = read_header(path, (*PHILIPS_KEYWORDS, PER_FRAME)).attributes
+    groups = FunctionalGroups.of(attributes, path)
+    return [_philips_frame(group) for group in groups.per_frame] or [attributes]
 
 
 def _philips_frame(group: Mapping[str, Value]) -> Mapping[str, Value]:
-    items = private_value(group, 0x2005, PHILIPS_FRAME_CREATOR, 0x0F)
-    item = items[0] if isinstance(items, tuple) and items and isinstance(items[0], Mapping) else {}
-    return {
-        PHILIPS_SCALE_INTERCEPT: private_value(item, 0x2005, PHILIPS_CREATOR, 0x0D),
-        PHILIPS_SCALE_SLOPE: private_value(item, 0x2005, PHILIPS_CREATOR, 0x0E),
-    }
-
-
-def private_value(item: Mapping[str, Value], group: int, creator: str, element: int) -> Value:
-    """A private attribute of a sequence item, whose keys are tags; None where it is absent (PS3.5 7.8.1)."""
-    for block in range(0x10, 0x100):
-        if str(item.get(f"({group:04X},{block:04X})")).strip() == creator:
-            return item.get(f"({group:04X},{block << 8 | element:04X})")
-    return None
+    items = items_of(private_block(group, PHILIPS_FRAME_CREATOR).get("0F"))
+    scaling = private_block(items[0], PHILIPS_CREATOR) if items else {}
+    return {PHILIPS_SCALE_INTERCEPT: scaling.get("0D"), PHILIPS_SCALE_SLOPE: scaling.get("0E")}
 
 
 # --- padding ----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from dicomarray.core.pixel_values import Array, Rescale, StoredType
+from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS
 from dicomarray.errors import TemplateError, UsageError
 from dicomarray.objects.common.options import Mode, WriteOptions
 from dicomarray.objects.derived_image.encode import Encoding, RescaleLimit, encode
@@ -23,8 +24,6 @@ PALETTE = "PALETTE COLOR"
 # What decodes to RGB (PS3.3 C.7.6.3.1.2).
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 RGB_SAMPLES = 3
-# Only enhanced objects have them.
-FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,14 @@ from pydicom.datadict import keyword_dict
 from pydicom.dataset import Dataset
 
 from dicomarray.core.pixel_values import Rescale, StoredType
+from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS
 from dicomarray.dicom.raw_header import RawHeader, read_raw_header
 from dicomarray.errors import TemplateError, quoted
 from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.objects.common.headers import UNREADABLE, reason, refuse_fault, text, values
 from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace, image_class
-from dicomarray.objects.derived_image.pixel_layout import FUNCTIONAL_GROUPS, Layout, layout_of
+from dicomarray.objects.derived_image.pixel_layout import Layout, layout_of
 from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -12,9 +12,10 @@ import numpy as np
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.geometry import Plane
 from dicomarray.core.segments import Segment
-from dicomarray.dicom.headers.header import Header, read_header
+from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, PER_FRAME, FunctionalGroups, items_of
+from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.vr import Value
-from dicomarray.errors import GeometryError, InputError, SegmentationError
+from dicomarray.errors import GeometryError, HeaderError, InputError, SegmentationError
 from dicomarray.objects.segmentation.header import LABEL_MAP_STORAGE
 from dicomarray.objects.segmentation.segment_items import PRIVATE_CREATOR, PRIVATE_GROUP, segment_of
 from dicomarray.storage.references import Reference
@@ -22,11 +23,10 @@ from dicomarray.storage.references import Reference
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 CLASSES = (SEGMENTATION_STORAGE, LABEL_MAP_STORAGE)
 BINARY, LABELMAP, FRACTIONAL = "BINARY", "LABELMAP", "FRACTIONAL"
-_SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 _NAMES = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "Rows",
     "Columns", "NumberOfFrames", "SegmentationType", "MaximumFractionalValue", "PixelPaddingValue",
-    "SegmentSequence", "ReferencedSeriesSequence", "SourceImageSequence", _SHARED, _PER_FRAME,
+    "SegmentSequence", "ReferencedSeriesSequence", "SourceImageSequence", *FUNCTIONAL_GROUPS,
 )  # fmt: skip
 _CREATOR = f"({PRIVATE_GROUP:04x},0010)"
 _LABEL = f"({PRIVATE_GROUP:04x},1001)"
@@ -103,9 +103,9 @@ def read_description(path: Reference) -> SegmentationFile:
     kind = _kind(said, path)
     rows, columns = _positive(said, "Rows", path), _positive(said, "Columns", path)
     segments = _segments(said, kind, str(path))
-    frames = _frames(header, kind, set(segments))
-    shared = (_items(said, _SHARED) or ({},))[0]
-    measures = _first((_items(said, _PER_FRAME)[0], shared), "PixelMeasuresSequence")
+    groups = _groups(said, path)
+    frames = _frames(groups, kind, set(segments), path)
+    measures = _first(groups, 0, "PixelMeasuresSequence")
     return SegmentationFile(
         path=path,
         kind=kind,
@@ -169,31 +169,35 @@ def _segments(said: Mapping[str, Value], kind: str, name: str) -> dict[int, Segm
     return found
 
 
-def _frames(header: Header, kind: str, known: set[int]) -> tuple[SegmentFrame, ...]:
-    said, path = header.attributes, header.path
-    groups, count = _items(said, _PER_FRAME), _positive(said, "NumberOfFrames", path)
-    if len(groups) != count:
+def _groups(said: Mapping[str, Value], path: Reference) -> FunctionalGroups:
+    try:
+        groups = FunctionalGroups.of(said, path)
+        groups.check_count(count := _positive(said, "NumberOfFrames", path), path)
+    except HeaderError as error:
+        raise SegmentationError(str(error)) from error
+    if not groups.per_frame:
         raise SegmentationError(
-            f"{path}: NumberOfFrames is {count}, but PerFrameFunctionalGroupsSequence has {len(groups)} "
-            "items; "
-            "the file is damaged"
+            f"{path}: NumberOfFrames is {count}, but {PER_FRAME} has 0 items; the file is damaged"
         )
-    shared = (_items(said, _SHARED) or ({},))[0]
+    return groups
+
+
+def _frames(
+    groups: FunctionalGroups, kind: str, known: set[int], path: Reference
+) -> tuple[SegmentFrame, ...]:
     frames = []
-    for index, group in enumerate(groups):
-        number = 0 if kind == LABELMAP else _segment_number(group, shared, index, path)
+    for index in range(len(groups.per_frame)):
+        number = 0 if kind == LABELMAP else _segment_number(groups, index, path)
         if kind != LABELMAP and number not in known:
             raise SegmentationError(
                 f"{path}: frame {index + 1} is of segment {number}, which SegmentSequence does not describe"
             )
-        frames.append(SegmentFrame(number, _plane((group, shared), path, index), _sources((group, shared))))
+        frames.append(SegmentFrame(number, _plane(groups, index, path), _sources(groups, index)))
     return tuple(frames)
 
 
-def _segment_number(
-    group: Mapping[str, Value], shared: Mapping[str, Value], index: int, path: Reference
-) -> int:
-    value = _first((group, shared), "SegmentIdentificationSequence").get("ReferencedSegmentNumber")
+def _segment_number(groups: FunctionalGroups, index: int, path: Reference) -> int:
+    value = _first(groups, index, "SegmentIdentificationSequence").get("ReferencedSegmentNumber")
     if not isinstance(value, int):
         raise SegmentationError(
             f"{path}: frame {index + 1} does not say of which segment it is: ReferencedSegmentNumber is "
@@ -202,10 +206,10 @@ def _segment_number(
     return value
 
 
-def _plane(groups: Sequence[Mapping[str, Value]], path: Reference, index: int) -> Plane | None:
-    position = _first(groups, "PlanePositionSequence").get("ImagePositionPatient")
-    orientation = _first(groups, "PlaneOrientationSequence").get("ImageOrientationPatient")
-    spacing = _first(groups, "PixelMeasuresSequence").get("PixelSpacing")
+def _plane(groups: FunctionalGroups, index: int, path: Reference) -> Plane | None:
+    position = _first(groups, index, "PlanePositionSequence").get("ImagePositionPatient")
+    orientation = _first(groups, index, "PlaneOrientationSequence").get("ImageOrientationPatient")
+    spacing = _first(groups, index, "PixelMeasuresSequence").get("PixelSpacing")
     if position is None or orientation is None or spacing is None:
         return None
     try:
@@ -224,10 +228,10 @@ def _plane_of(position: Any, orientation: Any, spacing: Any) -> Plane:
     return Plane.from_attributes(position, orientation, spacing)
 
 
-def _sources(groups: Sequence[Mapping[str, Value]]) -> tuple[SourceFrame, ...]:
+def _sources(groups: FunctionalGroups, index: int) -> tuple[SourceFrame, ...]:
     return tuple(
         source
-        for item in _all(groups, "DerivationImageSequence")
+        for item in groups.macro(index, "DerivationImageSequence")
         for source in _references(item, "SourceImageSequence")
     )
 
@@ -244,19 +248,11 @@ def _references(item: Mapping[str, Value], keyword: str) -> list[SourceFrame]:
 
 
 def _items(said: Mapping[str, Value], keyword: str) -> tuple[Mapping[str, Value], ...]:
-    value: Any = said.get(keyword)
-    if not isinstance(value, tuple):
-        return ()
-    return tuple(item for item in value if isinstance(item, Mapping))
+    return items_of(said.get(keyword))
 
 
-def _all(groups: Sequence[Mapping[str, Value]], keyword: str) -> tuple[Mapping[str, Value], ...]:
-    """The items of a macro: the frame's own, else those of all frames."""
-    return next((items for group in groups if (items := _items(group, keyword))), ())
-
-
-def _first(groups: Sequence[Mapping[str, Value]], keyword: str) -> Mapping[str, Value]:
-    return (_all(groups, keyword) or ({},))[0]
+def _first(groups: FunctionalGroups, index: int, keyword: str) -> Mapping[str, Value]:
+    return (groups.macro(index, keyword) or ({},))[0]
 
 
 def _number(value: Value) -> float | None:

@@ -16,7 +16,6 @@ from pydicom.uid import generate_uid
 
 import synthetic
 from dicomarray import Volume, load, scan
-from dicomarray.assembly.frames.multiframe import flatten
 from dicomarray.errors import DataError, GeometryError, HeaderError
 from enhanced_files import (
     at,
@@ -575,40 +574,6 @@ def test_dose_without_offsets_has_no_place(tmp_path: Path) -> None:
 
 
 # --- the groups -------------------------------------------------------------------------------------------
-
-
-def test_groups_are_flattened_by_keyword() -> None:
-    """Each macro's attributes, nested ones too; private sequences with classic data sets in them are not."""
-    group = {
-        "PlanePositionSequence": ({"ImagePositionPatient": (1.0, 2.0, 3.0)},),
-        "MRDiffusionSequence": (
-            {
-                "DiffusionBValue": 9.0,
-                "DiffusionGradientDirectionSequence": ({"DiffusionGradientOrientation": (1, 0, 0)},),
-            },
-        ),
-        "(2005,140F)": ({"ImagePositionPatient": (7.0, 7.0, 7.0)},),
-        "Empty": (),
-    }
-    assert flatten(group) == {
-        "ImagePositionPatient": (1.0, 2.0, 3.0),
-        "DiffusionBValue": 9.0,
-        "DiffusionGradientOrientation": (1, 0, 0),
-        "Empty": (),
-    }
-
-
-def test_what_is_said_of_other_images_is_not_of_the_frame() -> None:
-    """The segment that a map was derived from is not the segment that a frame holds."""
-    source = {"ReferencedSegmentNumber": 7, "ReferencedSOPInstanceUID": "1.2"}
-    group = {
-        "DerivationImageSequence": ({"SourceImageSequence": (source,)},),
-        "ReferencedImageSequence": (source,),
-        "ConversionSourceAttributesSequence": (source,),
-    }
-    assert flatten(group) == {}
-    own = {"SegmentIdentificationSequence": ({"ReferencedSegmentNumber": 3},)}
-    assert flatten({**own, **group}) == {"ReferencedSegmentNumber": 3}
 
 
 def test_a_map_derived_from_segments_is_one_volume(tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ from dicomarray.assembly.values.scaling import (
     padding_mask,
     philips_rescale,
     philips_rescales,
-    private_value,
     read_modality_lut,
     suv_rescale,
     suv_scales,
@@ -333,13 +332,6 @@ def test_no_philips_file_is_named(ct: Path) -> None:
     """A CT has no such scaling; the error says which file."""
     with pytest.raises(HeaderError, match=r"0001\.dcm.*2005"):
         philips_rescales(frames(sorted(ct.iterdir())))
-
-
-def test_private_block_is_found_by_creator() -> None:
-    """The block is the creator's, not the first one with the element."""
-    item = {"(2005,0010)": "A", "(2005,100E)": 1, "(2005,0014)": "B ", "(2005,140E)": 2}
-    assert private_value(item, 0x2005, "B", 0x0E) == 2
-    assert private_value(item, 0x2005, "C", 0x0E) is None
 
 
 # --- padding ----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import BaseTag, Tag
 
+from dicomarray.dicom.functional_groups import SHARED
 from dicomarray.objects.common.headers import text, values
 
 # Dimension Index Pointers whose order is that of the slices of a stack.
@@ -122,7 +123,7 @@ def drop_empty(header: Dataset, dimensions: tuple[Dimension, ...], groups: Seque
     told = [values(content, "DimensionIndexValues") for content in contents]
     if not dimensions or any(len(numbers) != len(dimensions) for numbers in told):
         return
-    shared = next(iter(values(header, "SharedFunctionalGroupsSequence")), Dataset())
+    shared = next(iter(values(header, SHARED)), Dataset())
     kept = [
         place
         for place, dimension in enumerate(dimensions)

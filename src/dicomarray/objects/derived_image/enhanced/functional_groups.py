@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 
 from dicomarray.core.pixel_values import Array, Rescale, StoredType
+from dicomarray.dicom.functional_groups import PER_FRAME, SHARED
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common.headers import text, values
 from dicomarray.objects.common.modules import SOURCE_IMAGE, code_item, reference
@@ -29,7 +30,6 @@ from dicomarray.objects.derived_image.enhanced.dimensions import (
 from dicomarray.objects.derived_image.enhanced.frame_places import FrameOutput, drop, place_frames
 from dicomarray.objects.derived_image.enhanced.frame_values import lead_with_mappings, set_values
 
-SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 _FRAME_TYPES = (
     "CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence", "XRay3DFrameTypeSequence",
 )  # fmt: skip

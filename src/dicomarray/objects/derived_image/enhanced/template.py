@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pydicom.dataset import Dataset, FileDataset
 
 from dicomarray.core.pixel_values import Rescale
+from dicomarray.dicom.functional_groups import PER_FRAME, SHARED
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.headers import UNREADABLE, read_header, reason, text, values
 from dicomarray.objects.derived_image.enhanced.dimensions import dimensions_of, indices_of
-from dicomarray.objects.derived_image.enhanced.functional_groups import PER_FRAME, SHARED
 from dicomarray.objects.derived_image.image_classes import image_class
 from dicomarray.objects.derived_image.pixel_layout import layout_of
 from dicomarray.objects.derived_image.request import Source
