@@ -179,7 +179,7 @@ class _Header:
         found = self.value(keyword)
         if found is None:
             if missing is None:
-                raise HeaderError(f"{self.path}: {keyword} is missing (PS3.3 C.7.6.3); repair the file")
+                raise self.missing(keyword)
             return missing
         try:
             number = int(found)
@@ -190,6 +190,9 @@ class _Header:
             raise self.broken(keyword, found, f"it must be {limits} (PS3.3 C.7.6.3)")
         return number
 
+    def missing(self, keyword: str) -> HeaderError:
+        return HeaderError(f"{self.path}: {keyword} is missing (PS3.3 C.7.6.3); repair the file")
+
     def broken(self, keyword: str, found: Any, rule: str) -> HeaderError:
         return HeaderError(
             f"{self.path}: {keyword} is {quoted(found)}, but {rule}; repair or leave out the file"
@@ -199,6 +202,8 @@ class _Header:
 def _photometric(header: _Header, samples: int) -> str:
     """Photometric Interpretation, one that is read, with the number of samples that belongs to it."""
     photometric = str(header.value("PhotometricInterpretation") or "").strip()
+    if not photometric:
+        raise header.missing("PhotometricInterpretation")
     if photometric not in PHOTOMETRIC_SAMPLES:
         known = ", ".join(PHOTOMETRIC_SAMPLES)
         raise header.broken("PhotometricInterpretation", photometric, f"what is read is {known}")

@@ -12,8 +12,8 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from dicomarray.core.pixel_values import Array, Rescale, StoredType
-from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS
-from dicomarray.errors import TemplateError, UsageError
+from dicomarray.dicom.pixels.description import PixelDescription
+from dicomarray.errors import HeaderError, TemplateError, UsageError
 from dicomarray.objects.common.options import Mode, WriteOptions
 from dicomarray.objects.derived_image.encode import Encoding, RescaleLimit, encode
 from dicomarray.storage.references import Reference
@@ -57,47 +57,28 @@ class Layout:
         return self.colours == "grey"
 
 
-def layout_of(header: Dataset, path: Reference) -> Layout:
-    """The layout of a file by its header.
+def description_of(header: Dataset, path: Reference) -> PixelDescription:
+    """What a file's header says of its pixels, by the rules of reading.
 
     Raises
     ------
     TemplateError
-        Where it is one that cannot be written, or makes no sense.
+        Where an attribute is missing, or breaks a rule.
     """
-    photometric = str(header.get("PhotometricInterpretation") or "").strip()
-    colours: Colours = "rgb" if photometric in COLOUR else "palette" if photometric == PALETTE else "grey"
-    if colours == "grey" and photometric not in GREY:
-        known = ", ".join((*GREY, *COLOUR, PALETTE))
-        raise TemplateError(
-            f"{path}: PhotometricInterpretation is {photometric or 'missing'}; what can be written is {known}"
-        )
-    samples = _count(header, "SamplesPerPixel", path, missing=1)
-    expected = RGB_SAMPLES if colours == "rgb" else 1
-    if samples != expected:
-        raise TemplateError(
-            f"{path}: SamplesPerPixel is {samples}, but {photometric} has {expected} (PS3.3 C.7.6.3.1.2)"
-        )
-    frames = _count(header, "NumberOfFrames", path, missing=1)
-    if any(keyword in header for keyword in FUNCTIONAL_GROUPS):
-        raise TemplateError(
-            f"{path}: an object with functional groups, whose frames have places of their own, is no loop"
-        )
-    return Layout(colours, frames, _count(header, "Rows", path), _count(header, "Columns", path))
-
-
-def _count(header: Dataset, keyword: str, path: Reference, missing: int | None = None) -> int:
-    found = header.get(keyword)
-    if found in (None, ""):
-        found = missing
     try:
-        number = int(found)
-    except (TypeError, ValueError):
-        number = 0
-    if number < 1:
-        shown = "missing" if found is None else repr(found)
-        raise TemplateError(f"{path}: {keyword} is {shown}; it must be a positive whole number")
-    return number
+        return PixelDescription.from_dataset(header, str(path))
+    except HeaderError as error:
+        raise TemplateError(str(error)) from error
+
+
+def layout_of(description: PixelDescription) -> Layout:
+    """The layout of a file's pixels."""
+    colours: Colours = "grey"
+    if description.samples == RGB_SAMPLES:
+        colours = "rgb"
+    elif description.photometric == PALETTE:
+        colours = "palette"
+    return Layout(colours, description.frames, description.rows, description.columns)
 
 
 def encode_files(

@@ -14,13 +14,14 @@ from pydicom.dataset import Dataset
 
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS
+from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.dicom.raw_header import RawHeader, read_raw_header
 from dicomarray.errors import TemplateError, quoted
 from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.objects.common.headers import UNREADABLE, reason, refuse_fault, text, values
 from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace, image_class
-from dicomarray.objects.derived_image.pixel_layout import Layout, layout_of
+from dicomarray.objects.derived_image.pixel_layout import Layout, description_of, layout_of
 from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
 
@@ -29,9 +30,10 @@ _SAME = (
     "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns", "PhotometricInterpretation",
 )  # fmt: skip
 _READ = (
-    *_SAME, "BitsAllocated", "BitsStored", "PixelRepresentation", "SOPInstanceUID", "SamplesPerPixel",
-    "NumberOfFrames", *FUNCTIONAL_GROUPS, "ImageType", "InstanceNumber", "RescaleSlope", "RescaleIntercept",
-    "SeriesNumber", "SeriesDescription", "SpecificCharacterSet", "TimezoneOffsetFromUTC",
+    *_SAME, "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SOPInstanceUID",
+    "SamplesPerPixel", "PlanarConfiguration", "NumberOfFrames", *FUNCTIONAL_GROUPS, "ImageType",
+    "InstanceNumber", "RescaleSlope", "RescaleIntercept", "SeriesNumber", "SeriesDescription",
+    "SpecificCharacterSet", "TimezoneOffsetFromUTC",
 )  # fmt: skip
 # What differs in files of one kind, and its plain form, padding apart; the rest is compared byte for byte.
 _OWN_TAGS = (keyword_dict["SOPInstanceUID"], keyword_dict["InstanceNumber"])
@@ -41,6 +43,7 @@ _OWN_VALUE = re.compile(rb"([0-9][0-9.]*)[ \0]?")
 _MAX_CACHED_LENGTH = 1 << 14  # bytes
 # Real World Value First and Last Value Mapped are US or SS.
 _MAPPED_BITS = 16
+_BITS_ALLOCATED = (8, 16, 32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,21 +117,23 @@ def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] =
     seen = _seen(files)
     first = seen[0].header
     kind = image_class(text(first, "SOPClassUID"), str(files[0]))
-    layout = layout_of(first, files[0])
-    distinct = dict.fromkeys(one.like for one in seen)
-    for index in distinct:
+    described: dict[int, PixelDescription] = {}
+    for index in dict.fromkeys(one.like for one in seen):
         header, path = seen[index].header, files[index]
         check_same(header, first, path, files[0])
-        if layout_of(header, path) != layout:
+        _refuse_groups(header, path)
+        described[index] = description_of(header, path)
+        if layout_of(described[index]) != layout_of(described[0]):
             raise TemplateError(
                 f"{path}: NumberOfFrames or SamplesPerPixel is another than in {files[0]}; a template is one "
                 "series of images of one size and kind"
             )
-    stored = {index: stored_type(seen[index].header, files[index], kind) for index in distinct}
-    rescales = {index: rescale_of(seen[index].header, files[index]) for index in distinct}
+    layout = layout_of(described[0])
+    stored = {index: stored_type(description, kind) for index, description in described.items()}
+    rescales = {index: rescale_of(seen[index].header, files[index]) for index in described}
     return Template(
         files=tuple(files),
-        headers=tuple(seen[index].header for index in distinct),
+        headers=tuple(seen[index].header for index in described),
         sop_uids=tuple(one.sop_uid for one in seen),
         instance_numbers=tuple(one.instance_number for one in seen),
         kind=kind,
@@ -140,6 +145,13 @@ def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] =
         ),
         raw_headers=tuple(one.raw for one in seen),
     )
+
+
+def _refuse_groups(header: Dataset, path: Reference) -> None:
+    if any(keyword in header for keyword in FUNCTIONAL_GROUPS):
+        raise TemplateError(
+            f"{path}: an object with functional groups, whose frames have places of their own, is no loop"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,22 +226,20 @@ def check_same(header: Dataset, first: Dataset, path: Reference, first_path: Ref
         raise TemplateError(f"{path}: SOPInstanceUID is missing; a derived image must name its source")
 
 
-def stored_type(header: Dataset, path: Reference, kind: ImageClass) -> StoredType:
+def stored_type(description: PixelDescription, kind: ImageClass) -> StoredType:
     """What a stored value can be; TemplateError where that cannot be written."""
-    allocated, stored = (integer(header, keyword, path) for keyword in ("BitsAllocated", "BitsStored"))
-    signed = integer(header, "PixelRepresentation", path)
-    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or signed not in (0, 1):
+    stored = description.stored
+    if stored.bits_allocated not in _BITS_ALLOCATED:
         raise TemplateError(
-            f"{path}: BitsAllocated {allocated}, BitsStored {stored}, PixelRepresentation {signed}: values "
-            "can be written with 8, 16 or 32 bits allocated, 1 to that many stored, and representation 0 or 1"
+            f"{description.path}: BitsAllocated is {stored.bits_allocated}; values can be written with "
+            f"{', '.join(map(str, _BITS_ALLOCATED))}"
         )
-    if stored < 2 and signed:
-        raise TemplateError(f"{path}: BitsStored is 1 with signed values; that leaves no bit for the value")
-    if kind.place is not RescalePlace.RESCALE and stored > _MAPPED_BITS:
+    if kind.place is not RescalePlace.RESCALE and stored.bits_stored > _MAPPED_BITS:
         raise TemplateError(
-            f"{path}: BitsStored is {stored}; images of {kind.name} hold at most {_MAPPED_BITS}"
+            f"{description.path}: BitsStored is {stored.bits_stored}; images of {kind.name} hold at most "
+            f"{_MAPPED_BITS}"
         )
-    return StoredType(allocated, stored, bool(signed))
+    return stored
 
 
 def rescale_of(header: Dataset, path: Reference) -> Rescale:

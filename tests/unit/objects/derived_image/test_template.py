@@ -45,16 +45,16 @@ def change(files, index=0, **attributes):
 @pytest.mark.parametrize(
     ("attributes", "hint"),
     [
-        ({"PhotometricInterpretation": "CMYK"}, r"PhotometricInterpretation is CMYK; what can be written is"),
+        ({"PhotometricInterpretation": "CMYK"}, r"PhotometricInterpretation is .CMYK., but what is read is"),
         ({"SamplesPerPixel": 3}, r"SamplesPerPixel is 3, but MONOCHROME2 has 1"),
-        ({"NumberOfFrames": "0"}, r"NumberOfFrames is .*0.*; it must be a positive whole number"),
+        ({"NumberOfFrames": "0"}, r"NumberOfFrames is .*0.*, but it must be at least 1"),
         ({"SharedFunctionalGroupsSequence": []}, r"is no loop"),
         ({"SOPClassUID": None}, r"SOPClassUID is missing"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.6"}, r"VL Whole Slide.*cannot carry"),
         ({"SOPInstanceUID": None}, r"SOPInstanceUID is missing"),
         ({"Rows": None}, r"Rows"),
-        ({"BitsAllocated": 12, "BitsStored": 12}, r"BitsAllocated 12"),
-        ({"BitsStored": 17}, r"BitsStored 17"),
+        ({"BitsAllocated": 12, "BitsStored": 12}, r"BitsAllocated is 12"),
+        ({"BitsStored": 17, "HighBit": 16}, r"BitsStored is 17"),
         ({"PixelRepresentation": None}, r"PixelRepresentation is missing"),
     ],
 )

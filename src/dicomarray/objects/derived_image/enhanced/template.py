@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydicom.dataset import Dataset, FileDataset
 
 from dicomarray.core.pixel_values import Rescale
 from dicomarray.dicom.functional_groups import PER_FRAME, SHARED
+from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.headers import UNREADABLE, read_header, reason, text, values
 from dicomarray.objects.derived_image.enhanced.dimensions import dimensions_of, indices_of
 from dicomarray.objects.derived_image.image_classes import image_class
-from dicomarray.objects.derived_image.pixel_layout import layout_of
+from dicomarray.objects.derived_image.pixel_layout import description_of, layout_of
 from dicomarray.objects.derived_image.request import Source
 from dicomarray.objects.derived_image.template import (
     Template,
@@ -47,19 +49,21 @@ def read_objects(sources: Sequence[Source]) -> Template:
         by_path.setdefault(source.path, []).append(index)
     first_path = next(iter(by_path))
     headers: list[Dataset] = []
+    described: list[PixelDescription] = []
     objects = []
     for path, images in by_path.items():
         header = read_header(path)
         try:
             headers.append(_summary(header))
             check_same(headers[-1], headers[0], path, first_path)
-            objects.append(_object(header, path, tuple(images), sources))
+            described.append(description_of(header, path))
+            objects.append(_object(header, described[-1], path, tuple(images), sources))
         except UNREADABLE as error:
             raise TemplateError(
                 f"{path}: its functional groups cannot be read ({reason(error)}); check it with dciodvfy, "
                 "or choose another template"
             ) from error
-    layout = layout_of(headers[0], first_path)
+    layout = replace(layout_of(described[0]), frames=1)
     of_image = {index: (one, place) for one in objects for place, index in enumerate(one.images)}
     each = [of_image[index] for index in range(len(sources))]
     return Template(
@@ -85,7 +89,11 @@ def _summary(header: FileDataset) -> Dataset:
 
 
 def _object(
-    header: FileDataset, path: Reference, images: tuple[int, ...], sources: Sequence[Source]
+    header: FileDataset,
+    described: PixelDescription,
+    path: Reference,
+    images: tuple[int, ...],
+    sources: Sequence[Source],
 ) -> TemplateObject:
     kind = image_class(text(header, "SOPClassUID"), str(path), enhanced=True)
     groups = _groups(header, path)
@@ -98,7 +106,7 @@ def _object(
     return TemplateObject(
         path=path,
         images=images,
-        stored=stored_type(header, path, kind),
+        stored=stored_type(described, kind),
         rescales=tuple(
             sources[index].rescale or _rescale(group, shared, header, path)
             for index, group in zip(images, chosen, strict=True)
