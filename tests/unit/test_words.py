@@ -19,6 +19,7 @@ REPLACEMENTS = {
     "judged": "evaluated, decided",
     "lessons": "templates",
     "likeness": "similarity",
+    "loose": "varying",
     "loosen": "what changes: forget, relax",
     "losses": "unreadable files",
     "mistakes": "errors",
@@ -38,7 +39,7 @@ UNFINISHED: tuple[str, ...] = ()
 
 
 def names_of(tree: ast.Module) -> Iterator[str]:
-    """Functions, classes, arguments, attributes that are set, and names of modules and classes."""
+    """Functions, classes, arguments, attributes and variables."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
@@ -46,14 +47,8 @@ def names_of(tree: ast.Module) -> Iterator[str]:
             yield node.arg
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield node.attr
-        if isinstance(node, ast.Module | ast.ClassDef):
-            for statement in node.body:
-                if isinstance(statement, ast.Assign | ast.AnnAssign):
-                    yield from (n.id for n in ast.walk(statement) if _is_stored(n))
-
-
-def _is_stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
 
 
 def faults_of(name: str) -> list[str]:

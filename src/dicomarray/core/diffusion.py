@@ -87,12 +87,12 @@ def elements_of(manufacturer: str) -> tuple[str, ...]:
 
 def b_value(known: Mapping[str, Any]) -> float | None:
     """The b-value in s/mm2; None where nothing says it."""
-    told = _numbers(known.get(B_VALUE))[:1] or [
+    stated = _numbers(known.get(B_VALUE))[:1] or [
         b for vendor in VENDORS if (b := _private_b_value(known, vendor)) is not None
     ]
-    if not told and (canon := canon_diffusion(known.get(CANON_ELEMENT))):
-        told = [canon[0]]
-    return told[0] if told and told[0] >= 0 else None
+    if not stated and (canon := canon_diffusion(known.get(CANON_ELEMENT))):
+        stated = [canon[0]]
+    return stated[0] if stated and stated[0] >= 0 else None
 
 
 def _private_b_value(known: Mapping[str, Any], vendor: Vendor) -> float | None:
@@ -101,11 +101,11 @@ def _private_b_value(known: Mapping[str, Any], vendor: Vendor) -> float | None:
         return None
     if vendor is not GE:
         return numbers[0]
-    told = numbers[0] % _GE_FLAGS
+    stated = numbers[0] % _GE_FLAGS
     length = math.hypot(*_vector(known, GE))
     if not _GE_SHORTEST < length < 1 - _GE_SHORTEST:
-        return told
-    return max(round(told * length**2 / _GE_B_STEP), 1) * _GE_B_STEP if told else told
+        return stated
+    return max(round(stated * length**2 / _GE_B_STEP), 1) * _GE_B_STEP if stated else stated
 
 
 def gradient(known: Mapping[str, Any], orientation: Sequence[float] | None = None) -> Direction | None:
@@ -114,8 +114,8 @@ def gradient(known: Mapping[str, Any], orientation: Sequence[float] | None = Non
     ``orientation`` is Image Orientation (Patient), by default that of the image.  Where Image Orientation or
     In-plane Phase Encoding Direction is missing, directions that GE and Canon tell cannot be turned: None.
     """
-    if told := _numbers(known.get(GRADIENT)):
-        return _direction(told)
+    if stated := _numbers(known.get(GRADIENT)):
+        return _direction(stated)
     b = b_value(known)
     turning = Turning.of(known, orientation)
     for vendor in VENDORS:

@@ -1,7 +1,7 @@
 """Which attributes may identify a patient: their values are shown to nobody who does not ask for them.
 
 PS3.15 Table E.1-1 lists what a file must lose or change before it names nobody.  Logs, errors,
-`filter --why`, pages and sidecars show no value of it, but for `SHOWN`, by which people tell series apart.
+`filter --why`, pages and sidecars show no value of it, but for `DISPLAYED`, by which people know series.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ _FURTHER = """
     SourcePatientGroupIdentificationSequence TypeOfPatientID
 """
 # What is shown all the same, by the reason.
-SHOWN = {
+DISPLAYED = {
     "UIDs, and references by them: they name objects, and are what a series is chosen by": """
         AcquisitionUID AffectedSOPInstanceUID AnnotationGroupUID ConcatenationUID ConceptualVolumeUID
         ConstituentConceptualVolumeUID DeviceUID DigitalSignatureUID DimensionOrganizationUID
@@ -259,8 +259,8 @@ _TAG = re.compile(r"\((?P<group>[0-9a-fA-F]{4}),")
 @lru_cache(maxsize=1)
 def hidden_attributes() -> frozenset[str]:
     """By keyword, or by tag where the dictionary has no keyword: what is shown only where it is asked for."""
-    shown = {keyword for keywords in SHOWN.values() for keyword in keywords.split()}
-    return frozenset(f"{_TABLE} {_YOUNG} {_FURTHER}".split()) - shown
+    display = {keyword for keywords in DISPLAYED.values() for keyword in keywords.split()}
+    return frozenset(f"{_TABLE} {_YOUNG} {_FURTHER}".split()) - display
 
 
 def may_identify(key: str) -> bool:

@@ -14,26 +14,26 @@ Known = Mapping[str, Mapping[bytes, Value]]
 
 
 class ItemTemplate:
-    """Items with one layout: ``elements`` by keyword, with a `Leaf` for each of the ``loose`` values."""
+    """Items with one layout: ``elements`` by keyword, with a `Leaf` for each of the ``varying`` values."""
 
-    __slots__ = ("_decoders", "elements", "loose")
+    __slots__ = ("_decoders", "elements", "varying")
 
     def __init__(self, layout: ItemLayout, known: Known) -> None:
-        self.loose = layout.loose
-        self._decoders = [known[leaf.vr] for leaf in self.loose]
-        sample, loose = layout.sample, set(self.loose)
+        self.varying = layout.varying
+        self._decoders = [known[leaf.vr] for leaf in self.varying]
+        sample, varying = layout.sample, set(self.varying)
         shared = {
-            leaf: known[leaf.vr][leaf.of(sample.content)] for leaf in sample.leaves if leaf not in loose
+            leaf: known[leaf.vr][leaf.of(sample.content)] for leaf in sample.leaves if leaf not in varying
         }
         self.elements: dict[str, Any] = _filled(sample.context, shared)
 
     def item(self, contents: Sequence[bytes]) -> Item:
-        """The item with these bytes of its loose values."""
+        """The item with these bytes of its varying values."""
         return Item(self, tuple(map(getitem, self._decoders, contents)))
 
 
 class Item(Mapping[str, Value]):
-    """An item of a sequence by keyword, read-only: a template, and its own values of what is loose there."""
+    """An item of a sequence by keyword, read-only: a template, and its own values of what varies there."""
 
     __slots__ = ("_whole", "own", "template")
 
@@ -43,7 +43,7 @@ class Item(Mapping[str, Value]):
 
     def _dict(self) -> dict[str, Value]:
         if self._whole is None:
-            values = dict(zip(self.template.loose, self.own, strict=True))
+            values = dict(zip(self.template.varying, self.own, strict=True))
             self._whole = _filled(self.template.elements, values)
         return self._whole
 

@@ -195,7 +195,7 @@ def _after_sequence(
     """The place behind a sequence of undefined length whose items begin at a place (PS3.5 7.5)."""
     if depth >= MAX_DEPTH:
         raise DoubtError
-    count, alike = 0, None
+    count, similar = 0, None
     while True:
         window.hold(place, 8)
         group, number, length = TAG_AND_LENGTH(window.data, place - window.base)
@@ -210,8 +210,8 @@ def _after_sequence(
                 leaves.append((place, length, 4))
             place += length
         elif depth == 0 and count > FEW_ITEMS:
-            alike = alike or _UniformItems(window, explicit)
-            place = alike.after(place)
+            similar = similar or _UniformItems(window, explicit)
+            place = similar.after(place)
         else:
             place = _after_item(window, place, explicit, depth, leaves)
 
@@ -229,7 +229,7 @@ def _after_item(window: Window, place: int, explicit: bool, depth: int, leaves: 
 
 
 class _UniformItems:
-    """Passes by the items of undefined length of one sequence; those that are alike are walked once."""
+    """Passes by the items of undefined length of one sequence; similar ones are walked once."""
 
     def __init__(self, window: Window, explicit: bool) -> None:
         self._window, self._explicit = window, explicit
@@ -299,7 +299,7 @@ def walk(window: Window, place: int, explicit: bool) -> Iterator[Place]:
     Raises
     ------
     DoubtError
-        Where something is not understood with certainty: what was told before it must not be used.
+        Where something is not understood with certainty: what was yielded before it must not be used.
     """
     last, size = 0, window.size
     while place < size:

@@ -1,4 +1,4 @@
-"""Items of a sequence are alike: what equals an earlier item is compared, not walked.
+"""Items of a sequence are similar: what equals an earlier item is compared, not walked.
 
 An enhanced object describes each of its frames in an item, and these differ in a few values.  Where an item
 has the bytes of an earlier one everywhere but in values, and in what follows from their lengths, it has the
@@ -16,9 +16,9 @@ from typing import Any
 FEW_ITEMS = 3
 # Items of more kinds than this are walked: to compare one takes some microseconds.
 MAX_LAYOUTS = 8
-# So many more items than are alike may be walked until no more are compared.
+# So many more items than are similar may be walked until no more are compared.
 MAX_UNLIKE = 32
-# Longer items are walked: they hold tables, such as contours, which are not alike.  Bytes.
+# Longer items are walked: they hold tables, such as contours, which are not similar.  Bytes.
 MAX_UNIFORM_LENGTH = 1 << 14
 
 
@@ -73,25 +73,25 @@ class _Block:
 
 
 class ItemLayout:
-    """What items have in common: all but the ``loose`` values, of which the ``free`` have any length."""
+    """What items have in common: all but the ``varying`` values, of which the ``free`` have any length."""
 
-    __slots__ = ("_blocks", "_free", "_lengths", "_values", "loose", "sample")
+    __slots__ = ("_blocks", "_free", "_lengths", "_values", "sample", "varying")
 
-    def __init__(self, sample: Sample, loose: Collection[Leaf], free: Collection[Leaf]) -> None:
+    def __init__(self, sample: Sample, varying: Collection[Leaf], free: Collection[Leaf]) -> None:
         self.sample, self._free = sample, frozenset(free)
-        self.loose = tuple(leaf for leaf in sample.leaves if leaf in loose)
-        holes = _holes(self.loose, self._free)
+        self.varying = tuple(leaf for leaf in sample.leaves if leaf in varying)
+        holes = _holes(self.varying, self._free)
         self._blocks = _blocks(holes, sample.content)
         # where, among what differs, the values are, and the lengths that follow from theirs
         places = {part: index for index, part in enumerate(part for hole in holes for part in hole.parts)}
-        self._values = [places[leaf] for leaf in self.loose]
+        self._values = [places[leaf] for leaf in self.varying]
         self._lengths = []
-        for around, inside in _inside(self.loose, self._free).items():
+        for around, inside in _inside(self.varying, self._free).items():
             others = around.length - sum(leaf.length for leaf in inside)
             self._lengths.append((places[around], others, [places[leaf] for leaf in inside]))
 
     def read(self, data: bytes, place: int, end: int) -> tuple[list[bytes], int] | None:
-        """The loose values of the item at a place, and where it ends; None where it is of another kind."""
+        """The varying values of the item at a place, and where it ends; None where it is of another kind."""
         found: list[Any] = []
         for block in self._blocks:
             if place + block.fields.size > end:
@@ -117,9 +117,9 @@ class ItemLayout:
         if found is None or found[1] != end:
             return None
         values = list(zip(leaves, found[0], strict=True))
-        loose = {leaf for leaf, value in values if value != leaf.of(self.sample.content)}
+        varying = {leaf for leaf, value in values if value != leaf.of(self.sample.content)}
         free = {leaf for leaf, value in values if len(value) != leaf.length}
-        return ItemLayout(self.sample, loose.union(self.loose), free | self._free)
+        return ItemLayout(self.sample, varying.union(self.varying), free | self._free)
 
 
 class ItemLayouts:
@@ -132,7 +132,7 @@ class ItemLayouts:
     def read(
         self, data: bytes, place: int, end: int, undefined: bool
     ) -> tuple[ItemLayout, list[bytes], int] | None:
-        """The layout of the item at a place, its loose values, where it ends; None where it must be walked.
+        """The layout of the item at a place, its varying values, where it ends; None where it must be walked.
 
         It ends at ``end``; or before, behind a delimiter, where its length is ``undefined``.
         """
@@ -176,10 +176,10 @@ class _Hole:
         return f"{self.size}s" if isinstance(self.parts[0], Leaf) else {2: "H", 4: "L"}[self.size]
 
 
-def _holes(loose: Iterable[Leaf], free: Collection[Leaf]) -> list[_Hole]:
+def _holes(varying: Iterable[Leaf], free: Collection[Leaf]) -> list[_Hole]:
     """Where items differ, in the order of their bytes."""
-    holes = [_Hole(around.place, 4, (around,), around.place + 4) for around in _inside(loose, free)]
-    for leaf in loose:
+    holes = [_Hole(around.place, 4, (around,), around.place + 4) for around in _inside(varying, free)]
+    for leaf in varying:
         end = leaf.start + leaf.length
         if leaf in free:
             holes.append(_Hole(leaf.start - leaf.width, leaf.width, (None, leaf), end))
@@ -188,10 +188,10 @@ def _holes(loose: Iterable[Leaf], free: Collection[Leaf]) -> list[_Hole]:
     return sorted(holes, key=lambda hole: hole.start)
 
 
-def _inside(loose: Iterable[Leaf], free: Collection[Leaf]) -> dict[Enclosing, list[Leaf]]:
+def _inside(varying: Iterable[Leaf], free: Collection[Leaf]) -> dict[Enclosing, list[Leaf]]:
     """What encloses values of any length, with these."""
     inside: dict[Enclosing, list[Leaf]] = {}
-    for leaf in loose:
+    for leaf in varying:
         for around in leaf.within if leaf in free else ():
             inside.setdefault(around, []).append(leaf)
     return inside

@@ -130,10 +130,10 @@ class _Reader:
     def _outer_item(
         self, place: int, end: int, undefined: bool, before: int
     ) -> tuple[Mapping[str, Value], int]:
-        """An item that is not inside of others, and where it ends; those that are alike are walked once."""
-        data, alike = self._data, self._layouts.read(self._data, place, end, undefined)
-        if alike is not None:
-            layout, contents, item_end = alike
+        """An item that is not inside of others, and where it ends; similar ones are walked once."""
+        data, similar = self._data, self._layouts.read(self._data, place, end, undefined)
+        if similar is not None:
+            layout, contents, item_end = similar
             return self._uniform_item(layout, contents), item_end
         item, item_end = self._item(place, end, undefined, 0)
         if before >= FEW_ITEMS:

@@ -107,10 +107,10 @@ def mosaic_count(raw: bytes) -> int:
 def csa_diffusion(csa: Mapping[str, Sequence[str]]) -> tuple[float | None, tuple[float, ...] | None]:
     """b-value, and direction of the gradient along the patient's axes; None for what is unknown."""
     b_value, direction = csa.get("B_value", ())[:1], csa.get("DiffusionGradientDirection", ())
-    told = [_number(text) for text in (*b_value, *direction)]
-    if not b_value or not all(map(math.isfinite, told)):
+    stated = [_number(text) for text in (*b_value, *direction)]
+    if not b_value or not all(map(math.isfinite, stated)):
         return None, None
-    return told[0], tuple(told[1:]) if len(direction) == 3 else None
+    return stated[0], tuple(stated[1:]) if len(direction) == 3 else None
 
 
 def _items(raw: bytes, offset: int, count: int, surplus: int) -> tuple[tuple[str, ...], int]:

@@ -225,11 +225,11 @@ def _run(
     places.update((entry.name, number) for number, entry in enumerate(entries))
     to_do = jobs.picked(_left(places, failed))
     _tidy(folder, places)
-    with ledger_of(path, output) as book, closing(_execute(to_do, task, chosen)) as results:
-        book.append({**record, "series": len(jobs), "done_before": len(entries), "again": again})
+    with ledger_of(path, output) as opened, closing(_execute(to_do, task, chosen)) as results:
+        opened.append({**record, "series": len(jobs), "done_before": len(entries), "again": again})
         for result in results:
             entry = put_aside(result, folder)
-            book.append(ledger.entry_record(entry))
+            opened.append(ledger.entry_record(entry))
             shown = with_urls(entry, output)
             places[shown.name] = len(entries)
             entries.append(shown)

@@ -35,12 +35,12 @@ class Comparable:
         """A value made comparable, or None."""
         value: object | None = None if isinstance(element, Mapping) else self.kind.value(element)
         if value is None:
-            shown = (
+            display = (
                 "a value" if self.field.identifying or isinstance(element, Mapping) else repr(element)[:80]
             )
             evaluation.warn(
                 warning(
-                    f"{self.field.name}: {shown} is not {self.kind.noun}; it matches nothing [query-value]"
+                    f"{self.field.name}: {display} is not {self.kind.noun}; it matches nothing [query-value]"
                 )
             )
         return value

@@ -88,8 +88,8 @@ def _field_key(name: str) -> FieldKey:
 def unknown_name(key: str, mistake: PartError) -> str:
     """For a name of another query language, or one like a fact's, it is the grammar that was meant."""
     word, keyword = suggest_node_word(key), suggest_keyword(key)
-    told_as_word = f"{key!r} is no DICOM keyword and no word of the grammar{did_you_mean(word)}"
+    stated_as_word = f"{key!r} is no DICOM keyword and no word of the grammar{did_you_mean(word)}"
     if word is None or keyword is None or key.startswith("$") or is_foreign(key):
-        return str(mistake) if word is None else told_as_word
+        return str(mistake) if word is None else stated_as_word
     only_spelled_otherwise = keyword.lower() == key.replace("_", "").replace("-", "").replace(" ", "").lower()
-    return told_as_word if word in FACTS and not only_spelled_otherwise else str(mistake)
+    return stated_as_word if word in FACTS and not only_spelled_otherwise else str(mistake)

@@ -140,16 +140,16 @@ def _plane_of(geometry: StackGeometry) -> Plane:
 
 def b_values(frames: Sequence[Frame]) -> tuple[float, ...]:
     """Every b-value of MR images, s/mm2, ascending, whichever way their vendor writes it."""
-    told = {b_value_of(frame) for frame in frames if frame.attributes.get("Modality") == "MR"}
-    return tuple(sorted(b for b in told if b is not None))
+    stated = {b_value_of(frame) for frame in frames if frame.attributes.get("Modality") == "MR"}
+    return tuple(sorted(b for b in stated if b is not None))
 
 
 def kinds(frames: Sequence[Frame], stacks: Sequence[Stack]) -> tuple[str, ...]:
     """What images say that they show, and volumes are known to show, in words of `IMAGE_KINDS`."""
-    shown = {word for frame in frames for word in image_kinds(frame.attributes)}
+    display = {word for frame in frames for word in image_kinds(frame.attributes)}
     for stack in stacks:
-        shown |= {stack.kind.component, *stack.kind.shows}
-    return tuple(word for word in IMAGE_KINDS if word in shown)
+        display |= {stack.kind.component, *stack.kind.shows}
+    return tuple(word for word in IMAGE_KINDS if word in display)
 
 
 def planes_of(frames: Sequence[Frame]) -> list[Plane] | None:

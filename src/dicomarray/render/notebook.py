@@ -99,10 +99,10 @@ def _segment_row(masks: Segmentation, number: int, voxel: float | None) -> tuple
 
 
 def _series_row(series: Series) -> tuple[str, ...]:
-    get, told = series.attributes.get, described(series)
+    get, stated = series.attributes.get, described(series)
     values = (
-        get("Modality"), get("SeriesNumber"), get("SeriesDescription"), told["study"], told["size"],
-        told["plane"], get("Manufacturer"), series.uid,
+        get("Modality"), get("SeriesNumber"), get("SeriesDescription"), stated["study"], stated["size"],
+        stated["plane"], get("Manufacturer"), series.uid,
     )  # fmt: skip
     return tuple("" if value is None else escape(one_line(str(value))) for value in values)
 

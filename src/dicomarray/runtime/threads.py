@@ -54,15 +54,15 @@ def do_all(
         return
     crew = _Crew(work, tasks)
     threads = [Thread(target=crew.serve) for _ in range(min(workers, len(tasks)) - 1)]
-    told = 0
+    stated = 0
     try:
         for thread in threads:
             thread.start()
         while crew.do_one():  # a thread that only waits would take its turns from those that work
-            while crew.is_done(told):
-                done(tasks[told])
-                told += 1
-        for index in range(told, len(tasks)):
+            while crew.is_done(stated):
+                done(tasks[stated])
+                stated += 1
+        for index in range(stated, len(tasks)):
             crew.wait_for(index)
             done(tasks[index])
     finally:

@@ -25,9 +25,9 @@ _IN_EXTRA_FIELD = 0xFFFFFFFF
 
 def check_count(stream: BinaryIO, listed: int) -> None:
     """Raise BadZipFile where an archive's end tells another number of members than its directory lists."""
-    told = _declared_count(stream)
-    if told is not None and told != listed % (1 << 16 if told < 1 << 16 else 1 << 64):
-        raise zipfile.BadZipFile(f"its end says {told} members, its directory lists {listed}")
+    stated = _declared_count(stream)
+    if stated is not None and stated != listed % (1 << 16 if stated < 1 << 16 else 1 << 64):
+        raise zipfile.BadZipFile(f"its end says {stated} members, its directory lists {listed}")
 
 
 def _declared_count(stream: BinaryIO) -> int | None:
@@ -50,8 +50,8 @@ def check_header(stream: BinaryIO, info: zipfile.ZipInfo) -> None:
     fields = _header_at(stream, info.header_offset)
     if fields is None or fields[2] & _SIZES_BEHIND:
         return  # `zipfile` says what is wrong
-    told, listed = fields[6:9], (info.CRC, info.compress_size, info.file_size)
-    if any(one != other for one, other in zip(told, listed, strict=True) if one != _IN_EXTRA_FIELD):
+    stated, listed = fields[6:9], (info.CRC, info.compress_size, info.file_size)
+    if any(one != other for one, other in zip(stated, listed, strict=True) if one != _IN_EXTRA_FIELD):
         raise zipfile.BadZipFile("its header and the archive's directory tell different sizes or CRCs")
 
 

@@ -213,7 +213,7 @@ def list_files(url: Url, deep: bool = True) -> list[StoredFile]:
     with asking(url):
         store.invalidate_cache()  # a listing of a minute ago may be in it
         at_once = deep and _lists_at_once(store)
-        found = store.find(root, detail=True) if at_once else _walked(store, root, deep)
+        found = store.find(root, detail=True) if at_once else _files_below(store, root, deep)
         if not found and deep and store.isfile(root):
             found = {root: store.info(root)}  # where the URL of a file is listed, some stores see nothing
     files = [_stored(path, info, root) for path, info in found.items() if info.get("type") != "directory"]
@@ -230,7 +230,7 @@ def _lists_at_once(store: Any) -> bool:
     return kind.find is not usual.find or getattr(kind, "_find", usual_async._find) is not usual_async._find
 
 
-def _walked(store: Any, root: str, deep: bool) -> dict[str, Mapping[str, Any]]:
+def _files_below(store: Any, root: str, deep: bool) -> dict[str, Mapping[str, Any]]:
     """The files of a store with folders, by path.
 
     fsspec's own way of doing this leaves out a folder that cannot be listed, and says nothing: slices would

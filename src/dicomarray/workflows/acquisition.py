@@ -274,8 +274,10 @@ def _over_midnight(times: Sequence[float | None]) -> list[float | None]:
 
 def _times_of_mosaic(frames: Sequence[Frame]) -> list[float | None]:
     header = frames[0].header
-    told = header.further([_SIEMENS_SLICE_TIMES]).get(_SIEMENS_SLICE_TIMES)
-    values = told if isinstance(told, tuple) else next(csa_headers(header), {}).get("MosaicRefAcqTimes", ())
+    stated = header.further([_SIEMENS_SLICE_TIMES]).get(_SIEMENS_SLICE_TIMES)
+    values = (
+        stated if isinstance(stated, tuple) else next(csa_headers(header), {}).get("MosaicRefAcqTimes", ())
+    )
     times = [number({"ms": value}, "ms") for value in values]
     if len(times) < len(frames):
         return []

@@ -396,9 +396,9 @@ def _needs_numbers(stack: Stack) -> bool:
         return False
     step = len(stack.frames) // stack.repetitions
     first = [frame.attributes for frame in stack.frames[::step]]
-    told = {name: [known.get(name) for known in first] for name in AXES["time"]}
-    kept = [found for name, found in told.items() if not name.startswith("(")]
-    return _distinct(told.values()) > _distinct(kept)
+    stated = {name: [known.get(name) for known in first] for name in AXES["time"]}
+    kept = [found for name, found in stated.items() if not name.startswith("(")]
+    return _distinct(stated.values()) > _distinct(kept)
 
 
 def _distinct(coordinates: Iterable[Sequence[Any]]) -> int:

@@ -170,9 +170,9 @@ def _planes(geometry: StackGeometry, template: Stack | None) -> tuple[Plane, ...
     row, column = _vector(geometry.row_direction), _vector(geometry.column_direction)
     first = None if template is None else template.frames[0]
     if first is not None and first.tile is None:
-        told = first.numbers("ImageOrientationPatient", 6)
-        if told is not None and np.allclose(told, (*row, *column), rtol=0, atol=1e-5):
-            row, column = (told[0], told[1], told[2]), (told[3], told[4], told[5])
+        stated = first.numbers("ImageOrientationPatient", 6)
+        if stated is not None and np.allclose(stated, (*row, *column), rtol=0, atol=1e-5):
+            row, column = (stated[0], stated[1], stated[2]), (stated[3], stated[4], stated[5])
     return tuple(
         Plane(_vector(position), row, column, geometry.pixel_spacing) for position in geometry.slice_positions
     )

@@ -88,8 +88,8 @@ def one_segmentation(among: Iterable[Series], where: str, skipped: str = "") -> 
     holding = [one for one in found if one.is_segments]
     if not holding:
         images = [one for one in found if one.is_image]
-        told = f"; what it holds are images: {series_line(images[0])}" if images else ""
-        raise InputError(f"{where}: there is no DICOM Segmentation or RT Structure Set{told}{skipped}")
+        stated = f"; what it holds are images: {series_line(images[0])}" if images else ""
+        raise InputError(f"{where}: there is no DICOM Segmentation or RT Structure Set{stated}{skipped}")
     if len(holding) > 1:
         lines = "\n".join(f"  {series_line(one)}" for one in holding)
         raise ChoiceError(

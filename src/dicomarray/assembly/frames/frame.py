@@ -59,7 +59,7 @@ class Frame:
     None where the image has no place in the patient.  ``tile`` is where in the instance's one image it
     lies, when that is a mosaic; then ``index`` counts the tiles.  ``of_multiframe`` is set for frames that
     functional groups describe, or that are several in an instance.  ``broken`` says why the place cannot be
-    told, where frames are read without it instead of an error.
+    reported, where frames are read without it instead of an error.
     """
 
     header: Header
@@ -209,8 +209,8 @@ def _dose_frames(header: Header, count: int, strict: bool) -> list[Frame]:
 
 def _with_way_out(error: GeometryError | HeaderError) -> GeometryError | HeaderError:
     """An error about a place that names how images are read without it."""
-    told = str(error)
-    return error if WITHOUT_PLACES in told else type(error)(f"{told}. {WITHOUT_PLACES}")
+    stated = str(error)
+    return error if WITHOUT_PLACES in stated else type(error)(f"{stated}. {WITHOUT_PLACES}")
 
 
 def _tile_frames(picture: Frame, tiles: Sequence[Tile]) -> list[Frame]:
@@ -363,7 +363,7 @@ def _finite_numbers(value: Value, size: int) -> tuple[float, ...] | None:
 
 
 def _rescale_of(numbers: Callable[[str, int], tuple[float, ...] | None]) -> Rescale:
-    """Slope and intercept; stored values can be had without them, so that a fault of theirs is told later."""
+    """Slope and intercept; stored values can be had without them, so a fault in them is reported later."""
     try:
         slope, intercept = numbers("RescaleSlope", 1), numbers("RescaleIntercept", 1)
     except HeaderError:

@@ -19,7 +19,7 @@ from dicomarray.dicom.headers.header import Header, read_header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, source_at
-from dicomarray.dicom.pixels.reader import WALKED_VRS, FrameReader, frame_reader, open_frames
+from dicomarray.dicom.pixels.reader import VISITED_VRS, FrameReader, frame_reader, open_frames
 from dicomarray.dicom.transfer_syntaxes import NATIVE_SYNTAXES
 from dicomarray.errors import InputError
 from dicomarray.storage.plain_files import open_plain, open_raw
@@ -123,7 +123,7 @@ def _is_simple(header: Header) -> bool:
     place = header.pixels
     alone = header.attributes.get("NumberOfFrames") in (None, 1)
     return (
-        place is not None and place.vr in WALKED_VRS and (alone or header.transfer_syntax in NATIVE_SYNTAXES)
+        place is not None and place.vr in VISITED_VRS and (alone or header.transfer_syntax in NATIVE_SYNTAXES)
     )
 
 

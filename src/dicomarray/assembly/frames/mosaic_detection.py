@@ -55,12 +55,12 @@ def is_mosaic(header: Header, known: KnownMosaics | None = None) -> bool:
     shared = shared_by(header.attributes, _ASKED.keys())
     if shared is not None and shared in known:
         return known[shared]
-    told = tuple(map(header.text, _ASKED))  # of files that agree in it, but share nothing in memory
-    if told not in known:
-        known[told] = _is_mosaic(header)
+    stated = tuple(map(header.text, _ASKED))  # of files that agree in it, but share nothing in memory
+    if stated not in known:
+        known[stated] = _is_mosaic(header)
     if shared is not None:
-        known[shared] = known[told]
-    return known[told]
+        known[shared] = known[stated]
+    return known[stated]
 
 
 def _is_mosaic(header: Header) -> bool:

@@ -291,8 +291,8 @@ def _protocol_sign(picture: Picture, first: Plane, extent: float, protocol: Prot
 def _siemens_diffusion(picture: Picture, dataset: Dataset, csa: _Csa) -> dict[str, Value]:
     b_value, gradient = csa_diffusion(csa)
     if b_value is None:
-        told = private_numbers(dataset, _SIEMENS_B_VALUE, 1)
-        b_value = told[0] if told else None
+        stated = private_numbers(dataset, _SIEMENS_B_VALUE, 1)
+        b_value = stated[0] if stated else None
     if gradient is None:
         gradient = private_numbers(dataset, _SIEMENS_GRADIENT, 3)
     return _diffusion(picture, b_value, gradient, Axes.PATIENT)
@@ -304,8 +304,8 @@ def _diffusion(
     """The standard attributes, from the private ones where they are missing; None without diffusion."""
     known = picture.header.attributes
     turning = Turning.of(known, picture.plane.orientation if picture.plane else None)
-    told = None if gradient is None else turning.in_patient(gradient, axes)
-    return {B_VALUE: known.get(B_VALUE, b_value), GRADIENT: known.get(GRADIENT, told)}
+    stated = None if gradient is None else turning.in_patient(gradient, axes)
+    return {B_VALUE: known.get(B_VALUE, b_value), GRADIENT: known.get(GRADIENT, stated)}
 
 
 # ---- United Imaging (UIH)

@@ -76,7 +76,7 @@ def _over_data_set(header: Header, frames: Sequence[_FrameParts]) -> list[Attrib
         encodings=(),
         names=tuple(sorted({*values, *varying})),
     )
-    # Of the names that vary, frames that are alike may share some; those come first, then a frame's own.
+    # Of the names that vary, similar frames may share some; those come first, then a frame's own.
     rows = {id(part): (_shared_values(part, varying, below), _order(part, varying)) for part in parts}
     found = []
     for part, own in frames:
@@ -137,7 +137,7 @@ def _over(
 
 
 def _of_template(template: ItemTemplate, flat: Mapping[str, Any]) -> _SharedPart:
-    slots = {name: template.loose.index(value) for name, value in flat.items() if isinstance(value, Leaf)}
+    slots = {name: template.varying.index(value) for name, value in flat.items() if isinstance(value, Leaf)}
     shared = {name: value for name, value in flat.items() if name not in slots}
     return _SharedPart(shared, tuple(slots), tuple(slots.values()))
 

@@ -159,19 +159,19 @@ def ranks(
     chosen: Sequence[Discriminator],
     kind: Any = (int, float),
 ) -> Rank | None:
-    """The ranks of an attribute at each place, among images that the chosen tellers leave alike.
+    """The ranks of an attribute at each place, among images that the chosen discriminators leave equal.
 
     None where an image lacks it: then it orders nothing.
     """
     found: dict[int, int] = {}
     for frames in positions:
-        alike: dict[Hashable, list[tuple[Any, int]]] = defaultdict(list)
+        similar: dict[Hashable, list[tuple[Any, int]]] = defaultdict(list)
         for frame in frames:
             value = frame.attributes.get(keyword)
             if not isinstance(value, kind):
                 return None
-            alike[tuple(value_of(frame, key) for key in chosen)].append((value, id(frame)))
-        for several in alike.values():
+            similar[tuple(value_of(frame, key) for key in chosen)].append((value, id(frame)))
+        for several in similar.values():
             order = {value: rank for rank, value in enumerate(sorted({value for value, _ in several}))}
             found.update((frame_id, order[value]) for value, frame_id in several)
     return Rank(keyword, found)
@@ -189,9 +189,9 @@ def in_order(groups: Iterable[Repetition]) -> tuple[list[Repetition], Warnings]:
     ordered: list[Repetition] = []
     notes: Warnings = ()
     for number in sorted(by_number):
-        several, told = _of_one_time_point(by_number[number])
+        several, stated = _of_one_time_point(by_number[number])
         ordered += several
-        notes = notes or told
+        notes = notes or stated
     return ordered, notes
 
 
@@ -267,8 +267,8 @@ def _by_frames(groups: list[Repetition]) -> list[Repetition]:
 
 def _by_what_they_say(groups: list[Repetition]) -> list[Repetition]:
     """By Philips' private numbers that all have, their first images, and what tells them apart."""
-    told = [[_only(distinct(group, name)) for group in groups] for name in PHILIPS_ORDER]
-    known = [values for values in told if None not in values]
+    stated = [[_only(distinct(group, name)) for group in groups] for name in PHILIPS_ORDER]
+    known = [values for values in stated if None not in values]
     named = differing(itertools.chain(*groups), itertools.chain(*AXES.values()))
 
     def key(place: int) -> tuple[Any, ...]:

@@ -65,10 +65,10 @@ def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> Warnings:
             continue
         there = some([f"{frame.header.path} (part {number})" for number, frame in members.items()])
         lost = total - len(members)
-        told = f"{lost} of the {total} parts of concatenation {uid} are missing; there is {there}"
+        stated = f"{lost} of the {total} parts of concatenation {uid} are missing; there is {there}"
         if options.missing == "error":
             raise GeometryError(
-                f'{told}. Find the missing files, or take what is there with missing="keep" (--missing keep)'
+                f'{stated}. Find them, or take what is there with missing="keep" (--missing keep)'
             )
-        warnings += warning(f"{told} [missing-parts]")
+        warnings += warning(f"{stated} [missing-parts]")
     return warnings

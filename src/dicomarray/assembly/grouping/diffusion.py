@@ -74,9 +74,9 @@ def _with_diffusion(frame: Frame, orientation: Sequence[float] | None) -> Frame:
     known = frame.attributes
     if known.get("Modality") != "MR":
         return frame
-    told: dict[str, Value] = {}
+    stated: dict[str, Value] = {}
     if known.get(B_VALUE) is None and (b_value := diffusion.b_value(known)) is not None:
-        told[B_VALUE] = b_value
+        stated[B_VALUE] = b_value
     if known.get(GRADIENT) is None and (direction := diffusion.gradient(known, orientation)) is not None:
-        told[GRADIENT] = direction
-    return frame.with_replaced(told)
+        stated[GRADIENT] = direction
+    return frame.with_replaced(stated)

@@ -54,11 +54,11 @@ def drop_copies(
     suspects = [frame for group in possible_copies(frames) for frame in group]
     identities = _identities(suspects, {id(frame): look_closer(frame) for frame in suspects})
     shared = Counter(identity for known in identities.values() for identity in known)
-    alike = [f for f in suspects if any(shared[identity] > 1 for identity in identities[id(f)])]
-    pixels = dict(zip(map(id, alike), pixel_digests(alike), strict=True))
+    similar = [f for f in suspects if any(shared[identity] > 1 for identity in identities[id(f)])]
+    pixels = dict(zip(map(id, similar), pixel_digests(similar), strict=True))
     kept: set[Hashable] = set()
     dropped: set[int] = set()
-    for frame in sorted(alike, key=_rank):
+    for frame in sorted(similar, key=_rank):
         images = {(identity, pixels[id(frame)]) for identity in identities[id(frame)]}
         if kept.isdisjoint(images):
             kept |= images
@@ -138,10 +138,10 @@ def _identities(frames: Sequence[Frame], known: Mapping[int, Frame]) -> dict[int
     for frame, place in zip(frames, places, strict=True):
         read_further = known[id(frame)]
         by_uid, by_number = _by_uid(frame), _by_number(frame)
-        alike = (place, *_appearance(read_further))
-        identities: list[Hashable] = [] if by_uid is None else [("uid", by_uid, alike)]
+        similar = (place, *_appearance(read_further))
+        identities: list[Hashable] = [] if by_uid is None else [("uid", by_uid, similar)]
         if by_number is not None and place is not None:
-            identities.append(("number", by_number, alike, _acquisition(read_further)))
+            identities.append(("number", by_number, similar, _acquisition(read_further)))
         found[id(frame)] = identities
     return found
 

@@ -206,21 +206,21 @@ def _merged_kinds(kinds: Iterable[Kind]) -> dict[Kind, Kind]:
         )
         for kind in different
     }
-    told: dict[Kind, set[tuple[object, ...]]] = {}
+    stated: dict[Kind, set[tuple[object, ...]]] = {}
     for kind in one.values():
-        told.setdefault(replace(kind, quantity=()), set()).add(kind.quantity)
+        stated.setdefault(replace(kind, quantity=()), set()).add(kind.quantity)
     return {
-        own: replace(kind, quantity=_completed(kind.quantity, told[replace(kind, quantity=())]))
+        own: replace(kind, quantity=_completed(kind.quantity, stated[replace(kind, quantity=())]))
         for own, kind in one.items()
     }
 
 
 def _completed(quantity: tuple[object, ...], others: Iterable[tuple[object, ...]]) -> tuple[object, ...]:
     """What is measured; where an image does not say it, and those that do agree, what they say."""
-    told = [set(words) - {None} for words in zip(*others, strict=True)]
+    stated = [set(words) - {None} for words in zip(*others, strict=True)]
     return tuple(
         next(iter(words)) if own is None and len(words) == 1 else own
-        for own, words in zip(quantity, told, strict=True)
+        for own, words in zip(quantity, stated, strict=True)
     )
 
 

@@ -177,9 +177,9 @@ def _words(values: tuple[Hashable, ...]) -> tuple[str, ...]:
 
 def component_of(attributes: Mapping[str, Value]) -> str:
     """magnitude, phase, real, imaginary, or "" where nothing says."""
-    told = str(attributes.get("ComplexImageComponent") or "").strip().lower()
-    if told in COMPONENTS:
-        return told
+    stated = str(attributes.get("ComplexImageComponent") or "").strip().lower()
+    if stated in COMPONENTS:
+        return stated
     ge = attributes.get(GE_IMAGE_COMPONENT)
     if isinstance(ge, int) and ge in _GE_COMPONENTS:
         return _GE_COMPONENTS[ge]

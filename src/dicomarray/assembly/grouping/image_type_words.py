@@ -60,8 +60,8 @@ def _timeless(positions: Positions, words: Mapping[int, _Words]) -> list[str]:
     """The words that differ, but for those of which times or diffusion weightings tell images apart."""
     frames = [frame for members in positions for frame in members]
     attributes = [frame.attributes for frame in frames]
-    told = [words[id(frame)] for frame in frames]
-    varying = frozenset.union(*told) - frozenset.intersection(*told)
+    stated = [words[id(frame)] for frame in frames]
+    varying = frozenset.union(*stated) - frozenset.intersection(*stated)
     keys: list[tuple[str, ...]] = [(name,) for name in may_differ(attributes, _TIMES)]
     if diffusion := tuple(may_differ(attributes, DIFFUSION)):
         keys.append(diffusion)

@@ -319,8 +319,8 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
 
 def _geometry(frames: Sequence[Frame], planes: Sequence[Plane]) -> tuple[StackGeometry, Warnings]:
     notes: Warnings = ()
-    told = (frames[0].usable_number(keyword) for keyword in ("SpacingBetweenSlices", "SliceThickness"))
-    thickness = next((number for number in told if number and abs(number) >= NEAREST_MM), None)
+    stated = (frames[0].usable_number(keyword) for keyword in ("SpacingBetweenSlices", "SliceThickness"))
+    thickness = next((number for number in stated if number and abs(number) >= NEAREST_MM), None)
     if len(frames) == 1 and thickness is None:
         thickness = UNKNOWN_THICKNESS_MM
         notes = warning(

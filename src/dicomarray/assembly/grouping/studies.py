@@ -21,8 +21,8 @@ def with_patient_id(frames: Sequence[Frame]) -> list[Frame]:
     if not _a_study_each(frames):
         return list(frames)
     patients = {id(frame.header): frame.header for frame in frames}
-    told = {key: header.further(["PatientID"]) for key, header in patients.items()}
-    return [frame.with_attributes(told[id(frame.header)]) for frame in frames]
+    stated = {key: header.further(["PatientID"]) for key, header in patients.items()}
+    return [frame.with_attributes(stated[id(frame.header)]) for frame in frames]
 
 
 def is_one_study(frames: Sequence[Frame]) -> bool:

@@ -45,7 +45,7 @@ MAPPING = "RealWorldValueMappingSequence"
 _FOR_GREY_VALUES = {"RescaleSlope": 1, "RescaleIntercept": 0, "ModalityLUTSequence": (), MAPPING: ()}
 # What `stored_type` asks for.
 _STORED = frozenset(("BitsAllocated", "BitsStored", "PixelRepresentation"))
-# Stored values of frames that are alike, the index of the first one in the stack, memory for the result.
+# Stored values of similar frames, the index of the first one in the stack, memory for the result.
 Convert = Callable[[Array, int, Array | None], Array]
 
 
@@ -167,15 +167,15 @@ def _unscaled(stack: Stack, by_file: Mapping[int, StoredType], options: ReadOpti
 
 def _scaling_left_out(frames: Sequence[Frame], what: str) -> Warnings:
     """A warning where colours or indices have something beside them that is for grey values."""
-    told = [
+    stated = [
         f"{keyword} {value}" if isinstance(value, int | float | str) else keyword
         for keyword, nothing in _FOR_GREY_VALUES.items()
         if (value := next((v for f in frames if (v := f.attributes.get(keyword)) is not None), None))
         not in (None, nothing)
     ]
-    if not told:
+    if not stated:
         return ()
-    return warning(f"{', '.join(told)} (which is for grey values): not applied to {what} [colour-scaling]")
+    return warning(f"{', '.join(stated)} (which is for grey values): not applied to {what} [colour-scaling]")
 
 
 def _scaled(
@@ -209,8 +209,8 @@ def _scaled(
 def _is_mapped(frames: Sequence[Frame]) -> bool:
     """Whether all that tells the values of some frames is a Real World Value Mapping."""
     first = frames[0].attributes
-    told = ("RescaleSlope", MAPPING, "RealWorldValueSlope", "RealWorldValueLUTData")
-    if first.get("RescaleSlope") is not None and not may_differ([f.attributes for f in frames], told):
+    stated = ("RescaleSlope", MAPPING, "RealWorldValueSlope", "RealWorldValueLUTData")
+    if first.get("RescaleSlope") is not None and not may_differ([f.attributes for f in frames], stated):
         return False
     from dicomarray.assembly.values.real_world_values import is_only_mapped
 
@@ -367,9 +367,9 @@ def modality_units(frames: Sequence[Frame]) -> str:
         return RGB
     types = dict.fromkeys(frame.attributes.get("RescaleType") for frame in frames)
     # US: unspecified, PS3.3 C.11.1.1.2; "normalized" is Philips' word for it, and here means something else
-    told = [rescale_type for rescale_type in types if rescale_type not in (None, "US", NORMALIZED)]
-    if told:
-        return str(told[0])
+    stated = [rescale_type for rescale_type in types if rescale_type not in (None, "US", NORMALIZED)]
+    if stated:
+        return str(stated[0])
     if (
         first.get("Modality") == "CT"
         and None in types

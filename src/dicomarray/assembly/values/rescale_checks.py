@@ -40,15 +40,15 @@ def require_rescale(frames: Sequence[Frame]) -> None:
             'units="stored"'
         )
     for keyword in may_differ([frame.attributes for frame in frames], _IDENTITY):
-        told = [frame for frame in frames if frame.attributes.get(keyword) is not None]
-        rescaled = [frame for frame in told if frame.attributes.get(keyword) != _IDENTITY[keyword]]
-        if rescaled and len(told) < len(frames):
+        stated = [frame for frame in frames if frame.attributes.get(keyword) is not None]
+        rescaled = [frame for frame in stated if frame.attributes.get(keyword) != _IDENTITY[keyword]]
+        if rescaled and len(stated) < len(frames):
             silent = next(frame for frame in frames if frame.attributes.get(keyword) is None)
             raise HeaderError(
                 f"{silent.header.path}: {keyword} is missing, and is {rescaled[0].attributes[keyword]} in "
                 f"{rescaled[0].header.path} of the same volume; its values are unknown. Mend or "
                 "leave out such files ("
-                f'{len(frames) - len(told)} of {len(frames)}), or take units="stored"'
+                f'{len(frames) - len(stated)} of {len(frames)}), or take units="stored"'
             )
 
 
@@ -120,8 +120,8 @@ def half_rescale_notes(frames: Sequence[Frame]) -> Warnings:
 def _may_be_half(frames: Sequence[Frame]) -> bool:
     """Whether any image may have half a rescale; costs little where all have both, or none, alike."""
     first = frames[0].attributes
-    told = [first.get(keyword) is not None for keyword in _IDENTITY]
-    return told[0] != told[1] or bool(may_differ([frame.attributes for frame in frames], _IDENTITY))
+    stated = [first.get(keyword) is not None for keyword in _IDENTITY]
+    return stated[0] != stated[1] or bool(may_differ([frame.attributes for frame in frames], _IDENTITY))
 
 
 def mislabelled_notes(frames: Sequence[Frame]) -> Warnings:
@@ -157,8 +157,8 @@ def units_notes(frames: Sequence[Frame]) -> Warnings:
             notes += warning(
                 f"{keyword} is missing in {silent} of {len(frames)} images, not in others [units-missing]"
             )
-        told = [frame.attributes.get(keyword) for frame in frames]
-        several = list(dict.fromkeys(str(units) for units in told if units is not None))
+        stated = [frame.attributes.get(keyword) for frame in frames]
+        several = list(dict.fromkeys(str(units) for units in stated if units is not None))
         if len(several) > 1:
             notes += warning(f"{keyword} differs between images: {', '.join(several)} [units-differ]")
     scaled = {"CT": "HU", "PT": first.get("Units")}.get(str(first.get("Modality")))

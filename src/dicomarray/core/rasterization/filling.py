@@ -96,8 +96,8 @@ def occupancy(loops: Loops, signs: NDArray[Any], shape: tuple[int, int]) -> Iter
         1 for a loop that adds what it encloses, -1 for one that takes it away (see `nesting`), 0 for none.
     """
     turned = np.sign(loops.areas()) * signs
-    shifted = Loops(loops.points + 0.5, loops.starts, loops.labels)
-    for planes, part, box in _batches(loops, shape, signed=turned, moved=shifted):
+    moved = Loops(loops.points + 0.5, loops.starts, loops.labels)
+    for planes, part, box in _batches(loops, shape, signed=turned, moved=moved):
         top, side, height, width = box
         cells = np.zeros((planes.stop - planes.start) * height * (width + 2))
         for place, amount in _areas(part, planes.start, box):

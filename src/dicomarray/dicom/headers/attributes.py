@@ -135,14 +135,14 @@ def shared_by(attributes: Mapping[str, Value], names: Set[str]) -> Common | None
 def misplaced(several: Iterable[Mapping[str, Value]]) -> list[str]:
     """The names of attributes that are a sequence somewhere, where the standard has words or numbers."""
     found: set[str] = set()
-    alike: dict[int, Mapping[str, Value]] = {}  # what shares its attributes with others is looked at once
+    similar: dict[int, Mapping[str, Value]] = {}  # what shares its attributes with others is looked at once
     for one in several:
         if isinstance(one, Attributes):
             found.update(one.own_equal_to(ITEMS))
-            alike[id(one.common)] = one
+            similar[id(one.common)] = one
         else:
-            alike[id(one)] = one
-    for one in alike.values():
+            similar[id(one)] = one
+    for one in similar.values():
         if isinstance(one, Attributes):
             slots, kinds = one.common.slots, one.common.representations
             found.update(name for name, slot in slots.items() if kinds[slot] == MISPLACED)
@@ -153,14 +153,14 @@ def misplaced(several: Iterable[Mapping[str, Value]]) -> list[str]:
 
 def may_differ(several: Iterable[Mapping[str, Value]], names: Iterable[str]) -> list[str]:
     """The names whose values may differ among several; for the others all have equal ones, or none."""
-    alike: dict[int, Mapping[str, Value]] = {}  # of those that share their attributes, one
+    similar: dict[int, Mapping[str, Value]] = {}  # of those that share their attributes, one
     slots: set[str] = set()
     for one in several:
         if not isinstance(one, Attributes):
-            alike[id(one)] = one
-        elif alike.setdefault(id(one.common), one) is one:
+            similar[id(one)] = one
+        elif similar.setdefault(id(one.common), one) is one:
             slots.update(one.common.slots)
-    first, *others = alike.values()
+    first, *others = similar.values()
     return [name for name in names if name in slots or _differs(name, first.get(name), others)]
 
 
@@ -179,6 +179,6 @@ def share(several: Iterable[Mapping[str, Value]], known: dict[Any, Common]) -> N
         common = attributes._common
         if id(common) not in seen:
             key = (common.values.get("SeriesInstanceUID"), common.names, tuple(common.slots))
-            alike = known.setdefault(key, common)
-            seen[id(common)] = common, alike if alike.is_like(common) else common
+            similar = known.setdefault(key, common)
+            seen[id(common)] = common, similar if similar.is_like(common) else common
         attributes._common = seen[id(common)][1]

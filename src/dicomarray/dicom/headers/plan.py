@@ -1,4 +1,4 @@
-"""What becomes of the elements of files that are nearly alike: which all share, and where the others go.
+"""What becomes of the elements of files that are nearly equal: which all share, and where the others go.
 
 An element that differs between files has a slot, if it is asked for: its values are an instance's own, or
 differ just from series to series.
@@ -159,18 +159,18 @@ def make_plan(
 
     ``known`` are values that were decoded before.  DoubtError where pydicom had better read a value.
     """
-    loose = {*differing.between_files, *differing.between_series}
+    varying = {*differing.between_files, *differing.between_series}
     explaining = {tag: raw.element() for tag, raw in samples.items() if request.explains(tag)}
     context = context_of(explaining, request, meta.explicit)
     names = request.names_among(samples, context.creator)
     order = sorted(samples)
     slots = _slots(
-        [tag for tag in order if tag in loose], {tag for _, tag in names}, samples, differing, context
+        [tag for tag in order if tag in varying], {tag for _, tag in names}, samples, differing, context
     )
     wanted = [slot for slot in slots.values() if slot is not None]
     of_series = {slot.tag for slot in wanted if slot.lazy and slot.tag in differing.between_series}
     own = [slot for slot in wanted if slot.tag not in of_series]
-    shared = {n: t for n, t in names if t in samples and t not in loose}
+    shared = {n: t for n, t in names if t in samples and t not in varying}
     places = {name: slot for name, tag in names if (slot := slots.get(tag)) is not None}
     common = Common(
         values={

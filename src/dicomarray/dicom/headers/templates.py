@@ -1,4 +1,4 @@
-"""The files of a series are nearly alike: what is alike is compared, not walked and decoded again.
+"""The files of a series are nearly equal: what is equal is compared, not walked and decoded again.
 
 A layout holds the elements of a first file, and which of them were ever seen to differ, within a series or
 from one series to the next.  The others form constant runs (`runs`).  A file that does not fit is walked
@@ -50,7 +50,7 @@ from dicomarray.dicom.vr import Value
 # Where files still differ in new elements after so many, a layout does not pay; half of them are for files of
 # series that it already has.
 MAX_CHANGES = 64
-# Series that differ in more elements are not alike.
+# Series that differ in more elements are not similar.
 MAX_BETWEEN_SERIES = 40
 # Longer headers are not read at once: mostly, they hold a long element that no one asks for.  Bytes.
 MAX_FIRST_READ = 64 * 1024
@@ -128,7 +128,7 @@ def _kind(table: _Table) -> tuple[str, str | None]:
 
 
 class _Layout:
-    """What is known of the files of series that are alike.
+    """What is known of the files of similar series.
 
     ``differing`` are tags that differ within other series; what differs in these is added.
     """
@@ -143,8 +143,8 @@ class _Layout:
         # what was decoded of long elements would take memory, and is never the same in another file
         self._values = values if self._samples == first.raws else {}
         self._differing = differing
-        self._loose = {tag for tag, raw in first.raws.items() if not raw.is_short or tag in differing}
-        self._loose_between_series: set[int] = set()
+        self._varying = {tag for tag, raw in first.raws.items() if not raw.is_short or tag in differing}
+        self._varying_between_series: set[int] = set()
         # by series; None where it is not known yet
         self._series: dict[bytes, OfSeries | None] = {}
         self._changes = 0
@@ -203,7 +203,7 @@ class _Layout:
             for slot in plan.names_of_series.values()
             if one[slot.index - plan.count_own] != other[slot.index - plan.count_own]
         }
-        self._loose |= within
+        self._varying |= within
         self._differing |= within
         return self._plan_again()
 
@@ -218,14 +218,14 @@ class _Layout:
         if key in self._series:
             if self._changes > MAX_CHANGES:
                 return False
-            self._loose |= changed | new
+            self._varying |= changed | new
             self._differing |= changed
         else:
             if self._changes > MAX_CHANGES // 2 or len(changed | new) > MAX_BETWEEN_SERIES:
                 return False
             # what changes again does not fit a slot of a series
-            self._loose |= changed & self._loose_between_series
-            self._loose_between_series |= changed | new
+            self._varying |= changed & self._varying_between_series
+            self._varying_between_series |= changed | new
         self._latest = raws
         if self._plan is not None and not changed and not new:  # just some of the elements have come or gone
             self._templates.appendleft(Template(self._plan, raws))
@@ -235,9 +235,9 @@ class _Layout:
 
     def _fits(self, tag: int, sample: Raw, raw: Raw | None) -> bool:
         """Whether an element, or that it is absent, fits the plan."""
-        if tag in self._loose:
+        if tag in self._varying:
             return True
-        if tag in self._loose_between_series:
+        if tag in self._varying_between_series:
             return raw is None or (raw.vr == sample.vr and raw.length <= MAX_CACHED_LENGTH)
         return raw == sample
 
@@ -251,7 +251,7 @@ class _Layout:
 
     def _planned(self) -> Plan:
         known = self._values if self._plan is None else self._plan.common.values
-        differing = Differing(self._loose, self._loose_between_series - self._loose)
+        differing = Differing(self._varying, self._varying_between_series - self._varying)
         self._plan = make_plan(self._request, self._meta, self._samples, differing, known)
         self._templates.clear()
         self._templates.appendleft(Template(self._plan, self._latest))

@@ -114,8 +114,8 @@ def stored_bits_of(description: PixelDescription) -> Callable[[Array], Array]:
 
     def unsigned(words: Array) -> Array:
         found, room = words.view(word), _writeable(words, word)
-        shifted = np.right_shift(found, low_bit, out=room) if low_bit else found
-        return np.asarray(np.bitwise_and(shifted, stored.maximum, out=room))
+        shifted_bits = np.right_shift(found, low_bit, out=room) if low_bit else found
+        return np.asarray(np.bitwise_and(shifted_bits, stored.maximum, out=room))
 
     def signed(words: Array) -> Array:
         found, room = words.view(word), _writeable(words, word)
@@ -147,10 +147,10 @@ def _room(description: PixelDescription, count: int, out: Array | None) -> Array
 def _native_bitmaps(source: PixelSource, description: PixelDescription, first: int, count: int) -> Array:
     first_bit = first * _native_bits(description)
     end_bit = first_bit + count * _native_bits(description)
-    packed = np.empty(-(-end_bit // 8) - first_bit // 8, np.uint8)
-    _read_into(source, description, first_bit // 8, packed)
+    packed_bits = np.empty(-(-end_bit // 8) - first_bit // 8, np.uint8)
+    _read_into(source, description, first_bit // 8, packed_bits)
     start = first_bit % 8
-    bits = np.unpackbits(packed, bitorder="little")[start : start + end_bit - first_bit]
+    bits = np.unpackbits(packed_bits, bitorder="little")[start : start + end_bit - first_bit]
     return bits.reshape(count, *description.frame_shape)
 
 
@@ -163,13 +163,13 @@ def native_bit_rows(
     """
     if description.stored.bits_allocated != 1 or description.columns % 8:
         return None
-    packed = np.empty((description.rows, description.columns // 8), np.uint8)
-    _read_into(source, description, frame * packed.size, packed)
-    inside = np.flatnonzero(packed.any(axis=1))
+    packed_bits = np.empty((description.rows, description.columns // 8), np.uint8)
+    _read_into(source, description, frame * packed_bits.size, packed_bits)
+    inside = np.flatnonzero(packed_bits.any(axis=1))
     if not len(inside):
         return 0, np.empty((0, description.columns), np.uint8)
     first, end = int(inside[0]), int(inside[-1]) + 1
-    return first, np.unpackbits(packed[first:end], axis=1, bitorder="little")
+    return first, np.unpackbits(packed_bits[first:end], axis=1, bitorder="little")
 
 
 def _native_colour(values: Array, description: PixelDescription) -> Array:

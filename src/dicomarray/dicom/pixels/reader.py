@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from dicomarray.dicom.pixels.fragments import Fragment
 
 # What our own reader has to find in a header for the pixel data to be read.
-WALKED_TAGS = {name: USUAL[name][0] for name in KEYWORDS}
+VISITED_TAGS = {name: USUAL[name][0] for name in KEYWORDS}
 EXTENDED_OFFSETS = 0x7FE00001  # Extended Offset Table, PS3.3 C.7.6.3.1.8
-WALKED = frozenset((EXTENDED_OFFSETS, *WALKED_TAGS.values()))
-WALKED_VRS = (None, "OB", "OW", "OF", "OD")
+VISITED = frozenset((EXTENDED_OFFSETS, *VISITED_TAGS.values()))
+VISITED_VRS = (None, "OB", "OW", "OF", "OD")
 
 
 def read_frames(path: Reference, frames: Sequence[int] | None = None) -> Array:
@@ -94,16 +94,16 @@ def opened(path: Reference) -> Iterator[BinaryIO]:
 def _by_walking(stream: BinaryIO, path: Reference) -> FrameReader | None:
     """Of a file that our own reader understands; None where pydicom has to read the header."""
     try:
-        part10 = read_part10(stream, WALKED)
+        part10 = read_part10(stream, VISITED)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     place = None if part10 is None else part10.pixels
-    if part10 is None or place is None or place.vr not in WALKED_VRS:
+    if part10 is None or place is None or place.vr not in VISITED_VRS:
         return None
     table = part10.elements.get(EXTENDED_OFFSETS)
     values = {
         name: decode(value_representation(element.vr, tag, False), element.value or b"", True, ())
-        for name, tag in WALKED_TAGS.items()
+        for name, tag in VISITED_TAGS.items()
         if (element := part10.elements.get(tag)) is not None
     }
     offsets = () if table is None else unpack_offsets(table.value, str(path))

@@ -32,11 +32,11 @@ def check_labels(segments: Sequence[Segment]) -> Warnings:
                     f"the {name} of segment {segment.number} holds a backslash, a line break or another "
                     f"control character, which DICOM does not take (VR LO, PS3.5 6.2): {text!r}"
                 )
-    alike = [label for label, count in Counter(one.label.strip() for one in segments).items() if count > 1]
-    if not alike:
+    similar = [label for label, count in Counter(one.label.strip() for one in segments).items() if count > 1]
+    if not similar:
         return ()
     return warning(
-        f'several segments are called "{alike[0]}": only their numbers tell them apart [segments-alike]'
+        f'several segments are called "{similar[0]}": only their numbers tell them apart [segments-alike]'
     )
 
 

@@ -65,7 +65,7 @@ class SeriesPlan:
     ``slope`` and ``intercept`` are Decimal Strings, or None where every slice keeps its own.  ``low`` and
     ``high`` are the least and greatest decoded value of the series; ``representable`` is what the
     template could have held.  ``grid`` is None where the images lie where the template's do.
-    ``orientation`` is that of the template's first image, where diffusion gradients are told along it.
+    ``orientation`` is that of the template's first image, where diffusion gradients are written along it.
     """
 
     kind: ImageClass
@@ -180,8 +180,10 @@ def _says_nothing(header: Dataset) -> bool:
 
 
 def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
-    slope_told, intercept_told = (bool(values(header, f"Rescale{word}")) for word in ("Slope", "Intercept"))
-    had_rescale = slope_told or intercept_told
+    slope_stated, intercept_stated = (
+        bool(values(header, f"Rescale{word}")) for word in ("Slope", "Intercept")
+    )
+    had_rescale = slope_stated or intercept_stated
     # a type needs a slope beside it
     needed = plan.kind.required or plan.units is not None
     if plan.kind.place is RescalePlace.MAPPING:
@@ -194,9 +196,9 @@ def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
             header.RescaleSlope, header.RescaleIntercept = image.rescale.slope, image.rescale.intercept
             return
         # what one image lacks is 1 and 0, as its values were read; both stand, or none (PS3.3 C.11.1)
-        if (needed or had_rescale) and not slope_told:
+        if (needed or had_rescale) and not slope_stated:
             header.RescaleSlope = "1"
-        if (needed or had_rescale) and not intercept_told:
+        if (needed or had_rescale) and not intercept_stated:
             header.RescaleIntercept = "0"
     elif had_rescale or needed or not image.rescale.identity:
         header.RescaleSlope, header.RescaleIntercept = plan.slope, plan.intercept

@@ -37,8 +37,8 @@ def agreeing(header: Dataset, rescale: Rescale | None) -> Dataset | None:
     """The first mapping of a data set, or of a frame's group, that says this slope and intercept."""
     items: list[Dataset] = values(header, MAPPING)
     for item in items:
-        told = values(item, "RealWorldValueSlope"), values(item, "RealWorldValueIntercept")
-        if rescale is not None and told == ([rescale.slope], [rescale.intercept]):
+        stated = values(item, "RealWorldValueSlope"), values(item, "RealWorldValueIntercept")
+        if rescale is not None and stated == ([rescale.slope], [rescale.intercept]):
             return item
     return None
 

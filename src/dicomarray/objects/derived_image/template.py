@@ -166,7 +166,7 @@ class _Seen:
 
 
 def _seen(files: Sequence[Reference]) -> list[_Seen]:
-    """Of each file what it says; headers are parsed once for all that are alike."""
+    """Of each file what it says; headers are parsed once for all that are equal."""
     seen: list[_Seen] = []
     known: dict[Any, int] = {}
     last: RawHeader | None = None
@@ -176,14 +176,14 @@ def _seen(files: Sequence[Reference]) -> list[_Seen]:
         except OSError:
             raw = None  # pydicom says what is wrong with it
         last = raw or last
-        told = None if raw is None else _from_raw_header(raw)
-        like = index if told is None else known.setdefault(told[0], index)
+        stated = None if raw is None else _from_raw_header(raw)
+        like = index if stated is None else known.setdefault(stated[0], index)
         kept = raw if raw is not None and raw.size <= _MAX_CACHED_LENGTH else None
-        if told is None or like == index:
+        if stated is None or like == index:
             header = _summary(path)
             own = text(header, "SOPInstanceUID"), text(header, "InstanceNumber")
         else:
-            header, own = seen[like].header, told[1:]
+            header, own = seen[like].header, stated[1:]
         seen.append(_Seen(like, header, *own, kept))
     return seen
 
@@ -216,10 +216,10 @@ def check_same(header: Dataset, first: Dataset, path: Reference, first_path: Ref
     """Raise TemplateError where a file is not of one kind with the first."""
     for keyword in _SAME:
         if text(header, keyword) != text(first, keyword):
-            shown = "differs from" if keyword.endswith("UID") else f"is {quoted(header.get(keyword))}, but"
+            display = "differs from" if keyword.endswith("UID") else f"is {quoted(header.get(keyword))}, but"
             other = "that" if keyword.endswith("UID") else quoted(first.get(keyword))
             raise TemplateError(
-                f"{path}: {keyword} {shown} {other} in {first_path}; a template is one series of images "
+                f"{path}: {keyword} {display} {other} in {first_path}; a template is one series of images "
                 "of one size and kind"
             )
     if not text(header, "SOPInstanceUID"):

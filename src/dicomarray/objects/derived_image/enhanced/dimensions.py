@@ -120,21 +120,21 @@ def set_indices(group: Dataset, indices: FrameIndices) -> None:
 def drop_empty(header: Dataset, dimensions: tuple[Dimension, ...], groups: Sequence[Dataset]) -> None:
     """Drop, in place, dimensions whose attribute stands nowhere and whose values tell no frames apart."""
     contents = [content for group in groups for content in values(group, "FrameContentSequence")]
-    told = [values(content, "DimensionIndexValues") for content in contents]
-    if not dimensions or any(len(numbers) != len(dimensions) for numbers in told):
+    stated = [values(content, "DimensionIndexValues") for content in contents]
+    if not dimensions or any(len(numbers) != len(dimensions) for numbers in stated):
         return
     shared = next(iter(values(header, SHARED)), Dataset())
     kept = [
         place
         for place, dimension in enumerate(dimensions)
-        if len({numbers[place] for numbers in told}) > 1
+        if len({numbers[place] for numbers in stated}) > 1
         or all(_found(dimension, (group, shared)) for group in groups)
     ]
     if len(kept) == len(dimensions) or not kept:
         return
     items = values(header, "DimensionIndexSequence")
     header.DimensionIndexSequence = [items[place] for place in kept]
-    for content, numbers in zip(contents, told, strict=True):
+    for content, numbers in zip(contents, stated, strict=True):
         content.DimensionIndexValues = [numbers[place] for place in kept]
 
 

@@ -91,9 +91,9 @@ def _frames(request: WriteRequest, template: Template, plan: SeriesPlan) -> list
         for one in template.objects
         for index, indices in zip(one.images, one.indices, strict=True)
     }
-    told = [found[index] for index in range(len(request.sources))]
+    stated = [found[index] for index in range(len(request.sources))]
     moved = plan.grid is not None and plan.grid.moved
-    placed = restacked(told, plan.grid.slices) if plan.grid is not None and moved else compacted(told)
+    placed = restacked(stated, plan.grid.slices) if plan.grid is not None and moved else compacted(stated)
     users = Counter((source.path, source.frame) for source in request.sources)
     return [
         FrameOutput(

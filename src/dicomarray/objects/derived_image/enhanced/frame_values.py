@@ -131,9 +131,9 @@ def _rescale_type(groups: Sequence[Dataset], plan: SeriesPlan) -> str:
         return "US"
     if plan.units is not None:
         return plan.units if plan.units in RESCALE_TYPES else "US"
-    told = {text(item, "RescaleType") for group in groups for item in values(group, _TRANSFORMATION)}
+    stated = {text(item, "RescaleType") for group in groups for item in values(group, _TRANSFORMATION)}
     unspecified = "HU" if plan.kind.absolute else "US"
-    return (told.pop() or unspecified) if len(told) == 1 else "US" if told else unspecified
+    return (stated.pop() or unspecified) if len(stated) == 1 else "US" if stated else unspecified
 
 
 def _new_mapping(

@@ -179,9 +179,9 @@ def _set_types(header: Dataset, groups: Sequence[Dataset]) -> None:
             flavors[place] = found.pop()
     _set_type(header, "ImageType", [*values(header, "ImageType")[:2], *flavors])
     for keyword in _MIXED:
-        told = {text(item, keyword) for item in items}
-        if text(header, keyword) == "MIXED" and len(told) == 1 and "" not in told:
-            setattr(header, keyword, told.pop())
+        stated = {text(item, keyword) for item in items}
+        if text(header, keyword) == "MIXED" and len(stated) == 1 and "" not in stated:
+            setattr(header, keyword, stated.pop())
 
 
 def _frame_types(groups: Sequence[Dataset]) -> list[Dataset]:
