@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,3 +147,34 @@ def silent_peer() -> Iterator[str]:
         yield f"dimse://SILENT@127.0.0.1:{listening.getsockname()[1]}"
         for one in held:
             one.close()
+
+
+@contextmanager
+def slow_way(port: int, bytes_a_second: int) -> Iterator[int]:
+    """A port behind which another one of this computer lies, over a way that takes its time."""
+
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while content := source.recv(16_384):
+                target.sendall(content)
+                time.sleep(len(content) / bytes_a_second)
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def accept(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                near, far = listening.accept()[0], socket.create_connection(("127.0.0.1", port))
+                for one in (near, far):  # little is on the way
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=carry, args=pair, daemon=True).start()
+
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        threading.Thread(target=accept, args=(listening,), daemon=True).start()
+        yield int(listening.getsockname()[1])
+        listening.shutdown(socket.SHUT_RDWR)

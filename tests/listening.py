@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -143,17 +143,36 @@ def _half_of_it(association: Any, file: Path) -> None:
     for piece in [*message.encode_msg(context.context_id, 256)][:-1]:
         association.dul.send_pdu(piece)
     time.sleep(0.3)
-    association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError, AttributeError):  # the listener was killed meanwhile
+        association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a listener took at some moment: how many series were done, MB of its own, and of its workers."""
+
+    done: int
+    own: float
+    workers: float
 
 
 @dataclass
 class Found:
-    """What a trial came to: seconds, how often the listener was started, and its memory in MB over time."""
+    """What a trial came to: seconds, results, and how often the listener was looked at since each start."""
 
     seconds: float = 0.0
     results: int = 0
     waiting: int = 0
-    memory: list[list[float]] = field(default_factory=list)
+    memory: list[list[Seen]] = field(default_factory=list)
+
+    def is_flat(self) -> bool:
+        """Whether the memory of the last start was no greater at its end than after a fifth of it."""
+        seen = self.memory[-1]
+        early, late = seen[len(seen) // 5 : 2 * len(seen) // 5], seen[-len(seen) // 5 :]
+        return all(
+            max(getattr(one, whose) for one in late) < 1.1 * max(getattr(one, whose) for one in early) + 5
+            for whose in ("own", "workers")
+        )
 
 
 def trial(
@@ -239,17 +258,31 @@ def _looked_at(running: Running, whole: Set[str], gone: Set[str], template: Path
     assert places["incoming"] <= gone
 
 
-def _watched(running: Running, seconds: float) -> list[float]:
-    """The memory of a listener over some seconds."""
+def _watched(running: Running, seconds: float) -> list[Seen]:
+    """The memory of a listener and its workers over some seconds."""
     end, seen = time.monotonic() + seconds, []
     while time.monotonic() < end:
-        try:
-            pages = int(Path(f"/proc/{running.process.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError):  # no such thing here
-            pages = 0
-        seen.append(pages * 4096 / 1e6)
+        done = len({entry["name"] for entry in running.entries()})
+        pid = running.process.pid
+        seen.append(Seen(done, _megabytes(pid), sum(map(_megabytes, _children(pid)))))
         time.sleep(min(0.5, seconds))
     return seen
+
+
+def _megabytes(pid: int) -> float:
+    """What a process holds; 0 where it has ended, or the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
+    except (OSError, IndexError):
+        return 0.0
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
 
 
 def main() -> None:
@@ -262,9 +295,11 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="dicomarray-trial-"))
     found = trial(folder, **vars(options))
     print(f"{found.results} results, {found.waiting} series cut short wait; {found.seconds:.0f} s")
+    print("| start | series done | MB of the listener | MB of its workers |\n|---|---|---|---|")
     for number, seen in enumerate(filter(None, found.memory), 1):
-        quarters = ", ".join(f"{seen[len(seen) * part // 4]:.0f}" for part in range(4))
-        print(f"start {number}: {quarters}, {seen[-1]:.0f} MB of memory over the time")
+        for at in [seen[len(seen) * part // 5] for part in range(5)] + [seen[-1]]:
+            print(f"| {number} | {at.done} | {at.own:.0f} | {at.workers:.0f} |")
+    print(f"memory of the last start is {'flat' if found.is_flat() else 'NOT flat'}")
     shutil.rmtree(folder)
 
 

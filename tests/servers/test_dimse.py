@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,31 @@ def test_a_silent_peer_is_given_up(ct: Path, tmp_path: Path) -> None:
         report = dicomarray.push(ct, f"{address}?timeout=0.5")
     assert not (tmp_path / "pulled").exists()
     assert all("silent" in (entry.error or "") for entry in report.entries)
+
+
+@pytest.mark.parametrize("retrieve", ["get", "move"])
+def test_what_takes_its_time_is_waited_for(
+    archive: Archive, make_series: Make, tmp_path: Path, retrieve: str
+) -> None:
+    """An instance that is longer on its way than a peer may be silent goes and comes, as long as it moves."""
+    folder = make_series(name="large")
+    for path in sorted(folder.iterdir())[1:]:
+        path.unlink()
+    (path,) = folder.iterdir()
+    dataset = dcmread(path)
+    dataset.Rows = dataset.Columns = 2400
+    dataset.PixelData = bytes(range(256)) * (2 * 2400 * 2400 // 256)
+    dataset.save_as(path)
+    with dimse_peers.slow_way(archive.port, 5_000_000) as port:
+        address = archive.address.replace(str(archive.port), str(port))
+        start = time.monotonic()
+        report = dicomarray.push(folder, f"{address}?timeout=1.5")
+        assert not report.failed, report.failed
+        assert time.monotonic() - start > 2
+        move = f"&move_port={archive.move_port}" if retrieve == "move" else ""
+        (entry,) = dicomarray.pull(f"{address}?timeout=1.5{move}", tmp_path / "pulled").entries
+        assert entry.status == "pulled", entry.error
+    assert same_data_sets(folder, tmp_path / "pulled")
 
 
 def test_tls_is_spoken_and_the_certificate_checked(ct: Path, tmp_path: Path) -> None:

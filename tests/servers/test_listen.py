@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -216,3 +217,19 @@ def test_half_a_data_set_is_nothing(ct: Path, tmp_path: Path) -> None:
         assert send(running.port, files)
         wait_for(lambda: len(running.entries()) == 1)
         assert running.entries()[0]["outputs"][0]["count"] == len(files)
+
+
+def test_who_says_nothing_is_cut_off(ct: Path, tmp_path: Path) -> None:
+    """Senders that stop in the middle of a message, or claim an endless one, hold no place of others."""
+    with listening(tmp_path, "--silence", "1", "--max-associations", "2") as running, ExitStack() as stack:
+        held = []
+        for start in (b"", b"\1\0\0\0\1\0", b"\1\0\0\0\1\0\0\1", b"\4\0\xff\xff\xff\xff"):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+            one.settimeout(10)
+            one.sendall(start)
+            held.append(one)
+        for one in held:
+            with suppress(ConnectionResetError):
+                while one.recv(1000):
+                    pass
+        assert send(running.port, sorted(ct.iterdir()))

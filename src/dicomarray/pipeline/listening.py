@@ -37,7 +37,8 @@ from dicomarray.sinks.fsspec import send_file
 from dicomarray.sources.listener import FAILED, FINISHED, Limits, Listener, SeriesKey, Spool
 from dicomarray.storage.atomic import making, refuse_inside
 from dicomarray.storage.connections import is_server
-from dicomarray.storage.dimse import ae_title, server_context
+from dicomarray.storage.dimse import ae_title
+from dicomarray.storage.dimse_transport import server_context
 from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of
 
 # How often it is looked whether a series is quiet, and the page is written where it is old; seconds.

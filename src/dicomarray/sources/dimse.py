@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import socket
+import struct
 import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping
@@ -31,6 +32,7 @@ from dicomarray.storage.dimse import (
     FIND,
     GET,
     MAX_CONTEXTS,
+    MAX_PDU_BYTES,
     MOVE,
     BrokenError,
     Peer,
@@ -38,6 +40,7 @@ from dicomarray.storage.dimse import (
     meaning,
     proposals_for,
 )
+from dicomarray.storage.dimse_transport import Activity, prompt
 from dicomarray.storage.places import Url
 
 # Every transfer syntax that we take; what is compressed comes as it is stored.
@@ -132,7 +135,11 @@ class DimseServer(Server):
         classes = self._classes.get((series.study, series.uid), {})
         said = ""
         if self.peer.address.retrieve == "move":
-            with self._storage(incoming), self.peer.associated([Proposal(MOVE, NATIVE)]) as association:
+            activity, asked = Activity(), [Proposal(MOVE, NATIVE)]
+            with (
+                self._storage(incoming, activity),
+                self.peer.associated(asked, activity=activity) as association,
+            ):
                 for item in self._requests(series, incoming, one_by_one):
                     answers = association.send_c_move(item, self.peer.address.move_aet, MOVE)
                     said = self._followed(answers, incoming, arrived) or said
@@ -170,20 +177,19 @@ class DimseServer(Server):
             yield self.peer.identifier("IMAGE", {**of_series, "SOPInstanceUID": piece})
 
     @contextmanager
-    def _storage(self, incoming: Incoming) -> Iterator[None]:
+    def _storage(self, incoming: Incoming, activity: Activity) -> Iterator[None]:
         """A storage of our own, to which the server sends."""
         package, address = self.peer.package, self.peer.address
         entity = package.AE(ae_title=address.move_aet)
         entity.require_called_aet = True
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = address.timeout
-        entity.maximum_pdu_size = 0  # as large as the peer likes
+        entity.maximum_pdu_size = MAX_PDU_BYTES
         for uid in storage_classes(package):
             entity.add_supported_context(uid, list(SYNTAXES))
         place = (_own_address(address.host), address.move_port or 0)
+        handlers = [(package.evt.EVT_C_STORE, incoming.take), *prompt(package, address.timeout, activity)]
         try:
-            server = entity.start_server(
-                place, block=False, evt_handlers=[(package.evt.EVT_C_STORE, incoming.take)]
-            )
+            server = entity.start_server(place, block=False, evt_handlers=handlers)
         except OSError as error:
             raise OutputError(
                 f"{self.peer.address}: port {address.move_port} of this computer, to which the server sends "
@@ -250,11 +256,30 @@ class Incoming:
 
 def write_instance(stream: Any, event: Any) -> None:
     """A file of DICOM: the data set as the peer sent it, behind file meta information of ours."""
-    from pynetdicom.dsutils import encode_file_meta
+    request = event.request
+    syntax = event.context.transfer_syntax
+    stream.write(file_start(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), syntax))
+    if request.DataSet is not None:
+        stream.write(request.DataSet.getbuffer())
 
-    stream.write(b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta))
-    if event.request.DataSet is not None:
-        stream.write(event.request.DataSet.getbuffer())
+
+def file_start(sop_class: str, uid: str, syntax: str) -> bytes:
+    """Preamble and file meta information (PS3.10 7.1) of an instance that comes over the network."""
+    from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+
+    elements = b"\2\0\1\0OB\0\0" + struct.pack("<L", 2) + b"\0\1"
+    for element, vr, text, padding in (
+        (0x02, b"UI", sop_class, b"\0"),
+        (0x03, b"UI", uid, b"\0"),
+        (0x10, b"UI", syntax, b"\0"),
+        (0x12, b"UI", PYNETDICOM_IMPLEMENTATION_UID, b"\0"),
+        (0x13, b"SH", PYNETDICOM_IMPLEMENTATION_VERSION, b" "),
+    ):
+        value = text.encode("ascii", "replace")
+        value += padding * (len(value) % 2)
+        elements += struct.pack("<HH2sH", 2, element, vr, len(value)) + value
+    length = struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(elements))
+    return b"\0" * 128 + b"DICM" + length + elements
 
 
 def storage_classes(package: Any) -> list[str]:

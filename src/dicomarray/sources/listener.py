@@ -25,7 +25,8 @@ from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError, OutputError
 from dicomarray.sources.dimse import NO_MATCH, NO_ROOM, SYNTAXES, TAKEN, storage_classes, write_instance
 from dicomarray.storage.atomic import making
-from dicomarray.storage.dimse import MAX_PDU_BYTES, VERIFICATION, pynetdicom_for, without_delay
+from dicomarray.storage.dimse import MAX_PDU_BYTES, VERIFICATION, pynetdicom_for
+from dicomarray.storage.dimse_transport import prompt
 
 INCOMING, WORK, FINISHED, FAILED = "incoming", "work", "done", "failed"
 # Says of a series that comes in that its sender was done with it.
@@ -241,7 +242,7 @@ class Listener:
             (evt.EVT_C_STORE, self._stored),
             (evt.EVT_PDU_RECV, self._heard),
             (evt.EVT_ACCEPTED, self._accepted),
-            (evt.EVT_CONN_OPEN, without_delay),
+            *prompt(self._package, self._limits.silence),
         ]
         try:
             self._server = self._entity.start_server(

@@ -8,17 +8,17 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import socket
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dicomarray.errors import StorageError, UsageError
 from dicomarray.storage.connections import seconds_of
+from dicomarray.storage.dimse_transport import Activity, prompt
 from dicomarray.storage.places import Url
 
 # Study Root (PS3.4 C.6.2.1) is what every server has; and Verification (PS3.4 A).
@@ -171,59 +171,12 @@ class Proposal:
     receive: bool = False
 
 
-def without_delay(event: Any) -> None:
-    """Have a connection that was opened send what it has: else the end of each message waits 40 ms."""
-    connection = getattr(event.assoc.dul.socket, "socket", None)
-    if connection is not None:
-        with suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
 def pynetdicom_for(address: object) -> Any:
     """The package; raises UsageError where it is not installed."""
     try:
         return importlib.import_module("pynetdicom")
     except ImportError as error:
         raise UsageError(f"{address}: a PACS needs more: pip install 'dicomarray[pacs]'") from error
-
-
-class _PatientContext(ssl.SSLContext):
-    """TLS that is negotiated with the first bytes that are read, in the thread of that connection.
-
-    The package accepts connections one after the other: who connects and says nothing would hold up all.
-    """
-
-    def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:
-        """As the class has it, but without waiting for the other side."""
-        return super().wrap_socket(sock, *args, **{**options, "do_handshake_on_connect": False})
-
-
-def server_context(certificate: str | None, key: str | None, authority: str | None) -> ssl.SSLContext | None:
-    """TLS for a storage of our own; None where it has no certificate.
-
-    Raises
-    ------
-    UsageError
-        Where something is missing, or a file cannot be read.
-    """
-    if certificate is None:
-        if key is not None or authority is not None:
-            raise UsageError("TLS needs a certificate of ours: --tls-cert FILE with --tls-key FILE")
-        return None
-    context = _PatientContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # PS3.15 B.9, B.10
-    try:
-        # without a key's password: a service cannot ask for one
-        context.load_cert_chain(certificate, key, password="")
-        if authority is not None:
-            context.load_verify_locations(authority)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:  # an SSLError is one
-        raise UsageError(
-            f"--tls-cert {certificate}, with --tls-key and --tls-ca: one is no PEM file, they do not belong "
-            f"together, or it cannot be read: {error.strerror or type(error).__name__}"
-        ) from None
-    return context
 
 
 class Peer:
@@ -256,7 +209,10 @@ class Peer:
 
     @contextmanager
     def associated(
-        self, proposals: Sequence[Proposal], stored: Callable[[Any], int] | None = None
+        self,
+        proposals: Sequence[Proposal],
+        stored: Callable[[Any], int] | None = None,
+        activity: Activity | None = None,
     ) -> Iterator[Any]:
         """An association of pynetdicom, released at the end.
 
@@ -266,6 +222,8 @@ class Peer:
             At most `MAX_CONTEXTS`.
         stored
             Is given each instance that the peer sends over it, and answers with a status.
+        activity
+            That of other connections, on which the peer does what it is asked for over this one.
 
         Raises
         ------
@@ -276,15 +234,18 @@ class Peer:
         """
         package, address = self.package, self.address
         entity = package.AE(ae_title=address.calling)
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = address.timeout
+        entity.acse_timeout = entity.dimse_timeout = address.timeout
+        entity.network_timeout = None  # between two requests we may be busy
         entity.connection_timeout = min(address.timeout, 30.0)
         connected: list[float] = []
 
-        def opened(event: Any) -> None:
+        def opened(_: Any) -> None:
             connected.append(time.monotonic())
-            without_delay(event)
 
-        handlers: list[Any] = [(package.evt.EVT_CONN_OPEN, opened)]
+        handlers: list[Any] = [
+            (package.evt.EVT_CONN_OPEN, opened),
+            *prompt(package, address.timeout, activity),
+        ]
         if stored is not None:
             handlers.append((package.evt.EVT_C_STORE, stored))
         classes = dict.fromkeys(one.sop_class for one in proposals if one.receive)
