@@ -207,6 +207,7 @@ def _summary(path: Reference) -> Dataset:
             if keyword in read:
                 summary[keyword] = read[keyword]
         summary.file_meta = read.file_meta
+        summary.set_original_encoding(*read.original_encoding)
     except UNREADABLE as error:
         raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error
     return summary

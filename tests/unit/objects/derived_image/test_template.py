@@ -65,6 +65,15 @@ def test_faults_are_named(tmp_path, attributes, hint):
         read_template(change(files, **attributes))
 
 
+def test_a_file_without_transfer_syntax_is_a_template(tmp_path):
+    """What can be read can be written to: the encoding of the file says what its meta group does not."""
+    files = synthetic.write_series(tmp_path, synthetic.stored_values((1, 4, 4)))
+    data_set = pydicom.dcmread(files[0])
+    del data_set.file_meta.TransferSyntaxUID
+    data_set.save_as(files[0], enforce_file_format=False)
+    assert read_template(files).shape == (1, 4, 4)
+
+
 @pytest.mark.parametrize(
     "attributes",
     [
