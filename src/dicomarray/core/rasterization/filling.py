@@ -51,13 +51,28 @@ def covered(loops: Loops, shape: tuple[int, int]) -> Iterator[Covered]:
     moved = Loops(loops.points - TIE, loops.starts, loops.labels)
     for planes, part, box in _batches(moved, shape):
         top, side, height, width = box
-        cells = np.zeros((planes.stop - planes.start) * height * (width + 1), np.uint8)
+        words = width // 8 + 1  # so many cells that there is one behind the last column
+        cells = np.zeros((planes.stop - planes.start) * height * 8 * words, np.uint8)
         for row, column, plane, _ in _crossings(part, top, height):
             place = np.clip(np.ceil(column).astype(np.intp) - side, 0, width)
-            flat = ((plane - planes.start) * height + row - top) * (width + 1) + place
-            cells ^= (np.bincount(flat, minlength=len(cells)) & 1).astype(np.uint8)
-        toggled = cells.reshape(-1, height, width + 1)[..., :-1]
-        yield Covered((planes.start, top, side), np.bitwise_xor.accumulate(toggled, axis=2).astype(bool))
+            flat = ((plane - planes.start) * height + row - top) * (8 * words) + place
+            np.add.at(cells, flat, np.uint8(1))
+        inside = _odd_so_far(cells.reshape(-1, 8 * words))
+        yield Covered((planes.start, top, side), inside.reshape(-1, height, 8 * words)[..., :width])
+
+
+def _odd_so_far(counts: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """For each cell of a row whether the sum of it and all before is odd; rows of 8 cells, or 16, and so on.
+
+    Eight cells are taken as one number, whose lowest byte is the first of them.
+    """
+    words = counts.view("<u8")
+    for shift in (8, 16, 32):
+        words ^= words << np.uint64(shift)
+    last = np.bitwise_xor.accumulate(words >> np.uint64(56), axis=1)
+    words[:, 1:] ^= last[:, :-1] * np.uint64(0x0101010101010101)
+    counts &= 1
+    return counts.view(bool)
 
 
 def count_crossings(loops: Loops, rows: int, finer: int = 1) -> int:
@@ -155,8 +170,8 @@ def _batches(
 
 def _downward(loops: Loops) -> tuple[_Edges, Counts]:
     """All edges but level ones, which cross no row and enclose nothing with it; and the loop of each."""
-    here, there, index = loops.edges()
-    here, there = np.round(here, ROUNDING_DIGITS), np.round(there, ROUNDING_DIGITS)
+    rounded = np.round(loops.points, ROUNDING_DIGITS)
+    here, there, index = Loops(rounded, loops.starts, loops.labels).edges()
     kept = here[:, 0] != there[:, 0]
     here, there, index = here[kept], there[kept], index[kept]
     rising = there[:, 0] < here[:, 0]
@@ -166,9 +181,12 @@ def _downward(loops: Loops) -> tuple[_Edges, Counts]:
 
 def _box_of(edges: _Edges, shape: tuple[int, int]) -> _Box | None:
     """What of an image edges can cover; None where they lie beyond it."""
-    both = np.concatenate([edges.upper, edges.lower])
-    low = np.clip(np.floor(both.min(axis=0)) - 1, 0, shape).astype(int)
-    high = np.clip(np.ceil(both.max(axis=0)) + 1, 0, shape).astype(int)
+    # by columns, as NumPy is slow where rows are short
+    columns = edges.upper[:, 1], edges.lower[:, 1]
+    least = edges.upper[:, 0].min(), min(column.min() for column in columns)
+    most = edges.lower[:, 0].max(), max(column.max() for column in columns)
+    low = np.clip(np.floor(least) - 1, 0, shape).astype(int)
+    high = np.clip(np.ceil(most) + 1, 0, shape).astype(int)
     if (high <= low).any():
         return None
     return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,28 +70,41 @@ class _Corners(NamedTuple):
 # Bits of the four voxels around a corner that have its label.
 _ABOVE_LEFT, _ABOVE_RIGHT, _BELOW_LEFT, _BELOW_RIGHT = 1, 2, 4, 8
 _FALLING, _RISING = _ABOVE_LEFT | _BELOW_RIGHT, _ABOVE_RIGHT | _BELOW_LEFT
-_IS_CORNER = np.array([bits.bit_count() % 2 == 1 or bits in (_FALLING, _RISING) for bits in range(16)])
+# By which of the four a voxel is, and these bits: whether its label turns here, and is no earlier one's too.
+_IS_CORNER = np.array(
+    [
+        [
+            (bits.bit_count() % 2 == 1 or bits in (_FALLING, _RISING)) and not bits & ((1 << voxel) - 1)
+            for bits in range(16)
+        ]
+        for voxel in range(4)
+    ]
+)
 
 
 def _corners(image: NDArray[Any]) -> _Corners:
-    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+    rows, columns = np.flatnonzero(image.max(axis=1, initial=0)), np.flatnonzero(image.max(axis=0, initial=0))
     top, side = (int(rows[0]), int(columns[0])) if len(rows) else (0, 0)
     inner = image[top : int(rows[-1]) + 1, side : int(columns[-1]) + 1] if len(rows) else image[:0, :0]
     padded = np.zeros((inner.shape[0] + 2, inner.shape[1] + 2), image.dtype)
     padded[1:-1, 1:-1] = inner
-    four = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
     across, down = padded[:, :-1] == padded[:, 1:], padded[:-1] == padded[1:]
     straight = (across[:-1] & across[1:]) | (down[:, :-1] & down[:, 1:])
-    row, column = np.nonzero(~straight)
-    values = np.stack([part[row, column] for part in four])
-    parts: list[tuple[NDArray[Any], ...]] = []
-    for index in range(4):
-        label = values[index]
-        bits = sum((values[other] == label).astype(np.uint8) << other for other in range(4))
-        new = np.logical_and.reduce([values[other] != label for other in range(index)], initial=True)
-        is_corner = _IS_CORNER[bits] & (label != 0) & new
-        parts.append((label[is_corner], row[is_corner], column[is_corner], bits[is_corner]))
-    label, row, column, bits = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
+    at, width = np.flatnonzero(~straight), padded.shape[1]
+    row, column = np.divmod(at, straight.shape[1])
+    first = row * width + column
+    values = padded.reshape(-1)[np.stack([first, first + 1, first + width, first + width + 1])]
+    around = np.repeat(np.array([[1], [2], [4], [8]], np.uint8), len(at), axis=1)
+    for one, other in combinations(range(4), 2):
+        same = (values[one] == values[other]).view(np.uint8)
+        around[one] |= same << other
+        around[other] |= same << one
+    is_corner = (values != 0) & np.stack(
+        [table[bits] for table, bits in zip(_IS_CORNER, around, strict=True)]
+    )
+    at = np.nonzero(is_corner)[1]
+    label, bits = values[is_corner].astype(np.int64), around[is_corner]
+    row, column = row[at], column[at]
     falling, rising = bits == _FALLING, bits == _RISING
     twice = falling | rising
     # the first of two corners at one place has its edge to the left; it is that of the voxel on the left

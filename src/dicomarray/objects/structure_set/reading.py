@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.core.geometry import FARTHEST_MM
 from dicomarray.core.segments import Code
-from dicomarray.dicom.part10 import DoubtError
+from dicomarray.dicom.part10 import DoubtError, Element
 from dicomarray.dicom.vr import LATIN_1, Value, decode, encodings_of, texts
 from dicomarray.errors import InputError, SegmentationError
 from dicomarray.objects.common.headers import UNREADABLE, reason
@@ -24,6 +24,7 @@ from dicomarray.objects.structure_set.contents import (
     StructureSet,
 )
 from dicomarray.objects.structure_set.elements import Elements, Items, read_again, read_elements
+from dicomarray.objects.structure_set.number_tables import numbers_of
 from dicomarray.storage.references import Reference
 
 _CHARACTER_SET, _CLASS, _SOP_UID = 0x00080005, 0x00080016, 0x00080018
@@ -36,7 +37,6 @@ _ROI_CONTOURS, _COLOUR, _CONTOURS, _REFERENCED_ROI = 0x30060039, 0x3006002A, 0x3
 _CONTOUR_KIND, _DATA = 0x30060042, 0x30060050
 _OBSERVATIONS, _KIND, _CODES = 0x30060080, 0x300600A4, 0x30060086
 _CODE_VALUE, _CODE_SCHEME, _CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
-_CHARACTERS_OF_NUMBERS = b"0123456789+-.eE\\ \0"
 _CLOSED = (CLOSED, XOR)
 
 
@@ -67,6 +67,7 @@ class _Parser:
     def __init__(self, elements: Elements, items: Items, path: Reference) -> None:
         self._elements, self._items, self._path = elements, items.of, path
         self._encodings: tuple[str, ...] = (LATIN_1,)
+        self._kinds: dict[bytes, str] = {}
         self._encodings = encodings_of(texts(self._value(elements, _CHARACTER_SET, "CS")))
 
     def structure_set(self) -> StructureSet:
@@ -94,33 +95,38 @@ class _Parser:
 
     def _roi(self, number: int, region: Elements, contours: Sequence[Elements], observation: Elements) -> Roi:
         left_out: Counter[str] = Counter()
-        damaged, points, exclusive = 0, [], []
+        tables, exclusive = [], []
         for contour in (one for item in contours for one in self._items(item, _CONTOURS)):
-            kind = self._text(contour, _CONTOUR_KIND, "CS").upper()
+            kind = self._contour_kind(contour.get(_CONTOUR_KIND))
             if kind not in _CLOSED:
                 left_out[kind or "without a type"] += 1
                 continue
-            found = _points(contour)
-            if found is None:
-                damaged += 1
-                continue
-            points.append(found)
+            # VR DS; a table too long for that has VR UN, and the same bytes
+            data = contour.get(_DATA)
+            tables.append((b"" if data is None else data.value or b"").rstrip(b" \0"))
             exclusive.append(kind == XOR)
-        lengths = np.array([len(part) for part in points], np.intp)
+        points, starts, whole = _points(tables)
         return Roi(
             number=number,
             name=self._text(region, _ROI_NAME, "LO"),
-            points=np.concatenate(points) if points else np.zeros((0, 3)),
-            starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp),
-            exclusive=np.array(exclusive, bool),
+            points=points,
+            starts=starts,
+            exclusive=np.array(exclusive, bool)[whole],
             left_out=dict(left_out),
-            damaged=damaged,
+            damaged=int(np.count_nonzero(~whole)),
             colour=next((colour for item in contours if (colour := self._colour(item))), None),
             kind=self._text(observation, _KIND, "CS") or None,
             algorithm=self._text(region, _ALGORITHM, "CS") or None,
             code=self._code(observation),
             frame_of_reference_uid=self._text(region, _FRAME_UID, "UI") or None,
         )
+
+    def _contour_kind(self, element: Element | None) -> str:
+        """Contour Geometric Type, decoded once for all contours that have it."""
+        raw = b"" if element is None else element.value or b""
+        if raw not in self._kinds:
+            self._kinds[raw] = "\\".join(texts(decode("CS", raw, True, self._encodings))).upper()
+        return self._kinds[raw]
 
     def _series(self) -> Iterator[ReferencedSeries]:
         for frame in self._items(self._elements, _FRAMES):
@@ -174,22 +180,27 @@ class _Parser:
         return None
 
 
-def _points(contour: Mapping[int, object]) -> NDArray[np.float64] | None:
-    """The points of a contour, shape (n, 3), LPS mm; None where its data is damaged.
-
-    Contour Data has VR DS; a table too long for that has VR UN, and the same bytes.
-    """
-    element = contour.get(_DATA)
-    raw: bytes = getattr(element, "value", None) or b""
-    if raw.translate(None, _CHARACTERS_OF_NUMBERS):
-        return None
-    try:
-        numbers = np.array(list(map(float, raw.rstrip(b" \0").split(b"\\"))))
-    except ValueError:
-        return None
-    if len(numbers) % 3 or not (np.abs(numbers) <= FARTHEST_MM).all():
-        return None
-    points = numbers.reshape(-1, 3)
-    if len(points) > 1 and (points[0] == points[-1]).all():
-        points = points[:-1]  # closed twice
-    return points if len(points) > 2 else None
+def _points(tables: Sequence[bytes]) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.bool_]]:
+    """Points of contours, shape (n, 3), LPS mm; where each contour starts; which of the tables have any."""
+    numbers = numbers_of(b"\\".join(tables)) if tables else None
+    if numbers is not None:
+        lengths = np.array([table.count(b"\\") + 1 for table in tables], np.intp)
+    else:  # something in them is no number
+        each = [numbers_of(table) for table in tables]
+        lengths = np.array([0 if found is None else len(found) for found in each], np.intp)
+        numbers = np.concatenate([np.zeros(0), *(found for found in each if found is not None)])
+    odd = np.repeat(lengths % 3 != 0, lengths) | ~(np.abs(numbers) <= FARTHEST_MM)
+    whole = np.bincount(np.repeat(np.arange(len(lengths)), lengths)[odd], minlength=len(lengths)) == 0
+    points = numbers[np.repeat(whole, lengths)].reshape(-1, 3)
+    counts = np.where(whole, lengths // 3, 0)
+    ends = np.cumsum(counts)
+    kept = np.ones(len(points), bool)
+    several = counts > 1
+    last = ends[several] - 1
+    twice = (points[last] == points[(ends - counts)[several]]).all(axis=1)  # closed twice
+    kept[last[twice]] = False
+    counts[np.flatnonzero(several)[twice]] -= 1
+    whole = counts > 2
+    kept &= np.repeat(whole, ends - np.concatenate([[0], ends[:-1]]))
+    starts = np.concatenate([[0], np.cumsum(counts[whole])]).astype(np.intp)
+    return points[kept], starts, whole
