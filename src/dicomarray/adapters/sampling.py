@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
+from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble
@@ -152,7 +153,7 @@ class Volumes:
         files = SeriesFiles(series.uid, tuple(_kept(h.path) for h in series.instances), series.notes)
         try:
             made = []
-            for number, stack in enumerate(series.stacks(self.options)):
+            for number, stack in enumerate(series.described_stacks(self.options)):
                 first = stack.frames[0]
                 item = Item(files, number, (stack.repetitions, stack.shape[-1], first.rows, first.columns))
                 self.check(item)
@@ -214,18 +215,31 @@ class Volumes:
         key = item.series.uid, item.series.files[0], item.volume
         kept = self._readers.get(key)
         if kept is None:
-            kept = SliceReader(self._stack(item), self.options)
+            kept = self._slice_reader(item)
             self._readers.put(key, kept, _HEADER_BYTES * len(kept.stack.frames))
         return kept
 
-    def _stack(self, item: Item) -> Any:
+    def _slice_reader(self, item: Item) -> SliceReader:
+        """By what a server says of the instances, where that is enough to know what their values mean."""
+        described = SliceReader(self._stack(item, Series.described_stacks), self.options)
+        try:
+            _ = described.values
+        except DataError:
+            return SliceReader(self._stack(item), self.options)
+        return described
+
+    def _stack(
+        self, item: Item, stacks_of: Callable[[Series, ReadOptions], list[Stack]] = Series.stacks
+    ) -> Stack:
         """The stack of an item, from the headers of its files as they are now."""
         catalog = scan_again(item.series.files)
         if catalog.skipped:
             gone = catalog.skipped[0]
             raise InputError(f"{gone.path} changed since it was scanned: {gone.reason}")
         uids = [series.uid for series in catalog]
-        stacks = replace(catalog[0], notes=item.series.notes).stacks(self.options) if len(uids) == 1 else []
+        stacks = []
+        if len(uids) == 1:
+            stacks = stacks_of(replace(catalog[0], notes=item.series.notes), self.options)
         if uids != [item.series.uid] or len(stacks) <= item.volume:
             raise InputError(f"the files of series {item.series.uid} changed since they were scanned")
         stack = stacks[item.volume]

@@ -61,7 +61,7 @@ class VolumeDataset(_SeriesDataset):
     Parameters
     ----------
     source
-        A folder, several, or an index file (see `dicomarray.index`).
+        A folder, several, an index file (see `dicomarray.index`), or the address of a PACS.
     config
         A filter config; None takes all series of images.  Segmentations are none: see `load_segmentation`.
     transform

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +137,19 @@ class Series:
         """Which frames form which volume, before any pixel is read."""
         return self._stacked(whole(self.instances), options)
 
+    def described_stacks(self, options: ReadOptions = DEFAULTS) -> list[Stack]:
+        """As `stacks`, by what a server says of the instances where that is enough: no file is fetched.
+
+        It is not where images repeat, and the server tells no private elements, which may say of what.
+        """
+        described = [header for header in self.instances if _is_described(header)]
+        with suppress(DataError):
+            stacks = self._stacked(self.instances, options) if described else []
+            plain = len(stacks) == 1 and stacks[0].repetitions == 1
+            if plain or (stacks and any(map(_has_private, described))):
+                return stacks
+        return self.stacks(options)
+
     def _stacked(self, instances: Sequence[Header], options: ReadOptions) -> list[Stack]:
         images = [header for header in instances if header.is_image]
         if not images:
@@ -213,6 +227,10 @@ class Series:
 
 def _is_described(header: Header) -> bool:
     return isinstance(header.path, ObjectReference) and header.path.is_described
+
+
+def _has_private(header: Header) -> bool:
+    return isinstance(header.path, ObjectReference) and header.path.has_private
 
 
 def volume_lines(stacks: Sequence[Stack]) -> list[str]:

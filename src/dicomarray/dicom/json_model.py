@@ -37,8 +37,6 @@ _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 SPECIFIC_CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
-# A DS has 16 characters; servers write more digits than the file has.
-_DIGITS = 14
 MAX_SHORT = 0xFFFE  # bytes of a value with a length of 16 bits
 
 
@@ -89,6 +87,20 @@ def bulk_uris(attributes: JsonObject) -> dict[int, str]:
         if _TAG.fullmatch(name) and (tag := int(name, 16)) >> 16 & 1 and isinstance(uri, str):
             found[tag] = uri
     return found
+
+
+def has_private(attributes: JsonObject) -> bool:
+    """Whether there are private elements, at its top level or in a sequence there."""
+    return any(_is_private(name) for name in attributes) or any(
+        isinstance(item, dict) and any(map(_is_private, item))
+        for attribute in attributes.values()
+        if isinstance(attribute, dict) and isinstance(items := attribute.get("Value"), list)
+        for item in items
+    )
+
+
+def _is_private(name: str) -> bool:
+    return _TAG.fullmatch(name) is not None and int(name, 16) >> 16 & 1 == 1
 
 
 def items_of(chunks: Iterator[bytes]) -> Iterator[JsonObject]:
@@ -200,7 +212,7 @@ def _text(value: Any, vr: str) -> str:
         groups = [str(value.get(name) or "") for name in ("Alphabetic", "Ideographic", "Phonetic")]
         return "=".join(groups).rstrip("=")
     if isinstance(value, float) and not isinstance(value, bool):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.{_DIGITS}g}"
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     if isinstance(value, str | int):
         return str(value)
     raise JsonModelError(f"a value that is no {vr}")

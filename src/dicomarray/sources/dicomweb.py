@@ -89,6 +89,7 @@ class DicomWebServer(Server):
     ) -> None:
         root, self.below = split_address(address)
         self.web = web or WebServer(root, limits=limits)
+        self.gives_frames = True  # until it refuses to
 
     def close(self) -> None:
         """As `Server.close`."""
@@ -118,7 +119,7 @@ class DicomWebServer(Server):
 
     def instances(self, series: RemoteSeries) -> frozenset[str]:
         """As `Server.instances`."""
-        path = f"{_path_of(series)}/instances"
+        path = f"{path_of(series)}/instances"
         try:
             items = list(self._listed(path, {}, SOP_UID, series.count))
         except StatusError as error:
@@ -136,13 +137,13 @@ class DicomWebServer(Server):
     def metadata(self, series: RemoteSeries, uid: str | None = None) -> Iterator[Mapping[str, Any]]:
         """What the server says of the instances of a series, or of one, in the DICOM JSON Model."""
         try:
-            yield from self._described(_path_of(series) + (f"/instances/{uid}" if uid else ""))
+            yield from self._described(path_of(series) + (f"/instances/{uid}" if uid else ""))
         except StatusError as error:
             if error.status != 404 or uid is not None:
                 raise
             # Orthanc does not find a series by a UID that several studies have, and has its instances
             for one in sorted(self.instances(series)):
-                yield from self._described(f"{_path_of(series)}/instances/{one}")
+                yield from self._described(f"{path_of(series)}/instances/{one}")
 
     def _described(self, resource: str) -> Iterator[Mapping[str, Any]]:
         path = f"{resource}/metadata"
@@ -195,7 +196,7 @@ class DicomWebServer(Server):
                 vain = 0
         if missing:
             raise self.web.error(
-                _path_of(series),
+                path_of(series),
                 f"{len(missing)} of {len(wanted)} instances did not come, such as {min(missing)}",
             )
 
@@ -206,9 +207,9 @@ class DicomWebServer(Server):
 
         Who comes is missing no more.
         """
-        paths = [f"{_path_of(series)}/instances/{uid}" for uid in sorted(missing)]
+        paths = [f"{path_of(series)}/instances/{uid}" for uid in sorted(missing)]
         if whole and len(missing) > max(1, ONE_BY_ONE * whole):
-            paths = [_path_of(series)]
+            paths = [path_of(series)]
         for path in paths:
             for file in self._files(path, series, missing, folder):
                 missing.discard(file.stem)
@@ -344,7 +345,8 @@ def _is_whole(part: Path) -> bool:
         return _SEQUENCE_END in stream.read()
 
 
-def _path_of(series: RemoteSeries) -> str:
+def path_of(series: RemoteSeries) -> str:
+    """What stands behind the server's address for a series."""
     return f"/studies/{series.study}/series/{series.uid}"
 
 

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import weakref
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from dicomarray.dicom.headers.header import Header, HeaderReader
-from dicomarray.dicom.json_model import JsonModelError, bulk_uris, header_bytes, with_elements
+from dicomarray.dicom.json_model import JsonModelError, bulk_uris, has_private, header_bytes, with_elements
 from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError, StorageError
 from dicomarray.sources.base import Progress, RemoteSeries, Source
 from dicomarray.sources.dicomweb import SERIES_UID, SOP_UID, STUDY_UID, DicomWebServer, first_value
+from dicomarray.sources.dicomweb_frames import fetch_frames
 from dicomarray.sources.header_workers import outcome_of
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.places import Url
@@ -35,6 +36,8 @@ from dicomarray.storage.references import ObjectReference, Stamp
 
 # So many series are asked for at once.
 AT_ONCE = 4
+# Of the frames of an instance: more are fetched with all the others, in one file.
+FEW = 0.5
 
 
 class Copies:
@@ -55,7 +58,8 @@ class WebObject(ObjectReference):
     """An instance below an address.
 
     ``start`` is its header as the metadata has it, compressed; ``bulk`` says where the values of private
-    elements stand; another ``mark`` means another header.  ``copies`` has the file, where it was fetched.
+    elements stand; another ``mark`` means another header.  ``siblings`` is how many its series has.
+    ``copies`` has the file, where it was fetched; ``frames`` says which ones that has, if not all.
     """
 
     root: Url
@@ -63,6 +67,9 @@ class WebObject(ObjectReference):
     series: str
     uid: str
     mark: int = 0
+    frames: tuple[int, ...] | None = None
+    siblings: int | None = field(default=None, compare=False)
+    has_private: bool = field(default=True, compare=False)
     start: bytes | None = field(default=None, compare=False, repr=False)
     bulk: tuple[tuple[int, str], ...] = field(default=(), compare=False, repr=False)
     copies: Copies | None = field(default=None, compare=False, repr=False)
@@ -90,7 +97,8 @@ class WebObject(ObjectReference):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without the copy, which belongs to this process."""
-        return WebObject, (self.root, self.study, self.series, self.uid, self.mark, self.start, self.bulk)
+        where = (self.root, self.study, self.series, self.uid, self.mark, self.frames)
+        return WebObject, (*where, self.siblings, self.has_private, self.start, self.bulk)
 
     def open(self) -> BinaryIO:
         """All of it."""
@@ -99,7 +107,7 @@ class WebObject(ObjectReference):
             return _Held(fetched.open_header(), fetched)
         return self.open_header()
 
-    def open_header(self) -> BinaryIO:
+    def open_header(self, wants: Callable[[int], bool] | None = None) -> BinaryIO:
         """The file where it is here; else what the metadata says, with the values of private elements."""
         if self.copies is not None:
             return open_plain(self.copies.folder / f"{self.uid}.dcm")
@@ -107,13 +115,20 @@ class WebObject(ObjectReference):
             (found,) = self.fetch_headers([self])
             if isinstance(found, OSError):
                 raise found
-            return found.open_header()
+            return found.open_header(wants)
         data = zlib.decompress(self.start)
-        return BytesIO(with_elements(data, _bulk_of(self)) if self.bulk else data)
+        missing = [(tag, uri) for tag, uri in self.bulk if wants is None or wants(tag)]
+        return BytesIO(with_elements(data, _bulk_of(self.root, missing)) if missing else data)
 
     def without_header(self) -> Self:
         """Without what the metadata says."""
         return replace(self, start=None, bulk=(), copies=None)
+
+    def part(self, frames: Sequence[int], count: int) -> WebObject:
+        """These frames alone, where they are few."""
+        if self.copies is not None or self.start is None or len(frames) > FEW * count:
+            return self
+        return replace(self, frames=tuple(frames))
 
     @classmethod
     def fetch(cls, references: Sequence[Self], folder: Path) -> Sequence[Self]:
@@ -121,11 +136,24 @@ class WebObject(ObjectReference):
         del folder
         wanted = [one for one in references if one.copies is None]
         copies = Copies() if wanted else None
+        fetched: dict[Self, Self] = {}
         for (root, study, series), several in _by_series(wanted).items():
             assert copies is not None  # there are some
-            uids = {one.uid for one in several}
-            server_at(root).fetch(RemoteSeries(study, series, None), uids, copies.folder, lambda _: None)
-        return [replace(one, copies=one.copies or copies) for one in references]
+            server, place = server_at(root), RemoteSeries(study, series, several[0].siblings)
+            parts = {one for one in several if one.has_part(server, place, copies.folder)}
+            if whole := {one.uid for one in several if one not in parts}:
+                server.fetch(place, whole, copies.folder, lambda _: None)
+            for one in several:
+                frames = one.frames if one in parts else None
+                fetched[one] = replace(one, frames=frames, copies=copies)
+        return [fetched.get(one, one) for one in references]
+
+    def has_part(self, server: DicomWebServer, series: RemoteSeries, folder: Path) -> bool:
+        """Fetch the frames that are wanted alone; False where all of it has to be fetched."""
+        if self.frames is None or self.start is None:
+            return False
+        header = zlib.decompress(self.start)
+        return fetch_frames(server, series, self.uid, header, self.frames, folder / f"{self.uid}.dcm")
 
     @classmethod
     def fetch_headers(cls, references: Sequence[Self]) -> Sequence[Self | OSError]:
@@ -135,8 +163,8 @@ class WebObject(ObjectReference):
             one for one in references if one.start is None and one.copies is None
         ).items():
             uid = several[0].uid if len(several) == 1 else None
-            for item in server_at(root).metadata(RemoteSeries(study, series), uid):
-                one = _reference(root, study, series, item)
+            items = server_at(root).metadata(RemoteSeries(study, series), uid)
+            for one in _references(root, study, series, items, uid):
                 found[replace(one, mark=0)] = one
         return [_with_header(one, found) for one in references]
 
@@ -178,9 +206,9 @@ def _bulk_value(root: Url, uri: str, _process: int) -> bytes | None:
     return server_at(root).bulk(uri)
 
 
-def _bulk_of(reference: WebObject) -> dict[int, bytes]:
+def _bulk_of(root: Url, missing: Iterable[tuple[int, str]]) -> dict[int, bytes]:
     """The values of private elements that stand elsewhere, as far as the server gives them."""
-    values = ((tag, _bulk_value(reference.root, uri, os.getpid())) for tag, uri in reference.bulk)
+    values = ((tag, _bulk_value(root, uri, os.getpid())) for tag, uri in missing)
     return {tag: value for tag, value in values if value is not None}
 
 
@@ -207,9 +235,24 @@ def _reference(root: Url, study: str, series: str, item: Mapping[str, Any]) -> W
         data = header_bytes(item)
     except (JsonModelError, RecursionError) as error:
         raise StorageError(f"{where}: no DICOM JSON Model (PS3.18 F): {error}") from error
-    mark = int.from_bytes(hashlib.sha256(data).digest()[:7])
-    bulk = tuple(sorted(bulk_uris(item).items()))
-    return WebObject(root, study, series, str(uid), mark, zlib.compress(data, level=1), bulk)
+    return WebObject(
+        root,
+        study,
+        series,
+        str(uid),
+        mark=int.from_bytes(hashlib.sha256(data).digest()[:7]),
+        has_private=has_private(item),
+        start=zlib.compress(data, level=1),
+        bulk=tuple(sorted(bulk_uris(item).items())),
+    )
+
+
+def _references(
+    root: Url, study: str, series: str, items: Iterable[Mapping[str, Any]], uid: str | None
+) -> list[WebObject]:
+    """The instances of a series that its metadata describes; of one where it is that of ``uid``."""
+    found = sorted((_reference(root, study, series, item) for item in items), key=lambda one: one.uid)
+    return found if uid is not None else [replace(one, siblings=len(found)) for one in found]
 
 
 def headers_of(
@@ -223,25 +266,14 @@ def headers_of(
         Where the server fails, or describes fewer instances than it counts.
     """
     items = server.metadata(series, uid)
-    found = sorted(
-        (_reference(root, series.study, series.uid, item) for item in items), key=lambda one: one.uid
-    )
+    found = _references(root, series.study, series.uid, items, uid)
     if uid is None and len(found) < (series.count or 0):
         raise StorageError(
             f"{root}/studies/{series.study}/series/{series.uid}/metadata: the server counts {series.count} "
             f"instances, and describes {len(found)}; try again"
         )
     reader = HeaderReader(names)
-    private = any(name.startswith("(") for name in names)
-    return [_outcome(one, reader, private) for one in found]
-
-
-def _outcome(one: WebObject, reader: HeaderReader, private: bool) -> Header | Skipped:
-    """A header; values that have to be fetched are in it where private elements are asked for."""
-    outcome = outcome_of(reader, one if private else replace(one, bulk=()))
-    if isinstance(outcome, Skipped):
-        return outcome
-    return replace(outcome, path=one)
+    return [outcome_of(reader, one) for one in found]
 
 
 @dataclass(frozen=True, slots=True)

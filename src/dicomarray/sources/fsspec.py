@@ -9,7 +9,7 @@ of its own, in a folder that is removed when the process ends.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
@@ -98,7 +98,7 @@ class StoredObject(ObjectReference):
             folder.cleanup()
             raise
 
-    def open_header(self) -> BinaryIO:
+    def open_header(self, wants: Callable[[int], bool] | None = None) -> BinaryIO:
         """Up to its pixel data."""
         if self.start is not None:
             return BytesIO(zlib.decompress(self.start))
@@ -107,7 +107,7 @@ class StoredObject(ObjectReference):
         (found,) = self.fetch_headers([self])
         if isinstance(found, OSError):
             raise found
-        return found.open_header()
+        return found.open_header(wants)
 
     def without_header(self) -> Self:
         """Without its first bytes."""

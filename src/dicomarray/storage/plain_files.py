@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -45,9 +46,9 @@ def open_plain(reference: Reference) -> BinaryIO:
     return reference.open()
 
 
-def open_header(reference: Reference) -> BinaryIO:
-    """As `open_plain`, but the pixel data may be missing."""
-    return open_plain(reference) if isinstance(reference, Path) else reference.open_header()
+def open_header(reference: Reference, wants: Callable[[int], bool] | None = None) -> BinaryIO:
+    """As `open_plain`, but the pixel data may be missing; see `ObjectReference.open_header`."""
+    return open_plain(reference) if isinstance(reference, Path) else reference.open_header(wants)
 
 
 def _at_once(name: str, flags: int) -> int:

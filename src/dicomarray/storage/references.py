@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
@@ -77,14 +77,33 @@ class ObjectReference(ABC):
             Where its store fails.
         """
 
-    def open_header(self) -> BinaryIO:
-        """As `open`, but the pixel data may be missing."""
+    def open_header(self, wants: Callable[[int], bool] | None = None) -> BinaryIO:
+        """As `open`, but the pixel data may be missing.
+
+        So may values of private elements that stand elsewhere, if ``wants`` does not want their tag.
+        """
+        del wants
         return self.open()
 
     @property
     def is_described(self) -> bool:
         """Whether its header is what a server says of it: then its file has to be read for pixels."""
         return False
+
+    @property
+    def has_private(self) -> bool:
+        """Whether private elements are among what is said of it, if it has any."""
+        return True
+
+    @property
+    def frames(self) -> tuple[int, ...] | None:
+        """Which frames its file holds, counted from 0, where it is not all of them."""
+        return None
+
+    def part(self, frames: Sequence[int], count: int) -> ObjectReference:
+        """What opens at least these of its ``count`` frames, where it is better to fetch them alone."""
+        del frames, count
+        return self
 
     def is_unchanged(self) -> bool:
         """Whether what is opened surely is what was referred to; else its header is read and compared."""

@@ -6,7 +6,7 @@ The file is not walked a second time, if it still is the file that the header wa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -31,10 +31,11 @@ class ImageFiles:
     """Opens the files of a series; what equals in all of them is checked once.
 
     What lies in a store is fetched, many files at once, when the first file is opened that is not here; it is
-    removed at the end.
+    removed at the end.  Of a file with several frames those may do that ``wanted`` has, by its reference.
     """
 
     headers: Iterable[Header]
+    wanted: Mapping[Reference, Sequence[int]] = field(default_factory=dict)
     _descriptions: dict[tuple[Any, ...], PixelDescription] = field(default_factory=dict)
     _fetched: Mapping[ObjectReference, ObjectReference] | None = None
     _folder: TemporaryDirectory[str] | None = None
@@ -60,9 +61,10 @@ class ImageFiles:
         """
         header.check_open()
         if not _is_simple(header):
-            with open_frames(self.at_hand(header)) as reader:
+            file = self.at_hand(header)
+            with open_frames(file) as reader:
                 _current(reader.source.stream, header)
-                yield reader
+                yield reader if isinstance(file, Path) else reader.of_part(file.frames)
             return
         with self._opened(header) as stream:
             header = _current(stream, header)
@@ -91,8 +93,16 @@ class ImageFiles:
         with self._turn:
             if self._fetched is None:
                 self._folder = TemporaryDirectory(prefix="dicomarray-", ignore_cleanup_errors=True)
-                self._fetched = fetched([h.path for h in self.headers], Path(self._folder.name))
-        return self._fetched[header.path]
+                self._fetched = fetched(map(self._asked, self.headers), Path(self._folder.name))
+        return self._fetched[self._asked(header)]
+
+    def _asked(self, header: Header) -> Any:
+        """What is fetched of a file."""
+        path, wanted = header.path, self.wanted.get(header.path)
+        count = header.attributes.get("NumberOfFrames")
+        if wanted is None or isinstance(path, Path) or not isinstance(count, int):
+            return path
+        return path.part(wanted, count)
 
     def _opened(self, header: Header) -> BinaryIO:
         # native frames go straight into their array; items of compressed ones are looked at piece by piece

@@ -97,8 +97,8 @@ def _private_elements(header: Header) -> Mapping[int, bytes | None]:
     None of a file that cannot be read: what reads its pixels will say why.
     """
     try:
-        with open_header(header.path) as stream:
-            if (found := read_part10(stream, lambda tag: tag >> 16 in MOSAIC_GROUPS)) is not None:
+        with open_header(header.path, _may_tell) as stream:
+            if (found := read_part10(stream, _may_tell)) is not None:
                 return {tag: element.value for tag, element in found.elements.items()}
             from dicomarray.dicom.private_tags import all_private_bytes
 
@@ -106,6 +106,10 @@ def _private_elements(header: Header) -> Mapping[int, bytes | None]:
             return all_private_bytes(stream, str(header.path))
     except (OSError, DataError):
         return {}
+
+
+def _may_tell(tag: int) -> bool:
+    return tag >> 16 in MOSAIC_GROUPS
 
 
 def csa_headers(header: Header) -> Iterator[Mapping[str, tuple[str, ...]]]:

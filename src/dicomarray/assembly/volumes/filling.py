@@ -64,6 +64,12 @@ class Job:
             return by_file(frames)
         return [[images[place] for place in places] for places in by_file([frames[i] for i in images])]
 
+    def open_files(self) -> ImageFiles:
+        """The files of its images; of those of which some frames are wanted, which."""
+        frames = [self.stack.frames[index] for index in self.images]
+        wanted = {} if self.only is None else _frames_of_files(frames)
+        return ImageFiles([frame.header for frame in frames], wanted)
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -84,8 +90,16 @@ def fill(job: Job, target: Target) -> Warnings:
     OutputError
         Where a file cannot be written.
     """
-    with ImageFiles([job.stack.frames[index].header for index in job.images]) as files:
+    with job.open_files() as files:
         return _fill_from(files, job, target)
+
+
+def _frames_of_files(frames: Sequence[Frame]) -> dict[Reference, list[int]]:
+    """Which frames are wanted of each file, ascending; a picture of tiles is wanted whole."""
+    wanted: dict[Reference, set[int]] = {}
+    for frame in frames:
+        wanted.setdefault(frame.header.path, set()).add(0 if frame.tile is not None else frame.index)
+    return {path: sorted(several) for path, several in wanted.items()}
 
 
 def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:

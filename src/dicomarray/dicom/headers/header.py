@@ -162,7 +162,7 @@ class HeaderReader:
 
     def _of_object(self, reference: ObjectReference) -> Header | None:
         state = reference.state
-        with reference.open_header() as stream:
+        with reference.open_header(self._request.wants) as stream:
             try:
                 found = self._layouts.read(window_of(stream))
             except DoubtError:
@@ -177,7 +177,7 @@ def _damaged(error: BaseException) -> InputError:
 
 def by_walking(path: Reference, request: Request) -> Header | None:
     """A header by our own reader; None where pydicom has to read the file."""
-    with open_header(path) as stream:
+    with open_header(path, request.wants) as stream:
         state = Stamp.of(os.fstat(stream.fileno())) if isinstance(path, Path) else path.state
         try:
             part10 = read_part10(stream, request.wants)

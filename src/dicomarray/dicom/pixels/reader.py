@@ -6,7 +6,7 @@ as indices.  Only colour is converted: always RGB.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
@@ -137,13 +137,19 @@ class FrameReader:
     """Reads any frame of one open file; what can be checked without reading one was checked.
 
     ``fragments`` has those of each frame where the pixel data is compressed, and is None where it is native.
-    ``notes`` are what there is to tell of frames that were decoded, by their index.
+    ``notes`` are what there is to tell of frames that were decoded, by their index.  ``places`` says where
+    in the file each frame stands that it holds, where others of its instance were left out.
     """
 
     source: PixelSource
     description: PixelDescription
     fragments: Sequence[Sequence[Fragment]] | None = None
     notes: set[tuple[int, CodedWarning]] = field(default_factory=set)
+    places: Mapping[int, int] | None = None
+
+    def of_part(self, frames: Sequence[int] | None) -> FrameReader:
+        """The same where the file holds only these frames of its instance, ascending."""
+        return self if frames is None else replace(self, places={f: at for at, f in enumerate(frames)})
 
     def on(self, stream: BinaryIO) -> FrameReader:
         """The same for another stream of the same file: a thread needs one of its own."""
@@ -155,6 +161,8 @@ class FrameReader:
         ``out``, of this shape and type and C-contiguous, is memory that may be used for them: the result may
         be another array, and what ``out`` holds then is no image.
         """
+        if self.places is not None:
+            first = self._place(first, count)
         if not 0 <= first <= self.description.frames - count:
             frames = self.description.frames
             raise self.description.error(f"there are {frames} frames, and the one asked for is none", first)
@@ -169,12 +177,19 @@ class FrameReader:
         except OSError as error:
             raise self.description.error(f"the pixel data cannot be read: {error.strerror}") from error
 
+    def _place(self, first: int, count: int) -> int:
+        """Where in the file so many frames stand."""
+        assert self.places is not None  # as its caller knows
+        if not all(frame in self.places for frame in range(first, first + count)):
+            raise self.description.error("the frame was not fetched", first)
+        return self.places[first]
+
     def read_rows(self, frame: int) -> tuple[int, Array]:
         """Rows of a frame outside of which all is 0: which is the first, and (rows, columns) stored values.
 
         Of masks most is 0: where a frame is of single bits, only the other rows are unpacked.
         """
-        if self.fragments is None and 0 <= frame < self.description.frames:
+        if self.fragments is None and self.places is None and 0 <= frame < self.description.frames:
             try:
                 found = native_bit_rows(self.source, self.description, frame)
             except OSError as error:
