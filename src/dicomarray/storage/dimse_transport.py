@@ -52,7 +52,7 @@ def prompt(package: Any, silence: float, activity: Activity | None = None) -> li
         moving = activity or Activity()
         connection.recv = _Reading(opened_socket, silence, moving).read
         association.bind(package.evt.EVT_DATA_SENT, moving.moved)
-        association.dimse.msg_queue = _Messages(moving)
+        association.dimse.msg_queue = _Messages(moving, association.is_requestor)
         if not logging.getLogger("pynetdicom").isEnabledFor(logging.INFO):
             _tell_no_log(package.evt, association)
 
@@ -60,14 +60,20 @@ def prompt(package: Any, silence: float, activity: Activity | None = None) -> li
 
 
 class _Messages(queue.Queue[Any]):
-    """Messages that came: who waits for one does so while something moves, however long it is."""
+    """Messages that came: who waits for one does so while something moves, however long it is.
 
-    def __init__(self, activity: Activity) -> None:
+    On an association of ours each is an answer to who waits for it.  The thread of the package that looks for
+    requests of the peer would now and then take one that came at once, and have us wait for what is lost.
+    """
+
+    def __init__(self, activity: Activity, answers: bool) -> None:
         super().__init__()
-        self._activity = activity
+        self._activity, self._answers = activity, answers
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """As a queue has it; the seconds are those in which nothing moved."""
+        if not block and self._answers:
+            raise queue.Empty
         if not block or timeout is None:
             return super().get(block, timeout)
         start, wait = time.monotonic(), timeout
