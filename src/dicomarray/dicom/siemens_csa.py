@@ -38,6 +38,7 @@ _NUMBER = r"\s*=\s*(0x[0-9a-fA-F]{1,8}|[-+]?[0-9.]+(?:[eE][-+]?\d+)?)"
 _SETTING = re.compile(
     r"(?<![\w.])(sSliceArray\.lSize|sKSpace\.ucDimension|sKSpace\.lImagesPerSlab)" + _NUMBER
 )
+_LINE = re.compile(r"^[ \t]*([A-Za-z][\w.\[\]]*)[ \t]*=[ \t]*([^\n#]+)", re.MULTILINE)
 _POSITION = re.compile(r"(?<![\w.])sSliceArray\.asSlice\[(\d{1,4})\]\.sPosition\.d(Sag|Cor|Tra)" + _NUMBER)
 # Patient coordinates by Siemens' names: towards the left, the back and the head, as in DICOM.
 _AXES = ("Sag", "Cor", "Tra")
@@ -155,6 +156,18 @@ def parse_protocol(raw: bytes) -> ProtocolSlices | None:
     texts = (block.split(_PROTOCOL_END, 1)[0] for block in raw.split(_PROTOCOL_BEGIN)[1:])
     found = (_protocol_slices(text.decode("latin-1")) for text in texts)
     return next((slices for slices in found if slices is not None), None)
+
+
+def protocol_settings(raw: bytes) -> dict[str, str]:
+    """The settings of the first protocol text in a value, by name, without quotes; none without a text."""
+    _, begin, rest = raw.partition(_PROTOCOL_BEGIN)
+    text, end, _ = rest.partition(_PROTOCOL_END)
+    if not begin or not end:
+        return {}
+    settings: dict[str, str] = {}
+    for name, value in _LINE.findall(text.decode("latin-1")):
+        settings.setdefault(name, value.strip().strip('"'))
+    return settings
 
 
 def _protocol_slices(text: str) -> ProtocolSlices | None:

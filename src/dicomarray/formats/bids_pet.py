@@ -34,6 +34,8 @@ def describe_pet(known: Attributes, repetitions: int) -> dict[str, Any]:
         "TracerName": str(known.get("Radiopharmaceutical") or "").partition(" -- ")[0] or None,
         "TracerRadionuclide": _radionuclide(nuclide),
         "InjectedRadioactivityUnits": "MBq" if number(known, "RadionuclideTotalDose") else None,
+        "MolarActivity": number(known, "RadiopharmaceuticalSpecificActivity") or None,
+        "MolarActivityUnits": "Bq/umol" if number(known, "RadiopharmaceuticalSpecificActivity") else None,
         "AttenuationCorrection": method.partition(",")[0] or None,
         "ScatterFraction": _listed(number(known, "ScatterFractionFactor")),
         "Units": _UNITS.get(str(known.get("Units")), text_of(known.get("Units"))) or None,

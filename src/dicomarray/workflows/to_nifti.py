@@ -180,8 +180,8 @@ class _Writer:
         taken: set[str] = set()
         for one in found.images:
             try:
-                for stack, name, several_echoes in self._named(one, taken):
-                    paths, info = self.write(stack, folder / f"{name}.nii.gz", several_echoes)
+                for stack, name, echo in self._named(one, taken):
+                    paths, info = self.write(stack, folder / f"{name}.nii.gz", echo)
                     files.append(paths)
                     shown.append(f"<Volume {info}>")
                     warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
@@ -189,16 +189,16 @@ class _Writer:
                 failures.append(Failure(one.title, str(error)))
         return NiftiReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))
 
-    def _named(self, series: Series, taken: set[str]) -> Iterator[tuple[Stack, str, bool]]:
-        """The volumes of a series with a name each, that no other has; whether there are several echoes."""
+    def _named(self, series: Series, taken: set[str]) -> Iterator[tuple[Stack, str, int | None]]:
+        """The volumes of a series with a name each, that no other has; which echo, where it has several."""
         volume = self.request.volume
         stacks = series.stacks(self.reading)
-        several = len({stack.kind.echo_number for stack in stacks}) > 1
+        echoes = _echoes(stacks)
         for stack in stacks if volume is None else [series.stack(self.reading, volume)]:
-            stem = file_name(self.options.name, stack) + _suffix(stack, stacks)
+            stem = file_name(self.options.name, stack) + _suffix(stack, stacks, _echo(stack, echoes))
             name = next(name for name in _numbered(stem) if name.lower() not in taken)
             taken.add(name.lower())  # some file systems do not tell capitals from others
-            yield stack, name, several
+            yield stack, name, _echo(stack, echoes)
 
     def refuse_existing(self, path: Path) -> None:
         """Raise OutputError where the image is there, or what may be taken for its sidecars."""
@@ -210,9 +210,7 @@ class _Writer:
                     f"{beside} is the sidecar of an array, which would be lost: give the image another name"
                 )
 
-    def write(
-        self, stack: Stack, path: Path, several_echoes: bool = False
-    ) -> tuple[tuple[Path, ...], VolumeInfo]:
+    def write(self, stack: Stack, path: Path, echo: int | None = None) -> tuple[tuple[Path, ...], VolumeInfo]:
         """One volume; the files that were written, and what is known of it."""
         self.refuse_existing(path)
         _check_even(stack, self.reading)
@@ -224,7 +222,7 @@ class _Writer:
             info, layout = self._voxels(stack, known, image, packed=path.name.lower().endswith(".gz"))
             for file, suffix in zip(others, suffixes, strict=True):
                 if suffix == ".json":
-                    content = bids.describe(known, stack.repetitions, several_echoes)
+                    content = bids.describe(known, stack.repetitions, echo)
                     bids.write(file, content | encoding(stack, known, layout) | _task(path))
                 elif table is not None and layout.affine is not None:
                     text = table.bval() if suffix == ".bval" else table.bvec(layout.affine)
@@ -324,15 +322,28 @@ def _joined(value: Any) -> str:
     return "_".join(str(one) for one in values if one is not None and not isinstance(one, Mapping))
 
 
-def _suffix(stack: Stack, others: Sequence[Stack]) -> str:
+def _echoes(stacks: Sequence[Stack]) -> Mapping[object, int]:
+    """The numbers of echoes by Echo Number, or in enhanced objects, which have none, by the echo's time.
+
+    Empty where there is only one.
+    """
+    numbers = {stack.kind.echo_number for stack in stacks}
+    if len(numbers) > 1:
+        return {number: number for number in numbers if isinstance(number, int) and number > 0}
+    kinds = [stack.kind for stack in stacks if stack.kind.multiframe]
+    times = sorted({kind.echo_time for kind in kinds if isinstance(kind.echo_time, float)})
+    return {time: place for place, time in enumerate(times, 1)} if len(times) > 1 else {}
+
+
+def _echo(stack: Stack, echoes: Mapping[object, int]) -> int | None:
+    return echoes.get(stack.kind.echo_number, echoes.get(stack.kind.echo_time))
+
+
+def _suffix(stack: Stack, others: Sequence[Stack], echo: int | None) -> str:
     """What tells a volume from others of its series, in the words that dcm2niix has for it."""
     if len(others) == 1:
         return ""
-    echoes = {other.kind.echo_number for other in others}
-    echo = (
-        f"_e{stack.kind.echo_number}" if len(echoes) > 1 and isinstance(stack.kind.echo_number, int) else ""
-    )
-    return echo + _COMPONENTS.get(stack.kind.component, "")
+    return (f"_e{echo}" if echo else "") + _COMPONENTS.get(stack.kind.component, "")
 
 
 def _numbered(stem: str) -> Iterator[str]:

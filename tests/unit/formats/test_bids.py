@@ -51,7 +51,11 @@ def test_readout_by_bandwidth_and_by_echo_spacing() -> None:
 def test_odd_values_never_break_the_json(odd: Any, tmp_path: Path) -> None:
     """Whatever stands in an attribute: the JSON is valid, and says no NaN."""
     for modality in ("MR", "PT", "CT"):
-        known = dict.fromkeys((*bids.NAMES, bids.BANDWIDTH, bids.GE_ECHO_SPACING, bids.DWELL_TIME), odd)
+        private = (
+            bids.BANDWIDTH, bids.GE_ECHO_SPACING, bids.DWELL_TIME, bids.TOGETHER, bids.PART, bids.DELAY,
+            bids.WATER_FAT_SHIFT, bids.DISPLAYED, bids.EXCITATION_MS, bids.POSITIVE, bids.PARTIAL,
+        )  # fmt: skip
+        known = dict.fromkeys((*bids.NAMES, *private), odd)
         bids.write(tmp_path / "a.json", bids.describe(known | {"Modality": modality}))
         assert json.loads((tmp_path / "a.json").read_text())["Modality"] == modality
 

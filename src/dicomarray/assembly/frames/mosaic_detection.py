@@ -8,10 +8,9 @@ from contextlib import suppress
 
 from dicomarray.dicom.headers.attributes import shared_by
 from dicomarray.dicom.headers.header import Header
-from dicomarray.dicom.part10 import read_part10
+from dicomarray.dicom.headers.private_bytes import ELEMENT, FIRST_IN_BLOCK, bytes_by_tag, in_block
 from dicomarray.dicom.siemens_csa import mosaic_count, parse_csa
-from dicomarray.errors import DataError, HeaderError
-from dicomarray.storage.plain_files import open_header
+from dicomarray.errors import HeaderError
 
 # Words of Image Type.
 SIEMENS_MOSAIC, UIH_GRID = "MOSAIC", "VFRAME"
@@ -26,12 +25,10 @@ MIN_TILE_MM = 90.0
 
 _SIEMENS = "SIEMENS"
 # Where Siemens writes the number of tiles: (0019,xx0A) of its block, and in the CSA header (0029,xx10).
-_MR_GROUP, _MR_CREATOR, _COUNT = 0x0019, b"SIEMENS MR HEADER", 0x0A
+_MR_GROUP, _MR_CREATOR, _COUNT = 0x0019, "SIEMENS MR HEADER", 0x0A
 _CSA_GROUP, _CSA = 0x0029, 0x10
 # The groups at which `mosaic_slice_count` looks.
 MOSAIC_GROUPS = frozenset((_MR_GROUP, _CSA_GROUP))
-# Of the 16 bits of a tag's element the upper ones are its block, which a creator reserves (PS3.5 7.8.1).
-_ELEMENT, _FIRST_IN_BLOCK = 0xFFFF, 0x1000
 
 # What `is_mosaic` asks of a header, and of which series it is.
 _ASKED = dict.fromkeys((
@@ -92,24 +89,8 @@ def _extent(header: Header) -> float:
 
 
 def _private_elements(header: Header) -> Mapping[int, bytes | None]:
-    """Those of the groups in which Siemens tells of a mosaic and of diffusion, as bytes by tag.
-
-    None of a file that cannot be read: what reads its pixels will say why.
-    """
-    try:
-        with open_header(header.path, _may_tell) as stream:
-            if (found := read_part10(stream, _may_tell)) is not None:
-                return {tag: element.value for tag, element in found.elements.items()}
-            from dicomarray.dicom.private_tags import all_private_bytes
-
-            stream.seek(0)
-            return all_private_bytes(stream, str(header.path))
-    except (OSError, DataError):
-        return {}
-
-
-def _may_tell(tag: int) -> bool:
-    return tag >> 16 in MOSAIC_GROUPS
+    """Those of the groups in which Siemens tells of a mosaic and of diffusion, as bytes by tag."""
+    return bytes_by_tag(header, lambda tag: tag >> 16 in MOSAIC_GROUPS)
 
 
 def csa_headers(header: Header) -> Iterator[Mapping[str, tuple[str, ...]]]:
@@ -122,19 +103,12 @@ def csa_headers(header: Header) -> Iterator[Mapping[str, tuple[str, ...]]]:
 
 def is_csa(tag: int) -> bool:
     """Whether an element may be the CSA header of an image."""
-    return tag >> 16 == _CSA_GROUP and tag & 0xFF == _CSA and tag & _ELEMENT >= _FIRST_IN_BLOCK
+    return tag >> 16 == _CSA_GROUP and tag & 0xFF == _CSA and tag & ELEMENT >= FIRST_IN_BLOCK
 
 
 def mosaic_slice_count(elements: Mapping[int, bytes | None]) -> int:
     """How many slices are tiled in an image as Siemens' private elements, bytes by tag, tell; else 0."""
-    for tag, raw in elements.items():
-        group, element = tag >> 16, tag & _ELEMENT
-        if not raw or element < _FIRST_IN_BLOCK:
-            continue
-        if group == _CSA_GROUP and element & 0xFF == _CSA and (count := mosaic_count(raw)):
-            return count
-        if group == _MR_GROUP and element & 0xFF == _COUNT:
-            creator = elements.get(group << 16 | element >> 8) or b""
-            if creator.strip(b" \0") == _MR_CREATOR:
-                return int.from_bytes(raw, "little")
-    return 0
+    if raw := in_block(elements, _MR_GROUP, _MR_CREATOR, _COUNT):
+        return int.from_bytes(raw, "little")
+    counts = (mosaic_count(raw) for tag, raw in elements.items() if raw and is_csa(tag))
+    return next(filter(None, counts), 0)
