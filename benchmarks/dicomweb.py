@@ -11,25 +11,22 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import dicomarray
 from load import make_ct
+from watched import watched
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 import pacs
 
 CONTENDERS = ("dicomweb-client", "dicomarray")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def push_plainly(url: str, folder: Path) -> None:
@@ -69,10 +66,6 @@ WORK: dict[tuple[str, str], Callable[[str, Path], None]] = {
 }
 
 
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
-
-
 def contend(work: str, name: str, url: str, folder: Path) -> None:
     """Do the work in this process, after its imports, and print its seconds and MB."""
     modules = {
@@ -84,20 +77,7 @@ def contend(work: str, name: str, url: str, folder: Path) -> None:
     }  # fmt: skip
     for module in modules[name]:
         importlib.import_module(module)
-    start, done, highest = resident(), threading.Event(), [0]
-
-    def watch() -> None:
-        while not done.wait(0.02):
-            highest[0] = max(highest[0], resident())
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    before = time.perf_counter()
-    WORK[work, name](url, folder)
-    seconds = time.perf_counter() - before
-    done.set()
-    watching.join()
-    print(seconds, (max(highest[0], resident()) - start) / 1e6)
+    print(*watched(lambda: WORK[work, name](url, folder)))
 
 
 def measured(server: pacs.Orthanc, ct: Path, scratch: Path) -> dict[tuple[str, str], tuple[float, float]]:

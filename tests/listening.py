@@ -158,7 +158,7 @@ class Seen:
 
 @dataclass
 class Found:
-    """What a trial came to: seconds, results, and how often the listener was looked at since each start."""
+    """What a trial came to: seconds, results, and what was seen of the listener since each start."""
 
     seconds: float = 0.0
     results: int = 0
@@ -166,11 +166,13 @@ class Found:
     memory: list[list[Seen]] = field(default_factory=list)
 
     def is_flat(self) -> bool:
-        """Whether the memory of the last start was no greater at its end than after a fifth of it."""
-        seen = self.memory[-1]
-        early, late = seen[len(seen) // 5 : 2 * len(seen) // 5], seen[-len(seen) // 5 :]
+        """Whether the second half of the series took no more memory than the first."""
+        seen = [one for start in self.memory for one in start]
+        early, late = (
+            [one for one in seen if (one.done > self.results / 2) is last] for last in (False, True)
+        )
         return all(
-            max(getattr(one, whose) for one in late) < 1.1 * max(getattr(one, whose) for one in early) + 5
+            max(getattr(one, whose) for one in late) < 1.1 * max(getattr(one, whose) for one in early)
             for whose in ("own", "workers")
         )
 
@@ -299,7 +301,7 @@ def main() -> None:
     for number, seen in enumerate(filter(None, found.memory), 1):
         for at in [seen[len(seen) * part // 5] for part in range(5)] + [seen[-1]]:
             print(f"| {number} | {at.done} | {at.own:.0f} | {at.workers:.0f} |")
-    print(f"memory of the last start is {'flat' if found.is_flat() else 'NOT flat'}")
+    print(f"memory is {'flat' if found.is_flat() else 'NOT flat'}")
     shutil.rmtree(folder)
 
 

@@ -276,6 +276,38 @@ def test_associations_that_break_off_are_made_again(ct: Path) -> None:
     assert len(set(taken)) == len(taken) == len(report.entries)
 
 
+def test_series_go_side_by_side(
+    orthanc_for_moves: tuple[pacs.Orthanc, int], make_series: Make, tmp_path: Path
+) -> None:
+    """Several associations at once store and fetch the same; by C-MOVE series come one after the other."""
+    server, port = orthanc_for_moves
+    server.clear()
+    folders = [make_series(name=name) for name in "abcd"]
+    assert not dicomarray.push(folders, address_of(server), concurrency=3).failed
+    for number, move in enumerate(("", f"?move_port={port}")):
+        pulled = tmp_path / f"pulled{number}"
+        report = dicomarray.pull(address_of(server) + move, pulled, concurrency=3)
+        assert [entry.status for entry in report.entries] == ["pulled"] * 4, report.entries
+        for path in (one for folder in folders for one in folder.iterdir()):
+            uid = dcmread(path).SOPInstanceUID
+            (found,) = pulled.rglob(f"{uid}.dcm")
+            assert dcmread(found) == dcmread(path)
+
+
+def test_a_peer_that_is_busy_is_asked_again(make_series: Make) -> None:
+    """A server that has too many associations for now gets everything in the end."""
+    folders, taken = [make_series(name=name) for name in "abc"], []
+
+    def stored(event: Any) -> int:
+        taken.append(str(event.request.AffectedSOPInstanceUID))
+        return 0
+
+    with faulty_storage(stored, maximum_associations=1) as address:
+        report = dicomarray.push(folders, address, concurrency=3)
+    assert not report.failed, report.failed
+    assert len({*taken}) == len(taken) == len(report.entries)
+
+
 def test_refusals_are_told_one_by_one(ct: Path) -> None:
     """An instance that the peer refuses costs itself, with what the status means."""
     first = str(dcmread(sorted(ct.iterdir())[0]).SOPInstanceUID)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ class DimseTarget(Target):
                 return Answer(_not_taken(instance))
             syntax = native[0]
         try:
-            with _file_in(instance, syntax) as file, _bytes_are_sent():
+            with _file_in(instance, syntax) as file, _BYTES_ARE_SENT:
                 code = self._peer.code(association.send_c_store(file))
         except BrokenError:
             raise
@@ -165,13 +166,30 @@ def _file_in(instance: Outgoing, syntax: str) -> Iterator[Path]:
         yield file
 
 
-@contextmanager
-def _bytes_are_sent() -> Iterator[None]:
-    """The package sends files as they are, undecoded; it knows that as a setting for all of a process."""
-    from pynetdicom import _config
+class _BytesAreSent:
+    """While it is entered, by however many threads, pynetdicom sends files as they are, undecoded.
 
-    before, _config.STORE_SEND_CHUNKED_DATASET = _config.STORE_SEND_CHUNKED_DATASET, True
-    try:
-        yield
-    finally:
-        _config.STORE_SEND_CHUNKED_DATASET = before
+    It knows that as a setting for all of a process, which is as it was afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._count, self._before = threading.Lock(), 0, False
+
+    def __enter__(self) -> None:
+        from pynetdicom import _config
+
+        with self._lock:
+            if not self._count:
+                self._before, _config.STORE_SEND_CHUNKED_DATASET = _config.STORE_SEND_CHUNKED_DATASET, True
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        from pynetdicom import _config
+
+        with self._lock:
+            self._count -= 1
+            if not self._count:
+                _config.STORE_SEND_CHUNKED_DATASET = self._before
+
+
+_BYTES_ARE_SENT = _BytesAreSent()

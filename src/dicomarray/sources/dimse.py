@@ -67,6 +67,7 @@ class DimseServer(Server):
     def __init__(self, address: Url, peer: Peer | None = None) -> None:
         self.peer = peer or Peer(address)
         self._classes: dict[tuple[str, str], dict[str, str]] = {}  # of instances by UID, by study and series
+        self._port = threading.Lock()  # the storage of our own is there for one series at a time
 
     def close(self) -> None:
         """As `Server.close`; every association is released when it is done."""
@@ -137,6 +138,7 @@ class DimseServer(Server):
         if self.peer.address.retrieve == "move":
             activity, asked = Activity(), [Proposal(MOVE, NATIVE)]
             with (
+                self._port,
                 self._storage(incoming, activity),
                 self.peer.associated(asked, activity=activity) as association,
             ):

@@ -56,11 +56,11 @@ def speaks_dicomweb(address: Url, limits: TransferOptions = UNLIMITED) -> bool:
     Raises
     ------
     UsageError
-        Where an address is no PACS, or one of DIMSE with limits.
+        Where an address is no PACS, or one of DIMSE with a rate.
     """
     found = address_of(address).protocol in DICOMWEB
-    if not found and limits != UNLIMITED:
-        raise UsageError(f"{address}: concurrency and rate are limits of DICOMweb; leave them out for DIMSE")
+    if not found and limits.rate is not None:
+        raise UsageError(f"{address}: rate is one of the limits of DICOMweb; leave it out for DIMSE")
     return found
 
 

@@ -30,6 +30,8 @@ CALLING, TIMEOUT_SECONDS = "DICOMARRAY", 60.0
 MAX_CONTEXTS = 128
 # The greatest that DCMTK takes: fewer pieces.
 MAX_PDU_BYTES = 131_072
+# How long a peer is waited for that rejects an association for now; seconds.
+BUSY_WAITS = (0.5, 1.0, 2.0, 4.0)
 # No honest answer to a query is longer.
 MAX_ANSWERS = 5_000_000
 # Our certificate and its key, where a peer wants to see one.
@@ -249,18 +251,22 @@ class Peer:
         if stored is not None:
             handlers.append((package.evt.EVT_C_STORE, stored))
         classes = dict.fromkeys(one.sop_class for one in proposals if one.receive)
-        association = entity.associate(
-            address.host,
-            address.port,
-            [package.build_context(one.sop_class, list(one.syntaxes)) for one in proposals],
-            address.called,
-            MAX_PDU_BYTES,
-            [package.build_role(uid, scp_role=True) for uid in classes],
-            tls_args=self._tls(),
-            evt_handlers=handlers,
-        )
-        if not association.is_established:
-            raise self._not_established(association, connected)
+        for wait in (*BUSY_WAITS, None):
+            association = entity.associate(
+                address.host,
+                address.port,
+                [package.build_context(one.sop_class, list(one.syntaxes)) for one in proposals],
+                address.called,
+                MAX_PDU_BYTES,
+                [package.build_role(uid, scp_role=True) for uid in classes],
+                tls_args=self._tls(),
+                evt_handlers=handlers,
+            )
+            if association.is_established:
+                break
+            if wait is None or not (association.is_rejected and association.acceptor.primitive.result == 2):
+                raise self._not_established(association, connected)
+            time.sleep(wait)  # rejected for now
         try:
             yield association
         finally:

@@ -31,7 +31,7 @@ class TransferOptions:
     Attributes
     ----------
     concurrency
-        Series on their way side by side, each over a connection of its own; DICOMweb only.
+        Series on their way side by side, each over a connection of its own; by C-MOVE one after the other.
     rate
         Bytes a second at most, all connections together, or a text such as ``"5M"`` (binary units); DICOMweb
         only.
