@@ -22,6 +22,8 @@ from dicomarray.core.options import made_of, takes
 from dicomarray.core.plain_text import one_line
 from dicomarray.dicom import segment_objects
 from dicomarray.dicom.attribute_names import check_name
+from dicomarray.dicom.headers.attributes import ABSENT
+from dicomarray.dicom.headers.columns import HasColumns, Order, column_of
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.identities import may_identify
@@ -82,7 +84,7 @@ class Series:
     @property
     def is_segments(self) -> bool:
         """Whether it is a DICOM SEG or an RT Structure Set."""
-        return any(segment_objects.is_segment_object(header.attributes) for header in self.instances)
+        return any(map(segment_objects.is_segment_class, column_of(self.instances, "SOPClassUID")))
 
     @cached_property
     def segments(self) -> tuple[str, ...]:
@@ -98,6 +100,8 @@ class Series:
         self, names: Iterable[str], ask: Callable[[Mapping[str, Value]], tuple[str, ...]]
     ) -> tuple[str, ...]:
         """What its objects of segments say, each once; read when it is asked for."""
+        if not self.is_segments:
+            return ()
         objects = [one for one in self.instances if segment_objects.is_segment_object(one.attributes)]
         return tuple(dict.fromkeys(value for header in objects for value in ask(header.further(names))))
 
@@ -120,18 +124,33 @@ class Series:
     @property
     def references(self) -> Sequence[Reference]:
         """As `files`: what opens each."""
+        kept = self.instances
+        order = kept.in_order(self._order) if isinstance(kept, HasColumns) else self._order().numbers
+        return [*dict.fromkeys(kept[number].path for number in order)]
+
+    @property
+    def folders(self) -> Sequence[Place]:
+        """The folders and archives in which its files lie, that of the first instance first."""
+        kept = self.instances
+        if isinstance(kept, HasColumns):
+            return kept.folders
+        return [*dict.fromkeys(header.path.parent for header in kept)]
+
+    def _order(self) -> Order:
+        """The order of `files`."""
         try:
             closed = [ClosedHeader.of(h) if _is_described(h) else h for h in self.instances]
+            numbers = {id(header): number for number, header in enumerate(closed)}
             frames = [frame for stack in self._stacked(closed, KEEP) for frame in stack.frames]
-            ordered = [frame.header.path for frame in frames]
+            ordered = [numbers[id(frame.header)] for frame in frames]
         except (DataError, PixelsClosedError):
             ordered = []
-        numbers = [header.instance_number for header in self.instances]
+        known = [header.instance_number for header in self.instances]
         rest = sorted(
-            zip(numbers, self.instances, strict=True),
-            key=lambda item: (item[0] is None, item[0] or 0, Path(str(item[1].path))),
+            range(len(known)),
+            key=lambda n: (known[n] is None, known[n] or 0, Path(str(self.instances[n].path))),
         )
-        return [*dict.fromkeys([*ordered, *(header.path for _, header in rest)])]
+        return Order([*dict.fromkeys([*ordered, *rest])], of_volumes=bool(ordered))
 
     def stacks(self, options: ReadOptions = DEFAULTS) -> list[Stack]:
         """Which frames form which volume, before any pixel is read."""
@@ -243,24 +262,25 @@ class _CommonAttributes(Mapping[str, Value]):
 
     def __init__(self, instances: Sequence[Header]) -> None:
         self._instances = instances
-        self._read: dict[str, list[Mapping[str, Value]]] = {}
+        self._read: dict[str, list[Value]] = {}
 
     def __getitem__(self, keyword: str) -> Value:
-        records = self._records(keyword)
-        first = records[0].get(keyword) if keyword in records[0] else _absent(keyword)
-        if any(keyword not in record or record[keyword] != first for record in records):
+        cells = self._cells(keyword)
+        if cells[0] is ABSENT:
+            raise KeyError(keyword)
+        if len(cells) > 1 and cells.count(cells[0]) < len(cells):
             raise KeyError(f"{keyword} differs between the instances of the series")
-        return first
+        return cells[0]
 
-    def _records(self, keyword: str) -> list[Mapping[str, Value]]:
+    def _cells(self, keyword: str) -> Sequence[Value]:
         if keyword in DEFAULT_KEYWORDS:
-            return [header.attributes for header in self._instances]
+            return column_of(self._instances, keyword)
         if keyword not in self._read:
             try:
                 check_name(keyword)
             except DataError as error:
                 raise KeyError(str(error)) from error
-            self._read[keyword] = [h.further([keyword]) for h in self._instances]
+            self._read[keyword] = [h.further([keyword]).get(keyword, ABSENT) for h in self._instances]
         return self._read[keyword]
 
     def __repr__(self) -> str:
@@ -276,7 +296,3 @@ class _CommonAttributes(Mapping[str, Value]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-def _absent(keyword: str) -> Value:
-    raise KeyError(keyword)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from dicomarray.dicom.headers.columns import column_of
+from dicomarray.dicom.vr import Value
 
 if TYPE_CHECKING:
     from dicomarray.assembly.series import Series
@@ -20,21 +24,25 @@ def _last_part(uid: object) -> str:
 
 def _size(series: Series) -> str:
     """``120 x 512 x 512``: images, rows, columns."""
-    images = [header.attributes for header in series.instances if header.is_image]
+    said = zip(*(_cells(series, name) for name in ("Rows", "Columns", "NumberOfFrames")), strict=True)
+    images = [image for image in said if image[0] and image[1]]
     if not images:
         return f"{len(series.instances)}, no images"
-    frames = (attributes.get("NumberOfFrames") for attributes in images)
-    count = sum(number if isinstance(number, int) and number > 0 else 1 for number in frames)
-    sizes = {f"{attributes.get('Rows')} x {attributes.get('Columns')}" for attributes in images}
-    return f"{count} x {sizes.pop() if len(sizes) == 1 else 'several sizes'}"
+    count = sum(number if isinstance(number, int) and number > 0 else 1 for _, _, number in images)
+    sizes = {(rows, columns) for rows, columns, _ in images}
+    rows, columns = sizes.pop()
+    return f"{count} x {'several sizes' if sizes else f'{rows} x {columns}'}"
+
+
+def _cells(series: Series, name: str) -> Sequence[Value]:
+    """What each instance says."""
+    cells = column_of(series.instances, name)
+    return cells if len(cells) > 1 else [*cells] * len(series.instances)
 
 
 def _plane(series: Series) -> str:
-    planes = {
-        plane
-        for header in series.instances
-        if (plane := _plane_of(header.attributes.get("ImageOrientationPatient"))) is not None
-    }
+    orientations = column_of(series.instances, "ImageOrientationPatient")
+    planes = {plane for orientation in orientations if (plane := _plane_of(orientation)) is not None}
     return planes.pop() if len(planes) == 1 else "several" if planes else ""
 
 

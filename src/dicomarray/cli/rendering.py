@@ -32,7 +32,7 @@ def record(series: Series) -> dict[str, Any]:
     return row | {
         "num_instances": len(series.instances),
         "SeriesInstanceUID": series.uid,
-        "folder": str(series.instances[0].path.parent),
+        "folder": str(series.folders[0]),
     }
 
 

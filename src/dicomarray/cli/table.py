@@ -70,5 +70,5 @@ def _cells(series: Series, row: Mapping[str, Any]) -> list[str]:
 
 
 def _folder(series: Series, first: str) -> str:
-    more = len({header.path.parent for header in series.instances}) - 1
+    more = len(series.folders) - 1
     return f"{first} and {more} more" if more else first

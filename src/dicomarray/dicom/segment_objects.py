@@ -22,7 +22,11 @@ _OF_STRUCTURE_SET = (
 
 def is_segment_object(attributes: Mapping[str, Value]) -> bool:
     """Whether it is a SEG or a structure set."""
-    uid = attributes.get("SOPClassUID")
+    return is_segment_class(attributes.get("SOPClassUID"))
+
+
+def is_segment_class(uid: Value) -> bool:
+    """Whether it is the SOP Class of SEG or of structure sets."""
     return isinstance(uid, str) and uid in CLASSES
 
 

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from pydicom.datadict import dictionary_VR, keyword_dict
-
 from dicomarray.assembly.series import Series
+from dicomarray.dicom.dictionary import keywords, vr_for_tag
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
@@ -308,6 +307,4 @@ def _path_to(keyword: str, items: Value, path: str) -> str | None:
 @lru_cache(maxsize=1)
 def _sequence_keywords() -> frozenset[str]:
     """Every sequence of the standard; which one holds an attribute only the file tells."""
-    return frozenset(
-        keyword for keyword, tag in keyword_dict.items() if keyword and dictionary_VR(tag) == "SQ"
-    )
+    return frozenset(keyword for keyword, tag in keywords().items() if vr_for_tag(tag) == "SQ")

@@ -17,9 +17,10 @@ from dicomarray.assembly.grouping.further_attributes import with_private
 from dicomarray.assembly.grouping.image_kinds import IMAGE_KINDS
 from dicomarray.core.geometry import Plane
 from dicomarray.dicom import segment_objects
+from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.vr import Value
 from dicomarray.query import duration, volume_facts
-from dicomarray.query.rows import ABSENT, Rows
+from dicomarray.query.rows import Rows
 from dicomarray.query.volume_facts import MIXED, Layout
 
 Kind = Literal["whole", "number", "word", "truth", "text", "uid"]

@@ -6,18 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pydicom.datadict import (
-    dictionary_is_retired,
-    dictionary_VR,
-    keyword_for_tag,
-    private_dictionary_VR,
-    tag_for_keyword,
-)
-
+from dicomarray.dicom.dictionary import is_retired, keyword_for_tag, tag_for_keyword, vr_for_tag
+from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.identities import may_identify
 from dicomarray.query.grammar import PartError, did_you_mean, suggest_keyword
 from dicomarray.query.instance import Cell, Found, Instance, Value, elements_of, is_blank
-from dicomarray.query.rows import ABSENT
 
 _STEP = re.compile(
     r"(?P<name>\(.+?\)(?=[.\[]|$)|[^.\[\]()]+)(?:\[(?P<index>\d{1,9})\])?(?P<dot>\.(?!$))?", re.ASCII
@@ -123,7 +116,7 @@ def _parse_step(name: str) -> Step:
         return _parse_tag(name)
     tag = tag_for_keyword(name)
     if tag is not None:
-        return Step(name, _first_vr(dictionary_VR(tag)), retired=dictionary_is_retired(tag))
+        return Step(name, _first_vr(vr_for_tag(tag)), retired=is_retired(tag))
     bare = _BARE_TAG.fullmatch(name)
     if bare:
         raise PartError(f'{name!r} is no keyword; write a tag as "({bare[1]},{bare[2]})"')
@@ -140,6 +133,8 @@ def _parse_tag(name: str) -> Step:
     group, creator, element = private[1].lower(), private[2].strip(), private[3].lower()
     if int(group, 16) % 2 == 0:
         raise PartError(f"{name!r}: group {group} is even, and only odd groups are private")
+    from pydicom.datadict import private_dictionary_VR
+
     try:
         vr = private_dictionary_VR(int(f"{group}10{element}", 16), creator)
     except KeyError:
@@ -159,13 +154,13 @@ def _parse_plain_tag(group: str, element: str) -> Step:
             f'"({group},CREATOR,{element[2:]})"'
         )
     try:
-        vr = _first_vr(dictionary_VR(tag))
+        vr = _first_vr(vr_for_tag(tag))
     except KeyError:
         return Step(key, None)
     keyword = keyword_for_tag(tag)
     # Repeating groups (60xx) share one keyword; only the tag tells them apart.
     known = bool(keyword) and tag_for_keyword(keyword) == tag
-    return Step(keyword if known else key, vr, retired=dictionary_is_retired(tag))
+    return Step(keyword if known else key, vr, retired=is_retired(tag))
 
 
 def _first_vr(vr: str) -> str | None:

@@ -6,8 +6,7 @@ import difflib
 from collections.abc import Iterable
 from functools import lru_cache
 
-from pydicom.datadict import keyword_dict
-
+from dicomarray.dicom.dictionary import keywords
 from dicomarray.errors import ConfigError
 from dicomarray.query.facts import FACTS
 
@@ -99,7 +98,7 @@ class PartError(ConfigError):
 
 @lru_cache(maxsize=1)
 def _keywords_by_lower_case() -> dict[str, str]:
-    return {keyword.lower(): keyword for keyword in keyword_dict if keyword}
+    return {keyword.lower(): keyword for keyword in keywords()}
 
 
 def suggest(name: str, words: Iterable[str]) -> str | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
+from dicomarray.dicom.headers.attributes import ABSENT, Absent
 from dicomarray.query.facts import Facts
-from dicomarray.query.rows import ABSENT, Absent, ListRows, Rows
+from dicomarray.query.rows import ListRows, Rows
 
 # None is an attribute that is present without a value; an absent key is an absent attribute.
 Value: TypeAlias = "str | int | float | tuple[Value, ...] | Mapping[str, Value] | None"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydicom.datadict import keyword_dict
-
+from dicomarray.dicom.dictionary import keywords
 from dicomarray.query.facts import FACTS, Fact
 from dicomarray.query.grammar import NODE_WORDS, OPERATORS, PRESENCE
 from dicomarray.query.ranking_parser import VERSION
@@ -66,8 +65,8 @@ def _entries(node: dict[str, Any], nodes: dict[str, Any]) -> dict[str, Any]:
     """What a node may hold: words, facts, and the standard's attributes, by name."""
     words = {"all": nodes, "any": nodes, "not": {"anyOf": [node, nodes]}, "some": node, "every": node}
     facts = {name: _fact(fact) for name, fact in FACTS.items()}
-    keywords = {keyword: {"$ref": "#/$defs/condition"} for keyword in sorted(keyword_dict) if keyword}
-    return {word: words[word] for word in NODE_WORDS} | facts | keywords
+    fields = {keyword: {"$ref": "#/$defs/condition"} for keyword in sorted(keywords())}
+    return {word: words[word] for word in NODE_WORDS} | facts | fields
 
 
 def _fact(fact: Fact) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.query.conditions import Condition
 from dicomarray.query.facts import FACTS
 from dicomarray.query.fields import Field
 from dicomarray.query.instance import Cell, Evaluation, Found, elements_of, is_blank
-from dicomarray.query.rows import ABSENT
 
 # A value as text, values joined by backslashes, None where there is none; and whether it is present.
 Displayed = tuple[str | None, bool]

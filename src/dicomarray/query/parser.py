@@ -7,9 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydicom.datadict import tag_for_keyword
-
 from dicomarray.core.coded_warnings import CodedWarning, warning
+from dicomarray.dicom.dictionary import tag_for_keyword
 from dicomarray.query import conditions
 from dicomarray.query.conditions import Comparable, Condition
 from dicomarray.query.config_errors import ConfigErrors, StoppedError

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from dicomarray.dicom.dates import Interval
+from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.query.facts import FACTS
 from dicomarray.query.fields import Field
 from dicomarray.query.instance import Evaluation
 from dicomarray.query.nodes import Node
 from dicomarray.query.person_names import Name
-from dicomarray.query.rows import ABSENT
 from dicomarray.query.value_types import Kind, Words
 
 Per = Literal["study", "patient"]

@@ -14,25 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
 from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, flatten, items_of
+from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import DataError
-
-
-class Absent(Enum):
-    """The cell of an attribute that an instance does not have; one without a value is None."""
-
-    ABSENT = "absent"
-
-
-ABSENT: Final = Absent.ABSENT
 
 # Of patient, study, series and equipment: no functional group has them, so that no frame need be looked at.
 SERIES_WIDE = frozenset(

@@ -16,9 +16,10 @@ import synthetic
 from dicomarray import dicom_filter, index, scan
 from dicomarray.assembly.grouping.traces import TRACE_KEYWORDS
 from dicomarray.core.diffusion import B_VALUE_ELEMENTS
+from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.query.facts import FACTS, Facts
-from dicomarray.query.rows import ABSENT, ListRows
+from dicomarray.query.rows import ListRows
 from dicomarray.query.selection import parse
 from grammar import accepts, refusal
 

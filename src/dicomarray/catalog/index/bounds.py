@@ -69,11 +69,14 @@ class BoundedConnection(sqlite3.Connection):
         """
         found: list[tuple[Any, ...]] = []
         characters = 0
+        room = self._allowance.size
         try:
             for row in self.execute(query, parameters):
                 found.append(row)
-                characters += sum([len(cell) for cell in row if isinstance(cell, str | bytes)])
-                if self._exceeded(len(found), characters):
+                for cell in row:
+                    if isinstance(cell, (str, bytes)):
+                        characters += len(cell)
+                if max(characters, MIN_ROW * len(found)) > room and self._exceeded(len(found), characters):
                     raise ValueError("it tells of more than a file of its size can hold")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:

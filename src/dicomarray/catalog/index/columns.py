@@ -10,19 +10,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dicomarray.catalog.index.gathering import PIXEL_NAMES, TRANSFER_SYNTAX
+from dicomarray.catalog.index.gathering import ORDER, PIXEL_NAMES, TRANSFER_SYNTAX
 from dicomarray.catalog.index.json_values import LIST, from_stored, values_of_list
 from dicomarray.catalog.index.schema import damage_as_error
 from dicomarray.dicom.headers.all_elements import canonical_name
-from dicomarray.dicom.headers.attributes import ABSENT as NOT_THERE
-from dicomarray.dicom.headers.attributes import Attributes, Common
+from dicomarray.dicom.headers.attributes import ABSENT, Attributes, Common
 from dicomarray.dicom.vr import Value
-from dicomarray.query.rows import ABSENT
 
 # What every header has beside its attributes.
 FILE_COLUMNS = (TRANSFER_SYNTAX, *PIXEL_NAMES)
 
 Query = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+Keep = Callable[[int, str, str], None]  # a column of a series, by its name: a JSON list
 Kept = tuple[int, Any]  # kind and value, as they are in the file
 
 
@@ -35,6 +34,7 @@ class Source:
 
     path: Path
     query: Query
+    keep: Keep
     numbers: Mapping[str, int]
     shown: Mapping[str, str]
 
@@ -78,6 +78,24 @@ class SeriesColumns:
         cells = self.cells(name)
         return cells[0] if len(cells) == 1 else cells[place]
 
+    def order(self) -> Sequence[int] | None:
+        """The places of the instances in the order of volumes, where it was kept."""
+        if self.count == 1:
+            return range(1)
+        ranks = self.cells(ORDER)
+        if ranks[0] is ABSENT:
+            return None
+        with damage_as_error(self.source.path):
+            order = sorted(range(self.count), key=ranks.__getitem__)
+            if [ranks[place] for place in order] != [*range(self.count)]:
+                raise ValueError("the order of its files is none")
+        return order
+
+    def keep_order(self, order: Sequence[int]) -> None:
+        """Keep it in the index."""
+        ranks = sorted(range(self.count), key=order.__getitem__)  # the inverse of a permutation
+        self.source.keep(self.series, ORDER, f"[{','.join(map(str, ranks))}]")
+
     def attributes(self, shown: Mapping[str, str]) -> list[Attributes]:
         """The attributes of each instance, by name; ``shown`` has the index's name for each."""
         cells = {name: self.cells(known) for name, known in shown.items()}
@@ -89,10 +107,7 @@ class SeriesColumns:
             (),
             tuple(cells),
         )
-        own = [
-            tuple([NOT_THERE if cell is ABSENT else cell for cell in row])
-            for row in zip(*(cells[name] for name in varying), strict=True)
-        ] or [()] * self.count
+        own = list(zip(*(cells[name] for name in varying), strict=True)) or [()] * self.count
         return [Attributes(common, values) for values in own]
 
     def _decoded(self, name: str) -> Sequence[Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dicomarray.assembly.frames.frame import mosaic_tiles
 from dicomarray.assembly.frames.mosaic_detection import (
@@ -12,7 +12,6 @@ from dicomarray.assembly.frames.mosaic_detection import (
     UIH_GRID,
     is_mosaic,
 )
-from dicomarray.assembly.frames.mosaics import Tile
 from dicomarray.assembly.grouping.diffusion import csa_diffusion_of
 from dicomarray.catalog.index.gathering import CSA, TILES
 from dicomarray.core.diffusion import B_VALUE_ELEMENTS
@@ -22,6 +21,9 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value, texts
 from dicomarray.errors import DataError
+
+if TYPE_CHECKING:
+    from dicomarray.assembly.frames.mosaics import Tile
 
 
 def only_in_file(header: Header) -> dict[str, Value]:
@@ -78,6 +80,8 @@ def kept_csa(plain: Value) -> Mapping[str, Value]:
 
 
 def _tile(item: Any) -> Tile:
+    from dicomarray.assembly.frames.mosaics import Tile
+
     row, column, rows, columns = map(int, item["at"])
     x, y, z = map(float, item["position"])
     a, b, c, d, e, f = map(float, item["orientation"])

@@ -19,12 +19,16 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.part10 import PixelPlace
 from dicomarray.dicom.vr import Value, decode
 from dicomarray.storage.references import Stamp
+from dicomarray.version import __version__
 
 # What is known of an instance beside its attributes; no keyword is in lower case.
 TRANSFER_SYNTAX = "transfer_syntax"
 # ... and what only its file could tell otherwise: the tiles of a mosaic, attributes out of a CSA header.
 TILES, CSA = "tiles", "csa"
 PIXEL_NAMES = ("pixel_tag", "pixel_start", "pixel_length", "pixel_vr")
+# Its rank in the order of the series' volumes, which another version may find otherwise: kept when it was
+# asked for, until instances come or go.
+ORDER = f"order {__version__}"
 _OF_FILE = frozenset((TRANSFER_SYNTAX, TILES, CSA, *PIXEL_NAMES))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
 from dicomarray.catalog.index.columns import SeriesColumns
@@ -18,34 +18,35 @@ from dicomarray.catalog.index.storing import STAMP_COLUMNS, as_path, as_stamp, p
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.attribute_names import tag_of
 from dicomarray.dicom.headers.all_elements import canonical_name
-from dicomarray.dicom.headers.attributes import Attributes
+from dicomarray.dicom.headers.attributes import ABSENT, Attributes
+from dicomarray.dicom.headers.columns import Order
 from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.part10 import PixelPlace
 from dicomarray.dicom.pixels.location import PIXEL_TAGS
 from dicomarray.dicom.vr import Value
-from dicomarray.query.rows import ABSENT, Rows, rows_of
+from dicomarray.query.rows import Rows, rows_of
 from dicomarray.sources.archives import Member
 from dicomarray.sources.filesystem import PathMaker
+from dicomarray.storage.places import Place
 from dicomarray.storage.references import Reference, Stamp, state_of
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class FileOfInstance:
-    """Where an instance was when it was indexed."""
+class FileOfInstance(NamedTuple):
+    """Where an instance was when it was indexed: the file, the member of an archive and its number there."""
 
-    path: str
+    folder: str
+    name: str
     member: str | None
     number: int | None
     stamp: Stamp
 
-    @property
-    def reference(self) -> Reference:
+    def reference(self, make_path: PathMaker) -> Reference:
         """What opens it."""
-        file = Path(self.path)
-        return file if self.member is None else Member(file, self.member, self.number or 0, self.stamp)
+        path = make_path(path_of_file(self.folder, self.name))
+        return path if self.member is None else Member(path, self.member, self.number or 0, self.stamp)
 
 
 class IndexedHeader(Header):
@@ -77,6 +78,12 @@ class IndexedHeader(Header):
     def attributes(self) -> Mapping[str, Value]:
         """What a scan would have read."""
         return self._instances.attributes[self._place]
+
+    @property
+    def is_image(self) -> bool:
+        """As of any header, by two columns alone."""
+        columns = self._instances.columns
+        return bool(columns.cell("Rows", self._place)) and bool(columns.cell("Columns", self._place))
 
     @property
     def pixels(self) -> PixelPlace | None:
@@ -159,7 +166,8 @@ class IndexedInstances(Sequence[Header]):
         with damage_as_error(columns.source.path):
             found = [
                 FileOfInstance(
-                    path_of_file(as_path(folder), as_path(name)),
+                    as_path(folder),
+                    as_path(name),
                     None if member is None else as_path(member),
                     None if number is None else int(number),
                     as_stamp(*stored),
@@ -174,12 +182,40 @@ class IndexedInstances(Sequence[Header]):
     def references(self) -> list[Reference]:
         """By place."""
         make_path = PathMaker()
-        return [make_path(file.path) if file.member is None else file.reference for file in self.files]
+        with damage_as_error(self.columns.source.path):
+            return [file.reference(make_path) for file in self.files]
+
+    @property
+    def folders(self) -> Sequence[Place]:
+        """As `Series.folders`."""
+        files = [self.files[place] for place in self.places]
+        if any(file.member is not None for file in files):
+            return [*dict.fromkeys(self.references[place].parent for place in self.places)]
+        return [Path(folder) for folder in dict.fromkeys(file.folder for file in files)]
+
+    def in_order(self, find: Callable[[], Order]) -> Sequence[int]:
+        """The order that was kept when it was last asked for; a found one is kept if all are meant."""
+        if len(self.places) < self.columns.count:
+            return find().numbers
+        kept = self.columns.order()
+        if kept is None:
+            kept, of_volumes = find()
+            if of_volumes:
+                self.columns.keep_order(kept)
+        return kept
 
     @cached_property
     def attributes(self) -> list[Attributes]:
         """By place, what headers show."""
         return self.columns.attributes(self.columns.source.shown)
+
+    def column(self, name: str) -> Sequence[Value]:
+        """As `column_of` has it; any attribute."""
+        cells = self.columns.cells(canonical_name(name))
+        if len(cells) == 1 or len(self.places) == self.columns.count:
+            return cells
+        chosen = [cells[place] for place in self.places]
+        return chosen[:1] if chosen.count(chosen[0]) == len(chosen) else chosen
 
     def rows(self, attributes: Iterable[str] | None) -> Rows:
         """The table that a filter asks; see `rows_of`."""
@@ -233,14 +269,7 @@ class IndexedRows:
 
     def column(self, name: str) -> Sequence[Value]:
         """The cells of an attribute, or a single one where all are the same."""
-        if self.frames is not None:
-            return self.frames.column(name)
-        columns = self.instances.columns
-        cells = columns.cells(canonical_name(name))
-        if len(cells) == 1 or self.size == columns.count:
-            return cells
-        chosen = [cells[place] for place in self.instances.places]
-        return chosen[:1] if chosen.count(chosen[0]) == len(chosen) else chosen
+        return self.instances.column(name) if self.frames is None else self.frames.column(name)
 
 
 def _is_place(number: Value) -> bool:

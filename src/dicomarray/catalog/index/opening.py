@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from dicomarray.catalog.catalog import NO_NUMBER, Catalog, in_catalog_order
 from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.columns import Kept, SeriesColumns, Source
 from dicomarray.catalog.index.indexed import IndexedInstances
+from dicomarray.catalog.index.json_values import LIST
 from dicomarray.catalog.index.scanning import absolute_roots
 from dicomarray.catalog.index.schema import (
     THIS_COMPUTER,
     THIS_COMPUTER_ID,
+    at_once,
     connect_to_read,
     damage_as_error,
 )
@@ -74,7 +77,7 @@ def open_index(
                 f"the index {file} does not cover {root}; add it: dicomarray index -i {root} --index {file}"
             )
     with damage_as_error(file):
-        source = Source(file, database.rows, database.names(), shown)
+        source = Source(file, database.rows, database.keep, database.names(), shown)
         skipped = tuple(_skipped(database, known, roots))
         series = _series(database, source, asked, roots, UnreadableFiles.of(skipped))
     return Catalog(tuple(series), skipped)
@@ -216,6 +219,19 @@ class Database:
                     raise InputError(f"the index {self.path} has changed since it was opened; open it again")
             with damage_as_error(self.path):
                 return self._connection.rows(query, parameters)
+
+    def keep(self, series: int, name: str, column: str) -> None:
+        """Keep a column that was found by what the index has; not where somebody writes just now."""
+        with _turn, damage_as_error(self.path), suppress(sqlite3.Error), at_once(self.path) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            ((number,),) = connection.rows("SELECT value FROM meta WHERE key = 'generation'")
+            if int(number) == self._state:
+                connection.execute("INSERT OR IGNORE INTO names (keyword) VALUES (?)", (name,))
+                connection.execute(
+                    "INSERT OR REPLACE INTO stored_values SELECT ?, id, ?, ? FROM names WHERE keyword = ?",
+                    (series, LIST, column, name),
+                )
+            connection.execute("COMMIT")
 
     def roots(self) -> dict[str, bool]:
         """What was indexed, and whether to the end."""

@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -207,6 +207,14 @@ def connect_to_read(path: Path) -> BoundedConnection:
             with suppress(sqlite3.OperationalError):
                 return _readable(path, mode)
         return _readable(path, modes[-1])
+
+
+@contextmanager
+def at_once(path: Path) -> Iterator[BoundedConnection]:
+    """The index for writing, by somebody who does not wait; raises sqlite3.Error where it cannot be had."""
+    with closing(_connect(path, "rw")) as connection:
+        connection.execute("PRAGMA busy_timeout = 0")
+        yield connection
 
 
 def _is_file(path: Path) -> bool:

@@ -323,7 +323,13 @@ class Store:
         )
 
     def _set_count(self, series: int, count: int) -> None:
+        """How many instances it has now, of which the order is not known any more."""
         self.connection.execute("UPDATE series SET num_instances = ? WHERE id = ?", (count, series))
+        self.connection.execute(
+            "DELETE FROM stored_values WHERE series = ? "
+            "AND name IN (SELECT id FROM names WHERE keyword GLOB 'order *')",
+            (series,),
+        )
 
     def _instances(
         self, series: int, condition: str = "", parameters: tuple[int, ...] = ()

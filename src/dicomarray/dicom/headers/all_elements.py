@@ -6,18 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pydicom.datadict import keyword_for_tag, tag_for_keyword
-
 from dicomarray.dicom.attribute_names import PRIVATE_NAME, Request, explains, is_creator, tag_of
+from dicomarray.dicom.dictionary import keyword_for_tag, tag_for_keyword
 from dicomarray.dicom.headers.header import MEDIA_STORAGE_DIRECTORY, Header, HeaderReader
 from dicomarray.dicom.part10 import PIXEL_DATA, vr_text
-from dicomarray.dicom.pydicom_fallback import (
-    PYDICOM_FAILURES,
-    dataset_of_file,
-    element_value,
-    encodings_in,
-    transfer_syntax_of,
-)
 from dicomarray.dicom.recognition import NoImageError, require_dicom
 from dicomarray.dicom.vr import texts, value_representation
 from dicomarray.errors import InputError
@@ -64,6 +56,8 @@ class AllElementsReader(HeaderReader):
         super().__init__(request=_EVERYTHING)
 
     def _by_pydicom(self, path: Reference) -> Header:
+        from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
+
         try:
             return _by_pydicom(path)
         except PYDICOM_FAILURES as error:
@@ -71,6 +65,13 @@ class AllElementsReader(HeaderReader):
 
 
 def _by_pydicom(path: Reference) -> Header:
+    from dicomarray.dicom.pydicom_fallback import (
+        dataset_of_file,
+        element_value,
+        encodings_in,
+        transfer_syntax_of,
+    )
+
     with pydicom_quiet:
         require_dicom(path)
         dataset = dataset_of_file(path, None)

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from dicomarray.dicom.vr import ITEMS, MISPLACED, Value, decode
 
-# Stands for an attribute that other instances of the series have; a singleton also after pickling.
-ABSENT = ...
+
+class Absent(Enum):
+    """Stands for an attribute that other instances have, and this one lacks; one without a value is None."""
+
+    ABSENT = "absent"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+ABSENT: Final = Absent.ABSENT
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from io import BytesIO
 from struct import pack
 from typing import BinaryIO
 
-from dicomarray.dicom.dictionary import USUAL
+from dicomarray.dicom.dictionary import keywords
 from dicomarray.dicom.part10 import (
     ITEM,
     PREAMBLE,
@@ -25,7 +25,9 @@ from dicomarray.dicom.transfer_syntaxes import EXPLICIT_LITTLE_ENDIAN, LITTLE_EN
 from dicomarray.dicom.vr import decode
 from dicomarray.errors import DataError
 
-_PIXEL_DATA, _FRAMES, _LOSSY = 0x7FE00010, USUAL["NumberOfFrames"][0], USUAL["LossyImageCompression"][0]
+_PIXEL_DATA, _FRAMES, _LOSSY = (
+    keywords()[name] for name in ("PixelData", "NumberOfFrames", "LossyImageCompression")
+)
 # Of colours, single bits and floating point numbers a header does not say how a frame is sent.
 _BITS = (8, 16)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from dicomarray.core.coded_warnings import CodedWarning
 from dicomarray.core.pixel_values import Array
-from dicomarray.dicom.dictionary import USUAL
+from dicomarray.dicom.dictionary import keywords
 from dicomarray.dicom.part10 import read_part10
 from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource, source_at, unpack_offsets
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dicomarray.dicom.pixels.fragments import Fragment
 
 # What our own reader has to find in a header for the pixel data to be read.
-VISITED_TAGS = {name: USUAL[name][0] for name in KEYWORDS}
+VISITED_TAGS = {name: keywords()[name] for name in KEYWORDS}
 EXTENDED_OFFSETS = 0x7FE00001  # Extended Offset Table, PS3.3 C.7.6.3.1.8
 VISITED = frozenset((EXTENDED_OFFSETS, *VISITED_TAGS.values()))
 VISITED_VRS = (None, "OB", "OW", "OF", "OD")

@@ -102,6 +102,19 @@ def use(made: Path, file: Path) -> list[str]:
     return told
 
 
+@pytest.mark.parametrize("ranks", ["[0,0,1]", '["a","b","c"]', "[0,1,3]", "[0,1]", "[-1,0,1]"])
+def test_orders_that_are_none(made: Path, file: Path, ranks: str) -> None:
+    """An order that leaves out a file, or has one twice, is an error."""
+    assert open_index(file)[0].files  # and keeps the order
+    forge(
+        file,
+        "UPDATE stored_values SET value = ? WHERE name IN (SELECT id FROM names WHERE keyword GLOB 'order*')",
+        parameters=(ranks,),
+    )
+    with pytest.raises(InputError, match="damaged"):
+        open_index(file)[0].files  # noqa: B018 - asked for its error
+
+
 @pytest.mark.parametrize("column", COLUMNS)
 def test_odd_values(made: Path, tmp_path: Path, column: str) -> None:
     """Whatever stands in a column: an error of ours, or what the index says, but no other exception."""

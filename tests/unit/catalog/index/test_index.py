@@ -13,6 +13,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,36 @@ def test_rescan(ct: Path, tmp_path: Path) -> None:
     index(ct, file)
     assert open_index(file)[0].attributes["SeriesDescription"] == "SYNTHETIC SERIES"
     assert open_index(file).skipped == ()
+
+
+def test_order_of_files_is_kept_until_they_change(ct: Path, tmp_path: Path) -> None:
+    """The files come in the order of the volume: the first time, the next, and after some came or went."""
+    file, late = tmp_path / "index", ct / "0-late"
+    for number, path in enumerate(scan(ct)[0].files):  # against the order of their names
+        path.rename(ct / f"{99 - number}.dcm")
+    first = (ct / "99.dcm").rename(tmp_path / "first")
+    for change in (lambda: None, lambda: first.rename(late), (ct / "97.dcm").unlink):
+        change()
+        index(ct, file)
+        for _ in range(2):
+            files = open_index(file)[0].files
+            assert files == scan(ct)[0].files != sorted(files)
+    few = files[1:3]
+    assert open_index(file, sorted(few))[0].files == few
+
+
+def test_order_of_files_is_not_kept_while_somebody_writes(ct: Path, tmp_path: Path) -> None:
+    """Nobody waits for it, and the answer is the same."""
+    file = tmp_path / "index"
+    index(ct, file)
+    catalog = open_index(file)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        start = time.monotonic()
+        assert catalog[0].files == scan(ct)[0].files
+        assert time.monotonic() - start < 10
+    with closing(sqlite3.connect(file)) as other:
+        assert not other.execute("SELECT 1 FROM names WHERE keyword GLOB 'order*'").fetchall()
 
 
 def test_series_that_vanish(ct: Path, tmp_path: Path) -> None:
