@@ -147,8 +147,9 @@ class Found:
             return images[0]
         if images and wanted is None and request.series is None:
             raise ChoiceError(
-                f"{request} holds {len(images)} series; choose one by its UID (series=UID, --series UID), or "
-                "list them with: dicomarray filter\n" + "\n".join(f"  {series_line(s)}" for s in images)
+                f"{request} holds {len(images)} series; choose one by its UID (series=UID, --series UID) or "
+                "by a filter config (config=..., -c FILE, -w CONDITION); dicomarray filter lists them\n"
+                + "\n".join(f"  {series_line(s)}" for s in images)
             )
         if wanted is not None and self.catalog.images:
             raise InputError(

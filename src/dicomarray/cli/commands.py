@@ -17,12 +17,14 @@ from dicomarray.assembly.options import READ_NAMES, ReadOptions
 from dicomarray.cli.exit_codes import DONE, NOT_CONVERTED, SOME_FAILED
 from dicomarray.cli.progress import Counter, SeriesProgress
 from dicomarray.cli.streams import print_text, show, show_names
+from dicomarray.cli.where import hints_of
 from dicomarray.core.options import made_of, names_of
 from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.sources.skipped import by_reason
 from dicomarray.storage.atomic import refuse_existing, refuse_inputs
 
 if TYPE_CHECKING:
+    from dicomarray.catalog.series_selection import Found
     from dicomarray.objects.common.files import WriteReport
     from dicomarray.pipeline.entries import RunEntry
     from dicomarray.sources.skipped import Skipped
@@ -175,8 +177,16 @@ def filter(options: argparse.Namespace) -> int:
     _warn(found.warnings)
     _note(rendering.skipped_lines(by_reason(found.catalog.skipped)))
     _note(beside_images(found.series, among=found.catalog) if options.format == "table" else ())
-    _note([f"{len(found.series)} of {len(found.catalog)} series match"])
+    _note([_count_line(found, options)])
+    if not found.series:
+        _note(hints_of(options.where or ()))
     return DONE
+
+
+def _count_line(found: Found, options: argparse.Namespace) -> str:
+    line = f"{len(found.series)} of {len(found.catalog)} series match"
+    unexplained = not found.series and len(found.catalog) and not options.why
+    return f"{line}; --why says what is in the way" if unexplained else line
 
 
 def index(options: argparse.Namespace) -> int:

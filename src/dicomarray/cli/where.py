@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -38,10 +39,25 @@ def condition(text: str) -> dict[str, Any]:
             "ImageType!=DERIVED, SeriesDescription~T1 or 'some DiffusionBValue>500'"
         )
     sign, wanted = match["sign"], match["value"]
+    if sign == "=" and wanted.startswith("="):
+        raise ConfigError(f'--where "{text}": the sign is one =, as in Modality=MR')
     if sign != "=":
         wanted = {"not" if sign == "!=" else _OPERATORS[sign]: wanted}
     entry = {match["field"]: wanted}
     return {match["quantifier"]: entry} if match["quantifier"] else entry
+
+
+def hints_of(conditions: Iterable[str]) -> list[str]:
+    """What to say of conditions where nothing matches: a comma is a part of the value."""
+    hints = []
+    for text in conditions:
+        match = _CONDITION.fullmatch(text)
+        if match is not None and match["sign"] == "=" and "," in match["value"]:
+            listed = json.dumps({match["field"]: re.split(r"\s*,\s*", match["value"])}, ensure_ascii=False)
+            hints.append(
+                f'--where "{text}" asks for one value with a comma; several are a list in a config: {listed}'
+            )
+    return hints
 
 
 def with_conditions(config: dict[str, Any], conditions: Iterable[str]) -> dict[str, Any]:

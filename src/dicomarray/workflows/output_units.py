@@ -14,7 +14,7 @@ from dicomarray.errors import UsageError
 from dicomarray.objects.common.options import Mode
 from dicomarray.workflows.file_layouts import is_colour, template_name
 
-STORED, MODALITY = "stored", "modality"
+STORED, MODALITY, HOUNSFIELD = "stored", "modality", "HU"
 # Where nothing says what values are, and where a mapping says that they are in no units (UCUM).
 _NO_UNITS = {MODALITY, "1"}
 # SUV by body weight is g/ml in the words of the standard (PS3.3 C.8.9.1.1.3).
@@ -55,6 +55,12 @@ def written_units(
             f"the array is in {known}, {name} in {own}: written as they are, the numbers would mean "
             f'something else. Say so (units="{word}", --units {word}), or convert them back first'
         )
+    if known is None and own == HOUNSFIELD and _are_fractions(array):
+        return None, warning(
+            f"all values of the array lie from 0 to 1, and are written as {own}: if they are normalized, its "
+            "sidecar leads back (input_json, -j); if they are in other units, say so (units, --units) "
+            "[fractions-as-hu]"
+        )
     measured = known is not None and array.dtype != np.bool_
     if measured or mode == "stored" or is_colour(stack) or not _is_labels(array, stack):
         return None, ()
@@ -66,6 +72,11 @@ def written_units(
         f"the array of {array.dtype} holds labels and no measurements: they are written, exactly, as pixel "
         f"values of an image of the template's class{without}. {SEGMENTATION} [labels]"
     )
+
+
+def _are_fractions(array: Array) -> bool:
+    """Whether values are floating point numbers from 0 to 1, and not all 0: no CT has such values in HU."""
+    return array.dtype.kind == "f" and array.size > 0 and array.min() >= 0 and 0 < array.max() <= 1
 
 
 def _is_labels(array: Array, stack: Stack) -> bool:

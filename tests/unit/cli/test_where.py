@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dicomarray.cli.where import condition, with_conditions
+from dicomarray.cli.where import condition, hints_of, with_conditions
 from dicomarray.errors import ConfigError
 from dicomarray.query.selection import parse
 
@@ -41,6 +41,18 @@ def test_no_condition(text: str) -> None:
     """What is no condition is told with an example."""
     with pytest.raises(ConfigError, match="Modality=MR"):
         condition(text)
+
+
+def test_a_doubled_sign_is_refused() -> None:
+    """Whoever writes Python means one; no series would match the value "=MR"."""
+    with pytest.raises(ConfigError, match="one ="):
+        condition("Modality==MR")
+
+
+def test_commas_are_explained() -> None:
+    """A comma makes no list, and the hint writes the list out."""
+    (hint,) = hints_of(["Modality=CT, MR", "SeriesDescription~a,b", "KVP=120"])
+    assert '{"Modality": ["CT", "MR"]}' in hint
 
 
 @pytest.mark.parametrize(

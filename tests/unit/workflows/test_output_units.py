@@ -52,6 +52,17 @@ def test_labels_on_mr_need_no_units(tmp_path: Path) -> None:
     assert any("DICOM SEG" in warning for warning in report.warnings)
 
 
+def test_fractions_on_ct_are_doubted(tmp_path: Path) -> None:
+    """Normalized values without their sidecar would be HU; beyond 1 none is doubted."""
+    synthetic.write_series(tmp_path / "ct", STORED)
+    fractions = np.random.default_rng(1).random(STORED.shape)
+    report = dicomarray.to_dicom(fractions, tmp_path / "ct", tmp_path / "out")
+    assert [warning.code for warning in report.warnings] == ["fractions-as-hu"]
+    for array, options in ((fractions * 2, {}), (fractions, {"units": "PCT"})):
+        report = dicomarray.to_dicom(array, tmp_path / "ct", tmp_path / "out", overwrite=True, **options)
+        assert not report.warnings
+
+
 def test_measurements_are_not_taken_for_labels(tmp_path: Path) -> None:
     """Wider integers, floats, and 8-bit values of an 8-bit template stay what they are."""
     synthetic.write_series(tmp_path / "ct", STORED)
