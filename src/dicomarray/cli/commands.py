@@ -17,7 +17,6 @@ from dicomarray.assembly.options import READ_NAMES, ReadOptions
 from dicomarray.cli.exit_codes import DONE, NOT_CONVERTED, SOME_FAILED
 from dicomarray.cli.progress import Counter, SeriesProgress
 from dicomarray.cli.streams import print_text, show, show_names
-from dicomarray.cli.where import hints_of
 from dicomarray.core.options import made_of, names_of
 from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.sources.skipped import by_reason
@@ -179,6 +178,8 @@ def filter(options: argparse.Namespace) -> int:
     _note(beside_images(found.series, among=found.catalog) if options.format == "table" else ())
     _note([_count_line(found, options)])
     if not found.series:
+        from dicomarray.cli.where import hints_of
+
         _note(hints_of(options.where or ()))
     return DONE
 
