@@ -49,9 +49,11 @@ def test_a_file_that_is_no_dicom_does_not_need_pydicom(series: Path, tmp_path: P
     assert "pydicom" not in imported(["to-numpy", "-i", str(series), "-n", str(tmp_path / "a.npy")])
 
 
-def test_a_config_needs_the_filter(series: Path, tmp_path: Path) -> None:
+def test_a_config_needs_the_filter_and_writing_pydicom(series: Path, tmp_path: Path) -> None:
     """Which shows that what is not there is looked for by its right name."""
     (tmp_path / "config.json").write_text('{"Modality": "CT"}')
     arguments = ["-i", str(series), "-n", str(tmp_path / "a.npy"), "-c", str(tmp_path / "config.json")]
-    assert {"pydicom", "dicomarray.query.selection"} <= imported(["to-numpy", *arguments])
+    assert "dicomarray.query.selection" in imported(["to-numpy", *arguments])
+    arguments = ["-n", str(tmp_path / "a.npy"), "-d", str(series), "-o", str(tmp_path / "out")]
+    assert "pydicom" in imported(["to-dicom", *arguments])
     assert (tmp_path / "a.npy").stat().st_size > 128
