@@ -14,7 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Reply:
-    """What goes to the client: ``length`` None sends no Content-Length, ``cut`` ends after so many bytes."""
+    """What goes to the client: ``has_length`` is of Content-Length, ``cut`` ends after so many bytes.
+
+    A status of 0 closes the connection without an answer.
+    """
 
     status: int
     content_type: str
@@ -82,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         self.close_connection = True
+        if not reply.status:
+            return
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
         for name, value in reply.headers.items():

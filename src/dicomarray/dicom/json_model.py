@@ -38,6 +38,8 @@ _EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 SPECIFIC_CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 MAX_SHORT = 0xFFFE  # bytes of a value with a length of 16 bits
+# What an instance is described in: an enhanced one of ten thousand frames takes 150 MB.  And one value.
+MAX_ITEM_BYTES, MAX_TEXT = 1 << 28, 1 << 24
 
 
 class JsonModelError(ValueError):
@@ -103,8 +105,8 @@ def _is_private(name: str) -> bool:
     return _TAG.fullmatch(name) is not None and int(name, 16) >> 16 & 1 == 1
 
 
-def items_of(chunks: Iterator[bytes]) -> Iterator[JsonObject]:
-    """The objects of a JSON array that comes in chunks, one by one.
+def items_of(chunks: Iterator[bytes], most: int = MAX_ITEM_BYTES) -> Iterator[JsonObject]:
+    """The objects of a JSON array that comes in chunks, one by one; none has more bytes than ``most``.
 
     Raises
     ------
@@ -115,6 +117,8 @@ def items_of(chunks: Iterator[bytes]) -> Iterator[JsonObject]:
     text, begun, wanted = "", False, 0
     for chunk in chain(chunks, (b"",)):  # an empty one at the end
         text += texts.decode(chunk)
+        if len(text) > most or text.rfind('"') < len(text) - MAX_TEXT:
+            raise JsonModelError("an object, or a text in one, that does not end")
         if chunk and len(text) < wanted:
             continue  # of one long object: parsed again only when twice as much of it is there
         place = 0
@@ -131,9 +135,8 @@ def items_of(chunks: Iterator[bytes]) -> Iterator[JsonObject]:
             yield item
         text = text[place:]
         wanted = 2 * len(text)
-    rest = text.strip()
-    if rest != ("]" if begun else "[]") and rest:
-        raise JsonModelError("it is cut off, or no JSON")
+    if "".join(text.split()) != ("]" if begun else "[]"):
+        raise JsonModelError("it is empty, cut off, or no JSON")
 
 
 def _next_item(text: str, place: int, begun: bool) -> int | None:

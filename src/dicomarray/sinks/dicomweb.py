@@ -26,7 +26,7 @@ PIECE_BYTES = 32 << 20
 # Servers limit the parts of a request too.
 PIECE_INSTANCES = 500
 CHUNK_BYTES = 256 * 1024
-MAX_ANSWER_BYTES = 64 << 20
+MAX_ANSWER_BYTES = 16 << 20
 # What a server says that takes less at once, or another form of it.
 _TOO_LARGE, _OTHER_FORM = (413,), (400, 406, 415)
 _REFERENCED, _FAILED = "00081199", "00081198"

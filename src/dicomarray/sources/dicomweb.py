@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import re
-import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dicomarray.dicom.headers.header import Header, read_header
-from dicomarray.dicom.json_model import JsonModelError, items_of
+from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.json_model import MAX_ITEM_BYTES, JsonModelError, items_of
 from dicomarray.dicom.uids import is_safe_uid
-from dicomarray.errors import InputError, StorageError
+from dicomarray.errors import StorageError
 from dicomarray.sources.base import Arrived, RemoteSeries, Server
+from dicomarray.sources.dicomweb_instances import instances_at
 from dicomarray.sources.skipped import Skipped
-from dicomarray.storage.http import Answer, CutOffError, StatusError, WebServer
+from dicomarray.storage.http import Answer, CutOffError, StatusError, WebServer, unbroken
 from dicomarray.storage.limits import UNLIMITED, TransferOptions
-from dicomarray.storage.multipart import CutShortError, MultipartError, content_type, parts_of
+from dicomarray.storage.multipart import MultipartError, content_type, parts_of
 from dicomarray.storage.places import Url
 
 JSON = "application/dicom+json"
-INSTANCE = "application/dicom"
 OCTETS = "application/octet-stream"
-# Bytes as they are stored, whatever the transfer syntax (PS3.18 8.7.3.5.2).
-ALL_INSTANCES = f'multipart/related; type="{INSTANCE}"; transfer-syntax=*'
 STUDY_UID, SERIES_UID, SOP_UID = "0020000D", "0020000E", "00080018"
 _INSTANCE_COUNT = "00201209"
+_LISTED = (STUDY_UID, SERIES_UID, SOP_UID, _INSTANCE_COUNT)
 # So many are asked for at once.
 PAGE = 5000
-# A page of a listing is smaller than this, and so is the list of all: what is longer is no honest answer.
-MAX_LISTING_BYTES = 256 << 20
-MAX_PAGES = 10_000
+# A page of a listing, and what it says of one of them, are smaller than this: what is longer is no honest
+# answer.  So many are taken, of all pages together.
+MAX_LISTING_BYTES, MAX_LISTED_BYTES = 128 << 20, 1 << 20
+MAX_LISTED = 1_000_000
 # What a series is described in, and the value of one element, in bytes.
 MAX_METADATA_BYTES = 4 << 30
 MAX_BULK_BYTES = 64 << 20
-# Beyond this an instance is not taken: no element can be longer (PS3.5 7.1.1).
-MAX_INSTANCE_BYTES = (1 << 32) + (1 << 30)
 # How often it is asked in vain; and of how many missing on they are asked for one by one.
 ROUNDS, ONE_BY_ONE = 4, 0.5
-# What may stand behind compressed pixel data (Data Set Trailing Padding), in bytes; and what ends that.
-MAX_PADDING = 1 << 20
-_SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 # What a server answers that does not do what is asked, and the keys that are of series.
 _NOT_SUPPORTED = (400, 404, 405, 501)
 _OF_SERIES = ("Modality", "SeriesInstanceUID")
-_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+# What a server lists of a study, series or instance: the value of an attribute by its tag.
+Listed = Mapping[str, str | int | float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +98,7 @@ class DicomWebServer(Server):
             found[study, uid] = RemoteSeries(study, uid, _count(item))
         return [found[key] for key in sorted(found)]
 
-    def _series(self, keys: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    def _series(self, keys: Mapping[str, str]) -> Iterator[Listed]:
         """All series that match; study by study where a server does not list series of all studies."""
         try:
             yield from self._listed("/series", keys, SERIES_UID)
@@ -148,11 +143,23 @@ class DicomWebServer(Server):
     def _described(self, resource: str) -> Iterator[Mapping[str, Any]]:
         path = f"{resource}/metadata"
         with self.web.request(path, JSON) as answer:
-            self._require_json(path, answer)
-            try:
-                yield from items_of(answer.chunks(MAX_METADATA_BYTES))
-            except JsonModelError as error:
-                raise self.web.error(path, f"the answer is no DICOM JSON Model: {error}") from error
+            yield from self._items(path, answer, MAX_METADATA_BYTES, MAX_ITEM_BYTES)
+
+    def _items(self, path: str, answer: Answer, most: int, most_of_one: int) -> Iterator[Mapping[str, Any]]:
+        """The items of an answer that lists some, as they arrive."""
+        if answer.status == 204 or answer.header("Content-Length") == "0":
+            return
+        kind, _ = content_type(answer.content_type)
+        if kind not in (JSON, "application/json"):
+            raise self.web.error(
+                path, f"the server answered with {kind or 'nothing'} where it should with {JSON}"
+            )
+        try:
+            yield from items_of(answer.chunks(most), most_of_one)
+        except JsonModelError as error:
+            raise self.web.error(
+                path, f"the answer is no list of attributes (PS3.18 F.2): {error}"
+            ) from error
 
     def bulk(self, uri: str) -> bytes | None:
         """The value that stands at a URI; None where the server does not give it.
@@ -160,7 +167,7 @@ class DicomWebServer(Server):
         Only this server is asked, whatever host the URI names.
         """
         place = uri.find("/studies/")
-        if place < 0:
+        if place < 0 or ".." in uri[place:]:
             return None
         try:
             with self.web.request(uri[place:], f'multipart/related; type="{OCTETS}"') as answer:
@@ -211,159 +218,57 @@ class DicomWebServer(Server):
         if whole and len(missing) > max(1, ONE_BY_ONE * whole):
             paths = [path_of(series)]
         for path in paths:
-            for file in self._files(path, series, missing, folder):
+            for file in instances_at(self.web, path, series, missing, folder):
                 missing.discard(file.stem)
                 arrived(file)
 
-    def _files(
-        self, path: str, series: RemoteSeries, missing: Collection[str], folder: Path
-    ) -> Iterator[Path]:
-        """The instances that an answer holds, each as a file once it is complete."""
-        with self.web.request(path, ALL_INSTANCES) as answer:
-            try:
-                for pieces in _instances_in(self.web, path, answer):
-                    file = self._kept(answer, pieces, series, missing, folder)
-                    if file is not None:
-                        yield file
-            except CutShortError as error:
-                raise CutOffError(
-                    str(self.web.error(path, f"the answer is not complete: {error}"))
-                ) from error
-            except MultipartError as error:
-                raise self.web.error(path, f"the answer is no multipart body: {error}") from error
-
-    def _kept(
-        self,
-        answer: Answer,
-        pieces: Iterator[bytes],
-        series: RemoteSeries,
-        missing: Collection[str],
-        folder: Path,
-    ) -> Path | None:
-        """The file of an instance that was asked for; None for one that is there already."""
-        path = answer.path
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part", delete=False) as stream:
-            part = Path(stream.name)
-            try:
-                size = 0
-                for piece in pieces:
-                    size += len(piece)
-                    if size > MAX_INSTANCE_BYTES:
-                        raise self.web.error(path, "an instance has more bytes than one can have")
-                    stream.write(piece)
-                stream.close()
-                uid = self._identified(path, part, series)
-                if _is_unbounded(answer) and not _is_whole(part):
-                    raise CutOffError(str(self.web.error(path, "the instance is not complete")))
-                if uid not in missing:
-                    return None
-                file = folder / f"{uid}.dcm"
-                part.chmod(0o666 & ~_umask())
-                part.replace(file)
-            finally:
-                part.unlink(missing_ok=True)
-        return file
-
-    def _identified(self, path: str, part: Path, series: RemoteSeries) -> str:
-        """The SOP Instance UID of what came, which has to be of the series."""
-        try:
-            study, uid, sop = map(read_header(part, _IDENTITY).text, _IDENTITY)
-        except InputError as error:
-            raise self.web.error(path, f"a part of the answer is no DICOM object: {error}") from error
-        if (study, uid) != (series.study, series.uid) or not is_safe_uid(sop):
-            raise self.web.error(path, "the answer holds an instance of another series, or without a UID")
-        return str(sop)
-
     def _listed(
         self, path: str, keys: Mapping[str, str], key: str, count: int | None = None
-    ) -> Iterator[Mapping[str, Any]]:
+    ) -> Iterator[Listed]:
         """All items of a listing, page by page: servers give what they like at once.
 
         The last page is the one that brings nothing new, or the one with which all ``count`` are there.
         """
-        seen: set[Any] = set()
+        seen: set[tuple[Any, Any]] = set()
         offset = 0
-        for _ in range(MAX_PAGES):
-            items = self._page(path, {**keys, "limit": str(PAGE), "offset": str(offset)})
-            new = [
-                item for item in items if (first_value(item, STUDY_UID), first_value(item, key)) not in seen
-            ]
-            seen.update((first_value(item, STUDY_UID), first_value(item, key)) for item in new)
+        while len(seen) <= MAX_LISTED:
+            query = {**keys, "limit": str(PAGE), "offset": str(offset)}
+            items, found = unbroken(partial(self._page, path, query, key))
+            new = [item for identity, item in found.items() if identity not in seen]
+            seen |= found.keys()
             yield from new
-            offset += len(items)
-            if not new or len(items) > PAGE or len(seen) == count:
-                if items and not new and len(items) == PAGE:
+            offset += items
+            if len(seen) <= MAX_LISTED and (not new or items > PAGE or len(seen) == count):
+                if items == PAGE and not new:
                     raise self.web.error(
                         path, f"the server tells the first {PAGE} only; ask for less (-w, -c)"
                     )
                 return
-        raise self.web.error(path, "the listing does not end")
+        raise self.web.error(path, f"the server lists more than {MAX_LISTED}; ask for less (-w, -c)")
 
-    def _page(self, path: str, query: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
+    def _page(
+        self, path: str, query: Mapping[str, str], key: str
+    ) -> tuple[int, dict[tuple[Any, Any], Listed]]:
+        """How many a page lists; of each, by its UIDs, what is needed: whatever else there is, is let go."""
+        number, found = 0, dict[tuple[Any, Any], Listed]()
         with self.web.request(path, JSON, query) as answer:
-            if answer.status == 204:
-                return []
-            self._require_json(path, answer)
-            text = answer.text(MAX_LISTING_BYTES)
-        try:
-            items = json.loads(text or b"[]")
-        except (ValueError, RecursionError) as error:
-            raise self.web.error(path, f"the answer is no JSON: {type(error).__name__}") from None
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise self.web.error(path, "the answer is no list of attributes (PS3.18 F.2)")
-        return items
+            for item in self._items(path, answer, MAX_LISTING_BYTES, MAX_LISTED_BYTES):
+                number += 1
+                listed = {tag: _plain(first_value(item, tag)) for tag in _LISTED}
+                if len(found) <= MAX_LISTED:
+                    found.setdefault((listed[STUDY_UID], listed[key]), listed)
+        return number, found
 
-    def _require_json(self, path: str, answer: Answer) -> None:
-        kind, _ = content_type(answer.content_type)
-        if answer.status != 204 and kind not in (JSON, "application/json"):
-            raise self.web.error(
-                path, f"the server answered with {kind or 'nothing'} where it should with {JSON}"
-            )
-
-    def _uid(self, path: str, item: Mapping[str, Any], tag: str) -> str:
-        uid = first_value(item, tag)
+    def _uid(self, path: str, item: Listed, tag: str) -> str:
+        uid = item[tag]
         if not is_safe_uid(uid):
             raise self.web.error(path, f"the server tells no UID as ({tag[:4]},{tag[4:]}) of what it lists")
         return str(uid)
 
 
-def _is_unbounded(answer: Answer) -> bool:
-    """Whether nothing but the object itself says where it ends: neither a boundary nor a length."""
-    kind, _ = content_type(answer.content_type)
-    return kind == INSTANCE and answer.header("Content-Length") is None
-
-
-def _is_whole(part: Path) -> bool:
-    """Whether the pixel data of a file ends where it should."""
-    place, size = read_header(part, _IDENTITY).pixels, part.stat().st_size
-    if place is None:
-        return True
-    if place.length is not None:
-        return place.start + place.length <= size
-    with part.open("rb") as stream:
-        stream.seek(max(place.start, size - MAX_PADDING))
-        return _SEQUENCE_END in stream.read()
-
-
 def path_of(series: RemoteSeries) -> str:
     """What stands behind the server's address for a series."""
     return f"/studies/{series.study}/series/{series.uid}"
-
-
-def _instances_in(web: WebServer, path: str, answer: Answer) -> Iterator[Iterator[bytes]]:
-    """The pieces of each instance; some servers send a single one without parts."""
-    kind, parameters = content_type(answer.content_type)
-    chunks = answer.chunks(1 << 62)  # each instance is measured by itself
-    if kind == INSTANCE:
-        yield chunks
-    elif kind == "multipart/related" and "boundary" in parameters:
-        for part in parts_of(chunks, parameters["boundary"]):
-            inner, _ = content_type(part.headers.get("content-type", INSTANCE))
-            if inner != INSTANCE:
-                raise web.error(path, f"the answer has a part of type {inner} where DICOM objects belong")
-            yield part.pieces
-    else:
-        raise web.error(path, f"the server answered with {kind or 'nothing'} where DICOM objects belong")
 
 
 def first_value(item: Mapping[str, Any], tag: str) -> Any:
@@ -373,17 +278,14 @@ def first_value(item: Mapping[str, Any], tag: str) -> Any:
     return values[0] if isinstance(values, list) and values else None
 
 
-def _count(item: Mapping[str, Any]) -> int | None:
-    value = first_value(item, _INSTANCE_COUNT)
+def _plain(value: Any) -> str | int | float | None:
+    return value if isinstance(value, str | int | float) else None
+
+
+def _count(item: Listed) -> int | None:
+    value = item[_INSTANCE_COUNT]
     try:
-        return int(value) if value is not None else None
-    except (ValueError, TypeError, OverflowError):
+        number = int(value) if value is not None else 0
+    except (ValueError, OverflowError):
         return None
-
-
-def _umask() -> int:
-    import os
-
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    return number if number > 0 else None

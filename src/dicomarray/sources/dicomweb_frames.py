@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from dicomarray.dicom.pixels.frame_file import FrameHeader, NoFrameFileError
 from dicomarray.sources.base import RemoteSeries
 from dicomarray.sources.dicomweb import OCTETS, DicomWebServer, path_of
-from dicomarray.storage.http import CutOffError, StatusError
-from dicomarray.storage.multipart import CutShortError, MultipartError, Part, content_type, parts_of
+from dicomarray.storage.http import CutOffError, StatusError, unbroken
+from dicomarray.storage.multipart import MultipartError, Part, content_type, parts_of
 
 # As they are stored, whatever the transfer syntax; a part says which it is.
 _STORED = f'multipart/related; type="{OCTETS}"; transfer-syntax=*'
 # So many are asked for at once: servers limit the length of an address.
 AT_ONCE = 100
-TRIES = 3
 # What a compressed frame may have beyond the bytes of a native one: headers of its stream.
 _MORE_BYTES = 1 << 16
 # What a server answers that gives no frames, of any instance.
@@ -39,17 +39,12 @@ def fetch_frames(
     path = f"{path_of(series)}/instances/{uid}/frames"
     with suppress(NoFrameFileError, MultipartError, CutOffError):
         known = FrameHeader.of(header)
-        for remaining in reversed(range(TRIES if server.gives_frames else 0)):
+        if server.gives_frames:
             try:
-                _write(server, path, known, frames, file)
+                unbroken(partial(_write, server, path, known, frames, file))
+                return True
             except StatusError as refused:
                 server.gives_frames = refused.status not in _NEVER
-                break
-            except (CutOffError, CutShortError):
-                if not remaining:
-                    raise
-            else:
-                return True
     file.unlink(missing_ok=True)
     return False
 

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -26,10 +26,18 @@ from dicomarray.dicom.json_model import JsonModelError, bulk_uris, has_private, 
 from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError, StorageError
 from dicomarray.sources.base import Progress, RemoteSeries, Source
-from dicomarray.sources.dicomweb import SERIES_UID, SOP_UID, STUDY_UID, DicomWebServer, first_value
+from dicomarray.sources.dicomweb import (
+    MAX_LISTED,
+    SERIES_UID,
+    SOP_UID,
+    STUDY_UID,
+    DicomWebServer,
+    first_value,
+)
 from dicomarray.sources.dicomweb_frames import fetch_frames
 from dicomarray.sources.header_workers import outcome_of
 from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.http import unbroken
 from dicomarray.storage.places import Url
 from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import ObjectReference, Stamp
@@ -163,8 +171,7 @@ class WebObject(ObjectReference):
             one for one in references if one.start is None and one.copies is None
         ).items():
             uid = several[0].uid if len(several) == 1 else None
-            items = server_at(root).metadata(RemoteSeries(study, series), uid)
-            for one in _references(root, study, series, items, uid):
+            for one in _described(server_at(root), root, RemoteSeries(study, series), uid):
                 found[replace(one, mark=0)] = one
         return [_with_header(one, found) for one in references]
 
@@ -247,12 +254,38 @@ def _reference(root: Url, study: str, series: str, item: Mapping[str, Any]) -> W
     )
 
 
-def _references(
-    root: Url, study: str, series: str, items: Iterable[Mapping[str, Any]], uid: str | None
-) -> list[WebObject]:
-    """The instances of a series that its metadata describes; of one where it is that of ``uid``."""
-    found = sorted((_reference(root, study, series, item) for item in items), key=lambda one: one.uid)
-    return found if uid is not None else [replace(one, siblings=len(found)) for one in found]
+def _described(server: DicomWebServer, root: Url, series: RemoteSeries, uid: str | None) -> list[WebObject]:
+    """The instances of a series that its metadata describes, in a stable order; the one of a UID where given.
+
+    Raises
+    ------
+    StorageError
+        Where it describes others, fewer than the server counts, or far more.
+    """
+    counted = 1 if uid is not None else series.count
+    found = unbroken(
+        partial(_at_most, server, root, series, uid, MAX_LISTED if counted is None else 2 * counted)
+    )
+    if len(found) < (counted or 1):
+        raise StorageError(
+            f"{root}/studies/{series.study}/series/{series.uid}/metadata: the server counts "
+            f"{counted or 'some'} instances, and describes {len(found)}; try again"
+        )
+    several = [found[name] for name in sorted(found)]
+    return several if uid is not None else [replace(one, siblings=len(found)) for one in several]
+
+
+def _at_most(
+    server: DicomWebServer, root: Url, series: RemoteSeries, uid: str | None, most: int
+) -> dict[str, WebObject]:
+    """By UID, each once."""
+    found: dict[str, WebObject] = {}
+    for number, item in enumerate(server.metadata(series, uid)):
+        one = _reference(root, series.study, series.uid, item)
+        if number > most or uid not in (None, one.uid):
+            raise StorageError(f"{one}/metadata: the server describes more instances than it was asked for")
+        found.setdefault(one.uid, one)
+    return found
 
 
 def headers_of(
@@ -265,13 +298,7 @@ def headers_of(
     StorageError
         Where the server fails, or describes fewer instances than it counts.
     """
-    items = server.metadata(series, uid)
-    found = _references(root, series.study, series.uid, items, uid)
-    if uid is None and len(found) < (series.count or 0):
-        raise StorageError(
-            f"{root}/studies/{series.study}/series/{series.uid}/metadata: the server counts {series.count} "
-            f"instances, and describes {len(found)}; try again"
-        )
+    found = _described(server, root, series, uid)
     reader = HeaderReader(names)
     return [outcome_of(reader, one) for one in found]
 

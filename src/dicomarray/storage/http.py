@@ -6,10 +6,10 @@ import importlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from dicomarray.errors import StorageError, UsageError
@@ -20,6 +20,8 @@ from dicomarray.version import __version__
 
 # How often a request is sent at most, and how long we wait after the first failure; twice as long each time.
 TRIES, FIRST_WAIT_SECONDS = 5, 0.5
+# As often where an answer began.
+UNBROKEN_TRIES = 3
 # A server that asks for more patience than this is given up.  Seconds.
 MAX_WAIT_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
@@ -31,6 +33,9 @@ _ADVICE = {
     403: "this user may not do that there",
     404: "there is no such thing there; look at the address: it ends with the path of DICOMweb",
 }
+
+
+Result = TypeVar("Result")
 
 
 class Body(Protocol):
@@ -66,6 +71,18 @@ class StatusError(StorageError):
 
 class CutOffError(StorageError):
     """An answer that ended early: the connection broke, or time ran out."""
+
+
+class UnreachableError(StorageError):
+    """A server with which nothing can be spoken at all: no connection, or a certificate that is refused."""
+
+
+def unbroken(ask: Callable[[], Result]) -> Result:
+    """What is asked for, again where the answer breaks off; CutOffError where it always does."""
+    for _ in range(UNBROKEN_TRIES - 1):
+        with suppress(CutOffError):
+            return ask()
+    return ask()
 
 
 class WebServer:
@@ -168,15 +185,14 @@ class WebServer:
             wait *= 2
         raise AssertionError  # the last try returns or raises
 
-    def _unreachable(self, path: str, error: Exception) -> StorageError:
-        what = type(error).__name__
+    def _unreachable(self, path: str, error: Exception) -> UnreachableError:
+        said = f"the server cannot be reached ({type(error).__name__}); look at the address and the network"
         if isinstance(error, self._requests.exceptions.SSLError):
-            return self.error(
-                path,
+            said = (
                 "its certificate is refused; name its authority (REQUESTS_CA_BUNDLE=FILE), or do without "
-                "(?verify=no)",
+                "(?verify=no)"
             )
-        return self.error(path, f"the server cannot be reached ({what}); look at the address and the network")
+        return UnreachableError(str(self.error(path, said)))
 
     def _refused(self, path: str, response: Any) -> StatusError:
         status = int(response.status_code)
@@ -268,5 +284,5 @@ def _patience(response: Any) -> float | None:
         pass
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 
 # Of what stands before the first part, and of the headers of a part, in bytes: more is no multipart body.
 MAX_HEAD_BYTES = 64 * 1024
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")  # RFC 6838
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,199}[0-9A-Za-z'()+_,./:=?-]")  # the standard has 70
 
 
@@ -20,11 +22,15 @@ class CutShortError(MultipartError):
 
 
 def content_type(text: str) -> tuple[str, dict[str, str]]:
-    """A Content-Type: ``multipart/related``, and its parameters; names in lower case."""
+    """A Content-Type: ``multipart/related``, and its parameters; names in lower case.  No type is empty."""
     message = Message()
     message["content-type"] = text
     found = message.get_params() or [("", "")]
-    return found[0][0].strip().lower(), {name.lower(): value for name, value in found[1:]}
+    # a value may have a character set of its own, as it may in an e-mail (RFC 2231)
+    kind = found[0][0].strip().lower()
+    return kind if _TYPE.fullmatch(kind) else "", {
+        name.lower(): collapse_rfc2231_value(value) for name, value in found[1:]
+    }
 
 
 class Part:

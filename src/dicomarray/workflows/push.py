@@ -22,12 +22,14 @@ from dicomarray.sinks.base import Answer, Outgoing, Target, target_of
 from dicomarray.sources.base import Progress
 from dicomarray.sources.skipped import SkippedGroup, by_reason
 from dicomarray.storage.connections import address_of, is_server
+from dicomarray.storage.http import StatusError, UnreachableError
 from dicomarray.storage.limits import TransferKeywords, TransferOptions, side_by_side
 from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of
 from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import file_of, state_of
 
 CHUNK_BYTES = 256 * 1024
+_NOT_FOR_US = (401, 403)
 Status = Literal["stored", "present", "failed"]
 
 
@@ -171,7 +173,7 @@ class _Sending:
         self._server, self._progress, self._total = server, progress, total
         self._files = self._bytes = 0
         self._lock = threading.Lock()  # several series go side by side
-        self._stopped = False
+        self._stopped = self._reached = False
 
     def stop(self) -> None:
         """Let what is on its way end with the next instances: nobody waits for it any more."""
@@ -207,6 +209,7 @@ class _Sending:
         before = after = frozenset[str]()
         try:
             before = after = self._server.present(study, series)
+            self._reached = True
             for uid in before & group.keys():
                 self._tell(group[uid])
             missing = [one for uid, one in group.items() if uid not in before]
@@ -216,6 +219,8 @@ class _Sending:
                 finally:  # whatever broke: what arrived is there
                     after = self._server.present(study, series)
         except StorageError as failure:
+            if not self._reached and _is_of_the_server(failure):
+                raise
             error = failure
         found = {}
         for uid, instance in group.items():
@@ -236,6 +241,13 @@ class _Sending:
                 self._progress(self._files, self._bytes, self._total)
         if self._stopped:
             raise StorageError("the push was ended")
+
+
+def _is_of_the_server(error: StorageError) -> bool:
+    """Whether all instances would fail of it: nobody is there, or we may not ask."""
+    return isinstance(error, UnreachableError) or (
+        isinstance(error, StatusError) and error.status in _NOT_FOR_US
+    )
 
 
 def _same_bytes(one: Outgoing, other: Outgoing) -> bool:
