@@ -24,8 +24,8 @@ def _entries() -> Mapping[int, Entry]:
     package = None if _MODULE in sys.modules else find_spec("pydicom")
     file = Path(str(package and package.origin)).with_name(_FILE)
     spec = spec_from_file_location("dicom_dictionary", file) if file.is_file() else None
-    if spec is None or spec.loader is None:  # it is loaded already, or lies in an archive
-        module = importlib.import_module(_MODULE)
+    if spec is None or spec.loader is None:  # pydicom is loaded, or lies in an archive, or has it elsewhere
+        module = importlib.import_module("pydicom.datadict")
     else:
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
