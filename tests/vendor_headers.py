@@ -25,8 +25,8 @@ def add_private(files: Iterable[Path], elements: Private) -> None:
 def ge_protocol(**settings: object) -> bytes:
     """The value of (0025,xx1B): the length, and the settings as text, packed."""
     text = "".join(f'{name} "{value}"\n' for name, value in {"POSITION": "Supine", **settings}.items())
-    packed = gzip.compress(text.encode(), mtime=0)
-    packed += b"\0" * (len(packed) % 2)
+    while len(packed := gzip.compress(text.encode(), mtime=0)) % 2:
+        text += "\n"
     return struct.pack("<I", len(packed)) + packed
 
 

@@ -211,7 +211,8 @@ def test_protocol_of_siemens(code: str, part: float | None, tmp_path: Path) -> N
     coil = "sCoilSelectMeas.aRxCoilSelectData[0].asList[0].sCoilElementID.tCoilID"
     text = siemens_protocol(
         sKSpace__ucPhasePartialFourier=code, sPat__lAccelFactPE=2, sPat__lAccelFact3D=1,
-        lDelayTimeInTR=500000, tProtocolName='""rest""', **{coil: '""Head_32""'},
+        lDelayTimeInTR=500000, tProtocolName='""rest""', **{coil: '""Head_32""'}, ucCoilCombineMode=2,
+        sPat__ucPATMode="0x2", tSequenceFileName='""%SiemensSeq%\\ep2d_bold""',
     )  # fmt: skip
     csa = mosaic_files.encode_csa({"MrPhoenixProtocol": [text.decode()]})
     private = {
@@ -226,7 +227,8 @@ def test_protocol_of_siemens(code: str, part: float | None, tmp_path: Path) -> N
     assert made.bids.get("PartialFourier") == truth.bids.get("PartialFourier") == part
     shared = {
         "ParallelReductionFactorInPlane", "ParallelReductionFactorOutOfPlane", "DelayTime", "ReceiveCoilName",
-        "MultibandAccelerationFactor", "ProtocolName",
+        "MultibandAccelerationFactor", "ProtocolName", "PulseSequenceDetails", "CoilCombinationMethod",
+        "MatrixCoilMode", "PulseSequenceType",
     }  # fmt: skip
     assert shared <= set(truth.bids) & set(made.bids)
 

@@ -1,13 +1,40 @@
-"""Values of DICOM attributes as the JSON of BIDS has them."""
+"""Values of DICOM attributes as the JSON of BIDS has them, and names of what has no attribute."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Attributes = Mapping[str, Any]
 _SIX_DIGITS = 6
+# What scanners write in private elements, under names of our own: whether the phase encoding runs along
+# growing indices (1) or not (0); Hz a pixel; ns; microseconds; the component of complex values;
+# further words of Image Type;
+POSITIVE, BANDWIDTH, DWELL_TIME, GE_ECHO_SPACING, COMPONENT, IMAGE_TYPE_TEXT = (
+    "(phase encoding positive)", "(bandwidth)", "(dwell time)", "(echo spacing of GE)", "(component)",
+    "(image type)",
+)  # fmt: skip
+# how many slices are excited together; what part of the lines was acquired, or that not all were; seconds
+# without acquisition at the end of a repetition; ms of acquisition in a repetition, between excitations,
+# between inversions; pixels between water and fat; UIH's word for the direction of phase encoding; the
+# protocol of GE, and what its EPI is.
+TOGETHER, PART, PARTIAL, DELAY, ACQUISITION_MS, EXCITATION_MS, INVERSION_MS = (
+    "(slices together)", "(part of lines)", "(not all lines)", "(delay)", "(acquisition)", "(excitation)",
+    "(inversion)",
+)  # fmt: skip
+WATER_FAT_SHIFT, DISPLAYED, GE_PROTOCOL = (
+    "(water-fat shift)", "(displayed phase encoding)", "(protocol of GE)",
+)  # fmt: skip
+# Of Siemens' protocol, in BIDS' words: the names of the sequence's program and of the coils that receive;
+# how coils are combined, and how lines between are made up.
+PROGRAM, COILS, COMBINED, MADE_UP = ("(program)", "(coils)", "(combination of coils)", "(lines between)")
+# Manufacturer, by the word with which it begins, as dcm2niix has it.
+_MANUFACTURERS = {
+    "SIEMENS": "Siemens", "GE": "GE", "PHILIPS": "Philips", "TOSHIBA": "Toshiba", "CANON": "Canon",
+    "UIH": "UIH", "UNITED IMAGING": "UIH", "BRUKER": "Bruker", "HITACHI": "Hitachi", "MEDISO": "Mediso",
+    "MR SOLUTIONS": "MRSolutions", "HYPERFINE": "Hyperfine",
+}  # fmt: skip
 
 
 def number(known: Attributes, keyword: str) -> float | None:
@@ -56,3 +83,28 @@ def text_of(value: Any) -> Any:
     if isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value)):
         return value
     return None
+
+
+def maker_of(known: Attributes) -> str | None:
+    """The manufacturer by one of the names that are known, or as it stands."""
+    maker = str(known.get("Manufacturer") or "").upper()
+    short = next((name for word, name in _MANUFACTURERS.items() if maker.startswith(word)), None)
+    return short or text_of(known.get("Manufacturer")) or None
+
+
+def words_of(known: Attributes, keyword: str) -> Sequence[Any]:
+    """The values of an attribute, one or several."""
+    value = known.get(keyword)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def positive(known: Attributes, keyword: str) -> float | None:
+    """A number above 0, or None."""
+    value = number(known, keyword)
+    return rounded(value) if value and value > 0 else None
+
+
+def at_least_one(known: Attributes, keyword: str) -> float | None:
+    """A number of at least 1, or None."""
+    value = number(known, keyword)
+    return rounded(value) if value and value >= 1 else None

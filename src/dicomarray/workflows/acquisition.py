@@ -16,7 +16,7 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.core.diffusion import GRADIENT
 from dicomarray.core.geometry import Matrix
 from dicomarray.dicom.vr import Value
-from dicomarray.formats import bids
+from dicomarray.formats import bids, bids_mr, bids_values
 from dicomarray.formats.bids_pet import FRAME_NAMES, describe_frames
 from dicomarray.formats.bids_values import number, rounded
 from dicomarray.formats.nifti_file import Layout
@@ -31,13 +31,13 @@ _DIGITS = 6
 def acquisition(stack: Stack) -> dict[str, Any]:
     """The attributes that BIDS' names are made of, of the image that was acquired first; its file is read.
 
-    What scanners write in private elements stands under the names of `bids`.
+    What scanners write in private elements stands under the names of `bids_values`.
     """
     frame = min(stack.frames, key=lambda one: one.order)
     names = [name for name in (*bids.NAMES, *PRIVATE) if name not in frame.attributes]
     known: dict[str, Any] = {**frame.header.further(names), **frame.attributes}
     component = component_of(known)
-    kind = {bids.COMPONENT: component.upper()} if component else {}
+    kind = {bids_values.COMPONENT: component.upper()} if component else {}
     known = {**known, **vendor_elements(frame, known), **kind}
     return {**known, **volume_times(stack, frame, known)}
 
@@ -132,8 +132,9 @@ def encoding(stack: Stack, known: Mapping[str, Value], layout: Layout) -> dict[s
     found = _phase_encoding(known, layout) if flat or _reads_trains(known) else {}
     times = slice_times(stack, known) if flat else None
     if times is not None:
-        found["SliceTiming"] = [rounded(time) for time in times]
-        together = max(times.count(min(times)), int(number(known, bids.TOGETHER) or 1))
+        if not stack.kind.derived:  # what is derived was not acquired
+            found["SliceTiming"] = [rounded(time) for time in times]
+        together = max(times.count(min(times)), int(number(known, bids_values.TOGETHER) or 1))
         if together > 1:
             found["MultibandAccelerationFactor"] = together
     return found
@@ -144,7 +145,7 @@ def _reads_trains(known: Mapping[str, Value]) -> bool:
 
     Spin echoes are refocused for each line.
     """
-    trains = (number(known, "EchoTrainLength") or 0) > 1 or number(known, bids.BANDWIDTH)
+    trains = (number(known, "EchoTrainLength") or 0) > 1 or number(known, bids_values.BANDWIDTH)
     return bool(trains) and _SPIN_ECHO not in _words(known, "ScanningSequence")
 
 
@@ -154,7 +155,7 @@ def _phase_encoding(known: Mapping[str, Value], layout: Layout) -> dict[str, Any
     Positive is along growing indices in the image, and against them in the file where the axis is stored the
     other way.
     """
-    direction, positive = bids.phase_encoding(known), known.get(bids.POSITIVE)
+    direction, positive = bids_mr.phase_encoding(known), known.get(bids_values.POSITIVE)
     if not direction or layout.affine is None:
         return {}
     axis = layout.order.source.index(1 if direction == "COL" else 2)

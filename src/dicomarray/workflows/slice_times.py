@@ -10,7 +10,7 @@ from dicomarray.assembly.frames.mosaic_detection import csa_headers
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.dicom import ge_protocol
 from dicomarray.dicom.functional_groups import private_block
-from dicomarray.formats import bids
+from dicomarray.formats import bids_values
 from dicomarray.formats.bids_values import number, seconds_of_day
 from dicomarray.workflows.vendor_elements import XA_IMAGE, groups_of
 
@@ -49,7 +49,7 @@ def volume_times(stack: Stack, first: Frame, known: Mapping[str, Any]) -> dict[s
     inverted = pieces and "IR" in str(known.get("ScanningSequence")) and not maker.startswith("PHILIPS")
     return {
         "RepetitionTime": measured * 1000,
-        (bids.INVERSION_MS if inverted else bids.EXCITATION_MS): reported * 1000,
+        (bids_values.INVERSION_MS if inverted else bids_values.EXCITATION_MS): reported * 1000,
     }
 
 
@@ -97,7 +97,7 @@ def _times(frames: Sequence[Frame], stack: Stack, known: Mapping[str, Any]) -> l
     first = frames[0]
     if manufacturer.startswith("SIEMENS"):
         if first.of_multiframe:
-            return [] if stack.kind.derived else _times_of_xa(frames)
+            return _times_of_xa(frames)
         return _times_of_mosaic(frames) if first.tile is not None else _times_of_day(frames)
     if manufacturer.startswith("UIH") and first.tile is None and stack.repetitions > 1:
         return _times_of_day(frames)
@@ -110,12 +110,12 @@ def _times_of_day(frames: Sequence[Frame]) -> list[float | None]:
 
 def _times_of_ge(frames: Sequence[Frame], known: Mapping[str, Any]) -> list[float | None]:
     """By the protocol, in which slices are numbered as images are; without one by Trigger Time."""
-    if not known.get(bids.GE_PROTOCOL):
+    if not known.get(bids_values.GE_PROTOCOL):
         triggers = [one.usable_number("TriggerTime") for one in frames]
         return [None if time is None else time / 1000 for time in triggers]
-    settings, epi = known[bids.GE_PROTOCOL]
-    milliseconds = number(known, bids.ACQUISITION_MS) or number(known, "RepetitionTime") or 0.0
-    bands = max(int(number(known, bids.TOGETHER) or 1), 1)
+    settings, epi = known[bids_values.GE_PROTOCOL]
+    milliseconds = number(known, bids_values.ACQUISITION_MS) or number(known, "RepetitionTime") or 0.0
+    bands = max(int(number(known, bids_values.TOGETHER) or 1), 1)
     times = ge_protocol.slice_times(settings, epi, len(frames), milliseconds / 1000, bands)
     numbered = sorted(range(len(frames)), key=lambda at: frames[at].header.instance_number or 0)
     found = dict(zip(numbered, times, strict=False))

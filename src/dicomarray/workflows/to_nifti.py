@@ -26,7 +26,7 @@ from dicomarray.core.options import made_of, takes
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import DataError, DiskFullError, GeometryError, OutputError, PixelError
 from dicomarray.formats import bids, nifti
-from dicomarray.formats.bids_values import number
+from dicomarray.formats.bids_values import TOGETHER, number
 from dicomarray.formats.nifti_file import (
     NARROW,
     Layout,
@@ -222,8 +222,9 @@ class _Writer:
             info, layout = self._voxels(stack, known, image, packed=path.name.lower().endswith(".gz"))
             for file, suffix in zip(others, suffixes, strict=True):
                 if suffix == ".json":
-                    content = bids.describe(known, stack.repetitions, echo)
-                    bids.write(file, content | encoding(stack, known, layout) | _task(path))
+                    timing = encoding(stack, known, layout)
+                    known[TOGETHER] = timing.get("MultibandAccelerationFactor", known.get(TOGETHER))
+                    bids.write(file, bids.describe(known, stack.repetitions, echo) | timing | _task(path))
                 elif table is not None and layout.affine is not None:
                     text = table.bval() if suffix == ".bval" else table.bvec(layout.affine)
                     file.write_text(text, encoding="ascii")

@@ -1,4 +1,4 @@
-"""How a vendor's scanners say in private elements how images were acquired: under the names of `bids`."""
+"""How scanners say in private elements how images were acquired: by the names of `bids_values`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.private_bytes import bytes_by_tag, in_block
 from dicomarray.dicom.siemens_csa import protocol_settings as siemens_settings
 from dicomarray.dicom.vr import Value
-from dicomarray.formats import bids
+from dicomarray.formats import bids_values
 from dicomarray.formats.bids_values import number
 
 _SIEMENS_BANDWIDTH, _SIEMENS_DWELL_TIME = (f"(0019,SIEMENS MR HEADER,{element})" for element in ("28", "18"))
@@ -24,6 +24,7 @@ _SIEMENS_PARALLEL = "(0051,SIEMENS MR HEADER,11)"
 _SHARED_GROUPS = 0x52009229
 _SIEMENS_SETTINGS = (
     "sPat.lAccelFactPE", "sPat.lAccelFact3D", "sKSpace.ucPhasePartialFourier", "lDelayTimeInTR",
+    "sPat.ucPATMode", "ucCoilCombineMode",
 )  # fmt: skip
 _CSA_GROUP, _CSA, _CSA_SERIES = 0x0029, "SIEMENS CSA HEADER", 0x20
 _GE_ACQUISITION, _GE_PARAMETERS, _GE_SERIES = "GEMS_ACQU_01", "GEMS_PARM_01", "GEMS_SERS_01"
@@ -59,6 +60,8 @@ XA_SERIES, XA_IMAGE = "SIEMENS MR SDS 01", "SIEMENS MR SDI 02"
 _REDUCTIONS = ("ParallelReductionFactorInPlane", "ParallelReductionFactorOutOfPlane")
 # As Siemens writes them: p2, or p2s4 with four slices at a time; as UIH does: F:2S.
 _IN_PLANE, _TOGETHER, _UIH_FACTOR = re.compile(r"p(\d+)"), re.compile(r"s(\d+)"), re.compile(r":(\d+)")
+# Siemens' codes of how lines between are made up, and coils combined, in BIDS' words.
+_MADE_UP, _COMBINED = {1.0: "SENSE", 2.0: "GRAPPA"}, {1.0: "Sum of Squares", 2.0: "Adaptive Combine"}
 # Siemens' code of what part of the lines was acquired.
 _PARTS = {1.0: 0.5, 2.0: 0.625, 4.0: 0.75, 8.0: 0.875}
 
@@ -90,11 +93,11 @@ def _of_siemens(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
     positive = csa.get("PhaseEncodingDirectionPositive", ())[:1]
     bandwidth = csa.get("BandwidthPerPixelPhaseEncode", ())[:1]
     found = {
-        bids.POSITIVE: int(positive[0]) if positive and positive[0] in ("0", "1") else None,
-        bids.BANDWIDTH: known.get(_SIEMENS_BANDWIDTH) or bandwidth,
-        bids.DWELL_TIME: known.get(_SIEMENS_DWELL_TIME),
+        bids_values.POSITIVE: int(positive[0]) if positive and positive[0] in ("0", "1") else None,
+        bids_values.BANDWIDTH: known.get(_SIEMENS_BANDWIDTH) or bandwidth,
+        bids_values.DWELL_TIME: known.get(_SIEMENS_DWELL_TIME),
         _REDUCTIONS[0]: _factor(_IN_PLANE, known.get(_SIEMENS_PARALLEL)),
-        bids.TOGETHER: _factor(_TOGETHER, known.get(_SIEMENS_PARALLEL)),
+        bids_values.TOGETHER: _factor(_TOGETHER, known.get(_SIEMENS_PARALLEL)),
     }
     series = bytes_by_tag(frame.header, lambda tag: tag >> 16 == _CSA_GROUP)
     protocol = siemens_settings(in_block(series, _CSA_GROUP, _CSA, _CSA_SERIES))
@@ -107,12 +110,16 @@ def _of_siemens_protocol(protocol: Mapping[str, str], known: Mapping[str, Value]
         return {}
     numbers = {name: _numeral(protocol.get(name)) for name in _SIEMENS_SETTINGS}
     coil = next((value for name, value in protocol.items() if name.endswith("sCoilElementID.tCoilID")), None)
-    delay = numbers["lDelayTimeInTR"]
+    delay, mode = numbers["lDelayTimeInTR"], _MADE_UP.get(numbers["sPat.ucPATMode"], "None")
     found: dict[str, Any] = {
         _REDUCTIONS[0]: numbers["sPat.lAccelFactPE"] or None,
         _REDUCTIONS[1]: numbers["sPat.lAccelFact3D"] or None,
-        bids.PART: _PARTS.get(numbers["sKSpace.ucPhasePartialFourier"], 1.0),
-        bids.DELAY: delay * 1e-6 if delay > 0 else None,
+        bids_values.PART: _PARTS.get(numbers["sKSpace.ucPhasePartialFourier"], 1.0),
+        bids_values.DELAY: delay * 1e-6 if delay > 0 else None,
+        bids_values.PROGRAM: protocol.get("tSequenceFileName") or None,
+        bids_values.COILS: protocol.get("sCoilSelectMeas.sCoilStringForConversion") or None,
+        bids_values.COMBINED: _COMBINED.get(numbers["ucCoilCombineMode"]),
+        bids_values.MADE_UP: mode if numbers["sPat.lAccelFactPE"] else "None",
         "ReceiveCoilName": coil or None,
         "ProtocolName": known.get("ProtocolName") or protocol.get("tProtocolName") or None,
     }
@@ -136,12 +143,12 @@ def _of_xa(frame: Frame) -> dict[str, Any]:
         "ScanningSequence": series.get("5A"),
         "SequenceVariant": series.get("5B"),
         "ScanOptions": series.get("5C"),
-        bids.IMAGE_TYPE_TEXT: own.get("75"),
+        bids_values.IMAGE_TYPE_TEXT: own.get("75"),
         _REDUCTIONS[0]: _factor(_IN_PLANE, series.get("09")),
-        bids.TOGETHER: _factor(_TOGETHER, series.get("09")),
-        bids.POSITIVE: own.get("1C"),
-        bids.BANDWIDTH: own.get("53"),
-        bids.DWELL_TIME: own.get("42"),
+        bids_values.TOGETHER: _factor(_TOGETHER, series.get("09")),
+        bids_values.POSITIVE: own.get("1C"),
+        bids_values.BANDWIDTH: own.get("53"),
+        bids_values.DWELL_TIME: own.get("42"),
     }
 
 
@@ -157,10 +164,10 @@ def _of_ge(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
     epi = _ge_epi(known)
     bands = number(known, _GE_MULTIBAND), number(settings, "MBACCEL")
     found: dict[str, Any] = {
-        bids.POSITIVE: _ge_positive(known, in_block(elements, *_GE_USER_DATA)),
-        bids.GE_ECHO_SPACING: known.get(_GE_ECHO_SPACING),
-        bids.TOGETHER: max((band for band in bands if band), default=None),
-        bids.GE_PROTOCOL: (settings, epi) if settings else None,
+        bids_values.POSITIVE: _ge_positive(known, in_block(elements, *_GE_USER_DATA)),
+        bids_values.GE_ECHO_SPACING: known.get(_GE_ECHO_SPACING),
+        bids_values.TOGETHER: max((band for band in bands if band), default=None),
+        bids_values.GE_PROTOCOL: (settings, epi) if settings else None,
         "SequenceName": known.get(_GE_SEQUENCE) or None,
     }
     if microseconds := number(known, _GE_DURATION):
@@ -168,7 +175,7 @@ def _of_ge(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
     # of what passes between volumes nothing is in the standard's element
     delay = (number(known, _GE_DELAY) or 0.0) + group_delay(settings, epi)
     if (repetition := number(known, "RepetitionTime")) and delay > 0:
-        found |= {"RepetitionTime": repetition + delay * 1000, bids.ACQUISITION_MS: repetition}
+        found |= {"RepetitionTime": repetition + delay * 1000, bids_values.ACQUISITION_MS: repetition}
     factors = known.get(_GE_ASSET)
     for name, part in zip(_REDUCTIONS, factors if isinstance(factors, tuple) else (factors,), strict=False):
         reduction = number({"part": part}, "part")
@@ -213,16 +220,16 @@ def _of_philips(known: Mapping[str, Value]) -> dict[str, Any]:
     return found | {
         "EchoTrainLength": train or number(known, _PHILIPS_EPI_FACTOR),
         "InversionTime": inversion if inversion and inversion > 0 else None,
-        bids.WATER_FAT_SHIFT: number(known, _PHILIPS_SHIFT),
-        bids.PARTIAL: any(str(word or "").upper().startswith("Y") for word in partial),
+        bids_values.WATER_FAT_SHIFT: number(known, _PHILIPS_SHIFT),
+        bids_values.PARTIAL: any(str(word or "").upper().startswith("Y") for word in partial),
     }
 
 
 def _of_uih(known: Mapping[str, Value]) -> dict[str, Any]:
     polarity = number(known, _UIH_POLARITY)
     return {
-        bids.POSITIVE: None if polarity is None else int(polarity == 0),
-        bids.DISPLAYED: known.get(_UIH_DISPLAYED),
+        bids_values.POSITIVE: None if polarity is None else int(polarity == 0),
+        bids_values.DISPLAYED: known.get(_UIH_DISPLAYED),
         _REDUCTIONS[0]: _factor(_UIH_FACTOR, known.get(_UIH_PARALLEL)),
     }
 

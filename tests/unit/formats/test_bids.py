@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dicomarray.formats import bids
+from dicomarray.formats import bids_values as reported
 
 MR: dict[str, Any] = {
     "Modality": "MR", "Manufacturer": "SIEMENS", "EchoTime": 30.5, "RepetitionTime": 2000, "FlipAngle": 90,
@@ -34,12 +35,13 @@ def test_units_are_those_of_bids() -> None:
 
 def test_readout_by_bandwidth_and_by_echo_spacing() -> None:
     """The formulas of BIDS: Siemens' by the bandwidth, GE's by the spacing of echoes and the reduction."""
-    siemens = bids.describe(MR | {bids.BANDWIDTH: 25.0})
+    siemens = bids.describe(MR | {reported.BANDWIDTH: 25.0})
     assert siemens["EffectiveEchoSpacing"] == pytest.approx(1 / (25 * 64))
     assert siemens["TotalReadoutTime"] == pytest.approx(63 / (25 * 64))
     ge = MR | {
-        "Manufacturer": "GE MEDICAL SYSTEMS", "AcquisitionMatrix": (64, 0, 0, 64), bids.GE_ECHO_SPACING: 388,
-        "ParallelReductionFactorInPlane": 1.0, "ScanOptions": ("EPI_GEMS", "PFF"),
+        "Manufacturer": "GE MEDICAL SYSTEMS", "AcquisitionMatrix": (64, 0, 0, 64),
+        reported.GE_ECHO_SPACING: 388, "ParallelReductionFactorInPlane": 1.0,
+        "ScanOptions": ("EPI_GEMS", "PFF"),
     }  # fmt: skip
     assert bids.describe(ge)["EffectiveEchoSpacing"] == pytest.approx(0.000388)
     assert "TotalReadoutTime" not in bids.describe(MR)
@@ -52,8 +54,9 @@ def test_odd_values_never_break_the_json(odd: Any, tmp_path: Path) -> None:
     """Whatever stands in an attribute: the JSON is valid, and says no NaN."""
     for modality in ("MR", "PT", "CT"):
         private = (
-            bids.BANDWIDTH, bids.GE_ECHO_SPACING, bids.DWELL_TIME, bids.TOGETHER, bids.PART, bids.DELAY,
-            bids.WATER_FAT_SHIFT, bids.DISPLAYED, bids.EXCITATION_MS, bids.POSITIVE, bids.PARTIAL,
+            reported.BANDWIDTH, reported.GE_ECHO_SPACING, reported.DWELL_TIME, reported.TOGETHER,
+            reported.PART, reported.DELAY, reported.WATER_FAT_SHIFT, reported.DISPLAYED, reported.PARTIAL,
+            reported.EXCITATION_MS, reported.POSITIVE,
         )  # fmt: skip
         known = dict.fromkeys((*bids.NAMES, *private), odd)
         bids.write(tmp_path / "a.json", bids.describe(known | {"Modality": modality}))
