@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Self
 
@@ -130,12 +130,16 @@ class Segmentation:
 
     def flipped(self) -> Segmentation:
         """The same masks with their slices in the other order, and no images to which they belong."""
-        layers = {id(layer): np.flip(layer, 0) for layer in self._distinct_layers()}
+        return self.turned(lambda array: np.flip(array, 0), dataclasses.replace(self.info, slices=()))
+
+    def turned(self, turn: Callable[[Array], Array], info: VolumeInfo) -> Segmentation:
+        """The same masks with their axes in another order or direction; ``info`` says where they lie then."""
+        layers = {id(layer): turn(layer) for layer in self._distinct_layers()}
         made = type(self).__new__(type(self))
         made._set(
             {number: layers[id(layer)] for number, layer in self._layers.items()},
-            {number: np.flip(part, 0) for number, part in self._fractions.items()},
-            dataclasses.replace(self.info, slices=()),
+            {number: turn(part) for number, part in self._fractions.items()},
+            info,
         )
         return made
 

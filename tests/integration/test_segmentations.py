@@ -87,8 +87,10 @@ def test_empty_frames_are_left_out_or_written(tmp_path: Path) -> None:
         assert pydicom.dcmread(report.files[0]).NumberOfFrames == frames
         read = dicomarray.load_segmentation(report.files[0], on=tmp_path / "ct")
         np.testing.assert_array_equal(read.mask("liver"), mask)
-    alone = dicomarray.load_segmentation(tmp_path / "segFalse")
-    assert alone.shape == (1, *SHAPE[1:])
+        assert not read.warnings
+        away = dicomarray.load_segmentation(tmp_path / f"seg{empty}")
+        assert away.shape == (frames, *SHAPE[1:])  # short, which is told
+        assert [told.code for told in away.warnings] == ["masks-own-grid"]
 
 
 def test_overlaps_are_written_as_bits_and_refused_in_a_label_map(tmp_path: Path) -> None:
@@ -279,20 +281,24 @@ def test_labels_on_part_of_the_slices(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.labels, expected)
 
 
-def test_labels_across_the_slices_name_the_series(tmp_path: Path) -> None:
-    """Sagittal labels of axial images lie where they say; no frame is of one image, the object is of all."""
+@pytest.mark.parametrize("kind", ["binary", "fractional"])
+def test_labels_with_axes_in_another_order_are_turned_onto_the_images(tmp_path: Path, kind: str) -> None:
+    """Sagittal labels of axial images become axial frames, each of its image; no voxel is moved."""
     files = write_series(tmp_path / "ct", stored_values())
-    volume = dicomarray.load(tmp_path / "ct")
+    volume, labels = dicomarray.load(tmp_path / "ct"), labels_of(SHAPE)
     affine = volume.affine[:, [2, 0, 1, 3]]  # slices along the columns, then slices and rows of the images
-    labels = labels_of((SHAPE[2], SHAPE[0], SHAPE[1]))
-    report = dicomarray.to_seg(labels, tmp_path / "ct", tmp_path / "seg", NAMES, affine=affine)
+    sagittal = labels.transpose(2, 0, 1)
+    report = dicomarray.to_seg(sagittal, tmp_path / "ct", tmp_path / "seg", NAMES, kind, affine=affine)
+    assert not report.warnings
     written = pydicom.dcmread(report.files[0])
-    assert "DerivationImageSequence" not in written.PerFrameFunctionalGroupsSequence[0]
-    named = written.ReferencedSeriesSequence[0].ReferencedInstanceSequence
-    assert len(named) == len(files)
+    sources = {
+        group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        for group in written.PerFrameFunctionalGroupsSequence
+    }
+    assert len(sources) == len(files)
     read = dicomarray.load_segmentation(tmp_path / "seg")
     np.testing.assert_array_equal(read.labels, labels)
-    np.testing.assert_allclose(read.affine, affine, atol=1e-9)
+    np.testing.assert_allclose(read.affine, volume.affine, atol=1e-9)
 
 
 # --- files that break a rule ------------------------------------------------------------------------------

@@ -17,14 +17,14 @@ CODES = frozenset((
     "filled-slices", "fractions-as-hu", "fractions-halved", "frame-of-reference", "gantry-tilt",
     "half-rescale",
     "incomplete-repetition", "labels", "labels-off-grid", "labels-off-images", "labels-outside", "lossy",
-    "mapping-ambiguous", "mapping-ignored", "mapping-range", "mapping-units", "missing-parts",
-    "mixed-repetitions", "mixed-scans", "modality-lut", "monochrome1", "motion", "nifti-shear", "no-order",
-    "no-place", "no-references", "no-rescale", "not-a-number", "objects-not-read", "palette",
-    "query-frames", "query-value", "resampled", "rescale-unusable", "retired", "reversed-rows",
-    "roi-numbers", "secondary-capture", "segments", "segments-alike", "segments-empty",
-    "segments-renumbered", "sequence", "shared-uid", "sidecar-unused", "slice-spacing", "slice-thickness",
-    "study-uids", "suv", "time-order", "units-differ", "units-missing", "unreadable", "vr-of-text",
-    "zero-slope",
+    "mapping-ambiguous", "mapping-ignored", "mapping-range", "mapping-units", "masks-own-grid",
+    "missing-parts", "mixed-repetitions", "mixed-scans", "modality-lut", "monochrome1", "motion",
+    "nifti-shear", "no-order", "no-place", "no-references", "no-rescale", "not-a-number",
+    "objects-not-read", "palette", "query-frames", "query-value", "resampled", "rescale-unusable",
+    "retired", "reversed-rows", "roi-numbers", "secondary-capture", "segments", "segments-alike",
+    "segments-empty", "segments-renumbered", "sequence", "shared-uid", "sidecar-unused", "slice-spacing",
+    "slice-thickness", "study-uids", "suv", "time-order", "units-differ", "units-missing", "unreadable",
+    "vr-of-text", "zero-slope",
 ))  # fmt: skip
 _ENDING = re.compile(r" \[([a-z0-9-]+)\]\Z")
 

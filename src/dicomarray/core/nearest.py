@@ -1,4 +1,4 @@
-"""For each voxel of a grid the nearest one of another grid, slice by slice; pure NumPy."""
+"""Which slice of a grid is nearest to a place, and which voxel to each one of another grid; pure NumPy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dicomarray.core.geometry import Matrix, StackGeometry
 
 Voxels = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+# Two slices are equally near where their distances differ by less, in mm: by rounding.
+HALFWAY_MM = 1e-3
+
+
+def nearest_slices(grid: StackGeometry, along: ArrayLike) -> tuple[NDArray[np.intp], Matrix]:
+    """The index of the slice nearest to each place along the normal, and how far off it is, in mm.
+
+    Halfway between two slices, but for rounding, it is the lower one: wherever the images lie in the patient.
+    """
+    places = np.asarray(along, float)
+    order = np.argsort(grid.distances, kind="stable")
+    distances = grid.distances[order]
+    above = np.clip(np.searchsorted(distances, places), 0, len(distances) - 1)
+    below = np.maximum(above - 1, 0)
+    closer = np.abs(distances[above] - places) + HALFWAY_MM < np.abs(distances[below] - places)
+    nearest = np.where(closer, above, below)
+    return order[nearest], np.abs(distances[nearest] - places)
 
 
 def nearest_voxels(

@@ -14,6 +14,7 @@ from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.core.axis_order import order_like, snapped
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import Matrix, Plane, StackGeometry
+from dicomarray.core.nearest import nearest_slices
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.errors import GeometryError, TemplateError, UsageError
 from dicomarray.objects.segmentation.request import SegmentationRequest, SourceImage
@@ -55,6 +56,8 @@ def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) ->
             "the "
             "array alone, with the axes of the template"
         )
+    if labels.geometry is not None and one.geometry is not None:
+        labels = turned_like(labels, one.geometry)
     if labels.geometry is not None:
         placed = place_grid(labels.geometry, one, labels.shape)
         grid, warnings = placed.grid, placed.warnings
@@ -80,12 +83,11 @@ def turned_like(masks: Segmentation, template: StackGeometry) -> Segmentation:
     order = order_like(geometry.affine, template)
     if order.source == (0, 1, 2) and not any(order.flipped):
         return masks
-    layers = tuple(np.ascontiguousarray(order.turn(layer)) for layer in masks.layers)
-    shape = layers[0].shape
+    shape = tuple(masks.shape[axis] for axis in order.source)
     affine = order.turn_affine(geometry.affine, masks.shape)
     turned = StackGeometry.from_affine(affine, shape[0], geometry.frame_of_reference_uid)
     info = replace(masks.info, shape=shape, geometry=snapped(turned, shape, template), slices=())
-    return Segmentation.from_layers(layers, {}, info)
+    return masks.turned(lambda array: np.ascontiguousarray(order.turn(array)), info)
 
 
 def first_repetition(stack: Stack) -> Stack:
@@ -187,11 +189,10 @@ def _source_slice(template: Stack, plane: Plane | None, index: int) -> int | Non
     geometry = template.geometry
     if plane is None or geometry is None:
         return index
-    apart = np.abs(geometry.distances - np.array(plane.position) @ geometry.normal)
-    nearest = int(np.argmin(apart))
+    (nearest,), (apart,) = nearest_slices(geometry, [float(np.array(plane.position) @ geometry.normal)])
     if abs(float(plane.normal @ geometry.normal)) < 1 - 1e-3:
         return None
-    return nearest if apart[nearest] <= abs(float(geometry.step @ geometry.normal)) / 2 else None
+    return int(nearest) if apart <= abs(float(geometry.step @ geometry.normal)) / 2 else None
 
 
 def _same_place(plane: Plane, frame: Frame, shape: Sequence[int]) -> bool:

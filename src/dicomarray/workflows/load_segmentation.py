@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from dicomarray.assembly.series import KEEP, Series
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, series_line
+from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.segment_objects import STRUCTURE_SET, is_segment_object
@@ -182,12 +183,27 @@ def _check_coordinates(file: SegmentationFile, grid: VolumeInfo) -> None:
 
 def _default_grid(file: SegmentationFile, found: Found) -> VolumeInfo:
     """That of the images that were segmented, where they lie beside the file and the masks lie on it."""
-    for series in images_beside(found, file.source_instances):
+    beside = images_beside(found, file.source_instances)
+    for series in beside:
         stacks = [stack for stack in series.stacks(KEEP) if _count(stack, file.source_instances)]
         for stack in sorted(stacks, key=lambda stack: -_count(stack, file.source_instances)):
             if _fits(file, grid := grid_of(stack)):
                 return grid
-    return own_grid(file)
+    own = own_grid(file)
+    return replace(own, warnings=own.warnings + _own_grid_warning(file, own, bool(beside)))
+
+
+def _own_grid_warning(file: SegmentationFile, own: VolumeInfo, beside: bool) -> Warnings:
+    """That slices may be missing: which images there were besides those with a mask, few files say."""
+    slices, named = own.shape[0], len(file.source_instances)
+    why = "the images that were segmented do not lie beside the file"
+    if beside:
+        why = "the masks do not lie on the images beside the file that it names"
+    count = f" for {named} images" if named > slices else ""
+    return warning(
+        f"{why}: the masks come on a grid of their own, {slices} slices{count}. Images without a mask at "
+        "either end have no slice; give the images for the whole grid (on=, --on) [masks-own-grid]"
+    )
 
 
 def _fits(file: SegmentationFile, grid: VolumeInfo) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry, even_tolerance
+from dicomarray.core.nearest import nearest_slices
 from dicomarray.errors import GeometryError
 from dicomarray.segmentation import Mask, Segmentation
 from dicomarray.workflows.file_layouts import template_name
@@ -150,19 +151,9 @@ def _points(geometry: StackGeometry, index: int, pixels: NDArray[np.intp]) -> Po
     return found
 
 
-def _nearest(points: Points, own: StackGeometry) -> NDArray[np.intp]:
-    """The image that is nearest to each point, along the normal."""
-    along = points @ own.normal
-    distances = own.distances
-    above = np.clip(np.searchsorted(distances, along), 0, len(distances) - 1)
-    below = np.maximum(above - 1, 0)
-    return np.where(np.abs(distances[below] - along) <= np.abs(distances[above] - along), below, above)
-
-
 def _from_images(points: Points, own: StackGeometry) -> Points:
     """How far each point is from the plane of the image that is nearest to it, in mm."""
-    found: Points = np.abs(points @ own.normal - own.distances[_nearest(points, own)])
-    return found
+    return nearest_slices(own, points @ own.normal)[1]
 
 
 def _step(own: StackGeometry) -> float:
@@ -180,16 +171,17 @@ def _pixels(relative: Points, own: StackGeometry) -> Points:
 
 
 def _from_pixels(points: Points, own: StackGeometry) -> float:
-    pixels = _pixels(points - own.slice_positions[_nearest(points, own)], own)
+    nearest, _ = nearest_slices(own, points @ own.normal)
+    pixels = _pixels(points - own.slice_positions[nearest], own)
     return float(np.abs(pixels - np.rint(pixels)).max())
 
 
 def _inside(points: Points, own: StackGeometry, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Which points lie on an image, within half a slice and half a pixel."""
-    nearest = _nearest(points, own)
+    nearest, off = nearest_slices(own, points @ own.normal)
     relative = points - own.slice_positions[nearest]
     half = max(_step(own), own.thickness) / 2
-    inside = np.abs(relative @ own.normal) <= half * (1 + EDGE)
+    inside = off <= half * (1 + EDGE)
     pixels = _pixels(relative, own)
     least, most = -0.5 - EDGE, np.array(size) - 0.5 + EDGE
     found: NDArray[np.bool_] = inside & np.all((pixels >= least) & (pixels <= most), axis=1)

@@ -16,6 +16,7 @@ from dicomarray.assembly.series import KEEP
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import ORIENTATION_TOLERANCE, StackGeometry
+from dicomarray.core.nearest import nearest_slices
 from dicomarray.core.options import made_of, takes
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.errors import DataError, GeometryError, TemplateError, UsageError, VerificationError
@@ -225,11 +226,9 @@ def _slices_at(geometry: StackGeometry, shape: tuple[int, ...], stack: Stack) ->
         return list(range(len(own.slice_positions)))
     if np.abs(geometry.normal - own.normal).max() > ORIENTATION_TOLERANCE:
         return [None] * len(geometry.slice_positions)
-    along = geometry.slice_positions @ own.normal
-    apart = np.abs(along[:, None] - own.distances)
-    nearest = apart.argmin(axis=1)
-    step = abs(float(own.step @ own.normal))
-    return [int(at) if apart[index, at] <= ON_SLICE_PART * step else None for index, at in enumerate(nearest)]
+    nearest, apart = nearest_slices(own, geometry.slice_positions @ own.normal)
+    on_one = apart <= ON_SLICE_PART * abs(float(own.step @ own.normal))
+    return [int(at) if on else None for at, on in zip(nearest, on_one, strict=True)]
 
 
 def _image(frame: Frame) -> ContourImage | None:

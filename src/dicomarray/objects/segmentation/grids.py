@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import Matrix, Plane, StackGeometry, even_tolerance, is_even, median
+from dicomarray.core.nearest import nearest_slices
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.volume_info import PLACED, UNPLACED, VolumeInfo
 from dicomarray.errors import SegmentationError
@@ -224,7 +225,7 @@ def _on_grid(
 ) -> FramePlace | str:
     """Which slice a plane is, and how its pixels lie there; or why it is none."""
     size = np.array([file.rows, file.columns], float)
-    index, off = _nearest(plane, grid)
+    (index,), (off,) = nearest_slices(grid, [float(np.array(plane.position) @ grid.normal)])
     own = np.stack(
         [
             np.array(plane.column_direction) * plane.pixel_spacing[0],
@@ -251,13 +252,6 @@ def _on_grid(
     if same and tuple(shape[-2:]) == (file.rows, file.columns):
         return FramePlace(index)
     return FramePlace(index, whole.astype(np.intp), np.rint(offset).astype(np.intp))
-
-
-def _nearest(plane: Plane, grid: StackGeometry) -> tuple[int, float]:
-    """The slice nearest to a plane, along the normal, and how far it is, in mm."""
-    apart = np.abs(grid.distances - np.array(plane.position) @ grid.normal)
-    index = int(np.argmin(apart))
-    return index, float(apart[index])
 
 
 def _step_at(grid: StackGeometry, index: int) -> float:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry, median
+from dicomarray.core.nearest import nearest_slices
 from dicomarray.core.plain_text import one_line
 from dicomarray.core.rasterization.loops import Loops
 from dicomarray.objects.structure_set.contents import Roi
@@ -22,8 +23,6 @@ from dicomarray.objects.structure_set.contents import Roi
 # slice; and in any case than the rounding of what planning systems write, in mm.
 IN_PLANE_PART = 0.1
 IN_PLANE_MM = 0.02
-# Two slices are equally near where their distances differ by less, in mm: by rounding.
-HALFWAY_MM = 1e-3
 # A contour that reaches beyond the image by more than this is cut, which is told; in voxels.
 BEYOND_EDGE = 0.05
 # Names are shown up to this length, in characters.
@@ -61,7 +60,7 @@ def place(roi: Roi, geometry: StackGeometry, shape: tuple[int, int]) -> PlacedLo
     step = _usual_step(geometry)
     tolerance = max(IN_PLANE_PART * step, IN_PLANE_MM)
     planar = high - low <= tolerance
-    nearest, off = _nearest_slice(geometry, middle)
+    nearest, off = nearest_slices(geometry, middle)
     inside = off <= step / 2 + min(tolerance, IN_PLANE_MM)
     notes += _counted(
         ~planar, f"{name}: {{}} do not lie in the plane of a slice, and are left out [contours-not-planar]"
@@ -105,22 +104,7 @@ def _usual_step(geometry: StackGeometry) -> float:
     """How far slices lie apart along their normal, in mm."""
     if len(geometry.distances) == 1:
         return geometry.thickness
-    return median(np.diff(geometry.distances))
-
-
-def _nearest_slice(
-    geometry: StackGeometry, along: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The index of the slice nearest to each place along the normal, and how far off it is, in mm.
-
-    Halfway between two slices, but for rounding, it is the lower one: wherever the images lie in the patient.
-    """
-    distances = geometry.distances
-    above = np.clip(np.searchsorted(distances, along), 0, len(distances) - 1)
-    below = np.maximum(above - 1, 0)
-    closer = np.abs(distances[above] - along) + HALFWAY_MM < np.abs(distances[below] - along)
-    nearest = np.where(closer, above, below)
-    return nearest.astype(np.int64), np.abs(distances[nearest] - along)
+    return median(np.abs(np.diff(geometry.distances)))
 
 
 def _in_image(loops: Loops, geometry: StackGeometry) -> NDArray[np.float64]:
