@@ -23,6 +23,7 @@ from dicomarray.query.pushdown import queries_of
 from dicomarray.query.selection import parse
 from dicomarray.sources.servers import server_of
 from dicomarray.storage.places import Url
+from faulty_server import Reply, before
 from pacs import Orthanc, missing, running_orthanc
 
 
@@ -320,23 +321,46 @@ def brighten(volume: dicomarray.Volume) -> Any:
 
 
 def test_one_command_pulls_runs_and_stores(
-    orthanc: Orthanc, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    orthanc: Orthanc, make_series: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From a clean server to a segmentation in it; the same run again stores nothing twice."""
-    monkeypatch.chdir(tmp_path)
-    dicomarray.push(ct, orthanc.url)
-    command = ["run", "-i", orthanc.url, "-o", orthanc.url, "-f", f"{__file__}:brighten", "-w", "Modality=CT"]
-    assert main(command) == 0
-    (seg,) = dicomarray.dicom_filter(orthanc.url, {"Modality": "SEG"})
-    assert len(seg.instances) == 1
-    (ledger,) = tmp_path.glob("dicomarray-run-*/ledger.jsonl")
-    entry = json.loads(ledger.read_text().splitlines()[-1])
-    assert entry["stored"].endswith("1 instances stored, 0 there before, 0 failed>")
+    """From a clean server to segmentations in it, of which it refuses the second at first.
 
-    assert main([*command, "--resume"]) == 0
-    assert main([*command, "--overwrite"]) == 0
-    (again,) = dicomarray.dicom_filter(orthanc.url, {"Modality": "SEG"})
-    assert (again.uid, len(again.instances)) == (seg.uid, 1)
+    The ledger says what it answered; the same run again does what is missing, and stores nothing twice.
+    """
+    monkeypatch.chdir(tmp_path)
+    dicomarray.push([make_series(name=name) for name in ("one", "two")], orthanc.url)
+    dicomarray.push(make_series(name="short", array=np.ones((2, 4, 4), np.uint16)), orthanc.url)
+    Path("chest.yaml").write_text("Modality: CT\nnum_slices: {gte: 5}\n")
+
+    def second(body: bytes) -> bytes | Reply:
+        return Reply(507, "text/plain", b"") if len(orthanc.ask("/series")) > 3 else body
+
+    def segmentations() -> set[str]:
+        return {
+            header.path.name
+            for one in dicomarray.dicom_filter(orthanc.url, {"Modality": "SEG"})
+            for header in one.instances
+        }
+
+    with before(f"http://127.0.0.1:{orthanc.http_port}", lambda *given: given[2]) as proxy:
+        proxy.receive = second
+        address = f"dicomweb+{proxy.url}"
+        command = ["run", "-i", address, "-c", "chest.yaml", "-f", f"{__file__}:brighten", "-o", address]
+        assert main(command) == 3
+        (ledger,) = tmp_path.glob("dicomarray-run-*/ledger.jsonl")
+        done, failed = map(json.loads, ledger.read_text().splitlines()[1:])
+        assert done["stored"].endswith("1 instances stored, 0 there before, 0 failed>")
+        assert "507 Insufficient Storage" in failed["error"]
+        (first,) = segmentations()
+
+        proxy.receive = lambda body: body
+        proxy.asked.clear()
+        assert main([*command, "--resume"]) == 0
+        assert [method for method, *_ in proxy.asked].count("POST") == 1
+        assert len(segmentations()) == 2
+        assert first in segmentations()
+        assert main([*command, "--overwrite"]) == 0
+        assert len(segmentations()) == 2
 
 
 def test_files_that_were_fetched_go_with_their_volume(

@@ -546,8 +546,11 @@ def test_limits_say_how_much_is_asked_at_once(
 
     started = time.monotonic()
     size = sum(path.stat().st_size for path in others[0].iterdir())
-    dicomarray.pull(orthanc.url, tmp_path / "slowly", {"SeriesInstanceUID": pushed[0]}, rate=2 * size)
-    assert time.monotonic() - started > 0.4
+    dicomarray.pull(orthanc.url, tmp_path / "slowly", {"SeriesInstanceUID": pushed[0]}, rate=4 * size)
+    assert time.monotonic() - started > 0.2
+    started = time.monotonic()
+    dicomarray.dicom_filter(f"{orthanc.url}?rate={4 * size}", {"SeriesInstanceUID": pushed[0]})[0].volume()
+    assert time.monotonic() - started > 0.2
 
 
 @pytest.mark.parametrize(
@@ -556,6 +559,7 @@ def test_limits_say_how_much_is_asked_at_once(
         ("http://127.0.0.1:9/dicom-web", {"concurrency": 0}, "concurrency=0"),
         ("http://127.0.0.1:9/dicom-web", {"rate": "much"}, "no size"),
         ("http://127.0.0.1:9/dicom-web", {"rate": 0}, "above 0"),
+        ("http://127.0.0.1:9/dicom-web?rate=0", {}, "above 0"),
         ("dimse://PACS@127.0.0.1:9", {"rate": "1M"}, "limits of DICOMweb"),
     ],
 )

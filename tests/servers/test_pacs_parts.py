@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 import dicomarray
 import faulty_server
 from dicomarray.adapters.sampling import Volumes
 from dicomarray.assembly.options import ReadOptions
+from dicomarray.cli.main import main
 from dicomarray.storage import http
 from enhanced_files import write_enhanced
 from faulty_server import Proxy, Reply
@@ -95,6 +97,32 @@ def test_repetitions_that_the_server_may_not_tell_apart_come_as_files(
     whole = dicomarray.load(tmp_path / "mr").array
     np.testing.assert_array_equal(volumes.slices(0, range(1, 2))[0], whole[:, 1:2])
     assert retrieved(proxy)[0] == ""
+
+
+def test_a_private_value_is_fetched_where_a_condition_needs_it(
+    proxy: Proxy, orthanc: Orthanc, ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What metadata has elsewhere costs a request where it is asked for; not given, it is unknown."""
+    for file in ct.iterdir():
+        dataset = dcmread(file)
+        dataset.private_block(0x29, "ACME", create=True).add_new(1, "OB", b"\1\2" * 300)
+        dataset.save_as(file)
+    dicomarray.push(ct, orthanc.url)
+    config = tmp_path / "config.json"
+    config.write_text('{"Modality": "CT", "(0029,ACME,01)": {"exists": true}}')
+
+    def answered(*given: str) -> tuple[str, int]:
+        proxy.asked.clear()
+        main(["filter", "-i", f"dicomweb+{proxy.url}", *given, "--why"])
+        return capsys.readouterr().out, sum("/bulk" in path for _, path, _, _ in proxy.asked)
+
+    assert answered("-w", "Modality=CT")[1] == 0
+    said, asked = answered("-c", str(config))
+    assert asked == len(list(ct.iterdir()))
+    assert "unknown" not in said
+    proxy.fault = lambda _, path, reply: Reply(404, "text/plain", b"") if "/bulk" in path else reply
+    proxy.url = proxy.url.replace("127.0.0.1", "localhost")  # of another one nothing is known yet
+    assert "unknown: the server does not tell it" in answered("-c", str(config))[0]
 
 
 def rewritten(pattern: bytes, by: bytes, count: int = 0) -> Callable[[Reply], Reply]:

@@ -119,12 +119,13 @@ def _read(file: Path) -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """What an address of DICOMweb says: the server's URL, whose certificate is checked, and our patience."""
+    """What an address of DICOMweb says: the server's URL, whether it is verified, our patience and haste."""
 
     base: str
     host: str
     verify: bool
     timeout: float  # seconds without a byte
+    rate: int | None = None  # bytes a second
 
     @classmethod
     def of(cls, address: Url) -> WebAddress:
@@ -145,10 +146,12 @@ class WebAddress:
                 f"{address}: user and password do not belong in an address; put them into {USER} and "
                 f"{PASSWORD}, {CREDENTIALS_FILE}, or netrc"
             )
-        unknown = query.keys() - {"verify", "timeout"}
+        unknown = query.keys() - {"verify", "timeout", "rate"}
         if not host or unknown or parts.fragment:
             what = (
-                f"?{sorted(unknown)[0]}= is unknown; there are verify and timeout" if unknown else "no host"
+                f"?{sorted(unknown)[0]}= is unknown, there are verify, timeout, rate"
+                if unknown
+                else "no host"
             )
             raise UsageError(f"{address}: {what}")
         place = f"[{host}]" if ":" in host else host
@@ -158,6 +161,7 @@ class WebAddress:
             place,
             query.get("verify", "yes").lower() not in _NO,
             seconds_of(address, query.get("timeout", "60")),
+            TransferOptions(rate=query.get("rate")).bytes_a_second,
         )
 
 

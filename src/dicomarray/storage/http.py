@@ -95,8 +95,8 @@ class WebServer:
         limits: TransferOptions = UNLIMITED,
     ) -> None:
         self.address = address
-        self.rate = Rate(limits.bytes_a_second)
         self.web = WebAddress.of(address)
+        self.rate = Rate(limits.bytes_a_second or self.web.rate)
         self._sleep = sleep
         try:
             self._requests: Any = importlib.import_module("requests")
