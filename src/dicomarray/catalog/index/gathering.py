@@ -26,6 +26,8 @@ TRANSFER_SYNTAX = "transfer_syntax"
 # ... and what only its file could tell otherwise: the tiles of a mosaic, attributes out of a CSA header.
 TILES, CSA = "tiles", "csa"
 PIXEL_NAMES = ("pixel_tag", "pixel_start", "pixel_length", "pixel_vr")
+# Some MB: most values are short.
+VALUES_AT_HAND = 16_384
 # Its rank in the order of the series' volumes, which another version may find otherwise: kept when it was
 # asked for, until instances come or go.
 ORDER = f"order {__version__}"
@@ -83,18 +85,23 @@ class _Similar:
             known, text = self._last[index]
             # equal values can be of two types, and have two texts; equal bytes cannot
             if value is not known and (type(value) is not bytes or value != known):
-                text = ABSENT if value is NOT_THERE else to_json(self._decoded(slot, value))
+                text = self._text_of(slot, value)
                 self._last[index] = value, text
             if text != first.get(name, ABSENT):
                 found[name] = text
         return found
 
-    def _decoded(self, slot: int, value: Any) -> Value:
-        """Without keeping it in the attributes, which nobody asks again."""
-        common = self.common
-        if type(value) is not bytes:
-            return value
-        return decode(common.representations[slot], value, True, common.encodings)
+    def _text_of(self, slot: int, value: Any) -> str:
+        """Without keeping what is decoded in the attributes, which nobody asks again."""
+        if type(value) is bytes:
+            return _text_of_bytes(self.common.representations[slot], value, self.common.encodings)
+        return ABSENT if value is NOT_THERE else to_json(value)
+
+
+@lru_cache(maxsize=VALUES_AT_HAND)
+def _text_of_bytes(vr: str, value: bytes, encodings: tuple[str, ...]) -> str:
+    """The text of a value; about half of those that differ in a series are those of another instance."""
+    return to_json(decode(vr, value, True, encodings))
 
 
 @dataclass(slots=True)

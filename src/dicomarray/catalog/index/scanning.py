@@ -11,7 +11,7 @@ from pathlib import Path
 from dicomarray.catalog.index.file_facts import only_in_file
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.schema import connect_to_write
-from dicomarray.catalog.index.storing import Batch, KnownFile, Store
+from dicomarray.catalog.index.storing import Batch, KnownFile, Store, in_columns
 from dicomarray.dicom.headers.all_elements import AllElementsReader
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError
@@ -148,7 +148,7 @@ class _Indexing:
             self._file(found, known)
             if progress is not None:
                 progress(self.files)
-        self.batch.gone += [file.id for file in known.values()]
+        self.batch.gone += [number for number, *_ in known.values()]
         self.vanished = len(known)
         self._write(everything=True)
         self.store.finish(roots, self.pathless)
@@ -164,7 +164,7 @@ class _Indexing:
             self._skip_pathless(Skipped(Path(name), "it is no regular file any more"))
             return
         stamp = Stamp.of(status)
-        if before is not None and before.stamp == stamp:
+        if before is not None and before[1:] == in_columns(stamp):
             del known[name]
             return
         self.read += 1

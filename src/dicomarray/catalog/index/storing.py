@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
@@ -19,6 +20,7 @@ from dicomarray.catalog.index.schema import THIS_COMPUTER_ID, damage_as_error
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.references import Stamp
 
+T = TypeVar("T")
 # More question marks than this SQLite does not take in one statement.
 MAX_PARAMETERS = 500
 # Of a file, in the order of `Stamp`.
@@ -39,11 +41,8 @@ class Batch:
         return not (self.series or self.files or self.skipped or self.gone)
 
 
-class KnownFile(NamedTuple):
-    """A file in the index: its number, and its state when it was read.  There are as many as files."""
-
-    id: int
-    stamp: Stamp
+# A file in the index: its number, and its `STAMP_COLUMNS`; there are as many as files.
+KnownFile = tuple[int, int, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,11 @@ def as_stored(path: str) -> str | bytes:
 def as_stamp(size: int, modified: int, changed: int, inode: str) -> Stamp:
     """What is in the `STAMP_COLUMNS`; an inode can have more bits than a number in SQLite."""
     return Stamp(size, modified, changed, int(inode))
+
+
+def in_columns(stamp: Stamp) -> tuple[int | str, ...]:
+    """What `as_stamp` is given."""
+    return (*stamp[:-1], str(stamp.inode))
 
 
 def as_path(stored: str | bytes) -> str:
@@ -122,10 +126,8 @@ class Store:
             path = as_path(stored)
             start = os.path.join(path, "")  # noqa: PTH118 - it ends in a separator
             query = f"SELECT name, id, {STAMP_COLUMNS} FROM files WHERE folder = ?"
-            files = {
-                start + as_path(name): KnownFile(number, as_stamp(*stored))
-                for name, number, *stored in self.connection.rows(query, (folder,))
-            }
+            rows = self.connection.rows(query, (folder,))
+            files = {start + as_path(row[0]): row[1:] for row in rows}
             if lies_below(path, roots):
                 known |= files
             else:
@@ -165,14 +167,9 @@ class Store:
     def save(self, batch: Batch) -> None:
         """Write a batch; a file that is in the index already is replaced."""
         with self._transaction():
-            folders: dict[str, int] = {}
-            files: dict[SeenFile, int] = {}
-            replaced = set(batch.gone)
-            seen = {origin.file for gathered in batch.series for origin in gathered.origins}
-            for file in seen | set(batch.files):
-                files[file], known = self._file(file, folders)
-                if known:
-                    replaced.add(files[file])
+            seen = dict.fromkeys(origin.file for gathered in batch.series for origin in gathered.origins)
+            files, known = self._numbers_of({**seen, **dict.fromkeys(batch.files)})
+            replaced = known.union(batch.gone)
             touched = self._series_of(replaced)
             for gathered in batch.series:
                 number = self._number_of(gathered.uid)
@@ -202,26 +199,35 @@ class Store:
 
     # Files ------------------------------------------------------------------------------------------------
 
-    def _file(self, file: SeenFile, folders: dict[str, int]) -> tuple[int, bool]:
-        """The number of a file, and whether it was known."""
-        execute = self.connection.execute
-        folder = folders.get(file.folder)
-        if folder is None:
-            path = as_stored(file.folder)
-            place = THIS_COMPUTER_ID, path
-            execute("INSERT OR IGNORE INTO folders (source, path) VALUES (?, ?)", place)
-            (folder,) = execute("SELECT id FROM folders WHERE source = ? AND path = ?", place).fetchone()
-            folders[file.folder] = folder
-        key = (folder, as_stored(file.name))
-        row = execute("SELECT id FROM files WHERE folder = ? AND name = ?", key).fetchone()
-        stamp = (*file.stamp[:-1], str(file.stamp.inode))
-        if row is not None:
-            execute(f"UPDATE files SET ({STAMP_COLUMNS}) = (?, ?, ?, ?) WHERE id = ?", (*stamp, row[0]))
-            return int(row[0]), True
-        done = execute(
-            f"INSERT INTO files (folder, name, {STAMP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", (*key, *stamp)
+    def _numbers_of(self, seen: Iterable[SeenFile]) -> tuple[dict[SeenFile, int], set[int]]:
+        """The number of each file, now in the index as it was seen; and those that were there before."""
+        numbers: dict[SeenFile, int] = {}
+        known: set[int] = set()
+        rows = []
+        (last,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM files").fetchone()
+        new = itertools.count(last + 1)
+        for path, files in _by_folder(seen).items():
+            folder = self._folder(path)
+            before: dict[str | bytes, int] = {}
+            for part in _parts(as_stored(file.name) for file in files):
+                query = f"SELECT name, id FROM files WHERE folder = ? AND name IN ({_marks(part)})"
+                before.update(self.connection.rows(query, (folder, *part)))
+            known.update(before.values())
+            for file in files:
+                name = as_stored(file.name)
+                numbers[file] = before[name] if name in before else next(new)
+                rows.append((numbers[file], folder, name, *in_columns(file.stamp)))
+        self.connection.executemany(
+            f"INSERT OR REPLACE INTO files (id, folder, name, {STAMP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            rows,
         )
-        return int(done.lastrowid or 0), False
+        return numbers, known
+
+    def _folder(self, path: str) -> int:
+        execute, place = self.connection.execute, (THIS_COMPUTER_ID, as_stored(path))
+        execute("INSERT OR IGNORE INTO folders (source, path) VALUES (?, ?)", place)
+        (number,) = execute("SELECT id FROM folders WHERE source = ? AND path = ?", place).fetchone()
+        return int(number)
 
     def _series_of(self, files: set[int]) -> set[int]:
         """The series that have instances in the files."""
@@ -397,13 +403,20 @@ def _stored_column(
     return LIST, f"[{','.join(texts[index] for index in order)}]"
 
 
-def _parts(numbers: Iterable[int]) -> Iterator[list[int]]:
-    everything = list(numbers)
+def _by_folder(files: Iterable[SeenFile]) -> dict[str, list[SeenFile]]:
+    found: dict[str, list[SeenFile]] = {}
+    for file in files:
+        found.setdefault(file.folder, []).append(file)
+    return found
+
+
+def _parts(items: Iterable[T]) -> Iterator[list[T]]:
+    everything = list(items)
     for start in range(0, len(everything), MAX_PARAMETERS):
         yield everything[start : start + MAX_PARAMETERS]
 
 
-def _marks(part: Sequence[int]) -> str:
+def _marks(part: Sequence[Any]) -> str:
     return ",".join("?" * len(part))
 
 
