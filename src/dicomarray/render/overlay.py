@@ -52,7 +52,7 @@ class Overlay:
         GeometryError
             Where the masks lie on another grid than the volume.
         """
-        _check_grid(segmentation, volume)
+        check_grid(segmentation, volume)
         labels, notes = _one_a_voxel(segmentation)
         segments = segmentation.segments
         colours = np.zeros((max((s.number for s in segments), default=0) + 1, 3), np.uint8)
@@ -126,7 +126,8 @@ def _is_edge(numbers: Array) -> NDArray[np.bool_]:
     return edge
 
 
-def _check_grid(segmentation: Segmentation, volume: Volume) -> None:
+def check_grid(segmentation: Segmentation, volume: Volume) -> None:
+    """Raise GeometryError where masks lie on another grid than a volume."""
     first = volume.info.slice_axis
     shape = volume.array.shape[first : first + 3]
     if segmentation.shape != shape:

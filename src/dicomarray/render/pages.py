@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Pages refuse to fetch anything, so that they can be read, and passed on, without a network.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _PNG = b"\x89PNG"
 _VOLUME_STYLE = """
 body { margin: 0; padding: 24px; background: #101216; color: #e1e4e8;
@@ -125,11 +125,11 @@ def save_html(
         As `pictures.draw` does.
     """
     overlay = None if segmentation is None else Overlay.of(segmentation, volume)
-    slices, title = draw_slices(volume, overlay), _title(volume)
+    slices, title = draw_slices(volume, overlay), title_of(volume)
     middle = len(slices) // 2 if overlay is None else overlay.shown_at[0] * len(slices) // len(overlay.labels)
     images = "".join(_picture(_png(image), title) for title, image in slices)
     page = (
-        f"{_head(title, _VOLUME_STYLE)}"
+        f"{head(title, _VOLUME_STYLE)}"
         f'<body><h1>{escape(title)}</h1><img id="slice" alt="">'
         f'<div class="line"><input type="range" min="0" max="{len(slices) - 1}" value="{middle}" '
         'aria-label="slice"><output></output></div>'
@@ -150,7 +150,7 @@ def _legend(overlay: Overlay) -> str:
     return f'<p class="legend">{entries}</p>'
 
 
-def _title(volume: Volume) -> str:
+def title_of(volume: Volume) -> str:
     """Which volume it is, in words that name nobody: ``CT 3 CHEST STD, 120 x 512 x 512 HU``."""
     names = ("Modality", "SeriesNumber", "SeriesDescription")
     words = [one_line(str(volume.series[name])) for name in names if volume.series.get(name) is not None]
@@ -216,7 +216,7 @@ def _head_of_run(summary: Summary) -> str:
         for status, label in choices
     )
     return (
-        f"{_head(summary.heading, _RUN_STYLE)}"
+        f"{head(summary.heading, _RUN_STYLE)}"
         f'<body><header><h1>{escape(summary.heading)}</h1><p class="facts">{facts}</p></header>'
         f'<main><div class="bar">{buttons}'
         '<input type="search" placeholder="Find in titles, reasons, warnings" aria-label="Find"></div>\n'
@@ -260,11 +260,11 @@ def _warnings(warnings: Sequence[str]) -> str:
     return f'<div class="warnings"><ul>{items}</ul></div>' if items else ""
 
 
-def _head(title: str, style: str) -> str:
+def head(title: str, style: str, policy: str = POLICY) -> str:
     """The page up to its body."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{style}</style></head>"
     )

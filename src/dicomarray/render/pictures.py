@@ -265,13 +265,13 @@ def _difference_strip(planes: list[DrawnPlane], planes_after: list[DrawnPlane], 
         replace(plane, values=difference_colours(np.clip(difference / end, -1, 1)))
         for plane, difference in zip(planes, differences, strict=True)
     )
-    heading = f"difference · at most {_number(greatest)} in these planes" if greatest else "no difference"
+    heading = f"difference · at most {number_text(greatest)} in these planes" if greatest else "no difference"
     colours = difference_colours(np.linspace(-1, 1, 256))
     return Strip(heading, panels, _bar(colours, Window(-end, end), units))
 
 
 def _bar(colours: NDArray[np.uint8], window: Window, units: str) -> Bar:
-    return Bar(colours, _number(window.lower), f"{_number(window.upper)} {units}")
+    return Bar(colours, number_text(window.lower), f"{number_text(window.upper)} {units}")
 
 
 # --- words ------------------------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ def caption_of(volume: Volume) -> str:
     if volume.spacing is None:
         spacing = "no geometry"
     else:
-        spacing = TIMES.join(_number(length) for length in volume.spacing) + " mm"
+        spacing = TIMES.join(number_text(length) for length in volume.spacing) + " mm"
     return f"{_modality(volume)} · {shape} ({names}) · {spacing} · {volume.array.dtype} · {volume.units}"
 
 
@@ -313,7 +313,7 @@ def _geometry_notes(geometry: StackGeometry) -> list[str]:
     notes = []
     if geometry.tilt_degrees:
         notes.append(
-            f"The stack is tilted by {_number(geometry.tilt_degrees)} degrees; its slices are drawn straight "
+            f"The stack is tilted by {number_text(geometry.tilt_degrees)} degrees; its slices are drawn straight "
             "above each other."
         )
     if not geometry.uniform:
@@ -341,7 +341,7 @@ def _same_place(before: Volume, after: Volume) -> bool:
     return bool(np.abs((before.affine - after.affine) @ corners).max() <= SAME_PLACE_MM)
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
     """Four significant digits; whole numbers in full where they are short."""
     whole = float(value).is_integer() or abs(value) >= 1000
     return f"{value:.0f}" if whole and abs(value) < 1e6 else f"{value:.4g}"

@@ -1,0 +1,134 @@
+"""The page with NiiVue: a volume, masks over it, another volume beside it, all in one file."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from html import escape
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from dicomarray.core.plain_text import one_line
+from dicomarray.render.overlay import check_grid
+from dicomarray.render.pages import head, title_of
+from dicomarray.render.pictures import caption_of
+from dicomarray.render.viewer.build import Build, niivue
+from dicomarray.render.viewer.images import Picture, masks_of, picture_of
+from dicomarray.segmentation import Segmentation
+from dicomarray.storage.atomic import new_files
+from dicomarray.version import __version__
+from dicomarray.volume import Volume
+
+# As other pages; images are made by scripts, from what is in the page.
+_POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def save_viewer(
+    volume: Volume,
+    path: str | PathLike[str],
+    overwrite: bool = False,
+    segmentation: Segmentation | None = None,
+    beside: Volume | None = None,
+) -> None:
+    """Write the page; it appears whole or not at all.
+
+    Parameters
+    ----------
+    segmentation
+        Masks in colour over the volume, on its grid.
+    beside
+        Shown beside it, and moved together with it where both have a place in the patient: the source of a
+        result, another time, the CT of a PET.
+
+    Raises
+    ------
+    UsageError
+        Where the packages of the extra ``viewer`` are missing.
+    OutputError
+        Where ``path`` exists and ``overwrite`` is not set.
+    ValuesError, GeometryError
+        Where a volume cannot be drawn, or the segmentation lies on another grid.
+    """
+    build = niivue()
+    if segmentation is not None:
+        check_grid(segmentation, volume)
+    with new_files([Path(path)], overwrite) as (file,), file.open("w", encoding="utf-8") as stream:
+        stream.writelines(_page(build, volume, segmentation, beside))
+
+
+def _page(
+    build: Build, volume: Volume, segmentation: Segmentation | None, beside: Volume | None
+) -> Iterator[str]:
+    volumes = [volume] if beside is None else [volume, beside]
+    pictures = [picture_of(one) for one in volumes]
+    notes = {f"{_prefix(index, pictures)}{note}": None for index, one in enumerate(pictures) for note in one.notes}
+    told: dict[str, Any] = {
+        "images": [
+            {**one.facts, "title": title_of(shown), "caption": caption_of(shown)}
+            for shown, one in zip(volumes, pictures, strict=True)
+        ],
+        "linked": _linked(volumes, notes),
+        "segments": [],
+    }
+    contents = [(f"image-{index}", one.file) for index, one in enumerate(pictures)]
+    if segmentation is not None:
+        masks = masks_of(segmentation, pictures[0].grid)
+        notes |= dict.fromkeys(masks.notes)
+        told["segments"] = [{**asdict(one), "label": one_line(one.label)} for one in masks.segments]
+        contents += [(f"masks-{index}", file) for index, file in enumerate(masks.files)]
+    yield head(title_of(volume), _asset("viewer.css"), _POLICY)
+    yield f"<!-- NiiVue {escape(build.version)}\n{build.licence.replace('--', '- -')}\n-->\n"
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    yield _asset("viewer.html").format(
+        title=escape(title_of(volume)),
+        notes=f'<ul class="notes">{items}</ul>' if items else "",
+        licence=escape(build.licence),
+        build=escape(build.version),
+        version=escape(__version__),
+    )
+    for name, content in contents:
+        yield _embedded(name, content)
+    yield _embedded("niivue", gzip.compress(build.script.encode(), mtime=0))
+    yield f'<script type="application/json" id="told">{_json(told)}</script>\n'
+    yield f"<script>{_asset('viewer.js')}</script></body></html>\n"
+
+
+def _prefix(index: int, pictures: list[Picture]) -> str:
+    if len(pictures) == 1:
+        return ""
+    return ("Left: ", "Right: ")[index]
+
+
+def _linked(volumes: list[Volume], notes: dict[str, None]) -> bool:
+    """Whether the two are moved together; a note says why not, or what nobody vouches for."""
+    if len(volumes) == 1:
+        return False
+    one, other = (volume.geometry for volume in volumes)
+    if one is None or other is None:
+        notes["Only one place in the patient is known: each volume is moved by itself."] = None
+        return False
+    uids = {one.frame_of_reference_uid, other.frame_of_reference_uid}
+    if len(uids) > 1 or None in uids:
+        notes[
+            "The volumes do not share a Frame of Reference UID: that they are in one place is an assumption."
+        ] = None
+    return True
+
+
+def _asset(name: str) -> str:
+    return (files("dicomarray.render.viewer") / name).read_text(encoding="utf-8")
+
+
+def _embedded(name: str, content: bytes) -> str:
+    """Bytes that the script of the page finds by their name."""
+    return f'<script type="text/plain" id="{name}">{base64.b64encode(content).decode()}</script>\n'
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end the element in which it stands."""
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
