@@ -23,7 +23,7 @@ demo: $(VENV)/installed ## make a small CT study and take it through the whole r
 test: $(VENV)/installed-test ## the usual test suite
 	$(THREADS) $(BIN)/python -m pytest -n logical --dist worksteal tests/unit tests/integration $(PYTEST_ARGS)
 
-test-slow: $(VENV)/installed-test ## what takes its time: every block of the docs, real templates, the fuzzer, killed runs
+test-slow: $(VENV)/installed-test $(VENV)/installed-viewer ## what takes its time: every block of the docs, the viewer in Chromium, real templates, the fuzzer, killed runs
 	$(THREADS) $(BIN)/python -m pytest -n logical --dist worksteal tests/slow $(PYTEST_ARGS)
 
 test-servers: $(VENV)/installed-test ## push, pull and listen against Orthanc and DCMTK; scripts/install-system-packages has them

@@ -1,4 +1,4 @@
-"""A headless Chromium that a test looks and clicks through; it speaks the DevTools protocol over two pipes."""
+"""A headless Chromium that a test looks and clicks through, by the DevTools protocol over two pipes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +93,13 @@ class Page:
     def looks(self, width: int = 1200, height: int = 800, dark: bool = False) -> None:
         """The size of the window, and whether its user prefers dark pages."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         self.call("Emulation.setEmulatedMedia", features=scheme)
 
     def picture(self) -> bytes:
@@ -117,20 +124,26 @@ class Page:
         """Errors and warnings: of the console, of scripts, of what the page's policy refused."""
         found = []
         for event in self.events:
-            method, told = event.get("method"), event.get("params", {})
+            method, details = event.get("method"), event.get("params", {})
             if method == "Runtime.exceptionThrown":
-                found.append(str(told["exceptionDetails"])[:1000])
-            elif method == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning"):
-                found.append(" ".join(str(one.get("value", one.get("description"))) for one in told["args"]))
-            elif method == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
-                found.append(told["entry"]["text"])
+                found.append(str(details["exceptionDetails"])[:1000])
+            elif method == "Runtime.consoleAPICalled" and details["type"] in ("error", "warning"):
+                found.append(
+                    " ".join(str(one.get("value", one.get("description"))) for one in details["args"])
+                )
+            elif method == "Log.entryAdded" and details["entry"]["level"] in ("error", "warning"):
+                found.append(details["entry"]["text"])
         return found
 
     @property
     def loaded(self) -> list[str]:
         """Every address that was asked for, but what is in the page itself."""
-        told = [e["params"]["request"]["url"] for e in self.events if e.get("method") == "Network.requestWillBeSent"]
-        return [url for url in told if not url.startswith(("data:", "blob:"))]
+        found = [
+            e["params"]["request"]["url"]
+            for e in self.events
+            if e.get("method") == "Network.requestWillBeSent"
+        ]
+        return [url for url in found if not url.startswith(("data:", "blob:"))]
 
 
 @contextlib.contextmanager
@@ -140,12 +153,13 @@ def browser(profile: Path) -> Iterator[Page]:
     assert program is not None
     read_commands, write_commands = os.pipe()
     read_answers, write_answers = os.pipe()
-    os.set_inheritable(read_commands, True)
-    os.set_inheritable(write_answers, True)
-    # Chromium reads commands from 3 and writes answers to 4; a shell puts the pipes there
-    script = f"exec {read_commands}<&{read_commands}; exec \"$@\" 3<&{read_commands} 4>&{write_answers}"
+    # Chromium reads commands from 3 and writes answers to 4; whoever becomes Chromium puts the pipes there
+    place = "import os, sys; import fcntl; "
+    place += "high = [fcntl.fcntl(int(n), fcntl.F_DUPFD, 10) for n in sys.argv[1:3]]; "
+    place += "[os.dup2(n, at) for n, at in zip(high, (3, 4))]; os.execv(sys.argv[3], sys.argv[3:])"
+    arguments = [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(
-        ["sh", "-c", script, "sh", program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        [sys.executable, "-c", place, str(read_commands), str(write_answers), *arguments],
         pass_fds=(read_commands, write_answers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(read_commands)

@@ -18,7 +18,7 @@ from dicomarray.cli.exit_codes import DONE, NOT_CONVERTED, SOME_FAILED
 from dicomarray.cli.progress import Counter, SeriesProgress
 from dicomarray.cli.streams import print_text, show, show_names
 from dicomarray.core.options import made_of, names_of
-from dicomarray.errors import InputError, OutputError, UsageError
+from dicomarray.errors import ChoiceError, InputError, OutputError, UsageError
 from dicomarray.sources.skipped import by_reason
 from dicomarray.storage.atomic import refuse_existing, refuse_inputs
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dicomarray.catalog.series_selection import Found
     from dicomarray.objects.common.files import WriteReport
     from dicomarray.pipeline.entries import RunEntry
+    from dicomarray.render.options import PageOptions
     from dicomarray.sources.skipped import Skipped
     from dicomarray.volume import Volume
     from dicomarray.workflows.pull import PulledSeries
@@ -336,18 +337,17 @@ def listen(options: argparse.Namespace) -> int:
 
 
 def view(options: argparse.Namespace) -> int:
-    """A picture of three planes, or a page to leaf through the slices."""
+    """A picture of three planes, or a page to look through the volume."""
     from dicomarray.cli import rendering
-    from dicomarray.render.pages import save_html
+    from dicomarray.render.options import PAGE_NAMES, PageOptions
     from dicomarray.render.pictures import draw, save_png
+    from dicomarray.render.volume_page import save_page
     from dicomarray.workflows.overlays import overlay_on
 
     output = Path(options.output)
-    if output.suffix.lower() not in (".png", ".html"):
-        raise OutputError(f"{output}: name a picture (.png) or a page (.html)")
-    refuse_existing(output, options.overwrite)
-    inputs = [options.input_npy, options.input_json, options.config, options.index, options.overlay]
-    refuse_inputs([output], inputs)
+    page = made_of(PageOptions, _given(options, PAGE_NAMES))
+    is_picture = output.suffix.lower() == ".png"
+    _refuse_view(options, output, page)
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     if options.input_npy is not None:
@@ -355,15 +355,40 @@ def view(options: argparse.Namespace) -> int:
     else:
         volume, skipped, notes = _volume_of_series(options, output)
     masks = None if options.overlay is None else overlay_on(options.overlay, volume)
-    if output.suffix.lower() == ".png":
+    if is_picture:
         save_png(draw(volume, masks), output, overwrite=options.overwrite)
     else:
-        save_html(volume, output, options.overwrite, masks)
+        save_page(volume, output, page, options.overwrite, masks, _volume_beside(options))
     print_text(str(output))
     _warn(volume.warnings)
     _note(notes)
     _note(rendering.skipped_lines(by_reason(skipped)))
     return DONE
+
+
+def _volume_beside(options: argparse.Namespace) -> Volume | None:
+    from dicomarray.workflows.overlays import volume_beside
+
+    if options.beside is None:
+        return None
+    try:
+        return volume_beside(options.beside, series=options.beside_series, **_given(options, READ_NAMES))
+    except ChoiceError as error:
+        raise ChoiceError(f"--beside (choose by --beside-series UID): {error}") from error
+
+
+def _refuse_view(options: argparse.Namespace, output: Path, page: PageOptions) -> None:
+    """What is wrong with the flags and places of `view`, before anything is read."""
+    suffix = output.suffix.lower()
+    if suffix not in (".png", ".html"):
+        raise OutputError(f"{output}: name a picture (.png) or a page (.html)")
+    if suffix == ".png" and page.viewer == "niivue":
+        raise UsageError(f"{output}: --viewer niivue makes a page; name one (.html)")
+    if options.beside is not None and page.viewer != "niivue":
+        raise UsageError("--beside needs --viewer niivue, and a page (.html)")
+    refuse_existing(output, options.overwrite)
+    inputs = [options.input_npy, options.input_json, options.config, options.index]
+    refuse_inputs([output], [*inputs, options.overlay, options.beside])
 
 
 def _volume_of_series(
@@ -387,13 +412,15 @@ def browse(options: argparse.Namespace) -> int:
     """The archive as a page, until it is interrupted."""
     from dicomarray.cli.browse.archive import Archive
     from dicomarray.cli.browse.server import serve
+    from dicomarray.render.options import PAGE_NAMES, PageOptions
 
     def started(address: str) -> None:
         print_text(address)
         sys.stdout.flush()
         _note(["open this address in a browser on this computer; Ctrl-C ends it"])
 
-    archive = Archive(options.index, options.show_patient)
+    page = made_of(PageOptions, _given(options, PAGE_NAMES))
+    archive = Archive(options.index, options.show_patient, page)
     archive.search(())  # what is wrong with the index is told before anyone opens the page
     serve(archive, options.port, started)
     return DONE

@@ -438,9 +438,25 @@ def _view(c: argparse.ArgumentParser) -> None:
         metavar="SEG_OR_NPY",
         help="masks to draw in colour: a DICOM SEG, a structure set, or labels as .npy, .nii or .nii.gz",
     )
+    c.add_argument(
+        "--beside",
+        metavar="DIR_OR_NPY",
+        type=_path,
+        help="with --viewer niivue: another volume, moved with it: the source of a result, the CT of a PET; "
+        "a series, or an array as .npy, .nii or .nii.gz",
+    )
+    c.add_argument("--beside-series", metavar="UID", help="which series beside it, where there are several")
+    _page(c)
     _choice(c)
     _reading(c, leave_out=NOT_EVERYWHERE)
     _overwrite(c)
+
+
+def _page(c: argparse.ArgumentParser) -> None:
+    from dicomarray.cli.option_flags import add_flags
+    from dicomarray.render.options import PageOptions
+
+    add_flags(c, PageOptions)
 
 
 def _browse(c: argparse.ArgumentParser) -> None:
@@ -449,6 +465,7 @@ def _browse(c: argparse.ArgumentParser) -> None:
     )
     c.add_argument("--port", metavar="N", type=int, default=0, help="on this computer; default: a free one")
     c.add_argument("--show-patient", action="store_true", help="show what names the patient too")
+    _page(c)
 
 
 def _check(c: argparse.ArgumentParser) -> None:
@@ -539,7 +556,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "pull": ("copy the matching series of a PACS into a folder", _pull),
     "push": ("store a folder in a PACS, and see that all arrived", _push),
     "listen": ("a function over every series that is sent here over DIMSE", _listen),
-    "view": ("a picture of three planes through a volume, or a page of its slices", _view),
+    "view": ("a picture of three planes through a volume, or a page to look through it", _view),
     "browse": ("the archive of an index as a page on this computer: search, look, copy the config", _browse),
     "check": ("what is wrong with the DICOM files below a folder", _check),
     "verify": ("whether a run's results, and its inputs, are still what its ledger says", _verify),

@@ -16,6 +16,8 @@ LOWER_PERCENTILE, UPPER_PERCENTILE = 1.0, 99.5
 # The least value is taken for padding or emptied background, and does not count for the window, where at
 # least this part of what is shown has exactly this value.
 BACKGROUND_FRACTION = 0.01
+# So many values or fewer are numbers of things, labels for one: none of them is background or too bright.
+FEW_VALUES = 32
 # A difference below 0, of 0 and above 0: blue and orange, which the colour-blind tell apart.
 DIFFERENCE_COLOURS = ((70, 160, 255), (12, 13, 16), (255, 150, 50))
 
@@ -41,7 +43,8 @@ def window_of(planes: list[Array]) -> Window | None:
     background = values.size - above.size >= BACKGROUND_FRACTION * values.size
     counted = above if background and above.size else values
     lower, upper = (float(v) for v in np.percentile(counted, (LOWER_PERCENTILE, UPPER_PERCENTILE)))
-    if lower == upper:  # a mask, or a few bright voxels on nothing: everything there is
+    few = lower == counted.min() and np.unique(counted).size <= FEW_VALUES
+    if few or lower == upper:  # labels, or a few bright voxels on nothing: everything there is
         lower, upper = float(lowest), float(values.max())
     return Window(lower, upper)
 

@@ -313,8 +313,8 @@ def _geometry_notes(geometry: StackGeometry) -> list[str]:
     notes = []
     if geometry.tilt_degrees:
         notes.append(
-            f"The stack is tilted by {number_text(geometry.tilt_degrees)} degrees; its slices are drawn straight "
-            "above each other."
+            f"The stack is tilted by {number_text(geometry.tilt_degrees)} degrees; its slices are drawn "
+            "straight above each other."
         )
     if not geometry.uniform:
         notes.append("The slices are not evenly spaced; they are drawn as if they were.")

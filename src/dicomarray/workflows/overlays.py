@@ -1,8 +1,9 @@
-"""Masks that are drawn over a volume: labels in a file, numbered where nothing names them."""
+"""What is shown with a volume: masks over it, numbered where nothing names them, and a volume beside it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from dicomarray.volume import Volume
 from dicomarray.workflows.given_arrays import labels_file
 from dicomarray.workflows.given_labels import SUFFIXES, whole_numbers
 from dicomarray.workflows.load_segmentation import load_segmentation
+from dicomarray.workflows.to_numpy import load
 
 
 def overlay_on(path: PathLike, volume: Volume) -> Segmentation:
@@ -42,6 +44,21 @@ def overlay_on(path: PathLike, volume: Volume) -> Segmentation:
         array = array.astype(np.uint8)
     segments = grid.segments or _numbered(array)
     return Segmentation(array, segments, geometry_of=grid)
+
+
+def volume_beside(path: PathLike, series: str | None = None, **options: Any) -> Volume:
+    """The volume in a ``.npy`` or NIfTI file, or of a series in a folder, read as options say.
+
+    Raises
+    ------
+    InputError, HeaderError, GeometryError
+        Where it cannot be read.
+    ChoiceError
+        Where several are there.
+    """
+    if Path(path).name.lower().endswith(SUFFIXES):
+        return Volume.load(path)
+    return load(path, series=series, **options)
 
 
 def _numbered(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> list[Segment]:

@@ -30,7 +30,8 @@ from dicomarray.query.fields import parse_field
 from dicomarray.query.grammar import NODE_WORDS, TOP_WORDS
 from dicomarray.query.json_schema import filter_schema
 from dicomarray.render.greys import colour, grey, window_of
-from dicomarray.render.pages import save_html
+from dicomarray.render.options import PageOptions
+from dicomarray.render.volume_page import save_page
 from dicomarray.storage.places import PathLike
 
 # To be seen: whatever is missing or contradictory, as far as it can be read.
@@ -48,8 +49,9 @@ VALUES = 30
 class Archive:
     """An index as the page sees it; with ``show_patient`` what names the patient is seen too."""
 
-    def __init__(self, index: PathLike, show_patient: bool = False) -> None:
+    def __init__(self, index: PathLike, show_patient: bool = False, page: PageOptions | None = None) -> None:
         self._index = index
+        self._page = page or PageOptions()
         self._show_patient = show_patient
         self._found = lru_cache(SEARCHES)(self._search)
         self.thumbnail = lru_cache(PICTURES)(self._thumbnail)
@@ -106,7 +108,7 @@ class Archive:
         largest = max(stacks, key=lambda stack: len(stack.frames))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "view.html"
-            save_html(assemble(largest, READING), path)
+            save_page(assemble(largest, READING), path, self._page)
             return path.read_text(encoding="utf-8")
 
     def series(self, uid: str) -> Series:

@@ -31,7 +31,7 @@ HOST = "127.0.0.1"
 COOKIE = "dicomarray-key"
 NAMES = ("127.0.0.1", "localhost")
 _POLICY = (
-    "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "default-src 'none'; img-src 'self' data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {

@@ -158,9 +158,7 @@ def masks_of(segmentation: Segmentation, grid: Grid) -> Masks:
     notes: tuple[str, ...] = ()
     brought = segmentation
     if segmentation.shape != grid.shape:  # the volume was resampled: so are the masks
-        info = VolumeInfo(
-            grid.shape, np.dtype(np.uint8), ("slice", "row", "column"), geometry=grid.geometry
-        )
+        info = VolumeInfo(grid.shape, np.dtype(np.uint8), ("slice", "row", "column"), geometry=grid.geometry)
         brought = segmentation.resampled(info)
         notes = ("The masks are resampled as the volume is, each voxel as the nearest one.",)
     for index, layer in enumerate(brought.layers):
@@ -257,7 +255,7 @@ def _ordinal(step: int) -> str:
 
 
 def _degrees_off(geometry: StackGeometry) -> float:
-    """The angle between the axes of a stack and the nearest ones of the patient: the greatest of the three."""
+    """The greatest angle between an axis of a stack and the nearest one of the patient."""
     cosines = np.abs(np.array([geometry.normal, geometry.column_direction, geometry.row_direction]))
     best = max(
         (cosines[list(order), range(3)].min() for order in itertools.permutations(range(3))), default=1.0
@@ -269,7 +267,7 @@ def _degrees_off(geometry: StackGeometry) -> float:
 
 
 def _drawable(array: Array, units: str, is_colour: bool) -> Array:
-    """Numbers that a browser takes: bytes of colour, whole numbers of 32 bits, float32, all of them finite."""
+    """What a browser takes: bytes of colour, whole numbers of 32 bits, float32, all of them finite."""
     if is_colour:
         return colour(array, units)
     if array.dtype.kind == "b":
@@ -295,14 +293,14 @@ def _unusable_notes(array: Array) -> tuple[str, ...]:
 def _step_text(info: VolumeInfo, index: int, count: int) -> str:
     """What stands beside the slider for one repetition."""
     axes = info.axes[: info.slice_axis]
-    told = [f"{TIMES.join(axes)} {index + 1} of {count}"] if axes else [""]
+    parts = [f"{TIMES.join(axes)} {index + 1} of {count}"] if axes else [""]
     if len(axes) == 1:
-        told += [
+        parts += [
             f"{keyword} {_short(values[index])}"
             for keyword, values in info.coordinates.items()
             if len(values) == count and not may_identify(keyword)
         ]
-    return " · ".join(told)
+    return " · ".join(parts)
 
 
 def _short(value: Any) -> str:

@@ -66,8 +66,10 @@ def _page(
 ) -> Iterator[str]:
     volumes = [volume] if beside is None else [volume, beside]
     pictures = [picture_of(one) for one in volumes]
-    notes = {f"{_prefix(index, pictures)}{note}": None for index, one in enumerate(pictures) for note in one.notes}
-    told: dict[str, Any] = {
+    notes = {
+        f"{_prefix(index, pictures)}{note}": None for index, one in enumerate(pictures) for note in one.notes
+    }
+    described: dict[str, Any] = {
         "images": [
             {**one.facts, "title": title_of(shown), "caption": caption_of(shown)}
             for shown, one in zip(volumes, pictures, strict=True)
@@ -79,7 +81,7 @@ def _page(
     if segmentation is not None:
         masks = masks_of(segmentation, pictures[0].grid)
         notes |= dict.fromkeys(masks.notes)
-        told["segments"] = [{**asdict(one), "label": one_line(one.label)} for one in masks.segments]
+        described["segments"] = [{**asdict(one), "label": one_line(one.label)} for one in masks.segments]
         contents += [(f"masks-{index}", file) for index, file in enumerate(masks.files)]
     yield head(title_of(volume), _asset("viewer.css"), _POLICY)
     yield f"<!-- NiiVue {escape(build.version)}\n{build.licence.replace('--', '- -')}\n-->\n"
@@ -94,7 +96,7 @@ def _page(
     for name, content in contents:
         yield _embedded(name, content)
     yield _embedded("niivue", gzip.compress(build.script.encode(), mtime=0))
-    yield f'<script type="application/json" id="told">{_json(told)}</script>\n'
+    yield f'<script type="application/json" id="content">{_json(described)}</script>\n'
     yield f"<script>{_asset('viewer.js')}</script></body></html>\n"
 
 

@@ -1,10 +1,10 @@
 "use strict";
-const told = JSON.parse(byId("told").textContent), images = told.images;
-const LAYOUTS = [["planes", 3, 2], ["axial", 0, 0], ["coronal", 1, 0], ["sagittal", 2, 0], ["3-D", 4, 0]];
+const content = JSON.parse(byId("content").textContent), images = content.images;
+const LAYOUTS = [["planes", 3, 1], ["axial", 0, 0], ["coronal", 1, 0], ["sagittal", 2, 0], ["3-D", 4, 0]];
 const HU = [["soft tissue", -160, 240], ["lung", -1350, 150], ["bone", -500, 1300], ["brain", 0, 80],
   ["liver", -20, 180]];
-// What a card draws of the greys of a volume over another one.
-const OVER = "warm", CUT = [0.1, 180, 20], WHOLE = [2, 0, 0];
+// Four planes two by two, which two volumes beside each other have room for; what a cut leaves of 3-D.
+const GRID = 2, CUT = [0.1, 180, 20], WHOLE = [2, 0, 0];
 const views = [];
 
 function byId(name) { return document.getElementById(name); }
@@ -47,8 +47,9 @@ async function makeView(index, files) {
   const nv = new globalThis.NiivueOfBuild({
     isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: image.placed,
     isNearestInterpolation: true, dragAndDropEnabled: false, loadingText: "", logLevel: "error",
-    backColor: [0, 0, 0, 1], crosshairColor: [0.2, 0.8, 1, 0.8], crosshairWidth: 1, fontColor: [0.9, 0.75, 0.3, 1],
-    show3Dcrosshair: true, multiplanarShowRender: 2, isResizeCanvas: true,
+    backColor: [0, 0, 0, 1], crosshairColor: [0.2, 0.8, 1, 0.8], crosshairWidth: 0.5,
+    crosshairWidthUnit: "percent", fontColor: [0.9, 0.75, 0.3, 1],
+    show3Dcrosshair: true, multiplanarShowRender: 1, multiplanarLayout: images.length > 1 ? GRID : 0, isResizeCanvas: true,
   });
   await nv.attachToCanvas(canvas);
   await addImage(nv, image, files.images[index], 1);
@@ -74,7 +75,7 @@ async function addImage(nv, image, file, opacity) {
 
 async function addMasks(nv, file, layer) {
   const volume = await addFile(nv, file, "masks.nii", { opacity: Number(byId("opacity").value) });
-  const shown = told.segments.filter(one => one.layer === layer);
+  const shown = content.segments.filter(one => one.layer === layer);
   const table = { R: [0], G: [0], B: [0], A: [0], I: [0], labels: [""] };
   for (const one of shown) {
     one.colour.forEach((value, channel) => table["RGB"[channel]].push(value));
@@ -117,8 +118,8 @@ function setWindow(lower, upper) {
 
 function showWindow() {
   const { cal_min: lower, cal_max: upper } = views[0].nv.volumes[0];
-  byId("lower").value = Number(lower.toPrecision(5));
-  byId("upper").value = Number(upper.toPrecision(5));
+  byId("lower").value = Number(lower.toPrecision(4));
+  byId("upper").value = Number(upper.toPrecision(4));
 }
 
 function setTime(step) {
@@ -126,6 +127,7 @@ function setTime(step) {
     const count = view.image.steps.length;
     view.nv.setFrame4D(view.nv.volumes[0].id, Math.min(step, count - 1));
   }
+  moved(views[0]);
   byId("step").textContent = images.map(one => one.steps[Math.min(step, one.steps.length - 1)]).find(Boolean) || "";
 }
 
@@ -153,7 +155,7 @@ function placeOf(view) { return Array.from(view.nv.frac2mm(view.nv.scene.crossha
 
 function goTo(view, voxel) {
   const mm = mmOf(view.image, voxel);
-  const linked = told.linked ? views : [view];
+  const linked = content.linked ? views : [view];
   for (const one of linked) {
     one.nv.scene.crosshairPos = one.nv.mm2frac(mm, 0, true);
     one.nv.drawScene();
@@ -163,7 +165,7 @@ function goTo(view, voxel) {
 
 function moved(view) {
   if (view !== views[0]) {
-    if (told.linked && views[0]) follow(views[0], placeOf(view));
+    if (content.linked && views[0]) follow(views[0], placeOf(view));
     return;
   }
   const mm = placeOf(view), exact = voxelAt(view.image, mm);
@@ -174,9 +176,9 @@ function moved(view) {
     label.querySelector("output").textContent =
       `${view.image.axes[axis]} ${voxel[axis] + 1} of ${view.image.shape[axis]}`;
   });
-  if (told.linked && views[1]) follow(views[1], mm);
+  if (content.linked && views[1]) follow(views[1], mm);
   const values = views.map(one => valueAt(one)).filter(Boolean);
-  const names = told.segments.filter(one => one.layer >= 0 && !one.hidden && maskAt(view, one.layer) === one.number);
+  const names = content.segments.filter(one => one.layer >= 0 && !one.hidden && maskAt(view, one.layer) === one.number);
   byId("where").textContent = [
     view.image.placed ? sides(mm) : "", `[${voxel.join(", ")}]`, values.join(" | "), names.map(one => one.label).join(", "),
   ].filter(Boolean).join(" · ");
@@ -191,11 +193,6 @@ function follow(view, mm) {
 function sides(mm) {
   return ["RL", "AP", "SI"].map((pair, axis) => `${pair[mm[axis] < 0 ? 1 : 0]} ${Math.abs(mm[axis]).toFixed(1)}`).join("  ")
     + " mm";
-}
-
-function storedAt(view, volume) {
-  const voxel = view.nv.mm2vox ? view.nv.mm2vox(placeOf(view)) : volume.mm2vox(placeOf(view));
-  return volume.getValue(...Array.from(voxel).slice(0, 3).map(Math.round), volume.frame4D);
 }
 
 function valueAt(view) {
@@ -247,12 +244,12 @@ function makeControls() {
 }
 
 function makeMaskControls() {
-  byId("masks").hidden = !told.segments.length;
+  byId("masks").hidden = !content.segments.length;
   byId("opacity").oninput = event => {
     for (const volume of views[0].masks) volume.opacity = Number(event.target.value);
     redraw(views[0]);
   };
-  for (const one of told.segments) {
+  for (const one of content.segments) {
     const row = made("div", byId("segments")), box = made("input", row, { type: "checkbox", checked: one.layer >= 0 });
     made("i", row).style.background = `rgb(${one.colour})`;
     const name = made("button", row, { type: "button", textContent: one.label, title: "go there" });
@@ -268,6 +265,7 @@ function showSegment(one) {
   const volume = views[0].masks[one.layer], { lut, min } = volume.colormapLabel;
   lut[4 * (one.number - (min || 0)) + 3] = one.hidden ? 0 : 255;
   redraw(views[0]);
+  moved(views[0]);
 }
 
 async function makeBlend(file) {
@@ -276,7 +274,7 @@ async function makeBlend(file) {
     const view = views[0], opacity = Number(event.target.value);
     view.over ||= addImage(view.nv, images[1], file, 0);
     const volume = await view.over;
-    volume.colormap = OVER;
+    volume.colormap = images[1].inverted ? "hot" : "gray";  // a PET over a CT is in colour
     volume.opacity = opacity;
     redraw(view);
   };
@@ -294,10 +292,10 @@ async function start() {
   for (let i = 0; i < images.length; i++) await makeView(i, files);
   makeMaskControls();
   // two stacks that lie askew are in one place only in the planes of the patient
-  byId("straight").checked = told.linked && images.some(one => one.oblique);
+  byId("straight").checked = content.linked && images.some(one => one.oblique);
   if (byId("straight").checked) setStraight(true);
-  if (told.linked && !images.some(one => one.colour)) makeBlend(files.images[1]);
-  const first = told.segments.find(one => one.place);
+  if (content.linked && !images.some(one => one.colour)) makeBlend(files.images[1]);
+  const first = content.segments.find(one => one.place);
   goTo(views[0], first ? first.place : images[0].shape.map(count => Math.floor(count / 2)));
   setLayout(images[0].placed ? "planes" : "axial");
   if (!images[0].placed) byId("layouts").hidden = byId("cut-group").hidden = true;
