@@ -276,6 +276,10 @@ class Segmentation:
             return self._fractions[number].copy()
         return self.mask(number).astype(np.float32)
 
+    def layer_of(self, which: str | int) -> Labels:
+        """The label array that a segment without fractions is in, with others; not to be changed."""
+        return self._layers[self.segment(which).number]
+
     @property
     def layers(self) -> tuple[Labels, ...]:
         """Label arrays that together hold all segments, in each of which none overlap.
@@ -490,6 +494,8 @@ def _as_unsigned(array: Array) -> Labels:
     SegmentationError
         Where a label is negative, or more than a Segment Number can be.
     """
+    if array.dtype == np.uint8:
+        return array.copy()
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
     if low < 0 or high > MAX_NUMBER:
         raise SegmentationError(f"labels are from 0 to {MAX_NUMBER}; these are from {low} to {high}")

@@ -17,6 +17,11 @@ Points = NDArray[np.float64]
 Counts = NDArray[np.intp]
 
 
+def distinct(numbers: NDArray[np.int64]) -> Counts:
+    """Which small numbers from 0 there are, ascending; NumPy's ``unique`` would import what nobody needs."""
+    return np.flatnonzero(np.bincount(numbers))
+
+
 @dataclass(frozen=True, eq=False)
 class Loops:
     """Closed loops.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.core.rasterization.filling import count_crossings, covered, crossings_of
-from dicomarray.core.rasterization.loops import Counts, Loops
+from dicomarray.core.rasterization.loops import Counts, Loops, distinct
 from dicomarray.errors import SegmentationError
 
 # A loop is a hole where at least this part of it lies within another: people draw holes that stick out of
@@ -57,7 +57,7 @@ def nesting(loops: Loops, rows: int, finer: int = 1) -> Nesting:
     near = loops.chosen(several)
     again = _drawn_before(near)
     signs[several[again]] = 0
-    twice = np.unique(near.labels[again])
+    twice = distinct(near.labels[again])
     several, near = several[~again], near.chosen(~again)
     if count_crossings(near, rows, finer) > MAX_CROSSINGS:
         raise SegmentationError(
@@ -65,7 +65,7 @@ def nesting(loops: Loops, rows: int, finer: int = 1) -> Nesting:
         )
     depth, mixed = _depths(near, rows, finer)
     signs[several] = np.where(depth % 2 == 1, -1, 1)
-    return Nesting(signs, twice, np.unique(near.labels[mixed]))
+    return Nesting(signs, twice, distinct(near.labels[mixed]))
 
 
 def _near_others(loops: Loops) -> Counts:

@@ -27,8 +27,12 @@ def edge_loops(image: NDArray[Any]) -> Loops:
     if not len(found.row):
         return Loops(np.zeros((0, 2)), np.zeros(1, np.intp), np.zeros(0, np.int64))
     height, width = image.shape[0] + 1, image.shape[1] + 1
-    across = np.argsort(((found.label * height + found.row) * width + found.column) * 2 + found.across)
-    down = np.argsort(((found.label * width + found.column) * height + found.row) * 2 + found.down)
+    across = np.argsort(
+        ((found.label * height + found.row) * width + found.column) * 2 + found.across, kind="stable"
+    )
+    down = np.argsort(
+        ((found.label * width + found.column) * height + found.row) * 2 + found.down, kind="stable"
+    )
     # corners that follow each other in a row are joined by an edge, two by two; so they are in a column
     left, right = across[0::2], across[1::2]
     edge_at = np.empty(len(across), np.intp)
@@ -88,13 +92,14 @@ def _corners(image: NDArray[Any]) -> _Corners:
     inner = image[top : int(rows[-1]) + 1, side : int(columns[-1]) + 1] if len(rows) else image[:0, :0]
     padded = np.zeros((inner.shape[0] + 2, inner.shape[1] + 2), image.dtype)
     padded[1:-1, 1:-1] = inner
-    across, down = padded[:, :-1] == padded[:, 1:], padded[:-1] == padded[1:]
-    straight = (across[:-1] & across[1:]) | (down[:, :-1] & down[:, 1:])
-    at, width = np.flatnonzero(~straight), padded.shape[1]
-    row, column = np.divmod(at, straight.shape[1])
-    first = row * width + column
-    values = padded.reshape(-1)[np.stack([first, first + 1, first + width, first + width + 1])]
-    around = np.repeat(np.array([[1], [2], [4], [8]], np.uint8), len(at), axis=1)
+    flat, width = padded.reshape(-1), padded.shape[1]
+    # a corner is where labels change along a row above or below, and down a column at its left or right
+    across = flat[:-1] != flat[1:]
+    first = np.flatnonzero(across[:-width] | across[width:])
+    values = flat[np.stack([first, first + 1, first + width, first + width + 1])]
+    down = np.flatnonzero((values[0] != values[2]) | (values[1] != values[3]))
+    first, values = first[down], values.take(down, axis=1)
+    around = np.repeat(np.array([[1], [2], [4], [8]], np.uint8), len(first), axis=1)
     for one, other in combinations(range(4), 2):
         same = (values[one] == values[other]).view(np.uint8)
         around[one] |= same << other
@@ -102,9 +107,9 @@ def _corners(image: NDArray[Any]) -> _Corners:
     is_corner = (values != 0) & np.stack(
         [table[bits] for table, bits in zip(_IS_CORNER, around, strict=True)]
     )
-    at = np.nonzero(is_corner)[1]
-    label, bits = values[is_corner].astype(np.int64), around[is_corner]
-    row, column = row[at], column[at]
+    found = np.flatnonzero(is_corner)  # by indices, which is faster than by masks
+    label, bits = values.reshape(-1)[found].astype(np.int64), around.reshape(-1)[found]
+    row, column = np.divmod(first[found % max(len(first), 1)], width)
     falling, rising = bits == _FALLING, bits == _RISING
     twice = falling | rising
     # the first of two corners at one place has its edge to the left; it is that of the voxel on the left

@@ -17,18 +17,20 @@ import numpy as np
 
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.rasterization.keyholes import with_keyholes
-from dicomarray.core.rasterization.loops import Loops
+from dicomarray.core.rasterization.loops import Loops, Points
 from dicomarray.core.rasterization.tracing import edge_loops, smooth_loops
 from dicomarray.dicom.decimal_strings import MAX_LENGTH
 from dicomarray.dicom.part10 import encoded
 from dicomarray.errors import GeometryError
 from dicomarray.objects.structure_set.contents import CLOSED, XOR
-from dicomarray.objects.structure_set.number_tables import decimal_texts
+from dicomarray.objects.structure_set.number_tables import Texts, joined, padded_texts
 from dicomarray.objects.structure_set.options import StructureSetOptions
 from dicomarray.objects.structure_set.request import ContourImage, StructureSetRequest
 
 # Points are rounded to this part of a voxel, and never to more than the second.
 DIGITS_OF_VOXEL, COARSEST = 1e-3, 0.05
+# Points of loops lie at corners of voxels, or half way between them: so many places a voxel.
+HALVES = 2
 # Explicit VR has 16 bits for the length of Contour Data (PS3.5 7.1.2): with more, Implicit VR is needed.
 MAX_EXPLICIT_LENGTH = 65534
 _ITEM = struct.pack("<HH", 0xFFFE, 0xE000)
@@ -69,10 +71,13 @@ def contours_of(request: StructureSetRequest, options: StructureSetOptions) -> d
     for index in range(segmentation.shape[0]):
         for layer in layers:
             along_edges = edge_loops(layer[index])
-            for label, area in zip(along_edges.labels.tolist(), along_edges.areas().tolist(), strict=True):
+            areas = along_edges.areas().tolist()
+            for label, area in zip(along_edges.labels.tolist(), areas, strict=True):
                 found[label].voxels += area
             loops = _wanted(along_edges, options)
-            areas, lengths = loops.areas().tolist(), np.diff(loops.starts).tolist()
+            if loops is not along_edges:
+                areas = loops.areas().tolist()
+            lengths = np.diff(loops.starts).tolist()
             data = text.of(loops, index)
             for label, area, count, one in zip(loops.labels.tolist(), areas, lengths, data, strict=True):
                 region = found[label]
@@ -106,12 +111,30 @@ class PointText:
         farthest = float(np.abs(self._origins[:, None] + corners).max())
         finest = min(*geometry.pixel_spacing, float(abs(geometry.step @ geometry.normal)))
         self._digits = digits_for(farthest, finest)
+        self._size = shape[1], shape[2]
+        self._tables: dict[int, tuple[float | None, Texts]] = {}  # by axis, with the origin that they are of
 
     def of(self, loops: Loops, index: int) -> list[bytes]:
         """Contour Data of each loop in a slice."""
-        text, ends = decimal_texts(loops.points @ self._steps + self._origins[index], self._digits)
-        places = np.concatenate([[0], ends])[3 * loops.starts].tolist()
-        return [text[start : end - 1] for start, end in pairwise(places)]
+        text, ends = joined([self._texts(loops.points, index, axis) for axis in range(3)])
+        places = np.concatenate([[-1], ends])[3 * loops.starts].tolist()
+        return [text[start + 1 : end] for start, end in pairwise(places)]
+
+    def _texts(self, points: Points, index: int, axis: int) -> Texts:
+        """One coordinate of points in a slice."""
+        moving = np.flatnonzero(self._steps[:, axis])
+        if len(moving) > 1:
+            return padded_texts((points @ self._steps + self._origins[index])[:, axis], self._digits)
+        # along one side of the image, or none: what stands in its rows or columns is made once
+        along, origin = int(moving.sum()), float(self._origins[index, axis])
+        known, table = self._tables.get(axis, (None, np.zeros((0, 0), np.uint8)))
+        if known != origin:
+            places = np.zeros((HALVES * (self._size[along] + 1), 2))
+            places[:, along] = np.arange(len(places)) / HALVES - 0.5
+            table = padded_texts((places @ self._steps)[:, axis] + origin, self._digits)
+            self._tables[axis] = origin, table
+        found: Texts = table.take(np.rint((points[:, along] + 0.5) * HALVES).astype(np.intp), axis=0)
+        return found
 
 
 def digits_for(farthest: float, finest: float) -> int:

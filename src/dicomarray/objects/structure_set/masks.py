@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.rasterization.filling import Covered, covered, occupancy
-from dicomarray.core.rasterization.loops import Loops
+from dicomarray.core.rasterization.loops import Loops, distinct
 from dicomarray.core.rasterization.nesting import Nesting, nesting, summed
 from dicomarray.objects.structure_set.contents import Roi
 from dicomarray.objects.structure_set.placing import PlacedLoops, place, shown_name
@@ -38,7 +38,7 @@ def mask_of(roi: Roi, geometry: StackGeometry, shape: tuple[int, int]) -> tuple[
         notes += _careless(said, roi)
         odd = np.isin(loops.labels, np.concatenate([said.twice, said.partial]))
         found += covered(loops.chosen(~odd), shape) if odd.any() else covered(loops, shape)
-        for plane in np.unique(loops.labels[odd]):
+        for plane in distinct(loops.labels[odd]):
             own = loops.labels == plane
             found.append(Covered((int(plane), 0, 0), summed(loops.chosen(own), said.signs[own], shape)[None]))
     return found, notes
@@ -62,7 +62,7 @@ def occupancy_of(
 
 def _combined(placed: PlacedLoops) -> Iterator[tuple[Loops, bool]]:
     """Loops that are combined with each other; what is drawn in another plane is added as it is."""
-    for rank in np.unique(placed.rank):
+    for rank in distinct(placed.rank):
         for exclusive in (False, True):
             which = (placed.rank == rank) & (placed.exclusive == exclusive)
             if which.any():

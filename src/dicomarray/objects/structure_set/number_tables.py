@@ -6,11 +6,13 @@ read here is equal to what ``float`` makes of it, to the last bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Texts = NDArray[np.uint8]
 # So many numbers are taken at a time: what is computed with them stays in the processor's cache.
 NUMBERS_AT_ONCE = 1 << 15
 # Whole numbers and powers of ten up to these are exact in float64, so that their quotient is rounded once.
@@ -20,25 +22,32 @@ _CHARACTERS_OF_NUMBERS = b"0123456789+-.eE "
 _BACKSLASH, _POINT, _MINUS, _PLUS, _ZERO = b"\\.-+0"
 
 
-def decimal_texts(numbers: NDArray[np.float64], digits: int) -> tuple[bytes, NDArray[np.intp]]:
-    """Numbers with at most so many decimals, a backslash behind each, and where each of them ends."""
-    flat = numbers.reshape(-1)
-    parts = [_texts(flat[at : at + NUMBERS_AT_ONCE], digits) for at in range(0, len(flat), NUMBERS_AT_ONCE)]
-    if not parts:
-        return b"", np.zeros(0, np.intp)
-    lengths = np.concatenate([length for _, length in parts])
-    return b"".join(text for text, _ in parts), np.cumsum(lengths)
+def padded_texts(numbers: NDArray[np.float64], digits: int) -> Texts:
+    """Numbers with at most so many decimals, a backslash behind each: a row of characters for each number.
 
-
-def _texts(numbers: NDArray[np.float64], digits: int) -> tuple[bytes, NDArray[np.intp]]:
-    """The same of some numbers, with how many characters each has."""
+    Where a number has none, the row has zero bytes: `joined` leaves them out.
+    """
+    if not len(numbers):
+        return np.zeros((0, 1), np.uint8)
     whole = np.rint(numbers * 10.0**digits).astype(np.int64)
+    wide = max(len(str(int(np.abs(whole).max()))), digits + 1)
+    out = np.empty((len(whole), wide + 3), np.uint8)  # sign, digits with a point among them, separator
+    for at in range(0, len(whole), NUMBERS_AT_ONCE):
+        out[at : at + NUMBERS_AT_ONCE] = _columns(whole[at : at + NUMBERS_AT_ONCE], digits, wide).T
+    return out
+
+
+def joined(parts: Sequence[Texts]) -> tuple[bytes, NDArray[np.intp]]:
+    """Rows of characters one behind the other, those of all parts with each other; where each number ends."""
+    text = np.concatenate(parts, axis=1).tobytes().translate(None, b"\0")
+    return text, np.flatnonzero(np.frombuffer(text, np.uint8) == _BACKSLASH)
+
+
+def _columns(whole: NDArray[np.int64], digits: int, wide: int) -> Texts:
+    """The characters of whole numbers with a point before the last digits, column by column."""
     negative, rest = whole < 0, np.abs(whole)
-    greatest = int(rest.max())
-    if greatest < 1 << 32:
+    if int(rest.max()) < 1 << 32:
         rest = rest.astype(np.uint32)  # which is divided in a third of the time
-    wide = max(len(str(greatest)), digits + 1)
-    # by columns: sign, digits with a point among them, separator
     text = np.empty((wide + 3, len(rest)), np.uint8)
     kept = np.ones(text.shape, bool)
     text[0], kept[0] = _MINUS, negative
@@ -58,8 +67,8 @@ def _texts(numbers: NDArray[np.float64], digits: int) -> tuple[bytes, NDArray[np
         elif place > digits:
             kept[column] = rest > 0
         rest = above
-    rows = np.ascontiguousarray(kept.T)
-    return np.ascontiguousarray(text.T)[rows].tobytes(), np.count_nonzero(kept, axis=0)
+    text *= kept
+    return text
 
 
 def numbers_of(text: bytes) -> NDArray[np.float64] | None:

@@ -16,7 +16,7 @@ from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry, median
 from dicomarray.core.nearest import nearest_slices
 from dicomarray.core.plain_text import one_line
-from dicomarray.core.rasterization.loops import Loops
+from dicomarray.core.rasterization.loops import Loops, distinct
 from dicomarray.objects.structure_set.contents import Roi
 
 # A contour is planar, and lies in a slice, where it is no further off than this part of the way to the next
@@ -77,7 +77,7 @@ def place(roi: Roi, geometry: StackGeometry, shape: tuple[int, int]) -> PlacedLo
     chosen = Loops(roi.points, roi.starts, nearest).chosen(kept)
     loops = Loops(_in_image(chosen, geometry), chosen.starts, chosen.labels)
     if len(loops):
-        notes += _edge_notes(loops, shape, name) + _missing(np.unique(loops.labels), name)
+        notes += _edge_notes(loops, shape, name) + _missing(distinct(loops.labels), name)
     beside = np.round((middle - geometry.distances[nearest])[kept] / tolerance).astype(np.int64)
     return PlacedLoops(loops, roi.exclusive[kept], _ranks(loops.labels, beside), notes)
 
@@ -110,14 +110,15 @@ def _usual_step(geometry: StackGeometry) -> float:
 def _in_image(loops: Loops, geometry: StackGeometry) -> NDArray[np.float64]:
     """(row, column) of points that are given in LPS mm, each in the slice that its loop is in."""
     slices = np.repeat(loops.labels, np.diff(loops.starts))
-    relative = loops.points - geometry.slice_positions[slices]
     steps = np.column_stack(
         [
             geometry.column_direction * geometry.pixel_spacing[0],
             geometry.row_direction * geometry.pixel_spacing[1],
         ]
     )
-    found: NDArray[np.float64] = relative @ np.linalg.pinv(steps).T
+    to_pixels = np.linalg.pinv(steps).T
+    found: NDArray[np.float64] = loops.points @ to_pixels
+    found -= (geometry.slice_positions @ to_pixels)[slices]
     return found
 
 

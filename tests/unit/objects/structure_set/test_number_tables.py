@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dicomarray.objects.structure_set.number_tables import decimal_texts, numbers_of
+from dicomarray.objects.structure_set.number_tables import joined, numbers_of, padded_texts
 
 
 def as_floats(text: bytes) -> np.ndarray:
@@ -16,9 +16,10 @@ def as_floats(text: bytes) -> np.ndarray:
 def test_numbers_come_back_from_their_text_as_float_reads_it(digits: int) -> None:
     """Text has no needless zero, and is read equal to the last bit, signs of zeros too."""
     numbers = np.random.default_rng(digits).normal(0, 300, 40_000).round(digits)
-    text, ends = decimal_texts(numbers, digits)
-    assert text.endswith(b"\\")
-    assert ends[-1] == len(text)
+    text, ends = joined([padded_texts(numbers[:300], digits), padded_texts(numbers[300:600], digits)])
+    assert len(ends) == 600
+    numbers = numbers[:600].reshape(2, 300).T.reshape(-1)  # one of each by turns
+    assert ends[-1] == len(text) - 1
     assert not any(part.endswith(b"0") and b"." in part for part in text.split(b"\\"))
     found = numbers_of(text[:-1])
     assert found is not None
