@@ -37,6 +37,7 @@ PARTS = (
     Part("Writing and starting", "write.py", ("--runs", "3")),
     Part("Masks", "masks.py", ("--slices", "30", "--segments", "10", "--runs", "1")),
     Part("Reading", "load.py", ("--runs", "3")),
+    Part("Training", "training.py", ("--series", "2", "--slices", "100")),
     Part("Scanning headers", "scan.py", ("--many", "0", "--runs", "3")),
     Part("Files of varying lengths", "varied.py", ("--files", "2000", "--runs", "1")),
     Part("DIMSE", "dimse.py", ("--slices", "60", "--runs", "1")),

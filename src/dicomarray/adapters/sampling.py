@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -33,6 +33,7 @@ _SQLITE = b"SQLite format 3\0"
 # What the header of an image takes in memory, in bytes: a generous estimate, as most is shared in a series.
 _HEADER_BYTES = 4096
 Value = TypeVar("Value")
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,28 +189,29 @@ class Volumes:
         made = assemble(stack, self.options, workers=1)
         return _channels_first(made.array, made.axes), made.geometry
 
-    def slices(self, number: int, wanted: range) -> tuple[Array, StackGeometry | None]:
-        """Some slices of a volume, (channel, slice, row, column), and where they lie."""
+    def slices(
+        self, number: int, wanted: range, rows: slice = _ALL, columns: slice = _ALL
+    ) -> tuple[Array, StackGeometry | None]:
+        """Some slices of a volume, (channel, slice, row, column), and where they lie.
+
+        Of these only some ``rows`` and ``columns``; whole slices are decoded, and kept.
+        """
         item = self.items[number]
         reader = self._reader(item)
         found = {index: self._slices.get((number, index)) for index in wanted}
-        absent = [index for index, kept in found.items() if kept is None]
-        if absent:
-            span = range(absent[0], absent[-1] + 1)
+        for span in _runs([index for index, kept in found.items() if kept is None]):
             images = 4 if reader.stack.axis is not None else 3
             array = reader.read(span, workers=1)
             names = ("slice", "row", "column") + ("sample",) * (array.ndim - images)
             read = _channels_first(array, ("time", *names) if images == 4 else names)
             for place, index in enumerate(span):
-                own = np.ascontiguousarray(read[:, place])
+                found[index] = own = read[:, place].copy()  # which keeps no other slice alive
                 self._slices.put((number, index), own, own.nbytes)
-                if index in found:
-                    found[index] = own
-        parts = [found[index] for index in wanted]
+        parts = [part[:, rows, columns] for part in found.values() if part is not None]
         geometry = reader.stack.geometry
         if geometry is not None:
             geometry = part_of(geometry, wanted)
-        return np.stack([part for part in parts if part is not None], axis=1), geometry
+        return np.stack(parts, axis=1), geometry
 
     def _reader(self, item: Item) -> SliceReader:
         key = item.series.uid, item.series.files[0], item.volume
@@ -247,6 +249,15 @@ class Volumes:
         if (stack.repetitions, stack.shape[-1], first.rows, first.columns) != item.shape:
             raise InputError(f"the files of series {item.series.uid} changed since they were scanned")
         return stack
+
+
+def _runs(indices: Sequence[int]) -> Iterator[range]:
+    """Ascending numbers as runs of those that follow each other."""
+    start = 0
+    for place in range(1, len(indices) + 1):
+        if place == len(indices) or indices[place] != indices[place - 1] + 1:
+            yield range(indices[start], indices[place - 1] + 1)
+            start = place
 
 
 def part_of(geometry: StackGeometry, slices: range) -> StackGeometry:

@@ -169,8 +169,8 @@ class PatchDataset(_SeriesDataset):
             for size, extent in zip(self._size, item.shape[1:], strict=True)
         ]
         ranges = [range(first, first + size) for first, size in zip(start, self._size, strict=True)]
-        array, geometry = self._volumes.slices(at, ranges[0])
-        patch = array[:, :, ranges[1].start : ranges[1].stop, ranges[2].start : ranges[2].stop]
+        rows, columns = (slice(span.start, span.stop) for span in ranges[1:])
+        patch, geometry = self._volumes.slices(at, ranges[0], rows, columns)
         return {
             "image": _torch.from_numpy(with_torch_type(patch)),
             "affine": _torch.from_numpy(affine_of_part(geometry, start[1], start[2])),

@@ -47,6 +47,20 @@ def test_slices_lie_where_they_do_in_the_volume(archive: Path) -> None:
         np.testing.assert_allclose(geometry.affine[:3, :3], whole.affine[:3, :3], atol=1e-9)
 
 
+def test_only_slices_that_are_wanted_and_not_kept_are_read(archive: Path) -> None:
+    """Files of others may be gone; of those that are read only some rows and columns are given."""
+    volumes, whole = volumes_of(archive), load(archive / "ct").array
+    number = next(n for n, item in enumerate(volumes.items) if item.shape[0] == 1)
+    volumes.slices(number, range(1, 3))
+    files = sorted((archive / "ct").iterdir())
+    for file in (files[1], files[2], files[-1]):
+        file.unlink()
+    array, _ = volumes.slices(number, range(0, 4), slice(2, 5), slice(3, 9))
+    np.testing.assert_array_equal(array[0], whole[0:4, 2:5, 3:9])
+    with pytest.raises(DataError):
+        volumes.slices(number, range(len(whole) - 2, len(whole)))
+
+
 def test_repetitions_are_channels(archive: Path) -> None:
     """(channel, slice, row, column), whole and in part."""
     volumes, whole = volumes_of(archive), load(archive / "mr")
