@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ def gradient(known: Mapping[str, Any], orientation: Sequence[float] | None = Non
     for vendor in VENDORS:
         vector = _vector(known, vendor)
         if vector and (any(vector) or b) and (b or vendor is not GE):  # GE has other numbers there, too
-            return turning.in_patient(vector, vendor.axes)
+            return turning.in_patient(tuple(vector), vendor.axes)
     canon = canon_diffusion(known.get(CANON_ELEMENT))
     return None if canon is None else turning.in_patient(canon[1], Axes.GE)
 
@@ -181,7 +182,8 @@ class Turning:
         phase = known.get("InPlanePhaseEncodingDirection")
         return cls(tuple(cosines), str(phase or "").upper()[:3])
 
-    def in_patient(self, vector: Sequence[float], axes: Axes) -> Direction | None:
+    @lru_cache(maxsize=1024)  # noqa: B019 - a turning is a few numbers, and slices share their direction
+    def in_patient(self, vector: tuple[float, ...], axes: Axes) -> Direction | None:
         """The direction LPS; None where it cannot be turned."""
         if axes is Axes.PATIENT or not any(vector):
             return _direction(vector)

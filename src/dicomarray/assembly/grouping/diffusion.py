@@ -13,6 +13,7 @@ from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.frames.mosaic_detection import csa_headers
 from dicomarray.core import diffusion
 from dicomarray.core.diffusion import B_VALUE, GRADIENT
+from dicomarray.dicom.headers.attributes import Common, shared_by
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.siemens_csa import csa_diffusion
 from dicomarray.dicom.vr import Value
@@ -21,6 +22,11 @@ from dicomarray.dicom.vr import Value
 _SEQUENCE_WITH_B_VALUE = re.compile(r"b\d")
 # Names of attributes that turning a direction needs.
 _TURNING = ("InPlanePhaseEncodingDirection",)
+# By what b-value and gradient are found.
+DIFFUSION_NAMES = frozenset((
+    "Modality", "Manufacturer", "ImageOrientationPatient", GRADIENT, *_TURNING, *diffusion.B_VALUE_ELEMENTS,
+    *diffusion.DIRECTION_ELEMENTS,
+))  # fmt: skip
 
 
 def b_value_of(frame: Frame) -> float | None:
@@ -67,16 +73,26 @@ def with_diffusion(frames: Sequence[Frame]) -> list[Frame]:
     """
     plane = next((frame.plane for frame in frames if frame.plane is not None), None)
     orientation = None if plane is None else plane.orientation
-    return [_with_diffusion(frame, orientation) for frame in frames]
+    known: dict[Common, Mapping[str, Value]] = {}  # of frames that share all that says it
+    found = []
+    for frame in frames:
+        common = shared_by(frame.attributes, DIFFUSION_NAMES)
+        stated = None if common is None else known.get(common)
+        if stated is None:
+            stated = _diffusion(frame.attributes, orientation)
+        if common is not None:
+            known[common] = stated
+        found.append(frame.with_replaced(stated))
+    return found
 
 
-def _with_diffusion(frame: Frame, orientation: Sequence[float] | None) -> Frame:
-    known = frame.attributes
+def _diffusion(known: Mapping[str, Value], orientation: Sequence[float] | None) -> Mapping[str, Value]:
+    """b-value and gradient, where the standard's attributes do not have them."""
     if known.get("Modality") != "MR":
-        return frame
+        return {}
     stated: dict[str, Value] = {}
     if known.get(B_VALUE) is None and (b_value := diffusion.b_value(known)) is not None:
         stated[B_VALUE] = b_value
     if known.get(GRADIENT) is None and (direction := diffusion.gradient(known, orientation)) is not None:
         stated[GRADIENT] = direction
-    return frame.with_replaced(stated)
+    return stated

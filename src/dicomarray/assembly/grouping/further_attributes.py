@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.grouping.diffusion import csa_diffusion_of, names_to_read, with_diffusion
+from dicomarray.assembly.grouping.diffusion import (
+    DIFFUSION_NAMES,
+    csa_diffusion_of,
+    names_to_read,
+    with_diffusion,
+)
 from dicomarray.assembly.grouping.discriminators import FURTHER_READ, PHILIPS, RANKED_READ, vendor_of
 from dicomarray.assembly.grouping.duplicates import COPY_NAMES
 from dicomarray.assembly.grouping.image_kinds import (
@@ -15,8 +20,15 @@ from dicomarray.assembly.grouping.image_kinds import (
     PHILIPS_DIRECTION,
     SIEMENS_DIRECTIONALITY,
 )
+from dicomarray.dicom.headers.attributes import shared_by
 from dicomarray.dicom.headers.header import HeaderReader
 from dicomarray.dicom.vr import Value
+
+# What decides which attributes have to be read: those themselves, and who made the scanner.
+_DECIDING = frozenset((
+    *DIFFUSION_NAMES, *RANKED_READ, *PHILIPS, *COPY_NAMES, SIEMENS_DIRECTIONALITY, GE_IMAGE_COMPONENT,
+    GE_DIFFUSION_IMAGE, PHILIPS_DIRECTION,
+))  # fmt: skip
 
 
 class FurtherAttributes:
@@ -24,11 +36,12 @@ class FurtherAttributes:
 
     def __init__(self, names_of: Callable[[Frame], tuple[str, ...]]) -> None:
         self._names_of = names_of
+        self._names: dict[Hashable, tuple[str, ...]] = {}
         self._readers: dict[tuple[str, ...], HeaderReader] = {}
         self._read: dict[int, Mapping[str, Value]] = {}  # by the header's id
 
     def __call__(self, frame: Frame) -> Frame:
-        names, header = self._names_of(frame), frame.header
+        names, header = self._names_for(frame), frame.header
         if not names:
             return frame
         if id(header) not in self._read:
@@ -38,6 +51,15 @@ class FurtherAttributes:
             known = ChainMap(dict(further), frame.attributes)  # type: ignore[arg-type]
             self._read[id(header)] = {**csa_diffusion_of(header, known), **further}
         return frame.with_attributes(self._read[id(header)])
+
+    def _names_for(self, frame: Frame) -> tuple[str, ...]:
+        """What has to be read; frames that share all that decides it share the answer."""
+        common = shared_by(frame.attributes, _DECIDING)
+        if common is None:
+            return self._names_of(frame)
+        key = common, frame.of_multiframe, frame.tile is None
+        names = self._names.get(key)
+        return self._names.setdefault(key, self._names_of(frame)) if names is None else names
 
 
 def copy_names(frame: Frame) -> tuple[str, ...]:
