@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dicomarray.pipeline.verifying import Checked, verify_run
     from dicomarray.segmentation import Segmentation
     from dicomarray.volume import Volume
-    from dicomarray.workflows.check import Remark, check
+    from dicomarray.workflows.check import Remark, Remarks, check
     from dicomarray.workflows.load_segmentation import load_segmentation
     from dicomarray.workflows.pull import PulledSeries, PullReport, pull
     from dicomarray.workflows.push import PushedInstance, PushReport, push
@@ -77,6 +77,7 @@ __all__ = [
     "PushedInstance",
     "ReadOptions",
     "Remark",
+    "Remarks",
     "RunEntry",
     "RunReport",
     "Segment",
@@ -125,6 +126,7 @@ _HOMES = {
     "PushedInstance": "dicomarray.workflows.push",
     "ReadOptions": "dicomarray.assembly.options",
     "Remark": "dicomarray.workflows.check",
+    "Remarks": "dicomarray.workflows.check",
     "RunEntry": "dicomarray.pipeline.entries",
     "RunReport": "dicomarray.pipeline.entries",
     "Segment": "dicomarray.core.segments",

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import dicomarray
 from dciodvfy import new_issues
 from dicomarray import Segment, SegmentationError
+from dicomarray.cli.main import main
 from enhanced_files import at, write_cine, write_enhanced
 from synthetic import SHAPE, stored_values, write_repetitions, write_series
 
@@ -255,6 +256,16 @@ def test_another_grid_only_by_nearest_neighbour(tmp_path: Path) -> None:
     read = dicomarray.load_segmentation(tmp_path / "seg", on=tmp_path / "fine", resample="nearest")
     np.testing.assert_array_equal(read.labels, labels.repeat(2, 1).repeat(2, 2))
     assert [warning.code for warning in read.warnings] == ["resampled"]
+    view = [
+        "view",
+        "-i",
+        str(tmp_path / "fine"),
+        "--overlay",
+        str(tmp_path / "seg"),
+        "-o",
+        str(tmp_path / "a.png"),
+    ]
+    assert main(view) == 1 and main([*view, "--resample", "nearest"]) == 0
 
 
 def test_another_frame_of_reference_is_refused(tmp_path: Path) -> None:

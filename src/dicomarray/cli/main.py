@@ -439,6 +439,11 @@ def _view(c: argparse.ArgumentParser) -> None:
         help="masks to draw in colour: a DICOM SEG, a structure set, or labels as .npy, .nii or .nii.gz",
     )
     c.add_argument(
+        "--resample",
+        metavar="nearest",
+        help="with --overlay: a DICOM SEG on any other grid too, by the nearest voxel",
+    )
+    c.add_argument(
         "--beside",
         metavar="DIR_OR_NPY",
         type=_path,

@@ -115,13 +115,15 @@ def write_lines(report: WriteReport) -> list[str]:
     return [
         report.place,
         f"SeriesInstanceUID {report.series_uid}",
-        f"slope {_number(report.slope)}, intercept {_number(report.intercept)}, greatest error "
-        f"{report.max_error:.6g}, mean error {report.mean_error:.6g}, clipped {report.clipped}",
+        f"{_rescale(report)}, greatest error {report.max_error:.6g}, mean error {report.mean_error:.6g}, "
+        f"clipped {report.clipped}",
     ]
 
 
-def _number(number: float | None) -> str:
-    return "of each slice" if number is None else f"{number:.10g}"
+def _rescale(report: WriteReport) -> str:
+    if report.slope is None or report.intercept is None:
+        return "slope and intercept are the template's, slice by slice"
+    return f"slope {report.slope:.10g}, intercept {report.intercept:.10g}"
 
 
 def run_line(entry: RunEntry) -> str:
@@ -169,3 +171,14 @@ def checked_lines(checked: Sequence[Checked]) -> list[str]:
     same = len(checked) - len(lines)
     what = "results and inputs" if any(one.what == "input" for one in checked) else "results"
     return [*lines, f"{same} of {len(checked)} {what} are the same as then"]
+
+
+def remedy_lines(checked: Sequence[Checked]) -> list[str]:
+    """How results are made again that are no longer what a run wrote."""
+    lost = {one.finding for one in checked if one.what == "result"} & {"changed", "missing"}
+    if not lost:
+        return []
+    first = "delete the folders of what changed, and give" if "changed" in lost else "give"
+    return [
+        f"to make them again: {first} the command of the run again with --resume (and the --uid-key it had)"
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from dicomarray.core.plain_text import one_line
 from dicomarray.query.explanation import Condition, Explanation, Missed, Reason, Values
+from dicomarray.query.facts import FACTS
 from dicomarray.query.selection import Seen
 
 # Nobody reads through more series; the nearest misses come first.
@@ -41,7 +42,8 @@ def _condition_lines(condition: Condition, series: int) -> Iterator[str]:
 
 
 def _values_text(values: Values) -> str:
-    return f"{values.field} seen in series: {_seen_text(values.common, values.distinct)}"
+    seen = ", ".join(f"{_value_text(one)} in {one.count} series" for one in values.common)
+    return f"{values.field} is {seen}{_more(values.common, values.distinct)}"
 
 
 def _missed_lines(missed: Missed) -> Iterator[str]:
@@ -57,17 +59,21 @@ def _missed_lines(missed: Missed) -> Iterator[str]:
 
 
 def _reason_text(reason: Reason) -> str:
-    """``$.ImageType 112/113: AXIAL x112, LOCALIZER x1 (instances disagree; use "some")``."""
+    """``$.ImageType: 3 of 4 images pass: AXIAL in 3, LOCALIZER in 1 (instances disagree; use "some")``."""
     hints = f" ({'; '.join(reason.hints)})" if reason.hints else ""
-    return (
-        f"{reason.path} {reason.passed}/{reason.total}: {_seen_text(reason.common, reason.distinct)}{hints}"
-    )
+    more = _more(reason.common, reason.distinct)
+    if reason.field in FACTS:  # a fact is one of the whole series
+        return f"{reason.path}: {', '.join(map(_value_text, reason.common))}{more}{hints}"
+    if reason.distinct == 1 and not reason.passed:
+        images = f"all {reason.total} images" if reason.total > 1 else "its one image"
+        return f"{reason.path}: {_value_text(reason.common[0])} in {images}{hints}"
+    seen = ", ".join(f"{_value_text(one)} in {one.count}" for one in reason.common)
+    return f"{reason.path}: {reason.passed} of {reason.total} images pass: {seen}{more}{hints}"
 
 
-def _seen_text(common: Sequence[Seen], distinct: int) -> str:
-    shown = ", ".join(f"{_value_text(seen)} x{seen.count}" for seen in common)
+def _more(common: Sequence[Seen], distinct: int) -> str:
     more = distinct - len(common)
-    return f"{shown} and {more} other values" if more > 0 else shown
+    return f" and {more} other values" if more > 0 else ""
 
 
 def _value_text(seen: Seen) -> str:

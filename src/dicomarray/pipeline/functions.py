@@ -21,6 +21,8 @@ from dicomarray.storage.places import PathLike
 Function = Callable[..., Any]
 # A longer source is not put into the ledger: it is a package's, which has a version.
 MAX_SOURCE = 1_000_000  # bytes
+# Begins the name of a module that is a file somewhere, given as ``file.py:function``.
+_OF_FILE = "dicomarray_function_"
 
 
 def resolve(function: Function | str, folder: Path | None = None) -> Function:
@@ -60,7 +62,7 @@ def resolve(function: Function | str, folder: Path | None = None) -> Function:
 
 def _load_file(path: Path) -> ModuleType:
     """A Python file as a module, loaded once."""
-    name = f"dicomarray_function_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
+    name = f"{_OF_FILE}{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -165,11 +167,13 @@ def make_ready(function: Function, parameters: Mapping[str, Any]) -> Function:
 
 
 def name_of(function: Function | str) -> str:
-    """``module:name``, for people."""
+    """``module:name``, or ``file.py:name``, for people."""
     if isinstance(function, str):
         return function
     kind = function if hasattr(function, "__qualname__") else type(function)
-    return f"{getattr(kind, '__module__', '?')}:{getattr(kind, '__qualname__', '?')}"
+    module = str(getattr(kind, "__module__", "?"))
+    file = _file_of(sys.modules.get(module)) if module.startswith(_OF_FILE) else None
+    return f"{module if file is None else file.name}:{getattr(kind, '__qualname__', '?')}"
 
 
 def version_of(function: Function) -> dict[str, str | None]:

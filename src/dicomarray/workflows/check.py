@@ -71,7 +71,25 @@ class Remark:
     example: str
 
 
-def check(path: Inputs, *, pixels: bool = False) -> list[Remark]:
+class Remarks(list[Remark]):
+    """What was found, and at how much was looked.
+
+    Attributes
+    ----------
+    files, objects, series
+        How many were read: files, the objects (instances) in them, and their series.
+    skipped
+        Files that are not DICOM, or were not read.
+    """
+
+    def __init__(
+        self, remarks: Iterable[Remark], files: int, objects: int, series: int, skipped: int
+    ) -> None:
+        super().__init__(remarks)
+        self.files, self.objects, self.series, self.skipped = files, objects, series, skipped
+
+
+def check(path: Inputs, *, pixels: bool = False) -> Remarks:
     """What is wrong with the DICOM files at or below a path.
 
     Each header is read in full by pydicom, every value is held against its VR (PS3.5 6.2), each series is
@@ -86,8 +104,9 @@ def check(path: Inputs, *, pixels: bool = False) -> list[Remark]:
 
     Returns
     -------
-    list of Remark
-        Errors first within each series; empty where nothing was found.
+    Remarks
+        A list of `Remark`, errors first within each series, empty where nothing was found; and at how much
+        was looked.
 
     Raises
     ------
@@ -101,7 +120,9 @@ def check(path: Inputs, *, pixels: bool = False) -> list[Remark]:
     ]
     for series in catalog:
         remarks += _of_series(series, pixels)
-    return remarks
+    files = sum(len(set(series.files)) for series in catalog)
+    objects = sum(len(series.instances) for series in catalog)
+    return Remarks(remarks, files, objects, len(catalog), len(catalog.skipped))
 
 
 def verifier() -> Path | None:

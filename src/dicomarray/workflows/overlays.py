@@ -14,11 +14,11 @@ from dicomarray.storage.places import PathLike
 from dicomarray.volume import Volume
 from dicomarray.workflows.given_arrays import labels_file
 from dicomarray.workflows.given_labels import SUFFIXES, whole_numbers
-from dicomarray.workflows.load_segmentation import load_segmentation
+from dicomarray.workflows.load_segmentation import Resampling, load_segmentation
 from dicomarray.workflows.to_numpy import load
 
 
-def overlay_on(path: PathLike, volume: Volume) -> Segmentation:
+def overlay_on(path: PathLike, volume: Volume, resample: Resampling | None = None) -> Segmentation:
     """The masks in a file, to be drawn over a volume.
 
     Parameters
@@ -26,6 +26,8 @@ def overlay_on(path: PathLike, volume: Volume) -> Segmentation:
     path
         A ``.npy`` (with the sidecar beside it, where there is one), ``.nii`` or ``.nii.gz`` of labels; or a
         DICOM SEG or RT Structure Set, or a folder that holds one.
+    resample
+        ``"nearest"`` brings a DICOM SEG of another grid to that of the volume.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def overlay_on(path: PathLike, volume: Volume) -> Segmentation:
         lie on its slices.
     """
     if not Path(path).name.lower().endswith(SUFFIXES):
-        return load_segmentation(path, on=volume)
+        return load_segmentation(path, on=volume, resample=resample)
     given = labels_file(path, volume.geometry)
     array = whole_numbers(given.array if isinstance(given, Volume) else given)
     grid: VolumeInfo = given.info if isinstance(given, Volume) else volume.info

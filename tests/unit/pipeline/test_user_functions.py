@@ -35,6 +35,7 @@ def test_file_and_function(script: Path) -> None:
     """file.py:function is loaded from the file, relative or absolute, once."""
     assert functions.resolve("my script.py:f")(3) == 3
     assert functions.resolve("my script.py:f") is functions.resolve(f"{script}:f")
+    assert functions.name_of(functions.resolve("my script.py:f")) == "my script.py:f"
 
 
 @pytest.mark.parametrize(

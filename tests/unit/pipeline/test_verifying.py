@@ -33,8 +33,10 @@ def test_an_untouched_run_is_the_same(done: Path, ct: Path) -> None:
     assert findings(done, ct) == [("result", "same"), ("input", "same")]
 
 
-def test_a_changed_result_is_told(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One byte of one file is enough, and the command ends with 3."""
+def test_a_changed_result_is_told_with_the_way_to_make_it_again(
+    done: Path, ct: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One byte of one file is enough, and the command ends with 3; what is missing is made again."""
     assert main(["verify", str(done)]) == 0
     (result,) = (path for path in done.iterdir() if path.is_dir())
     file = sorted(result.iterdir())[0]
@@ -43,9 +45,13 @@ def test_a_changed_result_is_told(done: Path, capsys: pytest.CaptureFixture[str]
     file.write_bytes(data)
     assert findings(done) == [("result", "changed")]
     assert main(["verify", str(done)]) == 3
-    assert f"changed: result {result}" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert f"changed: result {result}" in printed.out
+    assert "delete the folders" in printed.err and "--resume" in printed.err
     file.unlink()
     assert findings(done) == [("result", "missing")]
+    dicomarray.run(ct, done, smooth, resume=True)
+    assert findings(done) == [("result", "same")]
 
 
 def test_changed_and_missing_inputs_are_told(done: Path, ct: Path, tmp_path: Path) -> None:
@@ -74,5 +80,7 @@ def test_an_older_ledger_is_unknown_and_no_ledger_an_error(done: Path, ct: Path,
     del entry["outputs"][0]["sha256"], entry["inputs_sha256"]
     ledger.write_text(f"{json.dumps(run)}\n{json.dumps(entry)}\n")
     assert findings(done, ct) == [("result", "unknown"), ("input", "unknown")]
-    with pytest.raises(InputError, match="ledger"):
+    with pytest.raises(InputError, match=r"elsewhere does not exist; give the output folder of a run"):
         dicomarray.verify_run(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"holds no ledger\.jsonl, so it is not the output folder of a run"):
+        dicomarray.verify_run(ct)

@@ -75,8 +75,11 @@ def test_nearest_miss_first_in_the_grammars_style(archive: Path) -> None:
     explanation = why(archive, {"Modality": "CT", "ImageType[2]": "AXIAL", "StationName": "ct01"})
     assert [missed.title for missed in explanation.missed] == ["CT 1 1.2.1", "CT 2 1.2.2", "MR 3 1.2.3"]
     lines = explanation_lines(explanation)
-    assert '  $.ImageType[2] 3/4: AXIAL x3, LOCALIZER x1 (instances disagree; use "some")' in lines
-    assert "  $.StationName 0/4: CT02 x4" in lines
+    assert (
+        '  $.ImageType[2]: 3 of 4 images pass: AXIAL in 3, LOCALIZER in 1 (instances disagree; use "some")'
+        in lines
+    )
+    assert "  $.StationName: CT02 in all 4 images" in lines
 
 
 def test_disagreement_under_not(archive: Path) -> None:
@@ -90,9 +93,10 @@ def test_empty_and_absent_are_told_apart(archive: Path) -> None:
     """An attribute is present without a value, or it is not there at all."""
     lines = explanation_lines(why(archive, {"SeriesDescription": "*", "KVP": 90}))
     assert any(
-        "$.SeriesDescription 0/4: (empty) x4 (empty: present without a value" in line for line in lines
+        "$.SeriesDescription: (empty) in all 4 images (empty: present without a value" in line
+        for line in lines
     )
-    assert "  $.KVP 0/4: (absent) x4" in lines
+    assert "  $.KVP: (absent) in all 4 images" in lines
 
 
 def test_blocked_by_case_only(archive: Path) -> None:
@@ -150,8 +154,8 @@ def test_patients_are_hidden(archive: Path, field: str) -> None:
 def test_facts_are_explained(archive: Path) -> None:
     """They are explained by name and value."""
     lines = explanation_lines(why(archive, {"num_slices": {"gte": 9}}))
-    assert "  $.num_slices 0/4: 4 x4" in lines
-    assert "  num_slices seen in series: 4 x2, 3 x1" in lines  # a localizer is a volume of its own
+    assert "  $.num_slices: 4" in lines
+    assert "  num_slices is 4 in 2 series, 3 in 1 series" in lines  # a localizer is a volume of its own
 
 
 def test_everything_matches(archive: Path) -> None:

@@ -84,6 +84,7 @@ def test_files_that_are_no_dicom_are_told(ct: Path, capsys: pytest.CaptureFixtur
     (ct / "notes.txt").write_text("no DICOM")
     change_nothing = [str(ct)]
     code = main(["check", *change_nothing])
-    text = capsys.readouterr().out
+    text, errors = capsys.readouterr()
     assert "notes.txt" in text
+    assert "looked at 6 files with 6 objects of 1 series; 1 files were skipped" in errors
     assert code == ("error," in text)
