@@ -24,6 +24,7 @@ from dicomarray.dicom.part10 import (
     LONG_VRS,
     PIXEL_DATA,
     PREAMBLE,
+    SHORT_VRS,
     encoded,
     read_file_meta,
     walk,
@@ -36,6 +37,7 @@ JsonObject = Mapping[str, Any]
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 SPECIFIC_CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
+_VRS = frozenset(vr.decode("ascii") for vr in SHORT_VRS | LONG_VRS)
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 MAX_SHORT = 0xFFFE  # bytes of a value with a length of 16 bits
 # What an instance is described in: an enhanced one of ten thousand frames takes 150 MB.  And one value.
@@ -129,6 +131,8 @@ def items_of(chunks: Iterator[bytes], most: int = MAX_ITEM_BYTES) -> Iterator[Js
                 break  # the rest of it is not there yet
             except RecursionError as error:
                 raise JsonModelError("sequences nested too deeply") from error
+            except ValueError as error:
+                raise JsonModelError("a number with thousands of digits") from error
             if not isinstance(item, dict):
                 raise JsonModelError("no list of objects")
             begun = True
@@ -154,7 +158,8 @@ def _elements(attributes: JsonObject, depth: int) -> Iterator[tuple[int, bytes]]
     for name, attribute in attributes.items():
         if not _TAG.fullmatch(name) or not isinstance(attribute, dict):
             raise JsonModelError("an attribute without a tag")
-        tag, vr = int(name, 16), str(attribute.get("vr", "UN"))
+        tag, vr = int(name, 16), str(attribute.get("vr"))
+        vr = vr if vr in _VRS else "UN"
         # neither group lengths and file meta information nor pixels are part of it
         if tag & 0xFFFF == 0 or tag >> 16 <= 2 or tag in PIXEL_DATA or tag >= ITEM:
             continue
@@ -178,9 +183,15 @@ def _value(attribute: JsonObject, vr: str, depth: int) -> bytes | None:
     if vr in BINARY_NUMBERS:
         return _numbers(values, vr)
     if vr == "AT":
-        return b"".join(pack("<HH", int(str(v)[:4], 16), int(str(v)[4:8], 16)) for v in values if v)
+        return b"".join(_tag(value) for value in values if value)
     parts = [] if vr in _BINARY else [_text(value, vr) for value in values]
     return _padded("\\".join(parts), vr)
+
+
+def _tag(value: Any) -> bytes:
+    if not isinstance(value, str) or not _TAG.fullmatch(value):
+        raise JsonModelError("a value that is no tag")
+    return pack("<HH", int(value[:4], 16), int(value[4:], 16))
 
 
 def _inline(text: str) -> bytes:
