@@ -149,32 +149,43 @@ def silent_peer() -> Iterator[str]:
             one.close()
 
 
-@contextmanager
-def slow_way(port: int, bytes_a_second: int) -> Iterator[int]:
-    """A port behind which another one of this computer lies, over a way that takes its time."""
+@dataclass
+class Way:
+    """A port behind which another one of this computer lies; ``returned`` counts the bytes that come back."""
 
-    def carry(source: socket.socket, target: socket.socket) -> None:
+    port: int
+    returned: int = 0
+
+
+@contextmanager
+def way_to(port: int, bytes_a_second: float = float("inf")) -> Iterator[Way]:
+    """A way to a port of this computer, which counts, and may take its time."""
+
+    def carry(source: socket.socket, target: socket.socket, back: bool) -> None:
         with suppress(OSError):
             while content := source.recv(16_384):
                 target.sendall(content)
+                way.returned += back * len(content)
                 time.sleep(len(content) / bytes_a_second)
         for one in (source, target):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
-    def accept(listening: socket.socket) -> None:
+    def accept() -> None:
         with suppress(OSError):
             while True:
                 near, far = listening.accept()[0], socket.create_connection(("127.0.0.1", port))
                 for one in (near, far):  # little is on the way
                     one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
-                for pair in ((near, far), (far, near)):
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for pair in ((near, far, False), (far, near, True)):
                     threading.Thread(target=carry, args=pair, daemon=True).start()
 
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        threading.Thread(target=accept, args=(listening,), daemon=True).start()
-        yield int(listening.getsockname()[1])
+        way = Way(int(listening.getsockname()[1]))
+        threading.Thread(target=accept, daemon=True).start()
+        yield way
         listening.shutdown(socket.SHUT_RDWR)

@@ -12,7 +12,7 @@ from dicomarray.dicom.transfer_syntaxes import EXPLICIT_LITTLE_ENDIAN, NATIVE_SY
 from dicomarray.objects.derived_image.image_classes import classes
 from dicomarray.pipeline.options import ListenOptions
 from dicomarray.sinks.dimse import LABEL_MAP as LABEL_MAP_SENT
-from dicomarray.sources.dimse import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, SYNTAXES
+from dicomarray.sources.dimse import FURTHER_INSTANCE_KEYS, INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, SYNTAXES
 from dicomarray.sources.listener import DUPLICATE, NOT_AUTHORIZED
 from dicomarray.storage.dimse import (
     CALLING,
@@ -59,7 +59,12 @@ def test_created_classes_are_those_of_the_code() -> None:
 def test_queries_are_those_of_the_code() -> None:
     """The keys of each level, and the classes of query and retrieval."""
     stated = {row[0]: row[1] for row in rows("Query and retrieval (SCU)")}
-    for level, keys in (("STUDY", STUDY_KEYS), ("SERIES", SERIES_KEYS), ("IMAGE", INSTANCE_KEYS)):
+    for level, keys in (
+        ("STUDY", STUDY_KEYS),
+        ("SERIES", SERIES_KEYS),
+        ("IMAGE", INSTANCE_KEYS),
+        ("IMAGE, where a filter config asks them", FURTHER_INSTANCE_KEYS),
+    ):
         assert tuple(re.findall(r"\w+", stated[level])) == keys
     assert [row[1] for row in rows("Query and retrieval (SCU)") if row[0].startswith("Study Root")] == [
         FIND,

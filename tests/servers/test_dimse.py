@@ -101,6 +101,84 @@ def test_only_what_matches_comes(archive: Archive, make_series: Make, tmp_path: 
     assert series.attributes["Modality"] == "MR"
 
 
+# What a config asks, and of which series more than a listing is needed to decide it; their folders' names.
+CONFIGS: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"Modality": "MR"}, "m"),
+    ({"Modality": ["mr", "PT"]}, "mp"),
+    ({"Modality": {"not": "CT"}}, "mps"),
+    ({"any": [{"Modality": "PT"}, {"SeriesNumber": 1}]}, "ap"),
+    ({"not": {"any": [{"Modality": "CT"}, {"StudyDate": {"lt": "2023-01-01"}}]}}, "ps"),
+    ({"SeriesNumber": {"between": [2, 3]}}, "bm"),
+    ({"SeriesNumber": {"gt": 2}, "Modality": "CT"}, ""),
+    ({"StudyDate": "2022"}, "m"),
+    ({"StudyDate": {"gte": "20240101"}}, "abps"),
+    ({"StudyDate": {"not": {"gte": "20240101"}}}, "m"),
+    ({"PatientID": "one"}, "ab"),
+    ({"PatientID": {"eq": "ONE", "case": True}}, "ab"),
+    ({"PatientID": {"eq": "one", "case": True}}, ""),
+    ({"AccessionNumber": {"regex": "^A[23]$"}}, "mp"),
+    ({"num_instances": {"gt": 4}}, "mp"),
+    ({"num_instances": 3, "num_slices": 3}, "ab"),
+    ({"SOPClassUID": "MRImageStorage"}, "m"),
+    ({"some": {"InstanceNumber": {"gt": 4}}}, "mp"),
+    ({"every": {"Rows": 128}, "SeriesDescription": "*two*"}, "abps"),
+    ({"Rows": 112}, "m"),
+    ({"any": [{"Modality": "MR"}, {"KVP": 120}]}, "abmps"),
+    ({"Modality": "CT", "sort": ["-SeriesNumber"], "limit": 1}, "ab"),
+    ({"StudyInstanceUID": "2.25.1"}, "a"),
+    ({"ImageType": "ORIGINAL"}, "abmps"),
+)
+
+
+@pytest.mark.parametrize("kind", ["orthanc", "dcmqrscp"])
+def test_configs_mean_what_they_mean_on_files(
+    kind: str, request: pytest.FixtureRequest, make_series: Make, tmp_path: Path
+) -> None:
+    """The same series come as match on files, and none is fetched that the listing rules out."""
+    folders = {}
+    for number, (name, modality, size, slices, common) in enumerate(
+        (
+            ("a", "CT", 128, 3, {"PatientID": "ONE"}),
+            ("b", "CT", 128, 3, {"PatientID": "ONE", "SeriesDescription": "Number two"}),
+            ("m", "MR", 112, 5, {"PatientID": "TWO", "StudyDate": "20220630"}),
+            ("p", "PT", 128, 5, {"PatientID": "THREE"}),
+            ("s", "SC", 128, 4, {"PatientID": "FOUR"}),
+        ),
+        start=1,
+    ):
+        uids = {
+            "StudyInstanceUID": f"2.25.{number}",
+            "SeriesNumber": number,
+            "AccessionNumber": f"A{number - 1}",
+        }
+        values = synthetic.stored_values((slices, size, size))
+        folders[name] = make_series(values, name=name, modality=modality, common=uids | common)
+    if kind == "orthanc":
+        server, _ = request.getfixturevalue("orthanc_for_moves")
+        server.clear()
+        address, port = address_of(server), server.dicom_port
+    else:
+        archive = request.getfixturevalue("archive")
+        address, port = archive.address, archive.port
+    assert not dicomarray.push([*folders.values()], address).failed
+
+    sizes = {name: sum(path.stat().st_size for path in folder.iterdir()) for name, folder in folders.items()}
+    everything, wrong = sum(sizes.values()), []
+    with dimse_peers.way_to(port) as way:
+        for number, (config, expected) in enumerate(CONFIGS):
+            way.returned, place = 0, tmp_path / f"pulled{number}"
+            report = dicomarray.pull(address.replace(str(port), str(way.port)), place, config)
+            here = {series.uid for series in dicomarray.dicom_filter([*folders.values()], config)}
+            assert not report.failed
+            pulled = {entry.uid for entry in report.entries}
+            least = sum(sizes[name] for name in expected)
+            if kind == "dcmqrscp" and not {"Rows", "SOPClassUID"}.isdisjoint(str(config).split("'")):
+                least = everything  # it tells neither
+            if pulled != here or not least <= way.returned < least + 90_000:
+                wrong.append((config, pulled ^ here, way.returned, least))
+    assert not wrong
+
+
 def compressed(folder: Path, syntax: UID) -> dict[str, bytes]:
     """The files of a series, compressed in place; their pixel data by SOP Instance UID."""
     found = {}
@@ -223,8 +301,8 @@ def test_what_takes_its_time_is_waited_for(
     dataset.Rows = dataset.Columns = 2400
     dataset.PixelData = bytes(range(256)) * (2 * 2400 * 2400 // 256)
     dataset.save_as(path)
-    with dimse_peers.slow_way(archive.port, 5_000_000) as port:
-        address = archive.address.replace(str(archive.port), str(port))
+    with dimse_peers.way_to(archive.port, 5_000_000) as way:
+        address = archive.address.replace(str(archive.port), str(way.port))
         start = time.monotonic()
         report = dicomarray.push(folder, f"{address}?timeout=1.5")
         assert not report.failed, report.failed
@@ -302,7 +380,7 @@ def test_a_peer_that_is_busy_is_asked_again(make_series: Make) -> None:
         taken.append(str(event.request.AffectedSOPInstanceUID))
         return 0
 
-    with faulty_storage(stored, maximum_associations=1) as address:
+    with faulty_storage(stored, maximum_associations=2) as address:
         report = dicomarray.push(folders, address, concurrency=3)
     assert not report.failed, report.failed
     assert len({*taken}) == len(taken) == len(report.entries)

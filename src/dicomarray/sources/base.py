@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -59,11 +59,15 @@ class Source(ABC):
 
 @dataclass(frozen=True, slots=True)
 class RemoteSeries:
-    """A series that a server says it has; ``count`` is how many instances, None where it does not tell."""
+    """A series that a server says it has; ``count`` is how many instances, None where it does not tell.
+
+    ``known`` is what else it says of all of them, by keyword; blank is unknown.
+    """
 
     study: str
     uid: str
     count: int | None = None
+    known: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 # Is told of every instance that was fetched: its file.
@@ -95,6 +99,17 @@ class Server(Connected):
     @abstractmethod
     def instances(self, series: RemoteSeries) -> frozenset[str]:
         """The SOP Instance UIDs of all instances of a series; raises StorageError as `find`."""
+
+    def listed(self, series: RemoteSeries, names: frozenset[str]) -> list[Mapping[str, str]]:
+        """What a listing says of each instance, of the attributes named; nothing where it says none of them.
+
+        Raises
+        ------
+        StorageError
+            Where the server fails.
+        """
+        del series, names
+        return []
 
     def headers(self, series: RemoteSeries, names: frozenset[str]) -> list[Header | Skipped] | None:
         """The headers of all its instances; None where only the instances themselves tell.

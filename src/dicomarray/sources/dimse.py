@@ -6,11 +6,12 @@ What comes is written as it came, encoded as the peer sent it: nothing is decode
 from __future__ import annotations
 
 import queue
+import re
 import socket
 import struct
 import tempfile
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -55,8 +56,16 @@ UIDS_AT_ONCE = 100
 TAKEN, NO_ROOM, NO_MATCH = 0x0000, 0xA700, 0xA900
 # What is asked for at each level beside the level itself: with a value where the config gives one.
 STUDY_KEYS = ("StudyInstanceUID", "StudyDate", "PatientID", "AccessionNumber", "ModalitiesInStudy")
-SERIES_KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "NumberOfSeriesRelatedInstances")
+SERIES_KEYS = (
+    "StudyInstanceUID", "SeriesInstanceUID", "Modality", "SeriesNumber", "NumberOfSeriesRelatedInstances"
+)  # fmt: skip
 INSTANCE_KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+# What instances are asked for where a config asks it: numbers, which every server gives as they are.
+FURTHER_INSTANCE_KEYS = ("InstanceNumber", "Rows", "Columns", "NumberOfFrames")
+# What is believed of an answer: a single value that has one form.
+_KNOWN_OF_STUDY = ("StudyDate", "PatientID", "AccessionNumber")
+_KNOWN_OF_SERIES = ("Modality", "SeriesNumber")
+_SINGLE, _DATE = re.compile(r"[^*?\\\[\]]+"), re.compile(r"[0-9]{8}", re.ASCII)
 _IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _PENDING = (0xFF00, 0xFF01)
 
@@ -80,24 +89,40 @@ class DimseServer(Server):
         found: dict[tuple[str, str], RemoteSeries] = {}
         with self.peer.associated([QUERY]) as association:
             studies = {
-                self._uid(item, "StudyInstanceUID")
+                self._uid(item, "StudyInstanceUID"): item
                 for item in self.peer.found(association, "STUDY", of_study)
             }
             for study in sorted(studies):
+                of_all = _attributes_of(studies[study], _KNOWN_OF_STUDY)
                 for item in self.peer.found(association, "SERIES", {**of_series, "StudyInstanceUID": study}):
                     uid = self._uid(item, "SeriesInstanceUID")
-                    found[study, uid] = RemoteSeries(study, uid, _count(item))
+                    said = {**of_all, **_attributes_of(item, _KNOWN_OF_SERIES)}
+                    said |= {"StudyInstanceUID": study, "SeriesInstanceUID": uid}
+                    found[study, uid] = RemoteSeries(study, uid, _count(item), said)
         return [found[key] for key in sorted(found)]
 
     def instances(self, series: RemoteSeries) -> frozenset[str]:
         """As `Server.instances`."""
-        known = {"StudyInstanceUID": series.study, "SeriesInstanceUID": series.uid}
-        keys = {name: known.get(name, "") for name in INSTANCE_KEYS}
-        with self.peer.associated([QUERY]) as association:
-            items = self.peer.found(association, "IMAGE", keys)
+        items = self._instances(series, INSTANCE_KEYS)
         classes = {self._uid(item, "SOPInstanceUID"): _text(item, "SOPClassUID") for item in items}
         self._classes[series.study, series.uid] = classes
         return frozenset(classes)
+
+    def listed(self, series: RemoteSeries, names: frozenset[str]) -> list[Mapping[str, str]]:
+        """As `Server.listed`."""
+        further = [name for name in FURTHER_INSTANCE_KEYS if name in names]
+        if not further and not names & {"SOPInstanceUID", "SOPClassUID", "num_instances"}:
+            return []
+        keys = (*INSTANCE_KEYS, *further)
+        items = (_attributes_of(item, keys) for item in self._instances(series, keys))
+        return [*{item["SOPInstanceUID"]: item for item in items}.values()]
+
+    def _instances(self, series: RemoteSeries, names: Sequence[str]) -> list[Any]:
+        """The answers to a query for all instances of a series."""
+        known = {"StudyInstanceUID": series.study, "SeriesInstanceUID": series.uid}
+        keys = {name: known.get(name, "") for name in names}
+        with self.peer.associated([QUERY]) as association:
+            return self.peer.found(association, "IMAGE", keys)
 
     def fetch(self, series: RemoteSeries, wanted: Collection[str], folder: Path, arrived: Arrived) -> None:
         """As `Server.fetch`."""
@@ -325,6 +350,19 @@ def _text(item: Any, keyword: str) -> str:
         return str(item.get(keyword, "") or "").strip(" \0")
     except (ValueError, TypeError, LookupError, NotImplementedError):
         return ""
+
+
+def _attributes_of(item: Any, keywords: Sequence[str]) -> dict[str, str]:
+    """Attributes of an answer, by keyword; blank where it is no single value.
+
+    Some servers give a part of several values, or what they were asked for: wildcards and ranges.
+    """
+    return {keyword: _believed(keyword, _text(item, keyword)) for keyword in keywords}
+
+
+def _believed(keyword: str, text: str) -> str:
+    form = _DATE if keyword == "StudyDate" else _SINGLE
+    return text if form.fullmatch(text) else ""
 
 
 def _count(item: Any) -> int | None:

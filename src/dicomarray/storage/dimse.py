@@ -31,7 +31,7 @@ MAX_CONTEXTS = 128
 # The greatest that DCMTK takes: fewer pieces.
 MAX_PDU_BYTES = 131_072
 # How long a peer is waited for that rejects an association for now; seconds.
-BUSY_WAITS = (0.5, 1.0, 2.0, 4.0)
+BUSY_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
 # No honest answer to a query is longer.
 MAX_ANSWERS = 5_000_000
 # Our certificate and its key, where a peer wants to see one.
@@ -358,7 +358,7 @@ class Peer:
         item = Dataset()
         item.QueryRetrieveLevel = level
         for keyword, value in keys.items():
-            setattr(item, keyword, value if isinstance(value, str) else list(value))
+            setattr(item, keyword, (value or None) if isinstance(value, str) else list(value))
         return item
 
     def accepted(self, association: Any) -> dict[tuple[str, str], Any]:

@@ -27,6 +27,7 @@ from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.errors import DataError, OutputError, StorageError
 from dicomarray.query.config import Config, selection_of
 from dicomarray.query.evaluation import evaluate_all
+from dicomarray.query.partial import asked_attributes, may_match
 from dicomarray.query.pushdown import queries_of
 from dicomarray.query.selection import Selection
 from dicomarray.sources.base import Progress, RemoteSeries, Server
@@ -165,7 +166,8 @@ class _Pulling:
         if not selection.config:
             self._expect(found)
             return found, len(found), ()
-        catalog = catalog_of(self._headers(found, DEFAULT_KEYWORDS | selection.attributes))
+        left = [one for one in found if self._may_match(selection, one)]
+        catalog = catalog_of(self._headers(left, DEFAULT_KEYWORDS | selection.attributes))
         verdicts = evaluate_all(selection, catalog)
         of_uid: dict[str, list[RemoteSeries]] = {}
         for one in found:
@@ -176,6 +178,17 @@ class _Pulling:
             _remove_empty(self._waiting / one.study / one.uid)
         self._expect(wanted)
         return wanted, len(found), verdicts.warnings
+
+    def _may_match(self, selection: Selection, series: RemoteSeries) -> bool:
+        """Whether it does as far as the server tells without giving instances."""
+        if series.known and not may_match(selection, [series.known], every_instance=False):
+            return False
+        try:
+            listed = self._server.listed(series, asked_attributes(selection))
+        except StorageError:  # it fails again where the series is fetched, and is told there
+            return True
+        known = [{**series.known, **one} for one in listed]
+        return not known or may_match(selection, known, every_instance=True)
 
     def _headers(self, found: Iterable[RemoteSeries], names: frozenset[str]) -> Iterator[Header | Skipped]:
         """What the server says of them; where it does not, the instances themselves are fetched."""
@@ -191,6 +204,9 @@ class _Pulling:
             yield from headers
 
     def _expect(self, wanted: Sequence[RemoteSeries]) -> None:
+        self._files = self._bytes = (
+            0  # of what was fetched to decide, and is counted again where it is wanted
+        )
         counts = [series.count for series in wanted]
         self._total = None if None in counts else sum(count or 0 for count in counts)
 
