@@ -13,7 +13,7 @@ from dicomarray.objects.derived_image.image_classes import classes
 from dicomarray.pipeline.options import ListenOptions
 from dicomarray.sinks.dimse import LABEL_MAP as LABEL_MAP_SENT
 from dicomarray.sources.dimse import FURTHER_INSTANCE_KEYS, INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, SYNTAXES
-from dicomarray.sources.listener import DUPLICATE, NOT_AUTHORIZED
+from dicomarray.sources.listener import DUPLICATE
 from dicomarray.storage.dimse import (
     CALLING,
     FIND,
@@ -86,4 +86,4 @@ def test_limits_are_those_of_the_code() -> None:
     ]
     assert stated["AE title"][0].startswith(f"`{CALLING}`") or stated["AE title"][0].startswith(CALLING)
     answers = {row[0] for row in rows("Storage (SCP)")}
-    assert {"0000", f"{DUPLICATE:04X}", f"{NOT_AUTHORIZED:04X}", "A700", "A900", "abort"} <= answers
+    assert {"0000", f"{DUPLICATE:04X}", "A700", "A900", "abort"} <= answers

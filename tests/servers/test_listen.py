@@ -18,9 +18,11 @@ from pydicom import dcmread
 import dicomarray
 import dimse_peers
 from dicomarray.cli.main import main
-from dicomarray.storage.dimse import Peer
+from dicomarray.sources.listener import Limits, Listener, Spool
+from dicomarray.storage.dimse import VERIFICATION, Peer, Proposal
 from dicomarray.storage.places import Url
 from listening import FUNCTION, SECONDS, listening, send, trial, wait_for
+from pacs import free_port
 
 
 def test_a_series_that_was_sent_has_a_result(ct: Path, tmp_path: Path) -> None:
@@ -109,18 +111,42 @@ def test_another_instance_of_the_same_uid_is_refused(ct: Path, tmp_path: Path) -
 
 
 def test_strangers_and_large_instances_are_kept_out(ct: Path, tmp_path: Path) -> None:
-    """Who is not allowed to send does not get in, nor does an instance beyond the limit."""
+    """Who is not allowed to send does not get in, and is told why; nor does an instance beyond the limit."""
     files = sorted(ct.iterdir())
     large = dcmread(files[0])
     large.Rows = large.Columns = 1500
     large.PixelData = bytes(2 * 1500 * 1500)
     large.save_as(tmp_path / "large.dcm")
     with listening(tmp_path, "--allow", "FRIEND,OTHER@10.9.8.7", "--max-instance", "1") as running:
-        assert not send(running.port, files, calling="STRANGER")
-        assert not send(running.port, files, calling="OTHER")
+        for who in ("STRANGER", "OTHER"):  # by the title, and by the address
+            with pytest.raises(dicomarray.StorageError, match=rf"does not know our AE title {who}.*calling="):
+                dicomarray.pull(f"{running.address}&calling={who}", tmp_path / "pulled")
+            (error,) = {one.error for one in dicomarray.push(ct, f"{running.address}&calling={who}").failed}
+            assert f"does not know our AE title {who}" in str(error)
+        with pytest.raises(dicomarray.StorageError, match="has no AE title WRONG"):
+            Peer(Url(f"{running.address.replace('HERE', 'WRONG')}&calling=FRIEND")).echo()
         assert not send(running.port, [tmp_path / "large.dcm"], calling="FRIEND")
         assert not list(running.spool.rglob("*.dcm"))
+        wait_for(lambda: "refused: who sends is not allowed to (--allow)" in running.log.read_text())
         assert send(running.port, files, calling="FRIEND")
+
+
+def test_no_more_is_taken_than_may_be(ct: Path, tmp_path: Path) -> None:
+    """Too many associations are rejected for now; where too much waits, instances are refused for now."""
+    spool, port = Spool(tmp_path / "spool"), free_port()
+    limits = Limits(waiting_bytes=1, associations=1)
+    with Listener(spool, "HERE", ("127.0.0.1", port), limits) as listener:
+        peer = Peer(Url(f"dimse://HERE@127.0.0.1:{port}"))
+        with peer.associated([Proposal(VERIFICATION, ("1.2.840.10008.1.2",))]):
+            assert not send(port, sorted(ct.iterdir()))
+        wait_for(lambda: not listener.busy())
+        report = dicomarray.push(ct, f"dimse://HERE@127.0.0.1:{port}")
+        assert len(list(spool.folder.rglob("*.dcm"))) == report.count("stored") == 1
+        assert all("out of resources (A700)" in str(one.error) for one in report.failed)
+        assert {reason.partition(" (")[0] for reason in listener.refused} == {
+            "more associations at once than may be",
+            "more waits than may",
+        }
 
 
 def test_every_whole_series_has_one_result_whatever_is_killed(tmp_path: Path) -> None:
@@ -152,7 +178,7 @@ def test_what_fails_is_tried_again_and_comes_to_an_end(ct: Path, tmp_path: Path)
         wait_for(lambda: len(running.entries()) == 4)
         assert running.entries()[-1]["outputs"][0]["count"] == len(files)
         assert trials.read_text() == "xxxx"
-        assert not any((running.spool / "failed").glob("*/*"))
+        wait_for(lambda: not any((running.spool / "failed").glob("*/*")))
 
 
 def test_tls_is_spoken_to_those_who_can_prove_who_they_are(

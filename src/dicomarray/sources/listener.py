@@ -31,13 +31,15 @@ from dicomarray.storage.dimse_transport import prompt
 INCOMING, WORK, FINISHED, FAILED = "incoming", "work", "done", "failed"
 # Says of a series that comes in that its sender was done with it.
 WHOLE = ".whole"
-# What C-STORE is answered with: another instance of this UID is here (PS3.7 C.5.7), or who sends may not.
-DUPLICATE, NOT_AUTHORIZED = 0x0111, 0x0124
+# What C-STORE is answered with where another instance of this UID is here (PS3.7 C.5.7).
+DUPLICATE = 0x0111
 _REASONS = {
     NO_MATCH: "it is no instance: no UIDs",
     DUPLICATE: "another instance of the same UID is here",
 }
 _STRANGER = "who sends is not allowed to (--allow)"
+_MISNAMED = "who sends calls another AE title than ours (--aet)"
+_TOO_MANY = "more associations at once than may be (--max-associations)"
 _IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 # A little of each message is no pixel data.
 _OVERHEAD_BYTES = 1 << 20
@@ -220,7 +222,6 @@ class Listener:
     def _made(self) -> Any:
         entity = self._package.AE(ae_title=self._title)
         entity.require_called_aet = True
-        entity.require_calling_aet = sorted({one.partition("@")[0] for one in self._limits.callers})
         entity.maximum_associations = self._limits.associations
         entity.maximum_pdu_size = MAX_PDU_BYTES
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = self._limits.silence
@@ -241,7 +242,8 @@ class Listener:
         handlers = [
             (evt.EVT_C_STORE, self._stored),
             (evt.EVT_PDU_RECV, self._heard),
-            (evt.EVT_ACCEPTED, self._accepted),
+            (evt.EVT_REQUESTED, self._asked),
+            (evt.EVT_REJECTED, self._rejected),
             *prompt(self._package, self._limits.silence),
         ]
         try:
@@ -276,11 +278,18 @@ class Listener:
         with self._lock:
             return self._senders.setdefault(id(association), _Sender(association))
 
-    def _accepted(self, event: Any) -> None:
-        requestor = event.assoc.requestor
-        if not self._limits.admits(requestor.ae_title, requestor.address):
+    def _asked(self, event: Any) -> None:
+        """Reject an association of who may not send (PS3.8 9.3.4: the calling AE title is not recognized)."""
+        requestor, acceptor = event.assoc.requestor, event.assoc
+        if not self._limits.admits(requestor.primitive.calling_ae_title.strip(), requestor.address):
             self._refuse(_STRANGER)
-            event.assoc.abort(block=False)
+            acceptor.acse.send_reject(0x01, 0x01, 0x03)
+            acceptor.kill()  # which waits until it is sent
+
+    def _rejected(self, event: Any) -> None:
+        """The package has rejected one: who sends called somebody else, or comes on top of too many."""
+        called = event.assoc.requestor.primitive.called_ae_title.strip()
+        self._refuse(_MISNAMED if called != self._title else _TOO_MANY)
 
     def _heard(self, event: Any) -> None:
         """Whatever comes: a message that is too long, and the end, before it is answered."""
@@ -306,9 +315,6 @@ class Listener:
         """An instance; the status that it is answered with."""
         sender = self._sender(event.assoc)
         sender.message_bytes = 0
-        requestor = event.assoc.requestor
-        if not self._limits.admits(requestor.ae_title, requestor.address):
-            return self._refuse(_STRANGER, NOT_AUTHORIZED)
         if self.spool.waiting_bytes > self._limits.waiting_bytes:
             return self._refuse("more waits than may (--max-waiting)", NO_ROOM)
         part = self.spool.part()

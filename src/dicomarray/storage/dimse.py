@@ -38,6 +38,7 @@ MAX_ANSWERS = 5_000_000
 CERTIFICATE, KEY = "DICOMARRAY_TLS_CERT", "DICOMARRAY_TLS_KEY"
 
 _PENDING = (0xFF00, 0xFF01)
+_FOR_NOW = 2  # the result of an A-ASSOCIATE-RJ that is transient
 _AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}", re.ASCII)  # PS3.5 6.2: no backslash, no control characters
 _KEYS = ("calling", "move_aet", "move_port", "retrieve", "tls", "timeout")
 _MEANINGS = {
@@ -181,6 +182,24 @@ def pynetdicom_for(address: object) -> Any:
         raise UsageError(f"{address}: a PACS needs more: pip install 'dicomarray[pacs]'") from error
 
 
+@dataclass(slots=True)
+class _Course:
+    """How far an association came that is being made; a rejection is an A-ASSOCIATE-RJ.
+
+    The package does not tell of one where the peer closes the connection at once.
+    """
+
+    connected: bool = False
+    rejection: Any = None
+
+    def opened(self, _: Any) -> None:
+        self.connected, self.rejection = True, None
+
+    def heard(self, event: Any) -> None:
+        if type(event.pdu).__name__ == "A_ASSOCIATE_RJ":
+            self.rejection = event.pdu
+
+
 class Peer:
     """A PACS with which associations are made."""
 
@@ -239,13 +258,10 @@ class Peer:
         entity.acse_timeout = entity.dimse_timeout = address.timeout
         entity.network_timeout = None  # between two requests we may be busy
         entity.connection_timeout = min(address.timeout, 30.0)
-        connected: list[float] = []
-
-        def opened(_: Any) -> None:
-            connected.append(time.monotonic())
-
+        course = _Course()
         handlers: list[Any] = [
-            (package.evt.EVT_CONN_OPEN, opened),
+            (package.evt.EVT_CONN_OPEN, course.opened),
+            (package.evt.EVT_PDU_RECV, course.heard),
             *prompt(package, address.timeout, activity),
         ]
         if stored is not None:
@@ -263,10 +279,11 @@ class Peer:
                 evt_handlers=handlers,
             )
             if association.is_established:
+                association.unbind(package.evt.EVT_PDU_RECV, course.heard)
                 break
-            if wait is None or not (association.is_rejected and association.acceptor.primitive.result == 2):
-                raise self._not_established(association, connected)
-            time.sleep(wait)  # rejected for now
+            if wait is None or course.rejection is None or course.rejection.result != _FOR_NOW:
+                raise self._not_established(association, course)
+            time.sleep(wait)
         try:
             yield association
         finally:
@@ -291,17 +308,16 @@ class Peer:
             ) from None
         return context, self.address.host
 
-    def _not_established(self, association: Any, connected: Sequence[float]) -> StorageError:
+    def _not_established(self, association: Any, course: _Course) -> StorageError:
         address = self.address
-        if association.is_rejected:
-            said = association.acceptor.primitive
-            known = _REJECTIONS.get((said.result_source, said.diagnostic))
+        if (said := course.rejection) is not None:
+            known = _REJECTIONS.get((said.source, said.reason_diagnostic))
             why = known or "it says: " + str(said.reason_str)
             why = why.format(calling=address.calling, called=address.called)
             return RefusedError(f"{address}: the server rejects the association: {why}")
         if association.rejected_contexts:
             return RefusedError(f"{address}: the server takes nothing of what was proposed to it")
-        if not connected:
+        if not course.connected:
             return self.broken("the server cannot be reached; look at host and port, and at the network")
         tls = "" if address.tls != "no" else ", or wants TLS (?tls=yes)"
         return self.broken(
