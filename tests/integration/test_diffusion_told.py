@@ -14,7 +14,9 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from test_gradients import B_VALUES, canon, directions, ge, philips, siemens, unknown_vr
 
 import dicomarray
@@ -112,6 +114,26 @@ def assert_alike(folder: Path, made: Path) -> None:
 def test_each_vendor(tmp_path: Path, vendor: Vendor) -> None:
     """The standard's words, along the patient's axes, whoever wrote them and wherever."""
     assert_alike(write(tmp_path / "in", vendor), tmp_path / "nii")
+
+
+@pytest.mark.parametrize("vendor", [siemens, philips, uih, ge])
+def test_files_that_do_not_say_their_types(tmp_path: Path, vendor: Vendor) -> None:
+    """In Implicit VR, and as elements of unknown VR, a vendor's element says what it does elsewhere."""
+    folder = write(tmp_path / "in", vendor)
+    explicit = dicomarray.load(folder).coordinates
+    for unknown in (False, True):
+        for path in folder.iterdir():
+            header = pydicom.dcmread(path)
+            header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+            header.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=True)
+            if unknown:
+                header = pydicom.dcmread(path)
+                for tag in [tag for tag in header.keys() if tag.is_private and not tag.is_private_creator]:  # noqa: SIM118
+                    raw = header.get_item(tag)
+                    header[tag] = DataElement(tag, "UN", raw.value)
+                header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+                header.save_as(path, implicit_vr=False, little_endian=True, enforce_file_format=True)
+        assert dicomarray.load(folder).coordinates == explicit
 
 
 @pytest.mark.parametrize("vendor", [siemens, unknown_vr, csa_only, philips, uih, ge, ge_shells, canon])

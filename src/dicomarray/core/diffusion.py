@@ -42,7 +42,10 @@ class Axes(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """Private elements that hold the b-value, and the direction: X\\Y\\Z, or one for each of them."""
+    """Private elements that hold the b-value, and the direction: X\\Y\\Z, or one for each of them.
+
+    Those that pydicom's dictionary lacks need their VR in `dicom.dictionary`, too.
+    """
 
     words: tuple[str, ...]  # with which Manufacturer begins, in capitals
     b_value: str

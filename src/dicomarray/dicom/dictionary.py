@@ -15,6 +15,9 @@ from pathlib import Path
 # VR, VM, name, "Retired" and keyword, as pydicom has them.
 Entry = tuple[str, str, str, str, str]
 _VR, _RETIRED, _KEYWORD = 0, 3, 4
+# What pydicom's dictionary of private elements lacks: creator, group, last two digits of the element.  Files
+# of Implicit VR do not say it; those of Explicit VR by the same scanners do.
+_PRIVATE = {("Image Private Header", 0x0065, 0x09): "FD", ("Image Private Header", 0x0065, 0x37): "FD"}
 _MODULE, _FILE = "pydicom._dicom_dict", "_dicom_dict.py"
 
 
@@ -64,6 +67,23 @@ def is_retired(tag: int) -> bool:
     if entry is None:
         raise KeyError(tag)
     return "Retired" in entry[_RETIRED]
+
+
+def added_private_vr(tag: int, creator: str) -> str | None:
+    """The VR of a private element that pydicom does not know."""
+    return _PRIVATE.get((creator, tag >> 16, tag & 0xFF))
+
+
+def private_vr(tag: int, creator: str) -> str | None:
+    """The VR of a private element, by who has reserved its block (PS3.5 7.8.1); None where nobody says it."""
+    if (known := added_private_vr(tag, creator)) is not None:
+        return known
+    from pydicom.datadict import private_dictionary_VR
+
+    try:
+        return private_dictionary_VR(tag, creator)
+    except KeyError:
+        return None
 
 
 def _entry(tag: int) -> Entry | None:

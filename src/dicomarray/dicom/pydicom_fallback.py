@@ -22,7 +22,7 @@ from pydicom.tag import BaseTag, Tag
 from dicomarray.core.nesting import MAX_DEPTH, TOO_DEEP
 from dicomarray.dicom.attribute_names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
 from dicomarray.dicom.deflated import TOO_FAR, file_meta_has_items, inflates_beyond_limit
-from dicomarray.dicom.dictionary import keyword_for_tag
+from dicomarray.dicom.dictionary import added_private_vr, keyword_for_tag
 from dicomarray.dicom.part10 import UNDEFINED, DoubtError, Element, encoded
 from dicomarray.dicom.vr import (
     BINARY_NUMBERS,
@@ -148,6 +148,8 @@ def element_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) ->
     if isinstance(element, RawDataElement):
         signed = tag != PIXEL_REPRESENTATION and known_value(dataset, Tag(PIXEL_REPRESENTATION), ()) == 1
         vr = value_representation(element.VR, int(tag), signed)
+        if vr == "UN" and tag.is_private:
+            vr = added_private_vr(tag, _creator(dataset, tag.group << 16 | tag.elem >> 8) or "") or vr
         if vr not in ("SQ", "UN"):
             return decode(vr, element.value or b"", element.is_little_endian, encodings)
     representation = Tag(PIXEL_REPRESENTATION)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from dicomarray.dicom.dictionary import is_retired, keyword_for_tag, tag_for_keyword, vr_for_tag
+from dicomarray.dicom.dictionary import is_retired, keyword_for_tag, private_vr, tag_for_keyword, vr_for_tag
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.identities import may_identify
 from dicomarray.query.grammar import PartError, did_you_mean, suggest_keyword
@@ -133,12 +133,7 @@ def _parse_tag(name: str) -> Step:
     group, creator, element = private[1].lower(), private[2].strip(), private[3].lower()
     if int(group, 16) % 2 == 0:
         raise PartError(f"{name!r}: group {group} is even, and only odd groups are private")
-    from pydicom.datadict import private_dictionary_VR
-
-    try:
-        vr = private_dictionary_VR(int(f"{group}10{element}", 16), creator)
-    except KeyError:
-        vr = None
+    vr = private_vr(int(f"{group}10{element}", 16), creator)
     return Step(f"({group},{creator},{element})", vr and _first_vr(vr))
 
 

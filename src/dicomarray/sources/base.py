@@ -14,7 +14,8 @@ A kind of store that fsspec knows needs none of this: `fsspec.Store` reads it by
 Nothing else has to know: what builds and writes volumes asks references and headers.
 
 A PACS is a `Server`: it is asked which series it has, and copies of instances are fetched from it.  Each kind
-is a subclass in a module of its own; its kind of address goes into `servers.server_of`.
+is a subclass in a module of its own; its kind of address goes into `storage.connections`,
+`servers.server_of`, `instances._source_of`, and, where it takes instances, `sinks.base.target_of`.
 """
 
 from __future__ import annotations

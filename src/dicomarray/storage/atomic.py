@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dicomarray.errors import DiskFullError, InsideInputError, OutputError
+from dicomarray.storage.connections import is_server
 from dicomarray.storage.file_locks import LockedElsewhereError, lock
 from dicomarray.storage.places import Place, Url, is_inside
 
@@ -45,6 +46,8 @@ def refuse_inside(output: Place, inputs: Place) -> None:
     OutputError
         Where ``output`` is ``inputs`` or lies below it.
     """
+    if is_server(output) or is_server(inputs):
+        return
     if isinstance(output, Url) or isinstance(inputs, Url):
         if is_inside(output, inputs):
             raise InsideInputError(f"{output} lies inside the input {inputs}; choose a place outside it")

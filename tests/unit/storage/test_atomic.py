@@ -13,6 +13,7 @@ import pytest
 
 from dicomarray.errors import OutputError
 from dicomarray.storage.atomic import new_files, new_folder, refuse_existing, refuse_inside
+from dicomarray.storage.places import Url
 
 
 class InMiddleError(Exception):
@@ -264,6 +265,13 @@ def test_output_beside_the_input_is_taken(tmp_path: Path, output: str) -> None:
     """A name that only begins alike is another place."""
     (tmp_path / "in").mkdir()
     refuse_inside(tmp_path / output, tmp_path / "in")
+
+
+@pytest.mark.parametrize("server", ["dicomweb+https://pacs/dicom-web", "dimse://PACS@pacs:104"])
+def test_a_pacs_holds_no_folder(tmp_path: Path, server: str) -> None:
+    """A PACS is no store of files: nothing lies inside it, and it lies nowhere."""
+    refuse_inside(Url(tmp_path.as_uri()), Url(server))
+    refuse_inside(Url(server), Url(tmp_path.as_uri()))
 
 
 def test_relative_output_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
