@@ -148,8 +148,8 @@ def _batches(
     edges, index = _downward(moved or loops)
     if signed is not None:
         edges = edges._replace(weight=edges.weight * signed[index])
-    order = np.argsort(edges.plane, kind="stable")
-    edges = edges.some(order)
+    if (np.diff(edges.plane) < 0).any():
+        edges = edges.some(np.argsort(edges.plane, kind="stable"))
     if not len(edges.plane):
         return
     box = _box_of(edges, shape)
@@ -172,8 +172,8 @@ def _downward(loops: Loops) -> tuple[_Edges, Counts]:
     """All edges but level ones, which cross no row and enclose nothing with it; and the loop of each."""
     rounded = np.round(loops.points, ROUNDING_DIGITS)
     here, there, index = Loops(rounded, loops.starts, loops.labels).edges()
-    kept = here[:, 0] != there[:, 0]
-    here, there, index = here[kept], there[kept], index[kept]
+    kept = np.flatnonzero(here[:, 0] != there[:, 0])
+    here, there, index = here.take(kept, axis=0), there.take(kept, axis=0), index[kept]
     rising = there[:, 0] < here[:, 0]
     upper, lower = np.where(rising[:, None], there, here), np.where(rising[:, None], here, there)
     return _Edges(upper, lower, loops.labels[index], np.where(rising, 1.0, -1.0)), index

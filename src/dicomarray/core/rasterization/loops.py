@@ -56,6 +56,8 @@ class Loops:
     def chosen(self, which: NDArray[Any]) -> Loops:
         """Some of them, by a mask or by their indices, in that order."""
         indices = np.flatnonzero(which) if which.dtype.kind == "b" else which
+        if len(indices) == len(self) and (np.diff(indices) == 1).all():
+            return self  # all of them, as is usual
         lengths = np.diff(self.starts)[indices]
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp)
         at = np.repeat(self.starts[:-1][indices] - starts[:-1], lengths) + np.arange(starts[-1])
