@@ -373,9 +373,10 @@ class Segmentation:
             Where a file is missing or damaged, the two do not belong together, or they hold no labels.
         """
         volume = Volume.load(npy, json)
-        if volume.array.dtype.kind not in "ui" or not volume.info.segments:
+        array = np.asarray(volume.array)
+        if array.dtype.kind not in "ui" or not volume.info.segments:
             raise InputError(f"{npy} holds no labels of segments: its sidecar has no segments")
-        return cls.from_layers([_as_unsigned(volume.array)], {}, volume.info)
+        return cls.from_layers([_as_unsigned(array)], {}, volume.info)
 
 
 def info_of_labels(grid: VolumeInfo, shape: tuple[int, ...], segments: Sequence[Segment]) -> VolumeInfo:

@@ -47,7 +47,7 @@ def test_a_structure_set_beside_a_ct_is_told(
         assert ["no images: 1 RTSTRUCT" in text for text in said] == [study is None] * 3
         assert main(["filter", "-i", str(folder)]) == 0
         shown = capsys.readouterr()
-        assert "1, no images" in shown.out
+        assert "1, contours" in shown.out
         assert "no images: 1 RTSTRUCT" in shown.err
     assert dicomarray.load(ct).warnings == ()
     assert main(["to-numpy", "-i", str(ct), "-n", str(tmp_path / "b.npy")]) == 0

@@ -23,7 +23,10 @@ def _last_part(uid: object) -> str:
 
 
 def _size(series: Series) -> str:
-    """``120 x 512 x 512``: images, rows, columns."""
+    """``120 x 512 x 512``: images, rows, columns; of masks that they are such."""
+    if series.is_segments:
+        contours = series.attributes.get("Modality") == "RTSTRUCT"
+        return f"{len(series.instances)}, {'contours' if contours else 'masks'}"
     said = zip(*(_cells(series, name) for name in ("Rows", "Columns", "NumberOfFrames")), strict=True)
     images = [image for image in said if image[0] and image[1]]
     if not images:

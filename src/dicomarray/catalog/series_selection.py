@@ -126,12 +126,19 @@ class Found:
         return images
 
     @property
+    def only_masks(self) -> bool:
+        """Whether all series are SEG or structure sets."""
+        return bool(self.series) and all(one.is_segments for one in self.series)
+
+    @property
     def warnings(self) -> Warnings:
         """What is odd in the config or the files."""
         return () if self.verdicts is None else self.verdicts.warnings
 
     def one(self, made_from: str | None = None) -> Series:
         """The one series with images; ``made_from`` is the one to take where nothing else chooses.
+
+        Masks beside images are theirs, and not meant; see `notes`.
 
         Raises
         ------
@@ -143,6 +150,7 @@ class Found:
         request = self.request
         wanted = made_from if request.series is None and request.config is None else None
         images = [s for s in self.series if s.is_image and wanted in (None, s.uid)]
+        images = [s for s in images if not s.is_segments] or images
         if len(images) == 1:
             return images[0]
         if images and wanted is None and request.series is None:
@@ -191,7 +199,12 @@ class Found:
             return f"{where}: none of its {len(catalog.images)} series with images matches the config"
         skipped = f"; {len(catalog.skipped)} files skipped" if catalog.skipped else ""
         example = f", such as {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if skipped else ""
-        return f"{where}: no DICOM images in it{skipped}{example}"
+        masks = next((one.title for one in self.series if one.is_segments), None)
+        stated = (
+            "" if masks is None else f"; it holds masks ({masks}), which to-numpy and to-nifti bring onto "
+        )
+        stated = stated and f"{stated}their images (load_segmentation), and view shows over these (--overlay)"
+        return f"{where}: no DICOM images in it{stated}{skipped}{example}"
 
 
 def select(request: ScanRequest) -> Found:

@@ -71,6 +71,8 @@ def to_nifti(options: argparse.Namespace) -> int:
             options.output,
             **_choice(options),
             overwrite=options.overwrite,
+            on=options.on,
+            resample=options.resample,
             workers=options.workers,
             progress=counter,
             pixel_progress=images,

@@ -163,6 +163,14 @@ def _to_numpy(c: argparse.ArgumentParser) -> None:
     )
     _choice(c)
     _reading(c)
+    _grid_of_masks(c)
+    c.add_argument(
+        "--workers", type=int, metavar="N", help="threads that read and decode; default: one a processor"
+    )
+    _overwrite(c)
+
+
+def _grid_of_masks(c: argparse.ArgumentParser) -> None:
     c.add_argument(
         "--on",
         metavar="DIR",
@@ -172,10 +180,6 @@ def _to_numpy(c: argparse.ArgumentParser) -> None:
     c.add_argument(
         "--resample", metavar="nearest", help="with --on: on any other grid too, by the nearest voxel"
     )
-    c.add_argument(
-        "--workers", type=int, metavar="N", help="threads that read and decode; default: one a processor"
-    )
-    _overwrite(c)
 
 
 def _to_nifti(c: argparse.ArgumentParser) -> None:
@@ -193,6 +197,7 @@ def _to_nifti(c: argparse.ArgumentParser) -> None:
     add_flags(c, NiftiOptions, metavars={"name": "PATTERN"})
     _choice(c)
     _reading(c)
+    _grid_of_masks(c)
     c.add_argument(
         "--workers", type=int, metavar="N", help="threads that read and decode; default: one a processor"
     )

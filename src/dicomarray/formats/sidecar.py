@@ -94,6 +94,8 @@ def read(path: Path) -> VolumeInfo:
         Where the file is no sidecar of this format; the message names the key.
     """
     content = read_json(path, LARGEST_BYTES, "sidecar")
+    if isinstance(content, Mapping) and content.get("node_type") == "array":
+        content = content.get("attributes")  # of a Zarr array
     try:
         return from_json(content)
     except InputError as error:

@@ -62,7 +62,7 @@ def given_array(source: Array | Volume | PathLike, input_json: PathLike | None =
 
 
 def labels_file(path: PathLike, template: StackGeometry | None) -> Volume | Array:
-    """The labels in a file: a ``.npy`` (a volume with the sidecar beside it, where there is one) or NIfTI.
+    """The labels in a file: a ``.npy`` (a volume with the sidecar beside it, if there is one), Zarr or NIfTI.
 
     NIfTI comes on the axes of the template, placed by its affine alone; see `on_template`.
 
@@ -75,6 +75,8 @@ def labels_file(path: PathLike, template: StackGeometry | None) -> Volume | Arra
     """
     if nifti.is_nifti(path):
         return on_template(Volume.load(path), template)
+    if zarr_store.is_zarr(path):
+        return given_array(path)
     beside = Path(path).with_suffix(".json")
     return given_array(path, beside if beside.is_file() else None)
 

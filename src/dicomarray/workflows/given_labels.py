@@ -15,7 +15,7 @@ from dicomarray.core.pixel_values import Array
 from dicomarray.core.segments import Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import GeometryError, InputError, SegmentationError, UsageError
-from dicomarray.formats import sidecar
+from dicomarray.formats import sidecar, zarr_store
 from dicomarray.formats.segment_list import Segments, relabelled, segments_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.storage.places import PathLike
@@ -23,7 +23,7 @@ from dicomarray.volume import Volume
 from dicomarray.workflows.given_arrays import given_array, labels_file
 from dicomarray.workflows.grid_mapping import read_affine
 
-SUFFIXES = (".nii.gz", ".nii", ".npy")
+SUFFIXES = (".nii.gz", ".nii", ".npy", zarr_store.SUFFIX)
 # Affines of masks of one volume agree to the rounding of the program that wrote them.
 SAME_GRID_MM = 1e-3
 
@@ -96,6 +96,8 @@ def series_of_labels(labels: Labels) -> str | None:
     if isinstance(labels, str | os.PathLike) and Path(labels).suffix.lower() == ".npy":
         beside = Path(labels).with_suffix(".json")
         info = sidecar.read(beside) if beside.is_file() else None
+    elif isinstance(labels, str | os.PathLike) and zarr_store.is_zarr(labels):
+        info = sidecar.read(zarr_store.metadata_of(Path(labels)))
     if info is None or info.series.get("Modality") in ("SEG", "RTSTRUCT"):
         return None
     uid = info.series.get("SeriesInstanceUID")
@@ -111,7 +113,7 @@ def _segmentation(labels: Labels, segments: Segments | None, template: VolumeInf
     if isinstance(labels, str | os.PathLike):
         if not os.fspath(labels):
             raise UsageError("the labels are an empty name; name a .npy, .nii, .nii.gz, or a folder of masks")
-        if Path(labels).is_dir():
+        if Path(labels).is_dir() and not zarr_store.is_zarr(labels):
             masks = MaskFiles(Path(labels), template)
             return Segmentation(masks, segments, geometry_of=masks.grid)
         labels = labels_file(labels, template.geometry)
@@ -119,7 +121,9 @@ def _segmentation(labels: Labels, segments: Segments | None, template: VolumeInf
         return labels.with_segments(relabelled(labels.segments, segments))
     if isinstance(labels, Volume):
         known = relabelled(labels.info.segments, segments) if labels.info.segments else segments
-        return Segmentation(whole_numbers(labels.array), known, geometry_of=replace(labels.info, segments=()))
+        return Segmentation(
+            whole_numbers(np.asarray(labels.array)), known, geometry_of=replace(labels.info, segments=())
+        )
     if isinstance(labels, Mapping):
         return Segmentation(labels, segments, geometry_of=template)
     array = whole_numbers(np.asarray(labels))

@@ -45,11 +45,13 @@ from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import new_files, refuse_existing
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.workflows.acquisition import acquisition, diffusion_table, encoding, is_along_patient
+from dicomarray.workflows.nifti_masks import write_label_map
 from dicomarray.workflows.nifti_options import NIFTI_NAMES, NiftiKeywords, NiftiOptions, keywords_in
 from dicomarray.workflows.to_numpy import Failure, names_folder
 
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
+    from dicomarray.workflows.load_segmentation import Grid, Resampling
 
 # What stays of a value in a file's name.
 _UNUSUAL = re.compile(r"[^A-Za-z0-9.+-]+")
@@ -95,6 +97,8 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     config: Config = None,
     index: PathLike | None = None,
     overwrite: bool = False,
+    on: Grid | None = None,
+    resample: Resampling | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
     pixel_progress: PixelProgress | None = None,
@@ -103,13 +107,16 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     """Write a volume as NIfTI, with the voxels, places and stored order of axes that dcm2niix has.
 
     Beside ``ct.nii.gz`` lie ``ct.json`` with BIDS' names, and of diffusion images ``ct.bval`` and ``ct.bvec``
-    in FSL's convention.  Where the output is a folder (it exists, or ends with a slash) every volume of every
-    series is written to it, and a series that fails is reported without stopping the rest.
+    in FSL's convention.  Of a DICOM Segmentation or RT Structure Set the labels are written, and beside them
+    a sidecar with its segments.  Where the output is a folder (it exists, or ends with a slash) every volume
+    of every series is written to it, and a series that fails is reported without stopping the rest.
 
     Parameters
     ----------
     output
         A file ``.nii`` or ``.nii.gz``, or a folder.
+    on, resample
+        Of a segmentation: the images whose grid its labels come on; see `load_segmentation`.
     progress
         Called with the number of files that were looked at.
     series, volume, config, index, workers, pixel_progress
@@ -138,7 +145,7 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     path = local_path(output)
     request = ScanRequest(input_dicom, index, config, series, volume, workers, progress)
     request.refuse_as_output(path)
-    writer = _Writer(request, wanted, reading, overwrite, workers, pixel_progress)
+    writer = _Writer(request, wanted, reading, overwrite, workers, pixel_progress, on, resample)
     if names_folder(output):
         found = select(request)
         report = writer.write_all(found, path)
@@ -155,6 +162,13 @@ def _one(
         )
     writer.refuse_existing(path)
     found = select(request)
+    if writer.on is not None or found.only_masks:
+        from dicomarray.workflows.load_segmentation import one_segmentation
+
+        one = one_segmentation(found.series, str(request))
+        paths, info = writer.write_masks(found, one, path)
+        skipped = tuple(found.catalog.skipped)
+        return NiftiReport((paths,), (f"<Volume {info}>",), (), info.warnings, skipped)
     chosen = found.one()
     stack = chosen.stack(reading, volume)
     files, info = writer.write(stack, path)
@@ -173,6 +187,8 @@ class _Writer:
     overwrite: bool
     workers: int | None
     progress: PixelProgress | None
+    on: Grid | None = None
+    resample: Resampling | None = None
 
     def write_all(self, found: Found, folder: Path) -> NiftiReport:
         """Every volume of every series; DataErrors are failures of their series."""
@@ -180,8 +196,14 @@ class _Writer:
         taken: set[str] = set()
         for one in found.images:
             try:
-                for stack, name, echo in self._named(one, taken):
-                    paths, info = self.write(stack, folder / f"{name}.nii.gz", echo)
+                named = self._named(one, taken)
+                for stack, name, echo in itertools.islice(named, 1) if one.is_segments else named:
+                    path = folder / f"{name}.nii.gz"
+                    paths, info = (
+                        self.write_masks(found, one, path)
+                        if one.is_segments
+                        else self.write(stack, path, echo)
+                    )
                     files.append(paths)
                     shown.append(f"<Volume {info}>")
                     warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
@@ -209,6 +231,17 @@ class _Writer:
                 raise OutputError(
                     f"{beside} is the sidecar of an array, which would be lost: give the image another name"
                 )
+
+    def write_masks(self, found: Found, series: Series, path: Path) -> tuple[tuple[Path, ...], VolumeInfo]:
+        """The labels of a segmentation, and the sidecar with its segments."""
+        from dicomarray.workflows.load_segmentation import load_from
+
+        json = _beside(path, ".json")
+        self.request.refuse_as_output(path, json)
+        for output in (path, json):
+            refuse_existing(output, self.overwrite)
+        masks = load_from(series, found.catalog, self.on, resample=self.resample, volume=self.request.volume)
+        return (path, json), write_label_map(masks, path, json, self.overwrite)
 
     def write(self, stack: Stack, path: Path, echo: int | None = None) -> tuple[tuple[Path, ...], VolumeInfo]:
         """One volume; the files that were written, and what is known of it."""

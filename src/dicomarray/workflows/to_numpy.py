@@ -201,7 +201,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     for output in (json,) if zarr_store.is_zarr(npy) else (npy, json):
         refuse_existing(output, overwrite)
     found = select(request)
-    if on is not None or (found.series and all(one.is_segments for one in found.series)):
+    if on is not None or found.only_masks:
         if bounds is not None or checked.units != ReadOptions().units:
             raise UsageError(
                 "labels are numbers of segments: they have no units and are not normalized; leave out units "

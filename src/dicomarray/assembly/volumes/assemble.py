@@ -24,6 +24,7 @@ from dicomarray.core.pixel_values import Normalization
 from dicomarray.core.volume_info import PLACED, UNPLACED, VolumeInfo
 from dicomarray.dicom.headers.attributes import may_differ
 from dicomarray.dicom.headers.keywords import ACQUISITION, IDENTITY
+from dicomarray.dicom.segment_objects import is_segment_object
 from dicomarray.dicom.transfer_syntaxes import ALWAYS_LOSSY
 from dicomarray.dicom.vr import Value
 from dicomarray.formats.npy import NpyFile
@@ -144,7 +145,10 @@ def _read(job: Job, target: Target) -> VolumeInfo:
         warnings=stack.warnings + mislabelled_notes(stack.frames) + values.warnings,
     )
     return info.warned(
-        _value_warnings(stack.frames, info.value_units) + _identity_warnings(stack.frames) + notes
+        _value_warnings(stack.frames, info.value_units)
+        + _identity_warnings(stack.frames)
+        + _mask_warnings(stack.frames)
+        + notes
     )
 
 
@@ -235,6 +239,16 @@ def _identity_warnings(frames: Sequence[Frame]) -> Warnings:
             "name the patient, and values may be no measurements [secondary-capture]"
         )
     return warnings
+
+
+def _mask_warnings(frames: Sequence[Frame]) -> Warnings:
+    """That frames of a segmentation say nothing of their segments."""
+    if not is_segment_object(frames[0].attributes):
+        return ()
+    return warning(
+        "these are the frames of a DICOM Segmentation, read as images: nothing says which structure each "
+        "of them shows. load_segmentation, to-numpy and to-nifti read its masks by name [masks-as-images]"
+    )
 
 
 def _value_warnings(frames: Sequence[Frame], units: str) -> Warnings:

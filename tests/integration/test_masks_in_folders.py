@@ -1,0 +1,118 @@
+"""Folders in which images and several masks of them lie together, and what each command makes of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+
+import dicomarray
+from synthetic import SHAPE, stored_values, write_series
+
+NAMES = {1: "liver", 2: "spleen"}
+
+
+@pytest.fixture(scope="module")
+def labels() -> NDArray[np.uint8]:
+    return np.random.default_rng(5).integers(0, 3, SHAPE).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, labels: NDArray[np.uint8]) -> Path:
+    """A CT, a SEG, a series of two SEG, and two structure sets of it, each in a folder."""
+    folder = tmp_path_factory.mktemp("study")
+    write_series(folder / "ct", stored_values())
+    first = dicomarray.to_seg(labels, folder / "ct", folder / "seg", NAMES)
+    dicomarray.to_rtstruct(labels, folder / "ct", folder / "rt", NAMES)
+    dicomarray.to_rtstruct(labels == 1, folder / "ct", folder / "rt-liver", {1: "liver"})
+    (folder / "two").mkdir()
+    for number in (1, 2):
+        one = pydicom.dcmread(first.files[0])
+        one.SeriesInstanceUID += ".1"
+        one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = f"{one.SOPInstanceUID}.{number}"
+        one.save_as(folder / "two" / f"{number}.dcm")
+    return folder
+
+
+def command(*words: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "dicomarray", *map(str, words)]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_the_images_are_meant_where_masks_lie_beside_them(
+    study: Path, labels: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """Masks are neither the volume nor the template; that they are there is told."""
+    volume = dicomarray.load(study)
+    assert volume.metadata["series"]["Modality"] == "CT"
+    assert sum(warning.code == "segments" for warning in volume.warnings) == 4
+    dicomarray.to_seg(labels, study, tmp_path / "seg", NAMES)
+    np.testing.assert_array_equal(dicomarray.load_segmentation(tmp_path / "seg", on=study).labels, labels)
+
+
+def test_pairs_and_the_table_tell_masks_apart(study: Path) -> None:
+    """Each is of the CT, and named by kind."""
+    [ct] = (one for one in dicomarray.scan(study) if not one.is_segments)
+    masks = [one for one in dicomarray.scan(study) if one.is_segments]
+    assert [one.refers_to for one in masks] == [(ct.uid,)] * 4
+    assert {one.segments for one in masks} == {("liver", "spleen"), ("liver",)}
+    shown = command("filter", "-i", study).stdout
+    assert shown.count("1, contours") == 2
+    assert "1, masks" in shown
+    assert "2, masks" in shown
+
+
+def test_one_of_several_masks_is_chosen_by_its_file(study: Path, labels: NDArray[np.uint8]) -> None:
+    """Several are an error that lists them, in one series their files; the one that is named is read."""
+    with pytest.raises(dicomarray.ChoiceError, match="4 series of segmentations"):
+        dicomarray.load_segmentation(study)
+    with pytest.raises(dicomarray.ChoiceError, match=r"2 segmentations(.|\n)*1\.dcm\n.*2\.dcm"):
+        dicomarray.load_segmentation(study / "two")
+    for file in (study / "two" / "2.dcm", study / "seg", study / "rt"):
+        np.testing.assert_array_equal(dicomarray.load_segmentation(file, on=study).labels, labels)
+
+
+@pytest.mark.parametrize("kind", ["seg", "rt"])
+def test_masks_become_a_label_map_in_nifti_and_come_back_by_name(
+    study: Path, labels: NDArray[np.uint8], tmp_path: Path, kind: str
+) -> None:
+    """The sidecar beside the NIfTI file names the segments, so that it can be written as DICOM again."""
+    done = command("to-nifti", "-i", study / kind, "--on", study / "ct", "-o", tmp_path / "labels.nii.gz")
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    dicomarray.to_seg(tmp_path / "labels.nii.gz", study / "ct", tmp_path / "again")
+    read = dicomarray.load_segmentation(tmp_path / "again", on=study / "ct")
+    np.testing.assert_array_equal(read.labels, labels)
+    assert [one.label for one in read.segments] == ["liver", "spleen"]
+
+
+def test_masks_are_no_images(study: Path) -> None:
+    """Frames of a SEG that are read as images say so; of contours there is none, and the error says more."""
+    with pytest.raises(dicomarray.ChoiceError):
+        dicomarray.load(study / "two")
+    assert "masks-as-images" in [
+        warning.code for warning in dicomarray.load(study / "seg", volume=0).warnings
+    ]
+    with pytest.raises(dicomarray.InputError, match=r"it holds masks \(RTSTRUCT.*to-nifti.*--overlay"):
+        dicomarray.load(study / "rt")
+
+
+def test_labels_in_zarr_are_taken_as_any_other(
+    study: Path, labels: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """With the segments that its attributes name, which are its sidecar."""
+    store = tmp_path / "labels.zarr"
+    dicomarray.load_segmentation(study / "seg", on=study / "ct").save(store)
+    assert [one.label for one in dicomarray.Segmentation.load(store).segments] == ["liver", "spleen"]
+    dicomarray.to_seg(store, study / "ct", tmp_path / "seg")
+    dicomarray.to_rtstruct(store, study / "ct", tmp_path / "rt", input_json=store / "zarr.json")
+    for written in ("seg", "rt"):
+        read = dicomarray.load_segmentation(tmp_path / written, on=study / "ct")
+        np.testing.assert_array_equal(read.labels, labels)
+    done = command("view", "-i", study / "ct", "--overlay", store, "-o", tmp_path / "shown.png")
+    assert done.returncode == 0, done.stderr
