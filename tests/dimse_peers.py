@@ -16,7 +16,10 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as Get
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as Move
 from pynetdicom.sop_class import Verification
 
 from pacs import free_port
@@ -121,6 +124,60 @@ def faulty_storage(
     port = free_port()
     handlers: list[Any] = [(evt.EVT_C_STORE, stored)]
     server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
+    assert server is not None
+    try:
+        yield f"dimse://FAULTY@127.0.0.1:{port}"
+    finally:
+        server.shutdown()
+
+
+@contextmanager
+def faulty_archive(
+    folder: Path,
+    sent: Callable[[Any, list[Dataset]], Iterator[tuple[int, Dataset | None]]],
+    *,
+    without: Sequence[str] = (),
+    unlisted: Sequence[str] = (),
+) -> Iterator[str]:
+    """An archive that lists the files of a folder, and whose C-GET sends what the test decides; its address.
+
+    ``without`` names operations whose presentation contexts it refuses: find, get, move, store;
+    ``unlisted`` attributes of instances that it does not list.
+    """
+    held = [dcmread(path) for path in sorted(folder.rglob("*.dcm"))]
+
+    def found(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        level = event.identifier.QueryRetrieveLevel
+        keys = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
+        for one in {str(item[keys[level]].value): item for item in held}.values():
+            answer = Dataset()
+            answer.QueryRetrieveLevel = level
+            for name in (
+                "StudyInstanceUID",
+                "SeriesInstanceUID",
+                "SOPInstanceUID",
+                "SOPClassUID",
+                "Modality",
+            ):
+                setattr(answer, name, one[name].value)
+            yield 0xFF00, answer
+        yield 0, None
+
+    def got(event: Any) -> Iterator[Any]:
+        answers = list(sent(event, held))
+        yield len(answers)
+        yield from answers
+
+    entity = AE(ae_title="FAULTY")
+    for name, one in (("find", Find), ("get", Get), ("move", Move)):
+        if name not in without:
+            entity.add_supported_context(one)
+    if "store" not in without:
+        for context in AllStoragePresentationContexts:
+            entity.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES, True, True)
+    port = free_port()
+    handlers: list[Any] = [(evt.EVT_C_FIND, found), (evt.EVT_C_GET, got)]
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
     assert server is not None
     try:
         yield f"dimse://FAULTY@127.0.0.1:{port}"

@@ -12,7 +12,8 @@ from dicomarray.dicom.transfer_syntaxes import EXPLICIT_LITTLE_ENDIAN, NATIVE_SY
 from dicomarray.objects.derived_image.image_classes import classes
 from dicomarray.pipeline.options import ListenOptions
 from dicomarray.sinks.dimse import LABEL_MAP as LABEL_MAP_SENT
-from dicomarray.sources.dimse import FURTHER_INSTANCE_KEYS, INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, SYNTAXES
+from dicomarray.sources.dimse import FURTHER_INSTANCE_KEYS, INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS
+from dicomarray.sources.dimse_instances import SYNTAXES
 from dicomarray.sources.listener import DUPLICATE
 from dicomarray.storage.dimse import (
     CALLING,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pydicom.config import disable_value_validation
 from pydicom.uid import UID, JPEGLSLossless, RLELossless
 
 import dicomarray
@@ -216,6 +219,17 @@ def test_a_server_that_takes_nothing_compressed_gets_the_same_values(archive: Ar
         np.testing.assert_array_equal(dataset.pixel_array, native[uid])
 
 
+def test_compressed_instances_come_whose_class_is_not_listed(ct: Path, tmp_path: Path) -> None:
+    """From an archive that lists no classes, what it stores compressed comes as it is all the same."""
+    before = compressed(ct, RLELossless)
+    with dimse_peers.faulty_archive(ct, as_it_is, unlisted=["SOPClassUID"]) as address:
+        (entry,) = dicomarray.pull(address, tmp_path / "pulled").entries
+    assert entry.status == "pulled", entry.error
+    pulled = [dcmread(path) for path in (tmp_path / "pulled").rglob("*.dcm")]
+    assert {one.file_meta.TransferSyntaxUID for one in pulled} == {RLELossless}
+    assert {str(one.SOPInstanceUID): one.PixelData for one in pulled} == before
+
+
 @pytest.mark.parametrize("syntax", ["implicit", "deflated"])
 def test_native_syntaxes_are_sent(archive: Archive, make_series: Make, tmp_path: Path, syntax: str) -> None:
     """Instances of every native syntax arrive with their data sets."""
@@ -311,6 +325,109 @@ def test_what_takes_its_time_is_waited_for(
         (entry,) = dicomarray.pull(f"{address}?timeout=1.5{move}", tmp_path / "pulled").entries
         assert entry.status == "pulled", entry.error
     assert same_data_sets(folder, tmp_path / "pulled")
+
+
+Sent = Iterator[tuple[int, Dataset | None]]
+
+
+def changed(**attributes: Any) -> Callable[[Any, list[Dataset]], Sent]:
+    """Every instance is sent with other attributes."""
+
+    def sent(_: Any, held: list[Dataset]) -> Sent:
+        with disable_value_validation():
+            for one in map(deepcopy, held):
+                one.update(attributes)
+                one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+                yield 0xFF00, one
+
+    return sent
+
+
+def in_two_versions(_: Any, held: list[Dataset]) -> Sent:
+    """After each instance another one of the same UID is sent."""
+    for one in held:
+        yield 0xFF00, one
+        other = deepcopy(one)
+        other.PixelData = bytes(len(one.PixelData))
+        yield 0xFF00, other
+
+
+def as_it_is(_: Any, held: list[Dataset]) -> Sent:
+    """What is asked for is sent."""
+    return ((0xFF00, one) for one in held)
+
+
+def nothing(_event: Any, _held: list[Dataset]) -> Sent:
+    """Nothing is sent, and called a success."""
+    return iter(())
+
+
+def failing(_: Any, held: list[Dataset]) -> Sent:
+    """One instance is sent, then the server has had enough."""
+    yield 0xFF00, held[0]
+    yield 0xA702, None
+
+
+def breaking_off(event: Any, held: list[Dataset]) -> Sent:
+    """One instance is sent, then the server breaks off, each time."""
+    yield 0xFF00, held[0]
+    event.assoc.abort()
+
+
+def falling_silent(_: Any, held: list[Dataset]) -> Sent:
+    """One instance is sent, and nothing for long."""
+    yield 0xFF00, held[0]
+    time.sleep(2)
+
+
+@pytest.mark.parametrize(
+    ("sent", "refused", "options", "reason"),
+    [
+        (as_it_is, "", "", None),
+        (in_two_versions, "", "", None),
+        (changed(SOPInstanceUID="../../../evil"), "", "", "came that are of another series, or are none"),
+        (changed(SeriesInstanceUID="../../evil"), "", "", "came that are of another series, or are none"),
+        (changed(SeriesInstanceUID="1.2.3"), "", "", "came that are of another series, or are none"),
+        (nothing, "", "", "6 of 6 instances did not come"),
+        (failing, "", "", r"cannot send them \(A702\)"),
+        (breaking_off, "", "", "broke off"),
+        (falling_silent, "", "", "silent for 0.5 s"),
+        (as_it_is, "get", "", "does not answer C-GET; take C-MOVE"),
+        (as_it_is, "store", "", "sends none of the classes by C-GET; take C-MOVE"),
+        (as_it_is, "move", "&move_port={port}", r"takes nothing of what was proposed to it \(C-MOVE\)"),
+        (as_it_is, "", "&move_port={port}", "6 of 6 instances did not come"),
+    ],
+)
+def test_what_goes_wrong_with_an_archive_is_told(
+    sent: Callable[[Any, list[Dataset]], Sent],
+    refused: str,
+    options: str,
+    reason: str | None,
+    ct: Path,
+    tmp_path: Path,
+) -> None:
+    """Whatever an archive sends or refuses: the series is there as it was listed, or not at all, and why."""
+    pulled = tmp_path / "here" / "pulled"
+    with dimse_peers.faulty_archive(ct, sent, without=[refused]) as address:
+        options = options.format(port=pacs.free_port())
+        (entry,) = dicomarray.pull(f"{address}?timeout=0.5{options}", pulled).entries
+    assert (entry.status == "pulled") == (reason is None)
+    assert not list(tmp_path.rglob("*evil*"))
+    if reason is None:
+        assert same_data_sets(ct, pulled)
+    else:
+        assert re.search(reason, entry.error or ""), entry.error
+        assert not dicomarray.scan(pulled) if pulled.exists() else True
+
+
+def test_an_archive_without_queries_is_named(ct: Path, tmp_path: Path) -> None:
+    """Who answers no C-FIND cannot be pulled from, and the error says that it is this."""
+    with (
+        dimse_peers.faulty_archive(ct, as_it_is, without=["find"]) as address,
+        pytest.raises(dicomarray.StorageError, match=r"takes nothing of what was proposed to it \(C-FIND\)"),
+    ):
+        dicomarray.pull(address, tmp_path / "pulled")
+    assert not (tmp_path / "pulled").exists()
 
 
 def test_tls_is_spoken_and_the_certificate_checked(ct: Path, tmp_path: Path) -> None:

@@ -5,11 +5,8 @@ What comes is written as it came, encoded as the peer sent it: nothing is decode
 
 from __future__ import annotations
 
-import queue
 import re
 import socket
-import struct
-import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,18 +14,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dicomarray.dicom.headers.header import read_header
-from dicomarray.dicom.pixels.codecs import COMPRESSIONS
 from dicomarray.dicom.segment_objects import LABEL_MAP
 from dicomarray.dicom.transfer_syntaxes import (
-    BIG_ENDIAN,
-    DEFLATED,
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
 )
 from dicomarray.dicom.uids import is_safe_uid
-from dicomarray.errors import InputError, OutputError
+from dicomarray.errors import OutputError
 from dicomarray.sources.base import Arrived, RemoteSeries, Server
+from dicomarray.sources.dimse_instances import SYNTAXES, Incoming, storage_classes
 from dicomarray.storage.dimse import (
     FIND,
     GET,
@@ -38,22 +32,19 @@ from dicomarray.storage.dimse import (
     BrokenError,
     Peer,
     Proposal,
+    RefusedError,
     meaning,
     proposals_for,
 )
 from dicomarray.storage.dimse_transport import Activity, prompt
 from dicomarray.storage.places import Url
 
-# Every transfer syntax that we take; what is compressed comes as it is stored.
-SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, *COMPRESSIONS, DEFLATED, BIG_ENDIAN)
 NATIVE = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
 QUERY = Proposal(FIND, NATIVE)
 # How often what did not come is asked for again.
 ROUNDS = 4
 # So many instances are named in one request: some 6 kB.
 UIDS_AT_ONCE = 100
-# A C-STORE is answered so (PS3.4 B.2.3).
-TAKEN, NO_ROOM, NO_MATCH = 0x0000, 0xA700, 0xA900
 # What is asked for at each level beside the level itself: with a value where the config gives one.
 STUDY_KEYS = ("StudyInstanceUID", "StudyDate", "PatientID", "AccessionNumber", "ModalitiesInStudy")
 SERIES_KEYS = (
@@ -66,7 +57,6 @@ FURTHER_INSTANCE_KEYS = ("InstanceNumber", "Rows", "Columns", "NumberOfFrames")
 _KNOWN_OF_STUDY = ("StudyDate", "PatientID", "AccessionNumber")
 _KNOWN_OF_SERIES = ("Modality", "SeriesNumber")
 _SINGLE, _DATE = re.compile(r"[^*?\\\[\]]+"), re.compile(r"[0-9]{8}", re.ASCII)
-_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _PENDING = (0xFF00, 0xFF01)
 
 
@@ -141,7 +131,7 @@ class DimseServer(Server):
         hint = self._label_map_hint(series, incoming.missing)
         raise self.peer.error(
             f"series {series.uid}: {len(incoming.missing)} of {len(wanted)} instances did not come, such as "
-            f"{min(incoming.missing)}{said and f'; the server says: {said}'}{hint}"
+            f"{min(incoming.missing)}{said and f'; the server says: {said}'}{incoming.refused()}{hint}"
         )
 
     def _label_map_hint(self, series: RemoteSeries, missing: Collection[str]) -> str:
@@ -171,11 +161,29 @@ class DimseServer(Server):
                     answers = association.send_c_move(item, self.peer.address.move_aet, MOVE)
                     said = self._followed(answers, incoming, arrived) or said
             return said
+        refusals: list[RefusedError | None] = []
         for proposals in _get_proposals({classes.get(uid, "") for uid in incoming.missing}):
+            if not incoming.missing:
+                break
             with self.peer.associated(proposals, incoming.take) as association:
-                for item in self._requests(series, incoming, one_by_one):
-                    said = self._followed(association.send_c_get(item, GET), incoming, arrived) or said
+                refusals.append(self._unusable(association))
+                if refusals[-1] is None:
+                    for item in self._requests(series, incoming, one_by_one):
+                        said = self._followed(association.send_c_get(item, GET), incoming, arrived) or said
+        if None not in refusals and incoming.missing:
+            raise RefusedError(f"{refusals[0]}{self._label_map_hint(series, incoming.missing)}")
         return said
+
+    def _unusable(self, association: Any) -> RefusedError | None:
+        """Why C-GET cannot use an association that the server has accepted; None where it can."""
+        classes = {str(one.abstract_syntax) for one in association.accepted_contexts}
+        if GET in classes and len(classes) > 1:
+            return None
+        what = "does not answer C-GET" if GET not in classes else "sends none of the classes by C-GET"
+        return RefusedError(
+            f"{self.peer.address}: the server {what}; take C-MOVE (?retrieve=move&move_port=PORT), or ask "
+            "its administrator"
+        )
 
     def _followed(self, answers: Iterator[Any], incoming: Incoming, arrived: Arrived) -> str:
         """Wait until a retrieval has ended; what the server said where that was no success."""
@@ -234,90 +242,10 @@ class DimseServer(Server):
         return uid
 
 
-class Incoming:
-    """Instances of a series on their way into a folder: each gets its name when it is whole."""
-
-    def __init__(self, series: RemoteSeries, wanted: Collection[str], folder: Path) -> None:
-        self.missing = set(wanted)
-        self._series, self._folder = series, folder
-        self._here: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._failure: OSError | None = None
-
-    def take(self, event: Any) -> int:
-        """One that the peer sends; the status that it is answered with."""
-        part: Path | None = None
-        try:
-            with tempfile.NamedTemporaryFile(
-                dir=self._folder, prefix=".", suffix=".part", delete=False
-            ) as stream:
-                part = Path(stream.name)
-                write_instance(stream, event)
-            study, uid, sop = map(read_header(part, _IDENTITY).text, _IDENTITY)
-            if (study, uid) != (self._series.study, self._series.uid) or not is_safe_uid(sop):
-                return NO_MATCH
-            with self._lock:
-                if sop in self.missing:
-                    file = self._folder / f"{sop}.dcm"
-                    part.chmod(0o666 & ~_umask())
-                    part.replace(file)
-                    self.missing.discard(str(sop))
-                    self._here.put(file)
-        except InputError:
-            return NO_MATCH
-        except OSError as error:
-            self._failure = error
-            return NO_ROOM
-        finally:
-            if part is not None:
-                part.unlink(missing_ok=True)
-        return TAKEN
-
-    def tell(self, arrived: Arrived) -> None:
-        """Tell of what has come, in the thread that calls; raises OSError where one could not be written."""
-        while not self._here.empty():
-            arrived(self._here.get())
-        if self._failure is not None:
-            raise self._failure
-
-
-def write_instance(stream: Any, event: Any) -> None:
-    """A file of DICOM: the data set as the peer sent it, behind file meta information of ours."""
-    request = event.request
-    syntax = event.context.transfer_syntax
-    stream.write(file_start(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), syntax))
-    if request.DataSet is not None:
-        stream.write(request.DataSet.getbuffer())
-
-
-def file_start(sop_class: str, uid: str, syntax: str) -> bytes:
-    """Preamble and file meta information (PS3.10 7.1) of an instance that comes over the network."""
-    from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
-
-    elements = b"\2\0\1\0OB\0\0" + struct.pack("<L", 2) + b"\0\1"
-    for element, vr, text, padding in (
-        (0x02, b"UI", sop_class, b"\0"),
-        (0x03, b"UI", uid, b"\0"),
-        (0x10, b"UI", syntax, b"\0"),
-        (0x12, b"UI", PYNETDICOM_IMPLEMENTATION_UID, b"\0"),
-        (0x13, b"SH", PYNETDICOM_IMPLEMENTATION_VERSION, b" "),
-    ):
-        value = text.encode("ascii", "replace")
-        value += padding * (len(value) % 2)
-        elements += struct.pack("<HH2sH", 2, element, vr, len(value)) + value
-    length = struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(elements))
-    return b"\0" * 128 + b"DICM" + length + elements
-
-
-def storage_classes(package: Any) -> list[str]:
-    """The storage classes of the standard, as the package knows them."""
-    return [str(context.abstract_syntax) for context in package.AllStoragePresentationContexts]
-
-
 def _get_proposals(classes: Collection[str]) -> Iterator[list[Proposal]]:
     """What to propose for each association of a C-GET: every transfer syntax of the classes, as many as fit.
 
-    Where the server told no classes, those of the standard, in native syntaxes.
+    Where the server told no classes, those of the standard, in native syntaxes, then in all.
     """
     query = Proposal(GET, NATIVE)
     known = sorted(filter(is_safe_uid, classes))
@@ -331,6 +259,8 @@ def _get_proposals(classes: Collection[str]) -> Iterator[list[Proposal]]:
         every = storage_classes(pynetdicom)
         for start in range(0, len(every), MAX_CONTEXTS - 1):
             yield [query, *(Proposal(one, NATIVE, True) for one in every[start : start + MAX_CONTEXTS - 1])]
+        for start in range(0, len(every), at_once):
+            yield [query, *proposals_for(every[start : start + at_once], SYNTAXES, receive=True)]
 
 
 def _own_address(host: str) -> str:
@@ -368,11 +298,3 @@ def _believed(keyword: str, text: str) -> str:
 def _count(item: Any) -> int | None:
     text = _text(item, "NumberOfSeriesRelatedInstances")
     return int(text) if text.isdecimal() and int(text) > 0 else None
-
-
-def _umask() -> int:
-    import os
-
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

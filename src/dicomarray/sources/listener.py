@@ -23,7 +23,14 @@ from typing import Any
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError, OutputError
-from dicomarray.sources.dimse import NO_MATCH, NO_ROOM, SYNTAXES, TAKEN, storage_classes, write_instance
+from dicomarray.sources.dimse_instances import (
+    NO_MATCH,
+    NO_ROOM,
+    SYNTAXES,
+    TAKEN,
+    storage_classes,
+    write_instance,
+)
 from dicomarray.storage.atomic import making
 from dicomarray.storage.dimse import MAX_PDU_BYTES, VERIFICATION, pynetdicom_for
 from dicomarray.storage.dimse_transport import prompt

@@ -52,6 +52,7 @@ _MEANINGS = {
     0xB006: "elements were discarded", 0xB007: "it does not match its class",
     0xC000: "it cannot be processed", 0xFE00: "it was cancelled",
 }  # fmt: skip
+_SERVICES = {FIND: "C-FIND", MOVE: "C-MOVE", GET: "C-GET", VERIFICATION: "C-ECHO"}
 # PS3.8 Table 9-21: by source and reason.
 _REJECTIONS = {
     (1, 3): "it does not know our AE title {calling}; ask its administrator to enter it, or say another one "
@@ -282,7 +283,7 @@ class Peer:
                 association.unbind(package.evt.EVT_PDU_RECV, course.heard)
                 break
             if wait is None or course.rejection is None or course.rejection.result != _FOR_NOW:
-                raise self._not_established(association, course)
+                raise self._not_established(association, course, proposals)
             time.sleep(wait)
         try:
             yield association
@@ -308,7 +309,9 @@ class Peer:
             ) from None
         return context, self.address.host
 
-    def _not_established(self, association: Any, course: _Course) -> StorageError:
+    def _not_established(
+        self, association: Any, course: _Course, proposals: Sequence[Proposal]
+    ) -> StorageError:
         address = self.address
         if (said := course.rejection) is not None:
             known = _REJECTIONS.get((said.source, said.reason_diagnostic))
@@ -316,7 +319,10 @@ class Peer:
             why = why.format(calling=address.calling, called=address.called)
             return RefusedError(f"{address}: the server rejects the association: {why}")
         if association.rejected_contexts:
-            return RefusedError(f"{address}: the server takes nothing of what was proposed to it")
+            services = ", ".join(dict.fromkeys(_SERVICES.get(one.sop_class, "C-STORE") for one in proposals))
+            return RefusedError(
+                f"{address}: the server takes nothing of what was proposed to it ({services})"
+            )
         if not course.connected:
             return self.broken("the server cannot be reached; look at host and port, and at the network")
         tls = "" if address.tls != "no" else ", or wants TLS (?tls=yes)"
