@@ -42,6 +42,7 @@ PARTS = (
     Part("Files of varying lengths", "varied.py", ("--files", "2000", "--runs", "1")),
     Part("DIMSE", "dimse.py", ("--slices", "60", "--runs", "1")),
     Part("DICOMweb", "dicomweb.py", ("--slices", "60", "--runs", "1")),
+    Part("Large and many", "large.py", ("--times", "20", "--slices", "100", "--series", "100")),
     Part("Index", "archive.py", ("--instances", "1000", "10000")),
 )
 TEXT = """\

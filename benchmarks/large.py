@@ -1,0 +1,245 @@
+"""Time what is large or many: a 4-D series of 20,000 files, parts of a compressed series, a run over 10,000.
+
+    python benchmarks/large.py [--times 400] [--slices 200] [--series 10000] [--runs 3] [ROW ...]
+
+The files are made in a temporary place, 2 GB at most.  ROW is one or more of: temporal, parts, run.
+Memory is the greatest resident size of the process that is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from load import COMPRESSIONS, compare, data_set, dcm2niix, make_ct, write_pixels
+
+SLICES_4D, SIZE_4D = 50, 128
+EDGE = 96  # of a patch, in voxels
+IMAGES_OF_SMALL, SIZE_OF_SMALL, DIGITS = 4, 32, 6
+FEW = 10  # the driver's memory for so many times less series, beside that for all
+IDENTITY = "def same(volume):\n    return volume.array\n"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where files are made, and how many."""
+
+    scratch: Path
+    times: int
+    slices: int
+    series: int
+    runs: int
+
+    def process(self, *command: object) -> Figure:
+        """Run a command that has to succeed; what is installed is compiled."""
+        compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        compiled["PYTHONPYCACHEPREFIX"] = str(self.scratch / "bytecode")
+        start = time.perf_counter()
+        child = subprocess.Popen(
+            [str(part) for part in command],
+            env=compiled,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0, command
+        unit = 1e6 if sys.platform == "darwin" else 1e3
+        return Figure(time.perf_counter() - start, usage.ru_maxrss / unit)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a process took: seconds, and MB at its peak."""
+
+    seconds: float
+    peak: float
+
+
+# --- rows -------------------------------------------------------------------------------------------------
+
+
+def temporal(scene: Scene) -> None:
+    """A 4-D series of classic files to a file, against dcm2niix: whole processes, in turns."""
+    folder, output, binary = scene.scratch / "temporal", scene.scratch / "out", dcm2niix()
+    make_temporal(folder, scene.times)
+    own = Path(sys.executable).parent / "dicomarray"
+    commands: dict[str, tuple[object, ...]] = {
+        "dicomarray": (own, "to-numpy", "-i", folder, "-n", output / "a.npy"),
+    }
+    if binary:
+        commands["dcm2niix"] = (binary, "-z", "n", "-b", "y", "-o", output, folder)
+    figures: dict[str, list[Figure]] = {name: [] for name in commands}
+    for turn in range(scene.runs + 1):
+        for name, command in commands.items():
+            output.mkdir()
+            figure = scene.process(*command)
+            shutil.rmtree(output)
+            if turn:  # the first turn warms the cache
+                figures[name].append(figure)
+    size = scene.times * SLICES_4D * SIZE_4D**2 * 2 / 1e6
+    title = f"4-D, {scene.times * SLICES_4D} files of {SIZE_4D} x {SIZE_4D}, to a file"
+    own_seconds = statistics.median(figure.seconds for figure in figures["dicomarray"])
+    for name, several in figures.items():
+        seconds = statistics.median(figure.seconds for figure in several)
+        peak = statistics.median(figure.peak for figure in several)
+        print(
+            f"| {title} | {name} | {seconds:.2f} s | {seconds / own_seconds:.1f} | "
+            f"{peak:.0f} MB, {peak / size:.2f} of the volume |",
+            flush=True,
+        )
+    shutil.rmtree(folder)
+
+
+def make_temporal(folder: Path, times: int) -> None:
+    """Time points of one series, a file a slice."""
+    folder.mkdir()
+    study, series, place = (generate_uid() for _ in range(3))
+    noise = np.random.default_rng(1)
+    for time_point in range(times):
+        for index in range(SLICES_4D):
+            ds = data_set(MRImageStorage, ExplicitVRLittleEndian)
+            ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, series, place
+            number = time_point * SLICES_4D + index
+            ds.Modality, ds.Manufacturer, ds.InstanceNumber = "MR", "", number + 1
+            ds.ImageType, ds.RepetitionTime, ds.EchoTime = ["ORIGINAL", "PRIMARY", "M"], 2000, 30
+            ds.TemporalPositionIdentifier, ds.NumberOfTemporalPositions = time_point + 1, times
+            seconds = time_point * 2 + index / SLICES_4D
+            ds.AcquisitionTime = f"12{int(seconds) // 60:02d}{seconds % 60:09.6f}"
+            ds.ImagePositionPatient, ds.ImageOrientationPatient = [-100, -100, index * 3], [1, 0, 0, 0, 1, 0]
+            ds.PixelSpacing, ds.SliceThickness, ds.Rows, ds.Columns = [1.5, 1.5], 3, SIZE_4D, SIZE_4D
+            pixels = noise.integers(0, 4096, (SIZE_4D, SIZE_4D), dtype=np.uint16)
+            write_pixels(ds, [pixels], folder / f"{number:05d}.dcm")
+
+
+def parts(scene: Scene) -> None:
+    """One slice and one patch of a compressed series, against loading all of it and cutting."""
+    import dicomarray
+    from dicomarray.adapters.sampling import Volumes
+    from dicomarray.assembly.options import ReadOptions
+
+    folder = make_ct(scene.scratch / "parts", scene.slices, 512, COMPRESSIONS["JPEG 2000"])
+    middle = scene.slices // 2
+    window = slice(200, 200 + EDGE)
+
+    def part(wanted: range) -> np.ndarray:
+        array, _ = Volumes(folder, None, ReadOptions(), "raise", 0).slices(0, wanted, window, window)
+        return array[0]
+
+    whole = dicomarray.load(folder).array[:, window, window]
+    patch = range(middle - EDGE // 2, middle + EDGE // 2)
+    for wanted in (range(middle, middle + 1), patch):
+        assert np.array_equal(part(wanted), whole[wanted.start : wanted.stop])
+    for title, wanted in (("slice", range(middle, middle + 1)), (f"patch, {EDGE} x {EDGE} x {EDGE}", patch)):
+        compare(
+            f"one {title}, of {scene.slices} slices in JPEG 2000",
+            scene.runs,
+            {
+                "dicomarray": lambda wanted=wanted: part(wanted),
+                "the whole volume, and cut": lambda: dicomarray.load(folder, workers=1),
+            },
+        )
+    shutil.rmtree(folder)
+
+
+def run(scene: Scene) -> None:
+    """`run` with two workers and a function that does nothing, against the calls that it makes, in a loop."""
+    few, many = scene.scratch / "few", scene.scratch / "many"
+    make_small(few, scene.series // FEW)
+    make_small(many, scene.series)
+    steps = scene.scratch / "steps.py"
+    steps.write_text(IDENTITY)
+    own = Path(sys.executable).parent / "dicomarray"
+
+    def driver(archive: Path) -> Figure:
+        output = scene.scratch / "run"
+        command = (own, "run", "-i", archive, "-o", output, "-f", f"{steps}:same", "--workers", "2")
+        figure = scene.process(*command)
+        shutil.rmtree(output)
+        return figure
+
+    loop = scene.process(sys.executable, __file__, "--loop", few, scene.scratch / "loop")
+    memory, figure = driver(few).peak, driver(many)
+    each, alone = figure.seconds / scene.series * 1e3, loop.seconds / (scene.series // FEW) * 1e3
+    title = f"run over {scene.series} series of {IMAGES_OF_SMALL} images, two workers"
+    print(
+        f"| {title} | dicomarray | {each:.1f} ms a series | 1.0 | driver {figure.peak:.0f} MB, "
+        f"{memory:.0f} MB for {scene.series // FEW} series |"
+    )
+    ratio = alone / each
+    print(f"| {title} | load, to_dicom in a loop, one process | {alone:.1f} ms a series | {ratio:.1f} | |")
+
+
+def make_small(folder: Path, count: int) -> None:
+    """So many series: one, with UIDs of its own for each."""
+    folder.mkdir()
+    made = make_ct(folder / "made", IMAGES_OF_SMALL, SIZE_OF_SMALL)
+    contents = [path.read_bytes() for path in sorted(made.iterdir())]
+    data_sets = [pydicom.dcmread(path) for path in sorted(made.iterdir())]
+    named = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+    uids = {ds[name].value for ds in data_sets for name in named}
+    shutil.rmtree(made)
+    for number in range(count):
+        place = folder / f"{number // 100:03d}" / f"{number:0{DIGITS}d}"
+        place.mkdir(parents=True)
+        for index, content in enumerate(contents):
+            (place / f"{index}.dcm").write_bytes(_renamed(content, uids, number))
+
+
+def _renamed(content: bytes, uids: set[str], number: int) -> bytes:
+    for uid in uids:
+        content = content.replace(uid.encode(), f"{uid[:-DIGITS]}{number:0{DIGITS}d}".encode())
+    return content
+
+
+def loop(archive: Path, output: Path) -> None:
+    """What a user does without `run`."""
+    import dicomarray
+
+    output.mkdir()
+    for number, series in enumerate(dicomarray.scan(archive, workers=1)):
+        folder = Path(series.files[0]).parent
+        dicomarray.to_dicom(dicomarray.load(folder).array, folder, output / f"{number}")
+
+
+ROWS: dict[str, Callable[[Scene], None]] = {"temporal": temporal, "parts": parts, "run": run}
+
+
+def main() -> None:
+    """Print the table."""
+    arguments = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    arguments.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    arguments.add_argument("--times", type=int, default=400, help=f"time points of {SLICES_4D} slices")
+    arguments.add_argument("--slices", type=int, default=200)
+    arguments.add_argument("--series", type=int, default=10_000)
+    arguments.add_argument("--runs", type=int, default=3)
+    arguments.add_argument("--loop", nargs=2, type=Path, help=argparse.SUPPRESS)
+    options = arguments.parse_args()
+    if options.loop:
+        loop(*options.loop)
+        return
+    unknown = set(options.rows) - set(ROWS)
+    if unknown:
+        arguments.error(f"no such row: {', '.join(sorted(unknown))}")
+    with tempfile.TemporaryDirectory() as scratch:
+        scene = Scene(Path(scratch), options.times, options.slices, options.series, options.runs)
+        print("| work | with | median | to dicomarray | memory |\n|---|---|---|---|---|")
+        for row in options.rows or ROWS:
+            ROWS[row](scene)
+
+
+if __name__ == "__main__":
+    main()
