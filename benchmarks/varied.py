@@ -183,11 +183,8 @@ def work(name: str, archive: Path, index: Path) -> float:
     }
     dicomarray.scan, dicomarray.index, dicomarray.open_index  # noqa: B018 - imported now
     if name in ASKED:
-        catalog = (
-            dicomarray.open_index(index)
-            if ASKED[name] == "open_index"
-            else dicomarray.scan(archive, workers=1)
-        )
+        is_index = ASKED[name] == "open_index"
+        catalog = dicomarray.open_index(index) if is_index else dicomarray.scan(archive, workers=1)
         works[name] = lambda: [_asked(series, name) for series in catalog]
     if name == INDEXING:
         index.unlink(missing_ok=True)

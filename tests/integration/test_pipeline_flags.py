@@ -54,12 +54,19 @@ def test_parameters(folder: Path, workers: int) -> None:
         ((), "step"),
     ],
 )
-def test_wrong_flags(folder: Path, flags: tuple[str, ...], words: str) -> None:
+def test_wrong_flags(
+    folder: Path,
+    flags: tuple[str, ...],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Exit code 2 and one line that says what is wrong; nothing is made."""
-    done = run("-f", "my.py:add", *flags, cwd=folder)
-    assert done.returncode == 2, done.stderr
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(folder)
+    assert main(["run", "-i", "ct", "-o", "out", "-f", "my.py:add", *flags]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
     assert not (folder / "out").exists()
 
 

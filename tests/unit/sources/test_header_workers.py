@@ -76,16 +76,22 @@ Helped = list[object]
 
 @pytest.fixture
 def helped(monkeypatch: pytest.MonkeyPatch) -> Helped:
-    """The chunks that other processes were given; this one is slow, so that they are."""
+    """The chunks that other processes were given; this one is slow from their start until they are."""
     chunks: Helped = []
+    started: Helped = []
 
     class Recorded(Child):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            started.append(self)
+
         def send(self, message: object) -> None:
             super().send(message)
             chunks.extend([message] if isinstance(message, list) else [])
 
     def read_slowly(*arguments: Any) -> Any:
-        time.sleep(0.1)
+        if started and not chunks:
+            time.sleep(0.25)
         return outcome_of(*arguments)
 
     monkeypatch.setattr(header_workers, "Child", Recorded)

@@ -65,7 +65,7 @@ def test_columns_that_two_threads_ask_for(file: Path, monkeypatch: pytest.Monkey
     def slowly(self: Database, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         if "series = ?" in query and not asked.is_set():
             asked.set()
-            go_on.wait(10)
+            go_on.wait(1)  # a thread that waits for this one asks nothing meanwhile
         return rows(self, query, parameters)
 
     monkeypatch.setattr(Database, "rows", slowly)
@@ -85,7 +85,7 @@ def test_threads(file: Path) -> None:
     Before, attributes were missing in some of them, and slices without a place led to errors.
     """
     wanted = states(open_index(file))
-    for _ in range(15):
+    for _ in range(6):
         catalog = open_index(file)
         with ThreadPoolExecutor(6) as pool:
             assert list(pool.map(state, [*catalog] * 3)) == wanted * 3
