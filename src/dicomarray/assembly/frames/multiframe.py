@@ -25,6 +25,8 @@ class _SharedPart:
     slots: tuple[int, ...] = ()
 
 
+# What a dose is, and of what: physical or effective, of a plan or of one of its beams.
+DOSE_KINDS = ("DoseType", "DoseSummationType")
 _NO_PLACE: Mapping[str, Value] = {"ImagePositionPatient": None}
 # What a frame says: with others, and by itself, where the slots are.
 _FrameParts = tuple[_SharedPart, tuple[Value, ...]]
@@ -58,7 +60,8 @@ def dose_attributes(header: Header, count: int, placed: bool = True) -> list[Att
     HeaderError
         Where the number of planes and their offsets do not fit.
     """
-    dose_type: dict[str, Value] = {"DoseType": header.further(["DoseType"]).get("DoseType")}
+    stated = header.further(DOSE_KINDS)
+    dose_type: dict[str, Value] = {keyword: stated.get(keyword) for keyword in DOSE_KINDS}
     planes = _dose_planes(header, count) if placed else [{**_dose_scaling(header), **_NO_PLACE}] * count
     return _over_data_set(header, [(_SharedPart(dose_type | plane), ()) for plane in planes])
 

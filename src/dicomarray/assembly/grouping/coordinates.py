@@ -14,6 +14,7 @@ from typing import Any
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.acquisition_order import ACQUIRED
 from dicomarray.assembly.grouping.discriminators import (
+    ASL_CONTEXT,
     ATTRIBUTES,
     AXES,
     FURTHER,
@@ -39,8 +40,6 @@ FREE_TEXT_WORDS = frozenset((
     "off", "positive", "negative",
 ))  # fmt: skip
 _WORD = re.compile(r"[a-z0-9]+")
-# The standard's keyword of what Philips tells of arterial spin labelling: CONTROL or LABEL.
-ASL_CONTEXT = "ASLContext"
 Groups = Sequence[Sequence[Frame]]
 
 

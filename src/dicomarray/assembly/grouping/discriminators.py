@@ -54,6 +54,9 @@ AXES: dict[str, tuple[str, ...]] = {
 ATTRIBUTES = tuple(keyword for keywords in AXES.values() for keyword in keywords)
 # One value for all images of a repetition, whatever the sequence: where it differs, they are of several.
 CONSTANT = (*TIME_INDEX, B_VALUE, "FlipAngle")
+# What frames of enhanced objects say: label or control, the direction of flow that a phase image measures.
+ASL_CONTEXT = "ASLContext"
+OF_FRAMES = (ASL_CONTEXT, "VelocityEncodingDirection")
 # What else may tell repetitions apart; no axis is named by it.  A scan reads the first of these, ...
 FURTHER_SCANNED = (
     "ImageType",
@@ -66,6 +69,7 @@ FURTHER_SCANNED = (
     "AcquisitionDateTime",
     "AcquisitionTime",
     "FrameAcquisitionDateTime",
+    *OF_FRAMES,
 )
 # ... and the others are read where nothing else does: also directions that cannot be turned into the
 # standard's words.
@@ -80,11 +84,16 @@ FURTHER_READ = (
 FURTHER = (*FURTHER_SCANNED, *FURTHER_READ)
 # Attributes that order repetitions, the first one first: images are compared by their rank at each place,
 # since slices of a cine, or beds of a whole-body PET, have times of their own.
-RANKED = ("FrameReferenceTime", "TriggerTime", "NominalPercentageOfCardiacPhase")
+RANKED = (
+    "FrameReferenceTime",
+    "TriggerTime",
+    "NominalPercentageOfCardiacPhase",
+    "NominalPercentageOfRespiratoryPhase",
+)
 # Of these a scan reads the second; the others are read where places hold several images.
-RANKED_READ = (RANKED[0], RANKED[2])
+RANKED_READ = (RANKED[0], *RANKED[2:])
 # Of frames of enhanced objects, where neither their times nor their dimension indices tell.
-RANKED_FRAMES = (*RANKED[:2], "NominalCardiacTriggerDelayTime", RANKED[2])
+RANKED_FRAMES = (*RANKED[:2], "NominalCardiacTriggerDelayTime", *RANKED[2:])
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,13 @@ import numpy as np
 from dicomarray.assembly.frames.closed import ClosedHeader
 from dicomarray.assembly.frames.frame import Frame, by_file, read_images
 from dicomarray.assembly.grouping import image_kinds
-from dicomarray.assembly.grouping.discriminators import ATTRIBUTES, FURTHER_READ, PHILIPS, VENDOR_B_VALUES
+from dicomarray.assembly.grouping.discriminators import (
+    ATTRIBUTES,
+    FURTHER_READ,
+    PHILIPS,
+    RANKED,
+    VENDOR_B_VALUES,
+)
 from dicomarray.assembly.grouping.image_kind import kind_of
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import ORIENTATION_TOLERANCE, Matrix, same_position_tolerance
@@ -27,10 +33,12 @@ from dicomarray.dicom.vr import Value
 # When and how an image was acquired, as far as a scan reads it, ...
 _ACQUIRED = (
     "AcquisitionNumber", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime",
-    "FrameAcquisitionDateTime", "FrameReferenceDateTime", *ATTRIBUTES,
+    "FrameAcquisitionDateTime", "FrameReferenceDateTime", "KVP", "ConvolutionKernel", *ATTRIBUTES,
 )  # fmt: skip
 # ... and what is read only of images that may be copies: the b-value and gradient of every vendor among it.
-_ACQUIRED_FURTHER = ("ContentDate", "ContentTime", *FURTHER_READ, *VENDOR_B_VALUES, *PHILIPS)
+_ACQUIRED_FURTHER = tuple(
+    dict.fromkeys(("ContentDate", "ContentTime", *RANKED, *FURTHER_READ, *VENDOR_B_VALUES, *PHILIPS))
+)
 _RESCALE = ("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "DoseGridScaling")
 _RESCALE_FURTHER = ("RealWorldValueMappingSequence",)
 COPY_NAMES = (*_ACQUIRED_FURTHER, *_RESCALE_FURTHER, *image_kinds.ATTRIBUTES)

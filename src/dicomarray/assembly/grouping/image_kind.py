@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.frames.multiframe import DOSE_KINDS
 from dicomarray.assembly.grouping import image_kinds
 from dicomarray.assembly.grouping.studies import is_one_study
 from dicomarray.core.coded_warnings import Warnings, warning
@@ -39,7 +40,7 @@ SIDE_BY_SIDE = 0.1
 KIND_KEYWORDS = frozenset((
     *image_kinds.OF_KINDS, "EchoTime", "EffectiveEchoTime", "EchoNumbers", "SamplesPerPixel", "ProtocolName",
     "ReferencedSegmentNumber", "SeriesNumber", "Modality", "StudyInstanceUID", "RescaleType", "Units",
-    "DoseUnits", "DoseType",
+    "DoseUnits", *DOSE_KINDS,
 ))  # fmt: skip
 _KIND_KEYWORDS = KIND_KEYWORDS | {UNITS_CODE}
 # Rescale Types that say nothing (PS3.3 C.11.1.1.2; the second is Philips' word).
@@ -106,7 +107,12 @@ def kind_of(frame: Frame) -> Kind:
         series_number=get("SeriesNumber"),
         modality=get("Modality"),
         study=get("StudyInstanceUID"),
-        quantity=(_rescale_type(frame), get("Units") or get("DoseUnits"), get("DoseType"), get(UNITS_CODE)),
+        quantity=(
+            _rescale_type(frame),
+            get("Units") or get("DoseUnits"),
+            get(UNITS_CODE),
+            *map(get, DOSE_KINDS),
+        ),
     )
 
 

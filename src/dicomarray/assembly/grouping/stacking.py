@@ -18,7 +18,7 @@ from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.acquisition_order import as_acquired, by_itself
 from dicomarray.assembly.grouping.broken_places import broken_place, with_broken_places
 from dicomarray.assembly.grouping.consistency_checks import missing_parts, mixed_scan_warnings
-from dicomarray.assembly.grouping.discriminators import time_index
+from dicomarray.assembly.grouping.discriminators import differing, time_index
 from dicomarray.assembly.grouping.duplicates import drop_copies, equal_pixels_at, some
 from dicomarray.assembly.grouping.further_attributes import (
     FurtherAttributes,
@@ -299,6 +299,7 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
     first = repetitions.grid[0]
     planes = [plane for frame in first if (plane := frame.plane) is not None]
     geometry, notes = _geometry(first, planes)
+    notes += _frames_of_reference(repetitions.grid)
     if options.missing == "error":
         _refuse_gaps(first, geometry.distances)
     frames = tuple(frame for members in repetitions.grid for frame in members)
@@ -328,12 +329,20 @@ def _geometry(frames: Sequence[Frame], planes: Sequence[Plane]) -> tuple[StackGe
             f"{UNKNOWN_THICKNESS_MM:g} mm [slice-thickness]"
         )
     frame_of_reference = frames[0].header.text("FrameOfReferenceUID")
-    if len({frame.header.text("FrameOfReferenceUID") for frame in frames}) > 1:
-        notes += warning(
-            "FrameOfReferenceUID differs between slices; the first one is recorded [frame-of-reference]"
-        )
     thickness = abs(thickness or UNKNOWN_THICKNESS_MM)
     return StackGeometry.from_planes(planes, thickness, frame_of_reference), notes
+
+
+def _frames_of_reference(repetitions: Sequence[Sequence[Frame]]) -> Warnings:
+    """A warning where images have places in more than one Frame of Reference."""
+    frames = [frame for members in repetitions for frame in members]
+    if not differing(frames, ["FrameOfReferenceUID"]):
+        return ()
+    between = "slices" if differing(repetitions[0], ["FrameOfReferenceUID"]) else "repetitions"
+    return warning(
+        f"FrameOfReferenceUID differs between {between}: others than the first may lie elsewhere than the "
+        "affine says [frame-of-reference]"
+    )
 
 
 def _refuse_gaps(frames: Sequence[Frame], distances: Matrix) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.frames.multiframe import DOSE_KINDS
 from dicomarray.assembly.grouping.image_kinds import ISOTROPIC, common_type, image_kinds, is_trace
 from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, spacing_warnings
 from dicomarray.assembly.options import ReadOptions
@@ -38,7 +39,7 @@ SERIES_KEYWORDS = (
     *ACQUISITION,
     "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "ImageOrientationPatient", "Rows", "Columns",
     "PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue",
-    "RescaleType", "Units", "LossyImageCompression",
+    "RescaleType", "Units", *DOSE_KINDS, "LossyImageCompression",
 )  # fmt: skip
 SLICE_KEYWORDS = (
     "InstanceNumber", "ImagePositionPatient", "SliceLocation", "AcquisitionNumber", "AcquisitionTime",
@@ -265,8 +266,9 @@ def _value_warnings(frames: Sequence[Frame], units: str) -> Warnings:
         warnings += warning(
             'values are indices into a palette of colours; palette="rgb" applies it [palette]'
         )
-    if photometric == "MONOCHROME1":
+    if inverted := sum(f.attributes.get("PhotometricInterpretation") == "MONOCHROME1" for f in frames):
+        which = "" if inverted == len(frames) else f" in {inverted} of {len(frames)} images"
         warnings += warning(
-            "MONOCHROME1: a viewer shows the least value white; values are not inverted [monochrome1]"
+            f"MONOCHROME1{which}: a viewer shows the least value white; values are not inverted [monochrome1]"
         )
     return warnings

@@ -27,7 +27,8 @@ from dicomarray.storage.references import Reference
 
 # What must be the same in all files, since the array has one shape and one kind of value.
 _SAME = (
-    "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns", "PhotometricInterpretation",
+    "SOPClassUID", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns",
+    "PhotometricInterpretation",
 )  # fmt: skip
 _READ = (
     *_SAME, "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SOPInstanceUID",
@@ -217,8 +218,9 @@ def check_same(header: Dataset, first: Dataset, path: Reference, first_path: Ref
     """Raise TemplateError where a file is not of one kind with the first."""
     for keyword in _SAME:
         if text(header, keyword) != text(first, keyword):
-            display = "differs from" if keyword.endswith("UID") else f"is {quoted(header.get(keyword))}, but"
-            other = "that" if keyword.endswith("UID") else quoted(first.get(keyword))
+            unsaid = keyword.endswith("ID")  # a UID tells nobody anything, a Patient ID too much
+            display = "differs from" if unsaid else f"is {quoted(header.get(keyword))}, but"
+            other = "that" if unsaid else quoted(first.get(keyword))
             raise TemplateError(
                 f"{path}: {keyword} {display} {other} in {first_path}; a template is one series of images "
                 "of one size and kind"

@@ -218,6 +218,9 @@ def test_which_copy_stays_does_not_depend_on_names(mr: Path, tmp_path: Path) -> 
         ("DiffusionGradientOrientation", [1.0, 0.0, 0.0]),
         ("ImageType", ["ORIGINAL", "PRIMARY", "P", "NONE"]),
         ("EchoTime", 20),
+        ("NominalPercentageOfCardiacPhase", 40.0),
+        ("KVP", 80),
+        ("ConvolutionKernel", "SHARP"),
     ],
 )
 def test_an_image_that_says_otherwise_is_no_copy(mr: Path, keyword: str, value: Any) -> None:

@@ -403,17 +403,29 @@ def test_other_quantities_and_studies_are_volumes_of_their_own(
     assert np.array_equal(upper.array, stored[3:])
 
 
-def test_dose_types_are_volumes_of_their_own(tmp_path: Path) -> None:
-    """Effective dose is no second time point of the physical one."""
+@pytest.mark.parametrize(
+    ("keyword", "kinds", "volumes_made"),
+    [
+        ("DoseType", ("PHYSICAL", "EFFECTIVE"), 2),
+        ("DoseSummationType", ("PLAN", "BEAM"), 2),
+        ("DoseSummationType", ("BEAM", "BEAM"), 1),
+    ],
+)
+def test_dose_types_are_volumes_of_their_own(
+    tmp_path: Path, keyword: str, kinds: tuple[str, str], volumes_made: int
+) -> None:
+    """Effective dose is no second time point of the physical one, nor a beam of the plan; beams are alike."""
     array, same = synthetic.stored_values((2, 3, 5, 6)), uids()
-    for number, kind in enumerate(("PHYSICAL", "EFFECTIVE")):
+    for number, kind in enumerate(kinds):
         enhanced_files.write_dose(
-            tmp_path / "s" / f"{kind}.dcm",
+            tmp_path / "s" / f"{number}.dcm",
             array[number],
             (0.0, 2.5, 5.0),
-            same | {"DoseType": kind, "InstanceNumber": number + 1},
+            same | {keyword: kind, "InstanceNumber": number + 1},
         )
-    assert [volume.axes[0] for volume in volumes(tmp_path / "s")] == ["slice", "slice"]
+    made = volumes(tmp_path / "s")
+    assert len(made) == volumes_made
+    assert all(volume.metadata["series"][keyword] in kinds for volume in made)
 
 
 def test_frames_of_two_quantities_are_two_volumes(tmp_path: Path) -> None:

@@ -75,7 +75,12 @@ def assert_ordered(folder: Path, array: NDArray[Any]) -> Volume:
     return volume
 
 
-RANKED = [("MR", "TriggerTime"), ("PT", "FrameReferenceTime"), ("CT", "NominalPercentageOfCardiacPhase")]
+RANKED = [
+    ("MR", "TriggerTime"),
+    ("PT", "FrameReferenceTime"),
+    ("CT", "NominalPercentageOfCardiacPhase"),
+    ("CT", "NominalPercentageOfRespiratoryPhase"),
+]
 
 
 @pytest.mark.parametrize("numbers", [SHUFFLED, OTHERWISE, [None] * 12], ids=["shuffled", "other", "none"])
@@ -264,6 +269,9 @@ ENHANCED_TIMES = {
     "NominalPercentageOfCardiacPhase": lambda t, _: {
         "CardiacSynchronizationSequence": {"NominalPercentageOfCardiacPhase": 25.0 * t}
     },
+    "NominalPercentageOfRespiratoryPhase": lambda t, _: {
+        "RespiratorySynchronizationSequence": {"NominalPercentageOfRespiratoryPhase": 25.0 * t}
+    },
     "NominalCardiacTriggerDelayTime": lambda t, k: {
         "CardiacSynchronizationSequence": {"NominalCardiacTriggerDelayTime": 50.0 * t + 7 * k}
     },
@@ -303,6 +311,44 @@ def test_dimension_indices_go_before_phases_of_frames(tmp_path: Path) -> None:
     (series,) = scan(tmp_path / "e.dcm")
     (volume,) = series.volumes()
     np.testing.assert_array_equal(volume.array, array)
+
+
+@pytest.mark.parametrize(
+    ("macro", "keyword", "values"),
+    [
+        ("MRArterialSpinLabelingSequence", "ASLContext", ["LABEL", "CONTROL", "LABEL", "CONTROL"]),
+        (
+            "MRVelocityEncodingSequence",
+            "VelocityEncodingDirection",
+            [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)],
+        ),
+    ],
+)
+def test_coordinates_have_what_frames_measure(
+    tmp_path: Path, macro: str, keyword: str, values: list[Any]
+) -> None:
+    """Label and control, and directions of flow, are told beside the number of the time point."""
+    array = synthetic.stored_values(SHAPE)
+    frames = [
+        enhanced_files.at(k * SPACING_MM)
+        | enhanced_files.content(TemporalPositionIndex=t + 1)
+        | {macro: {keyword: list(values[t]) if isinstance(values[t], tuple) else values[t]}}
+        for t in range(4)
+        for k in range(3)
+    ]
+    enhanced_files.write_enhanced(tmp_path / "e.dcm", array.reshape(-1, *SHAPE[2:]), frames)
+    volume = volume_of(tmp_path / "e.dcm")
+    np.testing.assert_array_equal(volume.array, array)
+    assert list(volume.coordinates[keyword]) == values
+
+
+def test_repetitions_in_two_frames_of_reference_are_told(tmp_path: Path) -> None:
+    """Nothing says that equal coordinates are equal places there; one frame of reference is no warning."""
+    for number, uids in enumerate((("1.2", "1.3"), ("1.2", "1.2"))):
+        steps = [{"FrameOfReferenceUID": uid} for uid in uids for _ in range(2)]
+        write_repetitions(tmp_path / str(number), synthetic.stored_values(SHAPE), steps)
+        told = [w for w in volume_of(tmp_path / str(number)).warnings if "[frame-of-reference]" in w]
+        assert len(told) == len(set(uids)) - 1
 
 
 COMMENTS = {

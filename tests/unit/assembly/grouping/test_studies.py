@@ -100,6 +100,15 @@ def test_a_derived_series_belongs_to_one_study(tmp_path: Path) -> None:
         to_dicom(load(tmp_path / "s"), tmp_path / "s", tmp_path / "out")
 
 
+def test_a_derived_series_belongs_to_one_patient(tmp_path: Path) -> None:
+    """Images of two patients in one series are no template; the message has neither's ID."""
+    each = [{"PatientID": f"SECRET{number % 2}"} for number in range(len(stored_values()))]
+    write_series(tmp_path / "s", stored_values(), each=each)
+    with pytest.raises(TemplateError, match="PatientID differs") as caught:
+        to_dicom(load(tmp_path / "s"), tmp_path / "s", tmp_path / "out")
+    assert "SECRET" not in str(caught.value)
+
+
 def test_a_real_series_with_a_study_for_each_image(real_data: Path) -> None:
     """An oblique CT as SimpleITK's data has it."""
     found = volumes(real_data / "ct-oblique-simpleitk")

@@ -401,3 +401,12 @@ def test_units_are_the_rescale_type(
     assert volume.normalize(0, 100).units == "normalized"
     volume.normalize(0, 100).save(tmp_path / "v.npy")
     assert json.loads((tmp_path / "v.json").read_text())["values"]["units"] == units
+
+
+def test_images_that_are_shown_the_other_way_round_are_told(tmp_path: Path) -> None:
+    """Also where the first image of the volume is none of them: how many there are is said."""
+    each = [{"PhotometricInterpretation": f"MONOCHROME{1 + (n != 2)}"} for n in range(synthetic.SHAPE[0])]
+    synthetic.write_series(tmp_path / "s", synthetic.stored_values(), each=each)
+    (series,) = scan(tmp_path / "s")
+    (told,) = [w for w in series.volume().warnings if "[monochrome1]" in w]
+    assert "1 of 6" in told
