@@ -90,7 +90,8 @@ def test_masks_and_reports(folder: Path, tmp_path: Path) -> None:
     assert str(int((volume.array > 0).sum())) in html
     assert "rgb(221, 130, 101)" in html
     report = dicomarray.to_dicom(volume.array * 1.5, folder, tmp_path / "out")
-    assert f"{report.max_error:.6g}" in shown(report)
+    assert f"{report.max_error:.6g}" in shown(report) and "slope" in shown(report)
+    assert "slope" not in shown(dicomarray.to_rtstruct(masks, folder, tmp_path / "masks"))
 
 
 def test_series_and_catalogs(folder: Path) -> None:

@@ -1,10 +1,13 @@
-"""The page with NiiVue in a browser: what is seen, where it is, what moves; nothing comes from elsewhere."""
+"""The page with NiiVue in a browser: what is seen, where it is, what moves; and what opens it."""
 
 from __future__ import annotations
 
 import base64
 import io
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -62,7 +65,7 @@ def marked(stack: str) -> Volume:
     return Volume.from_array(array.reshape(SHAPE).astype(np.int16), affine)
 
 
-def open_page(page: Page, path: Path) -> None:
+def open_page(page: Page, path: Path | str) -> None:
     page.looks(900, 700)
     page.open(path)
     assert page.wait_for("document.body.dataset.ready") == "yes", page.ask("failed.textContent")
@@ -127,6 +130,32 @@ def test_the_small_page_shows_the_same_side(tmp_path: Path) -> None:
     (picture,) = re.findall(r'alt="slice 16 [^"]*" src="data:image/png;base64,([^"]*)"', text)
     rgb = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")).astype(np.int16)
     assert side_of_mark(rgb, *greys(rgb)) == "top right"
+
+
+def test_the_archive_opens_series_in_the_viewer(page: Page, tmp_path: Path) -> None:
+    """A search narrows the rows, which fit a small window; what is opened is shown by the server's policy."""
+    for number, modality in enumerate(("CT", "MR", "MR"), 1):
+        common = {"SeriesNumber": number, "SeriesDescription": "A RATHER LONG DESCRIPTION OF A SERIES"}
+        array = synthetic.stored_values()
+        synthetic.write_series(tmp_path / "in" / str(number), array, modality=modality, common=common)
+    dicomarray.index(tmp_path / "in", tmp_path / "in.sqlite")
+    command = [sys.executable, "-m", "dicomarray", "browse", "--index", str(tmp_path / "in.sqlite")]
+    with subprocess.Popen([*command, "--viewer", "niivue"], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            page.events.clear()
+            page.looks(400, 600, dark=True)
+            page.open(server.stdout.readline().strip())
+            page.wait_for("document.querySelectorAll('tbody tr').length === 3")
+            page.wait_for("document.querySelectorAll('tbody img').length === 3")
+            assert page.ask("document.documentElement.scrollWidth") <= 400
+            page.ask("condition.value = 'Modality=CT'; condition.form.requestSubmit()")
+            page.wait_for("document.querySelectorAll('tbody tr').length === 1")
+            open_page(page, page.ask("document.querySelector('tbody a').href"))
+            assert "6 x 12 x 16 HU" in page.ask("document.title")
+            assert [text for text in page.said if "GL Driver Message" not in text] == []
+        finally:
+            server.send_signal(signal.SIGINT)
 
 
 @pytest.fixture

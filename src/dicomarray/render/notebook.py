@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -75,16 +75,15 @@ def series_html(series: Iterable[Series], title: str, count: int) -> str:
 
 def report_html(report: WriteReport) -> str:
     """What was written, and how exactly."""
-    facts: Mapping[str, Any] = {
+    facts: dict[str, Any] = {
         "written": report.place,
         "Series Instance UID": report.series_uid,
         "greatest error": f"{report.max_error:.6g}",
         "mean error": f"{report.mean_error:.6g}",
         "clipped": report.clipped,
-        "slope, intercept": "each image's own"
-        if report.slope is None
-        else f"{report.slope:.6g}, {report.intercept:.6g}",
     }
+    if report.slope is not None:  # else each image has the template's, or it is no image
+        facts["slope, intercept"] = f"{report.slope:.6g}, {report.intercept:.6g}"
     rows = [(escape(name), escape(one_line(str(value)))) for name, value in facts.items()]
     return f"<div><b>WriteReport</b>{_table(('', ''), rows, len(rows))}{_warnings(report.warnings)}</div>"
 
