@@ -109,7 +109,7 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     Beside ``ct.nii.gz`` lie ``ct.json`` with BIDS' names, and of diffusion images ``ct.bval`` and ``ct.bvec``
     in FSL's convention.  Of a DICOM Segmentation or RT Structure Set the labels are written, and beside them
     a sidecar with its segments.  Where the output is a folder (it exists, or ends with a slash) every volume
-    of every series is written to it, and a series that fails is reported without stopping the rest.
+    of every series is written to it, and what cannot be written is reported without stopping the rest.
 
     Parameters
     ----------
@@ -191,24 +191,30 @@ class _Writer:
     resample: Resampling | None = None
 
     def write_all(self, found: Found, folder: Path) -> NiftiReport:
-        """Every volume of every series; DataErrors are failures of their series."""
+        """Every volume of every series; a DataError is a failure of its volume, or of a whole series."""
         files, shown, failures, warnings = [], [], [], []
         taken: set[str] = set()
-        for one in found.images:
+        for series in found.images:
             try:
-                named = self._named(one, taken)
-                for stack, name, echo in itertools.islice(named, 1) if one.is_segments else named:
-                    path = folder / f"{name}.nii.gz"
+                named = list(self._named(series, taken))[: 1 if series.is_segments else None]
+            except DataError as error:
+                failures.append(Failure(series.title, str(error)))
+                continue
+            for number, (stack, name, echo) in enumerate(named):
+                path = folder / f"{name}.nii.gz"
+                try:
                     paths, info = (
-                        self.write_masks(found, one, path)
-                        if one.is_segments
+                        self.write_masks(found, series, path)
+                        if series.is_segments
                         else self.write(stack, path, echo)
                     )
-                    files.append(paths)
-                    shown.append(f"<Volume {info}>")
-                    warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
-            except (DataError, DiskFullError) as error:
-                failures.append(Failure(one.title, str(error)))
+                except (DataError, DiskFullError) as error:
+                    title = series.title if len(named) == 1 else f"{series.title}, volume {number}"
+                    failures.append(Failure(title, str(error)))
+                    continue
+                files.append(paths)
+                shown.append(f"<Volume {info}>")
+                warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
         return NiftiReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))
 
     def _named(self, series: Series, taken: set[str]) -> Iterator[tuple[Stack, str, int | None]]:
