@@ -377,25 +377,17 @@ def test_a_tilted_series_has_its_shear(real_data: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.abs(made.affine[:3, 2]), np.abs(steps_between.mean(axis=0)), atol=1e-3)
 
 
-def test_a_segmentation_is_a_volume_a_segment(real_data: Path, tmp_path: Path) -> None:
-    """All masks that dcm2niix puts one after the other are there, and its other volumes are equal."""
+def test_segmentations_like_dcm2niix(real_data: Path, tmp_path: Path) -> None:
+    """Masks of one segment are equal; overlapping ones, which it puts one after the other, are refused."""
     truths = by_dcm2niix(real_data / "seg-dcmqi", tmp_path / "truth")
     report = to_nifti(real_data / "seg-dcmqi", str(tmp_path / "out") + "/", name="{SeriesInstanceUID}")
     made = [read(paths[0]) for paths in report.files]
     other = [truth for truth in truths if not any(not truth.differences(one) for one in made)]
-    assert {truth.bids["Modality"] for truth in other} == {"SEG"}
+    assert {truth.bids["Modality"] for truth in other} == {"SEG"} and len(other) < len(truths) / 2
     for truth in other:
         uid = truth.path.stem.partition("_")[2].partition("_Raw")[0]
-        there = [
-            image.tobytes()
-            for one in made
-            if one.path.name.startswith(uid)
-            for image in np.moveaxis(numbers(one), 2, 0)
-        ]
-        if "_Raw" not in truth.path.stem:
-            assert all(
-                (image > 0).astype(float).tobytes() in there for image in np.moveaxis(numbers(truth), 2, 0)
-            )
+        (reason,) = (failure.reason for failure in report.failures if uid in failure.series)
+        assert "overlap" in reason or "2 segmentations" in reason
 
 
 @pytest.mark.parametrize("name", sorted(ROUNDED_PLACES & set(real_series())))
@@ -418,7 +410,7 @@ def test_real_pet_has_timing_and_dose(name: str, real_data: Path, tmp_path: Path
 # What dcm2niix makes otherwise of files that travel with pydicom, by the end of the Series UID, and why; each
 # is looked at to see that it differs in this, and in nothing else.
 OTHER_FILES = {
-    "1458337731.665795": ("refused", "a file made damaged: three items for one frame"),
+    "1458337731.665795": ("refused", "made damaged: three items for one frame; or two segmentations"),
     ".77.7.7777.7777": ("refused", "a file made damaged: its Number of Frames is text"),
     ".1.3.4.1.20040826185059.5457": ("refused", "a file made damaged: cut short; it makes up the rest"),
     ".1.3.8.1.20040826185059.5457": (
@@ -497,7 +489,7 @@ def test_files_of_pydicom_like_dcm2niix(package: str, tmp_path: Path) -> None:
             continue
         equal += 1
         assert not min((truth.other_bids(one, CUT_BIDS) for one in same), key=len), truth.path.name
-    assert equal >= {"pydicom": 27, "pydicom-data": 22}[package]
+    assert equal >= {"pydicom": 27, "pydicom-data": 20}[package]
 
 
 @pytest.mark.parametrize("name", ["mr-siemens-mosaic", "mr-enhanced-siemens"])

@@ -200,7 +200,7 @@ class _Writer:
             except DataError as error:
                 failures.append(Failure(series.title, str(error)))
                 continue
-            for number, (stack, name, echo) in enumerate(named):
+            for place, (stack, name, echo) in enumerate(named):
                 path = folder / f"{name}.nii.gz"
                 try:
                     paths, info = (
@@ -209,7 +209,7 @@ class _Writer:
                         else self.write(stack, path, echo)
                     )
                 except (DataError, DiskFullError) as error:
-                    title = series.title if len(named) == 1 else f"{series.title}, volume {number}"
+                    title = series.title if len(named) == 1 else f"{series.title}, volume {place}"
                     failures.append(Failure(title, str(error)))
                     continue
                 files.append(paths)
