@@ -9,7 +9,7 @@ import re
 
 # Each stands in docs/reference/sidecar.md, and at the end of the texts that are made with it.
 CODES = frozenset((
-    "array-flipped", "broken-places", "burned-in", "clipped-values", "colour-scaling",
+    "array-flipped", "bits-cut", "broken-places", "burned-in", "clipped-values", "colour-scaling",
     "contours-between-slices", "contours-damaged", "contours-missing", "contours-none",
     "contours-not-closed", "contours-not-planar", "contours-off-slices", "contours-outside",
     "contours-overlap", "contours-smoothed", "copies", "decoder-filled", "decoder-overshoot",

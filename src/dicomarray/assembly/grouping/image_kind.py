@@ -19,7 +19,6 @@ from dicomarray.assembly.grouping import image_kinds
 from dicomarray.assembly.grouping.studies import is_one_study
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import same_position_tolerance
-from dicomarray.core.volume_info import NORMALIZED
 from dicomarray.dicom.functional_groups import UNITS_CODE
 from dicomarray.dicom.headers.attributes import may_differ, shared_by
 from dicomarray.dicom.vr import Value
@@ -43,8 +42,9 @@ KIND_KEYWORDS = frozenset((
     "DoseUnits", *DOSE_KINDS,
 ))  # fmt: skip
 _KIND_KEYWORDS = KIND_KEYWORDS | {UNITS_CODE}
-# Rescale Types that say nothing (PS3.3 C.11.1.1.2; the second is Philips' word).
-_UNSPECIFIED = ("US", NORMALIZED)
+# The Rescale Type that says nothing (PS3.3 C.11.1.1.2).  Philips' "normalized" says little, but not what
+# phases in mrad are.
+_UNSPECIFIED = "US"
 # What is asked for and can be done without: where it is no number, it is as if it were absent.
 _DISPENSABLE = ("EchoTime", "EffectiveEchoTime", "SliceThickness", "SpacingBetweenSlices")
 
@@ -135,7 +135,7 @@ def _echo_time(frame: Frame) -> float | str | None:
 def _rescale_type(frame: Frame) -> Hashable:
     """What the values are, or None where nothing says it; those of a CT are HU then (PS3.3 C.11.1.1.2)."""
     value = _plain(frame.attributes, "RescaleType")
-    if value in _UNSPECIFIED:
+    if value == _UNSPECIFIED:
         return None
     return "HU" if not value and frame.attributes.get("Modality") == "CT" else value or None
 

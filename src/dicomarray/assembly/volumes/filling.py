@@ -21,6 +21,7 @@ from dicomarray.assembly.volumes.uniform_layout import UniformFiles
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.pixels.native import BITS_CUT
 from dicomarray.dicom.pixels.reader import FrameReader
 from dicomarray.dicom.transfer_syntaxes import NATIVE_SYNTAXES
 from dicomarray.errors import PixelError
@@ -213,10 +214,14 @@ class _Filler:
         if uniform.shape[1:] != self._stored_shape:
             return False
         room = self._target.room(index, 1)
-        stored = uniform.read(header, file, self._words(uniform.shape, uniform.dtype, room))
+        words = self._words(uniform.shape, uniform.dtype, room)
+        stored = uniform.read(header, file, words, self._tell_cut)
         if stored is not None:
             self._take(stored, index, room)
         return stored is not None
+
+    def _tell_cut(self, header: Header) -> None:
+        self._notes.update((id(header), 0, note) for note in BITS_CUT)
 
     def read(self, reader: FrameReader, members: Sequence[int]) -> None:
         """Images of one file, by their indices in the stack."""

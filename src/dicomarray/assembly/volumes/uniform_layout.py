@@ -18,7 +18,7 @@ from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.attributes import Attributes, shared_by
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.pixels.description import KEYWORDS
-from dicomarray.dicom.pixels.native import is_plain, stored_bits_of
+from dicomarray.dicom.pixels.native import cuts_bits, is_plain, stored_bits_of
 from dicomarray.dicom.pixels.reader import FrameReader
 from dicomarray.storage.plain_files import open_raw
 from dicomarray.storage.references import Reference, is_unchanged
@@ -34,11 +34,15 @@ class UniformFrame:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     stored: Callable[[Array], Array]
+    cuts: Callable[[Array], bool] | None
 
-    def read(self, header: Header, file: Reference, words: Array) -> Array | None:
+    def read(
+        self, header: Header, file: Reference, words: Array, tell_cut: Callable[[Header], None]
+    ) -> Array | None:
         """The stored values of a file, (1, *frame shape), in the memory of ``words``, of this shape and type.
 
-        None where the file is not what it was when its header was read, or cannot be read.
+        None where the file is not what it was when its header was read, or cannot be read.  ``tell_cut`` is
+        called where bits are cut off.
         """
         try:
             with open_raw(file) if isinstance(file, Path) else cast(Any, file.open()) as stream:
@@ -49,6 +53,8 @@ class UniformFrame:
                     return None
         except OSError:
             return None
+        if self.cuts is not None and self.cuts(words):
+            tell_cut(header)
         return self.stored(words)
 
 
@@ -69,6 +75,7 @@ class UniformFiles:
                 (1, *description.frame_shape),
                 description.array_dtype,
                 stored_bits_of(description),
+                cuts_bits(description),
             )
 
     def frames(self, header: Header) -> UniformFrame | None:

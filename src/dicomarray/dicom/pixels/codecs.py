@@ -21,7 +21,7 @@ from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.pixels.codestreams import Codestream, CodestreamError, parse_jpeg, parse_jpeg_2000
 from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.dicom.pixels.jpeg_scans import faults
-from dicomarray.dicom.pixels.native import stored_bits
+from dicomarray.dicom.pixels.native import BITS_CUT, cuts_bits, stored_bits
 from dicomarray.dicom.transfer_syntaxes import DEFLATED_FRAMES
 
 RLE, JPEG, JPEG_LS, JPEG_2000, DEFLATE = "RLE", "JPEG", "JPEG-LS", "JPEG 2000", "deflate"
@@ -115,7 +115,9 @@ def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> De
     compression = COMPRESSIONS[description.transfer_syntax]
     if compression.family == RLE:
         words, notes = _decode_rle(stream, description, frame)
-        return Decoded(stored_bits(words, description), notes)
+        cuts = cuts_bits(description)
+        cut = BITS_CUT if cuts is not None and cuts(words) else ()
+        return Decoded(stored_bits(words, description), notes + cut)
     if compression.family == DEFLATE:
         return Decoded(_inflated(stream, description, frame))
     try:

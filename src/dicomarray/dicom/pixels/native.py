@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dicomarray.core.coded_warnings import warning
 from dicomarray.core.pixel_values import Array, StoredType
 from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.dicom.pixels.location import PixelSource
@@ -22,6 +23,10 @@ _SYNTAXES_BY_ORDER = {"little": LITTLE_ENDIAN, "big": (BIG_ENDIAN,)}
 YBR_TYPE = StoredType(bits_allocated=8, bits_stored=8, signed=False)
 # Pixel data has an even length; with words of 16 bits one more may follow.
 PADDING_BITS = 16
+BITS_CUT = warning(
+    "bits above HighBit are set, and were cut off: they are an overlay of an old file, or BitsStored is too "
+    "small, and values are wrong [bits-cut]"
+)
 
 
 def _native_bits(description: PixelDescription) -> int:
@@ -61,12 +66,18 @@ def check_native(source: PixelSource, description: PixelDescription) -> None:
 
 
 def native_frames(
-    source: PixelSource, description: PixelDescription, first: int, count: int = 1, out: Array | None = None
+    source: PixelSource,
+    description: PixelDescription,
+    first: int,
+    count: int = 1,
+    out: Array | None = None,
+    tell_cut: Callable[[int], None] | None = None,
 ) -> Array:
     """Native frames, read from their place (PS3.5 8.1, PS3.3 C.7.6.3.1), shape (count, *frame_shape).
 
     They are read into ``out``, of that shape, `array_dtype` and C-contiguous, where it is given and they lie
-    in the file as they lie in an array: then it is what is returned.
+    in the file as they lie in an array: then it is what is returned.  ``tell_cut`` is called with the index
+    of each frame of which bits are cut off.
     """
     if description.stored.bits_allocated == 1:
         return _native_bitmaps(source, description, first, count)
@@ -80,6 +91,11 @@ def native_frames(
         _read_into(source, description, first * frame_bytes, words)
         if big_endian != (sys.byteorder == "big"):
             words.byteswap(inplace=True)
+    cuts = None if tell_cut is None else cuts_bits(description)
+    if tell_cut is not None and cuts is not None and cuts(words):
+        frames = enumerate(words.reshape(count, -1), start=first)
+        for index in [index for index, frame in frames if cuts(frame)]:
+            tell_cut(index)
     shape = (count, *description.frame_shape)
     values = words if description.stored.floating else stored_bits(words, description)
     if description.stored.floating or description.samples == 1 or _is_interleaved_rgb(description):
@@ -124,6 +140,27 @@ def stored_bits_of(description: PixelDescription) -> Callable[[Array], Array]:
 
     if stored.bits_stored == 8 * dtype.itemsize:
         return lambda words: words.view(dtype)
+    return signed if stored.signed else unsigned
+
+
+def cuts_bits(description: PixelDescription) -> Callable[[Array], bool] | None:
+    """Whether `stored_bits` cuts off bits above High Bit that are set; None where there are none above it.
+
+    Those above a negative value may be all set or all not.
+    """
+    stored, size = description.stored, description.array_dtype.itemsize
+    if stored.floating or description.high_bit + 1 == 8 * size:
+        return None
+    greatest = (2 << description.high_bit) - 1
+    least = -(1 << description.high_bit)
+
+    def unsigned(words: Array) -> bool:
+        return int(words.view(f"u{size}").max(initial=0)) > greatest
+
+    def signed(words: Array) -> bool:
+        values = words.view(f"i{size}")
+        return int(values.max(initial=0)) > greatest or int(values.min(initial=0)) < least
+
     return signed if stored.signed else unsigned
 
 

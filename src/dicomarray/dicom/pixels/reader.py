@@ -19,7 +19,7 @@ from dicomarray.dicom.dictionary import keywords
 from dicomarray.dicom.part10 import read_part10
 from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource, source_at, unpack_offsets
-from dicomarray.dicom.pixels.native import check_native, native_bit_rows, native_frames, ybr_to_rgb
+from dicomarray.dicom.pixels.native import BITS_CUT, check_native, native_bit_rows, native_frames, ybr_to_rgb
 from dicomarray.dicom.transfer_syntaxes import DEFLATED, NATIVE_SYNTAXES
 from dicomarray.dicom.vr import decode, value_representation
 from dicomarray.errors import InputError
@@ -168,7 +168,7 @@ class FrameReader:
             raise self.description.error(f"there are {frames} frames, and the one asked for is none", first)
         try:
             if self.fragments is None:
-                return native_frames(self.source, self.description, first, count, out)
+                return native_frames(self.source, self.description, first, count, out, self._tell_cut)
             decoded = [self._decoded(frame) for frame in range(first, first + count)]
             return decoded[0][np.newaxis] if count == 1 else np.stack(decoded)
         except MemoryError as error:
@@ -176,6 +176,9 @@ class FrameReader:
             raise self.description.error(f"there is no memory for an array of shape {shape}") from error
         except OSError as error:
             raise self.description.error(f"the pixel data cannot be read: {error.strerror}") from error
+
+    def _tell_cut(self, frame: int) -> None:
+        self.notes.update((frame, note) for note in BITS_CUT)
 
     def _place(self, first: int, count: int) -> int:
         """Where in the file so many frames stand."""

@@ -389,6 +389,7 @@ def test_number_of_frames_leaves_private_b_values_in_use(tmp_path: Path) -> None
         ("PT", {"Units": "BQML"}, {"Units": "CNTS"}),
         ("CT", {"RescaleType": "HU"}, {"RescaleType": "OD"}),
         ("CT", {"RescaleType": ...}, {"RescaleType": "Z_EFF"}),
+        ("MR", {"RescaleType": "normalized"}, {"RescaleType": "mrad"}),
         ("MR", {}, {"StudyInstanceUID": "1.2.3"}),
     ],
 )

@@ -410,3 +410,34 @@ def test_images_that_are_shown_the_other_way_round_are_told(tmp_path: Path) -> N
     (series,) = scan(tmp_path / "s")
     (told,) = [w for w in series.volume().warnings if "[monochrome1]" in w]
     assert "1 of 6" in told
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["native", "rle"])
+@pytest.mark.parametrize(
+    ("signed", "words", "cut"),
+    [
+        (False, [0, 1023], 0),
+        (False, [0, 1024], 1),
+        (True, [-512, 511], 0),
+        (True, [512, 1023], 0),  # negative values whose bits above High Bit are not set
+        (True, [-513, 0], 1),
+        (True, [0, 1024], 1),
+    ],
+)
+def test_bits_that_are_cut_off_are_told(
+    tmp_path: Path, packed: bool, signed: bool, words: list[int], cut: int
+) -> None:
+    """A Bits Stored that is too small makes other values of them: in how many images is said."""
+    array = np.zeros((4, 5, 6), "i2" if signed else "u2")
+    array[2, 0, :2] = words
+    for file in synthetic.write_series(tmp_path / "s", array, modality="MR", bits_stored=10):
+        if packed:
+            data_set = pydicom.dcmread(file)
+            data_set.BitsStored, data_set.HighBit = 16, 15
+            data_set.compress(pydicom.uid.RLELossless)
+            data_set.BitsStored, data_set.HighBit = 10, 9
+            data_set.save_as(file)
+    (series,) = scan(tmp_path / "s")
+    told = [w for w in series.volume().warnings if "[bits-cut]" in w]
+    assert len(told) == cut
+    assert all("(1 of 4 images)" in w for w in told)

@@ -19,7 +19,6 @@ from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.assembly.volumes.uniform_layout import UniformFrame
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.header import Header
-from dicomarray.storage.references import Reference
 
 COUNT, ROWS, COLUMNS = 12, 5, 7
 
@@ -30,8 +29,8 @@ def straight(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     read = UniformFrame.read
 
-    def counted(self: UniformFrame, header: Header, file: Reference, words: Array) -> Array | None:
-        found = read(self, header, file, words)
+    def counted(self: UniformFrame, header: Header, *rest: Any) -> Array | None:
+        found = read(self, header, *rest)
         if found is not None:
             names.append(header.path.name)
         return found
