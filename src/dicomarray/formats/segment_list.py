@@ -11,6 +11,7 @@ from typing import Any
 from dicomarray.core.coded_terms import coded, named
 from dicomarray.core.segments import Segment
 from dicomarray.errors import SegmentationError, UsageError
+from dicomarray.formats import dcmqi_metadata
 from dicomarray.storage.json_files import read_json
 
 # One of: the path of a JSON; names by number, or numbers by name; a list of names, in the order of their
@@ -31,7 +32,8 @@ def segments_of(given: Segments | None, masks: Iterable[str] = ()) -> tuple[Segm
     ----------
     given
         Names by number, ``{1: "liver", 2: "spleen"}``, or numbers by name; names in a list, numbered from 1;
-        `Segment`s; the path of a JSON of any of these, which may be a sidecar or nnU-Net's ``dataset.json``.
+        `Segment`s; the path of a JSON of any of these, which may be a sidecar, nnU-Net's ``dataset.json`` or
+        dcmqi's metadata (``segmentAttributes``).
         Names of terms or segments by the name of the mask, where masks have names.  None stands for these.
     masks
         The names of masks, where they have names: each needs a segment of its label.
@@ -88,6 +90,8 @@ def _of_mapping(given: Mapping[Any, Any], masks: Sequence[str]) -> list[Segment]
         if unknown := [name for name in given if name not in masks]:
             raise SegmentationError(f"segments has {unknown[0]!r:.80}, and there is no mask of that name")
         return [replace(_one(masks.index(name) + 1, one), label=name) for name, one in given.items()]
+    if dcmqi_metadata.KEY in given:
+        return [coded(segment) for segment in dcmqi_metadata.segments_of(given)]
     for key in ("segments", "labels"):  # a sidecar; the dataset.json of nnU-Net
         inner = given.get(key)
         if isinstance(inner, Mapping | list):

@@ -20,6 +20,7 @@ from dicomarray.core.pixel_values import Normalization, Rescale
 from dicomarray.core.segments import Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import InputError, UsageError
+from dicomarray.formats import dcmqi_metadata
 from dicomarray.storage.json_files import read_json
 from dicomarray.storage.plain_files import open_plain
 
@@ -120,7 +121,11 @@ def from_json(content: Any) -> VolumeInfo:
         Where it is something else; the message names the key.
     """
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
-        raise InputError(f'no dicomarray sidecar: its "format" is not "{FORMAT}"')
+        others = isinstance(content, Mapping) and dcmqi_metadata.KEY in content
+        hint = (
+            "; it is dcmqi's list of segments: give it as segments (segments=, --segments)" if others else ""
+        )
+        raise InputError(f'no dicomarray sidecar: its "format" is not "{FORMAT}"{hint}')
     try:
         return _checked(content)
     except _DAMAGE as error:
