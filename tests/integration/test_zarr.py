@@ -102,3 +102,11 @@ def test_other_arrays_are_refused(tmp_path: Path) -> None:
         dicomarray.Volume.load(tmp_path / "a.zarr")
     with pytest.raises(dicomarray.OutputError, match="attributes"):
         volume.save(tmp_path / "b.zarr", tmp_path / "b.json")
+
+
+def test_ome_zarr_is_refused_by_name(ct: Path, tmp_path: Path) -> None:
+    """A file of that name would be taken for one, and an oblique volume would lie elsewhere."""
+    for use in (dicomarray.load(ct).save, lambda path: dicomarray.to_numpy(ct, path)):
+        with pytest.raises(dicomarray.OutputError, match="OME-Zarr is not written"):
+            use(tmp_path / "ct.ome.zarr")
+    assert not (tmp_path / "ct.ome.zarr").exists()

@@ -30,6 +30,8 @@ from dicomarray.formats import sidecar
 from dicomarray.storage.plain_files import open_plain
 
 SUFFIXES = (".nii", ".nii.gz")
+# Of a file in two parts, which is known by name so that the error can say what it is.
+_IN_TWO_PARTS = (".hdr", ".hdr.gz", ".img", ".img.gz")
 TIME = "time"
 # RAS to LPS, and back.
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -39,7 +41,7 @@ FORMS_AGREE_MM = 0.1
 FORMS_AGREE_RELATIVE = 0.25
 # zlib makes one byte of at most 1032; a header that claims more of its .gz is none.
 _MAX_DEFLATE_RATIO = 1032
-_CHUNK_BYTES = 1 << 24
+_CHUNK_BYTES, _REST_BYTES = 1 << 24, 1 << 16
 _GZIP = b"\x1f\x8b"
 # The first bytes of the two versions: how long the header is, and its class in nibabel.
 _HEADERS = {348: "Nifti1Header", 540: "Nifti2Header"}
@@ -51,8 +53,8 @@ RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 
 
 def is_nifti(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is named as a NIfTI file."""
-    return os.fspath(path).lower().endswith(SUFFIXES)
+    """Whether a path is named as a NIfTI file, in two parts too, which are not read."""
+    return os.fspath(path).lower().endswith((*SUFFIXES, *_IN_TWO_PARTS))
 
 
 def nibabel(module: str, purpose: object) -> Any:
@@ -202,7 +204,7 @@ def _header(path: Path, stream: BinaryIO) -> Any:
     block = start + stream.read(size - 4) if size else b""
     at, magic = _MAGIC.get(size, (0, b"?"))
     if len(block) != size or block[at : at + len(magic)] != magic:
-        raise InputError(f"{path} is no NIfTI file in one piece (.nii, .nii.gz)")
+        raise InputError(f"{path} is no NIfTI file in one piece; write its image as one (.nii, .nii.gz)")
     made = getattr(nibabel("nifti1" if size == 348 else "nifti2", path), _HEADERS[size])
     return _asked(path, lambda: made(block, check=False))
 
@@ -315,6 +317,9 @@ def _stored(path: Path, stream: BinaryIO, header: Any, shape: tuple[int, ...], d
             raise InputError(f"{path} is cut short: {filled} of {needed} bytes of the array are there")
         content[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
         filled += len(piece)
+    rest = _CHUNK_BYTES if packed else 0  # at its end a .gz says whether what came is what was packed
+    while rest > 0 and (piece := stream.read(min(_REST_BYTES, rest))):
+        rest -= len(piece)
     images = content.view(dtype).reshape(shape, order="F")
     return images if len(shape) == 3 else np.moveaxis(images, 3, 0)
 

@@ -22,7 +22,7 @@ from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.formats import sidecar
 from dicomarray.storage.atomic import new_folder
 
-SUFFIX = ".zarr"
+SUFFIX, _OME = ".zarr", ".ome.zarr"
 # The metadata of an array, which has its attributes; its chunks lie in folders beside it.
 METADATA = "zarr.json"
 
@@ -39,7 +39,18 @@ def metadata_of(path: Path) -> Path:
 
 @contextmanager
 def new_store(path: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder to write an array in, which becomes ``path`` at the end, or vanishes; see `new_folder`."""
+    """A folder to write an array in, which becomes ``path`` at the end, or vanishes; see `new_folder`.
+
+    Raises
+    ------
+    OutputError
+        Where it is named as OME-Zarr, which this is not.
+    """
+    if path.name.lower().endswith(_OME):
+        raise OutputError(
+            f"{path}: OME-Zarr is not written, since its transforms cannot turn and oblique slices would lie "
+            "elsewhere: name it .zarr, which readers of Zarr open"
+        )
     with new_folder(path, overwrite, _is_part) as folder:
         yield folder
 

@@ -156,7 +156,7 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
 def _one(
     request: ScanRequest, writer: _Writer, path: Path, reading: ReadOptions, volume: int | None
 ) -> NiftiReport:
-    if not nifti.is_nifti(path):
+    if not path.name.lower().endswith(nifti.SUFFIXES):
         raise OutputError(
             f"{path}: name the file .nii or .nii.gz, or a folder (with / at the end) for all volumes"
         )

@@ -229,6 +229,26 @@ def test_cut_files_are_refused(tmp_path: Path, values: np.ndarray, kept: int, pa
         Volume.load(path)
 
 
+def test_a_packed_file_that_changed_on_its_way_is_refused(tmp_path: Path, values: np.ndarray) -> None:
+    """Its checksum says so, however readable it is; further members and padding behind it are no damage."""
+    content = gzip.compress(nibabel.Nifti1Image(values, np.diag([1.0, 1.0, 2.0, 1.0])).to_bytes())
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(content[:-8] + bytes([content[-8] ^ 1]) + content[-7:])
+    with pytest.raises(InputError, match=r"a\.nii.*CRC"):
+        Volume.load(path)
+    for behind in (gzip.compress(b"more"), bytes(16)):
+        path.write_bytes(content + behind)
+        assert Volume.load(path).array.size == values.size
+
+
+@pytest.mark.parametrize("end", ["hdr", "img"])
+def test_a_file_in_two_parts_is_refused(tmp_path: Path, values: np.ndarray, end: str) -> None:
+    """The error says what it is, and what to do."""
+    nibabel.Nifti1Pair(values, np.diag([1.0, 1.0, 2.0, 1.0])).to_filename(tmp_path / "a.img")
+    with pytest.raises(InputError, match="in one piece; write its image as one"):
+        Volume.load(tmp_path / f"a.{end}")
+
+
 def test_folder_or_nothing_is_refused(tmp_path: Path) -> None:
     """As of any input that cannot be read."""
     (tmp_path / "folder.nii").mkdir()
