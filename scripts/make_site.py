@@ -39,7 +39,8 @@ def main() -> None:
     (SOURCE / "playground.md").write_text(playground(SOURCE.parent / "playground"), encoding="utf-8")
     write_schemas()
     subprocess.run([sys.executable, "-m", "zensical", "build", "--strict", "--clean"], cwd=ROOT, check=True)
-    sys.stdout.write(f"the site: {ROOT / 'build' / 'site' / 'index.html'}\n")
+    sys.stdout.write(f"the site: {ROOT / 'build' / 'site' / 'index.html'}; its search needs a server:\n")
+    sys.stdout.write("python -m http.server --bind 127.0.0.1 --directory build/site\n")
 
 
 def write_first_page() -> None:

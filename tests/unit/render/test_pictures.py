@@ -297,3 +297,14 @@ def test_png_is_written_whole_and_never_over_another(tmp_path: Path) -> None:
         save_png(image, path)
     save_png(image, path, overwrite=True)
     assert [entry.name for entry in path.parent.iterdir()] == ["ct.png"]
+
+
+def test_labels_are_all_within_the_window() -> None:
+    """Of few values none is background or too bright; of many the rare ones do not count."""
+    labels = np.zeros((20, 20), np.uint8)
+    labels[2:9, 2:9], labels[12, 12] = 1, 5
+    assert greys.window_of([labels]) == greys.Window(0, 5)
+    values = np.arange(10_000, dtype=np.int16).reshape(100, 100)
+    values[:20] = -2000
+    window = greys.window_of([values])
+    assert window is not None and 2000 < window.lower < window.upper < 9999
