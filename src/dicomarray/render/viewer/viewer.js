@@ -47,7 +47,7 @@ async function makeView(index, files) {
   const nv = new globalThis.NiivueOfBuild({
     isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: image.placed,
     isNearestInterpolation: true, dragAndDropEnabled: false, loadingText: "", logLevel: "error",
-    backColor: [0, 0, 0, 1], crosshairColor: [0.2, 0.8, 1, 0.8], crosshairWidth: 0.5,
+    backColor: [0, 0, 0, 1], crosshairColor: [0.2, 0.8, 1, 0.8], crosshairWidth: 1,
     crosshairWidthUnit: "percent", fontColor: [0.9, 0.75, 0.3, 1],
     show3Dcrosshair: true, multiplanarShowRender: 1, multiplanarLayout: images.length > 1 ? GRID : 0, isResizeCanvas: true,
   });
