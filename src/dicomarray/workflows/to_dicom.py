@@ -153,6 +153,7 @@ def write_like(
     mode, unit = options.values, 1.0
     volume = given if isinstance(given, Volume) else None
     array, hidden = _unmasked(given.array if isinstance(given, Volume) else given)
+    off_bounds = () if volume is None else _off_bounds(array, volume)
     if volume is not None:
         array, mode = _undone(array, volume, mode)
         unit = 1.0 if volume.normalization is None else volume.normalization.span
@@ -177,7 +178,7 @@ def write_like(
         report,
         max_error=_max_error_of(report.max_error, off) / unit,
         mean_error=report.mean_error / unit,
-        warnings=request.warnings + said + report.warnings,
+        warnings=off_bounds + request.warnings + said + report.warnings,
     )
 
 
@@ -243,6 +244,21 @@ def _asked_grid(
             f"the array and {template_name(stack)} differ: only one of them has a patient geometry"
         )
     return known
+
+
+def _off_bounds(array: Array, volume: Volume) -> Warnings:
+    """A warning where values are far from what the sidecar says that they are: normalized to 0..1."""
+    known = volume.normalization
+    if known is None or array.dtype.kind not in "iuf" or array.size == 0:
+        return ()
+    least, greatest = float(np.fmin.reduce(array, axis=None)), float(np.fmax.reduce(array, axis=None))
+    if not (least < -1 or greatest > 2):  # a model may overshoot
+        return ()
+    return warning(
+        f"the sidecar says that values are normalized, 0 for {known.lower:g} and 1 for {known.upper:g} "
+        f"{known.units}; the array reaches from {least:g} to {greatest:g}, and may be none of this sidecar "
+        "[not-normalized]"
+    )
 
 
 def _undone(array: Array, volume: Volume, mode: Mode) -> tuple[Array, Mode]:

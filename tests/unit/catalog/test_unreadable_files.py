@@ -19,6 +19,9 @@ Damage = Callable[[Path], object]
 DAMAGES: dict[str, Damage] = {
     "empty": lambda file: file.write_bytes(b""),
     "cut in its header": lambda file: file.write_bytes(file.read_bytes()[:250]),
+    "cut in the UID of its class": lambda file: file.write_bytes(
+        file.read_bytes()[: file.read_bytes().index(b"\x08\x00\x16\x00UI") + 22]
+    ),
     "only zeros": lambda file: file.write_bytes(bytes(file.stat().st_size)),
     "garbage behind its preamble": lambda file: file.write_bytes(file.read_bytes()[:140] + b"\xff" * 500),
     "a link to nothing": lambda file: (file.unlink(), file.symlink_to("nowhere")),

@@ -63,6 +63,21 @@ def test_fractions_on_ct_are_doubted(tmp_path: Path) -> None:
         assert not report.warnings
 
 
+def test_a_sidecar_of_normalized_values_is_doubted(tmp_path: Path) -> None:
+    """Beside an array of HU it would stretch them again; a model that overshoots a little is not doubted."""
+    synthetic.write_series(tmp_path / "ct", STORED)
+    normalized = dicomarray.load(tmp_path / "ct").normalize(-100, 400)
+    normalized.save(tmp_path / "n.npy", tmp_path / "n.json")
+    for array, codes in (
+        (dicomarray.load(tmp_path / "ct").array, ["not-normalized"]),
+        (normalized.array * 1.2 - 0.1, []),
+    ):
+        report = dicomarray.to_dicom(
+            array, tmp_path / "ct", tmp_path / "out", input_json=tmp_path / "n.json", overwrite=True
+        )
+        assert [warning.code for warning in report.warnings] == codes
+
+
 def test_measurements_are_not_taken_for_labels(tmp_path: Path) -> None:
     """Wider integers, floats, and 8-bit values of an 8-bit template stay what they are."""
     synthetic.write_series(tmp_path / "ct", STORED)
