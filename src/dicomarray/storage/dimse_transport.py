@@ -18,6 +18,8 @@ from dicomarray.errors import UsageError
 
 # No honest message has longer pieces; ours are at most `dimse.MAX_PDU_BYTES`, but not everybody listens.
 MAX_PIECE_BYTES = 16 << 20
+# How often it is looked whether an answer came, at first and after a while; seconds.
+QUICKLY, SLOWLY, ATTENTIVE_SECONDS = 0.0002, 0.001, 0.5
 # Linux alone can be told to acknowledge at once what comes.
 _ACKNOWLEDGE: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -52,7 +54,7 @@ def prompt(package: Any, silence: float, activity: Activity | None = None) -> li
         moving = activity or Activity()
         connection.recv = _Reading(opened_socket, silence, moving).read
         association.bind(package.evt.EVT_DATA_SENT, moving.moved)
-        association.dimse.msg_queue = _Messages(moving, association.is_requestor)
+        association.dimse.msg_queue = _Messages(moving, association)
         if not logging.getLogger("pynetdicom").isEnabledFor(logging.INFO):
             _tell_no_log(package.evt, association)
 
@@ -66,24 +68,30 @@ class _Messages(queue.Queue[Any]):
     requests of the peer would now and then take one that came at once, and have us wait for what is lost.
     """
 
-    def __init__(self, activity: Activity, answers: bool) -> None:
+    def __init__(self, activity: Activity, association: Any) -> None:
         super().__init__()
-        self._activity, self._answers = activity, answers
+        self._activity, self._association = activity, association
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """As a queue has it; the seconds are those in which nothing moved."""
-        if not block and self._answers:
+        if not block and self._association.is_requestor:
             raise queue.Empty
         if not block or timeout is None:
             return super().get(block, timeout)
-        start, wait = time.monotonic(), timeout
+        start, wait = time.monotonic(), min(timeout, ATTENTIVE_SECONDS)
+        self._look_every(QUICKLY)
         while True:
             try:
                 return super().get(True, wait)
             except queue.Empty:
+                self._look_every(SLOWLY)
                 wait = max(start, self._activity.last) + timeout - time.monotonic()
                 if wait <= 0:
                     raise
+
+    def _look_every(self, seconds: float) -> None:
+        """How often the package's thread looks whether something came; that has no public name."""
+        self._association.dul._run_loop_delay = seconds
 
 
 def _tell_no_log(evt: Any, association: Any) -> None:
