@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pynetdicom
 from pydicom import dcmread
 from pynetdicom import AE
 from pynetdicom.dimse_messages import C_STORE_RQ
@@ -38,6 +39,7 @@ from pynetdicom.sop_class import CTImageStorage
 import dicomarray
 import dimse_peers
 import synthetic
+from dicomarray.storage.dimse_transport import prompt
 from pacs import free_port
 
 SECONDS = 60.0
@@ -110,7 +112,8 @@ def send(
     """Send files as a scanner does; whether all were taken, and the association was released."""
     entity = AE(ae_title=calling)
     entity.add_requested_context(CTImageStorage)
-    association = entity.associate("127.0.0.1", port, ae_title="HERE")
+    handlers = prompt(pynetdicom, SECONDS)  # without which the package now and then misses an answer
+    association = entity.associate("127.0.0.1", port, ae_title="HERE", evt_handlers=handlers)
     if not association.is_established:
         return False
     for number, file in enumerate(files, 1):

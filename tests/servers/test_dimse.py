@@ -377,7 +377,7 @@ def breaking_off(event: Any, held: list[Dataset]) -> Sent:
 def falling_silent(_: Any, held: list[Dataset]) -> Sent:
     """One instance is sent, and nothing for long."""
     yield 0xFF00, held[0]
-    time.sleep(2)
+    time.sleep(3)
 
 
 @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ def falling_silent(_: Any, held: list[Dataset]) -> Sent:
         (nothing, "", "", "6 of 6 instances did not come"),
         (failing, "", "", r"cannot send them \(A702\)"),
         (breaking_off, "", "", "broke off"),
-        (falling_silent, "", "", "silent for 0.5 s"),
+        (falling_silent, "", "&timeout=1", "silent for 1 s"),
         (as_it_is, "get", "", "does not answer C-GET; take C-MOVE"),
         (as_it_is, "store", "", "sends none of the classes by C-GET; take C-MOVE"),
         (as_it_is, "move", "&move_port={port}", r"takes nothing of what was proposed to it \(C-MOVE\)"),
@@ -410,7 +410,7 @@ def test_what_goes_wrong_with_an_archive_is_told(
     pulled = tmp_path / "here" / "pulled"
     with dimse_peers.faulty_archive(ct, sent, without=[refused]) as address:
         options = options.format(port=pacs.free_port())
-        (entry,) = dicomarray.pull(f"{address}?timeout=0.5{options}", pulled).entries
+        (entry,) = dicomarray.pull(f"{address}?calling=US{options}", pulled).entries
     assert (entry.status == "pulled") == (reason is None)
     assert not list(tmp_path.rglob("*evil*"))
     if reason is None:

@@ -84,6 +84,19 @@ def test_a_series_that_was_cut_short_waits_for_the_rest(ct: Path, tmp_path: Path
         assert running.entries()[0]["outputs"][0]["count"] == len(files)
 
 
+def test_who_sends_again_need_not_wait_for_a_dead_connection(ct: Path, tmp_path: Path) -> None:
+    """A sender whose connection hangs sends all of it over another one: the series is whole then."""
+    files = sorted(ct.iterdir())
+    with listening(tmp_path, "--silence", "2") as running:
+        address = Url(running.address)
+        proposals = [Proposal(str(dcmread(files[0]).SOPClassUID), ("1.2.840.10008.1.2.1",))]
+        with Peer(address).associated(proposals) as hanging:
+            assert hanging.send_c_store(dcmread(files[0])).Status == 0
+            assert send(running.port, files)
+            wait_for(lambda: len(running.entries()) == 1)
+        assert running.entries()[0]["outputs"][0]["count"] == len(files)
+
+
 def test_what_comes_late_joins_what_came_before(ct: Path, tmp_path: Path) -> None:
     """A slice that comes when the series is done leads to a new result of all slices."""
     files = sorted(ct.iterdir())

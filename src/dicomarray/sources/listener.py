@@ -199,11 +199,23 @@ def _join(earlier: Path, folder: Path) -> int:
 
 @dataclass(slots=True)
 class _Sender:
-    """One association: the series that it sent, and how much of a message has come."""
+    """One association: the series that it sent, from when to when, and how much of a message has come."""
 
     association: Any
-    series: set[SeriesKey] = field(default_factory=set)
+    series: dict[SeriesKey, tuple[float, float]] = field(default_factory=dict)
     message_bytes: int = 0
+
+    def has_sent(self, key: SeriesKey) -> None:
+        """An instance of a series has come."""
+        now = time.monotonic()
+        self.series[key] = (self.series.get(key, (now, now))[0], now)
+
+    def sends_beside(self, other: _Sender, key: SeriesKey) -> bool:
+        """Whether it has sent of a series since another one, which does too, began to.
+
+        One that has not may be a connection that is dead, of a sender that sends again.
+        """
+        return self.association.is_alive() and self.series[key][1] > other.series[key][0]
 
 
 class Listener:
@@ -310,12 +322,12 @@ class Listener:
         elif kind == "A_RELEASE_RQ":
             sender = self._sender(event.assoc)
             with self._lock:
-                others = {
-                    key for one in self._senders.values() if one is not sender for key in one.series
-                    if one.association.is_alive()
-                }  # fmt: skip
-                whole = sender.series - others
-                sender.series = set()
+                others = [one for one in self._senders.values() if one is not sender]
+                whole = [
+                    key for key in sender.series
+                    if not any(key in one.series and one.sends_beside(sender, key) for one in others)
+                ]  # fmt: skip
+                sender.series = {}
             self.spool.is_whole(iter(whole))
 
     def _stored(self, event: Any) -> int:
@@ -336,5 +348,5 @@ class Listener:
         if code != TAKEN:
             self._refuse(_REASONS[code])
         if key is not None:
-            sender.series.add(key)
+            sender.has_sent(key)
         return code
