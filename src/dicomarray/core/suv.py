@@ -34,6 +34,8 @@ KEYWORDS = (
 )  # fmt: skip
 
 GRAMS_PER_KILOGRAM = 1000.0
+# No scanner carries more, in kg: a greater weight is in other units.
+MAX_WEIGHT_KG = 700.0
 # Nobody images a thousandth of the dose: a longer decay means that the two times do not belong together (a
 # shifted date, an injection after the scan taken for one on the day before).
 MAX_HALF_LIVES = 10.0
@@ -165,6 +167,8 @@ def _from_activity(attributes: Attributes, correction: str, earliest: datetime |
     """Bq/ml: ``weight in g / dose in Bq`` with the dose decayed to the moment the image is corrected to."""
     isotope = _isotope(attributes)
     weight = _positive(attributes, "PatientWeight", "kg above 0")
+    if weight > MAX_WEIGHT_KG:
+        raise ValuesError(f"PatientWeight is above {MAX_WEIGHT_KG:g} kg; it may be in g or pounds")
     dose = _positive(isotope, "RadionuclideTotalDose", "Bq above 0")
     if dose < MIN_DOSE_BQ:
         raise ValuesError(f"RadionuclideTotalDose is {dose:g}, too little for Bq; it may be in MBq or mCi")

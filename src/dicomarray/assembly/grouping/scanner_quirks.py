@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.discriminators import vendor_of
 from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.geometry import SAME_POSITION_MM
 from dicomarray.dicom.headers.attributes import misplaced
 
 # GE's name of the pulse sequence, and its user data 12: for epi_pepolar, which volumes are reversed.
@@ -22,6 +23,26 @@ def misplaced_sequences(frames: Iterable[Frame]) -> Warnings:
     are = "is a sequence" if len(names) == 1 else "are sequences"
     return warning(
         f"{', '.join(names)} {are} in some images, where the standard has words or numbers: unused [sequence]"
+    )
+
+
+def dose_offsets(first: Frame) -> Warnings:
+    """The warning for dose planes whose offsets begin with neither 0 nor the place of the first plane.
+
+    PS3.3 C.8.8.3.2 has no others.
+    """
+    offsets = first.header.attributes.get("GridFrameOffsetVector")
+    position = first.header.attributes.get("ImagePositionPatient")
+    if first.plane is None or not (isinstance(offsets, tuple) and isinstance(position, tuple)):
+        return ()
+    start = offsets[0]
+    known = isinstance(start, int | float) and isinstance(position[2], int | float)
+    if not known or min(abs(start), abs(start - position[2])) <= SAME_POSITION_MM:
+        return ()
+    return warning(
+        f"GridFrameOffsetVector begins with {start:g}, neither 0 nor the z of ImagePositionPatient, "
+        f"{position[2]:g}: offsets are taken from the first plane on, and the dose may lie elsewhere "
+        "[dose-offsets]"
     )
 
 

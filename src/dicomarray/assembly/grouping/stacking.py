@@ -36,7 +36,7 @@ from dicomarray.assembly.grouping.image_kinds import TRACE
 from dicomarray.assembly.grouping.image_type_words import split_by_words
 from dicomarray.assembly.grouping.motion import motion_warning, split_by_motion, split_by_place
 from dicomarray.assembly.grouping.repetitions import Repetitions, arrange
-from dicomarray.assembly.grouping.scanner_quirks import misplaced_sequences, scanner_faults
+from dicomarray.assembly.grouping.scanner_quirks import dose_offsets, misplaced_sequences, scanner_faults
 from dicomarray.assembly.grouping.studies import ONE_STUDY, is_one_study, with_patient_id
 from dicomarray.assembly.grouping.traces import are_traces, split_traces
 from dicomarray.assembly.options import WITHOUT_PLACES, ReadOptions
@@ -313,6 +313,7 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
         warnings
         + notes
         + scanner_faults(first[0])
+        + dose_offsets(first[0])
         + misplaced_sequences(frames)
         + mixed_scan_warnings(repetitions.grid),
     )

@@ -547,6 +547,17 @@ def test_dose_by_offsets_of_no_known_meaning(tmp_path: Path, first: float, orien
     assert volume.affine is None and volume.warnings
 
 
+@pytest.mark.parametrize(("first", "doubted"), [(0.0, False), (100.0, False), (70.0, True)])
+def test_dose_by_offsets_that_begin_elsewhere(tmp_path: Path, first: float, doubted: bool) -> None:
+    """Transverse planes lie from the first one on, and the assumption is told where offsets say otherwise."""
+    offsets = [first + 2.5 * step for step in range(4)]
+    write_dose(tmp_path / "dose.dcm", synthetic.stored_values(SHAPE), offsets)
+    volume = load(tmp_path / "dose.dcm")
+    assert volume.geometry is not None
+    assert volume.geometry.slice_positions[0][2] == pytest.approx(100)
+    assert any("[dose-offsets]" in warning for warning in volume.warnings) is doubted
+
+
 def test_dose_with_uneven_planes(tmp_path: Path) -> None:
     """Offsets need not be even: real positions, not uniform."""
     write_dose(tmp_path / "dose.dcm", synthetic.stored_values(SHAPE), (0.0, 2.0, 5.0, 9.0))
