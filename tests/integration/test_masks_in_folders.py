@@ -116,3 +116,19 @@ def test_labels_in_zarr_are_taken_as_any_other(
         np.testing.assert_array_equal(read.labels, labels)
     done = command("view", "-i", study / "ct", "--overlay", store, "-o", tmp_path / "shown.png")
     assert done.returncode == 0, done.stderr
+
+
+def voxels_above(volume: dicomarray.Volume) -> dicomarray.Segmentation:
+    """A function of a user's, for a run."""
+    bright = (volume.array > volume.array.mean()).astype(np.uint8)
+    return dicomarray.Segmentation(bright, {1: "bone"}, geometry_of=volume)
+
+
+def test_a_run_gives_a_function_images_and_not_their_masks(study: Path, tmp_path: Path) -> None:
+    """Masks of masks are what nobody asks for; what is left out is told; alone they are what is meant."""
+    report = dicomarray.run(study, tmp_path / "out", voxels_above, workers=1)
+    assert [entry.status for entry in report.entries] == ["written"]
+    [skipped] = report.skipped
+    assert (skipped.count, "masks" in skipped.reason) == (3, True)
+    alone = dicomarray.run(study, tmp_path / "alone", voxels_above, {"Modality": "SEG"}, workers=1)
+    assert len(alone.entries) == 2

@@ -11,11 +11,12 @@ import os
 import pickle
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from dicomarray.assembly.series import Series
 from dicomarray.catalog.index import check_finished, count_indexed
 from dicomarray.catalog.series_selection import ScanRequest, select
 from dicomarray.errors import DicomArrayError, InputError
@@ -24,14 +25,17 @@ from dicomarray.pipeline.jobs import Job, jobs_of
 from dicomarray.pipeline.options import Per
 from dicomarray.runtime.processes import Child, ChildDiedError, Parent, can_start
 from dicomarray.sources.base import Progress
-from dicomarray.sources.skipped import SkippedGroup, by_reason
+from dicomarray.sources.skipped import EXAMPLES, SkippedGroup, by_reason
 from dicomarray.storage.places import Url
+from dicomarray.storage.references import file_of
 
 # Up to so many files and folders are scanned in this process: that takes 7 MB at most, and less time than the
 # start of another one, which is a quarter of a second or more.  A zip or tar counts as one file.
 FILES_WITHOUT_PROCESS = 1000
 # Is told what the scan skipped: of a large archive that is much, and of each reason a few names will do.
 Skipping = Callable[[list[SkippedGroup]], object]
+# Why the segmentations among images are left out.
+MASKS = "holds masks of images, and is no image itself; alone (-w Modality=SEG) the function gets it"
 # The last answer of a process that found everything.
 FOUND_ALL = "all"
 FINDER = "dicomarray.pipeline.discovery:find"
@@ -70,7 +74,25 @@ def jobs_here(search: Search, progress: Progress | None, skipping: Skipping | No
     check_finished(found.catalog)
     if skipping is not None:
         skipping(by_reason(found.catalog.skipped))
-    yield from jobs_of(found.series, search.per, search.request.roots, search.output)
+    series = found.series if search.per == "study" else _without_masks(found.series, skipping)
+    yield from jobs_of(series, search.per, search.request.roots, search.output)
+
+
+def _without_masks(found: Iterable[Series], skipping: Skipping | None) -> Iterator[Series]:
+    """Segmentations are left out where there are images: masks of a mask are what nobody asks for."""
+    masks: list[Series] = []
+    images = False
+    for series in found:
+        if series.is_segments and series.is_image:
+            masks.append(series)
+        else:
+            images |= series.is_image
+            yield series
+    if not images:
+        yield from masks
+    elif masks and skipping is not None:
+        files = [file_of(header.path).name for series in masks for header in series.instances]
+        skipping([SkippedGroup(MASKS, len(files), tuple(files[:EXAMPLES]))])
 
 
 def _is_large(search: Search) -> bool:
