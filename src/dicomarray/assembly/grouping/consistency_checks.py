@@ -14,7 +14,7 @@ from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError
 
 # Of a volume there is one of each, ...
-_ONE = ("ConvolutionKernel", "DiffusionBValue", "FlipAngle")
+_ONE = ("ConvolutionKernel", "KVP", "DiffusionBValue", "FlipAngle")
 # ... while these may change along it, or count its slices, but do not come and go.  MR scanners number the
 # acquisitions of odd and even slices.
 _IN_BLOCKS = ("SliceThickness", *TIME_INDEX)

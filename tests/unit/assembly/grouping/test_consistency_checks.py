@@ -23,6 +23,7 @@ def notes(folder: Path, modality: str, each: list[dict[str, Any]]) -> list[str]:
     ("modality", "keyword", "values"),
     [
         ("CT", "ConvolutionKernel", ("B30f", "B60f")),
+        ("CT", "KVP", (80.0, 140.0)),
         ("CT", "AcquisitionNumber", (1, 2)),
         ("CT", "SliceThickness", (1.0, 5.0)),
         ("MR", "DiffusionBValue", (0.0, 1000.0)),
