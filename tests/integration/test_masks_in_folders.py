@@ -102,6 +102,24 @@ def test_masks_are_no_images(study: Path) -> None:
         dicomarray.load(study / "rt")
 
 
+def test_a_structure_set_of_another_series_names_the_one_that_may_be_meant(
+    study: Path, labels: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """The series that it refers to is not there; one of its Frame of Reference is, and is taken if given."""
+    [file] = (study / "rt").iterdir()
+    one = pydicom.dcmread(file)
+    [referenced] = one.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence
+    [series] = referenced.RTReferencedSeriesSequence
+    series.SeriesInstanceUID += ".9"
+    for image in series.ContourImageSequence:
+        image.ReferencedSOPInstanceUID += ".9"
+    one.save_as(tmp_path / "other.dcm")
+    with pytest.raises(dicomarray.SegmentationError, match=r"beside it, has this Frame of Reference"):
+        dicomarray.load_segmentation([tmp_path / "other.dcm", study / "ct"])
+    read = dicomarray.load_segmentation(tmp_path / "other.dcm", on=study / "ct")
+    np.testing.assert_array_equal(read.labels, labels)
+
+
 def test_labels_in_zarr_are_taken_as_any_other(
     study: Path, labels: NDArray[np.uint8], tmp_path: Path
 ) -> None:

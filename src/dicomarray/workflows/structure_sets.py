@@ -72,7 +72,7 @@ def _grid(
         return grid_of(_stack(_chosen(on, structures), structures, volume))
     found = _referred(structures, beside) or _looked_for(structures, reference)
     if found is None:
-        raise SegmentationError(f"{reference}: {_wanted(structures)}")
+        raise SegmentationError(f"{reference}: {_wanted(structures)}{_candidate(structures, beside)}")
     return grid_of(_stack(found, structures, volume))
 
 
@@ -135,6 +135,16 @@ def _wanted(structures: StructureSet) -> str:
         f"it refers to series {series} of study {named[0].study_uid or structures.study_uid}, which does not "
         "lie beside it; give its folder, or other images of the same Frame of Reference (on=, --on)"
     )
+
+
+def _candidate(structures: StructureSet, beside: Sequence[Series]) -> str:
+    """Which series beside it counts in the same coordinates, and may be meant."""
+    frames = {series.frame_of_reference_uid for series in structures.series}
+    frames = (frames | {roi.frame_of_reference_uid or "" for roi in structures.rois}) - {""}
+    for one in beside:
+        if not one.is_segments and one.attributes.get("FrameOfReferenceUID") in frames:
+            return f"; series {one.title}, which lies beside it, has this Frame of Reference"
+    return ""
 
 
 def _stack(series: Series, structures: StructureSet, volume: int | None) -> Stack:
