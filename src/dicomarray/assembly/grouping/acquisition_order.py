@@ -7,9 +7,11 @@ as far as these run in an order; names of files and the order in which they were
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from functools import partial
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 from dicomarray.assembly.frames.frame import Frame
@@ -43,6 +45,8 @@ _ACQUISITION = (
 _CONTENT = (("ContentDate", "ContentTime"), ("ContentTime",))
 # When a frame of an enhanced object was acquired; DT, which sort as text.
 _FRAME_TIMES = ("FrameAcquisitionDateTime", "FrameReferenceDateTime")
+# The UTC offset at the end of a DT: +0100.
+_OFFSET = re.compile(r"([0-9]{14})(\.[0-9]+)?([+-][0-9]{4})")
 # One repetition: a frame at each position.
 Repetition = list[Frame]
 _Place = Callable[[Frame], Any]
@@ -123,7 +127,25 @@ def _distinguishes(repetitions: Sequence[Repetition], place: _Place) -> bool:
 
 
 def _values(frame: Frame, keywords: Sequence[str]) -> tuple[Any, ...]:
-    return tuple(frame.attributes.get(keyword) for keyword in keywords)
+    return tuple(moment(frame.attributes.get(keyword)) for keyword in keywords)
+
+
+def moment(value: Any) -> Any:
+    """A value; in UTC where it is a DT that has an offset, so that texts of several zones sort by time."""
+    return _in_utc(value) if isinstance(value, str) and value[-5:-4] in ("+", "-") else value
+
+
+@lru_cache(maxsize=4096)
+def _in_utc(value: str) -> str:
+    found = _OFFSET.fullmatch(value)
+    if found is None:
+        return value
+    seconds, fraction, offset = found.groups()
+    try:
+        in_zone = datetime.strptime(f"{seconds}{offset}", "%Y%m%d%H%M%S%z")
+        return f"{in_zone.astimezone(UTC):%Y%m%d%H%M%S}{fraction or ''}"
+    except (ValueError, OverflowError):
+        return value
 
 
 def _runs(repetitions: Sequence[Repetition], place: _Place) -> bool:
@@ -170,7 +192,7 @@ def ranks(
             value = frame.attributes.get(keyword)
             if not isinstance(value, kind):
                 return None
-            similar[tuple(value_of(frame, key) for key in chosen)].append((value, id(frame)))
+            similar[tuple(value_of(frame, key) for key in chosen)].append((moment(value), id(frame)))
         for several in similar.values():
             order = {value: rank for rank, value in enumerate(sorted({value for value, _ in several}))}
             found.update((frame_id, order[value]) for value, frame_id in several)

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.grouping.acquisition_order import ACQUIRED
+from dicomarray.assembly.grouping.acquisition_order import ACQUIRED, moment
 from dicomarray.assembly.grouping.discriminators import (
     ASL_CONTEXT,
     ATTRIBUTES,
@@ -81,7 +81,7 @@ def _earliest(groups: Groups, name: str, kind: Any) -> list[Any] | None:
     values: list[list[Any]] = [[frame.attributes.get(name) for frame in group] for group in groups]
     if not all(isinstance(value, kind) for group in values for value in group):
         return None
-    return [min(group) for group in values]
+    return [min(group, key=moment) for group in values]
 
 
 def _words(texts: Sequence[Hashable]) -> list[Any] | None:
@@ -104,7 +104,7 @@ def _count_distinct(coordinates: Mapping[str, Sequence[Any]]) -> int:
 def out_of_time(coordinates: Mapping[str, Sequence[Any]]) -> Warnings:
     """A warning where repetitions are in another order than that of their times; midnight may lie between."""
     for keyword in ACQUIRED:
-        times = coordinates.get(keyword, ())
+        times = [moment(time) for time in coordinates.get(keyword, ())]
         dates = coordinates.get("AcquisitionDate") if keyword == "AcquisitionTime" else None
         moments = list(zip(dates, times, strict=True)) if dates and times else [("", time) for time in times]
         steps_back = sum(after < before for before, after in itertools.pairwise(moments))

@@ -297,6 +297,29 @@ def test_frames_in_no_order_and_without_dimension_indices(tmp_path: Path, keywor
     assert not volume.warnings
 
 
+# Across the end of summer time: half an hour apart, though clocks go back.
+ZONED = ("20241027013000+0200", "20241027023000.5+0200", "20241027020000+0100", "20241027023000+0100")
+
+
+@pytest.mark.parametrize("enhanced", [False, True], ids=["classic", "enhanced"])
+def test_times_of_several_zones_are_compared_as_moments(tmp_path: Path, enhanced: bool) -> None:
+    """The offset from UTC counts, and the coordinates keep the texts."""
+    keyword = "FrameAcquisitionDateTime" if enhanced else "AcquisitionDateTime"
+    if enhanced:
+        array = synthetic.stored_values(SHAPE)
+        plan = [divmod(number - 1, SHAPE[1]) for number in SHUFFLED]
+        frames = [
+            enhanced_files.at(k * SPACING_MM) | enhanced_files.content(FrameAcquisitionDateTime=ZONED[t])
+            for t, k in plan
+        ]
+        enhanced_files.write_enhanced(tmp_path / "s" / "e.dcm", np.array([array[p] for p in plan]), frames)
+    else:
+        array = written(tmp_path / "s", same_slices([{keyword: time} for time in ZONED]), [None] * 12)
+    volume = assert_ordered(tmp_path / "s", array)
+    assert volume.coordinates[keyword] == ZONED
+    assert not volume.warnings
+
+
 def test_dimension_indices_go_before_phases_of_frames(tmp_path: Path) -> None:
     """Percentages that run against the indices: the last dimension keeps varying slowest."""
     array = synthetic.stored_values(SHAPE)
