@@ -239,13 +239,14 @@ def _on_grid(
     step = _step_at(grid, index)
     if (np.abs(grid.normal @ own) * size).sum() > VOXEL_PART * max(step, min(grid.pixel_spacing)):
         return "it has another orientation"
-    turn = np.linalg.pinv(basis) @ own
+    to_pixels = np.linalg.inv(basis.T @ basis) @ basis.T  # the directions are at right angles
+    turn = to_pixels @ own
     whole = np.rint(turn)
     if (np.abs(turn - whole) @ size).max() > VOXEL_PART or abs(round(np.linalg.det(whole))) != 1:
         return "its pixels have another size or direction"
     if off > VOXEL_PART * step:
         return f"it lies {off:.4g} mm from the nearest slice"
-    offset = np.linalg.pinv(basis) @ (np.array(plane.position) - grid.slice_positions[index])
+    offset = to_pixels @ (np.array(plane.position) - grid.slice_positions[index])
     if np.abs(offset - np.rint(offset)).max() > VOXEL_PART:
         return "its pixels lie between those of the grid"
     same = np.array_equal(whole, np.eye(2)) and not np.rint(offset).any()
