@@ -32,16 +32,16 @@ def dose_offsets(first: Frame) -> Warnings:
     PS3.3 C.8.8.3.2 has no others.
     """
     offsets = first.header.attributes.get("GridFrameOffsetVector")
-    position = first.header.attributes.get("ImagePositionPatient")
-    if first.plane is None or not (isinstance(offsets, tuple) and isinstance(position, tuple)):
+    if first.plane is None or not isinstance(offsets, tuple) or not offsets:
         return ()
-    start = offsets[0]
-    known = isinstance(start, int | float) and isinstance(position[2], int | float)
-    if not known or min(abs(start), abs(start - position[2])) <= SAME_POSITION_MM:
+    start, z = offsets[0], first.header.attributes.get("ImagePositionPatient")
+    z = z[2] if isinstance(z, tuple) and len(z) == 3 else None
+    known = isinstance(start, int | float) and isinstance(z, int | float)
+    if not known or min(abs(start), abs(start - z)) <= SAME_POSITION_MM:
         return ()
     return warning(
         f"GridFrameOffsetVector begins with {start:g}, neither 0 nor the z of ImagePositionPatient, "
-        f"{position[2]:g}: offsets are taken from the first plane on, and the dose may lie elsewhere "
+        f"{z:g}: offsets are taken from the first plane on, and the dose may lie elsewhere "
         "[dose-offsets]"
     )
 
