@@ -23,19 +23,21 @@ from dicomarray.dicom.part10 import (
     ITEM,
     LONG_VRS,
     PIXEL_DATA,
-    PREAMBLE,
     SHORT_VRS,
+    TRANSFER_SYNTAX,
     encoded,
+    file_start,
+    padded,
     read_file_meta,
     walk,
     window_of,
 )
+from dicomarray.dicom.transfer_syntaxes import EXPLICIT_LITTLE_ENDIAN
 from dicomarray.dicom.vr import BINARY_NUMBERS
 
 JsonObject = Mapping[str, Any]
 
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
-_EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 SPECIFIC_CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _VRS = frozenset(vr.decode("ascii") for vr in SHORT_VRS | LONG_VRS)
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
@@ -59,23 +61,20 @@ def header_bytes(attributes: JsonObject) -> bytes:
     elements = dict(_elements(attributes, 0))
     elements[SPECIFIC_CHARACTER_SET] = encoded(SPECIFIC_CHARACTER_SET, "CS", b"ISO_IR 192", explicit=True)
     body = b"".join(elements[tag] for tag in sorted(elements))
-    meta = b"".join(
-        (
-            encoded(0x00020001, "OB", b"\0\1", explicit=True),
-            encoded(0x00020002, "UI", _uid(attributes, _SOP_CLASS), explicit=True),
-            encoded(0x00020003, "UI", _uid(attributes, _SOP_INSTANCE), explicit=True),
-            encoded(0x00020010, "UI", _padded(_EXPLICIT_LITTLE_ENDIAN, "UI"), explicit=True),
-        )
+    meta = (
+        (0x00020001, "OB", b"\0\1"),
+        (0x00020002, "UI", _uid(attributes, _SOP_CLASS)),
+        (0x00020003, "UI", _uid(attributes, _SOP_INSTANCE)),
+        (TRANSFER_SYNTAX, "UI", EXPLICIT_LITTLE_ENDIAN.encode("ascii")),
     )
-    length = encoded(0x00020000, "UL", pack("<L", len(meta)), explicit=True)
-    return b"\0" * PREAMBLE + b"DICM" + length + meta + body
+    return file_start(meta) + body
 
 
 def with_elements(header: bytes, values: Mapping[int, bytes]) -> bytes:
     """A header that `header_bytes` made, with elements that it lacks: binary ones, by tag."""
     window = window_of(BytesIO(header))
     meta = read_file_meta(window)
-    elements = {tag: encoded(tag, "OB", _even(value), explicit=True) for tag, value in values.items()}
+    elements = {tag: encoded(tag, "OB", padded(value, "OB"), explicit=True) for tag, value in values.items()}
     place = meta.end
     for tag, _, value, length, _ in walk(window, meta.end, meta.explicit):
         elements[tag] = header[place : value + length]
@@ -196,7 +195,7 @@ def _tag(value: Any) -> bytes:
 
 def _inline(text: str) -> bytes:
     try:
-        return _even(b64decode(text, validate=True))
+        return padded(b64decode(text, validate=True), "OB")
     except (binascii.Error, ValueError) as error:
         raise JsonModelError("a value that is no Base64") from error
 
@@ -239,9 +238,4 @@ def _uid(attributes: JsonObject, tag: int) -> bytes:
 
 
 def _padded(text: str, vr: str) -> bytes:
-    raw = text.encode("utf-8", "replace")
-    return raw + (b"\0" if vr == "UI" else b" ") if len(raw) % 2 else raw
-
-
-def _even(raw: bytes) -> bytes:
-    return raw + b"\0" if len(raw) % 2 else raw
+    return padded(text.encode("utf-8", "replace"), vr)

@@ -8,7 +8,7 @@ of order, a length that leaves the file.  Then pydicom reads the file; a test ho
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from struct import Struct, pack
@@ -156,6 +156,18 @@ def encoded(tag: int, vr: str, value: bytes, explicit: bool, length: int | None 
         return head + pack("<L", count) + value
     name = vr.encode("ascii")
     return head + (pack("<2sHL", name, 0, count) if name in LONG_VRS else pack("<2sH", name, count)) + value
+
+
+def padded(value: bytes, vr: str) -> bytes:
+    """A value with an even length (PS3.5 6.2): bytes and UIDs end with a zero, other texts with a blank."""
+    return value + (b"\0" if vr in ("OB", "UI", "UN") else b" ") if len(value) % 2 else value
+
+
+def file_start(meta: Iterable[tuple[int, str, bytes]]) -> bytes:
+    """Preamble and file meta information (PS3.10 7.1): its elements by tag, VR and value, in order."""
+    elements = b"".join(encoded(tag, vr, padded(value, vr), explicit=True) for tag, vr, value in meta)
+    length = encoded(0x00020000, "UL", pack("<L", len(elements)), explicit=True)
+    return b"\0" * PREAMBLE + b"DICM" + length + elements
 
 
 def element_at(

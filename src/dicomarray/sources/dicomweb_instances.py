@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.part10 import read_part10
-from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError
+from dicomarray.sources.arrivals import named, uid_in
 from dicomarray.sources.base import RemoteSeries
 from dicomarray.storage.http import Answer, CutOffError, WebServer
 from dicomarray.storage.multipart import CutShortError, MultipartError, content_type, parts_of
@@ -23,7 +21,6 @@ MAX_INSTANCE_BYTES = (1 << 32) + (1 << 30)
 # What may stand behind compressed pixel data (Data Set Trailing Padding), in bytes; and what ends that.
 MAX_PADDING = 1 << 20
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
-_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 def instances_at(
@@ -68,29 +65,18 @@ def _kept(
                     raise web.error(path, "an instance has more bytes than one can have")
                 stream.write(piece)
             stream.close()
-            uid = _identified(web, path, part, series)
+            try:
+                uid = uid_in(part, series)
+            except InputError as error:
+                raise web.error(path, f"a part of the answer is no DICOM object: {error}") from error
+            if uid is None:
+                raise web.error(path, "the answer holds an instance of another series, or without a UID")
             if _is_unbounded(answer) and not _is_whole(part):
                 what = "the instance is not complete, or nothing says where it ends"
                 raise CutOffError(str(web.error(path, what)))
-            if uid not in missing:
-                return None
-            file = folder / f"{uid}.dcm"
-            part.chmod(0o666 & ~_umask())
-            part.replace(file)
+            return named(part, uid) if uid in missing else None
         finally:
             part.unlink(missing_ok=True)
-    return file
-
-
-def _identified(web: WebServer, path: str, part: Path, series: RemoteSeries) -> str:
-    """The SOP Instance UID of what came, which has to be of the series."""
-    try:
-        study, uid, sop = map(read_header(part, _IDENTITY).text, _IDENTITY)
-    except InputError as error:
-        raise web.error(path, f"a part of the answer is no DICOM object: {error}") from error
-    if (study, uid) != (series.study, series.uid) or not is_safe_uid(sop):
-        raise web.error(path, "the answer holds an instance of another series, or without a UID")
-    return str(sop)
 
 
 def _is_unbounded(answer: Answer) -> bool:
@@ -126,10 +112,3 @@ def _instances_in(web: WebServer, path: str, answer: Answer) -> Iterator[Iterato
             yield part.pieces
     else:
         raise web.error(path, f"the server answered with {kind or 'nothing'} where DICOM objects belong")
-
-
-def _umask() -> int:
-
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import struct
 import tempfile
 import threading
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from dicomarray.dicom.headers.header import read_header
+from dicomarray.dicom.part10 import file_start
 from dicomarray.dicom.pixels.codecs import COMPRESSIONS
 from dicomarray.dicom.transfer_syntaxes import (
     BIG_ENDIAN,
@@ -19,15 +17,14 @@ from dicomarray.dicom.transfer_syntaxes import (
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
 )
-from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError
+from dicomarray.sources.arrivals import named, uid_in
 from dicomarray.sources.base import Arrived, RemoteSeries
 
 # Every transfer syntax that we take; what is compressed comes as it is stored.
 SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, *COMPRESSIONS, DEFLATED, BIG_ENDIAN)
 # A C-STORE is answered so (PS3.4 B.2.3).
 TAKEN, NO_ROOM, NO_MATCH = 0x0000, 0xA700, 0xA900
-_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 class Incoming:
@@ -50,15 +47,13 @@ class Incoming:
             ) as stream:
                 part = Path(stream.name)
                 write_instance(stream, event)
-            study, uid, sop = map(read_header(part, _IDENTITY).text, _IDENTITY)
-            if (study, uid) != (self._series.study, self._series.uid) or not is_safe_uid(sop):
+            uid = uid_in(part, self._series)
+            if uid is None:
                 return self._not_matching()
             with self._lock:
-                if sop in self.missing:
-                    file = self._folder / f"{sop}.dcm"
-                    part.chmod(0o666 & ~_umask())
-                    part.replace(file)
-                    self.missing.discard(str(sop))
+                if uid in self.missing:
+                    file = named(part, uid)
+                    self.missing.discard(uid)
                     self._here.put(file)
         except InputError:
             return self._not_matching()
@@ -91,36 +86,26 @@ def write_instance(stream: Any, event: Any) -> None:
     """A file of DICOM: the data set as the peer sent it, behind file meta information of ours."""
     request = event.request
     syntax = event.context.transfer_syntax
-    stream.write(file_start(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), syntax))
+    stream.write(_file_start(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), syntax))
     if request.DataSet is not None:
         stream.write(request.DataSet.getbuffer())
 
 
-def file_start(sop_class: str, uid: str, syntax: str) -> bytes:
-    """Preamble and file meta information (PS3.10 7.1) of an instance that comes over the network."""
+def _file_start(sop_class: str, uid: str, syntax: str) -> bytes:
+    """Preamble and file meta information of an instance that comes over the network."""
     from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 
-    elements = b"\2\0\1\0OB\0\0" + struct.pack("<L", 2) + b"\0\1"
-    for element, vr, text, padding in (
-        (0x02, b"UI", sop_class, b"\0"),
-        (0x03, b"UI", uid, b"\0"),
-        (0x10, b"UI", syntax, b"\0"),
-        (0x12, b"UI", PYNETDICOM_IMPLEMENTATION_UID, b"\0"),
-        (0x13, b"SH", PYNETDICOM_IMPLEMENTATION_VERSION, b" "),
-    ):
-        value = text.encode("ascii", "replace")
-        value += padding * (len(value) % 2)
-        elements += struct.pack("<HH2sH", 2, element, vr, len(value)) + value
-    length = struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(elements))
-    return b"\0" * 128 + b"DICM" + length + elements
+    texts = (
+        (0x00020002, "UI", sop_class),
+        (0x00020003, "UI", uid),
+        (0x00020010, "UI", syntax),
+        (0x00020012, "UI", PYNETDICOM_IMPLEMENTATION_UID),
+        (0x00020013, "SH", PYNETDICOM_IMPLEMENTATION_VERSION),
+    )
+    elements = [(tag, vr, text.encode("ascii", "replace")) for tag, vr, text in texts]
+    return file_start([(0x00020001, "OB", b"\0\1"), *elements])
 
 
 def storage_classes(package: Any) -> list[str]:
     """The storage classes of the standard, as the package knows them."""
     return [str(context.abstract_syntax) for context in package.AllStoragePresentationContexts]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

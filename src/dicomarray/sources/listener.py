@@ -20,9 +20,9 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import Any
 
-from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError, OutputError
+from dicomarray.sources.arrivals import identity_of
 from dicomarray.sources.dimse_instances import (
     NO_MATCH,
     NO_ROOM,
@@ -47,7 +47,6 @@ _REASONS = {
 _STRANGER = "who sends is not allowed to (--allow)"
 _MISNAMED = "who sends calls another AE title than ours (--aet)"
 _TOO_MANY = "more associations at once than may be (--max-associations)"
-_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 # A little of each message is no pixel data.
 _OVERHEAD_BYTES = 1 << 20
 
@@ -111,7 +110,7 @@ class Spool:
     def keep(self, part: Path) -> tuple[int, SeriesKey | None]:
         """Give what was received its name; what is answered, and of which series it is."""
         try:
-            study, uid, sop = map(read_header(part, _IDENTITY).text, _IDENTITY)
+            study, uid, sop = identity_of(part)
         except InputError:
             return NO_MATCH, None
         if not (is_safe_uid(study) and is_safe_uid(uid) and is_safe_uid(sop)):

@@ -111,7 +111,7 @@ def new_files(paths: Sequence[Path], overwrite: bool = False) -> Iterator[list[P
         with _in_turn(paths):
             for made, path in zip(temporary, paths, strict=True):
                 refuse_existing(path, overwrite)
-                made.chmod(_mode(0o666))
+                made.chmod(usual_mode(0o666))
             _put_files(temporary, paths, overwrite)
     finally:
         for made in temporary:
@@ -139,7 +139,7 @@ def new_folder(
         with _full_disk_as_error([path]):
             yield made
         with making(path), _in_turn([path]):
-            made.chmod(_mode(0o777))
+            made.chmod(usual_mode(0o777))
             _put_folder(made, path, overwrite, replaceable)
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -411,7 +411,7 @@ def _refuse_folder(path: Path, overwrite: bool, replaceable: Callable[[Path], bo
         )
 
 
-def _mode(full: int) -> int:
+def usual_mode(full: int) -> int:
     """What a file made by the usual calls would have: mkstemp and mkdtemp make private ones."""
     mask = os.umask(0)
     os.umask(mask)

@@ -11,11 +11,13 @@ from typing import BinaryIO
 from dicomarray.dicom.dictionary import keywords
 from dicomarray.dicom.part10 import (
     ITEM,
-    PREAMBLE,
     SEQUENCE_END,
+    TRANSFER_SYNTAX,
     UNDEFINED,
     Element,
     encoded,
+    file_start,
+    padded,
     read_part10,
 )
 from dicomarray.dicom.pixels.codecs import COMPRESSIONS
@@ -98,12 +100,10 @@ class FrameHeader:
         stream.write(_item(SEQUENCE_END, b"") if compression else b"\0" * (length % 2))
 
     def _head(self, transfer_syntax: str, count: int) -> bytes:
-        syntax = encoded(0x00020010, "UI", _even(transfer_syntax.encode("ascii"), b"\0"), explicit=True)
         known = {tag: (one.vr or "UN", one.value or b"") for tag, one in self.elements.items()}
-        known[_FRAMES] = "IS", _even(str(count).encode("ascii"), b" ")
+        known[_FRAMES] = "IS", padded(str(count).encode("ascii"), "IS")
         body = b"".join(encoded(tag, *known[tag], explicit=True) for tag in sorted(known))
-        length = encoded(0x00020000, "UL", pack("<L", len(syntax)), explicit=True)
-        return b"\0" * PREAMBLE + b"DICM" + length + syntax + body
+        return file_start([(TRANSFER_SYNTAX, "UI", transfer_syntax.encode("ascii"))]) + body
 
     def _native(self, frame: bytes) -> bytes:
         if len(frame) not in (self.frame_bytes, self.frame_bytes + self.frame_bytes % 2):
@@ -112,8 +112,5 @@ class FrameHeader:
 
 
 def _item(tag: int, value: bytes) -> bytes:
-    return pack("<HHL", tag >> 16, tag & 0xFFFF, len(value) + len(value) % 2) + _even(value, b"\0")
-
-
-def _even(value: bytes, padding: bytes) -> bytes:
-    return value + padding if len(value) % 2 else value
+    content = padded(value, "OB")
+    return pack("<HHL", tag >> 16, tag & 0xFFFF, len(content)) + content
