@@ -200,11 +200,11 @@ class Found:
         skipped = f"; {len(catalog.skipped)} files skipped" if catalog.skipped else ""
         example = f", such as {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if skipped else ""
         masks = next((one.title for one in self.series if one.is_segments), None)
-        stated = (
-            "" if masks is None else f"; it holds masks ({masks}), which to-numpy and to-nifti bring onto "
+        hint = (
+            f"; it holds masks ({masks}), which to-numpy and to-nifti bring onto their images "
+            "(load_segmentation), and view shows over these (--overlay)"
         )
-        stated = stated and f"{stated}their images (load_segmentation), and view shows over these (--overlay)"
-        return f"{where}: no DICOM images in it{stated}{skipped}{example}"
+        return f"{where}: no DICOM images in it{hint if masks is not None else ''}{skipped}{example}"
 
 
 def select(request: ScanRequest) -> Found:

@@ -49,9 +49,9 @@ class FunctionalGroups:
     def __bool__(self) -> bool:
         return bool(self.shared or self.per_frame)
 
-    def check_count(self, frames: object, path: object) -> None:
-        """HeaderError where each frame has a group, and there are more or fewer ``frames``."""
-        if self.per_frame and len(self.per_frame) != frames:
+    def check_count(self, frames: object, path: object, required: bool = False) -> None:
+        """HeaderError where each frame has a group, or has to, and there are more or fewer ``frames``."""
+        if (self.per_frame or required) and len(self.per_frame) != frames:
             raise HeaderError(
                 f"{path}: NumberOfFrames is {frames!s:.40}, but {PER_FRAME} has {len(self.per_frame)} items; "
                 "the file is damaged"

@@ -108,7 +108,7 @@ def mosaic_count(raw: bytes) -> int:
 def csa_diffusion(csa: Mapping[str, Sequence[str]]) -> tuple[float | None, tuple[float, ...] | None]:
     """b-value, and direction of the gradient along the patient's axes; None for what is unknown."""
     b_value, direction = csa.get("B_value", ())[:1], csa.get("DiffusionGradientDirection", ())
-    stated = [_number(text) for text in (*b_value, *direction)]
+    stated = [number_of(text) for text in (*b_value, *direction)]
     if not b_value or not all(map(math.isfinite, stated)):
         return None, None
     return stated[0], tuple(stated[1:]) if len(direction) == 3 else None
@@ -171,10 +171,10 @@ def protocol_settings(raw: bytes) -> dict[str, str]:
 
 
 def _protocol_slices(text: str) -> ProtocolSlices | None:
-    settings = {name: _number(value) for name, value in _SETTING.findall(text)}
+    settings = {name: number_of(value) for name, value in _SETTING.findall(text)}
     placed: dict[int, list[float]] = {}
     for index, axis, value in _POSITION.findall(text):
-        placed.setdefault(int(index), [0.0, 0.0, 0.0])[_AXES.index(axis)] = _number(value)
+        placed.setdefault(int(index), [0.0, 0.0, 0.0])[_AXES.index(axis)] = number_of(value)
     size = _whole(settings.get("sSliceArray.lSize", 0.0))
     # a slice at the very centre has no line at all; at most one slice lies there
     if not 0 < size <= sum(index < size for index in placed) + 1:
@@ -187,8 +187,8 @@ def _protocol_slices(text: str) -> ProtocolSlices | None:
     return ProtocolSlices(size, tuple((x, y, z) for x, y, z in centres))
 
 
-def _number(text: str) -> float:
-    """NaN for what is none: no comparison with it holds."""
+def number_of(text: str) -> float:
+    """A number of a protocol, decimal or hexadecimal; NaN for what is none: no comparison with it holds."""
     try:
         return float(int(text, 16)) if text.startswith("0x") else float(text)
     except ValueError:

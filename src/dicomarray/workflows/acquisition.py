@@ -18,7 +18,7 @@ from dicomarray.core.geometry import Matrix
 from dicomarray.dicom.vr import Value
 from dicomarray.formats import bids, bids_mr, bids_values
 from dicomarray.formats.bids_pet import FRAME_NAMES, describe_frames
-from dicomarray.formats.bids_values import number, rounded
+from dicomarray.formats.bids_values import number, rounded, words_of
 from dicomarray.formats.nifti_file import Layout
 from dicomarray.workflows.slice_times import slice_times, volume_times
 from dicomarray.workflows.vendor_elements import PRIVATE, vendor_elements
@@ -50,12 +50,7 @@ def is_along_patient(stack: Stack, known: Mapping[str, Value]) -> bool:
 
 
 def _is_epi(known: Mapping[str, Value]) -> bool:
-    return _EPI in _words(known, "ScanningSequence") or known.get("EchoPlanarPulseSequence") == "YES"
-
-
-def _words(known: Mapping[str, Value], keyword: str) -> Sequence[Value]:
-    value = known.get(keyword)
-    return value if isinstance(value, tuple) else (value,)
+    return _EPI in words_of(known, "ScanningSequence") or known.get("EchoPlanarPulseSequence") == "YES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +141,7 @@ def _reads_trains(known: Mapping[str, Value]) -> bool:
     Spin echoes are refocused for each line.
     """
     trains = (number(known, "EchoTrainLength") or 0) > 1 or number(known, bids_values.BANDWIDTH)
-    return bool(trains) and _SPIN_ECHO not in _words(known, "ScanningSequence")
+    return bool(trains) and _SPIN_ECHO not in words_of(known, "ScanningSequence")
 
 
 def _phase_encoding(known: Mapping[str, Value], layout: Layout) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGrou
 from dicomarray.dicom.ge_protocol import Epi, group_delay, is_flipped, protocol_settings
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.private_bytes import bytes_by_tag, in_block
+from dicomarray.dicom.siemens_csa import number_of
 from dicomarray.dicom.siemens_csa import protocol_settings as siemens_settings
 from dicomarray.dicom.vr import Value
 from dicomarray.formats import bids_values
@@ -127,11 +129,9 @@ def _of_siemens_protocol(protocol: Mapping[str, str], known: Mapping[str, Value]
 
 
 def _numeral(text: str | None) -> float:
-    """A number of a protocol, decimal or hexadecimal; 0 for what is none."""
-    try:
-        return float(int(text, 16)) if (text or "").startswith("0x") and text else float(text or 0)
-    except ValueError:
-        return 0.0
+    """A number of a protocol; 0 for what is none."""
+    found = number_of(text or "")
+    return 0.0 if math.isnan(found) else found
 
 
 def _of_xa(frame: Frame) -> dict[str, Any]:

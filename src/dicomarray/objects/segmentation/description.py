@@ -12,7 +12,7 @@ import numpy as np
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.geometry import Plane
 from dicomarray.core.segments import Segment
-from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, PER_FRAME, FunctionalGroups, items_of
+from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, items_of
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, HeaderError, InputError, SegmentationError
@@ -172,13 +172,9 @@ def _segments(said: Mapping[str, Value], kind: str, name: str) -> dict[int, Segm
 def _groups(said: Mapping[str, Value], path: Reference) -> FunctionalGroups:
     try:
         groups = FunctionalGroups.of(said, path)
-        groups.check_count(count := _positive(said, "NumberOfFrames", path), path)
+        groups.check_count(_positive(said, "NumberOfFrames", path), path, required=True)
     except HeaderError as error:
         raise SegmentationError(str(error)) from error
-    if not groups.per_frame:
-        raise SegmentationError(
-            f"{path}: NumberOfFrames is {count}, but {PER_FRAME} has 0 items; the file is damaged"
-        )
     return groups
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from dicomarray.core.plain_text import one_line
 from dicomarray.render.overlay import check_grid
-from dicomarray.render.pages import head, title_of
+from dicomarray.render.pages import POLICY, head, title_of
 from dicomarray.render.pictures import caption_of
 from dicomarray.render.viewer.build import Build, niivue
 from dicomarray.render.viewer.images import Picture, masks_of, picture_of
@@ -25,7 +25,7 @@ from dicomarray.version import __version__
 from dicomarray.volume import Volume
 
 # As other pages; images are made by scripts, from what is in the page.
-_POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+_POLICY = POLICY.replace("img-src data:", "img-src data: blob:")
 
 
 def save_viewer(
@@ -35,25 +35,7 @@ def save_viewer(
     segmentation: Segmentation | None = None,
     beside: Volume | None = None,
 ) -> None:
-    """Write the page; it appears whole or not at all.
-
-    Parameters
-    ----------
-    segmentation
-        Masks in colour over the volume, on its grid.
-    beside
-        Shown beside it, and moved together with it where both have a place in the patient: the source of a
-        result, another time, the CT of a PET.
-
-    Raises
-    ------
-    UsageError
-        Where the packages of the extra ``viewer`` are missing.
-    OutputError
-        Where ``path`` exists and ``overwrite`` is not set.
-    ValuesError, GeometryError
-        Where a volume cannot be drawn, or the segmentation lies on another grid.
-    """
+    """Write the page with NiiVue; see `volume_page.save_page`, which chooses it."""
     build = niivue()
     if segmentation is not None:
         check_grid(segmentation, volume)
