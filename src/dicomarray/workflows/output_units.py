@@ -76,7 +76,9 @@ def written_units(
 
 def _are_fractions(array: Array) -> bool:
     """Whether values are floating point numbers from 0 to 1, and not all 0: no CT has such values in HU."""
-    return array.dtype.kind == "f" and array.size > 0 and array.min() >= 0 and 0 < array.max() <= 1
+    if array.dtype.kind != "f" or not array.size or not 0 <= array.flat[0] <= 1:
+        return False  # as of nearly all images of a CT, without a look at all their voxels
+    return bool(array.min() >= 0 and 0 < array.max() <= 1)
 
 
 def _is_labels(array: Array, stack: Stack) -> bool:
