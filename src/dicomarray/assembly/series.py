@@ -284,10 +284,10 @@ class _CommonAttributes(Mapping[str, Value]):
         return self._read[keyword]
 
     def __repr__(self) -> str:
-        display = {
+        displayed = {
             k: v for k, v in self.items() if not may_identify(k) and not isinstance(v, tuple | Mapping)
         }
-        return f"<attributes of {len(self._instances)} instances: {one_line(str(display))}, ...>"
+        return f"<attributes of {len(self._instances)} instances: {one_line(str(displayed))}, ...>"
 
     def __iter__(self) -> Iterator[str]:
         for keyword in sorted(self._instances[0].attributes):

@@ -26,12 +26,12 @@ def add_flags(
 
     Which values there are the dataclass checks, with the same message as in Python.
     """
-    kinds, choices, stated = get_type_hints(options), choices_of(options), help_of(options)
+    kinds, choices, texts = get_type_hints(options), choices_of(options), help_of(options)
     for field in fields(options):
         name = field.name
         if name in leave_out:
             continue
-        text = _plain(" ".join(map(str.strip, stated.get(name, ()))))
+        text = _plain(" ".join(map(str.strip, texts.get(name, ()))))
         flag = name.replace("_", "-")
         if name in choices:
             values = "|".join(choices[name])

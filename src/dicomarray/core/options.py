@@ -52,15 +52,15 @@ def choices_of(options: type[Any]) -> dict[str, tuple[str, ...]]:
 
 def help_of(options: type[Any]) -> dict[str, list[str]]:
     """The lines in which a dataclass's docstring tells of each option; none with ``python -OO``."""
-    stated: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in inspect.cleandoc(options.__doc__ or "").partition("----------\n")[2].splitlines():
         if line.startswith(" ") or not line:
             lines.append(line)
         else:
             lines = []
-            stated |= dict.fromkeys(line.split(", "), lines)
-    return stated
+            found |= dict.fromkeys(line.split(", "), lines)
+    return found
 
 
 def takes(*kinds: type[Any]) -> Callable[[Function], Function]:
@@ -78,13 +78,13 @@ def takes(*kinds: type[Any]) -> Callable[[Function], Function]:
 
 def _entries(options: Any) -> list[str]:
     """A dataclass of options as numpydoc writes parameters."""
-    choices, stated = choices_of(options), help_of(options)
+    choices, texts = choices_of(options), help_of(options)
     found = []
     for field in fields(options):
         values = ", ".join(f'"{value}"' for value in choices.get(field.name, ()))
         default = f'"{field.default}"' if isinstance(field.default, str) else field.default
         found.append(f"{field.name} : {f'{{{values}}}' if values else field.type}, default {default}")
-        found.extend(stated[field.name])
+        found.extend(texts[field.name])
     return found
 
 

@@ -259,8 +259,8 @@ _TAG = re.compile(r"\((?P<group>[0-9a-fA-F]{4}),")
 @lru_cache(maxsize=1)
 def hidden_attributes() -> frozenset[str]:
     """By keyword, or by tag where the dictionary has no keyword: what is shown only where it is asked for."""
-    display = {keyword for keywords in DISPLAYED.values() for keyword in keywords.split()}
-    return frozenset(f"{_TABLE} {_YOUNG} {_FURTHER}".split()) - display
+    displayed = {keyword for keywords in DISPLAYED.values() for keyword in keywords.split()}
+    return frozenset(f"{_TABLE} {_YOUNG} {_FURTHER}".split()) - displayed
 
 
 def may_identify(key: str) -> bool:

@@ -146,10 +146,10 @@ def b_values(frames: Sequence[Frame]) -> tuple[float, ...]:
 
 def kinds(frames: Sequence[Frame], stacks: Sequence[Stack]) -> tuple[str, ...]:
     """What images say that they show, and volumes are known to show, in words of `IMAGE_KINDS`."""
-    display = {word for frame in frames for word in image_kinds(frame.attributes)}
+    found = {word for frame in frames for word in image_kinds(frame.attributes)}
     for stack in stacks:
-        display |= {stack.kind.component, *stack.kind.shows}
-    return tuple(word for word in IMAGE_KINDS if word in display)
+        found |= {stack.kind.component, *stack.kind.shows}
+    return tuple(word for word in IMAGE_KINDS if word in found)
 
 
 def planes_of(frames: Sequence[Frame]) -> list[Plane] | None:

@@ -98,10 +98,10 @@ def _segment_row(masks: Segmentation, number: int, voxel: float | None) -> tuple
 
 
 def _series_row(series: Series) -> tuple[str, ...]:
-    get, stated = series.attributes.get, described(series)
+    get, facts = series.attributes.get, described(series)
     values = (
-        get("Modality"), get("SeriesNumber"), get("SeriesDescription"), stated["study"], stated["size"],
-        stated["plane"], get("Manufacturer"), series.uid,
+        get("Modality"), get("SeriesNumber"), get("SeriesDescription"), facts["study"], facts["size"],
+        facts["plane"], get("Manufacturer"), series.uid,
     )  # fmt: skip
     return tuple("" if value is None else escape(one_line(str(value))) for value in values)
 

@@ -54,15 +54,15 @@ def do_all(
         return
     crew = _Crew(work, tasks)
     threads = [Thread(target=crew.serve) for _ in range(min(workers, len(tasks)) - 1)]
-    stated = 0
+    reported = 0
     try:
         for thread in threads:
             thread.start()
         while crew.do_one():  # a thread that only waits would take its turns from those that work
-            while crew.is_done(stated):
-                done(tasks[stated])
-                stated += 1
-        for index in range(stated, len(tasks)):
+            while crew.is_done(reported):
+                done(tasks[reported])
+                reported += 1
+        for index in range(reported, len(tasks)):
             crew.wait_for(index)
             done(tasks[index])
     finally:

@@ -162,8 +162,7 @@ def no_instance(header: Header) -> str | None:
         return "damaged: nothing that a DICOM object has can be read"
     if "Image Storage" in kind:
         return f"damaged, perhaps truncated: {kind} without Series Instance UID, Rows and Columns"
-    if not header.text(
-        "SOPInstanceUID"
-    ):  # of a file cut within its class, nothing tells that it is of images
+    # of a file cut within its class nothing tells that it is of images
+    if not header.text("SOPInstanceUID"):
         return "damaged, perhaps truncated: without Series Instance UID and SOP Instance UID"
     return None

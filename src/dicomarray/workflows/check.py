@@ -142,8 +142,8 @@ def _of_series(series: Series, pixels: bool) -> list[Remark]:
     files = [Path(str(file)) for file in dict.fromkeys(series.files)]
     program = verifier()
     with ThreadPoolExecutor() as pool:  # dciodvfy is a process of its own for each file
-        stated = pool.map(lambda file: _by_dciodvfy(program, file), files) if program else [()] * len(files)
-        for file, theirs in zip(files, stated, strict=True):
+        answers = pool.map(lambda file: _by_dciodvfy(program, file), files) if program else [()] * len(files)
+        for file, theirs in zip(files, answers, strict=True):
             for finding in dict.fromkeys([*_of_file(file), *theirs]):
                 counts[finding] += 1
                 examples.setdefault(finding, file.name)

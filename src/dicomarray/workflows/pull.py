@@ -204,9 +204,8 @@ class _Pulling:
             yield from headers
 
     def _expect(self, wanted: Sequence[RemoteSeries]) -> None:
-        self._files = self._bytes = (
-            0  # of what was fetched to decide, and is counted again where it is wanted
-        )
+        # what was fetched to decide is counted again where it is wanted
+        self._files = self._bytes = 0
         counts = [series.count for series in wanted]
         self._total = None if None in counts else sum(count or 0 for count in counts)
 

@@ -229,8 +229,8 @@ class _Sending:
                 status: Status = "present" if uid in before else "stored"
                 found[uid] = _entry(instance, status, warning=answer.warning)
                 continue
-            stated = answer.refused or (str(error) if error else "the server took it, and does not list it")
-            found[uid] = _entry(instance, "failed", stated)
+            why = answer.refused or (str(error) if error else "the server took it, and does not list it")
+            found[uid] = _entry(instance, "failed", why)
         return found
 
     def _tell(self, instance: Outgoing) -> None:

@@ -56,11 +56,11 @@ class NumpyReport:
     notes: Warnings = ()
 
     def __repr__(self) -> str:
-        stated = (
+        counts = (
             f"{len(self.warnings)} warnings, {len(self.failures)} failed, {len(self.skipped)} files skipped"
         )
         names = ", ".join(str(npy) for npy, _ in self.files[:3]) + (", ..." if len(self.files) > 3 else "")
-        return f"<NumpyReport: {names or 'no file'}; {stated}>"
+        return f"<NumpyReport: {names or 'no file'}; {counts}>"
 
 
 @takes(ReadOptions)

@@ -59,7 +59,7 @@ class Frame:
     None where the image has no place in the patient.  ``tile`` is where in the instance's one image it
     lies, when that is a mosaic; then ``index`` counts the tiles.  ``of_multiframe`` is set for frames that
     functional groups describe, or that are several in an instance.  ``broken`` says why the place cannot be
-    reported, where frames are read without it instead of an error.
+    known, where frames are read without it instead of an error.
     """
 
     header: Header

@@ -266,8 +266,8 @@ def _as_stored(
     then taken as the header says.
     """
     compression, stored = COMPRESSIONS[description.transfer_syntax], description.stored
-    shifted_bits = description.low_bit > 0 and codestream.precision > stored.bits_stored
-    if shifted_bits or (compression.family == JPEG and not compression.lossy):
+    is_shifted = description.low_bit > 0 and codestream.precision > stored.bits_stored
+    if is_shifted or (compression.family == JPEG and not compression.lossy):
         return stored_bits(_low_bits_first(samples, codestream, description), description), False
     if codestream.signed != stored.signed:
         bits = codestream.precision

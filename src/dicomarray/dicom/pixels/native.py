@@ -130,8 +130,8 @@ def stored_bits_of(description: PixelDescription) -> Callable[[Array], Array]:
 
     def unsigned(words: Array) -> Array:
         found, room = words.view(word), _writeable(words, word)
-        shifted_bits = np.right_shift(found, low_bit, out=room) if low_bit else found
-        return np.asarray(np.bitwise_and(shifted_bits, stored.maximum, out=room))
+        in_place = np.right_shift(found, low_bit, out=room) if low_bit else found
+        return np.asarray(np.bitwise_and(in_place, stored.maximum, out=room))
 
     def signed(words: Array) -> Array:
         found, room = words.view(word), _writeable(words, word)
