@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.label_layer import LabelLayer, Labels
 from dicomarray.core.nearest import nearest_voxels
 from dicomarray.core.notebook import notebook
 from dicomarray.core.pixel_values import Array
@@ -29,7 +30,6 @@ ONE_STEP = (
 )
 HALF = 0.5  # a voxel of a fractional segment is in its mask where at least so much of it is covered
 
-Labels = NDArray[np.unsignedinteger[Any]]
 Mask = NDArray[np.bool_]
 Fraction = NDArray[np.float32]
 
@@ -57,7 +57,7 @@ class Segmentation:
         Where the array holds no labels at all.
     """
 
-    __slots__ = ("_fractions", "_layers", "info")
+    __slots__ = ("_distinct", "_fractions", "_layers", "info")
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Segmentation:
         segments = segments_of(segments, array if isinstance(array, Mapping) else ())
         grid = geometry_of if isinstance(geometry_of, VolumeInfo) else geometry_of.info
         layers, fractions = _taken(array, segments)
-        shape = next(iter((*layers.values(), *fractions.values()))).shape
+        shape = next(iter((*(one.labels for one in layers.values()), *fractions.values()))).shape
         self._set(layers, fractions, info_of_labels(grid, shape, segments))
 
     @classmethod
@@ -81,13 +81,13 @@ class Segmentation:
         ``fractions`` are the segments that cover voxels in part, by number; ``info`` has the segments.
         """
         made = cls.__new__(cls)
-        by_number: dict[int, Labels] = {}
-        for layer in layers:
-            by_number |= dict.fromkeys((int(n) for n in _present(layer)), layer)
-        empty = layers[0] if layers else np.zeros(info.shape, np.uint8)
+        by_number: dict[int, LabelLayer] = {}
+        found = [LabelLayer(layer) for layer in layers or (np.zeros(info.shape, np.uint8),)]
+        for layer in found:
+            by_number |= dict.fromkeys(layer.numbers, layer)
         for segment in info.segments:
             if segment.number not in fractions:
-                by_number.setdefault(segment.number, empty)
+                by_number.setdefault(segment.number, found[0])
         made._set(by_number, fractions, info)
         return made
 
@@ -111,7 +111,7 @@ class Segmentation:
             )
         wanted = grid.shape[grid.slice_axis : grid.slice_axis + 3]
         new: dict[int, Array] = {}
-        old = {id(part): part for part in (*self._layers.values(), *self._fractions.values())}
+        old = {id(part): part for part in self._arrays()}
         for key, part in old.items():
             new[key] = np.zeros(wanted, part.dtype)
         for index, (voxels, inside) in enumerate(
@@ -119,14 +119,8 @@ class Segmentation:
         ):
             for key, part in old.items():
                 new[key][index][inside] = part[voxels]
-        made = type(self).__new__(type(self))
         info = info_of_labels(grid, wanted, self.segments)
-        made._set(
-            {number: new[id(layer)] for number, layer in self._layers.items()},
-            {number: new[id(part)] for number, part in self._fractions.items()},
-            info.warned(self.warnings + RESAMPLED),
-        )
-        return made
+        return self._changed(lambda array: new[id(array)], info.warned(self.warnings + RESAMPLED))
 
     def flipped(self) -> Segmentation:
         """The same masks with their slices in the other order, and no images to which they belong."""
@@ -134,16 +128,22 @@ class Segmentation:
 
     def turned(self, turn: Callable[[Array], Array], info: VolumeInfo) -> Segmentation:
         """The same masks with their axes in another order or direction; ``info`` says where they lie then."""
-        layers = {id(layer): turn(layer) for layer in self._distinct_layers()}
+        return self._changed(turn, info)
+
+    def _changed(self, change: Callable[[Array], Array], info: VolumeInfo) -> Segmentation:
+        """The same segments with other arrays, of which ``info`` says where they lie."""
+        changed = {id(layer): LabelLayer(change(layer.labels)) for layer in self._distinct}
         made = type(self).__new__(type(self))
         made._set(
-            {number: layers[id(layer)] for number, layer in self._layers.items()},
-            {number: turn(part) for number, part in self._fractions.items()},
+            {number: changed[id(layer)] for number, layer in self._layers.items()},
+            {number: change(part) for number, part in self._fractions.items()},
             info,
         )
         return made
 
-    def _set(self, layers: Mapping[int, Labels], fractions: Mapping[int, Fraction], info: VolumeInfo) -> None:
+    def _set(
+        self, layers: Mapping[int, LabelLayer], fractions: Mapping[int, Fraction], info: VolumeInfo
+    ) -> None:
         numbers = [segment.number for segment in info.segments]
         if len(set(numbers)) != len(numbers):
             raise SegmentationError(f"two segments have one number: {sorted(numbers)!s:.80}")
@@ -153,6 +153,7 @@ class Segmentation:
                 f"the labels {unnamed!s:.80} have no segment: give segments={{{unnamed[0]}: NAME, ...}}"
             )
         self._layers = dict(layers)
+        self._distinct = tuple({id(layer): layer for layer in layers.values()}.values())
         self._fractions = dict(fractions)
         ordered = tuple(sorted(info.segments, key=lambda segment: segment.number))
         self.info = dataclasses.replace(info, units=LABELS, segments=ordered)
@@ -210,7 +211,7 @@ class Segmentation:
         SegmentationError
             Where segments overlap; the message names them.
         """
-        layers = self._distinct_layers()
+        layers = [layer.labels for layer in self._distinct]
         dtype = np.min_scalar_type(max((segment.number for segment in self.segments), default=0))
         if len(layers) == 1 and not self._fractions:
             return layers[0].astype(dtype)
@@ -223,8 +224,7 @@ class Segmentation:
 
     def label_image(self, index: int) -> Labels:
         """The labels of one slice, (rows, columns), not to be changed; see `labels`."""
-        layers = self._distinct_layers()
-        whole = self.labels if len(layers) != 1 or self._fractions else layers[0]
+        whole = self.labels if len(self._distinct) != 1 or self._fractions else self._distinct[0].labels
         image: Labels = whole[index]
         return image
 
@@ -240,8 +240,8 @@ class Segmentation:
             )
         out[inside] = layer[inside]
 
-    def _distinct_layers(self) -> list[Labels]:
-        return list({id(layer): layer for layer in self._layers.values()}.values())
+    def _arrays(self) -> tuple[Array, ...]:
+        return (*(layer.labels for layer in self._distinct), *self._fractions.values())
 
     def segment(self, which: str | int) -> Segment:
         """A segment by its number or label.
@@ -267,7 +267,7 @@ class Segmentation:
         number = self.segment(which).number
         if number in self._fractions:
             return self._fractions[number] >= HALF
-        return np.equal(self._layers[number], number)
+        return np.equal(self._layers[number].labels, number)
 
     def fraction(self, which: str | int) -> Fraction:
         """How much of each voxel a segment covers, or how probable it is there: float32 in [0, 1]."""
@@ -278,7 +278,7 @@ class Segmentation:
 
     def layer_of(self, which: str | int) -> Labels:
         """The label array that a segment without fractions is in, with others; not to be changed."""
-        return self._layers[self.segment(which).number]
+        return self._layers[self.segment(which).number].labels
 
     @property
     def layers(self) -> tuple[Labels, ...]:
@@ -288,28 +288,22 @@ class Segmentation:
         """
         numbers = np.min_scalar_type(max((segment.number for segment in self.segments), default=0))
         masks = [np.where(self.mask(one), numbers.type(one), numbers.type(0)) for one in self._fractions]
-        return (*self._distinct_layers(), *masks)
+        return (*(layer.labels for layer in self._distinct), *masks)
 
     @property
     def overlapping(self) -> bool:
         """Whether one label array cannot hold all segments: where two of them share a voxel."""
-        return len(self._distinct_layers()) > 1 or len(self._fractions) > 1
+        return len(self._distinct) > 1 or len(self._fractions) > 1
 
     def covered(self, index: int) -> Mask:
         """Which pixels of a slice, (rows, columns), belong to any segment."""
-        parts = (*self._distinct_layers(), *self._fractions.values())
-        found: Mask = np.any([part[index] > 0 for part in parts], axis=0)
+        found: Mask = np.any([part[index] > 0 for part in self._arrays()], axis=0)
         return found
 
     def presence(self) -> dict[int, NDArray[np.intp]]:
         """For each segment, by its number, the slices in which it has voxels, ascending."""
         found = {number: np.flatnonzero(part.any(axis=(1, 2))) for number, part in self._fractions.items()}
-        tables = {id(layer): _table(layer) for layer in self._distinct_layers()}
-        for number, layer in self._layers.items():
-            table = tables[id(layer)]
-            inside = table[:, number] if number < table.shape[1] else np.zeros(len(table), bool)
-            found[number] = np.flatnonzero(inside)
-        return found
+        return found | {number: layer.slices_of(number) for number, layer in self._layers.items()}
 
     def slices_of(self, which: str | int) -> NDArray[np.intp]:
         """The indices of the slices in which a segment has voxels, ascending."""
@@ -323,7 +317,7 @@ class Segmentation:
         if number in self._fractions:
             fraction: Fraction = self._fractions[number][index]
             return fraction
-        mask: Mask = np.equal(self._layers[number][index], number)
+        mask: Mask = np.equal(self._layers[number].labels[index], number)
         return mask
 
     def with_segments(self, segments: Sequence[Segment]) -> Self:
@@ -335,7 +329,7 @@ class Segmentation:
             Where a number has no segment, or two have one.
         """
         further = {one.number for one in segments} - set(self._layers) - set(self._fractions)
-        spare = next(iter(self._layers.values())) if self._layers else np.zeros(self.shape, np.uint8)
+        spare = next(iter(self._layers.values()), None) or LabelLayer(np.zeros(self.shape, np.uint8))
         made = type(self).__new__(type(self))
         made._set(
             self._layers | dict.fromkeys(further, spare),
@@ -402,7 +396,7 @@ def info_of_labels(grid: VolumeInfo, shape: tuple[int, ...], segments: Sequence[
 
 def _taken(
     array: Array | Mapping[str, Array], segments: Sequence[Segment]
-) -> tuple[dict[int, Labels], dict[int, Fraction]]:
+) -> tuple[dict[int, LabelLayer], dict[int, Fraction]]:
     """The layer of labels that each segment is in, and those that cover voxels in part."""
     if isinstance(array, Mapping):
         return _of_masks(array, segments)
@@ -413,14 +407,14 @@ def _taken(
         return _of_masks({segments[0].label: array}, segments)
     if array.dtype.kind not in "ui":
         raise UsageError(f"labels are whole numbers or a bool mask of one segment, and not {array.dtype}")
-    labels = _as_unsigned(array)
-    numbers = {int(number) for number in _present(labels)} | {segment.number for segment in segments}
-    return dict.fromkeys(sorted(numbers), labels), {}
+    layer = LabelLayer(_as_unsigned(array))
+    numbers = {*layer.numbers, *(segment.number for segment in segments)}
+    return dict.fromkeys(sorted(numbers), layer), {}
 
 
 def _of_masks(
     masks: Mapping[str, Array], segments: Sequence[Segment]
-) -> tuple[dict[int, Labels], dict[int, Fraction]]:
+) -> tuple[dict[int, LabelLayer], dict[int, Fraction]]:
     """Masks by name, laid into as few label arrays as their overlaps allow."""
     numbers = {segment.label: segment.number for segment in segments}
     unknown = sorted(set(masks) - set(numbers))
@@ -429,7 +423,7 @@ def _of_masks(
             f"the mask {unknown[0]!r:.80} has no segment" if masks else "there are no masks"
         )
     fractions: dict[int, Fraction] = {}
-    placed: dict[int, Labels] = {}
+    placed: dict[int, int] = {}
     layers: list[Labels] = []
     shape: tuple[int, ...] | None = None
     dtype = np.min_scalar_type(max(numbers.values()))
@@ -443,25 +437,22 @@ def _of_masks(
         if mask.dtype.kind == "f":
             fractions[numbers[name]] = _checked_fraction(mask, name)
             continue
-        placed[numbers[name]] = _layer_for(_checked_mask(mask, name), numbers[name], layers, dtype)
-    spare = layers[0] if layers else np.zeros(shape or (), dtype)
-    for number in set(numbers.values()) - set(placed) - set(fractions):
-        placed[number] = spare
-    return placed, fractions
+        placed[numbers[name]] = _put_in_layer(_checked_mask(mask, name), numbers[name], layers, dtype)
+    made = [LabelLayer(layer) for layer in layers or (np.zeros(shape or (), dtype),)]
+    empty = set(numbers.values()) - set(placed) - set(fractions)
+    return {number: made[index] for number, index in (placed | dict.fromkeys(empty, 0)).items()}, fractions
 
 
-def _layer_for(mask: Mask, number: int, layers: list[Labels], dtype: np.dtype[Any]) -> Labels:
-    """The first layer in which nothing lies where the mask is, with the mask in it."""
+def _put_in_layer(mask: Mask, number: int, layers: list[Labels], dtype: np.dtype[Any]) -> int:
+    """Lay a mask into the first layer in which nothing lies where it is; which that is."""
     box = _box(mask)
     inside = mask[box]
-    for layer in layers:
-        if not layer[box][inside].any():
-            break
-    else:
-        layer = np.zeros(mask.shape, dtype)
-        layers.append(layer)
-    layer[box][inside] = number
-    return layer
+    free = (index for index, layer in enumerate(layers) if not layer[box][inside].any())
+    index = next(free, len(layers))
+    if index == len(layers):
+        layers.append(np.zeros(mask.shape, dtype))
+    layers[index][box][inside] = number
+    return index
 
 
 def _box(mask: Mask) -> tuple[slice, ...]:
@@ -501,19 +492,3 @@ def _as_unsigned(array: Array) -> Labels:
     if low < 0 or high > MAX_NUMBER:
         raise SegmentationError(f"labels are from 0 to {MAX_NUMBER}; these are from {low} to {high}")
     return array.astype(np.uint8 if high < 256 else np.uint16)
-
-
-def _table(layer: Labels) -> NDArray[np.bool_]:
-    """(slices, labels): whether a label is in a slice; of the background it says nothing."""
-    table = np.zeros((len(layer), int(layer.max(initial=0)) + 1), bool)
-    for image, row in zip(layer, table, strict=True):
-        flat = image.reshape(-1)
-        row[flat[:1]] = True
-        # each label stands behind another one somewhere, which few voxels do
-        row[flat[1:][flat[1:] != flat[:-1]]] = True
-    return table
-
-
-def _present(layer: Labels) -> Iterator[int]:
-    """The labels in an array, without background, ascending."""
-    return (int(number) for number in np.flatnonzero(_table(layer).any(axis=0)) if number)

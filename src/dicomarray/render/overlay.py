@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.core.coded_terms import look_up
+from dicomarray.core.label_layer import Labels
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.segments import Segment
 from dicomarray.errors import GeometryError, SegmentationError
 from dicomarray.render.planes import DrawnPlane, Place, planes_of
-from dicomarray.segmentation import Labels, Segmentation
+from dicomarray.segmentation import Segmentation
 from dicomarray.volume import Volume
 
 # How much of a voxel's colour is the mask's, inside and along its edge.

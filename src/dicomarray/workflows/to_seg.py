@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -14,13 +14,14 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import KEEP, UNPLACED
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.core.options import made_of, takes
+from dicomarray.core.pixel_values import Array
 from dicomarray.errors import DataError, VerificationError
 from dicomarray.formats.segment_list import Segments
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.segmentation.description import read_description
 from dicomarray.objects.segmentation.frames import stored_fraction
 from dicomarray.objects.segmentation.options import Kind, SegmentationKeywords, SegmentationOptions
-from dicomarray.objects.segmentation.reading import read_masks
+from dicomarray.objects.segmentation.reading import read_label_images, read_masks
 from dicomarray.objects.segmentation.request import SegmentationRequest
 from dicomarray.objects.segmentation.writing import write_segmentation
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
@@ -125,32 +126,55 @@ def write_seg_like(
 def _verify(path: Path, request: SegmentationRequest, options: SegmentationOptions) -> None:
     """Read a file back and compare every mask on the grid of what was asked for."""
     asked = request.segmentation
+    grid = replace(asked.info, segments=(), slices=_records(request))
     try:
-        found = read_masks(read_description(path), replace(asked.info, segments=(), slices=_records(request)))
+        file = read_description(path)
+        if sorted(one.number for one in file.segments.values()) != [one.number for one in asked.segments]:
+            raise VerificationError("the written segmentation reads back with other segments")
+        if options.kind == "labelmap":
+            _compare_labels(asked, read_label_images(file, grid))
+        else:
+            _compare_masks(asked, read_masks(file, grid), options.kind)
+    except VerificationError:
+        raise
     except DataError as error:
         raise VerificationError(f"what was written cannot be read back: {error}") from error
-    if [segment.number for segment in found.segments] != [segment.number for segment in asked.segments]:
-        raise VerificationError("the written segmentation reads back with other segments")
-    if options.kind != "fractional" and not (asked.overlapping or found.overlapping):
-        different = [
-            index
-            for index in range(asked.shape[0])
-            if not np.array_equal(asked.label_image(index), found.label_image(index))
-        ]
+
+
+def _compare_labels(asked: Segmentation, images: Iterable[tuple[int, Array]]) -> None:
+    """Compare image by image, so that no second array of them is needed; what is in none has no label."""
+    missing = {int(index) for slices in asked.presence().values() for index in slices}
+    different = []
+    for index, image in images:
+        missing.discard(int(index))
+        if not np.array_equal(asked.label_image(index), image):
+            different.append(int(index))
+    if different or missing:
+        raise _other_labels(sorted({*different, *missing}))
+
+
+def _compare_masks(asked: Segmentation, found: Segmentation, kind: Kind) -> None:
+    if kind != "fractional" and not (asked.overlapping or found.overlapping):
+        slices = range(asked.shape[0])
+        different = [i for i in slices if not np.array_equal(asked.label_image(i), found.label_image(i))]
         if different:
-            raise VerificationError(f"the labels read back different in the slices {different!s:.80}")
+            raise _other_labels(different)
         return
     present = asked.presence(), found.presence()
     for segment in asked.segments:
-        slices = present[0][segment.number]
-        if options.kind == "binary" and not np.array_equal(slices, present[1][segment.number]):
+        inside = present[0][segment.number]
+        if kind == "binary" and not np.array_equal(inside, present[1][segment.number]):
             raise VerificationError(f'"{segment.label}" reads back in other slices than it was asked for')
-        for index in slices:
+        for index in inside:
             one, other = asked.slice_of(segment.number, index), found.slice_of(segment.number, index)
-            if options.kind == "fractional":
+            if kind == "fractional":
                 one, other = stored_fraction(one), stored_fraction(other)
             if not np.array_equal(one, other):
                 raise VerificationError(f'"{segment.label}" reads back different in slice {index}')
+
+
+def _other_labels(slices: Sequence[int]) -> VerificationError:
+    return VerificationError(f"the labels read back different in the slices {slices!s:.80}")
 
 
 def _records(request: SegmentationRequest) -> tuple[dict[str, object], ...]:

@@ -126,10 +126,8 @@ def _padded(text: str, padding: bytes) -> bytes:
 
 
 def _position(plane: Plane) -> bytes:
-    item, group = Dataset(), Dataset()
-    item.ImagePositionPatient = [decimal_strings.nearest(value) for value in plane.position]
-    group.PlanePositionSequence = [item]
-    return encoded(group)
+    value = "\\".join(decimal_strings.nearest(value) for value in plane.position)
+    return _sequence(0x0020, 0x9113, _short(0x0020, 0x0032, b"DS", _padded(value, b" ")))
 
 
 def encoded(data_set: Dataset) -> bytes:

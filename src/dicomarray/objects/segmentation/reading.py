@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -38,28 +39,22 @@ def read_masks(file: SegmentationFile, info: VolumeInfo) -> Segmentation:
         raise SegmentationError(f"{file.path}: there is no memory for masks of shape {shape}") from error
 
 
+def read_label_images(file: SegmentationFile, info: VolumeInfo) -> Iterator[tuple[int, Labels]]:
+    """The images of a label map on a grid, one after the other: which slice each is, and its labels.
+
+    Raises
+    ------
+    SegmentationError, PixelError
+        As `read_masks`.
+    """
+    with _opened(file, info) as (stack, frames):
+        yield from _label_images(stack, frames)
+
+
 def _read_masks(file: SegmentationFile, info: VolumeInfo) -> Segmentation:
-    places = place_frames(file, info)
-    if isinstance(places, str):
-        raise SegmentationError(
-            f"{file.path} does not lie on the grid asked for, {places}. Load the masks without on=, or bring "
-            'them to that grid by nearest neighbour (resample="nearest", --resample nearest)'
-        )
-    first = info.slice_axis
-    shape = info.shape[first : first + 3]
-    frames = sorted(
-        (
-            (frame.number, place, index)
-            for index, (frame, place) in enumerate(zip(file.frames, places, strict=True))
-        ),
-        key=lambda placed: placed[0],
-    )
-    made = info_of_labels(info, shape, tuple(file.segments.values()))
-    made = replace(made, warnings=info.warnings + file.warnings)
-    with open_frames(file.path) as reader:
-        if (reader.description.rows, reader.description.columns) != (file.rows, file.columns):
-            raise PixelError(f"{file.path}: its frames are not of {file.rows} x {file.columns} pixels")
-        stack = _Frames(reader, file, shape)
+    with _opened(file, info) as (stack, frames):
+        made = info_of_labels(info, stack.shape, tuple(file.segments.values()))
+        made = replace(made, warnings=info.warnings + file.warnings)
         if file.kind == LABELMAP:
             labels = _label_map(stack, frames)
             try:
@@ -72,6 +67,28 @@ def _read_masks(file: SegmentationFile, info: VolumeInfo) -> Segmentation:
         if file.kind == BINARY:
             return Segmentation.from_layers(_binary(stack, frames), {}, made)
         return Segmentation.from_layers([], _fractions(stack, frames), made)
+
+
+@contextmanager
+def _opened(file: SegmentationFile, info: VolumeInfo) -> Iterator[tuple[_Frames, list[Placed]]]:
+    """The frames of a file on a grid, in the order of their segments."""
+    places = place_frames(file, info)
+    if isinstance(places, str):
+        raise SegmentationError(
+            f"{file.path} does not lie on the grid asked for, {places}. Load the masks without on=, or bring "
+            'them to that grid by nearest neighbour (resample="nearest", --resample nearest)'
+        )
+    frames = sorted(
+        (
+            (frame.number, place, index)
+            for index, (frame, place) in enumerate(zip(file.frames, places, strict=True))
+        ),
+        key=lambda placed: placed[0],
+    )
+    with open_frames(file.path) as reader:
+        if (reader.description.rows, reader.description.columns) != (file.rows, file.columns):
+            raise PixelError(f"{file.path}: its frames are not of {file.rows} x {file.columns} pixels")
+        yield _Frames(reader, file, info.shape[info.slice_axis : info.slice_axis + 3]), frames
 
 
 class _Frames:
@@ -116,10 +133,15 @@ class _Frames:
 
 
 def _label_map(stack: _Frames, frames: Sequence[Placed]) -> Labels:
-    file = stack.file
-    numbers = [segment.number for segment in file.segments.values()]
+    numbers = [segment.number for segment in stack.file.segments.values()]
     labels: Labels = np.zeros(stack.shape, np.min_scalar_type(max(numbers)))
-    seen: set[int] = set()
+    for index, image in _label_images(stack, frames):
+        labels[index] = image
+    return labels
+
+
+def _label_images(stack: _Frames, frames: Sequence[Placed]) -> Iterator[tuple[int, Labels]]:
+    file, seen = stack.file, set[int]()
     for _, place, index in frames:
         if place.index in seen:
             raise _twice(file, index, "a label map has one frame for each place")
@@ -127,8 +149,7 @@ def _label_map(stack: _Frames, frames: Sequence[Placed]) -> Labels:
         image = stack.image(place, index)
         if file.background:
             image = np.where(image == file.background, image.dtype.type(0), image)
-        labels[place.index] = image
-    return labels
+        yield place.index, image
 
 
 def _binary(stack: _Frames, frames: Sequence[Placed]) -> list[Labels]:

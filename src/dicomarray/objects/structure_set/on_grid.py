@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.label_layer import Labels
 from dicomarray.core.rasterization.filling import Covered
 from dicomarray.core.segments import ALGORITHM_TYPES, MAX_NUMBER, Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import SegmentationError
 from dicomarray.objects.structure_set.contents import Roi, StructureSet
 from dicomarray.objects.structure_set.masks import mask_of, occupancy_of
-from dicomarray.segmentation import Fraction, Labels, Segmentation
+from dicomarray.segmentation import Fraction, Segmentation
 
 
 def segmentation_on(structures: StructureSet, grid: VolumeInfo, *, occupancy: bool = False) -> Segmentation:
