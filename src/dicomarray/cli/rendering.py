@@ -178,7 +178,8 @@ def remedy_lines(checked: Sequence[Checked]) -> list[str]:
     lost = {one.finding for one in checked if one.what == "result"} & {"changed", "missing"}
     if not lost:
         return []
-    first = "delete the folders of what changed, and give" if "changed" in lost else "give"
+    check = " --check" if "changed" in lost else ""
     return [
-        f"to make them again: {first} the command of the run again with --resume (and the --uid-key it had)"
+        "to make them again: give the command of the run again with "
+        f"--resume{check} (and the --uid-key it had)"
     ]

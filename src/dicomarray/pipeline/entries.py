@@ -37,8 +37,9 @@ class SeriesOutput:
         One for the series, or None where each slice keeps the template's own.
     max_error, mean_error, clipped
         How far what was written is from the array, in the array's units; how many values were clipped.
-    sha256
-        One for its files, see `checksums.sha256_of_series`; None in an older ledger.
+    sha256, stamp
+        One for its files, see `checksums.sha256_of_series`, and a digest of their names, sizes and times;
+        None in an older ledger.
     observed
         What the ``observe`` function of the run returned.
     thumbnail
@@ -60,6 +61,7 @@ class SeriesOutput:
     mean_error: float
     clipped: int
     sha256: str | None = None
+    stamp: str | None = None
     observed: Mapping[str, Any] = field(default_factory=dict)
     thumbnail: str = field(default="", repr=False)
 
@@ -184,8 +186,9 @@ def from_json(record: Mapping[str, Any], root: Place) -> RunEntry:
 
 
 def _output_from_json(record: Mapping[str, Any], root: Place) -> SeriesOutput:
-    names = [f.name for f in dataclasses.fields(SeriesOutput) if f.name not in ("thumbnail", "sha256")]
-    values = {name: record[name] for name in names} | {"sha256": record.get("sha256")}
+    later = ("sha256", "stamp")  # older ledgers lack them
+    first = [f.name for f in dataclasses.fields(SeriesOutput) if f.name not in ("thumbnail", *later)]
+    values = {name: record[name] for name in first} | {name: record.get(name) for name in later}
     values["folder"] = root / record["folder"]
     values["shape"], values["axes"] = tuple(record["shape"]), tuple(record["axes"])
     if record["affine"] is not None:

@@ -26,6 +26,7 @@ from typing import Any
 from dicomarray.errors import InputError, OutputError, StorageError
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
+from dicomarray.pipeline.findings import Finding
 from dicomarray.pipeline.functions import Function, name_of, source_of, version_of
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.sinks.fsspec import send_file
@@ -245,9 +246,11 @@ def earlier(
     output: Place,
     record: Mapping[str, Any],
     jobs: Iterable[Job],
-    count: Callable[[SeriesOutput], int],
+    look: Callable[[SeriesOutput], Finding],
 ) -> Earlier:
-    """What of the jobs is done: written as ``record`` asks for, from the same inputs, and still there.
+    """What of the jobs is done: written as ``record`` asks for, from the same inputs, and still the same.
+
+    ``look`` tells what became of a result.
 
     Raises
     ------
@@ -262,7 +265,7 @@ def earlier(
         last = latest.get(job.name)
         if last is None:
             continue
-        reason = _why_again(entries[last.number], last.run, record, job, count)
+        reason = _why_again(entries[last.number], last.run, record, job, look)
         if reason is None:
             done.append(last.number)
         else:
@@ -276,7 +279,7 @@ def _why_again(
     before: Mapping[str, Any],
     now: Mapping[str, Any],
     job: Job,
-    count: Callable[[SeriesOutput], int],
+    look: Callable[[SeriesOutput], Finding],
 ) -> str | None:
     """Why a job with an entry is done again; None where it is not."""
     if entry.status != "written":
@@ -285,9 +288,10 @@ def _why_again(
         return _what_changed(before, now)
     if entry.inputs != job.inputs:
         return "the input files changed"
-    if not all(count(output) == output.count for output in entry.outputs):
+    findings = [look(output) for output in entry.outputs]
+    if "missing" in findings:
         return "results are missing"
-    return None
+    return "results changed" if "changed" in findings else None
 
 
 def _what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

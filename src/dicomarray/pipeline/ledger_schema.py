@@ -56,7 +56,7 @@ def _entry() -> dict[str, Any]:
         "inputs": _TEXT,
         "inputs_sha256": _DIGEST,
         "output": _TEXT_OR_NULL,
-        "outputs": {"type": "array", "items": _object(_output(), ("sha256",))},
+        "outputs": {"type": "array", "items": _object(_output(), ("sha256", "stamp"))},
         "warnings": _TEXTS,
         "error": _TEXT_OR_NULL,
         "traceback": _TEXT_OR_NULL,
@@ -75,6 +75,7 @@ def _output() -> dict[str, Any]:
         "axes": _TEXTS,
         "affine": {"anyOf": [{"type": "null"}, {"type": "array", "items": row, "minItems": 4}]},
         "sha256": _DIGEST,
+        "stamp": _DIGEST,
         "observed": _OBJECT,
     }
 

@@ -23,13 +23,14 @@ from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.entries import RunEntry
+from dicomarray.pipeline.findings import findings_below
 from dicomarray.pipeline.functions import check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task, jobs_of
 from dicomarray.pipeline.ledger import Ledger, ledger_of
 from dicomarray.pipeline.lock import locked
 from dicomarray.pipeline.options import ListenOptions
 from dicomarray.pipeline.page import put_aside, write_report
-from dicomarray.pipeline.run_folder import counter_of_files, held, with_urls
+from dicomarray.pipeline.run_folder import held, with_urls
 from dicomarray.pipeline.work import remove_leftovers
 from dicomarray.pipeline.worker import Worker
 from dicomarray.query.config import Config, selection_of
@@ -246,8 +247,8 @@ class _Loop:
         for entry in ledger.read_entries(setting.ledger):
             self._names[entry.name] = entry.series_uid
         left = {key: job for key in self._spool.left() if (job := self._job(key)) is not None}
-        count = counter_of_files(setting.home)
-        earlier = ledger.earlier(setting.ledger, setting.home, setting.record, left.values(), count)
+        look = findings_below(setting.home, reads_all=False)
+        earlier = ledger.earlier(setting.ledger, setting.home, setting.record, left.values(), look)
         done = {entry.name for entry in earlier.done}
         failures = ledger.failures_in_a_row(setting.ledger)
         for key, job in left.items():

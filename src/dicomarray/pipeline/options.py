@@ -27,6 +27,7 @@ class RunKeywords(ReadKeywords, WriteKeywords, total=False):
     workers: int
     scheduler: str | None
     resume: bool
+    check: bool
     timeout: float | None
     memory_limit: int | str | None
     per: Per
@@ -55,6 +56,9 @@ class RunOptions:
         The address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``: its workers do the work.
     resume
         Go on with an earlier run in the same output folder: what is done and unchanged is left alone.
+    check
+        With ``resume``: all earlier results are read, and made again where their SHA-256 differs; without it
+        only those whose names, sizes or times differ are read.
     timeout
         Seconds that one series (or study) may take; its process is ended then.
     memory_limit
@@ -85,6 +89,7 @@ class RunOptions:
     workers: int = 1
     scheduler: str | None = None
     resume: bool = False
+    check: bool = False
     timeout: float | None = None
     memory_limit: int | str | None = None
     per: Per = "series"
@@ -105,6 +110,8 @@ class RunOptions:
             text: Any = getattr(self, name)
             if text is not None and (not isinstance(text, str) or not 0 < len(text) <= MAX_LABEL):
                 raise UsageError(f"{name}={text!r:.80}: a text of 1 to {MAX_LABEL} characters is needed")
+        if self.check and not self.resume:
+            raise UsageError("check says how resume looks at earlier results: give resume (--resume), too")
         if self.workers < 1:
             raise UsageError(f"workers must be 1 or more, not {self.workers}")
         if self.timeout is not None and not (math.isfinite(self.timeout) and self.timeout > 0):

@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dicomarray.errors import StorageError, UsageError
 from dicomarray.pipeline import ledger, lock
-from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
+from dicomarray.pipeline.entries import RunEntry, as_json, from_json
 from dicomarray.pipeline.lock import locked_in_store
 from dicomarray.sinks.fsspec import (
     remove_if_unfinished,
@@ -29,7 +28,6 @@ from dicomarray.storage.places import (
     Url,
     download,
     filesystem,
-    list_files,
 )
 
 # Nothing but the process itself sees what is in there.
@@ -105,15 +103,6 @@ def held(output: Place, folder: Path) -> Iterator[None]:
 def sent_to(output: Place) -> Url | None:
     """Where results go when they are whole; None where they are made in their place."""
     return output if isinstance(output, Url) else None
-
-
-def counter_of_files(output: Place) -> Callable[[SeriesOutput], int]:
-    """What tells how many files of a result are there; a store is listed once for all of them."""
-    if isinstance(output, Path):
-        return lambda result: len(result.files)
-    files = list_files(output)
-    counts = Counter(str((output / file.name).parent) for file in files if file.name.endswith(".dcm"))
-    return lambda result: counts[str(result.folder)]
 
 
 def with_urls(entry: RunEntry, output: Place) -> RunEntry:

@@ -23,6 +23,7 @@ from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.discovery import Search, find_jobs
 from dicomarray.pipeline.entries import RunEntry, RunReport
 from dicomarray.pipeline.executors import in_turn, side_by_side
+from dicomarray.pipeline.findings import findings_below
 from dicomarray.pipeline.functions import Function, check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.pipeline.ledger import ledger_of
@@ -31,7 +32,6 @@ from dicomarray.pipeline.page import FILE_NAME as PAGE_NAME
 from dicomarray.pipeline.page import put_aside, write_report
 from dicomarray.pipeline.run_folder import (
     check_urls,
-    counter_of_files,
     held,
     is_of_one_process,
     local_folder_for,
@@ -218,7 +218,7 @@ def _run(
         task = replace(task, writing=replace(task.writing, overwrite=True))
     entries, failed, again = CompressedSequence[RunEntry](), frozenset[str](), dict[str, int]()
     if chosen.resume:
-        before = ledger.earlier(path, output, record, jobs, counter_of_files(output))
+        before = ledger.earlier(path, output, record, jobs, findings_below(output, chosen.check))
         failed, again = before.failed, before.again
         entries = CompressedSequence(replace(entry, resumed=True) for entry in before.done)
     places: dict[str, int | None] = dict.fromkeys(job.name for job in jobs)

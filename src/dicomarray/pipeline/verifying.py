@@ -10,12 +10,9 @@ from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import Inputs
 from dicomarray.errors import InputError
 from dicomarray.pipeline import ledger
-from dicomarray.pipeline.checksums import sha256_of_series
-from dicomarray.pipeline.entries import RunEntry, SeriesOutput
+from dicomarray.pipeline.entries import RunEntry
+from dicomarray.pipeline.findings import Finding, finding_of_files, finding_of_result
 from dicomarray.storage.places import PathLike, Url, place_of
-from dicomarray.storage.references import Reference
-
-Finding = Literal["same", "changed", "missing", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +54,12 @@ def verify_run(run: PathLike | Url, input_dicom: Inputs | None = None) -> list[C
     entries = [e for e in ledger.read_entries(folder / ledger.FILE_NAME) if e.status == "written"]
     if not entries:
         raise InputError(f"{folder}: its ledger names no series that was written; there is nothing to verify")
-    checked = [_result(output) for entry in entries for output in entry.outputs]
+    checked = [
+        Checked(f"{output.folder}", "result", finding_of_result(output))
+        for entry in entries
+        for output in entry.outputs
+    ]
     return checked if input_dicom is None else [*checked, *_inputs(entries, input_dicom)]
-
-
-def _result(output: SeriesOutput) -> Checked:
-    files = output.files
-    subject = f"{output.folder}"
-    if len(files) < output.count:
-        return Checked(subject, "result", "missing")
-    references = [file for file in files if not isinstance(file, Url)]
-    return Checked(subject, "result", _finding(output.sha256, references))
 
 
 def _inputs(entries: Iterable[RunEntry], input_dicom: Inputs) -> Iterator[Checked]:
@@ -78,10 +70,4 @@ def _inputs(entries: Iterable[RunEntry], input_dicom: Inputs) -> Iterator[Checke
             yield Checked(subject, "input", "missing")
             continue
         references = [reference for uid in entry.series_uids for reference in found[uid]]
-        yield Checked(subject, "input", _finding(entry.inputs_sha256, references))
-
-
-def _finding(expected: str | None, references: Iterable[Reference]) -> Finding:
-    if expected is None:
-        return "unknown"
-    return "same" if sha256_of_series(references) == expected else "changed"
+        yield Checked(subject, "input", finding_of_files(entry.inputs_sha256, references))

@@ -20,7 +20,7 @@ from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import DicomArrayError, FunctionError
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.identity import SERIES_NUMBER_STEP
-from dicomarray.pipeline.checksums import sha256_of_series
+from dicomarray.pipeline.checksums import sha256_of_series, stamp_of
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.functions import Function, make_ready, resolve
 from dicomarray.pipeline.jobs import Job, Made, Task, read_again
@@ -247,6 +247,7 @@ def _output(result: _Result, report: WriteReport, output: Path, ready: Ready) ->
         mean_error=report.mean_error,
         clipped=report.clipped,
         sha256=sha256_of_series(map(Path, report.files)),
+        stamp=stamp_of(map(Path, report.files)),
         observed=observed,
         thumbnail=thumbnail(result.before.plane, after, result.volume),
     )

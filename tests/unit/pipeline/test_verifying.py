@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import dicomarray
 from dicomarray.cli.main import main
 from dicomarray.demo.functions import smooth
-from dicomarray.errors import InputError
+from dicomarray.errors import InputError, UsageError
 
 
 def findings(run: Path, inputs: Path | None = None) -> list[tuple[str, str]]:
@@ -36,21 +37,39 @@ def test_an_untouched_run_is_the_same(done: Path, ct: Path) -> None:
 def test_a_changed_result_is_told_with_the_way_to_make_it_again(
     done: Path, ct: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One byte of one file is enough, and the command ends with 3; what is missing is made again."""
+    """One byte of one file is enough, and the command ends with 3; what is lost is made again."""
     assert main(["verify", str(done)]) == 0
     (result,) = (path for path in done.iterdir() if path.is_dir())
     file = sorted(result.iterdir())[0]
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
+    before = file.stat()
     file.write_bytes(data)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a disk that goes bad would have it
     assert findings(done) == [("result", "changed")]
     assert main(["verify", str(done)]) == 3
     printed = capsys.readouterr()
     assert f"changed: result {result}" in printed.out
-    assert "delete the folders" in printed.err and "--resume" in printed.err
+    assert "--resume --check" in printed.err
+    with pytest.raises(UsageError, match="give resume"):
+        dicomarray.run(ct, done, smooth, overwrite=True, check=True)
+    assert dicomarray.run(ct, done, smooth, resume=True).again == {}
+    assert dicomarray.run(ct, done, smooth, resume=True, check=True).again == {"results changed": 1}
+    assert findings(done) == [("result", "same")]
     file.unlink()
     assert findings(done) == [("result", "missing")]
-    dicomarray.run(ct, done, smooth, resume=True)
+    assert dicomarray.run(ct, done, smooth, resume=True).again == {"results are missing": 1}
+    assert findings(done) == [("result", "same")]
+
+
+def test_resume_makes_again_what_was_edited_and_not_what_was_copied(done: Path, ct: Path) -> None:
+    """A result with another time is read: made again where it is another one, left alone where it is not."""
+    (result,) = (path for path in done.iterdir() if path.is_dir())
+    file = sorted(result.iterdir())[0]
+    os.utime(file, ns=(1, 1))
+    assert dicomarray.run(ct, done, smooth, resume=True).again == {}
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert dicomarray.run(ct, done, smooth, resume=True).again == {"results changed": 1}
     assert findings(done) == [("result", "same")]
 
 
