@@ -29,6 +29,11 @@ class Window:
     lower: float
     upper: float
 
+    @property
+    def is_one_value(self) -> bool:
+        """Whether it is that of an image without contrast, of which no bar of greys says anything."""
+        return self.lower == self.upper
+
 
 def window_of(planes: list[Array]) -> Window | None:
     """The window of what is shown, or None for colour, which has none."""

@@ -63,9 +63,12 @@ def draw(volume: Volume, segmentation: Segmentation | None = None) -> Image:
     """
     overlay = None if segmentation is None else Overlay.of(segmentation, volume)
     planes = planes_of(volume, None if overlay is None else overlay.shown_at)
-    strip = _strip(_modality(volume), planes, volume, window_of([plane.values for plane in planes]))
+    window = window_of([plane.values for plane in planes])
+    strip = _strip(_modality(volume), planes, volume, window)
     notes, captions = notes_of(volume, planes), (caption_of(volume),)
     if overlay is None:
+        if window is not None and window.is_one_value:
+            notes += (f"Every value in these planes is {number_text(window.lower)} {volume.units}.",)
         return _render(Sheet((strip,), captions, notes))
     numbers = [plane.values for plane in overlay.planes()]
     panels = [
@@ -234,12 +237,13 @@ def _render(sheet: Sheet) -> Image:
 def shared_windows(
     units: str, units_after: str, planes: list[DrawnPlane], planes_after: list[DrawnPlane]
 ) -> tuple[Window | None, Window | None]:
-    """The windows of both: one, that of the first, where their numbers mean the same."""
+    """The windows of both: one, that of the first unless it is empty, where their numbers mean the same."""
     own = window_of([plane.values for plane in planes])
     own_after = window_of([plane.values for plane in planes_after])
     if own is None or own_after is None or units != units_after:
         return own, own_after
-    return own, own
+    shared = own_after if own.is_one_value else own
+    return shared, shared
 
 
 # --- strips -----------------------------------------------------------------------------------------------
@@ -250,7 +254,7 @@ def _strip(heading: str, planes: list[DrawnPlane], volume: Volume, window: Windo
         return Strip(heading, tuple(replace(p, values=colour(p.values, volume.units)) for p in planes))
     panels = tuple(replace(plane, values=grey(plane.values, window)) for plane in planes)
     greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    return Strip(heading, panels, _bar(greys, window, volume.units))
+    return Strip(heading, panels, None if window.is_one_value else _bar(greys, window, volume.units))
 
 
 def _difference_strip(planes: list[DrawnPlane], planes_after: list[DrawnPlane], units: str) -> Strip:

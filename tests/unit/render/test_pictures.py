@@ -235,6 +235,14 @@ def _strips(image: Image.Image) -> int:
     return int(starts.sum())
 
 
+def test_one_value_has_no_bar_of_greys() -> None:
+    """Greys from 5 to 5 would say nothing: what an image without contrast is compared with has its greys."""
+    flat, steps = _volume(np.full((4, 4, 4), 5)), _volume(np.arange(64).reshape(4, 4, 4))
+    assert [_strips(draw(flat)), _strips(draw(steps))] == [0, 1]
+    compared = draw_comparison(flat, steps)
+    assert _strips(compared) == 3 and (_pixels(compared) == 255).any()
+
+
 def test_comparison_of_equal_volumes_shows_no_difference() -> None:
     """Three strips; both volumes are drawn alike, and the third holds no blue or orange but its bar."""
     array = np.random.default_rng(6).integers(-1000, 1000, (5, 20, 20)).astype(np.int16)
@@ -271,17 +279,21 @@ def test_difference_is_symmetric_and_signed() -> None:
     assert np.nonzero(low)[0].mean() < np.nonzero(high)[0].mean()
 
 
+def _steps(count: int) -> NDArray[Any]:
+    return np.arange(count * 81, dtype=np.int16).reshape(count, 9, 9)
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (_volume(np.zeros((4, 9, 9), np.int16), _geometry(4)), "shapes differ"),
-        (_volume(np.zeros((5, 9, 9), np.int16), _geometry(5), units="stored"), "units differ"),
-        (_volume(np.zeros((5, 9, 9), np.int16), _geometry(5, spacing=2.0)), "different places"),
+        (_volume(_steps(4), _geometry(4)), "shapes differ"),
+        (_volume(_steps(5), _geometry(5), units="stored"), "units differ"),
+        (_volume(_steps(5), _geometry(5, spacing=2.0)), "different places"),
     ],
 )
 def test_no_difference_where_there_can_be_none(other: Volume, words: str) -> None:
     """Other shapes, units or places: two strips, and a note that says why."""
-    volume = _volume(np.ones((5, 9, 9), np.int16), _geometry(5))
+    volume = _volume(_steps(5), _geometry(5))
     assert words in str(pictures.why_no_difference(volume, other))
     assert _strips(draw_comparison(volume, other)) == 2
 
