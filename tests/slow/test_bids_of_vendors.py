@@ -185,7 +185,7 @@ def test_phase_encoding_and_readout_of_uih(polarity: int, tmp_path: Path) -> Non
 
 
 def test_slice_times_of_uih(tmp_path: Path) -> None:
-    """Each image has its own time."""
+    """Each image has its own time, whichever of its names the maker has; dcm2niix knows one of them."""
     stored = synthetic.stored_values((8, 16, 16))
     each = [
         {
@@ -195,11 +195,13 @@ def test_slice_times_of_uih(tmp_path: Path) -> None:
         }
         for n in range(8)
     ]
-    common = {**EPI, "Manufacturer": "UIH", "MRAcquisitionType": "2D", "RepetitionTime": 1000}
-    synthetic.write_series(tmp_path / "in", stored, modality="MR", common=common, each=each)
-    made = read(to_nifti(tmp_path / "in", tmp_path / "mr.nii.gz").files[0][0])
-    (truth,) = by_dcm2niix(tmp_path / "in", tmp_path / "truth")
-    assert made.bids["SliceTiming"] == [0, 0.5, 0.2, 0.7]
+    for maker in ("UIH", "United Imaging Healthcare"):
+        common = {**EPI, "Manufacturer": maker, "MRAcquisitionType": "2D", "RepetitionTime": 1000}
+        synthetic.write_series(tmp_path / maker, stored, modality="MR", common=common, each=each)
+        made = read(to_nifti(tmp_path / maker, tmp_path / f"{maker}.nii.gz").files[0][0])
+        assert made.bids["Manufacturer"] == "UIH"
+        assert made.bids["SliceTiming"] == [0, 0.5, 0.2, 0.7]
+    (truth,) = by_dcm2niix(tmp_path / "UIH", tmp_path / "truth")
     np.testing.assert_allclose(truth.bids["SliceTiming"], made.bids["SliceTiming"], atol=0.01)
 
 

@@ -11,7 +11,7 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.dicom import ge_protocol
 from dicomarray.dicom.functional_groups import private_block
 from dicomarray.formats import bids_values
-from dicomarray.formats.bids_values import number, seconds_of_day
+from dicomarray.formats.bids_values import maker_of, number, seconds_of_day
 from dicomarray.workflows.vendor_elements import XA_IMAGE, groups_of
 
 _SIEMENS_SLICE_TIMES = "(0019,SIEMENS MR HEADER,29)"
@@ -32,8 +32,8 @@ def volume_times(stack: Stack, first: Frame, known: Mapping[str, Any]) -> dict[s
     only 3-D acquisitions are known to take longer.
     """
     reported = (number(known, "RepetitionTime") or 0.0) / 1000
-    maker = str(known.get("Manufacturer") or "").upper()
-    pieces = not first.of_multiframe and first.tile is None and not maker.startswith("GE")
+    maker = maker_of(known)
+    pieces = not first.of_multiframe and first.tile is None and maker != "GE"
     if known.get("Modality") == "PT" or stack.repetitions < 2:
         return {}
     slices = len(stack.frames) // stack.repetitions
@@ -46,7 +46,7 @@ def volume_times(stack: Stack, first: Frame, known: Mapping[str, Any]) -> dict[s
         return {}
     if measured <= 0 or abs(measured - reported) <= _DISCREPANCY_SECONDS:
         return {}
-    inverted = pieces and "IR" in str(known.get("ScanningSequence")) and not maker.startswith("PHILIPS")
+    inverted = pieces and "IR" in str(known.get("ScanningSequence")) and maker != "Philips"
     return {
         "RepetitionTime": measured * 1000,
         (bids_values.INVERSION_MS if inverted else bids_values.EXCITATION_MS): reported * 1000,
@@ -93,15 +93,14 @@ def slice_times(stack: Stack, known: Mapping[str, Any]) -> list[float] | None:
 
 def _times(frames: Sequence[Frame], stack: Stack, known: Mapping[str, Any]) -> list[float | None]:
     """The time of each frame in seconds, on a clock of the vendor's."""
-    manufacturer = str(known.get("Manufacturer") or "").upper()
-    first = frames[0]
-    if manufacturer.startswith("SIEMENS"):
+    maker, first = maker_of(known), frames[0]
+    if maker == "Siemens":
         if first.of_multiframe:
             return _times_of_xa(frames)
         return _times_of_mosaic(frames) if first.tile is not None else _times_of_day(frames)
-    if manufacturer.startswith("UIH") and first.tile is None and stack.repetitions > 1:
+    if maker == "UIH" and first.tile is None and stack.repetitions > 1:
         return _times_of_day(frames)
-    return _times_of_ge(frames, known) if manufacturer.startswith("GE") and stack.repetitions > 1 else []
+    return _times_of_ge(frames, known) if maker == "GE" and stack.repetitions > 1 else []
 
 
 def _times_of_day(frames: Sequence[Frame]) -> list[float | None]:

@@ -18,7 +18,7 @@ from dicomarray.dicom.siemens_csa import number_of
 from dicomarray.dicom.siemens_csa import protocol_settings as siemens_settings
 from dicomarray.dicom.vr import Value
 from dicomarray.formats import bids_values
-from dicomarray.formats.bids_values import number
+from dicomarray.formats.bids_values import maker_of, number
 
 _SIEMENS_BANDWIDTH, _SIEMENS_DWELL_TIME = (f"(0019,SIEMENS MR HEADER,{element})" for element in ("28", "18"))
 _SIEMENS_PARALLEL = "(0051,SIEMENS MR HEADER,11)"
@@ -70,17 +70,17 @@ _PARTS = {1.0: 0.5, 2.0: 0.625, 4.0: 0.75, 8.0: 0.875}
 
 def vendor_elements(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
     """What private elements of a frame say, of which the standard's attributes are ``known``."""
-    manufacturer = str(known.get("Manufacturer") or "").upper()
+    maker = maker_of(known)
     if known.get("Modality") != "MR":
         return {}
     found: dict[str, Any] = {}
-    if manufacturer.startswith("SIEMENS"):
+    if maker == "Siemens":
         found = _of_siemens(frame, known)
-    elif manufacturer.startswith("GE"):
+    elif maker == "GE":
         found = _of_ge(frame, known)
-    elif manufacturer.startswith("PHILIPS"):
+    elif maker == "Philips":
         found = _of_philips(known)
-    elif manufacturer.startswith(("UIH", "UNITED IMAGING")):
+    elif maker == "UIH":
         found = _of_uih(known)
     return {name: value for name, value in found.items() if value is not None}
 
