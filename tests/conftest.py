@@ -22,6 +22,9 @@ from watching import opened_files
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
+# What is looked for in the script of ipyniivue.
+NIIVUE = 'log("Creating new Niivue instance"),n=new Fake(t);class Fake {}'
+
 # A shell starts what it runs in the background with interrupts ignored, and children inherit that; tests
 # interrupt processes.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -102,3 +105,16 @@ def orthanc(orthanc_server: pacs.Orthanc) -> pacs.Orthanc:
     """A running Orthanc with nothing in it."""
     orthanc_server.clear()
     return orthanc_server
+
+
+@pytest.fixture
+def niivue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package ipyniivue whose script is one line; returns that file."""
+    folder = tmp_path / "site" / "ipyniivue-2.4.9.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: ipyniivue\nVersion: 2.4.9\n")
+    (folder / "LICENSE").write_text("BSD -- as it is")
+    (folder / "RECORD").write_text("widget.js,,\nipyniivue-2.4.9.dist-info/LICENSE,,\n")
+    (folder.parent / "widget.js").write_text(NIIVUE)
+    monkeypatch.syspath_prepend(folder.parent)
+    return folder.parent / "widget.js"

@@ -19,6 +19,8 @@ from starlette.testclient import TestClient
 import dicomarray
 from dicomarray.cli.browse.archive import PAGE, Archive
 from dicomarray.cli.browse.server import application
+from dicomarray.errors import InputError
+from dicomarray.render.options import PageOptions
 from synthetic import stored_values, write_series
 
 KEY = "a key of the test"
@@ -74,6 +76,32 @@ def test_a_search_is_that_of_the_filter(client: TestClient, index: Path) -> None
     assert [row["SeriesNumber"] for row in found["series"]] == ["2", "1"]
     assert (found["total"], found["of"]) == (2, 4)
     assert client.get("/search", params={"start": PAGE}).json()["series"] == []
+
+
+def bright(volume: dicomarray.Volume) -> dict[str, object]:
+    """An image and masks of a volume."""
+    masks = dicomarray.Segmentation(volume.array > volume.array.mean(), {1: "tumor"}, geometry_of=volume)
+    return {"half": volume.array / 2, "mask": masks}
+
+
+@pytest.mark.usefixtures("niivue")
+def test_results_of_a_run_are_opened_beside_their_source(index: Path, tmp_path: Path) -> None:
+    """Those that the ledger names, by the series that they were made of; one that is gone is told."""
+    dicomarray.run(None, tmp_path / "run", bright, {"SeriesNumber": 1}, index=index)
+    archive = Archive(index, page=PageOptions(viewer="niivue"), run=tmp_path / "run")
+    rows = archive.search(["Modality=CT"])["series"]
+    assert [row["results"] for row in rows] == [["half", "mask"], []]
+    uid = rows[0]["SeriesInstanceUID"]
+    half, mask = archive.page(uid, 0), archive.page(uid, 1)
+    assert ('id="image-1"' in half, 'id="masks-0"' in half) == (True, False)
+    assert ('id="image-1"' in mask, 'id="masks-0"' in mask, "tumor" in mask) == (False, True, True)
+    (result,) = (path for path in (tmp_path / "run").iterdir() if path.is_dir())
+    shutil.rmtree(result / "half")
+    client = TestClient(application(archive, KEY), base_url=BASE)
+    client.get("/", params={"key": KEY})
+    assert [client.get(f"/view/{uid}?result={at}").status_code for at in (0, 1, 2)] == [400, 200, 400]
+    with pytest.raises(InputError, match="holds no ledger"):
+        Archive(index, run=tmp_path)
 
 
 def test_mistakes_are_told_with_what_was_meant(client: TestClient) -> None:

@@ -209,6 +209,10 @@ def test_moving_through_a_page(page: Page, tmp_path: Path, pet_and_ct: list[str]
         return int(np.count_nonzero((rgb[..., 0] > rgb[..., 2] + 60) & (rgb[..., 0] > rgb[..., 1] + 60)))
 
     assert is_red() > 500
+    shown = seen(page).std()
+    page.ask("alone.click()")
+    assert is_red() > 500 and abs(seen(page).std() - shown) > 1
+    page.ask("alone.click()")
     page.ask(f"{hot}.querySelector('input').click()")
     assert is_red() < 50
     assert "hot" not in page.ask("where.textContent") and "</script>wide" in page.ask(f"{wide}.textContent")

@@ -422,7 +422,7 @@ def browse(options: argparse.Namespace) -> int:
         _note(["open this address in a browser on this computer; Ctrl-C ends it"])
 
     page = made_of(PageOptions, _given(options, PAGE_NAMES))
-    archive = Archive(options.index, options.show_patient, page)
+    archive = Archive(options.index, options.show_patient, page, options.made_by)
     archive.search(())  # what is wrong with the index is told before anyone opens the page
     serve(archive, options.port, started)
     return DONE

@@ -473,6 +473,13 @@ def _browse(c: argparse.ArgumentParser) -> None:
     c.add_argument(
         "--index", metavar="FILE", required=True, type=_path, help="the index, see dicomarray index"
     )
+    c.add_argument(
+        "--run",
+        dest="made_by",
+        metavar="DIR",
+        type=_path,
+        help="the output folder of a run: its results are opened beside the series that they were made of",
+    )
     c.add_argument("--port", metavar="N", type=int, default=0, help="on this computer; default: a free one")
     c.add_argument("--show-patient", action="store_true", help="show what names the patient too")
     _page(c)

@@ -33,6 +33,9 @@ JPEG_QUALITY = 80
 # Between the two pictures.
 GAP_PIXELS = 4
 TIMES = " x "
+NOTE = (
+    "Results beside their sources, from this folder: dicomarray browse --index INDEX --run . --viewer niivue"
+)
 
 
 def plane_to_show(volume: Volume) -> PlaneOfVolume | None:
@@ -122,7 +125,7 @@ def write_report(folder: Path, function: str, entries: Sequence[RunEntry]) -> Pa
     )
     shown = tuple((status, counts[status]) for status in ("failed", "written", "kept") if counts[status])
     path = folder / FILE_NAME
-    write_page(path, Summary("dicomarray run", facts, shown), _rows(folder, entries))
+    write_page(path, Summary("dicomarray run", facts, shown, NOTE), _rows(folder, entries))
     return path
 
 

@@ -184,11 +184,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What stands above the rows: a heading, a few facts, and how many series there are of each status."""
+    """What stands above the rows: a heading, a few facts, and how many series there are of each status.
+
+    ``note`` stands below them.
+    """
 
     heading: str
     facts: tuple[str, ...]
     counts: tuple[tuple[str, int], ...]
+    note: str = ""
 
 
 def write_page(path: Path, summary: Summary, rows: Iterable[Row]) -> None:
@@ -201,7 +205,7 @@ def write_page(path: Path, summary: Summary, rows: Iterable[Row]) -> None:
         for row in rows:
             stream.write(_article(row))
         stream.write(
-            f"</main><footer>dicomarray {escape(__version__)}</footer>"
+            f"</main><footer>{escape(summary.note)}<br>dicomarray {escape(__version__)}</footer>"
             f"<script>{_RUN_SCRIPT}</script></body></html>\n"
         )
 

@@ -21,21 +21,6 @@ from dicomarray.render.options import PageOptions
 from dicomarray.render.viewer.images import MAX_VOXELS, masks_of, picture_of
 from dicomarray.render.volume_page import save_page
 
-WIDGET = 'log("Creating new Niivue instance"),n=new Fake(t);class Fake {}'
-
-
-@pytest.fixture
-def niivue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package ipyniivue whose script is one line; returns that file."""
-    folder = tmp_path / "site" / "ipyniivue-2.4.9.dist-info"
-    folder.mkdir(parents=True)
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: ipyniivue\nVersion: 2.4.9\n")
-    (folder / "LICENSE").write_text("BSD -- as it is")
-    (folder / "RECORD").write_text("widget.js,,\nipyniivue-2.4.9.dist-info/LICENSE,,\n")
-    (folder.parent / "widget.js").write_text(WIDGET)
-    monkeypatch.syspath_prepend(folder.parent)
-    return folder.parent / "widget.js"
-
 
 def embedded(page: str, name: str) -> bytes:
     (text,) = re.findall(rf'<script type="text/plain" id="{name}">([^<]*)</script>', page)

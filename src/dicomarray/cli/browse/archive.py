@@ -20,6 +20,7 @@ from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.catalog.descriptions import described
 from dicomarray.catalog.series_selection import Found, ScanRequest, select
+from dicomarray.cli.browse.results import Results, largest
 from dicomarray.cli.rendering import record
 from dicomarray.cli.where import with_conditions
 from dicomarray.cli.why import explanation_lines
@@ -32,6 +33,7 @@ from dicomarray.query.json_schema import filter_schema
 from dicomarray.render.greys import colour, grey, window_of
 from dicomarray.render.options import PageOptions
 from dicomarray.render.volume_page import save_page
+from dicomarray.segmentation import Segmentation
 from dicomarray.storage.places import PathLike
 
 # To be seen: whatever is missing or contradictory, as far as it can be read.
@@ -47,10 +49,20 @@ VALUES = 30
 
 
 class Archive:
-    """An index as the page sees it; with ``show_patient`` what names the patient is seen too."""
+    """An index as the page sees it; with ``show_patient`` what names the patient is seen too.
 
-    def __init__(self, index: PathLike, show_patient: bool = False, page: PageOptions | None = None) -> None:
+    ``run`` is the output folder of a run, whose results are seen beside the series that they were made of.
+    """
+
+    def __init__(
+        self,
+        index: PathLike,
+        show_patient: bool = False,
+        page: PageOptions | None = None,
+        run: PathLike | None = None,
+    ) -> None:
         self._index = index
+        self._results = None if run is None else Results(run)
         self._page = page or PageOptions()
         self._show_patient = show_patient
         self._found = lru_cache(SEARCHES)(self._search)
@@ -95,8 +107,8 @@ class Archive:
         keywords = [name for name in filter_schema()["properties"] if name[0].isupper()]
         return {"facts": [*FACTS], "words": [*NODE_WORDS, *TOP_WORDS], "keywords": keywords}
 
-    def page(self, uid: str) -> str:
-        """The page of the largest volume of a series.
+    def page(self, uid: str, result: int | None = None) -> str:
+        """The page of the largest volume of a series, or of one of its results beside it.
 
         Raises
         ------
@@ -105,10 +117,17 @@ class Archive:
         """
         series = self.series(uid)
         stacks = series.stacks(READING)
-        largest = max(stacks, key=lambda stack: len(stack.frames))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "view.html"
-            save_page(assemble(largest, READING), path, self._page)
+            if result is None or self._results is None:
+                save_page(assemble(largest(stacks), READING), path, self._page)
+                return path.read_text(encoding="utf-8")
+            source = assemble(self._results.stack_of(uid, result, stacks), READING)
+            made = self._results.load(uid, result, source, READING)
+            if isinstance(made, Segmentation):
+                save_page(source, path, self._page, segmentation=made)
+            else:
+                save_page(source, path, self._page, beside=made)
             return path.read_text(encoding="utf-8")
 
     def series(self, uid: str) -> Series:
@@ -130,15 +149,15 @@ class Archive:
         if self._show_patient:
             row |= {name: series.attributes.get(name) for name in ("PatientName", "PatientID")}
         cells = {name: None if value is None else one_line(str(value)) for name, value in row.items()}
-        return cells | {"image": series.is_image}
+        results = [] if self._results is None else self._results.names_of(series.uid)
+        return cells | {"image": series.is_image, "results": results}
 
     def _thumbnail(self, uid: str) -> bytes:
         """The middle image of the largest volume as PNG; raises DicomArrayError where it cannot be read."""
         series = self.series(uid)
         if not series.is_image:
             raise InputError(f"series {uid} has no images")
-        largest = max(series.stacks(READING), key=lambda stack: len(stack.frames))
-        return _picture_of(_middle(largest))
+        return _picture_of(_middle(largest(series.stacks(READING))))
 
 
 def _middle(stack: Stack) -> Stack:

@@ -67,7 +67,9 @@ def application(archive: Archive, key: str) -> Starlette:
         return Response(archive.thumbnail(request.path_params["uid"]), media_type="image/png")
 
     def view(request: Request) -> Response:
-        return HTMLResponse(archive.page(request.path_params["uid"]))
+        result = request.query_params.get("result", "")
+        number = int(result) if result.isdecimal() else None
+        return HTMLResponse(archive.page(request.path_params["uid"], number))
 
     def page(_: Request) -> Response:
         return HTMLResponse(files("dicomarray.cli.browse").joinpath("page.html").read_text(encoding="utf-8"))

@@ -43,7 +43,8 @@ async function makeView(index, files) {
   const image = images[index], figure = made("figure", byId("views"));
   const canvas = made("canvas", made("div", figure), { id: `view-${index}`, tabIndex: 0 });
   canvas.setAttribute("aria-label", image.title);
-  made("figcaption", figure, { textContent: image.caption });
+  const words = images.length > 1 ? `${image.title} · ${image.caption}` : image.caption;
+  made("figcaption", figure, { textContent: words });
   const nv = new globalThis.NiivueOfBuild({
     isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: image.placed,
     isNearestInterpolation: true, dragAndDropEnabled: false, loadingText: "", logLevel: "error",
@@ -249,6 +250,7 @@ function makeMaskControls() {
     for (const volume of views[0].masks) volume.opacity = Number(event.target.value);
     redraw(views[0]);
   };
+  byId("alone").onchange = event => views[0].nv.setOpacity(0, event.target.checked ? 0 : 1);
   for (const one of content.segments) {
     const row = made("div", byId("segments")), box = made("input", row, { type: "checkbox", checked: one.layer >= 0 });
     made("i", row).style.background = `rgb(${one.colour})`;

@@ -1,0 +1,78 @@
+"""What a run made of the series of an archive, to be seen beside them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+from dicomarray.assembly.grouping.stacking import Stack
+from dicomarray.assembly.options import ReadOptions
+from dicomarray.assembly.volumes.assemble import assemble
+from dicomarray.catalog.scan import scan
+from dicomarray.errors import InputError
+from dicomarray.pipeline import ledger
+from dicomarray.pipeline.entries import SeriesOutput
+from dicomarray.segmentation import Segmentation
+from dicomarray.storage.places import PathLike, place_of
+from dicomarray.volume import Volume
+from dicomarray.workflows.load_segmentation import load_segmentation
+
+_MASKS = ("SEG", "RTSTRUCT")
+# What the label of a result begins with where its series holds several volumes.
+_VOLUME = re.compile(r"volume(\d+)(_|$)")
+
+
+class Results:
+    """The results of a run by the UIDs of the series that they were made of.
+
+    Raises
+    ------
+    InputError
+        Where the folder holds no ledger.
+    """
+
+    def __init__(self, run: PathLike) -> None:
+        path = place_of(run) / ledger.FILE_NAME
+        if not path.exists():
+            raise InputError(f"{run} holds no {ledger.FILE_NAME}: give the output folder of a run (run -o)")
+        self._outputs = defaultdict[str, list[SeriesOutput]](list)
+        for entry in ledger.read_entries(path):
+            for output in entry.outputs:
+                self._outputs[output.source_uid].append(output)
+
+    def names_of(self, uid: str) -> list[str]:
+        """What the results of a series are called; one without a name is the result."""
+        return [output.name or "result" for output in self._outputs.get(uid, ())]
+
+    def stack_of(self, uid: str, at: int, stacks: list[Stack]) -> Stack:
+        """Of the stacks of a series the one that a result was made of."""
+        numbered = _VOLUME.match(self._output(uid, at).name)
+        number = int(numbered[1]) if numbered else -1
+        return stacks[number] if 0 <= number < len(stacks) else largest(stacks)
+
+    def load(self, uid: str, at: int, source: Volume, reading: ReadOptions) -> Volume | Segmentation:
+        """A result of a series: an image, or masks on the grid of its source.
+
+        Raises
+        ------
+        DicomArrayError
+            Where there is none, or it cannot be read.
+        """
+        folder = self._output(uid, at).folder
+        catalog = scan(folder)
+        if not catalog:
+            raise InputError(f"{folder} holds no series any more; run --resume makes it again")
+        if catalog[0].attributes.get("Modality") in _MASKS:
+            return load_segmentation(folder, source)
+        return assemble(largest(catalog[0].stacks(reading)), reading)
+
+    def _output(self, uid: str, at: int) -> SeriesOutput:
+        outputs = self._outputs.get(uid, ())
+        if not 0 <= at < len(outputs):
+            raise InputError(f"the run has no result {at} of series {uid}")
+        return outputs[at]
+
+
+def largest(stacks: list[Stack]) -> Stack:
+    """That of most images."""
+    return max(stacks, key=lambda stack: len(stack.frames))
