@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset
 
 import synthetic
 from dicomarray import scan, to_nifti
@@ -70,4 +71,36 @@ def test_a_task_without_slices_in_time_is_still_valid(tmp_path: Path) -> None:
     stored = synthetic.stored_values((3, 4, 5, 6))
     synthetic.write_repetitions(tmp_path / "in", stored, steps, common={"RepetitionTime": 1000})
     to_nifti(tmp_path / "in", str(tmp_path / "set") + "/", name="sub-01/func/sub-01_task-rest_bold")
+    assert errors_of(tmp_path / "set") == []
+
+
+def test_positron_emission_is_valid_with_what_no_scanner_knows(tmp_path: Path) -> None:
+    """Of a dynamic PET only what BIDS wants of the tracer and of its injection is left to the user."""
+    tracer = Dataset()
+    tracer.Radiopharmaceutical = "FDG -- fluorodeoxyglucose"
+    tracer.RadionuclideTotalDose, tracer.RadiopharmaceuticalStartTime = 3.5e8, "115500"
+    tracer.RadionuclideCodeSequence = [Dataset()]
+    tracer.RadionuclideCodeSequence[0].CodeMeaning = "^18^Fluorine"
+    steps = [
+        {"AcquisitionTime": f"1201{10 * n:02d}", "FrameReferenceTime": 10000 * n + 5000,
+         "ActualFrameDuration": 10000}
+        for n in range(3)
+    ]  # fmt: skip
+    common = {
+        "SeriesTime": "120100", "Units": "BQML", "DecayCorrection": "START", "Manufacturer": "SIEMENS",
+        "ReconstructionMethod": "PSF+TOF3i21s", "ConvolutionKernel": "XYZ Gauss2.00",
+        "AttenuationCorrectionMethod": "measured", "ManufacturerModelName": "Biograph",
+        "RadiopharmaceuticalInformationSequence": [tracer],
+    }  # fmt: skip
+    stored = synthetic.stored_values((3, 4, 5, 6))
+    synthetic.write_repetitions(tmp_path / "in", stored, steps, modality="PT", common=common)
+    report = to_nifti(tmp_path / "in", str(tmp_path / "set") + "/", name="sub-01/pet/sub-01_pet")
+    beside = report.files[0][0].with_name("sub-01_pet.json")
+    known_to_the_user = {
+        "ModeOfAdministration": "bolus", "AcquisitionMode": "list mode", "InjectedMass": 5,
+        "InjectedMassUnits": "ug", "SpecificRadioactivity": 70, "SpecificRadioactivityUnits": "MBq/ug",
+    }  # fmt: skip
+    missing = {error.split()[1] for error in errors_of(tmp_path / "set")}
+    assert missing == set(known_to_the_user)
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | known_to_the_user))
     assert errors_of(tmp_path / "set") == []

@@ -12,6 +12,7 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
+from pydicom import Dataset
 
 import synthetic
 from dicomarray import (
@@ -93,6 +94,9 @@ def test_time_series_like_dcm2niix(tmp_path: Path) -> None:
 def test_dynamic_pet_like_dcm2niix(tmp_path: Path) -> None:
     """Each frame has its start, duration and decay, and the JSON says so."""
     stored = np.random.default_rng(4).integers(0, 2000, (3, 4, 5, 6)).astype(np.uint16)
+    tracer = Dataset()
+    tracer.Radiopharmaceutical, tracer.RadiopharmaceuticalVolume = "FDG", 5.5
+    tracer.RadionuclideTotalDose, tracer.RadiopharmaceuticalStartTime = 3.5e8, "110000"
     steps = [
         {
             "AcquisitionTime": f"1201{10 * n:02d}",
@@ -107,6 +111,9 @@ def test_dynamic_pet_like_dcm2niix(tmp_path: Path) -> None:
         "Units": "BQML",
         "RescaleSlope": 0.5,
         "Manufacturer": "GE MEDICAL SYSTEMS",
+        "ReconstructionMethod": "OSEM+TOF 4i5s",
+        "ConvolutionKernel": "XYZ Gauss2.00",
+        "RadiopharmaceuticalInformationSequence": [tracer],
     }
     synthetic.write_repetitions(tmp_path / "in", stored, steps, modality="PT", common=common)
     made = one(tmp_path / "in", tmp_path / "pt.nii.gz")
@@ -116,6 +123,10 @@ def test_dynamic_pet_like_dcm2niix(tmp_path: Path) -> None:
     assert made.bids["FrameTimesStart"] == [0, 10, 20]
     assert made.bids["FrameDuration"] == [10, 10, 10]
     assert made.bids["DecayCorrectionFactor"] == [1, 1.1, 1.2]
+    assert {
+        "ReconMethodName", "ReconMethodParameterLabels", "ReconMethodParameterValues", "ReconFilterType",
+        "ReconFilterSize", "InjectedRadioactivity", "TracerName",
+    } <= set(truth.bids) & set(made.bids)  # fmt: skip
 
 
 def test_slopes_that_vary_become_floats(tmp_path: Path) -> None:
@@ -404,6 +415,7 @@ def test_real_pet_has_timing_and_dose(name: str, real_data: Path, tmp_path: Path
         "DecayCorrection", "DecayCorrectionFactor", "FrameTimesStart", "FrameDuration", "SeriesTime",
         "ScanStart", "Units",
         "ImageDecayCorrected", "ImageDecayCorrectionTime", "ScatterFraction", "AttenuationCorrection",
+        "ReconMethodName",
     } <= set(made["PT"].bids)  # fmt: skip
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dicomarray.formats.bids_reconstruction import describe_reconstruction
 from dicomarray.formats.bids_values import Attributes, clock, number, rounded, seconds_of_day, text_of
 
 # What has to be known of each frame of a dynamic PET.
 FRAME_NAMES = (
     "SeriesTime", "AcquisitionTime", "ActualFrameDuration", "FrameReferenceTime", "DecayFactor",
 )  # fmt: skip
+_DAY_SECONDS = 86400
 # Of Units (PS3.3 C.8.9.1.1.3) the word that BIDS has for it.
 _UNITS = {"BQML": "Bq/mL"}
 
@@ -39,12 +41,14 @@ def describe_pet(known: Attributes, repetitions: int) -> dict[str, Any]:
         "AttenuationCorrection": method.partition(",")[0] or None,
         "ScatterFraction": _listed(number(known, "ScatterFractionFactor")),
         "Units": _UNITS.get(str(known.get("Units")), text_of(known.get("Units"))) or None,
+        "InjectedVolume": number(known, "RadiopharmaceuticalVolume") or None,
         "SeriesTime": None if started is None else clock(int(started), 0),
-        "ScanStart": None if started is None and acquired is None else 0,
+        **_times_of_injection(known, started, acquired),
         "ImageDecayCorrected": None if not correction else correction != "NONE",
         "ImageDecayCorrectionTime": _decay_corrected_to(known, correction, started, acquired),
         "RepetitionTime": None,
     }
+    found |= describe_reconstruction(known)
     if repetitions == 1:
         found |= _one_frame(known, started, acquired)
     return found
@@ -84,11 +88,33 @@ def _decay_corrected_to(
     """The moment to which counts are corrected, in seconds after the start of the series."""
     if correction == "START":
         return 0
-    given = seconds_of_day(known.get("RadiopharmaceuticalStartTime"))
+    given = _injected(known, "Start", acquired if started is None else started)
+    return given if correction == "ADMIN" else None
+
+
+def _times_of_injection(known: Attributes, started: float | None, acquired: float | None) -> dict[str, Any]:
+    """The moment that all times count from, the start of the series, and what they are."""
     since = acquired if started is None else started
-    if correction != "ADMIN" or given is None or since is None:
+    if since is None:
+        return {}
+    start, end = (_injected(known, which, since) for which in ("Start", "Stop"))
+    ends = end is not None and (start is None or end >= start)
+    return {
+        "TimeZero": clock(int(since), 0),
+        "ScanStart": 0,
+        "InjectionStart": start,
+        "InjectionEnd": end if ends else None,
+    }
+
+
+def _injected(known: Attributes, which: str, since: float | None) -> float | None:
+    """When the injection started or stopped, in seconds after a time of day; maybe on the day before it."""
+    moment = known.get(f"Radiopharmaceutical{which}Time") or known.get(f"Radiopharmaceutical{which}DateTime")
+    given = seconds_of_day(moment)
+    if given is None or since is None:
         return None
-    return rounded(given - since)
+    apart = given - since
+    return rounded(apart - _DAY_SECONDS if apart > _DAY_SECONDS / 2 else apart)
 
 
 def describe_frames(frames: Sequence[Attributes]) -> dict[str, Any]:

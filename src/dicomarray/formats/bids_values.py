@@ -29,6 +29,8 @@ WATER_FAT_SHIFT, DISPLAYED, GE_PROTOCOL = (
 # Of Siemens' protocol, in BIDS' words: the names of the sequence's program and of the coils that receive;
 # how coils are combined, and how lines between are made up.
 PROGRAM, COILS, COMBINED, MADE_UP = ("(program)", "(coils)", "(combination of coils)", "(lines between)")
+# Of PET: iterations of a reconstruction, and subsets of each.
+ITERATIONS, SUBSETS = ("(iterations)", "(subsets)")
 # Manufacturer, by the word with which it begins, as dcm2niix has it.
 _MANUFACTURERS = {
     "SIEMENS": "Siemens", "GE": "GE", "PHILIPS": "Philips", "TOSHIBA": "Toshiba", "CANON": "Canon",

@@ -43,6 +43,9 @@ _UIH_DISPLAYED, _UIH_PARALLEL, _UIH_POLARITY = (
 _PHILIPS_PREPULSE, _PHILIPS_EPI_FACTOR, _PHILIPS_PARTIAL, _PHILIPS_SHIFT = (
     f"(2001,Philips Imaging DD 001,{element})" for element in ("1B", "13", "19", "22")
 )
+_GE_PET = {
+    bids_values.ITERATIONS: "(0009,GEMS_PETD_01,B2)", bids_values.SUBSETS: "(0009,GEMS_PETD_01,B3)",
+}  # fmt: skip
 # What an enhanced object would say, in an item of a classic one.
 _PHILIPS_ENHANCED = "(2005,Philips MR Imaging DD 005,0F)"
 _OF_ENHANCED = (
@@ -56,6 +59,7 @@ PRIVATE = (
     _GE_PEPOLAR, _GE_DERATING, _GE_ECHO_SPACING, _GE_DELAY, _GE_ASSET, _GE_MULTIBAND, GE_IMAGE_COMPONENT,
     _UIH_DISPLAYED, _UIH_PARALLEL, _UIH_POLARITY, _PHILIPS_PREPULSE, _PHILIPS_EPI_FACTOR, _PHILIPS_PARTIAL,
     _PHILIPS_SHIFT, _PHILIPS_ENHANCED, "RectilinearPhaseEncodeReordering", "PartialFourier",
+    *_GE_PET.values(),
 )  # fmt: skip
 # Creators of the private blocks of XA, of what holds for a series and for an image.
 XA_SERIES, XA_IMAGE = "SIEMENS MR SDS 01", "SIEMENS MR SDI 02"
@@ -71,10 +75,10 @@ _PARTS = {1.0: 0.5, 2.0: 0.625, 4.0: 0.75, 8.0: 0.875}
 def vendor_elements(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
     """What private elements of a frame say, of which the standard's attributes are ``known``."""
     maker = maker_of(known)
-    if known.get("Modality") != "MR":
-        return {}
     found: dict[str, Any] = {}
-    if maker == "Siemens":
+    if known.get("Modality") != "MR":
+        found = {name: known.get(element) for name, element in _GE_PET.items()}
+    elif maker == "Siemens":
         found = _of_siemens(frame, known)
     elif maker == "GE":
         found = _of_ge(frame, known)

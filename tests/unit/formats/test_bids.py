@@ -56,7 +56,7 @@ def test_odd_values_never_break_the_json(odd: Any, tmp_path: Path) -> None:
         private = (
             reported.BANDWIDTH, reported.GE_ECHO_SPACING, reported.DWELL_TIME, reported.TOGETHER,
             reported.PART, reported.DELAY, reported.WATER_FAT_SHIFT, reported.DISPLAYED, reported.PARTIAL,
-            reported.EXCITATION_MS, reported.POSITIVE,
+            reported.EXCITATION_MS, reported.POSITIVE, reported.ITERATIONS, reported.SUBSETS,
         )  # fmt: skip
         known = dict.fromkeys((*bids.NAMES, *private), odd)
         bids.write(tmp_path / "a.json", bids.describe(known | {"Modality": modality}))
@@ -92,3 +92,56 @@ def test_positron_emission() -> None:
     assert found["ImageDecayCorrectionTime"] == -4019
     assert found["FrameTimesStart"] == [5] and found["FrameDuration"] == [240]
     assert "SECRET" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "values"),
+    [
+        ("PSF+TOF3i21s", "Point-Spread Function + Time Of Flight", [21, 3]),
+        ("OSEM3D-OP-PSFi10s16", "Ordinary Poisson 3D Ordered Subset Expectation Maximization "
+         "+ Point-Spread Function", [16, 10]),
+        ("OSEM+TOF 4i5s ", "Ordered Subset Expectation Maximization Time Of Flight", [5, 4]),
+        ("VPFX", "VUE Point HD using Time Of Flight", [2, 8]),
+        ("VPFXS", "VUE Point HD using Time Of Flight with Point-Spread Function modelling", [2, 8]),
+        ("New method", "New method", [2, 8]),
+        ("", None, [2, 8]),
+    ],
+)  # fmt: skip
+def test_reconstruction_of_pet(method: str, name: str | None, values: list[int]) -> None:
+    """Vendors' words have a name, others stay; counts stand in the text, or in elements of their own."""
+    counts = {reported.ITERATIONS: 8, reported.SUBSETS: 2}
+    found = bids.describe({"Modality": "PT", "ReconstructionMethod": method, **counts})
+    assert found.get("ReconMethodName") == name
+    assert found["ReconMethodParameterLabels"] == ["subsets", "iterations"]
+    assert found["ReconMethodParameterValues"] == values
+    alone = bids.describe({"Modality": "PT", "ReconstructionMethod": "VPFX", reported.SUBSETS: 2})
+    assert "ReconMethodParameterValues" not in alone
+
+
+@pytest.mark.parametrize(
+    ("kernel", "kind", "size"),
+    [
+        ("XYZ Gauss2.00", "XYZ Gauss", 2),
+        ("Gaussian 4.5 mm", "Gaussian", 4.5),
+        ("All-pass", "All-pass", None),
+        ("2D Hann 3", "2D Hann 3", None),
+        ("", None, None),
+    ],
+)
+def test_filter_of_pet(kernel: str, kind: str | None, size: float | None) -> None:
+    """Its kind and its width; what is no such text is the kind as it stands."""
+    found = bids.describe({"Modality": "PT", "ConvolutionKernel": kernel})
+    assert (found.get("ReconFilterType"), found.get("ReconFilterSize")) == (kind, size)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("235900", -120), ("000030", -30), ("000200", 60)])
+def test_injection_before_midnight(given: str, seconds: float) -> None:
+    """It was on the day before, and not nearly a day after the scan began."""
+    tracer = {"RadiopharmaceuticalStartTime": given, "RadiopharmaceuticalStopTime": given}
+    known = {
+        "Modality": "PT", "RadiopharmaceuticalInformationSequence": (tracer,), "SeriesTime": "000100",
+        "DecayCorrection": "ADMIN",
+    }  # fmt: skip
+    found = bids.describe(known)
+    assert found["TimeZero"] == "00:01:00" and found["ScanStart"] == 0
+    assert found["InjectionStart"] == found["InjectionEnd"] == found["ImageDecayCorrectionTime"] == seconds
