@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.patients import patient_warnings, refuse_mixed_patients
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.core.axis_order import order_like, snapped
@@ -47,8 +48,9 @@ def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) ->
     GeometryError
         Where they lie elsewhere.
     """
+    refuse_mixed_patients(stack.frames, template_name(stack))
     steps, one = _steps(stack, time), first_repetition(stack)
-    grid, warnings = None, Warnings()
+    grid, warnings = None, patient_warnings(stack.frames)
     own = (*one.shape, one.frames[0].rows, one.frames[0].columns)
     if (labels.geometry is None) != (stack.geometry is None):
         raise GeometryError(
@@ -60,7 +62,7 @@ def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) ->
         labels = turned_like(labels, one.geometry)
     if labels.geometry is not None:
         placed = place_grid(labels.geometry, one, labels.shape)
-        grid, warnings = placed.grid, placed.warnings
+        grid, warnings = placed.grid, warnings + placed.warnings
         if grid is not None:
             warnings += place_warnings(labels, one, OFF_IMAGES)
         labels = labels.flipped() if placed.flipped else labels

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dicomarray.assembly.grouping.patients import patient_warnings, refuse_mixed_patients
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import KEEP, UNPLACED
 from dicomarray.core.coded_warnings import Warnings, warning
@@ -152,6 +153,7 @@ def write_like(
     """`to_dicom` with a template that is found already; of an array alone nothing is known but its values."""
     mode, unit = options.values, 1.0
     volume = given if isinstance(given, Volume) else None
+    refuse_mixed_patients(stack.frames, template_name(stack))
     array, hidden = _unmasked(given.array if isinstance(given, Volume) else given)
     off_bounds = () if volume is None else _off_bounds(array, volume)
     if volume is not None:
@@ -178,7 +180,7 @@ def write_like(
         report,
         max_error=_max_error_of(report.max_error, off) / unit,
         mean_error=report.mean_error / unit,
-        warnings=off_bounds + request.warnings + said + report.warnings,
+        warnings=patient_warnings(stack.frames) + off_bounds + request.warnings + said + report.warnings,
     )
 
 

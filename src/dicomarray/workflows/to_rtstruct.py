@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.grouping.patients import patient_warnings, refuse_mixed_patients
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import KEEP
 from dicomarray.assembly.volumes.assemble import grid_of
@@ -143,6 +144,7 @@ def _request(
     labels: Labels, segments: Segments | None, stack: Stack, time: int | None
 ) -> StructureSetRequest:
     name, first = template_name(stack), stack.frames[0]
+    refuse_mixed_patients(stack.frames, name)
     frame_of_reference = first.header.text("FrameOfReferenceUID")
     if stack.geometry is None or not frame_of_reference:
         lacking = "place in the patient" if stack.geometry is None else "Frame of Reference UID"
@@ -173,7 +175,7 @@ def _request(
         first.header.path,
         first.header.text("SeriesInstanceUID") or "",
         frame_of_reference,
-        segmentation.warnings + notes,
+        segmentation.warnings + patient_warnings(stack.frames) + notes,
     )
 
 

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 from dicomarray.dicom.headers.header import Header, read_header
-from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS, PATIENT
 from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, source_at
 from dicomarray.dicom.pixels.reader import VISITED_VRS, FrameReader, frame_reader, open_frames
@@ -24,6 +24,9 @@ from dicomarray.dicom.transfer_syntaxes import NATIVE_SYNTAXES
 from dicomarray.errors import InputError
 from dicomarray.storage.plain_files import open_plain, open_raw
 from dicomarray.storage.references import ObjectReference, Reference, fetched, is_unchanged
+
+# Of a file that was touched; servers spell names in their own way.
+_COMPARED = DEFAULT_KEYWORDS.difference(PATIENT)
 
 
 @dataclass(slots=True)
@@ -153,7 +156,7 @@ def _current(stream: BinaryIO, header: Header) -> Header:
     except InputError as error:
         raise InputError(f"{header.path}: {error}") from error
     same = now.transfer_syntax == header.transfer_syntax and all(
-        now.attributes.get(keyword) == header.attributes.get(keyword) for keyword in DEFAULT_KEYWORDS
+        now.attributes.get(keyword) == header.attributes.get(keyword) for keyword in _COMPARED
     )
     exchanged = isinstance(header.path, Path) and not is_unchanged(header.path, stream, now.stamp)
     if not same or now.pixels is None or exchanged:

@@ -35,9 +35,10 @@ from dicomarray.assembly.grouping.image_kind import (
 from dicomarray.assembly.grouping.image_kinds import TRACE
 from dicomarray.assembly.grouping.image_type_words import split_by_words
 from dicomarray.assembly.grouping.motion import motion_warning, split_by_motion, split_by_place
+from dicomarray.assembly.grouping.patients import patient_warnings
 from dicomarray.assembly.grouping.repetitions import Repetitions, arrange
 from dicomarray.assembly.grouping.scanner_quirks import dose_offsets, misplaced_sequences, scanner_faults
-from dicomarray.assembly.grouping.studies import ONE_STUDY, is_one_study, with_patient_id
+from dicomarray.assembly.grouping.studies import ONE_STUDY, is_one_study
 from dicomarray.assembly.grouping.traces import are_traces, split_traces
 from dicomarray.assembly.options import WITHOUT_PLACES, ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
@@ -119,9 +120,9 @@ def stack_frames(
         Where frames that belong together do not form a regular volume; names the files.
     """
     ordered = sorted(frames, key=lambda frame: frame.order)
+    patients = patient_warnings(ordered)  # before anything is left out: a copy may name another patient
     ordered, warnings = drop_copies(ordered, FurtherAttributes(copy_names))
-    ordered = with_patient_id(ordered)
-    warnings = notes + warnings + missing_parts(ordered, options) + unusable_values(ordered)
+    warnings = notes + patients + warnings + missing_parts(ordered, options) + unusable_values(ordered)
     if is_one_study(ordered):
         warnings += ONE_STUDY
     groups = with_broken_places(split_by_kind(ordered))

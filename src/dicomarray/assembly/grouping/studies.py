@@ -16,19 +16,10 @@ ONE_STUDY = warning(
 )
 
 
-def with_patient_id(frames: Sequence[Frame]) -> list[Frame]:
-    """Frames that know their Patient ID where it counts: where every instance names a study of its own."""
-    if not _a_study_each(frames):
-        return list(frames)
-    patients = {id(frame.header): frame.header for frame in frames}
-    stated = {key: header.further(["PatientID"]) for key, header in patients.items()}
-    return [frame.with_attributes(stated[id(frame.header)]) for frame in frames]
-
-
 def is_one_study(frames: Sequence[Frame]) -> bool:
     """Whether every instance names a study of its own, and what else tells studies apart agrees."""
     return _a_study_each(frames) and all(
-        len({frame.attributes.get(keyword) or None for frame in frames}) == 1 for keyword in _AGREEING
+        len({frame.header.text(keyword) or None for frame in frames}) == 1 for keyword in _AGREEING
     )
 
 

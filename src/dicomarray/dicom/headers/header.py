@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Header:
 
     path: Reference
     transfer_syntax: str | None
-    attributes: Mapping[str, Value]
+    attributes: Mapping[str, Value] = field(repr=False)  # they name the patient
     pixels: PixelPlace | None = None
     stamp: Stamp | None = None
 

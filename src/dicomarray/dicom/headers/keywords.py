@@ -33,4 +33,7 @@ ACQUISITION = (
     "SequenceName",
 )  # fmt: skip
 
-DEFAULT_KEYWORDS = frozenset(IDENTITY + GEOMETRY + PIXELS + ACQUISITION)
+# Whether all images are of one patient; shown to nobody.
+PATIENT = ("PatientID", "PatientName", "PatientBirthDate")
+
+DEFAULT_KEYWORDS = frozenset(IDENTITY + GEOMETRY + PIXELS + ACQUISITION + PATIENT)

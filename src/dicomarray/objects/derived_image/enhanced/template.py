@@ -28,7 +28,7 @@ from dicomarray.storage.references import Reference
 
 # What a plan of the series needs of each object: identity, names, character set.
 _KEPT = (
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "InstanceNumber",
+    "SOPClassUID", "SOPInstanceUID", "PatientID", "SeriesInstanceUID", "StudyInstanceUID", "InstanceNumber",
     "SeriesNumber", "SeriesDescription", "SpecificCharacterSet", "TimezoneOffsetFromUTC", "Rows", "Columns",
     "PhotometricInterpretation", "SamplesPerPixel",
 )  # fmt: skip
