@@ -14,7 +14,7 @@ Task = TypeVar("Task")
 # images, by the thread that asked for them.
 PixelProgress = Callable[[int, int, int], None]
 # Of `do_each`: most threads, since more would wait for memory and for the entries of one folder, ...
-_MAX_THREADS = 4
+MAX_THREADS = 4
 # ... and shares a thread: enough that all end together, so few that handing them out costs nothing.
 _SHARES = 8
 
@@ -86,13 +86,16 @@ class ImageCount:
 
 
 def do_each(
-    work: Callable[[Task], None], tasks: Sequence[Task], done: Callable[[int], None] = lambda _: None
+    work: Callable[[Task], None],
+    tasks: Sequence[Task],
+    done: Callable[[int], None] = lambda _: None,
+    most: int = MAX_THREADS,
 ) -> None:
-    """Do many small tasks by a few threads; ``done`` is called with how many more are done.
+    """Do many small tasks by a few threads, ``most`` of them; ``done`` is called with how many more are done.
 
     Errors are those of `do_all`.
     """
-    workers = min(thread_count(None), _MAX_THREADS)
+    workers = min(thread_count(None), most)
     size = max(1, len(tasks) // (workers * _SHARES))
 
     def do_share(start: int) -> None:

@@ -380,8 +380,11 @@ def _is_dead(host: str, pid: int, start: int) -> bool:
 def _remove_leftovers(path: Path) -> None:
     """What dead processes left beside a result's place; a result that one had set aside comes back first."""
     stem = f".{path.name[:_MAX_STEM_LENGTH]}"
-    for entry in path.parent.iterdir() if path.parent.is_dir() else ():
-        found = _LEFT_BEHIND.fullmatch(entry.name.removeprefix(stem)) if entry.name.startswith(stem) else None
+    # a folder with the results of a long run has many names, which are looked at for each result
+    for name in os.listdir(path.parent) if path.parent.is_dir() else ():  # noqa: PTH208
+        if not name.startswith(stem):
+            continue
+        entry, found = path.parent / name, _LEFT_BEHIND.fullmatch(name.removeprefix(stem))
         if found is None or not _is_dead(found["host"], int(found["pid"]), int(found["start"])):
             continue
         if entry.suffix == ".old" and (entry / path.name).exists() and not path.exists():

@@ -26,10 +26,12 @@ from dicomarray.objects.derived_image.pixel_layout import encode_files
 from dicomarray.objects.derived_image.plan import image_maker, image_uids, make_plan
 from dicomarray.objects.derived_image.request import WriteRequest
 from dicomarray.objects.derived_image.template import Template, read_template
-from dicomarray.runtime.threads import ImageCount, PixelProgress, do_each
+from dicomarray.runtime.threads import MAX_THREADS, ImageCount, PixelProgress, do_each
 from dicomarray.storage.atomic import refuse_inside
 
 DEFAULTS = WriteOptions()
+# A series of fewer bytes is written before a second thread has begun.
+_FEW_BYTES = 1 << 20
 
 
 def write_series(
@@ -98,8 +100,14 @@ def write_series(
                 file_writer(paths, image_of, template.raw_headers, plan, options),
                 range(len(paths)),
                 count.add,
+                _threads_for(len(paths) * encoding.image_bytes, options),
             )
     return report
+
+
+def _threads_for(size: int, options: WriteOptions) -> int:
+    """The most threads for so many bytes of pixels; to compress them takes longer."""
+    return 1 if size < _FEW_BYTES and options.compress == "none" else MAX_THREADS
 
 
 def _encoding(request: WriteRequest, template: Template, options: WriteOptions) -> Encoding:
