@@ -17,7 +17,7 @@ from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import GeometryError, InputError, SegmentationError, UsageError
 from dicomarray.formats import sidecar, zarr_store
 from dicomarray.formats.segment_list import Segments, relabelled, segments_of
-from dicomarray.segmentation import Segmentation
+from dicomarray.segmentation import Segmentation, info_of_labels
 from dicomarray.storage.places import PathLike
 from dicomarray.volume import Volume
 from dicomarray.workflows.given_arrays import given_array, labels_file
@@ -121,15 +121,21 @@ def _segmentation(labels: Labels, segments: Segments | None, template: VolumeInf
         return labels.with_segments(relabelled(labels.segments, segments))
     if isinstance(labels, Volume):
         known = relabelled(labels.info.segments, segments) if labels.info.segments else segments
-        return Segmentation(
-            whole_numbers(np.asarray(labels.array)), known, geometry_of=replace(labels.info, segments=())
-        )
+        return _of_array(whole_numbers(np.asarray(labels.array)), known, replace(labels.info, segments=()))
     if isinstance(labels, Mapping):
         return Segmentation(labels, segments, geometry_of=template)
     array = whole_numbers(np.asarray(labels))
     if array.dtype.kind == "b" and segments is not None:
         _check_one(segments_of(segments))
-    return Segmentation(array, segments, geometry_of=template)
+    return _of_array(array, segments, template)
+
+
+def _of_array(array: Array, segments: Segments | None, grid: VolumeInfo) -> Segmentation:
+    """Labels that nobody changes while they are written: those that can be taken as they are, uncopied."""
+    if array.dtype == np.uint8 and array.ndim == 3:
+        told = segments_of(segments)
+        return Segmentation.from_layers([array], {}, info_of_labels(grid, array.shape, told))
+    return Segmentation(array, segments, geometry_of=grid)
 
 
 def _check_one(segments: tuple[Segment, ...]) -> None:

@@ -65,7 +65,7 @@ class Loops:
 
     def areas(self) -> NDArray[np.float64]:
         """What each loop encloses, in voxels; negative where it runs the other way."""
-        here, there = self.points, self.points[self._following()]
+        here, there = self.points, self._following()
         cross = here[:, 1] * there[:, 0] - there[:, 1] * here[:, 0]
         return np.diff(np.concatenate([[0.0], np.cumsum(cross)])[self.starts]) / 2
 
@@ -74,12 +74,14 @@ class Loops:
         first = self.starts[:-1]
         return np.hstack([np.minimum.reduceat(self.points, first), np.maximum.reduceat(self.points, first)])
 
-    def _following(self) -> Counts:
-        following = np.arange(1, len(self.points) + 1)
-        following[self.starts[1:] - 1] = self.starts[:-1]
+    def _following(self) -> Points:
+        """Of each point the next one of its loop."""
+        following = np.empty_like(self.points)
+        following[:-1] = self.points[1:]
+        following[self.starts[1:] - 1] = self.points[self.starts[:-1]]
         return following
 
     def edges(self) -> tuple[Points, Points, Counts]:
         """Both ends of every edge, and the index of its loop."""
         index = np.repeat(np.arange(len(self)), np.diff(self.starts))
-        return self.points, self.points[self._following()], index
+        return self.points, self._following(), index

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from dicomarray.core.rasterization.loops import Counts, Loops
 
 
-def edge_loops(image: NDArray[Any]) -> Loops:
+class Scratch:
+    """What `edge_loops` computes in, for many images of one shape: new memory for each costs its time."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        rows, columns = shape
+        self.padded = np.zeros((rows + 2, columns + 2), dtype)  # by background on all sides
+        self.changes = np.empty(self.padded.size - 1, bool)
+        self.places = np.empty(len(self.changes) - columns - 2, bool)
+
+
+def edge_loops(image: NDArray[Any], scratch: Scratch | None = None) -> Loops:
     """Loops along the edges of voxels, around all labels of one image.
 
     Each has corners only, no point that lies on a line between its neighbours, and passes no point twice:
@@ -22,17 +32,17 @@ def edge_loops(image: NDArray[Any]) -> Loops:
     ----------
     image
         (rows, columns), unsigned; 0 is background.
+    scratch
+        Of that shape and type, where there are several images; what it held is lost.
     """
-    found = _corners(image)
+    found = _corners(image, scratch or Scratch(image.shape, image.dtype))
     if not len(found.row):
         return Loops(np.zeros((0, 2)), np.zeros(1, np.intp), np.zeros(0, np.int64))
-    height, width = image.shape[0] + 1, image.shape[1] + 1
-    across = np.argsort(
-        ((found.label * height + found.row) * width + found.column) * 2 + found.across, kind="stable"
-    )
-    down = np.argsort(
-        ((found.label * width + found.column) * height + found.row) * 2 + found.down, kind="stable"
-    )
+    across = np.argsort(found.label, kind="stable")
+    down = np.argsort(found.column.astype(np.min_scalar_type(image.shape[1])), kind="stable")
+    down = down[np.argsort(found.label[down], kind="stable")]
+    turned = np.flatnonzero(found.turned[down])
+    down[turned], down[turned + 1] = down[turned + 1], down[turned]
     # corners that follow each other in a row are joined by an edge, two by two; so they are in a column
     left, right = across[0::2], across[1::2]
     edge_at = np.empty(len(across), np.intp)
@@ -52,23 +62,22 @@ def edge_loops(image: NDArray[Any]) -> Loops:
         order, starts = _walk(edge_at[below[end]])
     corners = np.stack([start[order], end[order]], axis=1).reshape(-1)
     points = np.stack([found.row[corners], found.column[corners]], axis=1) - 0.5
-    return Loops(points, 2 * starts, found.label[start[order[starts[:-1]]]])
+    return Loops(points, 2 * starts, found.label[start[order[starts[:-1]]]].astype(np.int64))
 
 
 class _Corners(NamedTuple):
-    """Corners of labels: where two edges meet at a right angle.
+    """Corners of labels: where two edges meet at a right angle; row by row, in each from the left.
 
-    ``across`` and ``down`` order two corners of one label at one place, where it touches itself; ``twice``
-    has the index of the first of the two, and the second ones stand last, in the same order.
+    Where a label touches itself it has two corners at one place, of which the first has its edge to the left:
+    ``twice`` are the indices of these.  They are ``turned`` where the second one has its edge upwards.
     """
 
-    label: NDArray[np.int64]
+    label: NDArray[Any]
     row: NDArray[np.int64]
     column: NDArray[np.int64]
-    across: NDArray[np.int64]
-    down: NDArray[np.int64]
     inside_right_below: NDArray[np.bool_]
     twice: Counts
+    turned: NDArray[np.bool_]
 
 
 # Bits of the four voxels around a corner that have its label.
@@ -86,16 +95,13 @@ _IS_CORNER = np.array(
 )
 
 
-def _corners(image: NDArray[Any]) -> _Corners:
-    rows, columns = np.flatnonzero(image.max(axis=1, initial=0)), np.flatnonzero(image.max(axis=0, initial=0))
-    top, side = (int(rows[0]), int(columns[0])) if len(rows) else (0, 0)
-    inner = image[top : int(rows[-1]) + 1, side : int(columns[-1]) + 1] if len(rows) else image[:0, :0]
-    padded = np.zeros((inner.shape[0] + 2, inner.shape[1] + 2), image.dtype)
-    padded[1:-1, 1:-1] = inner
+def _corners(image: NDArray[Any], scratch: Scratch) -> _Corners:
+    padded, across = scratch.padded, scratch.changes
+    padded[1:-1, 1:-1] = image
     flat, width = padded.reshape(-1), padded.shape[1]
     # a corner is where labels change along a row above or below, and down a column at its left or right
-    across = flat[:-1] != flat[1:]
-    first = np.flatnonzero(across[:-width] | across[width:])
+    np.not_equal(flat[:-1], flat[1:], out=across)
+    first = np.flatnonzero(np.logical_or(across[:-width], across[width:], out=scratch.places))
     values = flat[np.stack([first, first + 1, first + width, first + width + 1])]
     down = np.flatnonzero((values[0] != values[2]) | (values[1] != values[3]))
     first, values = first[down], values.take(down, axis=1)
@@ -107,22 +113,19 @@ def _corners(image: NDArray[Any]) -> _Corners:
     is_corner = (values != 0) & np.stack(
         [table[bits] for table, bits in zip(_IS_CORNER, around, strict=True)]
     )
-    found = np.flatnonzero(is_corner)  # by indices, which is faster than by masks
-    label, bits = values.reshape(-1)[found].astype(np.int64), around.reshape(-1)[found]
-    row, column = np.divmod(first[found % max(len(first), 1)], width)
-    falling, rising = bits == _FALLING, bits == _RISING
-    twice = falling | rising
+    found = np.flatnonzero(is_corner.T)  # by indices, which is faster than by masks
+    voxel, place = found & 3, found >> 2
+    label, bits = values[voxel, place], around[voxel, place]
+    row, column = np.divmod(first[place], width)
     # the first of two corners at one place has its edge to the left; it is that of the voxel on the left
-    first_down = np.where(rising, 1, 0)
-    return _Corners(
-        np.concatenate([label, label[twice]]),
-        np.concatenate([row, row[twice]]) + top,
-        np.concatenate([column, column[twice]]) + side,
-        np.concatenate([np.zeros_like(row), np.ones_like(row[twice])]),
-        np.concatenate([first_down, 1 - first_down[twice]]),
-        np.concatenate([bits, bits[twice]]) & _BELOW_RIGHT != 0,
-        np.flatnonzero(twice),
-    )
+    twice = np.flatnonzero((bits == _RISING) | (bits == _FALLING))
+    if len(twice):
+        each = np.insert(np.arange(len(found)), twice + 1, twice)
+        label, row, column, bits = label[each], row[each], column[each], bits[each]
+        twice = twice + np.arange(len(twice))
+    turned = np.zeros(len(label), bool)
+    turned[twice] = bits[twice] == _RISING
+    return _Corners(label, row, column, bits & _BELOW_RIGHT != 0, twice, turned)
 
 
 def _walk(following: Counts) -> tuple[Counts, Counts]:
@@ -148,9 +151,8 @@ def _passed_twice(edge_at: Counts, order: Counts, starts: Counts, twice: Counts)
     """The two corners at each place that a single loop passes twice."""
     loop_of = np.empty(len(order), np.intp)
     loop_of[order] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    other = np.arange(len(edge_at) - len(twice), len(edge_at))
-    same = loop_of[edge_at[twice]] == loop_of[edge_at[other]]
-    return twice[same], other[same]
+    one = twice[loop_of[edge_at[twice]] == loop_of[edge_at[twice + 1]]]
+    return one, one + 1
 
 
 def smooth_loops(loops: Loops) -> Loops:

@@ -18,7 +18,7 @@ import numpy as np
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.rasterization.keyholes import with_keyholes
 from dicomarray.core.rasterization.loops import Loops, Points
-from dicomarray.core.rasterization.tracing import edge_loops, smooth_loops
+from dicomarray.core.rasterization.tracing import Scratch, edge_loops, smooth_loops
 from dicomarray.dicom.decimal_strings import MAX_LENGTH
 from dicomarray.dicom.part10 import encoded
 from dicomarray.errors import GeometryError
@@ -68,9 +68,10 @@ def contours_of(request: StructureSetRequest, options: StructureSetOptions) -> d
     assert geometry is not None  # the workflow has seen to it
     layers = segmentation.layers
     text = PointText(geometry, segmentation.shape)
+    scratch = [Scratch(layer.shape[1:], layer.dtype) for layer in layers]
     for index in range(segmentation.shape[0]):
-        for layer in layers:
-            along_edges = edge_loops(layer[index])
+        for layer, room in zip(layers, scratch, strict=True):
+            along_edges = edge_loops(layer[index], room)
             areas = along_edges.areas().tolist()
             for label, area in zip(along_edges.labels.tolist(), areas, strict=True):
                 found[label].voxels += area
@@ -125,8 +126,12 @@ class PointText:
         moving = np.flatnonzero(self._steps[:, axis])
         if len(moving) > 1:
             return padded_texts((points @ self._steps + self._origins[index])[:, axis], self._digits)
-        # along one side of the image, or none: what stands in its rows or columns is made once
-        along, origin = int(moving.sum()), float(self._origins[index, axis])
+        origin = float(self._origins[index, axis])
+        if not len(moving):  # across the image: one number for all
+            one = padded_texts(np.array([origin]), self._digits)
+            return np.broadcast_to(one, (len(points), one.shape[1]))
+        # along one side of the image: what stands in its rows or columns is made once
+        along = int(moving[0])
         known, table = self._tables.get(axis, (None, np.zeros((0, 0), np.uint8)))
         if known != origin:
             places = np.zeros((HALVES * (self._size[along] + 1), 2))

@@ -189,9 +189,12 @@ def _points(tables: Sequence[bytes]) -> tuple[NDArray[np.float64], NDArray[np.in
         each = [numbers_of(table) for table in tables]
         lengths = np.array([0 if found is None else len(found) for found in each], np.intp)
         numbers = np.concatenate([np.zeros(0), *(found for found in each if found is not None)])
-    odd = np.repeat(lengths % 3 != 0, lengths) | ~(np.abs(numbers) <= FARTHEST_MM)
-    whole = np.bincount(np.repeat(np.arange(len(lengths)), lengths)[odd], minlength=len(lengths)) == 0
-    points = numbers[np.repeat(whole, lengths)].reshape(-1, 3)
+    whole = np.ones(len(lengths), bool)
+    if (lengths % 3).any() or not _are_near(numbers):
+        odd = np.repeat(lengths % 3 != 0, lengths) | ~(np.abs(numbers) <= FARTHEST_MM)
+        whole = np.bincount(np.repeat(np.arange(len(lengths)), lengths)[odd], minlength=len(lengths)) == 0
+        numbers = numbers[np.repeat(whole, lengths)]
+    points = numbers.reshape(-1, 3)
     counts = np.where(whole, lengths // 3, 0)
     ends = np.cumsum(counts)
     kept = np.ones(len(points), bool)
@@ -203,4 +206,9 @@ def _points(tables: Sequence[bytes]) -> tuple[NDArray[np.float64], NDArray[np.in
     whole = counts > 2
     kept &= np.repeat(whole, ends - np.concatenate([[0], ends[:-1]]))
     starts = np.concatenate([[0], np.cumsum(counts[whole])]).astype(np.intp)
-    return points[kept], starts, whole
+    return points if kept.all() else points[kept], starts, whole
+
+
+def _are_near(numbers: NDArray[np.float64]) -> bool:
+    """Whether all of them are numbers that can be places, in mm."""
+    return bool(numbers.min(initial=0) >= -FARTHEST_MM and numbers.max(initial=0) <= FARTHEST_MM)
