@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -173,22 +173,25 @@ class ItemEncoder:
         self._explicit, self._exclusive = explicit, options.holes == "xor"
         self._images = [self._image_sequence(images) for images in request.images]
 
-    def sequence(self, items: Sequence[bytes], tag: int = 0x30060039) -> bytes:
-        """A sequence of defined length."""
-        parts = [_ITEM + struct.pack("<L", len(item)) + item for item in items]
-        return encoded(tag, "SQ", b"".join(parts), self._explicit)
+    def sequence(self, items: Iterable[Sequence[bytes]], tag: int = 0x30060039) -> list[bytes]:
+        """A sequence of defined length: what follows each other in the file, not joined, as it is long."""
+        parts: list[bytes] = []
+        for item in items:
+            parts.append(_ITEM + struct.pack("<L", sum(map(len, item))))
+            parts += item
+        return [encoded(tag, "SQ", b"", self._explicit, sum(map(len, parts))), *parts]
 
-    def region(self, number: int, colour: tuple[int, int, int], region: RegionContours) -> bytes:
+    def region(self, number: int, colour: tuple[int, int, int], region: RegionContours) -> list[bytes]:
         """The item of one region."""
         kind = XOR if self._exclusive and region.has_holes else CLOSED
-        contours = b""
+        contours: list[bytes] = []
         if region.contours:
-            contours = self.sequence([self._contour(one, kind) for one in region.contours], 0x30060040)
-        return (
-            self._text(0x3006002A, "IS", "\\".join(map(str, colour)))
-            + contours
-            + self._text(0x30060084, "IS", str(number))
-        )
+            contours = self.sequence(([self._contour(one, kind)] for one in region.contours), 0x30060040)
+        return [
+            self._text(0x3006002A, "IS", "\\".join(map(str, colour))),
+            *contours,
+            self._text(0x30060084, "IS", str(number)),
+        ]
 
     def _contour(self, contour: Contour, kind: str) -> bytes:
         data = contour.data + b" " * (len(contour.data) % 2)
@@ -205,11 +208,13 @@ class ItemEncoder:
         for image in images:
             frame = b"" if image.frame is None else self._text(0x00081160, "IS", str(image.frame))
             items.append(
-                self._text(0x00081150, "UI", image.class_uid)
-                + self._text(0x00081155, "UI", image.instance_uid)
-                + frame
+                [
+                    self._text(0x00081150, "UI", image.class_uid),
+                    self._text(0x00081155, "UI", image.instance_uid),
+                    frame,
+                ]
             )
-        return self.sequence(items, 0x30060016) if items else b""
+        return b"".join(self.sequence(items, 0x30060016)) if items else b""
 
     def _text(self, tag: int, vr: str, text: str) -> bytes:
         raw = text.encode("ascii")

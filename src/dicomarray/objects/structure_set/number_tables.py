@@ -75,7 +75,8 @@ def numbers_of(text: bytes) -> NDArray[np.float64] | None:
     """The numbers in a table; None where something in it is no number."""
     table = np.frombuffer(text + b"\\", np.uint8)
     ends = np.flatnonzero(table == _BACKSLASH)
-    lengths = np.diff(ends, prepend=-1) - 1
+    lengths = ends.copy()
+    lengths[1:] -= ends[:-1] + 1
     out = np.empty(len(ends))
     for at in range(0, len(ends), NUMBERS_AT_ONCE):
         part = slice(at, at + NUMBERS_AT_ONCE)
@@ -95,24 +96,27 @@ def _plain_numbers(
     table: NDArray[np.uint8], ends: NDArray[np.intp], lengths: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The numbers that end before some places; and which are of more than a sign, 15 digits and a point."""
-    negative, pointed = np.zeros(len(ends), bool), np.zeros(len(ends), bool)
-    decimals = np.zeros(len(ends), np.int8)
-    some, others = np.zeros(len(ends), bool), lengths > EXACT_DIGITS + 2
-    width = int(lengths[~others].max(initial=0))
+    first = table[ends - lengths]
+    negative = first == _MINUS
+    too_long = lengths > EXACT_DIGITS + 2
+    short = np.minimum(lengths, EXACT_DIGITS + 3).astype(np.int8)
+    width = int(lengths[~too_long].max(initial=0))
     value: NDArray[np.signedinteger[Any]] = np.zeros(len(ends), np.int32 if width < 10 else np.int64)
+    decimals, digits, points = (np.zeros(len(ends), np.int8) for _ in range(3))
+    place = ends - width
     for column in range(width, 0, -1):  # from the left, counted from the end
-        inside = lengths >= column
-        character = table[ends - column]  # of what is shorter it is something else, which counts for nothing
+        inside = short >= column
+        character = table.take(place, mode="wrap")  # of what is shorter it is something else
         digit = character - np.uint8(_ZERO)  # more than 9 where it is none
         is_digit = (digit < 10) & inside
-        value = np.where(is_digit, value * 10 + digit, value)
-        decimals += is_digit & pointed
-        some |= is_digit
-        point, minus = inside & (character == _POINT), character == _MINUS
-        sign = (minus | (character == _PLUS)) & (lengths == column)
-        negative |= sign & minus
-        others |= inside & ~(is_digit | sign | (point & ~pointed))
-        pointed |= point
-    others |= ~some | (value >= 10**EXACT_DIGITS)
+        np.copyto(value, value * 10 + digit, where=is_digit)
+        digits += is_digit
+        point = (character == _POINT) & inside
+        points += point
+        decimals += point * np.int8(column - 1)
+        place += 1
+    signs = negative | (first == _PLUS)
+    others = too_long | (digits == 0) | (points > 1) | (digits + points + signs != lengths)
+    others |= value >= 10**EXACT_DIGITS
     exact = value / _POWERS[np.where(others, 0, decimals)]
     return np.where(negative, -exact, exact), others

@@ -66,10 +66,8 @@ def write_structure_set(
     explicit = not needs_implicit(regions)
     encoder = ItemEncoder(request, options, explicit)
     contours = encoder.sequence(
-        [
-            encoder.region(one.number, colour_of(one), regions.get(one.number, RegionContours()))
-            for one in request.segmentation.segments
-        ]
+        encoder.region(one.number, colour_of(one), regions.get(one.number, RegionContours()))
+        for one in request.segmentation.segments
     )
     with write_errors_named(output / FILE_NAME, request.template):
         header = make_header(source, request, identity, sop_uid)
@@ -104,7 +102,7 @@ def _uids(
     return series, new_uid(options, series, "instance")
 
 
-def _encoded(header: Dataset, contours: bytes, explicit: bool) -> Sequence[bytes]:
+def _encoded(header: Dataset, contours: Sequence[bytes], explicit: bool) -> Sequence[bytes]:
     """The whole file: what stands before the contours, these, and the rest."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = header.SOPClassUID
@@ -118,7 +116,7 @@ def _encoded(header: Dataset, contours: bytes, explicit: bool) -> Sequence[bytes
     return [
         start.getvalue(),
         _elements(header, 0, _ROI_CONTOURS, explicit),
-        contours,
+        *contours,
         _elements(header, _ROI_CONTOURS, 0xFFFFFFFF, explicit),
     ]
 
