@@ -133,8 +133,8 @@ def _segmentation(labels: Labels, segments: Segments | None, template: VolumeInf
 def _of_array(array: Array, segments: Segments | None, grid: VolumeInfo) -> Segmentation:
     """Labels that nobody changes while they are written: those that can be taken as they are, uncopied."""
     if array.dtype == np.uint8 and array.ndim == 3:
-        told = segments_of(segments)
-        return Segmentation.from_layers([array], {}, info_of_labels(grid, array.shape, told))
+        given = segments_of(segments)
+        return Segmentation.from_layers([array], {}, info_of_labels(grid, array.shape, given))
     return Segmentation(array, segments, geometry_of=grid)
 
 
