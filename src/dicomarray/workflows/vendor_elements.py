@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.frames.mosaic_detection import csa_headers
+from dicomarray.assembly.frames.mosaic_detection import csa_headers_in
 from dicomarray.assembly.grouping.image_kinds import GE_IMAGE_COMPONENT
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, items_of, private_block
 from dicomarray.dicom.ge_protocol import Epi, group_delay, is_flipped, protocol_settings
@@ -95,7 +95,8 @@ def _of_siemens(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
         return _of_xa(frame) | _of_siemens_protocol(
             siemens_settings(groups.get(_SHARED_GROUPS) or b""), known
         )
-    csa = next(csa_headers(frame.header), {})
+    private = bytes_by_tag(frame.header, lambda tag: tag >> 16 == _CSA_GROUP)
+    csa = next(csa_headers_in(private), {})
     positive = csa.get("PhaseEncodingDirectionPositive", ())[:1]
     bandwidth = csa.get("BandwidthPerPixelPhaseEncode", ())[:1]
     found = {
@@ -105,8 +106,7 @@ def _of_siemens(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
         _REDUCTIONS[0]: _factor(_IN_PLANE, known.get(_SIEMENS_PARALLEL)),
         bids_values.TOGETHER: _factor(_TOGETHER, known.get(_SIEMENS_PARALLEL)),
     }
-    series = bytes_by_tag(frame.header, lambda tag: tag >> 16 == _CSA_GROUP)
-    protocol = siemens_settings(in_block(series, _CSA_GROUP, _CSA, _CSA_SERIES))
+    protocol = siemens_settings(in_block(private, _CSA_GROUP, _CSA, _CSA_SERIES))
     return found | _of_siemens_protocol(protocol, known)
 
 

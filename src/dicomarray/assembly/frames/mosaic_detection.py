@@ -95,7 +95,12 @@ def _private_elements(header: Header) -> Mapping[int, bytes | None]:
 
 def csa_headers(header: Header) -> Iterator[Mapping[str, tuple[str, ...]]]:
     """The CSA headers of an image, without those that cannot be read."""
-    for tag, raw in _private_elements(header).items():
+    return csa_headers_in(_private_elements(header))
+
+
+def csa_headers_in(elements: Mapping[int, bytes | None]) -> Iterator[Mapping[str, tuple[str, ...]]]:
+    """The CSA headers among private elements, bytes by tag."""
+    for tag, raw in elements.items():
         if raw and is_csa(tag):
             with suppress(HeaderError):
                 yield parse_csa(raw)
