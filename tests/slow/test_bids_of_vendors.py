@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
+import enhanced_files
 import mosaic_files
 import synthetic
 from dicomarray import to_nifti
@@ -251,6 +252,35 @@ def test_time_from_volume_to_volume(maker: str, sequence: str, kind: str, tmp_pa
     assert [made.bids.get(name) for name in names] == [truth.bids.get(name) for name in names]
     assert made.bids["RepetitionTime"] == (0.008 if maker.startswith("GE") and kind == "2D" else 2)
     assert made.header["pixdim"][4] == pytest.approx(truth.header["pixdim"][4])
+
+
+@pytest.mark.parametrize("kind", ["2D", "3D"])
+def test_time_from_volume_to_volume_of_frames(kind: str, tmp_path: Path) -> None:
+    """In 3-D the clocks of frames say it, which dcm2niix passes over; in 2-D Repetition Time is that time."""
+    stored = np.random.default_rng(2).integers(0, 2000, (12, 16, 16)).astype(np.uint16)
+    frames = [
+        {
+            **enhanced_files.at(n % 4 * 2.0),
+            **enhanced_files.content(
+                StackID="1", InStackPositionNumber=n % 4 + 1, TemporalPositionIndex=n // 4 + 1,
+                DimensionIndexValues=[1, n % 4 + 1, n // 4 + 1],
+                FrameAcquisitionDateTime=f"2020010112000{n // 4 * 2}.00",
+            ),
+        }
+        for n in range(12)
+    ]  # fmt: skip
+    shared = {"MRTimingAndRelatedParametersSequence": {"RepetitionTime": 8.0, "FlipAngle": 9.0}}
+    common = {"Manufacturer": "Philips", "MRAcquisitionType": kind, "AcquisitionDateTime": "20200101120000"}
+    file = enhanced_files.write_enhanced(
+        tmp_path / "in" / "a.dcm", stored, frames, shared=shared, common=common
+    )
+    made = read(to_nifti(file, tmp_path / "mr.nii.gz").files[0][0])
+    (truth,) = by_dcm2niix(file.parent, tmp_path / "truth")
+    assert truth.differences(made) == []
+    other = {"RepetitionTime": (0.008, 2)} if kind == "3D" else {}
+    assert truth.other_bids(made) == other
+    assert made.bids.get("RepetitionTimeExcitation") == (0.008 if kind == "3D" else None)
+    assert made.header["pixdim"][4] == pytest.approx(2 if kind == "3D" else 0.008)
 
 
 @pytest.mark.parametrize("maker", ["CANON_MEC", "TOSHIBA_MEC", "Hitachi Medical Corporation", "Unheard of"])

@@ -28,7 +28,7 @@ def volume_times(stack: Stack, first: Frame, known: Mapping[str, Any]) -> dict[s
     """The time from volume to volume as Repetition Time, where clocks say another; it stands beside that.
 
     For BIDS it is this one.  Repetition Time is that of an excitation, of which a volume has many in 3-D, or
-    in segments.  A volume that comes in one piece has but one time, and GE's clocks are no better: then
+    in segments.  Frames of one object need not have times of their own, and GE's clocks are no better: then
     only 3-D acquisitions are known to take longer.
     """
     reported = (number(known, "RepetitionTime") or 0.0) / 1000
@@ -63,6 +63,8 @@ def _mean_step(moments: Sequence[tuple[str, float | None]]) -> float:
 
 def _moment(frame: Frame) -> tuple[str, float | None]:
     """The day, as it stands, and the second of it."""
+    if of_frame := str(frame.attributes.get("FrameAcquisitionDateTime") or ""):
+        return of_frame[:8], seconds_of_day(of_frame)
     when = str(frame.attributes.get("AcquisitionDateTime") or "")
     day = str(frame.attributes.get("AcquisitionDate") or when[:8])
     return day, seconds_of_day(frame.attributes.get("AcquisitionTime") or when)
