@@ -71,10 +71,35 @@ def test_one_of_several_masks_is_chosen_by_its_file(study: Path, labels: NDArray
     """Several are an error that lists them, in one series their files; the one that is named is read."""
     with pytest.raises(dicomarray.ChoiceError, match="4 series of segmentations"):
         dicomarray.load_segmentation(study)
-    with pytest.raises(dicomarray.ChoiceError, match=r"2 segmentations(.|\n)*1\.dcm\n.*2\.dcm"):
+    listed = r"2 segmentations(.|\n)*1\.dcm: SOP Instance .*\.1, liver, spleen\n.*2\.dcm: SOP Instance .*\.2"
+    with pytest.raises(dicomarray.ChoiceError, match=listed):
         dicomarray.load_segmentation(study / "two")
     for file in (study / "two" / "2.dcm", study / "seg", study / "rt"):
         np.testing.assert_array_equal(dicomarray.load_segmentation(file, on=study).labels, labels)
+
+
+def test_every_mask_gets_a_file_of_its_own_in_a_folder(
+    study: Path, labels: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """Structure sets and two SEG of one series too; one that cannot be read is a failure that names it."""
+    nifti = dicomarray.to_nifti(study, f"{tmp_path}/nii/")
+    numpy = dicomarray.to_numpy(study, f"{tmp_path}/npy/")
+    for report in (nifti, numpy):
+        assert not report.failures
+        assert len({one[0].name for one in report.files}) == 6
+    [two] = {one.uid for one in dicomarray.scan(study / "two")}
+    read = dicomarray.to_numpy(study, f"{tmp_path}/two/", series=two)
+    for npy, _ in read.files:
+        np.testing.assert_array_equal(dicomarray.Segmentation.load(npy).labels, labels)
+    assert not numpy.notes
+    alone = dicomarray.to_numpy(study / "rt-liver", f"{tmp_path}/alone/", on=study / "ct")
+    np.testing.assert_array_equal(dicomarray.Segmentation.load(alone.files[0][0]).mask("liver"), labels == 1)
+    (tmp_path / "lost").mkdir()
+    for file in (study / "rt").iterdir():
+        (tmp_path / "lost" / file.name).write_bytes(file.read_bytes())
+    [failure] = dicomarray.to_nifti(tmp_path / "lost", f"{tmp_path}/none/").failures
+    assert "SOP Instance 2.25." in failure.series
+    assert "does not lie beside it" in failure.reason
 
 
 @pytest.mark.parametrize("kind", ["seg", "rt"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Unpack
@@ -96,14 +96,21 @@ class Series:
         """The Series UIDs of the images that a SEG or structure set is of; empty for anything else."""
         return self._of_objects(segment_objects.REFERENCES, segment_objects.referenced_series)
 
+    @cached_property
+    def segmentations(self) -> tuple[Series, ...]:
+        """Each SEG or structure set in it, as a series of that instance alone, by Instance Number."""
+        if not self.is_segments:
+            return ()
+        objects = [one for one in self.instances if segment_objects.is_segment_object(one.attributes)]
+        objects.sort(key=lambda one: (one.instance_number or 0, one.text("SOPInstanceUID") or ""))
+        return tuple(replace(self, instances=(one,)) for one in objects)
+
     def _of_objects(
         self, names: Iterable[str], ask: Callable[[Mapping[str, Value]], tuple[str, ...]]
     ) -> tuple[str, ...]:
         """What its objects of segments say, each once; read when it is asked for."""
-        if not self.is_segments:
-            return ()
-        objects = [one for one in self.instances if segment_objects.is_segment_object(one.attributes)]
-        return tuple(dict.fromkeys(value for header in objects for value in ask(header.further(names))))
+        asked = (ask(one.instances[0].further(names)) for one in self.segmentations)
+        return tuple(dict.fromkeys(value for values in asked for value in values))
 
     @cached_property
     def attributes(self) -> Mapping[str, Value]:

@@ -126,6 +126,20 @@ class Found:
         return images
 
     @property
+    def convertible(self) -> list[Series]:
+        """What becomes arrays: series of images; of masks each SEG or structure set by itself.
+
+        Raises
+        ------
+        InputError
+            Where there is none; the message says why.
+        """
+        if not any(series.is_segments for series in self.series):
+            return self.images
+        kept = [series for series in self.series if series.is_image or series.is_segments]
+        return [one for series in kept for one in series.segmentations or (series,)]
+
+    @property
     def only_masks(self) -> bool:
         """Whether all series are SEG or structure sets."""
         return bool(self.series) and all(one.is_segments for one in self.series)
@@ -181,7 +195,10 @@ class Found:
             return ()
         study = None if chosen is None else _study_of(chosen)
         beside = [one for one in self.catalog if study in (None, _study_of(one))]
-        return beside_images(beside, chosen)
+        if chosen is None:  # masks that are meant are read too
+            read = {id(one) for one in self.series if one.is_segments}
+            beside = [one for one in beside if id(one) not in read]
+        return beside_images(beside, chosen, self.catalog)
 
     def explanation(self, show_patient: bool = False) -> Explanation:
         """Why the others do not match; with what names the patient only where it is asked for."""

@@ -13,9 +13,10 @@ from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, series_line
 from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.plain_text import one_line
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.dicom.headers.header import Header
-from dicomarray.dicom.segment_objects import STRUCTURE_SET, is_segment_object
+from dicomarray.dicom.segment_objects import STRUCTURE_SET
 from dicomarray.errors import ChoiceError, InputError, SegmentationError, UsageError
 from dicomarray.objects.segmentation.description import SegmentationFile, read_description
 from dicomarray.objects.segmentation.grids import image_size, own_grid, place_frames
@@ -113,14 +114,8 @@ def load_from(
     """As `load_segmentation`, of a series found already; ``beside`` are those scanned with it."""
     if resample not in (None, "nearest"):
         raise UsageError(f'resample="{resample}" is unknown; there is: nearest')
-    instances = [header for header in segmented.instances if is_segment_object(header.attributes)]
-    if len(instances) > 1:
-        lines = "\n".join(f"  {header.path}" for header in instances)
-        raise ChoiceError(
-            f"series {segmented.title} holds {len(instances)} segmentations; name the file of one:\n{lines}"
-        )
     images = tuple(one for one in beside if one.is_image and not one.is_segments)
-    found = Found(instances[0], images)
+    found = Found(_one_instance(segmented), images)
     if found.header.text("SOPClassUID") == STRUCTURE_SET:
         return load_structure_set(found.path, on, beside=images, volume=volume, occupancy=occupancy)
     if occupancy:
@@ -128,6 +123,23 @@ def load_from(
             "occupancy=True is for structure sets; a fractional segmentation has seg.fraction(NAME)"
         )
     return _from_seg(read_description(found.path), found, on, resample, volume)
+
+
+def _one_instance(segmented: Series) -> Header:
+    among = segmented.segmentations
+    if len(among) > 1:
+        lines = "\n".join(f"  {one.instances[0].path}: {_said_of(one)}" for one in among)
+        raise ChoiceError(
+            f"series {segmented.title} holds {len(among)} segmentations; name the file of one of them, or "
+            f"take all with to-nifti or to-numpy into a folder (-o DIR/, -n DIR/):\n{lines}"
+        )
+    return among[0].instances[0]
+
+
+def _said_of(one: Series) -> str:
+    """What tells a segmentation from others of its series: its UID, and what it has masks of."""
+    names = ", ".join(one.segments)
+    return one_line(f"SOP Instance {one.instances[0].text('SOPInstanceUID')}, {names!s:.80}")
 
 
 @dataclass(frozen=True, eq=False)

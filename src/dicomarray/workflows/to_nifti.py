@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from dicomarray.catalog.series_selection import Found, Inputs, ScanRequest, sele
 from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
 from dicomarray.core.options import made_of, takes
 from dicomarray.core.volume_info import VolumeInfo
+from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import DataError, DiskFullError, GeometryError, OutputError, PixelError
 from dicomarray.formats import bids, nifti
 from dicomarray.formats.bids_values import TOGETHER, number
@@ -47,7 +48,7 @@ from dicomarray.storage.places import PathLike, local_path
 from dicomarray.workflows.acquisition import acquisition, diffusion_table, encoding, is_along_patient
 from dicomarray.workflows.nifti_masks import write_label_map
 from dicomarray.workflows.nifti_options import NIFTI_NAMES, NiftiKeywords, NiftiOptions, keywords_in
-from dicomarray.workflows.to_numpy import Failure, names_folder
+from dicomarray.workflows.to_numpy import Failure, names_folder, titled
 
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
@@ -177,6 +178,10 @@ def _one(
     )
 
 
+# The name of a result, and what writes it there.
+_Part = tuple[str, Callable[[Path], tuple[tuple[Path, ...], VolumeInfo]]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Writer:
     """Stacks to files, as the options say."""
@@ -194,22 +199,17 @@ class _Writer:
         """Every volume of every series; a DataError is a failure of its volume, or of a whole series."""
         files, shown, failures, warnings = [], [], [], []
         taken: set[str] = set()
-        for series in found.images:
+        for series in found.convertible:
             try:
-                named = list(self._named(series, taken))[: 1 if series.is_segments else None]
+                named = list(self._masks_named(found, series, taken) or self._named(series, taken))
             except DataError as error:
                 failures.append(Failure(series.title, str(error)))
                 continue
-            for place, (stack, name, echo) in enumerate(named):
-                path = folder / f"{name}.nii.gz"
+            for place, (name, write) in enumerate(named):
                 try:
-                    paths, info = (
-                        self.write_masks(found, series, path)
-                        if series.is_segments
-                        else self.write(stack, path, echo)
-                    )
+                    paths, info = write(folder / f"{name}.nii.gz")
                 except (DataError, DiskFullError) as error:
-                    title = series.title if len(named) == 1 else f"{series.title}, volume {place}"
+                    title = titled(series) if len(named) == 1 else f"{series.title}, volume {place}"
                     failures.append(Failure(title, str(error)))
                     continue
                 files.append(paths)
@@ -217,16 +217,23 @@ class _Writer:
                 warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
         return NiftiReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))
 
-    def _named(self, series: Series, taken: set[str]) -> Iterator[tuple[Stack, str, int | None]]:
-        """The volumes of a series with a name each, that no other has; which echo, where it has several."""
+    def _masks_named(self, found: Found, series: Series, taken: set[str]) -> list[_Part]:
+        """A segmentation with a name that no other has; none of images."""
+        if not series.is_segments:
+            return []
+        header = series.instances[0]
+        name = _free(file_name(self.options.name, header, header.attributes), taken)
+        return [(name, partial(self.write_masks, found, series))]
+
+    def _named(self, series: Series, taken: set[str]) -> Iterator[_Part]:
+        """The volumes of a series with a name each, that no other has."""
         volume = self.request.volume
         stacks = series.stacks(self.reading)
         echoes = _echoes(stacks)
         for stack in stacks if volume is None else [series.stack(self.reading, volume)]:
-            stem = file_name(self.options.name, stack) + _suffix(stack, stacks, _echo(stack, echoes))
-            name = next(name for name in _numbered(stem) if name.lower() not in taken)
-            taken.add(name.lower())  # some file systems do not tell capitals from others
-            yield stack, name, _echo(stack, echoes)
+            first, echo = stack.frames[0], _echo(stack, echoes)
+            stem = file_name(self.options.name, first.header, first.attributes) + _suffix(stack, stacks, echo)
+            yield _free(stem, taken), partial(self.write, stack, echo=echo)
 
     def refuse_existing(self, path: Path) -> None:
         """Raise OutputError where the image is there, or what may be taken for its sidecars."""
@@ -347,10 +354,13 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(name[: -len(end)] + suffix)
 
 
-def file_name(pattern: str, stack: Stack) -> str:
-    """The name that a pattern gives to a volume; characters that a file name should not have become ``_``."""
+def file_name(pattern: str, header: Header, attributes: Mapping[str, Any]) -> str:
+    """The name that a pattern gives to a volume; characters that a file name should not have become ``_``.
+
+    ``attributes`` are those of its first frame.
+    """
     keywords = keywords_in(pattern)
-    known = {**stack.frames[0].header.further(keywords), **stack.frames[0].attributes}
+    known = {**header.further(keywords), **attributes}
     values = {name: _UNUSUAL.sub("_", _joined(known.get(name))).strip("_.") or "none" for name in keywords}
     parts = string.Formatter().parse(pattern)
     name = "".join(text + ("" if field is None else values[field]) for text, field, _, _ in parts)
@@ -386,6 +396,9 @@ def _suffix(stack: Stack, others: Sequence[Stack], echo: int | None) -> str:
     return (f"_e{echo}" if echo else "") + _COMPONENTS.get(stack.kind.component, "")
 
 
-def _numbered(stem: str) -> Iterator[str]:
-    yield stem
-    yield from (f"{stem}_{number}" for number in itertools.count(2))
+def _free(stem: str, taken: set[str]) -> str:
+    """The name, with a number behind it where that is needed, and from now on taken."""
+    numbered = (f"{stem}_{number}" for number in itertools.count(2))
+    name = next(name for name in itertools.chain([stem], numbered) if name.lower() not in taken)
+    taken.add(name.lower())  # some file systems do not tell capitals from others
+    return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,6 +40,13 @@ class Failure:
 
     series: str
     reason: str
+
+
+def titled(series: Series) -> str:
+    """How a failure names a series; a segmentation by its instance, as there may be several in a series."""
+    if not series.is_segments:
+        return series.title
+    return f"{series.title}, SOP Instance {series.instances[0].text('SOPInstanceUID')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +196,19 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     if names_folder(output_npy):
         found = select(request)
 
+        taken: Counter[str] = Counter()
+
         def parts(series: Series) -> list[Part]:
             stem = file_stem(series)
             if series.is_segments:
-                return [(stem, lambda *paths: _write_labels(found, series, on, resample, paths, overwrite))]
+                taken[stem] += 1
+                name = stem if taken[stem] == 1 else f"{stem}_{taken[stem]}"
+                return [(name, lambda *paths: _write_labels(found, series, on, resample, paths, overwrite))]
             stacks = series.stacks(checked) if volume is None else [series.stack(checked, volume)]
             names = [stem] if len(stacks) == 1 else [f"{stem}_{index}" for index in range(len(stacks))]
             return [(name, partial(write, stack)) for name, stack in zip(names, stacks, strict=True)]
 
-        report = _save_all(found.images, npy, json, parts)
+        report = _save_all(found.convertible, npy, json, parts)
         return replace(report, skipped=found.catalog.skipped, notes=found.notes())
     for output in (json,) if zarr_store.is_zarr(npy) else (npy, json):
         refuse_existing(output, overwrite)
@@ -284,5 +296,5 @@ def _save_all(
                 shown.append(f"<Volume {info}>")
                 warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
         except (DataError, DiskFullError) as error:  # where one is too large there is room for others
-            failures.append(Failure(series.title, str(error)))
+            failures.append(Failure(titled(series), str(error)))
     return NumpyReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))
