@@ -239,7 +239,10 @@ class Series:
 
     def stack(self, options: ReadOptions = DEFAULTS, index: int | None = None) -> Stack:
         """The only stack, or the one with that index; ChoiceError lists them where there are several."""
-        stacks = self.stacks(options)
+        return self.one_of(self.stacks(options), index)
+
+    def one_of(self, stacks: Sequence[Stack], index: int | None = None) -> Stack:
+        """As `stack`, of the series' stacks."""
         if index is None and len(stacks) > 1:
             raise ChoiceError(
                 f"series {self.title} holds {len(stacks)} volumes; choose one by its index "

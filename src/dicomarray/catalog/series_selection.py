@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from dicomarray.assembly.grouping.stacking import Stack
-from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.catalog import Catalog
 from dicomarray.catalog.scan import read_catalog
@@ -180,10 +178,6 @@ class Found:
                 "from"
             )
         raise InputError(self._why_none(request.series or wanted))
-
-    def stack(self, reading: ReadOptions, made_from: str | None = None) -> Stack:
-        """The volume that is meant, of the `one` series; raises ChoiceError where it has several."""
-        return self.one(made_from).stack(reading, self.request.volume)
 
     def notes(self, chosen: Series | None = None) -> Warnings:
         """What else lies there and is not read: masks of it, reports, plans, presentation states, ...

@@ -90,18 +90,15 @@ def labels_at(labels: Labels, input_json: PathLike | None, affine: ArrayLike | P
     return replace(placed, info=replace(placed.info, segments=known))
 
 
-def series_of_labels(labels: Labels) -> str | None:
-    """The UID of the series of images that labels say they were made of."""
+def images_of_labels(labels: Labels) -> VolumeInfo | None:
+    """What labels say of the images that they were made of; None where they say nothing."""
     info = labels.info if isinstance(labels, Volume | Segmentation) else None
     if isinstance(labels, str | os.PathLike) and Path(labels).suffix.lower() == ".npy":
         beside = Path(labels).with_suffix(".json")
         info = sidecar.read(beside) if beside.is_file() else None
     elif isinstance(labels, str | os.PathLike) and zarr_store.is_zarr(labels):
         info = sidecar.read(zarr_store.metadata_of(Path(labels)))
-    if info is None or info.series.get("Modality") in ("SEG", "RTSTRUCT"):
-        return None
-    uid = info.series.get("SeriesInstanceUID")
-    return str(uid) if uid else None
+    return None if info is None or info.series.get("Modality") in ("SEG", "RTSTRUCT") else info
 
 
 def _completed(segment: Segment) -> Segment:

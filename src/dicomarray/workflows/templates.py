@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import UNPLACED, Series
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, select
-from dicomarray.errors import ChoiceError, TemplateError, UsageError
+from dicomarray.core.volume_info import VolumeInfo
+from dicomarray.errors import TemplateError, UsageError
 from dicomarray.storage.atomic import refuse_inside
 from dicomarray.volume import Volume
 
@@ -44,9 +44,11 @@ def template_stack(
     template: _Template,
     volume: int | None,
     reading: ReadOptions,
-    made_from: str | None = None,
+    made_from: VolumeInfo | None = None,
 ) -> Stack:
-    """The one stack; ``made_from`` is the series that the array says it was made from.
+    """The one stack; where there are several the one of whose images the array says that it was made.
+
+    ``made_from`` is what is known of the array.
 
     Raises
     ------
@@ -55,15 +57,18 @@ def template_stack(
     TemplateError
         Where a volume in hand does not say of which files it was made.
     """
-    if isinstance(template, Series):
-        return template.stack(reading, volume)
     if isinstance(template, Volume):
-        return _stack_of(template, volume, UNPLACED if template.geometry is None else reading)
-    return select(template).stack(reading, made_from)
+        own = UNPLACED if template.geometry is None else reading
+        return _chosen(_series_of(template), volume, own, template.info)
+    if isinstance(template, Series):
+        return _chosen(template, volume, reading, made_from)
+    uid = None if made_from is None else made_from.series.get("SeriesInstanceUID")
+    series = select(template).one(str(uid) if uid else None)
+    return _chosen(series, template.volume, reading, made_from)
 
 
-def _stack_of(volume: Volume, index: int | None, reading: ReadOptions) -> Stack:
-    """The stack that a volume was read from."""
+def _series_of(volume: Volume) -> Series:
+    """The series that a volume was read from: its files alone."""
     files = list(dict.fromkeys(volume.files))
     if not files:
         raise TemplateError(
@@ -71,23 +76,20 @@ def _stack_of(volume: Volume, index: int | None, reading: ReadOptions) -> Stack:
             "its series"
         )
     uid = volume.series.get("SeriesInstanceUID")
-    stacks = select(ScanRequest(files, series=str(uid) if uid else None)).one().stacks(reading)
-    if index is None and len(stacks) > 1:
-        return _with_images_of(stacks, volume)
-    if index is not None and not 0 <= index < len(stacks):
-        raise UsageError(f"the volume's files hold the volumes 0 to {len(stacks) - 1}, not {index}")
-    return stacks[index or 0]
+    return select(ScanRequest(files, series=str(uid) if uid else None)).one()
 
 
-def _with_images_of(stacks: Sequence[Stack], volume: Volume) -> Stack:
-    images = {(record.get("SOPInstanceUID"), record.get("frame")) for record in volume.slices}
-    holding = [
-        stack
-        for stack in stacks
-        if any((frame.attributes.get("SOPInstanceUID"), frame.index) in images for frame in stack.frames)
-    ]
-    if len(holding) != 1:
-        raise ChoiceError(
-            f"the files of {volume!r} hold {len(stacks)} volumes; say which is the template (volume=N)"
-        )
-    return holding[0]
+def _chosen(series: Series, index: int | None, reading: ReadOptions, made_from: VolumeInfo | None) -> Stack:
+    stacks = series.stacks(reading)
+    if index is None and made_from is not None and len(stacks) > 1:
+        holding = [stack for stack in stacks if _has_images_of(stack, made_from)]
+        if len(holding) == 1:
+            return holding[0]
+    return series.one_of(stacks, index)
+
+
+def _has_images_of(stack: Stack, info: VolumeInfo) -> bool:
+    images = {(record.get("SOPInstanceUID"), record.get("frame")) for record in info.slices}
+    return any(
+        (uid, frame.index) in images for frame in stack.frames if (uid := frame.header.text("SOPInstanceUID"))
+    )

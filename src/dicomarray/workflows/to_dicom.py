@@ -114,7 +114,7 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
         reading, made_from = KEEP, None
         if isinstance(given, Volume):
             reading = UNPLACED if given.geometry is None else KEEP
-            made_from = given.series.get("SeriesInstanceUID")
+            made_from = given.info
         stack = template_stack(template, volume, reading, made_from)
         if isinstance(given, Volume) and by_affine_alone(array_or_npy):
             if affine is not None:

@@ -33,7 +33,7 @@ from dicomarray.segmentation import Segmentation
 from dicomarray.sources.base import Progress
 from dicomarray.storage.places import PathLike, Url
 from dicomarray.workflows.file_layouts import template_name
-from dicomarray.workflows.given_labels import Labels, given_labels, labels_at, series_of_labels
+from dicomarray.workflows.given_labels import Labels, given_labels, images_of_labels, labels_at
 from dicomarray.workflows.grid_mapping import check_same_coordinates, same_grid
 from dicomarray.workflows.labels_on_template import first_repetition, turned_like
 from dicomarray.workflows.mask_places import place_warnings
@@ -117,7 +117,7 @@ def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning,
             template, volume, destination.folder, series=series, config=config, index=index, progress=progress
         )
         labels = labels_at(labels, input_json, affine)
-        stack = template_stack(wanted, volume, KEEP, series_of_labels(labels))
+        stack = template_stack(wanted, volume, KEEP, images_of_labels(labels))
         report = write_rtstruct_like(labels, stack, destination.folder, checked, segments, time)
     return destination.reported(report)
 

@@ -29,7 +29,7 @@ from dicomarray.segmentation import Segmentation
 from dicomarray.sources.base import Progress
 from dicomarray.storage.places import PathLike, Url
 from dicomarray.volume import Volume
-from dicomarray.workflows.given_labels import Labels, given_labels, labels_at, series_of_labels
+from dicomarray.workflows.given_labels import Labels, given_labels, images_of_labels, labels_at
 from dicomarray.workflows.labels_on_template import first_repetition, place_labels
 from dicomarray.workflows.push import local_or_stored
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
@@ -104,7 +104,7 @@ def to_seg(  # noqa: PLR0913 - the template, the labels' place and meaning, by n
         )
         labels = labels_at(labels, input_json, affine)
         placed = not isinstance(labels, Volume | Segmentation) or labels.geometry is not None
-        stack = template_stack(wanted, volume, KEEP if placed else UNPLACED, series_of_labels(labels))
+        stack = template_stack(wanted, volume, KEEP if placed else UNPLACED, images_of_labels(labels))
         masks = given_labels(labels, segments, grid_of(first_repetition(stack)))
         report = write_seg_like(masks, stack, destination.folder, checked, time)
     return destination.reported(report)

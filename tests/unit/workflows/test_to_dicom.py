@@ -16,7 +16,7 @@ import SimpleITK as sitk  # noqa: N813 - the name that its own documentation use
 
 import enhanced_files
 import synthetic
-from dicomarray import load, scan, to_dicom, to_numpy
+from dicomarray import Segmentation, load, scan, to_dicom, to_numpy, to_seg
 from dicomarray.errors import (
     ChoiceError,
     DicomArrayError,
@@ -397,3 +397,28 @@ def test_real_series_come_back_bit_for_bit(real_data: Path, tmp_path: Path, name
     assert report.max_error == 0
     assert np.array_equal(after.array, volume.array)
     assert after.affine == pytest.approx(volume.affine, abs=1e-9)
+
+
+def test_a_volume_knows_which_of_its_series_it_is(tmp_path: Path) -> None:
+    """Folder, series and sidecar: images say which volume is the template; a bare array says nothing."""
+    source = synthetic.appended_localizer(tmp_path / "dicom").folder
+    (series,) = scan(source)
+    for number, volume in enumerate(series.volumes()):
+        uids = {record["SOPInstanceUID"] for record in volume.slices}
+        volume.save(tmp_path / f"{number}.npy", tmp_path / f"{number}.json")
+        for way, (given, options) in enumerate(
+            (
+                (volume, {}),
+                (tmp_path / f"{number}.npy", {"input_json": tmp_path / f"{number}.json"}),
+            )
+        ):
+            for kind, template in enumerate((source, series)):
+                output = tmp_path / f"{number}-{way}-{kind}"
+                report = to_dicom(given, template, output, **options)
+                made = [pydicom.dcmread(file) for file in report.files]
+                sources = {str(one.SourceImageSequence[0].ReferencedSOPInstanceUID) for one in made}
+                assert sources == uids
+        labels = Segmentation(np.ones(volume.array.shape, np.uint8), {1: "liver"}, geometry_of=volume)
+        assert to_seg(labels, source, tmp_path / f"seg{number}").files
+        with pytest.raises(ChoiceError, match="holds 2 volumes"):
+            to_dicom(volume.array, source, tmp_path / "bare")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.synthetic import stored_values, write_series
 
 import dicomarray
+from synthetic import stored_values, write_series
 
 SLICES = 6
 SECRETS = ("SYNTHETIC-1", "SYNTHETIC^SERIES", "19700101", "OTHER", "20010203")
