@@ -250,7 +250,7 @@ def _affine(path: Path, header: Any, shape: tuple[int, ...]) -> Matrix:
     if int(header["sform_code"]) > 0:
         forms["sform"] = _asked(path, header.get_sform)
     if int(header["qform_code"]) > 0:
-        forms["qform"] = _asked(path, header.get_qform)
+        forms["qform"] = _asked(path, lambda: _qform(header))
     if not forms:
         raise GeometryError(
             f"{path}: sform_code and qform_code are 0: nothing says where its voxels lie. Set the affine of "
@@ -271,6 +271,19 @@ def _affine(path: Path, header: Any, shape: tuple[int, ...]) -> Matrix:
     if len(affines) == 2:
         _check_forms(path, affines["sform"], affines["qform"], shape)
     return next(iter(affines.values()))
+
+
+def _qform(header: Any) -> Matrix:
+    """The affine of the quaternion; sizes that are negative, and a qfac that is none, are read as usual.
+
+    The standard takes a qfac (pixdim[0]) of 0 for 1, and so does nibabel with any other but -1.
+    """
+    usual = header.copy()
+    usual["pixdim"][1:4] = np.abs(usual["pixdim"][1:4])
+    if float(usual["pixdim"][0]) != -1:
+        usual["pixdim"][0] = 1
+    affine: Matrix = usual.get_qform()
+    return affine
 
 
 def forms_apart(one: Matrix, other: Matrix, shape: Sequence[int]) -> float:

@@ -85,12 +85,10 @@ def _is_labels(array: Array, stack: Stack) -> bool:
     """Whether values can be no measurements of the template's kind.
 
     Booleans never are; 8-bit integers are not where the values of the template need more bits: whoever has
-    measured values has them in the type that reading gave.
+    measured values has them in the type that reading gave.  Wider ones are not where they are 0 and 1 alone.
     """
     if array.dtype == np.bool_:
         return True
-    return (
-        array.dtype.kind in "iu"
-        and array.dtype.itemsize == 1
-        and values_of(stack, ReadOptions()).dtype.itemsize > 1
-    )
+    if array.dtype.kind not in "iu" or values_of(stack, ReadOptions()).dtype.itemsize == 1:
+        return False
+    return array.dtype.itemsize == 1 or (array.size > 0 and array.max() == 1 and array.min() == 0)

@@ -151,6 +151,20 @@ def test_forms_that_disagree_are_refused(tmp_path: Path, values: np.ndarray) -> 
     assert Volume.load(tmp_path / "a.nii").affine is not None
 
 
+@pytest.mark.parametrize("sizes", [(0, 1, 1, 2), (7, 1, 1, 2), (1, -1, 1, -2), (-1, 1, -1, 2)])
+def test_odd_sizes_are_those_of_nibabel(tmp_path: Path, values: np.ndarray, sizes: tuple[float, ...]) -> None:
+    """A qfac that is none counts as 1, and no voxel is smaller than nothing."""
+    image = nibabel.Nifti1Image(values, np.diag([1.0, 1.0, 2.0, 1.0]))
+    image.set_sform(None, 0)
+    image.set_qform(image.affine, 1)
+    content = bytearray(image.to_bytes())
+    content[76:92] = np.array(sizes, "<f4").tobytes()
+    (tmp_path / "a.nii").write_bytes(content)
+    truth = nibabel.load(tmp_path / "a.nii")
+    same = Volume.from_array(np.asarray(truth.dataobj), np.diag([-1, -1, 1, 1]) @ truth.affine)
+    assert world(Volume.load(tmp_path / "a.nii")) == world(same)
+
+
 def test_no_place_is_refused(tmp_path: Path, values: np.ndarray) -> None:
     """No affine is made up."""
     nibabel.Nifti1Image(values, None).to_filename(tmp_path / "a.nii")

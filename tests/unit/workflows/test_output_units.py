@@ -18,7 +18,9 @@ LABELS = np.random.default_rng(5).integers(0, 7, STORED.shape)
 
 
 @pytest.mark.parametrize(
-    "mask", [LABELS > 3, LABELS.astype(np.uint8), LABELS.astype(np.int8)], ids=["bool", "uint8", "int8"]
+    "mask",
+    [LABELS > 3, LABELS.astype(np.uint8), LABELS.astype(np.int8), (LABELS > 3).astype(np.int64)],
+    ids=["bool", "uint8", "int8", "0 and 1"],
 )
 def test_labels_on_ct_are_no_hounsfield_units(mask: NDArray[Any], tmp_path: Path) -> None:
     """Every label is kept, the unit is gone, the window spans them, and SEG is recommended."""
