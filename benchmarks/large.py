@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +23,24 @@ import numpy as np
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from load import COMPRESSIONS, compare, data_set, dcm2niix, make_ct, write_pixels
+from load import COLUMNS, COMPRESSIONS, compare, data_set, dcm2niix, make_ct, write_pixels
 
 SLICES_4D, SIZE_4D = 50, 128
 EDGE = 96  # of a patch, in voxels
 IMAGES_OF_SMALL, SIZE_OF_SMALL, DIGITS = 4, 32, 6
 FEW = 10  # the driver's memory for so many times less series, beside that for all
 IDENTITY = "def same(volume):\n    return volume.array\n"
+
+
+# The greatest resident size of a process begins with that of the one that started it: this is a small one.
+WAIT = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+assert status == 0, sys.argv[1:]
+print(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+"""
 
 
 @dataclass(frozen=True)
@@ -47,19 +57,10 @@ class Scene:
         """Run a command that has to succeed; what is installed is compiled."""
         compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         compiled["PYTHONPYCACHEPREFIX"] = str(self.scratch / "bytecode")
-        start = time.perf_counter()
-        child = subprocess.Popen(
-            [str(part) for part in command],
-            env=compiled,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        assert child.returncode == 0, command
-        unit = 1e6 if sys.platform == "darwin" else 1e3
-        processor = usage.ru_utime + usage.ru_stime
-        return Figure(time.perf_counter() - start, processor, usage.ru_maxrss / unit)
+        words = [sys.executable, "-S", "-c", WAIT, *map(str, command)]
+        done = subprocess.run(words, env=compiled, stdout=subprocess.PIPE, check=True, text=True)
+        seconds, processor, peak = map(float, done.stdout.split())
+        return Figure(seconds, processor, peak / (1e6 if sys.platform == "darwin" else 1e3))
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,17 @@ def temporal(scene: Scene) -> None:
                 figures[name].append(figure)
     size = scene.times * SLICES_4D * SIZE_4D**2 * 2 / 1e6
     title = f"4-D, {scene.times * SLICES_4D} files of {SIZE_4D} x {SIZE_4D}, to a file"
-    own_seconds = statistics.median(figure.seconds for figure in figures["dicomarray"])
+    own = [(figure.seconds, figure.processor) for figure in figures["dicomarray"]]
+    own_medians = [statistics.median(column) for column in zip(*own, strict=True)]
     for name, several in figures.items():
-        seconds = statistics.median(figure.seconds for figure in several)
+        taken = [(figure.seconds, figure.processor) for figure in several]
+        medians = [statistics.median(column) for column in zip(*taken, strict=True)]
+        cells = [
+            f"{value:.2f} s | {value / one:.1f}" for value, one in zip(medians, own_medians, strict=True)
+        ]
         peak = statistics.median(figure.peak for figure in several)
         print(
-            f"| {title} | {name} | {seconds:.2f} s | {seconds / own_seconds:.1f} | "
-            f"{peak:.0f} MB, {peak / size:.2f} of the volume |",
+            f"| {title} | {name} | {' | '.join(cells)} | {peak:.0f} MB, {peak / size:.2f} of the volume |",
             flush=True,
         )
     shutil.rmtree(folder)
@@ -175,17 +180,20 @@ def run(scene: Scene) -> None:
 
     loop = scene.process(sys.executable, __file__, "--loop", few, scene.scratch / "loop")
     memory, figure = driver(few).peak, driver(many)
-    title = f"run over {scene.series} series of {IMAGES_OF_SMALL} images, two workers"
-    own, other = _each(figure, scene.series), _each(loop, scene.series // FEW)
+    title = f"run over {scene.series} series of {IMAGES_OF_SMALL} images, two workers, each series"
+    mine, other = _each(figure, scene.series), _each(loop, scene.series // FEW)
     peaks = f"driver {figure.peak:.0f} MB, {memory:.0f} MB for {scene.series // FEW} series"
-    print(f"| {title} | dicomarray | {own} | 1.0 | {peaks} |")
-    ratio = loop.processor * scene.series / (scene.series // FEW) / figure.processor
-    print(f"| {title} | load and to_dicom in a loop, one process | {other} | {ratio:.1f} | |")
+    for name, each, note in (
+        ("dicomarray", mine, peaks),
+        ("load and to_dicom in a loop, one process", other, ""),
+    ):
+        cells = [f"{value:.1f} ms | {value / one:.1f}" for value, one in zip(each, mine, strict=True)]
+        print(f"| {title} | {name} | {' | '.join(cells)} | {note} |", flush=True)
 
 
-def _each(figure: Figure, series: int) -> str:
-    seconds, processor = (1e3 * value / series for value in (figure.seconds, figure.processor))
-    return f"{seconds:.1f} ms a series, {processor:.1f} of the processor"
+def _each(figure: Figure, series: int) -> tuple[float, float]:
+    """Milliseconds a series, and those of the processor."""
+    return 1e3 * figure.seconds / series, 1e3 * figure.processor / series
 
 
 def make_small(folder: Path, count: int) -> None:
@@ -241,7 +249,8 @@ def main() -> None:
         arguments.error(f"no such row: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as scratch:
         scene = Scene(Path(scratch), options.times, options.slices, options.series, options.runs)
-        print("| work | with | median | to dicomarray | memory |\n|---|---|---|---|---|")
+        columns = COLUMNS.splitlines()
+        print(f"{columns[0]} memory |\n{columns[1]}---|")
         for row in options.rows or ROWS:
             ROWS[row](scene)
 

@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -243,31 +244,49 @@ class Scene:
         return folder if folder.exists() else make_ct(folder, self.slices, self.size)
 
 
+COLUMNS = """\
+| work | with | median | to dicomarray | of the processor | to dicomarray |
+|---|---|---|---|---|---|"""
+
+
 def compare(
     title: str, runs: int, contenders: dict[str, Work | None], tidy: Callable[[], None] = lambda: None
 ) -> None:
     """Print the median seconds of each, in turns, as rows of the table; ``tidy`` follows, and is not timed.
 
+    Those of the processor are of all threads and child processes: on a busy machine they tell more.
+
     Each turn has an order of its own: whoever comes after a contender that leaves much memory to be freed
     loses time by it.
     """
     present = {name: work for name, work in contenders.items() if work is not None}
-    times: dict[str, list[float]] = {name: [] for name in present}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in present}
     order = random.Random(1)
     for turn in range(runs + 1):
         for name in order.sample(list(present), len(present)):
-            start = time.perf_counter()
+            start, started = time.perf_counter(), processor_seconds()
             present[name]()
             if turn:  # the first turn warms the cache
-                times[name].append(time.perf_counter() - start)
+                times[name].append((time.perf_counter() - start, processor_seconds() - started))
             tidy()
-    own = statistics.median(times["dicomarray"])
+    medians = {
+        name: [statistics.median(column) for column in zip(*t, strict=True)] for name, t in times.items()
+    }
+    own = medians["dicomarray"]
     for name in contenders:
         if name in present:
-            seconds = statistics.median(times[name])
-            print(f"| {title} | {name} | {seconds:.3f} s | {seconds / own:.1f} |", flush=True)
+            cells = [
+                f"{value:.3f} s | {value / one:.1f}" for value, one in zip(medians[name], own, strict=True)
+            ]
+            print(f"| {title} | {name} | {' | '.join(cells)} |", flush=True)
         else:
-            print(f"| {title} | {name} | not installed | |", flush=True)
+            print(f"| {title} | {name} | not installed | | | |", flush=True)
+
+
+def processor_seconds() -> float:
+    """What this process and those that it waited for have taken."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def native(scene: Scene) -> None:
@@ -386,7 +405,9 @@ def memory(scene: Scene) -> None:
     whole = resident(f"import dicomarray; dicomarray.load({str(folder)!r})")
     for name, size in (("imports only", imports), ("to_numpy", in_file), ("load", whole)):
         part = (size - imports) / volume
-        print(f"| memory, volume of {volume:.0f} MB | {name} | {size:.0f} MB | {part:.2f} of the volume |")
+        print(
+            f"| memory, volume of {volume:.0f} MB | {name} | {size:.0f} MB | {part:.2f} of the volume | | |"
+        )
 
 
 ROWS = {
@@ -412,7 +433,7 @@ def main() -> None:
         arguments.error(f"no such row: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as scratch:
         scene = Scene(Path(scratch), options.slices, options.size, options.frames, options.runs)
-        print("| work | with | median | to dicomarray |\n|---|---|---|---|")
+        print(COLUMNS)
         for row in options.rows or ROWS:
             ROWS[row](scene)
 

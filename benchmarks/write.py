@@ -21,7 +21,7 @@ import pydicom
 from pydicom.uid import generate_uid
 
 import dicomarray
-from load import Work, compare, make_ct
+from load import COLUMNS, Work, compare, make_ct
 
 
 def pydicom_write(folder: Path, array: np.ndarray, output: Path) -> None:
@@ -73,7 +73,7 @@ def main() -> None:
         array = dicomarray.load(folder).array
         output = Path(scratch) / "out"
 
-        print("| work | with | median | to dicomarray |\n|---|---|---|---|")
+        print(COLUMNS)
         for title, verify in (("array to series, verified", True), ("array to series, not verified", False)):
             compare(
                 title,
