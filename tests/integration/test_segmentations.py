@@ -219,6 +219,71 @@ def test_masks_of_a_series_with_time_points(tmp_path: Path, time: int | None, co
         dicomarray.to_seg(np.stack([labels] * 3), tmp_path / "mr", tmp_path / "four", NAMES)
 
 
+def joined(files: list[Path], path: Path, said: str) -> None:
+    """Segmentations of steps as one file, whose frames say their step by index, time or their images."""
+    parts = [pydicom.dcmread(file) for file in files]
+    frames = []
+    for step, part in enumerate(parts):
+        for group in part.PerFrameFunctionalGroupsSequence:
+            if said == "index":
+                group.FrameContentSequence[0].TemporalPositionIndex = step + 1
+            if said == "time":
+                group.FrameContentSequence[0].FrameReferenceDateTime = f"2026010112{step:02d}00"
+            if said != "images":
+                del group.DerivationImageSequence
+            frames.append(group)
+    whole = parts[0]
+    pixels = np.concatenate([part.pixel_array for part in parts])
+    whole.PerFrameFunctionalGroupsSequence, whole.NumberOfFrames = frames, len(frames)
+    whole.PixelData = np.packbits(pixels, bitorder="little").tobytes()
+    if whole.SegmentationType == "LABELMAP":
+        whole.PixelData = pixels.tobytes()
+    whole.save_as(path)
+
+
+@pytest.mark.parametrize("kind", ["binary", "labelmap"])
+@pytest.mark.parametrize("said", ["images", "index", "time"])
+def test_masks_of_several_steps_are_read_one_by_one(tmp_path: Path, said: str, kind: str) -> None:
+    """Each in place, where its frames say their step; together only where no two are at one place."""
+    steps = [{"TemporalPositionIdentifier": step + 1} for step in range(2)]
+    write_repetitions(tmp_path / "mr", stored_values((2, *SHAPE)), steps)
+    first = labels_of(SHAPE)
+    later = np.where(first == 0, 0, 6 - first).astype(np.uint8)
+    for step, labels in enumerate((first, later)):
+        dicomarray.to_seg(labels, tmp_path / "mr", tmp_path / str(step), NAMES, kind, time=step)  # type: ignore[arg-type]
+    file = tmp_path / "all.dcm"
+    joined([tmp_path / str(step) / "0001.dcm" for step in range(2)], file, said)
+    for step, labels in enumerate((first, later)):
+        read = dicomarray.load_segmentation(file, on=tmp_path / "mr", time=step)
+        np.testing.assert_array_equal(read.labels, labels)
+        assert not read.warnings
+    dicomarray.to_numpy(file, tmp_path / "l.npy", on=tmp_path / "mr", time=1)
+    np.testing.assert_array_equal(np.load(tmp_path / "l.npy"), later)
+    with pytest.raises(SegmentationError, match=r"frame \d+: .*time=N"):
+        dicomarray.load_segmentation(file, on=tmp_path / "mr")
+    with pytest.raises(dicomarray.UsageError, match=r"steps \[0, 1\]"):
+        dicomarray.load_segmentation(file, on=tmp_path / "mr", time=2)
+    if said == "images":
+        with pytest.raises(SegmentationError, match=r"nothing says of which step"):
+            dicomarray.load_segmentation(file, time=0)
+
+
+def test_masks_of_several_steps_at_other_places_are_told(tmp_path: Path) -> None:
+    """They are read as one, which may be what was meant: each slice of the step in which it is sharp."""
+    write_repetitions(
+        tmp_path / "mr", stored_values((2, *SHAPE)), [{"TemporalPositionIdentifier": n} for n in (1, 2)]
+    )
+    labels = labels_of(SHAPE)
+    for step in range(2):
+        part = labels.copy()
+        part[step::2] = 0
+        dicomarray.to_seg(part, tmp_path / "mr", tmp_path / str(step), NAMES, time=step)
+    joined([tmp_path / str(step) / "0001.dcm" for step in range(2)], tmp_path / "all.dcm", "images")
+    read = dicomarray.load_segmentation(tmp_path / "all.dcm", on=tmp_path / "mr")
+    np.testing.assert_array_equal(read.labels, labels)
+    assert [warning.code for warning in read.warnings] == ["masks-of-steps"]
+
+
 def test_a_loop_without_a_place_has_no_made_up_one(tmp_path: Path) -> None:
     """Frames of a cine loop are referred to; nothing says where in the patient they are."""
     write_cine(tmp_path / "us" / "c.dcm", stored_values((4, 6, 8), bits_stored=8))

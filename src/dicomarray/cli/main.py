@@ -180,6 +180,7 @@ def _grid_of_masks(c: argparse.ArgumentParser) -> None:
     c.add_argument(
         "--resample", metavar="nearest", help="with --on: on any other grid too, by the nearest voxel"
     )
+    c.add_argument("--time", type=int, metavar="N", help="of a segmentation of several steps: which, from 0")
 
 
 def _to_nifti(c: argparse.ArgumentParser) -> None:

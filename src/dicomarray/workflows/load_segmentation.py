@@ -21,6 +21,7 @@ from dicomarray.errors import ChoiceError, InputError, SegmentationError, UsageE
 from dicomarray.objects.segmentation.description import SegmentationFile, read_description
 from dicomarray.objects.segmentation.grids import image_size, own_grid, place_frames
 from dicomarray.objects.segmentation.reading import read_masks
+from dicomarray.objects.segmentation.steps import of_step
 from dicomarray.segmentation import Segmentation
 from dicomarray.storage.references import Reference
 from dicomarray.volume import Volume
@@ -37,6 +38,7 @@ def load_segmentation(
     series: str | None = None,
     resample: Resampling | None = None,
     volume: int | None = None,
+    time: int | None = None,
     occupancy: bool = False,
 ) -> Segmentation:
     """The masks of a DICOM Segmentation (SEG) or RT Structure Set.
@@ -55,6 +57,8 @@ def load_segmentation(
         ``"nearest"``: on any other grid too, by the nearest voxel; without it another grid is an error.
     volume
         Which volume of the series ``on`` is meant, where it holds several: its index.
+    time
+        Of a SEG whose masks are of several steps (time points) of its images: which, counted from 0.
     occupancy
         Of a structure set the covered part of each voxel, `Segmentation.fraction`, instead of the voxels
         whose centre lies inside.
@@ -73,7 +77,7 @@ def load_segmentation(
     named = [one for one in catalog if series in (None, one.uid)]
     skipped = f"; {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if catalog.skipped else ""
     chosen = one_segmentation(named, str(request), skipped)
-    return load_from(chosen, catalog, on, resample=resample, volume=volume, occupancy=occupancy)
+    return load_from(chosen, catalog, on, resample=resample, volume=volume, time=time, occupancy=occupancy)
 
 
 def one_segmentation(among: Iterable[Series], where: str, skipped: str = "") -> Series:
@@ -109,6 +113,7 @@ def load_from(
     *,
     resample: Resampling | None = None,
     volume: int | None = None,
+    time: int | None = None,
     occupancy: bool = False,
 ) -> Segmentation:
     """As `load_segmentation`, of a series found already; ``beside`` are those scanned with it."""
@@ -117,12 +122,17 @@ def load_from(
     images = tuple(one for one in beside if one.is_image and not one.is_segments)
     found = Found(_one_instance(segmented), images)
     if found.header.text("SOPClassUID") == STRUCTURE_SET:
+        if time is not None:
+            raise UsageError(
+                f"time={time} (--time) is for segmentations: contours of a structure set are of places, "
+                "whichever images they name; leave it out"
+            )
         return load_structure_set(found.path, on, beside=images, volume=volume, occupancy=occupancy)
     if occupancy:
         raise UsageError(
             "occupancy=True is for structure sets; a fractional segmentation has seg.fraction(NAME)"
         )
-    return _from_seg(read_description(found.path), found, on, resample, volume)
+    return _from_seg(read_description(found.path), found, on, resample, volume, time)
 
 
 def _one_instance(segmented: Series) -> Header:
@@ -169,15 +179,22 @@ def _holds(series: Series, instances: frozenset[str]) -> bool:
 
 
 def _from_seg(
-    file: SegmentationFile, found: Found, on: Grid | None, resample: str | None, volume: int | None
+    file: SegmentationFile,
+    found: Found,
+    on: Grid | None,
+    resample: str | None,
+    volume: int | None,
+    time: int | None,
 ) -> Segmentation:
     if on is None:
-        return read_masks(file, _default_grid(file, found))
+        grid = _default_grid(file, found)
+        return read_masks(of_step(file, grid, time), grid)
     grid = grid_for(on, file.source_instances, volume)
     _check_coordinates(file, grid)
+    chosen = of_step(file, grid, time)
     if resample is None or grid.geometry is None or not file.placed or _fits(file, grid):
-        return read_masks(file, grid)
-    return read_masks(file, own_grid(file)).resampled(grid)
+        return read_masks(chosen, grid)
+    return read_masks(chosen, own_grid(file)).resampled(grid)
 
 
 def _check_coordinates(file: SegmentationFile, grid: VolumeInfo) -> None:

@@ -48,7 +48,7 @@ from dicomarray.storage.places import PathLike, local_path
 from dicomarray.workflows.acquisition import acquisition, diffusion_table, encoding, is_along_patient
 from dicomarray.workflows.nifti_masks import write_label_map
 from dicomarray.workflows.nifti_options import NIFTI_NAMES, NiftiKeywords, NiftiOptions, keywords_in
-from dicomarray.workflows.to_numpy import Failure, names_folder, titled
+from dicomarray.workflows.to_numpy import Failure, MaskReading, names_folder, titled
 
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
@@ -100,6 +100,7 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     overwrite: bool = False,
     on: Grid | None = None,
     resample: Resampling | None = None,
+    time: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
     pixel_progress: PixelProgress | None = None,
@@ -116,8 +117,9 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     ----------
     output
         A file ``.nii`` or ``.nii.gz``, or a folder.
-    on, resample
-        Of a segmentation: the images whose grid its labels come on; see `load_segmentation`.
+    on, resample, time
+        Of a segmentation: the images whose grid its labels come on, and of which step; see
+        `load_segmentation`.
     progress
         Called with the number of files that were looked at.
     series, volume, config, index, workers, pixel_progress
@@ -145,7 +147,8 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     path = local_path(output)
     request = ScanRequest(input_dicom, index, config, series, volume, workers, progress)
     request.refuse_as_output(path)
-    writer = _Writer(request, wanted, reading, overwrite, workers, pixel_progress, on, resample)
+    masks = MaskReading(on, resample, time)
+    writer = _Writer(request, wanted, reading, overwrite, workers, pixel_progress, masks)
     if names_folder(output):
         found = select(request)
         report = writer.write_all(found, path)
@@ -162,7 +165,7 @@ def _one(
         )
     writer.refuse_existing(path)
     found = select(request)
-    if writer.on is not None or found.only_masks:
+    if writer.masks.are_meant or found.only_masks:
         from dicomarray.workflows.load_segmentation import one_segmentation
 
         one = one_segmentation(found.series, str(request))
@@ -191,8 +194,7 @@ class _Writer:
     overwrite: bool
     workers: int | None
     progress: PixelProgress | None
-    on: Grid | None = None
-    resample: Resampling | None = None
+    masks: MaskReading
 
     def write_all(self, found: Found, folder: Path) -> NiftiReport:
         """Every volume of every series; a DataError is a failure of its volume, or of a whole series."""
@@ -246,14 +248,11 @@ class _Writer:
 
     def write_masks(self, found: Found, series: Series, path: Path) -> tuple[tuple[Path, ...], VolumeInfo]:
         """The labels of a segmentation, and the sidecar with its segments."""
-        from dicomarray.workflows.load_segmentation import load_from
-
         json = _beside(path, ".json")
         self.request.refuse_as_output(path, json)
         for output in (path, json):
             refuse_existing(output, self.overwrite)
-        masks = load_from(series, found.catalog, self.on, resample=self.resample, volume=self.request.volume)
-        return (path, json), write_label_map(masks, path, json, self.overwrite)
+        return (path, json), write_label_map(self.masks.of(series, found), path, json, self.overwrite)
 
     def write(self, stack: Stack, path: Path, echo: int | None = None) -> tuple[tuple[Path, ...], VolumeInfo]:
         """One volume; the files that were written, and what is known of it."""

@@ -31,6 +31,7 @@ from dicomarray.volume import Volume, array_and_sidecar
 
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
+    from dicomarray.segmentation import Segmentation
     from dicomarray.workflows.load_segmentation import Grid, Resampling
 
 
@@ -40,6 +41,33 @@ class Failure:
 
     series: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskReading:
+    """On which grid, and of which step, the masks of a segmentation are read; see `load_segmentation`."""
+
+    on: Grid | None = None
+    resample: Resampling | None = None
+    time: int | None = None
+
+    @property
+    def are_meant(self) -> bool:
+        """Whether masks are asked for, also where images lie beside them."""
+        return self.on is not None or self.time is not None
+
+    def of(self, series: Series, found: Found) -> Segmentation:
+        """The masks of a series with one segmentation, among what was found."""
+        from dicomarray.workflows.load_segmentation import load_from
+
+        return load_from(
+            series,
+            found.catalog,
+            self.on,
+            resample=self.resample,
+            volume=found.request.volume,
+            time=self.time,
+        )
 
 
 def titled(series: Series) -> str:
@@ -133,6 +161,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     overwrite: bool = False,
     on: Grid | None = None,
     resample: Resampling | None = None,
+    time: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
     pixel_progress: PixelProgress | None = None,
@@ -152,8 +181,9 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     ----------
     normalize
         Bounds ``(lower, upper)``: values become ``(x - lower) / (upper - lower)``, clipped to [0, 1].
-    on, resample
-        Of a segmentation: the images whose grid its labels come on; see `load_segmentation`.
+    on, resample, time
+        Of a segmentation: the images whose grid its labels come on, and of which step; see
+        `load_segmentation`.
     progress
         Called with the number of files that were looked at.
     series, volume, config, index, workers, pixel_progress, options
@@ -193,17 +223,18 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
             sidecar.write(json_file, info)
         return info
 
+    masks = MaskReading(on, resample, time)
     if names_folder(output_npy):
         found = select(request)
 
-        taken: Counter[str] = Counter()
+        taken = Counter[str]()
 
         def parts(series: Series) -> list[Part]:
             stem = file_stem(series)
             if series.is_segments:
                 taken[stem] += 1
                 name = stem if taken[stem] == 1 else f"{stem}_{taken[stem]}"
-                return [(name, lambda *paths: _write_labels(found, series, on, resample, paths, overwrite))]
+                return [(name, lambda *paths: _write_labels(found, series, masks, paths, overwrite))]
             stacks = series.stacks(checked) if volume is None else [series.stack(checked, volume)]
             names = [stem] if len(stacks) == 1 else [f"{stem}_{index}" for index in range(len(stacks))]
             return [(name, partial(write, stack)) for name, stack in zip(names, stacks, strict=True)]
@@ -213,13 +244,13 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     for output in (json,) if zarr_store.is_zarr(npy) else (npy, json):
         refuse_existing(output, overwrite)
     found = select(request)
-    if on is not None or found.only_masks:
+    if masks.are_meant or found.only_masks:
         if bounds is not None or checked.units != ReadOptions().units:
             raise UsageError(
                 "labels are numbers of segments: they have no units and are not normalized; leave out units "
                 "and normalize (--units, --normalize)"
             )
-        return _save_labels(found, on, resample, (npy, json), overwrite)
+        return _save_labels(found, masks, (npy, json), overwrite)
     chosen = found.one()
     info = write(chosen.stack(checked, volume), npy, json)
     skipped, notes = found.catalog.skipped, found.notes(chosen)
@@ -227,31 +258,20 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
 
 
 def _save_labels(
-    found: Found,
-    on: Grid | None,
-    resample: Resampling | None,
-    outputs: tuple[Path, Path],
-    overwrite: bool,
+    found: Found, masks: MaskReading, outputs: tuple[Path, Path], overwrite: bool
 ) -> NumpyReport:
     """The labels of the one segmentation among what was found."""
     from dicomarray.workflows.load_segmentation import one_segmentation
 
     one = one_segmentation(found.series, str(found.request))
-    info = _write_labels(found, one, on, resample, outputs, overwrite)
+    info = _write_labels(found, one, masks, outputs, overwrite)
     return NumpyReport((outputs,), (f"<Volume {info}>",), (), info.warnings, found.catalog.skipped)
 
 
 def _write_labels(
-    found: Found,
-    series: Series,
-    on: Grid | None,
-    resample: Resampling | None,
-    outputs: tuple[Path, Path],
-    overwrite: bool,
+    found: Found, series: Series, masks: MaskReading, outputs: tuple[Path, Path], overwrite: bool
 ) -> VolumeInfo:
-    from dicomarray.workflows.load_segmentation import load_from
-
-    made = load_from(series, found.catalog, on, resample=resample, volume=found.request.volume).volume()
+    made = masks.of(series, found).volume()
     made.save(*outputs, overwrite=overwrite)
     return made.info
 

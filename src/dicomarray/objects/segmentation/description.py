@@ -28,6 +28,7 @@ _NAMES = (
     "Columns", "NumberOfFrames", "SegmentationType", "MaximumFractionalValue", "PixelPaddingValue",
     "SegmentSequence", "ReferencedSeriesSequence", "SourceImageSequence", *FUNCTIONAL_GROUPS,
 )  # fmt: skip
+_TIMES = ("FrameReferenceDateTime", "FrameAcquisitionDateTime")
 _CREATOR = f"({PRIVATE_GROUP:04x},0010)"
 _LABEL = f"({PRIVATE_GROUP:04x},1001)"
 
@@ -37,11 +38,17 @@ SourceFrame = tuple[str, int | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentFrame:
-    """One frame: its segment's number in the file (0 in a label map), its place, and what it was made of."""
+    """One frame: its segment's number in the file (0 in a label map), its place, and what it was made of.
 
+    ``index`` counts from 0 in the file.  ``temporal_index`` (from 1) and ``time`` are what it says of when.
+    """
+
+    index: int
     number: int
     plane: Plane | None
     sources: tuple[SourceFrame, ...]
+    temporal_index: int | None = None
+    time: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,8 +195,20 @@ def _frames(
             raise SegmentationError(
                 f"{path}: frame {index + 1} is of segment {number}, which SegmentSequence does not describe"
             )
-        frames.append(SegmentFrame(number, _plane(groups, index, path), _sources(groups, index)))
+        frames.append(
+            SegmentFrame(
+                index, number, _plane(groups, index, path), _sources(groups, index), *_when(groups, index)
+            )
+        )
     return tuple(frames)
+
+
+def _when(groups: FunctionalGroups, index: int) -> tuple[int | None, str | None]:
+    """Temporal Position Index, and the time of a frame, as Frame Content has them (PS3.3 C.7.6.16.2.2)."""
+    content = _first(groups, index, "FrameContentSequence")
+    position = content.get("TemporalPositionIndex")
+    time = next((str(content[name]) for name in _TIMES if content.get(name)), None)
+    return position if isinstance(position, int) and position > 0 else None, time
 
 
 def _segment_number(groups: FunctionalGroups, index: int, path: Reference) -> int:

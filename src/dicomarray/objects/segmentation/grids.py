@@ -176,14 +176,14 @@ def place_frames(file: SegmentationFile, info: VolumeInfo) -> list[FramePlace] |
     unplaced = iter(range(len(file.frames)))
     known: dict[Plane, FramePlace | str] = {}
     places: list[FramePlace] = []
-    for index, frame in enumerate(file.frames):
+    for frame in file.frames:
         if frame.plane is not None and info.geometry is not None:
             if (found := known.get(frame.plane)) is None:
                 found = known[frame.plane] = _on_grid(frame.plane, info.geometry, file, image_size(info))
         else:
             found = _at_source(frame, by_source, file, info, next(unplaced))
         if isinstance(found, str):
-            return f"frame {index + 1}: {found}"
+            return f"frame {frame.index + 1}: {found}"
         places.append(found)
     return places
 

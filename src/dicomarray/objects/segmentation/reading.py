@@ -79,10 +79,7 @@ def _opened(file: SegmentationFile, info: VolumeInfo) -> Iterator[tuple[_Frames,
             'them to that grid by nearest neighbour (resample="nearest", --resample nearest)'
         )
     frames = sorted(
-        (
-            (frame.number, place, index)
-            for index, (frame, place) in enumerate(zip(file.frames, places, strict=True))
-        ),
+        ((frame.number, place, frame.index) for frame, place in zip(file.frames, places, strict=True)),
         key=lambda placed: placed[0],
     )
     with open_frames(file.path) as reader:
@@ -224,5 +221,6 @@ def _check_equal(file: SegmentationFile, index: int, before: Array, image: Array
 
 def _twice(file: SegmentationFile, index: int, rule: str) -> SegmentationError:
     return SegmentationError(
-        f"{file.path}: frame {index + 1}: {rule}; segmentations of several time points are not read"
+        f"{file.path}: frame {index + 1}: {rule}. Where the masks are of several steps (time points), "
+        "time=N (--time N) reads those of one"
     )
