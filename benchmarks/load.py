@@ -340,6 +340,7 @@ def process(scene: Scene) -> None:
         {
             "dicomarray": run(own, "to-nifti", "-i", folder, "-o", output / "a.nii"),
             "dcm2niix": run(binary, "-z", "n", "-b", "y", "-o", output, folder) if binary else None,
+            "of that of dicomarray: Python with nibabel": run(sys.executable, "-c", "import nibabel.nifti1"),
         },
         tidy,
     )

@@ -26,13 +26,17 @@ from dicomarray.formats.nifti import (
     RAS_TO_LPS,
     RGB,
     forms_apart,
+    nibabel,
 )
-from dicomarray.formats.nifti_header import Quaternion, header_bytes, number_type
 from dicomarray.formats.npy import ImagesFile, written
 from dicomarray.version import __version__
 
 # (column, row, slice) as (i, j, k), rows from below.
 USUAL = AxisOrder((2, 1, 0), (False, True, False))
+# Where an axis is longer, NIfTI-1 has no number for it.
+_MAX_NIFTI1_AXIS = 32767
+_SCANNER = 1  # the code of coordinates of the scanner
+_SECONDS_A_UNIT = "sec"
 NARROW = np.dtype(np.int16)
 # Of zlib, 1 to 9: beyond the first images are little smaller, and take several times as long.
 GZIP_LEVEL = 1
@@ -81,8 +85,9 @@ def layout_of(
     affine = order.turn_affine(geometry.affine, shape)
     spacing = tuple(float(size) for size in np.linalg.norm(affine[:3, :3], axis=0))
     turned = [shape[axis] for axis in order.source]
-    said = Quaternion.of(RAS_TO_LPS @ affine).affine(number_type(turned))
-    apart = forms_apart(affine, RAS_TO_LPS @ said, turned)
+    header = _empty_header(turned, np.dtype(np.uint8))
+    header.set_qform(RAS_TO_LPS @ affine, _SCANNER)
+    apart = forms_apart(affine, RAS_TO_LPS @ np.asarray(header.get_qform(), float), turned)
     quaternion = apart <= min(FORMS_AGREE_MM, FORMS_AGREE_RELATIVE * min(spacing))
     return Layout(order, affine, spacing, quaternion)
 
@@ -121,17 +126,33 @@ def header_of(
     """
     turned = [shape[axis - 3] for axis in layout.order.source]
     repetitions = shape[:-3]
-    # the fourth number is there for time, also of one volume
-    steps = (*layout.spacing, *([step_seconds] * max(1, len(repetitions))))
-    return header_bytes(
-        [*turned, *repetitions],
-        RGB if colour else dtype,
-        None if layout.affine is None else RAS_TO_LPS @ layout.affine,
-        layout.quaternion,
-        steps,
-        layout.order.source.index(0),
-        f"dicomarray {__version__}",
-    )
+    header = _empty_header([*turned, *repetitions], RGB if colour else dtype)
+    if layout.affine is not None:
+        ras = RAS_TO_LPS @ layout.affine
+        if layout.quaternion:
+            header.set_qform(ras, _SCANNER)
+        header.set_sform(ras, _SCANNER)
+    header.set_zooms((*layout.spacing, *(step_seconds for _ in repetitions)))
+    if not repetitions:
+        header["pixdim"][4] = step_seconds
+    header.set_xyzt_units("mm", _SECONDS_A_UNIT)
+    header.set_dim_info(slice=layout.order.source.index(0))
+    header["descrip"] = f"dicomarray {__version__}".encode()[:79]
+    header["vox_offset"] = int(header["sizeof_hdr"]) + 4
+    header["magic"] = header.single_magic
+    content: bytes = header.binaryblock
+    return content + bytes(4)  # no extensions
+
+
+def _empty_header(shape: Sequence[int], dtype: np.dtype[Any]) -> Any:
+    """Of nibabel, with shape and type; little endian."""
+    if max(shape) > _MAX_NIFTI1_AXIS:
+        header = nibabel("nifti2", "an axis of this length").Nifti2Header(endianness="<")
+    else:
+        header = nibabel("nifti1", "writing .nii").Nifti1Header(endianness="<")
+    header.set_data_dtype(dtype)
+    header.set_data_shape(tuple(shape))
+    return header
 
 
 class NiftiFile(ImagesFile):

@@ -130,7 +130,7 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     Raises
     ------
     UsageError
-        For options that cannot work; nothing is read then.
+        For options that cannot work, and without nibabel; nothing is read then.
     OutputError
         Where an output exists and ``overwrite`` is not set, lies inside the input, or cannot be written.
     GeometryError
@@ -144,6 +144,7 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     if reading.missing == "resample":
         reading = replace(reading, uneven="resample")
     thread_count(workers)
+    nifti.nibabel("nifti1", output)
     path = local_path(output)
     request = ScanRequest(input_dicom, index, config, series, volume, workers, progress)
     request.refuse_as_output(path)
