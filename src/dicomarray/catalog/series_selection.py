@@ -203,13 +203,18 @@ class Found:
         return explain(self.verdicts, self.catalog.skipped, show_patient)
 
     def _why_none(self, uid: str | None) -> str:
+        from dicomarray.formats.nifti import is_nifti
+
         where, catalog = self.request, self.catalog
         if uid is not None:
             return f"{where}: no series with images has the UID {uid}; see: dicomarray filter -i {where}"
         if catalog.images:
             return f"{where}: none of its {len(catalog.images)} series with images matches the config"
         skipped = f"; {len(catalog.skipped)} files skipped" if catalog.skipped else ""
-        example = f", such as {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if skipped else ""
+        first = str(catalog.skipped[0].path) if skipped else ""
+        example = f", such as {first}: {catalog.skipped[0].reason}" if skipped else ""
+        if is_nifti(first):
+            example += "; Volume.load reads NIfTI, to-dicom (to_dicom) takes it with a template"
         masks = next((one.title for one in self.series if one.is_segments), None)
         hint = (
             f"; it holds masks ({masks}), which to-numpy and to-nifti bring onto their images "

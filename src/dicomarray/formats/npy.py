@@ -69,7 +69,7 @@ def _refuse_other_than_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from error
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path} is no file, but a folder, FIFO or device; name an array (.npy)")
+        raise InputError(f"{path} is no file, but a folder, FIFO or device; name an array (.npy, .nii)")
 
 
 def _refuse_other_format(path: Path) -> None:

@@ -132,6 +132,9 @@ def test_nothing_matching_is_told_from_nothing_there(archive: Path, tmp_path: Pa
     (tmp_path / "texts" / "a.txt").write_text("x")
     with pytest.raises(InputError, match=r"no DICOM images.*1 files? skipped.*a\.txt: not DICOM"):
         select(ScanRequest(tmp_path / "texts")).one()
+    (tmp_path / "mask.nii.gz").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"not DICOM; Volume\.load reads NIfTI"):
+        select(ScanRequest(tmp_path / "mask.nii.gz")).one()
 
 
 def test_objects_without_pixels_are_no_choice(ct: Path, pydicom_data: Path) -> None:
