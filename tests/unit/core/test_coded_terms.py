@@ -78,6 +78,10 @@ def test_spellings_of_a_name_are_one(name: str) -> None:
         ("liver_mask", "Liver"),
         ("liver_segment_4", "Couinaud hepatic segment IV"),
         ("white matter", "White Matter"),
+        ("ventricle_temporal_horn_left", "Inferior Horn of Lateral Ventricle"),
+        ("aorta_false_lumen", "False Lumen"),
+        ("brain_aneurysm", "Aneurysm"),
+        ("left_ventricular_outflow_tract", "Left ventricle outflow tract"),
     ],
 )
 def test_common_names_have_terms(name: str, meaning: str) -> None:
@@ -85,6 +89,18 @@ def test_common_names_have_terms(name: str, meaning: str) -> None:
     term = look_up(name)
     assert term is not None
     assert term.type.meaning == meaning
+
+
+def test_every_tooth_has_a_code_of_its_own_by_its_name_and_its_number() -> None:
+    """Of both dentitions, by the numbers of FDI; the side is part of the code."""
+    numbers = [f"fdi{q}{n}" for q in range(1, 9) for n in range(1, 9 if q < 5 else 6)]
+    teeth = [look_up(number) for number in numbers]
+    assert len({term.type.value for term in teeth if term is not None}) == len(numbers) == 52
+    for name in ("lower_left_first_molar_fdi36", "mandibular left first molar tooth", "FDI 36"):
+        term = look_up(name)
+        assert term is not None
+        assert (term.type.meaning, term.laterality) == ("Mandibular left first molar tooth", None)
+    assert look_up("lower_left_first_molar_pulp_fdi136") is None
 
 
 def test_right_and_left_together_are_a_side_of_their_own() -> None:
