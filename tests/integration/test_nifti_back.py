@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 
 import synthetic
-from dicomarray import GeometryError, TemplateError, UsageError, Volume, load, scan, to_dicom
+from dicomarray import (
+    GeometryError,
+    TemplateError,
+    UsageError,
+    Volume,
+    load,
+    scan,
+    to_dicom,
+    to_rtstruct,
+    to_seg,
+)
 from dicomarray.cli.main import main
 from nifti_files import LPS_TO_RAS, ORDERS, write_nifti
 from nifti_oracle import by_dcm2niix
@@ -57,6 +67,21 @@ def test_all_orders_give_the_same_files(tmp_path: Path, orientation: Any, kind: 
     back = load(tmp_path / "out")
     assert np.array_equal(back.array, array)
     np.testing.assert_allclose(back.affine, affine, atol=1e-6)
+
+
+@pytest.mark.parametrize("write", [to_seg, to_rtstruct])
+def test_all_orders_give_the_same_masks(tmp_path: Path, write: Any) -> None:
+    """A segmentation and a structure set of labels do not depend on it either."""
+    volume = template(tmp_path / "in", OBLIQUE, common={"PixelSpacing": [0.7, 0.9]})
+    assert volume.affine is not None
+    labels = np.random.default_rng(1).integers(0, 3, volume.array.shape).astype(np.uint8)
+    seen = set()
+    for order, flips in ORDERS[::5]:
+        path = write_nifti(tmp_path / "a.nii", labels, volume.affine, order, flips)
+        names = {1: "liver", 2: "spleen"}
+        write(path, volume, tmp_path / "out", segments=names, uid_key="k", overwrite=True)
+        seen.add(tuple(sorted(contents(tmp_path / "out").items())))
+    assert len(seen) == 1
 
 
 def test_same_files_as_the_array_itself(tmp_path: Path) -> None:

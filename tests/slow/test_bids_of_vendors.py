@@ -283,6 +283,21 @@ def test_time_from_volume_to_volume_of_frames(kind: str, tmp_path: Path) -> None
     assert made.header["pixdim"][4] == pytest.approx(2 if kind == "3D" else 0.008)
 
 
+def test_reconstruction_of_ge(tmp_path: Path) -> None:
+    """Iterations and subsets of a PET stand in private elements, which dcm2niix does not read."""
+    common = {"Manufacturer": "GE MEDICAL SYSTEMS", "ReconstructionMethod": "VPFX", "Units": "BQML"}
+    files = synthetic.write_series(
+        tmp_path / "in", synthetic.stored_values((4, 16, 16)), modality="PT", common=common
+    )
+    petd = "GEMS_PETD_01"
+    add_private(files, {(0x0009, petd, 0xB2): ("SL", 2), (0x0009, petd, 0xB3): ("SL", 16)})
+    made = read(to_nifti(tmp_path / "in", tmp_path / "pt.nii.gz").files[0][0])
+    (truth,) = by_dcm2niix(tmp_path / "in", tmp_path / "truth")
+    assert truth.differences(made) == [] and truth.other_bids(made) == {}
+    assert made.bids["ReconMethodName"] == truth.bids["ReconMethodName"]
+    assert made.bids["ReconMethodParameterValues"] == [16, 2]
+
+
 @pytest.mark.parametrize("maker", ["CANON_MEC", "TOSHIBA_MEC", "Hitachi Medical Corporation", "Unheard of"])
 def test_other_makers(maker: str, tmp_path: Path) -> None:
     """What the standard's elements say is there."""
