@@ -24,7 +24,7 @@ CODES = frozenset((
     "not-normalized", "objects-not-read", "palette", "query-frames", "query-value", "resampled",
     "rescale-unusable", "retired", "reversed-rows", "roi-numbers", "secondary-capture", "segments",
     "segments-alike", "segments-empty", "segments-renumbered", "sequence", "shared-uid", "sidecar-unused",
-    "slice-spacing", "slice-thickness", "study-uids", "suv", "time-order", "units-differ",
+    "slice-spacing", "slice-thickness", "study-uids", "suv", "time-order", "trailing-bytes", "units-differ",
     "units-missing", "unreadable", "vr-of-text", "zero-slope",
 ))  # fmt: skip
 _ENDING = re.compile(r" \[([a-z0-9-]+)\]\Z")

@@ -13,6 +13,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,8 @@ from dicomarray.assembly.grouping.stacking import spacing_warnings
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import Inputs
+from dicomarray.dicom.pixels.behind import TRAILING
+from dicomarray.dicom.pixels.reader import open_frames
 from dicomarray.errors import DicomArrayError
 from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
@@ -144,7 +147,7 @@ def _of_series(series: Series, pixels: bool) -> list[Remark]:
     with ThreadPoolExecutor() as pool:  # dciodvfy is a process of its own for each file
         answers = pool.map(lambda file: _by_dciodvfy(program, file), files) if program else [()] * len(files)
         for file, theirs in zip(files, answers, strict=True):
-            for finding in dict.fromkeys([*_of_file(file), *theirs]):
+            for finding in dict.fromkeys([*_of_file(file), *_behind_pixels(file), *theirs]):
                 counts[finding] += 1
                 examples.setdefault(finding, file.name)
     for finding in _of_volumes(series, pixels):
@@ -169,6 +172,13 @@ def _of_file(file: Path) -> Iterator[Finding]:
         return
     for text in ([fault] if fault else []) + texts:
         yield "error", "dicomarray", text
+
+
+def _behind_pixels(file: Path) -> Iterator[Finding]:
+    """What stands behind the pixels of a file; whether they can be read is said of the volumes."""
+    with suppress(DicomArrayError), open_frames(file) as reader:
+        for _, note in sorted(reader.notes):
+            yield "warning", "dicomarray", str(note)
 
 
 def _missing(header: Dataset) -> Iterator[str]:
@@ -203,7 +213,7 @@ def _of_volumes(series: Series, pixels: bool) -> Iterator[Finding]:
         }
         if pixels:
             for volume in series.volumes():
-                warnings.update(volume.warnings)
+                warnings.update(one for one in volume.warnings if one.code != TRAILING)
     except DicomArrayError as error:
         yield "error", "dicomarray", str(error)
         return

@@ -17,6 +17,7 @@ import numpy as np
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.attributes import Attributes, shared_by
 from dicomarray.dicom.headers.header import Header
+from dicomarray.dicom.pixels.behind import TRAILING
 from dicomarray.dicom.pixels.description import KEYWORDS
 from dicomarray.dicom.pixels.native import cuts_bits, is_plain, stored_bits_of
 from dicomarray.dicom.pixels.reader import FrameReader
@@ -69,6 +70,8 @@ class UniformFiles:
         key, pixels, description = _key(header), header.pixels, reader.description
         if key is None or pixels is None or shared_by(header.attributes, _KEYWORDS) is None:
             return
+        if any(note.code == TRAILING for _, note in reader.notes):
+            return  # each is to be told of
         if description.frames == 1 and is_plain(description) and reader.source.start == pixels.start:
             self._known[key] = UniformFrame(
                 pixels.start,

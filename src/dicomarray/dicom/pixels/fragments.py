@@ -37,8 +37,8 @@ def frame_fragments(
     end: int,
     frames: int,
     extended_offsets: Sequence[int] | None = None,
-) -> list[list[Fragment]]:
-    """The fragments of every frame, in order.
+) -> tuple[list[list[Fragment]], int]:
+    """The fragments of every frame, in order, and where the pixel data ends.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def frame_fragments(
     EncapsulationError
         Where an item is damaged or cut off, or the items do not make so many frames.
     """
-    items = _index_items(stream, start, end)
+    items, behind = _index_items(stream, start, end)
     if not items:
         raise EncapsulationError("the encapsulated pixel data is empty (PS3.5 A.4)")
     table, fragments = items[0], items[1:]
@@ -68,10 +68,10 @@ def frame_fragments(
             f"the offset table lists {len(offsets)} frames, but NumberOfFrames is {frames} (PS3.5 A.4)"
         )
     if len(fragments) == frames:
-        return [[fragment] for fragment in fragments]
+        return [[fragment] for fragment in fragments], behind
     if offsets:
-        return _split_at_offsets(fragments, offsets)
-    return _split_at_markers(stream, fragments, frames)
+        return _split_at_offsets(fragments, offsets), behind
+    return _split_at_markers(stream, fragments, frames), behind
 
 
 def read_fragments(stream: BinaryIO, fragments: Sequence[Fragment]) -> bytes:
@@ -83,15 +83,15 @@ def read_fragments(stream: BinaryIO, fragments: Sequence[Fragment]) -> bytes:
     return b"".join(parts)
 
 
-def _index_items(stream: BinaryIO, start: int, end: int) -> list[Fragment]:
-    """Every item up to the sequence delimiter, or to the end where the delimiter is missing."""
-    items = []
+def _index_items(stream: BinaryIO, start: int, end: int) -> tuple[list[Fragment], int]:
+    """Every item up to the sequence delimiter, or to the end where that is missing; and what is behind it."""
+    items: list[Fragment] = []
     position = start
     while position + ITEM_HEADER <= end:
         stream.seek(position)
         group, element, length = struct.unpack("<HHL", stream.read(ITEM_HEADER))
         if (group, element) == SEQUENCE_DELIMITER:
-            break
+            return items, position + ITEM_HEADER
         if (group, element) != ITEM:
             raise EncapsulationError(
                 f"at byte {position} stands ({group:04X},{element:04X}) instead of an item of the "
@@ -105,7 +105,7 @@ def _index_items(stream: BinaryIO, start: int, end: int) -> list[Fragment]:
             )
         items.append(Fragment(position, length))
         position += length
-    return items
+    return items, end
 
 
 def _basic_offsets(stream: BinaryIO, table: Fragment) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from dicomarray.core.coded_warnings import CodedWarning
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.dictionary import keywords
 from dicomarray.dicom.part10 import read_part10
+from dicomarray.dicom.pixels.behind import behind_pixels
 from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource, source_at, unpack_offsets
 from dicomarray.dicom.pixels.native import BITS_CUT, check_native, native_bit_rows, native_frames, ybr_to_rgb
@@ -242,7 +243,7 @@ def frame_reader(source: PixelSource, description: PixelDescription) -> FrameRea
     syntax = description.transfer_syntax
     if syntax in NATIVE_SYNTAXES:
         check_native(source, description)
-        return FrameReader(source, description)
+        return FrameReader(source, description, notes=_told(source, source.start + source.size, syntax))
     return _compressed_reader(source, description)
 
 
@@ -259,18 +260,25 @@ def _compressed_reader(source: PixelSource, description: PixelDescription) -> Fr
     if description.stored.floating:
         raise description.error(f"floating point pixel data is native, not {syntax} (PS3.5 8.2)")
     try:
-        fragments = frame_fragments(
+        fragments, end = frame_fragments(
             source.stream,
             source.start,
             source.start + source.size,
             description.frames,
             source.extended_offsets,
         )
-        return FrameReader(source, description, fragments)
+        return FrameReader(source, description, fragments, _told(source, end, syntax))
     except EncapsulationError as error:
         raise description.error(str(error)) from error
     except OSError as error:
         raise description.error(f"the pixel data cannot be read: {error.strerror}") from error
+
+
+def _told(source: PixelSource, end: int, syntax: str) -> set[tuple[int, CodedWarning]]:
+    """The notes of a file of which no frame is read yet: what stands behind the pixel data's ``end``."""
+    if end >= source.start + source.available:
+        return set()
+    return {(0, note) for note in behind_pixels(source, end, syntax)}
 
 
 def _name_of(syntax: str) -> str:

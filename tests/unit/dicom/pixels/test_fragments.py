@@ -19,7 +19,7 @@ def item(value):
 
 def frames_of(content, frames, extended=None):
     stream = BytesIO(content)
-    found = frame_fragments(stream, 0, len(content), frames, extended)
+    found, _ = frame_fragments(stream, 0, len(content), frames, extended)
     return [read_fragments(stream, fragments) for fragments in found]
 
 

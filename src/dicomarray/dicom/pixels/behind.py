@@ -1,0 +1,46 @@
+"""What stands behind the pixel data of a file: elements, or bytes that belong to nothing."""
+
+from __future__ import annotations
+
+from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.dicom.part10 import PREAMBLE, DoubtError, Window, walk
+from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource
+from dicomarray.dicom.transfer_syntaxes import BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+
+TRAILING = "trailing-bytes"
+_LEAST = max(PIXEL_TAGS) + 1
+SECOND_FILE = warning(
+    "behind the pixel data stands a second DICOM file, which is not read: files were joined; separate "
+    f"them [{TRAILING}]"
+)
+NO_ELEMENTS = warning(
+    "behind the pixel data stand bytes that are no elements, and are not read: the file may be damaged, or "
+    f"several files were joined [{TRAILING}]"
+)
+
+
+def behind_pixels(source: PixelSource, end: int, transfer_syntax: str) -> Warnings:
+    """The warning for what stands from ``end`` on, if it is neither elements nor a byte of padding.
+
+    Elements may follow: private ones, digital signatures and Data Set Trailing Padding (PS3.10 7.2).
+    """
+    size = source.start + source.available
+    if end >= size:
+        return ()
+    window = Window(lambda place, count: _read(source, place, count), size, b"")
+    try:
+        if end + PREAMBLE + 4 <= size and window.bytes_at(end + PREAMBLE, 4) == b"DICM":
+            return SECOND_FILE
+        if end + 1 == size:
+            return () if window.bytes_at(end, 1) == b"\0" else NO_ELEMENTS
+        if transfer_syntax == BIG_ENDIAN:
+            return ()  # whose elements our own reader does not walk
+        elements = walk(window, end, transfer_syntax != IMPLICIT_LITTLE_ENDIAN)
+        return () if all(tag >= _LEAST for tag, *_ in elements) else NO_ELEMENTS
+    except DoubtError:
+        return NO_ELEMENTS
+
+
+def _read(source: PixelSource, place: int, count: int) -> bytes:
+    source.stream.seek(place)
+    return source.stream.read(count)

@@ -1,0 +1,57 @@
+"""What stands behind the pixel data of a file is an element of it, or told."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from dicomarray import check, load
+from synthetic import stored_values, write_series
+
+SHAPE = (4, 4, 5)
+PADDING = struct.pack("<HH2sHL", 0xFFFC, 0xFFFC, b"OB", 0, 6) + bytes(6)
+PRIVATE = struct.pack("<HH2sH", 0x7FE1, 0x0010, b"LO", 4) + b"MINE"
+
+
+def _series(folder: Path, compressed: bool) -> list[Path]:
+    files = write_series(folder, stored_values(SHAPE))
+    for file in files if compressed else ():
+        data_set = dcmread(file)
+        data_set.compress("1.2.840.10008.1.2.5")
+        data_set.save_as(file)
+    return files
+
+
+def _told(folder: Path) -> tuple[list[str], list[tuple[str, int]]]:
+    loaded = [one for one in load(folder).warnings if one.endswith("[trailing-bytes]")]
+    found = [(one.text, one.count) for one in check(folder) if one.text.endswith("[trailing-bytes]")]
+    return loaded, found
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("behind", ["file", "zeros", "text"])
+def test_what_is_no_element_is_told(tmp_path: Path, compressed: bool, behind: str) -> None:
+    """A second file, zeros that fill a block, any text: in two of four files, and the array stays right."""
+    files = _series(tmp_path / "ct", compressed)
+    array = load(tmp_path / "ct").array
+    tails = {"file": files[0].read_bytes(), "zeros": bytes(512), "text": b"any text of odd length"}
+    for file in files[1:3]:
+        file.write_bytes(file.read_bytes() + tails[behind])
+    (loaded,), (found,) = _told(tmp_path / "ct")
+    assert "(2 of 4 images)" in loaded
+    assert ("second DICOM file" in loaded) == ("second DICOM file" in found[0]) == (behind == "file")
+    assert found[1] == 2
+    assert np.array_equal(load(tmp_path / "ct").array, array)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_elements_and_a_byte_of_padding_may_follow(tmp_path: Path, compressed: bool) -> None:
+    """Data Set Trailing Padding, private elements, and the byte that makes a length even."""
+    files = _series(tmp_path / "ct", compressed)
+    for file, tail in zip(files, (PADDING, PRIVATE + PADDING, b"\0", PRIVATE), strict=True):
+        file.write_bytes(file.read_bytes() + tail)
+    assert _told(tmp_path / "ct") == ([], [])
