@@ -67,7 +67,8 @@ class ReadOptions:
         warning.
     background
         In the units of the array, for ``missing="fill"`` and outside of the images for
-        ``tilt="upright"``; without it -1024 for HU, 0 otherwise.
+        ``tilt="upright"``; without it -1024 for HU, or the least that the
+        images can have where that is more (0 where nothing is below); 0 for other units.
     philips_scaling
         Values of Philips MR: ``"display"`` ones, by Rescale Slope as for any vendor, or ``"precise"`` ones,
         by the private scale slope.

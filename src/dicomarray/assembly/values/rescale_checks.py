@@ -131,6 +131,8 @@ def mislabelled_notes(frames: Sequence[Frame]) -> Warnings:
     for frame in frames:
         attributes = frame.attributes
         key = id(attributes.common if isinstance(attributes, Attributes) else frame.header)
+        if isinstance(attributes, Attributes):
+            names.update(attributes.own_that(is_mislabelled))
         if key not in seen:
             seen.add(key)
             names.update(name for name, value in attributes.items() if is_mislabelled(value))

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry, missing_slices
@@ -76,7 +78,7 @@ def _filled(
 ) -> tuple[Array, VolumeInfo]:
     from dicomarray.core.resampling import fill_missing
 
-    value = _fill_value(info, options)
+    value = _fill_value(info, options, array.dtype)
     array, whole, filled = fill_missing(array, geometry, value, info.slice_axis)
     count = len(whole.slice_positions)
     made: Mapping[str, Any] = {"SOPInstanceUID": None, "filled": True}
@@ -105,7 +107,7 @@ def _upright(
 ) -> tuple[Array, VolumeInfo]:
     from dicomarray.core.resampling import upright
 
-    array, grid = upright(array, geometry, _fill_value(info, options), info.slice_axis)
+    array, grid = upright(array, geometry, _fill_value(info, options, array.dtype), info.slice_axis)
     note = warning(
         f"resampled from a tilt of {geometry.tilt_degrees:.2f} degrees to an upright grid [resampled]"
     )
@@ -120,7 +122,10 @@ def _resampled(
     return replace(info.warned(note), shape=shape, geometry=geometry, slices=(), rescales=once)
 
 
-def _fill_value(info: VolumeInfo, options: ReadOptions) -> float:
+def _fill_value(info: VolumeInfo, options: ReadOptions, dtype: np.dtype[Any]) -> float:
+    """What was asked for; else air, or the least HU that the images themselves can have."""
     if options.background is not None:
         return options.background
-    return AIR_HU if info.units == "HU" else 0.0
+    if info.units != "HU":
+        return 0.0
+    return max(AIR_HU, float(np.iinfo(dtype).min)) if dtype.kind in "iu" else AIR_HU

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -71,6 +71,12 @@ class Attributes(Mapping[str, Value]):
         if value not in self._own:
             return []
         return [name for name, slot in self._common.slots.items() if self._own[slot] == value]
+
+    def own_that(self, holds: Callable[[Value], bool]) -> list[str]:
+        """The names of what is the instance's own, was decoded, and is as asked."""
+        if not any(map(holds, self._own)):
+            return []
+        return [name for name, slot in self._common.slots.items() if holds(self._own[slot])]
 
     def with_values(self, further: Mapping[str, Value]) -> Attributes:
         """The same with these beside them, or in their place; none of the others is decoded for it."""

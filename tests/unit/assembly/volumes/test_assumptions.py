@@ -384,13 +384,14 @@ def test_a_wrong_vr_in_functional_groups(tmp_path: Path) -> None:
     assert mentions(volume, "PixelSpacing", "RescaleIntercept", "VR of text")
 
 
-def test_a_wrong_vr_in_one_file_is_told(make_series: Any, tmp_path: Path) -> None:
-    """It is told where the other files are right."""
+@pytest.mark.parametrize("name", ["0001.dcm", "0003.dcm", "0006.dcm"])
+def test_a_wrong_vr_in_one_file_is_told(make_series: Any, tmp_path: Path, name: str) -> None:
+    """It is told where the other files are right, whichever was read before it."""
     folder = make_series()
     odd = tmp_path / "odd"
     odd.mkdir()
-    (folder / "0003.dcm").rename(odd / "0003.dcm")
-    (mislabel(odd, "PixelSpacing", "UT") / "0003.dcm").rename(folder / "0003.dcm")
+    (folder / name).rename(odd / name)
+    (mislabel(odd, "PixelSpacing", "UT") / name).rename(folder / name)
     assert mentions(load(folder), "PixelSpacing", "VR of text")
 
 

@@ -91,6 +91,19 @@ def test_background_is_the_units_own(
     assert (volume.array[3] == expected).all()
 
 
+def test_air_of_values_that_are_never_below_0_is_0(tmp_path: Path) -> None:
+    """Unsigned and without an intercept: no image can have -1024; asked for, it is refused."""
+    array = np.ones((len(GAPS[0]), 4, 5), np.uint16)
+    each = [{"ImagePositionPatient": [0, 0, place]} for place in GAPS[0]]
+    synthetic.write_series(tmp_path / "s", array, common={"RescaleIntercept": 0}, each=each)
+    volume = load(tmp_path / "s", missing="fill")
+    assert (volume.array[3] == 0).all()
+    assert volume.array.dtype == load(tmp_path / "s", missing="keep").array.dtype
+    assert any("filled with 0:" in told for told in volume.warnings)
+    with pytest.raises(ValuesError, match="-1024"):
+        load(tmp_path / "s", missing="fill", background=-1024)
+
+
 def test_background_of_stored_values_is_stored(tmp_path: Path) -> None:
     """units="stored": 0 by default, and what no stored type can hold is refused."""
     write_at(tmp_path / "s", GAPS[0])
