@@ -8,7 +8,7 @@ from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource
 from dicomarray.dicom.transfer_syntaxes import BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 
 TRAILING = "trailing-bytes"
-_LEAST = max(PIXEL_TAGS) + 1
+_MIN_TAG = max(PIXEL_TAGS) + 1
 SECOND_FILE = warning(
     "behind the pixel data stands a second DICOM file, which is not read: files were joined; separate "
     f"them [{TRAILING}]"
@@ -36,7 +36,7 @@ def behind_pixels(source: PixelSource, end: int, transfer_syntax: str) -> Warnin
         if transfer_syntax == BIG_ENDIAN:
             return ()  # whose elements our own reader does not walk
         elements = walk(window, end, transfer_syntax != IMPLICIT_LITTLE_ENDIAN)
-        return () if all(tag >= _LEAST for tag, *_ in elements) else NO_ELEMENTS
+        return () if all(tag >= _MIN_TAG for tag, *_ in elements) else NO_ELEMENTS
     except DoubtError:
         return NO_ELEMENTS
 

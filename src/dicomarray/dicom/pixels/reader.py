@@ -243,7 +243,9 @@ def frame_reader(source: PixelSource, description: PixelDescription) -> FrameRea
     syntax = description.transfer_syntax
     if syntax in NATIVE_SYNTAXES:
         check_native(source, description)
-        return FrameReader(source, description, notes=_told(source, source.start + source.size, syntax))
+        return FrameReader(
+            source, description, notes=_first_notes(source, source.start + source.size, syntax)
+        )
     return _compressed_reader(source, description)
 
 
@@ -267,14 +269,14 @@ def _compressed_reader(source: PixelSource, description: PixelDescription) -> Fr
             description.frames,
             source.extended_offsets,
         )
-        return FrameReader(source, description, fragments, _told(source, end, syntax))
+        return FrameReader(source, description, fragments, _first_notes(source, end, syntax))
     except EncapsulationError as error:
         raise description.error(str(error)) from error
     except OSError as error:
         raise description.error(f"the pixel data cannot be read: {error.strerror}") from error
 
 
-def _told(source: PixelSource, end: int, syntax: str) -> set[tuple[int, CodedWarning]]:
+def _first_notes(source: PixelSource, end: int, syntax: str) -> set[tuple[int, CodedWarning]]:
     """The notes of a file of which no frame is read yet: what stands behind the pixel data's ``end``."""
     if end >= source.start + source.available:
         return set()
