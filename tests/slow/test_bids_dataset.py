@@ -18,6 +18,7 @@ from dicomarray import scan, to_nifti
 SERIES = (
     ("mr-siemens-xa30", "anat-T1w_acq-tfl", "anat/sub-01_T1w"),
     ("mr-siemens-xa30", "asl_2d_tra", "func/sub-01_task-asl_bold"),
+    ("mr-siemens-xa30/9_gre_field_mapping", None, "fmap/sub-01_phasediff"),
     ("mr-canon-dti", None, "dwi/sub-01_dwi"),
     ("mr-ge-fmri", None, "func/sub-01_task-rest_bold"),
     ("mr-ge-axial", None, "func/sub-01_task-tap_bold"),

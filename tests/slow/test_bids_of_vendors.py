@@ -236,6 +236,23 @@ def test_protocol_of_siemens(code: str, part: float | None, tmp_path: Path) -> N
     assert shared <= set(truth.bids) & set(made.bids)
 
 
+@pytest.mark.parametrize(
+    ("component", "contrasts", "there"), [("P", 2, True), ("M", 2, False), ("P", 1, False), ("P", 3, False)]
+)
+def test_echoes_of_a_field_map(component: str, contrasts: int, there: bool, tmp_path: Path) -> None:
+    """A phase between two echoes has the times of both, as BIDS wants it; one of more echoes has its own."""
+    text = siemens_protocol(lContrasts=contrasts, **{"alTE[0]": 10000, "alTE[1]": 12460})
+    csa = mosaic_files.encode_csa({"MrPhoenixProtocol": [text.decode()]})
+    common = {
+        **EPI, "Manufacturer": "SIEMENS", "MRAcquisitionType": "2D", "ScanningSequence": "GR",
+        "ImageType": ["ORIGINAL", "PRIMARY", component, "ND"], "EchoTime": 12.46,
+    }  # fmt: skip
+    truth, made = both(tmp_path, common, {(0x0029, "SIEMENS CSA HEADER", 0x20): ("OB", csa)})
+    times = {"EchoTime1": 0.01, "EchoTime2": 0.01246}
+    assert {name: made.bids.get(name) for name in times} == (times if there else dict.fromkeys(times))
+    assert not there or times.items() <= truth.bids.items()
+
+
 @pytest.mark.parametrize("kind", ["2D", "3D"])
 @pytest.mark.parametrize("sequence", ["GR", "IR"])
 @pytest.mark.parametrize("maker", ["SIEMENS", "Philips Medical Systems", "UIH", "GE MEDICAL SYSTEMS"])

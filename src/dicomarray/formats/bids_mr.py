@@ -9,6 +9,7 @@ from dicomarray.formats.bids_values import (
     BANDWIDTH,
     COILS,
     COMBINED,
+    COMPONENT,
     DELAY,
     DISPLAYED,
     DWELL_TIME,
@@ -19,6 +20,7 @@ from dicomarray.formats.bids_values import (
     POSITIVE,
     PROGRAM,
     TOGETHER,
+    TWO_ECHOES,
     WATER_FAT_SHIFT,
     Attributes,
     at_least_one,
@@ -130,7 +132,16 @@ def _sequence(known: Attributes) -> dict[str, Any]:
         "ReceiveCoilActiveElements": known.get(COILS),
         "CoilCombinationMethod": known.get(COMBINED),
         "MatrixCoilMode": known.get(MADE_UP),
+        **_echoes_of_a_difference(known),
     }
+
+
+def _echoes_of_a_difference(known: Attributes) -> dict[str, Any]:
+    """The times of both echoes between which a phase is a difference, as of a field map."""
+    microseconds = known.get(TWO_ECHOES)
+    if known.get(COMPONENT) != "PHASE" or not isinstance(microseconds, tuple):
+        return {}
+    return {f"EchoTime{which}": rounded(time * 1e-6) for which, time in enumerate(microseconds, 1)}
 
 
 def _kind_of_sequence(known: Attributes) -> str | None:

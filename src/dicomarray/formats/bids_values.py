@@ -27,8 +27,9 @@ WATER_FAT_SHIFT, DISPLAYED, GE_PROTOCOL = (
     "(water-fat shift)", "(displayed phase encoding)", "(protocol of GE)",
 )  # fmt: skip
 # Of Siemens' protocol, in BIDS' words: the names of the sequence's program and of the coils that receive;
-# how coils are combined, and how lines between are made up.
+# how coils are combined, and how lines between are made up; microseconds to each of two echoes.
 PROGRAM, COILS, COMBINED, MADE_UP = ("(program)", "(coils)", "(combination of coils)", "(lines between)")
+TWO_ECHOES = "(two echoes)"
 # Of PET: iterations of a reconstruction, and subsets of each.
 ITERATIONS, SUBSETS = ("(iterations)", "(subsets)")
 # Manufacturer, by the word with which it begins, as dcm2niix has it.

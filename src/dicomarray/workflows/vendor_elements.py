@@ -26,7 +26,7 @@ _SIEMENS_PARALLEL = "(0051,SIEMENS MR HEADER,11)"
 _SHARED_GROUPS = 0x52009229
 _SIEMENS_SETTINGS = (
     "sPat.lAccelFactPE", "sPat.lAccelFact3D", "sKSpace.ucPhasePartialFourier", "lDelayTimeInTR",
-    "sPat.ucPATMode", "ucCoilCombineMode",
+    "sPat.ucPATMode", "ucCoilCombineMode", "lContrasts", "alTE[0]", "alTE[1]",
 )  # fmt: skip
 _CSA_GROUP, _CSA, _CSA_SERIES = 0x0029, "SIEMENS CSA HEADER", 0x20
 _GE_ACQUISITION, _GE_PARAMETERS, _GE_SERIES = "GEMS_ACQU_01", "GEMS_PARM_01", "GEMS_SERS_01"
@@ -126,10 +126,17 @@ def _of_siemens_protocol(protocol: Mapping[str, str], known: Mapping[str, Value]
         bids_values.COILS: protocol.get("sCoilSelectMeas.sCoilStringForConversion") or None,
         bids_values.COMBINED: _COMBINED.get(numbers["ucCoilCombineMode"]),
         bids_values.MADE_UP: mode if numbers["sPat.lAccelFactPE"] else "None",
+        bids_values.TWO_ECHOES: _two_echoes(numbers),
         "ReceiveCoilName": coil or None,
         "ProtocolName": known.get("ProtocolName") or protocol.get("tProtocolName") or None,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _two_echoes(numbers: Mapping[str, float]) -> tuple[float, float] | None:
+    """When two echoes were read, where the protocol has neither more nor fewer."""
+    first, second = numbers["alTE[0]"], numbers["alTE[1]"]
+    return (first, second) if 0 < first < second and numbers["lContrasts"] in (0, 2) else None
 
 
 def _numeral(text: str | None) -> float:

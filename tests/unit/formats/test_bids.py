@@ -57,6 +57,7 @@ def test_odd_values_never_break_the_json(odd: Any, tmp_path: Path) -> None:
             reported.BANDWIDTH, reported.GE_ECHO_SPACING, reported.DWELL_TIME, reported.TOGETHER,
             reported.PART, reported.DELAY, reported.WATER_FAT_SHIFT, reported.DISPLAYED, reported.PARTIAL,
             reported.EXCITATION_MS, reported.POSITIVE, reported.ITERATIONS, reported.SUBSETS,
+            reported.TWO_ECHOES,
         )  # fmt: skip
         known = dict.fromkeys((*bids.NAMES, *private), odd)
         bids.write(tmp_path / "a.json", bids.describe(known | {"Modality": modality}))
