@@ -81,17 +81,19 @@ def test_one_of_several_masks_is_chosen_by_its_file(study: Path, labels: NDArray
 def test_every_mask_gets_a_file_of_its_own_in_a_folder(
     study: Path, labels: NDArray[np.uint8], tmp_path: Path
 ) -> None:
-    """Structure sets and two SEG of one series too; one that cannot be read is a failure that names it."""
+    """Two SEG of one series too, and structure sets alone; one that fails is named by its instance."""
     nifti = dicomarray.to_nifti(study, f"{tmp_path}/nii/")
     numpy = dicomarray.to_numpy(study, f"{tmp_path}/npy/")
     for report in (nifti, numpy):
         assert not report.failures
-        assert len({one[0].name for one in report.files}) == 6
+        assert len({one[0].name for one in report.files}) == 4
+    assert numpy.notes[0].code == "objects-not-read"
+    masks = dicomarray.to_numpy(study, f"{tmp_path}/masks/", config={"Modality": ["SEG", "RTSTRUCT"]})
+    assert (len(masks.files), masks.failures, masks.notes) == (5, (), ())
     [two] = {one.uid for one in dicomarray.scan(study / "two")}
     read = dicomarray.to_numpy(study, f"{tmp_path}/two/", series=two)
     for npy, _ in read.files:
         np.testing.assert_array_equal(dicomarray.Segmentation.load(npy).labels, labels)
-    assert not numpy.notes
     alone = dicomarray.to_numpy(study / "rt-liver", f"{tmp_path}/alone/", on=study / "ct")
     np.testing.assert_array_equal(dicomarray.Segmentation.load(alone.files[0][0]).mask("liver"), labels == 1)
     (tmp_path / "lost").mkdir()

@@ -125,16 +125,16 @@ class Found:
 
     @property
     def convertible(self) -> list[Series]:
-        """What becomes arrays: series of images; of masks each SEG or structure set by itself.
+        """What becomes arrays: series of images, and each SEG; structure sets where only masks are meant.
+
+        Their regions overlap as a rule, which one array cannot say: beside images nobody asked for them.
 
         Raises
         ------
         InputError
             Where there is none; the message says why.
         """
-        if not any(series.is_segments for series in self.series):
-            return self.images
-        kept = [series for series in self.series if series.is_image or series.is_segments]
+        kept = self.series if self.only_masks else self.images
         return [one for series in kept for one in series.segmentations or (series,)]
 
     @property
@@ -190,7 +190,7 @@ class Found:
         study = None if chosen is None else _study_of(chosen)
         beside = [one for one in self.catalog if study in (None, _study_of(one))]
         if chosen is None:  # masks that are meant are read too
-            read = {id(one) for one in self.series if one.is_segments}
+            read = {id(one) for one in self.series if one.is_segments and (one.is_image or self.only_masks)}
             beside = [one for one in beside if id(one) not in read]
         return beside_images(beside, chosen, self.catalog)
 
