@@ -60,6 +60,8 @@ class Field:
         """All values of the field where its `key` has this cell, of all items of sequences on the way."""
         if cell is ABSENT:
             return Found(False, ())
+        if self.is_plain and isinstance(cell, str | int | float):  # as nearly always
+            return Found(True, () if is_blank(cell) else (cell,))
         holders: list[Instance] = [{self.key: cell}]
         for step in self.steps[:-1]:
             holders = [item for holder in holders for item in _items(step, holder)]

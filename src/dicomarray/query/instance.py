@@ -61,6 +61,7 @@ class Evaluation:
 
     rows: Rows
     warnings: dict[CodedWarning, None] = field(default_factory=dict)
+    told: int = 0  # how often something was odd
     _columns: dict[str, Column] = field(default_factory=dict)
     _facts: Facts | None = None
     _everyone: int | None = None
@@ -105,6 +106,7 @@ class Evaluation:
 
     def warn(self, messages: Warnings) -> None:
         """Remember some messages once."""
+        self.told += 1
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings |= dict.fromkeys(messages)
 
@@ -112,6 +114,14 @@ class Evaluation:
 def _column(cells: Sequence[Cell]) -> Column:
     if len(cells) == 1:
         return Column(cells, None)
+    try:
+        known = {cell: number for number, cell in enumerate(dict.fromkeys(cells))}
+    except TypeError:  # items of sequences among them
+        return _column_of_sequences(cells)
+    return Column(list(known), None if len(known) == 1 else [known[cell] for cell in cells])
+
+
+def _column_of_sequences(cells: Sequence[Cell]) -> Column:
     numbers: dict[Hashable, int] = {}
     different: list[Cell] = []
     which = []

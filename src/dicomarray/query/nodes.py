@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as field_of_class
 
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.query.conditions import Condition
@@ -16,6 +17,9 @@ from dicomarray.query.facts import FACTS
 from dicomarray.query.fields import Field
 from dicomarray.query.instance import Cell, Evaluation, Found, elements_of, is_blank
 
+# Values whose answers are remembered, and of how many different ones: some MB.
+_SINGLE = frozenset({str, int, float})
+_MAX_KNOWN = 100_000
 # A value as text, values joined by backslashes, None where there is none; and whether it is present.
 Displayed = tuple[str | None, bool]
 
@@ -105,9 +109,13 @@ class Leaf(Entry):
 
 @dataclass(frozen=True, slots=True)
 class FieldEntry(Leaf):
-    """A condition on the values of one field."""
+    """A condition on the values of one field; what it said of single values is remembered for all series."""
 
     field: Field
+    # 1 and 1.0 are equal, and may be two texts
+    _known: dict[tuple[type, Cell], bool] = field_of_class(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def name(self) -> str:
@@ -122,9 +130,21 @@ class FieldEntry(Leaf):
         return self.field.identifying
 
     def passing(self, evaluation: Evaluation) -> int:
-        column = evaluation.column(self.field.key)
-        answers = [self.condition.holds(self.field.find(cell), evaluation) for cell in column.cells]
+        column, known = evaluation.column(self.field.key), self._known
+        answers = []
+        for cell in column.cells:
+            key = type(cell), cell
+            answer = known.get(key) if key[0] in _SINGLE else None
+            answers.append(self._answer(key, evaluation) if answer is None else answer)
         return evaluation.chosen(column, answers)
+
+    def _answer(self, key: tuple[type, Cell], evaluation: Evaluation) -> bool:
+        before = evaluation.told
+        answer = self.condition.holds(self.field.find(key[1]), evaluation)
+        # what is odd about a value is told of every series
+        if evaluation.told == before and key[0] in _SINGLE and len(self._known) < _MAX_KNOWN:
+            self._known[key] = answer
+        return answer
 
     def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
         column = evaluation.column(self.field.key)
