@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dicomarray.assembly.series import Series
 from dicomarray.core.coded_warnings import Warnings
-from dicomarray.query.rows import rows_of
+from dicomarray.query.rows import HasRows, rows_of
 from dicomarray.query.selection import Decision, Selection
+
+# Instances of an index of which what was asked is kept at hand, for who asks next: some 100 MB.
+MOST_HELD = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def evaluate_all(selection: Selection, series: Sequence[Series]) -> Verdicts:
     ConfigError
         Where a regular expression takes too long on a value.
     """
-    decisions = tuple(selection.decide(rows_of(one.instances, selection.attributes)) for one in series)
+    decisions = tuple(_decisions(selection, series))
     accepted = [number for number, decision in enumerate(decisions) if decision.accepted]
     ranked = selection.rank([decisions[number] for number in accepted])
     dropped = {
@@ -54,3 +57,20 @@ def evaluate_all(selection: Selection, series: Sequence[Series]) -> Verdicts:
     }
     kept = tuple(accepted[number] for number in ranked.kept)
     return Verdicts(selection, tuple(series), decisions, kept, dropped)
+
+
+def _decisions(selection: Selection, series: Sequence[Series]) -> Iterator[Decision]:
+    """A verdict each; what an index told of series is held of so many instances, however many there are."""
+    held: list[tuple[HasRows, Decision]] = []
+    count = 0
+    for one in series:
+        decision = selection.decide(rows_of(one.instances, selection.attributes))
+        yield decision
+        if isinstance(one.instances, HasRows):
+            held.append((one.instances, decision))
+            count += len(one.instances)
+            if count > MOST_HELD:
+                for instances, judged in held:
+                    instances.let_go()
+                    judged.evaluation.let_go()
+                held, count = [], 0

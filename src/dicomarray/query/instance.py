@@ -64,6 +64,7 @@ class Evaluation:
     told: int = 0  # how often something was odd
     _columns: dict[str, Column] = field(default_factory=dict)
     _facts: Facts | None = None
+    _told_facts: dict[str, Value] = field(default_factory=dict)
     _everyone: int | None = None
 
     @property
@@ -97,8 +98,14 @@ class Evaluation:
 
     def fact(self, name: str) -> Value:
         """A fact of the series; None where it is unknown."""
-        value: Value = self.facts.value(name)
-        return value
+        if name not in self._told_facts:
+            self._told_facts[name] = self.facts.value(name)
+        return self._told_facts[name]
+
+    def let_go(self) -> None:
+        """Keep what facts came to, and forget the rest, which is found again where it is asked for."""
+        self._columns.clear()
+        self._facts = self._everyone = None
 
     def of_item(self, item: Instance) -> Evaluation:
         """The evaluation of an item of a sequence, as a series of one; its warnings come here."""

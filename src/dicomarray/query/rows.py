@@ -71,6 +71,9 @@ class HasRows(Protocol):
     def rows(self, attributes: Iterable[str] | None) -> Rows:
         """The table; see `rows_of`."""
 
+    def let_go(self) -> None:
+        """Forget what was fetched for it, and can be fetched again."""
+
 
 @dataclass(frozen=True, slots=True)
 class ListRows:

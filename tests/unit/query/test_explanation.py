@@ -9,10 +9,13 @@ import pytest
 
 import synthetic
 from dicomarray import scan
+from dicomarray.catalog.index import index
 from dicomarray.catalog.series_selection import ScanRequest, select
 from dicomarray.cli.why import explanation_lines
 from dicomarray.errors import ConfigError
+from dicomarray.query import evaluation
 from dicomarray.query.explanation import HIDDEN, Explanation, Scanned
+from dicomarray.query.selection import parse
 
 
 @pytest.fixture
@@ -177,3 +180,30 @@ def test_values_cannot_forge_lines(tmp_path: Path) -> None:
     lines = explanation_lines(why(tmp_path, {"ImageComments": "y"}))
     assert not any(line.startswith("$.Modality") or "\x1b" in line or "\n" in line for line in lines)
     assert max(map(len, lines)) < 120
+
+
+def test_memory_of_an_index_is_let_go_and_verdicts_stay(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A filter over very many instances holds those of the last series; the rest is asked for again."""
+    file = tmp_path / "index.sqlite"
+    index(archive, file)
+    config = {"all": [{"num_slices": 4}, {"InstanceNumber": {"lte": 9}}], "StationName[0]": "CT02"}
+    usual = select(ScanRequest(None, file, config))
+    monkeypatch.setattr(evaluation, "MOST_HELD", 1)
+    small = select(ScanRequest(None, file, config))
+    assert small.explanation() == usual.explanation()
+    (found,), (expected,) = small.series, usual.series
+    assert [(h.path, dict(h.attributes)) for h in found.instances] == [
+        (h.path, dict(h.attributes)) for h in expected.instances
+    ]
+    assert found.files == expected.files
+
+
+def test_an_odd_value_is_told_of_each_series() -> None:
+    """Also where an earlier series had the same; an answer that was remembered says no less."""
+    selection = parse({"KVP": {"gt": 110}, "StudyDate": {"gt": "20200101"}})
+    rows = [{"KVP": 120.0, "StudyDate": date} for date in ("never", "20210101", "never", "20210101")]
+    decisions = [selection.decide([row]) for row in rows]
+    assert [decision.accepted for decision in decisions] == [False, True, False, True]
+    assert [len(decision.warnings) for decision in decisions] == [1, 0, 1, 0]

@@ -53,18 +53,26 @@ class SeriesColumns:
     count: int
     _kept: dict[str, Kept | None] = field(default_factory=dict)
     _cells: dict[str, Sequence[Value]] = field(default_factory=dict)
+    _at_hand: frozenset[str] = frozenset()
 
     def with_names(self, names: Iterable[str]) -> SeriesColumns:
         """The same columns, for headers that show these attributes too."""
         shown = {**self.source.shown, **{name: canonical_name(name) for name in names}}
         return SeriesColumns(
-            replace(self.source, shown=shown), self.series, self.count, self._kept, self._cells
+            replace(self.source, shown=shown), self.series, self.count, self._kept, self._cells, self._at_hand
         )
 
     def preload(self, names: Iterable[str], kept: Mapping[str, Kept]) -> None:
         """Take columns that were fetched for many series at once."""
-        for name in names:
+        self._at_hand = frozenset(names)
+        for name in self._at_hand:
             self._kept[name] = kept.get(name)
+
+    def let_go(self) -> None:
+        """Forget what was fetched since, and what was decoded: it is fetched again where it is asked for."""
+        self._cells.clear()
+        for name in self._kept.keys() - self._at_hand:
+            self._kept.pop(name, None)
 
     def cells(self, name: str) -> Sequence[Value]:
         """The cells of a column by the index's name for it; `ABSENT` where the attribute is absent."""
@@ -138,4 +146,4 @@ class SeriesColumns:
             for number, kind, value in self.source.query(query, (self.series, *wanted)):
                 fetched[wanted[number]] = kind, value
         self._kept.update(fetched)
-        return self._kept[name]
+        return fetched[name]

@@ -150,6 +150,12 @@ class IndexedInstances(Sequence[Header]):
     def __reduce__(self) -> tuple[type[tuple[Header, ...]], tuple[list[Header]]]:
         return tuple, (list(self),)
 
+    def let_go(self) -> None:
+        """Forget what can be fetched again; headers that somebody has stay as they are."""
+        for name in ("_headers", "files", "references", "attributes"):
+            self.__dict__.pop(name, None)
+        self.columns.let_go()
+
     @cached_property
     def _headers(self) -> tuple[Header, ...]:
         return tuple(IndexedHeader(self, place) for place in self.places)
