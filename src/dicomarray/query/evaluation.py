@@ -1,4 +1,4 @@
-"""A catalog's series judged by a selection: which match, in which order, and which a limit left out."""
+"""A catalog's series decided by a selection: which match, in which order, and which a limit left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dicomarray.query.rows import HasRows, rows_of
 from dicomarray.query.selection import Decision, Selection
 
 # Instances of an index of which what was asked is kept at hand, for who asks next: some 100 MB.
-MOST_HELD = 50_000
+MAX_HELD = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def _decisions(selection: Selection, series: Sequence[Series]) -> Iterator[Decis
         if isinstance(one.instances, HasRows):
             held.append((one.instances, decision))
             count += len(one.instances)
-            if count > MOST_HELD:
-                for instances, judged in held:
+            if count > MAX_HELD:
+                for instances, decided in held:
                     instances.let_go()
-                    judged.evaluation.let_go()
+                    decided.evaluation.let_go()
                 held, count = [], 0

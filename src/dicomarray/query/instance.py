@@ -61,10 +61,10 @@ class Evaluation:
 
     rows: Rows
     warnings: dict[CodedWarning, None] = field(default_factory=dict)
-    told: int = 0  # how often something was odd
+    num_warned: int = 0  # how often something was odd
     _columns: dict[str, Column] = field(default_factory=dict)
     _facts: Facts | None = None
-    _told_facts: dict[str, Value] = field(default_factory=dict)
+    _known_facts: dict[str, Value] = field(default_factory=dict)
     _everyone: int | None = None
 
     @property
@@ -98,9 +98,9 @@ class Evaluation:
 
     def fact(self, name: str) -> Value:
         """A fact of the series; None where it is unknown."""
-        if name not in self._told_facts:
-            self._told_facts[name] = self.facts.value(name)
-        return self._told_facts[name]
+        if name not in self._known_facts:
+            self._known_facts[name] = self.facts.value(name)
+        return self._known_facts[name]
 
     def let_go(self) -> None:
         """Keep what facts came to, and forget the rest, which is found again where it is asked for."""
@@ -113,7 +113,7 @@ class Evaluation:
 
     def warn(self, messages: Warnings) -> None:
         """Remember some messages once."""
-        self.told += 1
+        self.num_warned += 1
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings |= dict.fromkeys(messages)
 

@@ -139,10 +139,10 @@ class FieldEntry(Leaf):
         return evaluation.chosen(column, answers)
 
     def _answer(self, key: tuple[type, Cell], evaluation: Evaluation) -> bool:
-        before = evaluation.told
+        before = evaluation.num_warned
         answer = self.condition.holds(self.field.find(key[1]), evaluation)
         # what is odd about a value is told of every series
-        if evaluation.told == before and key[0] in _SINGLE and len(self._known) < _MAX_KNOWN:
+        if evaluation.num_warned == before and key[0] in _SINGLE and len(self._known) < _MAX_KNOWN:
             self._known[key] = answer
         return answer
 

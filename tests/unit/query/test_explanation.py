@@ -190,7 +190,7 @@ def test_memory_of_an_index_is_let_go_and_verdicts_stay(
     index(archive, file)
     config = {"all": [{"num_slices": 4}, {"InstanceNumber": {"lte": 9}}], "StationName[0]": "CT02"}
     usual = select(ScanRequest(None, file, config))
-    monkeypatch.setattr(evaluation, "MOST_HELD", 1)
+    monkeypatch.setattr(evaluation, "MAX_HELD", 1)
     small = select(ScanRequest(None, file, config))
     assert small.explanation() == usual.explanation()
     (found,), (expected,) = small.series, usual.series
