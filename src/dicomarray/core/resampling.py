@@ -235,7 +235,10 @@ def _fitting(fill_value: float, dtype: np.dtype[Any]) -> Any:
         with np.errstate(over="ignore"):
             fits = bool(np.isfinite(dtype.type(fill_value)) == np.isfinite(fill_value))
     if not fits:
-        raise ValuesError(f"the fill value {fill_value} does not fit into {dtype}; choose one that does")
+        raise ValuesError(
+            f"the fill value {fill_value} does not fit into {dtype}; choose one that does (background=, "
+            "--background)"
+        )
     return dtype.type(fill_value)
 
 

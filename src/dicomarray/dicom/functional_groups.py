@@ -12,6 +12,8 @@ SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsS
 FUNCTIONAL_GROUPS = (SHARED, PER_FRAME)
 # Where a frame says what its real world values are measured in (PS3.3 C.7.6.16.2.11): the code, not its item.
 UNITS_CODE = "MeasurementUnitsCodeSequence.CodeValue"
+# Where a frame says of which attributes the shared groups say something else.
+CONTRADICTED = "SharedFunctionalGroupsSequence.contradicted"
 _UNITS = "MeasurementUnitsCodeSequence"
 # What these say is of other images, such as the segment that a map was derived from.
 _OF_OTHER_IMAGES = frozenset((
@@ -97,6 +99,20 @@ def layers(group: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Valu
         else:
             macros[keyword] = value
     return unassigned, macros
+
+
+def contradictions(shared: Mapping[str, Value], group: Mapping[str, Value]) -> dict[str, Value]:
+    """The attributes that stand in a macro of both with other values, by `CONTRADICTED`; empty for none.
+
+    A macro is either shared or each frame's own (PS3.3 C.7.6.16.1.1).
+    """
+    both = [macro for macro in group if macro in shared]
+    if not both:
+        return {}
+    _, ours = layers({macro: shared[macro] for macro in both})
+    _, theirs = layers({macro: group[macro] for macro in both})
+    names = tuple(name for name, value in theirs.items() if name in ours and ours[name] != value)
+    return {CONTRADICTED: names} if names else {}
 
 
 def private_block(group: Mapping[str, Value], creator: str) -> dict[str, Value]:

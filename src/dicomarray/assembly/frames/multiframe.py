@@ -8,7 +8,7 @@ from typing import Any
 
 from dicomarray.assembly.frames.nuclear import slices_of_reconstruction
 from dicomarray.core.geometry import COSINE_TOLERANCE, SAME_POSITION_MM, Plane
-from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, layers
+from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, contradictions, layers
 from dicomarray.dicom.headers.attributes import ABSENT, Attributes, Common
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.item_comparison import Item, ItemTemplate
@@ -122,10 +122,12 @@ def _frame_parts(header: Header, count: int, groups: FunctionalGroups) -> list[_
     part: list[_FrameParts] = []
     for group in groups.per_frame:
         if not isinstance(group, Item):
-            part.append((_SharedPart(_over(below, common, group)), ()))
+            flat = _over(below, common, group) | contradictions(groups.shared, group)
+            part.append((_SharedPart(flat), ()))
             continue
         if (parts := templates.get(group.template)) is None:
-            flat = _over(below, common, group.template.elements)
+            elements = group.template.elements
+            flat = _over(below, common, elements) | contradictions(groups.shared, elements)
             parts = templates[group.template] = _of_template(group.template, flat)
         part.append((parts, group.own))
     return part

@@ -10,14 +10,18 @@ from dicomarray.assembly.grouping.discriminators import TIME_INDEX, differing, v
 from dicomarray.assembly.grouping.duplicates import some
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.dicom.vr import Value
+from dicomarray.dicom.functional_groups import CONTRADICTED
+from dicomarray.dicom.headers.attributes import may_differ
+from dicomarray.dicom.vr import Value, texts
 from dicomarray.errors import GeometryError
 
 # Of a volume there is one of each, ...
-_ONE = ("ConvolutionKernel", "KVP", "DiffusionBValue", "FlipAngle")
+_ONE = ("ConvolutionKernel", "KVP", "DiffusionBValue", "FlipAngle", "PatientPosition")
 # ... while these may change along it, or count its slices, but do not come and go.  MR scanners number the
 # acquisitions of odd and even slices.
 _IN_BLOCKS = ("SliceThickness", *TIME_INDEX)
+# Slice Location of repetitions of a slice differs by less, also where they follow the patient's motion.
+OTHER_SLICE_MM = 0.5
 _IN_BLOCKS_OF_CT = ("AcquisitionNumber",)
 
 
@@ -36,6 +40,39 @@ def mixed_scan_warnings(repetitions: Sequence[Sequence[Frame]]) -> Warnings:
                     f"two scans; {slices[values.index(other)].header.path.name} is of the other [mixed-scans]"
                 )
     return tuple(itertools.chain(*notes.values()))
+
+
+def slice_location_warnings(repetitions: Sequence[Sequence[Frame]]) -> Warnings:
+    """The warning for images at one place of which each says that it is another slice."""
+    frames = list(itertools.chain(*repetitions))
+    if len(repetitions) == 1 or not differing(frames, ["SliceLocation"]):
+        return ()
+    off = 0
+    for members in zip(*repetitions, strict=True):
+        stated = [
+            location for frame in members if (location := frame.usable_number("SliceLocation")) is not None
+        ]
+        off += bool(stated) and max(stated) - min(stated) > OTHER_SLICE_MM
+    if not off:
+        return ()
+    return warning(
+        f"SliceLocation differs between images at {off} of {len(repetitions[0])} places: they may be slices "
+        "whose ImagePositionPatient is wrong, and not repetitions of one [slice-location]"
+    )
+
+
+def group_warnings(frames: Sequence[Frame]) -> Warnings:
+    """The warning for objects that say one thing of all frames and another of single ones."""
+    differ = may_differ([frame.attributes for frame in frames], [CONTRADICTED])
+    if not differ and frames[0].attributes.get(CONTRADICTED) is None:
+        return ()
+    known = [(frame.header.path.name, texts(frame.attributes.get(CONTRADICTED))) for frame in frames]
+    names = {name: None for _, several in known for name in several if name}
+    files = {file: None for file, several in known if any(several)}
+    return warning(
+        f"{', '.join(names)}: shared functional groups say other than those of frames ({some(list(files))}), "
+        "where the standard has either; the frames' own hold [functional-groups]"
+    )
 
 
 def _come_and_go(values: Sequence[Hashable]) -> bool:

@@ -17,7 +17,12 @@ from dicomarray.assembly.frames.closed import ClosedHeader
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.acquisition_order import as_acquired, by_itself
 from dicomarray.assembly.grouping.broken_places import broken_place, with_broken_places
-from dicomarray.assembly.grouping.consistency_checks import missing_parts, mixed_scan_warnings
+from dicomarray.assembly.grouping.consistency_checks import (
+    group_warnings,
+    missing_parts,
+    mixed_scan_warnings,
+    slice_location_warnings,
+)
 from dicomarray.assembly.grouping.discriminators import differing, time_index
 from dicomarray.assembly.grouping.duplicates import drop_copies, equal_pixels_at, some
 from dicomarray.assembly.grouping.further_attributes import (
@@ -123,13 +128,22 @@ def stack_frames(
     patients = patient_warnings(ordered)  # before anything is left out: a copy may name another patient
     ordered, warnings = drop_copies(ordered, FurtherAttributes(copy_names))
     warnings = notes + patients + warnings + missing_parts(ordered, options) + unusable_values(ordered)
+    warnings += group_warnings(ordered)
     if is_one_study(ordered):
         warnings += ONE_STUDY
     groups = with_broken_places(split_by_kind(ordered))
     try:
         return [stack for kind, members in groups for stack in _stacks(kind, members, options, warnings)]
     except GeometryError as error:
-        raise GeometryError(f"{error}. {WITHOUT_PLACES}") from error
+        raise GeometryError(f"{error}. {_unplaced(ordered)}{WITHOUT_PLACES}") from error
+
+
+def _unplaced(frames: Sequence[Frame]) -> str:
+    """Which images have no place, where others have: one of them may be what is missing; empty for none."""
+    without = [frame.header.path.name for frame in frames if frame.plane is None]
+    if not without or len(without) == len(frames):
+        return ""
+    return f"Beside them {len(without)} images have no ImagePositionPatient: {some(without)}. "
 
 
 def _stacks(
@@ -316,7 +330,8 @@ def _stack(kind: Kind, repetitions: Repetitions, options: ReadOptions, warnings:
         + scanner_faults(first[0])
         + dose_offsets(first[0])
         + misplaced_sequences(frames)
-        + mixed_scan_warnings(repetitions.grid),
+        + mixed_scan_warnings(repetitions.grid)
+        + slice_location_warnings(repetitions.grid),
     )
 
 

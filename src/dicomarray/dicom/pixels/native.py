@@ -24,8 +24,8 @@ YBR_TYPE = StoredType(bits_allocated=8, bits_stored=8, signed=False)
 # Pixel data has an even length; with words of 16 bits one more may follow.
 PADDING_BITS = 16
 BITS_CUT = warning(
-    "bits above HighBit are set, and were cut off: they are an overlay of an old file, or BitsStored is too "
-    "small, and values are wrong [bits-cut]"
+    "bits outside of BitsStored, below or above HighBit, are set, and were cut off: they are an overlay "
+    "of an old file, or BitsStored or HighBit is wrong, and values are too [bits-cut]"
 )
 
 
@@ -144,21 +144,25 @@ def stored_bits_of(description: PixelDescription) -> Callable[[Array], Array]:
 
 
 def cuts_bits(description: PixelDescription) -> Callable[[Array], bool] | None:
-    """Whether `stored_bits` cuts off bits above High Bit that are set; None where there are none above it.
+    """Whether `stored_bits` cuts off bits that are set; None where there are none to cut off.
 
     Those above a negative value may be all set or all not.
     """
     stored, size = description.stored, description.array_dtype.itemsize
-    if stored.floating or description.high_bit + 1 == 8 * size:
+    if stored.floating or stored.bits_stored == 8 * size:
         return None
+    below = (1 << description.low_bit) - 1
     greatest = (2 << description.high_bit) - 1
     least = -(1 << description.high_bit)
 
     def unsigned(words: Array) -> bool:
-        return int(words.view(f"u{size}").max(initial=0)) > greatest
+        found = words.view(f"u{size}")
+        return int(found.max(initial=0)) > greatest or (below > 0 and bool((found & below).any()))
 
     def signed(words: Array) -> bool:
         values = words.view(f"i{size}")
+        if below and bool((values & below).any()):
+            return True
         return int(values.max(initial=0)) > greatest or int(values.min(initial=0)) < least
 
     return signed if stored.signed else unsigned

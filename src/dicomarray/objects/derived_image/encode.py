@@ -348,9 +348,14 @@ def _written(
     ]
     broken, clipped = sum(one.broken for one in found), sum(one.clipped for one in found)
     if broken:
-        raise _refused(task, broken, "are not whole", rescale)
+        raise _refused(task, broken, "are not whole; round them first (numpy.rint)", rescale)
     if clipped and not task.clip:
-        raise _refused(task, clipped, "are outside of it", rescale)
+        raise _refused(
+            task,
+            clipped,
+            "are outside of it; change them first, or have values outside clipped (clip=True, --clip)",
+            rescale,
+        )
     ends = tuple((one.least, one.most) for one in found)
     greatest, mean = max(one.greatest for one in found), sum(one.total for one in found) / result.size
     return Encoding(result, ends, rescales, slope, intercept, greatest, mean, clipped, numbers.filled)
@@ -363,6 +368,5 @@ def _refused(task: _Task, count: int, fault: str, rescale: Rescale) -> ValuesErr
     return ValuesError(
         f"the template stores {stored.bits_stored} bits, {kind}, which hold {ends[0]:.10g} to {ends[1]:.10g} "
         f"({task.why}); the array reaches from {task.numbers.low} to {task.numbers.high}, and at least "
-        f"{count} of {task.numbers.array.size} values {fault}; change them first, or have values outside "
-        "clipped (clip=True, --clip)"
+        f"{count} of {task.numbers.array.size} values {fault}"
     )
