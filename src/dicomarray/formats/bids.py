@@ -97,7 +97,8 @@ _OTHERS = (
     "AcquisitionDuration", "ParallelReductionFactorInPlane", "ParallelReductionFactorOutOfPlane",
     "EchoPlanarPulseSequence", "PulseSequenceName", "PixelSpacing", "ImagerPixelSpacing",
     "NominalScannedPixelSpacing", "Radiopharmaceutical", "PartialFourierDirection", "MagnetizationTransfer",
-    "Spoiling", "RadiopharmaceuticalSpecificActivity",
+    "Spoiling", "RadiopharmaceuticalSpecificActivity", "RealWorldValueMappingSequence", "RescaleSlope",
+    "RescaleIntercept",
 )  # fmt: skip
 # What has to be known of an image.
 NAMES = tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from dicomarray.formats.bids_values import (
@@ -38,12 +39,29 @@ _GE_LINES = 2
 _WATER_FAT_PPM = 3.4
 # Spoiling, in BIDS' words.
 _SPOILING = {"RF": "RF", "GRADIENT": "GRADIENT", "RF_AND_GRADIENT": "COMBINED"}
+# Units of field maps (UCUM), in BIDS' words.
+_FIELD_UNITS = {"Hz": "Hz", "rad/s": "rad/s", "T": "Tesla"}
 _PARTIAL_DIRECTIONS = ("PHASE", "FREQUENCY", "SLICE_SELECT", "COMBINATION")
 
 
 def describe_mr(known: Attributes) -> dict[str, Any]:
     """What is known of encoding and readout; of other images, what of it stands in their attributes."""
-    return _encoding(known) | _readout(known) | _parts(known) | _sequence(known)
+    units = {"Units": _units_of_map(known)} if known.get("Modality") == "MR" else {}
+    return _encoding(known) | _readout(known) | _parts(known) | _sequence(known) | units
+
+
+def _units_of_map(known: Attributes) -> str | None:
+    """The units of a field map, by its Real World Value Mapping, where that gives the values in the file."""
+    mapping = known.get("RealWorldValueMappingSequence")
+    if not isinstance(mapping, tuple) or not mapping or not isinstance(mapping[0], Mapping):
+        return None
+    codes = mapping[0].get("MeasurementUnitsCodeSequence")
+    code = codes[0] if isinstance(codes, tuple) and codes and isinstance(codes[0], Mapping) else {}
+    for name, usual in (("Slope", 1.0), ("Intercept", 0.0)):
+        mapped, rescaled = number(mapping[0], f"RealWorldValue{name}"), number(known, f"Rescale{name}")
+        if mapped is None or not math.isclose(mapped, usual if rescaled is None else rescaled, rel_tol=1e-6):
+            return None
+    return _FIELD_UNITS.get(str(code.get("CodeValue")))
 
 
 def _readout(known: Attributes) -> dict[str, Any]:

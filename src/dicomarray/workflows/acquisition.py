@@ -21,11 +21,13 @@ from dicomarray.formats.bids_pet import FRAME_NAMES, describe_frames
 from dicomarray.formats.bids_values import number, rounded, words_of
 from dicomarray.formats.nifti_file import Layout
 from dicomarray.workflows.slice_times import slice_times, volume_times
-from dicomarray.workflows.vendor_elements import PRIVATE, vendor_elements
+from dicomarray.workflows.vendor_elements import PRIVATE, groups_of, vendor_elements
 
 # The word of Scanning Sequence for echo planar imaging (PS3.3 C.8.3.1), and that for a spin echo.
 _EPI, _SPIN_ECHO = "EP", "SE"
 _DIGITS = 6
+# In functional groups it is no attribute of the frame.
+_MAPPING = "RealWorldValueMappingSequence"
 
 
 def acquisition(stack: Stack) -> dict[str, Any]:
@@ -36,6 +38,8 @@ def acquisition(stack: Stack) -> dict[str, Any]:
     frame = min(stack.frames, key=lambda one: one.order)
     names = [name for name in (*bids.NAMES, *PRIVATE) if name not in frame.attributes]
     known: dict[str, Any] = {**frame.header.further(names), **frame.attributes}
+    if frame.of_multiframe and "RealWorldValueSlope" in known:
+        known[_MAPPING] = groups_of(frame.header).of_frame(frame.index).get(_MAPPING)
     component = component_of(known)
     kind = {bids_values.COMPONENT: component.upper()} if component else {}
     known = {**known, **vendor_elements(frame, known), **kind}

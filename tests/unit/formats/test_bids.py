@@ -64,6 +64,20 @@ def test_odd_values_never_break_the_json(odd: Any, tmp_path: Path) -> None:
         assert json.loads((tmp_path / "a.json").read_text())["Modality"] == modality
 
 
+@pytest.mark.parametrize(
+    ("code", "slope", "units"), [("Hz", 0.5, "Hz"), ("1", 0.5, None), ("Hz", 0.25, None)]
+)
+def test_units_of_field_maps(code: str, slope: float, units: str | None) -> None:
+    """Those of real world values, where these are the values of the file."""
+    mapping = {
+        "MeasurementUnitsCodeSequence": ({"CodeValue": code, "CodingSchemeDesignator": "UCUM"},),
+        "RealWorldValueSlope": slope, "RealWorldValueIntercept": -500.0,
+    }  # fmt: skip
+    rescale = {"RescaleSlope": 0.5, "RescaleIntercept": -500}
+    found = bids.describe(MR | rescale | {"RealWorldValueMappingSequence": (mapping,)})
+    assert found.get("Units") == units
+
+
 def test_x_ray_has_no_echo_time() -> None:
     """Exposure stands in its place; slice thickness, which varies in CT, is left out as dcm2niix does."""
     found = bids.describe(
