@@ -90,8 +90,8 @@ By profiles of single runs on such a machine, in milliseconds of wall time where
   index; later it takes 10. The start of the process with pydicom's dictionary and NumPy takes 0.4 s.
 - **A filter on facts** of slices, from the index: 60 microseconds an instance, of which headers and paths
   take a third, frames a quarter and stacks the rest. What is held is that of 50,000 instances.
-- **NIfTI, the whole process**: of its time the import of nibabel is more than half; the rest is that of an array
-  and sidecar.
+- **NIfTI, the whole process**: the import of nibabel is more than half of its time; the rest is that of an
+  array and its sidecar.
 - **A run over small series** (18 milliseconds of the processor a series of four images, in one process):
   the first header of a series, derived and written by pydicom, 5; the template read again by pydicom 2;
   verification 2.5; reading the input 1.5; folders, renames and the other files 2.5; thumbnail 1; checksums 1;
