@@ -26,6 +26,7 @@ CODES = frozenset((
     "sequence", "shared-uid", "sidecar-unused", "slice-location", "slice-spacing", "slice-thickness",
     "study-uids", "suv", "time-order", "trailing-bytes", "units-differ", "units-missing", "unreadable",
     "vr-of-text", "zero-slope",
+    "rescaled-values",
 ))  # fmt: skip
 _ENDING = re.compile(r" \[([a-z0-9-]+)\]\Z")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, get_args
 
@@ -59,6 +59,8 @@ class Encoding:
         How many voxels were moved to the end of the range that can be stored (never without ``clip``).
     filled
         How many were NaN or infinite and have got the fill value.
+    outside
+        For how many integers, beyond what the template can say, all values got a slope that is not exact.
     kept
         Whether the template's own slope and intercept hold every value.
     """
@@ -72,6 +74,7 @@ class Encoding:
     mean_error: float
     clipped: int = 0
     filled: int = 0
+    outside: int = 0
 
     @property
     def kept(self) -> bool:
@@ -140,7 +143,21 @@ def encode(
     once = Rescale(float(slope), float(intercept))
     why = f"this class of image allows {limit.value}"
     task = _Task(numbers, (common,) * len(types), clip, why)
-    return _written(task, slope, intercept, (once,) * len(types))
+    written = _written(task, slope, intercept, (once,) * len(types))
+    if mode == "auto" and numbers.integers and written.max_error:
+        return replace(written, outside=_outside(numbers, kept, types))
+    return written
+
+
+def _outside(numbers: _Numbers, rescales: Sequence[Rescale], types: Sequence[StoredType]) -> int:
+    """How many values lie beyond what slope, intercept and stored type of the template can say."""
+    count = 0
+    for image, (low, high), rescale, stored in zip(numbers.array, numbers.ends, rescales, types, strict=True):
+        ends = (stored.minimum, stored.maximum)
+        least, most = sorted(value * rescale.slope + rescale.intercept for value in ends)
+        if low < least or high > most:
+            count += int(np.count_nonzero((image < least) | (image > most)))
+    return count
 
 
 def narrowest(types: Sequence[StoredType]) -> StoredType:

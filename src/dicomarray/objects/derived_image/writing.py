@@ -174,6 +174,12 @@ def _warnings_of(template: Template, encoding: Encoding) -> Warnings:
         found += warning(
             f"{encoding.clipped} values were clipped to the range that can be stored [clipped-values]"
         )
+    if encoding.outside:
+        found += warning(
+            f"{encoding.outside} values lie beyond what slope, intercept and bits of the template can say: "
+            f"all are written with slope {encoding.slope}, and are off by up to {encoding.max_error:.4g} "
+            "[rescaled-values]"
+        )
     rescaled = not all(rescale.identity for rescale in encoding.rescales)
     if template.kind.place is RescalePlace.MAPPING and rescaled:
         found += warning(

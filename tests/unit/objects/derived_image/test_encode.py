@@ -105,6 +105,15 @@ def test_whole_numbers_beside_the_stored_range_get_a_whole_intercept():
     assert encoding.max_error == 0
 
 
+def test_integers_beyond_the_template_are_counted_where_all_values_pay():
+    """Two of three values do not fit 12 bits, so that all are rounded; nobody asks how many floats do."""
+    array = np.array([[[-5, 10, 70001]]])
+    assert encode(array, "auto", U12, ONE).outside == 2
+    assert encode(array, "full-range", U12, ONE).outside == 0
+    assert encode(array / 3, "auto", U12, ONE).outside == 0
+    assert encode(np.array([[[-2000, 2000]]]), "auto", U12, ONE).outside == 0
+
+
 @pytest.mark.parametrize("value", [1 / 3, -7.25, 0.0, 1e-12, 4.0])
 def test_a_constant_image_has_slope_one(value):
     """The intercept carries a constant that is not whole."""
