@@ -13,33 +13,11 @@ from functools import lru_cache
 from typing import NoReturn
 
 from dicomarray.dicom.dictionary import tag_for_keyword
+from dicomarray.dicom.private_blocks import PrivateElement, is_creator
 from dicomarray.errors import HeaderError
 
 PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET = 0x00280103, 0x00080005
 PRIVATE_NAME = re.compile(r"\(([0-9A-Fa-f]{4}),([^,]+),([0-9A-Fa-f]{2})\)")
-# The elements (gggg,0010-00FF) of an odd group name the creators of its blocks, PS3.5 7.8.1.
-FIRST_BLOCK, LAST_BLOCK = 0x10, 0xFF
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateName:
-    """A private attribute by its creator: the group, and the last two digits of the element."""
-
-    name: str
-    group: int
-    creator: str
-    element: int
-
-    def tag_in(self, block: int) -> int:
-        """Its tag where the creator has reserved this block."""
-        return self.group << 16 | block << 8 | self.element
-
-    def tag_by(self, creator_at: Callable[[int], str | None]) -> int | None:
-        """Its tag in a data set (PS3.5 7.8.1), which tells the creator at a tag; None where it is absent."""
-        for block in range(FIRST_BLOCK, LAST_BLOCK + 1):
-            if creator_at(self.group << 16 | block) == self.creator:
-                return self.tag_in(block)
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +28,7 @@ class Request:
     """
 
     tags: tuple[tuple[str, int], ...]
-    private: tuple[PrivateName, ...]
+    private: tuple[tuple[str, PrivateElement], ...]
     read: frozenset[int]
     is_tolerant: bool = False
 
@@ -70,23 +48,18 @@ class Request:
     def names_among(
         self, tags: Iterable[int], creator_at: Callable[[int], str | None]
     ) -> list[tuple[str, int]]:
-        """The names that are asked for with their tags in a data set that has ``tags``, and maybe others."""
-        del tags
+        """The names that are asked for with their tags in a data set that has ``tags``; it may lack some.
+
+        A private one is looked for in the first block of its creator.
+        """
         if not self.private:
             return list(self.tags)
-        private = [(name.name, name.tag_by(creator_at)) for name in self.private]
-        return sorted([*self.tags, *((name, tag) for name, tag in private if tag is not None)])
+        creators = [tag for tag in tags if is_creator(tag)]
+        private = ((name, element.places(creators, creator_at)[:1]) for name, element in self.private)
+        return sorted([*self.tags, *((name, tag) for name, places in private for tag in places)])
 
     def _may_be_private(self, tag: int) -> bool:
-        group, element = tag >> 16, tag & 0xFF
-        return is_creator(tag) or any(
-            name.group == group and name.element == element for name in self.private
-        )
-
-
-def is_creator(tag: int) -> bool:
-    """Whether the element names the creator of a block of private elements."""
-    return bool(tag >> 16 & 1) and FIRST_BLOCK <= tag & 0xFFFF <= LAST_BLOCK
+        return is_creator(tag) or any(element.may_be(tag) for _, element in self.private)
 
 
 def explains(tag: int) -> bool:
@@ -107,19 +80,18 @@ def request_for(names: Iterable[str]) -> Request:
 
 @lru_cache(maxsize=64)
 def _request(names: frozenset[str]) -> Request:
-    private = tuple(made for name in sorted(names) if (made := _private_name(name)) is not None)
-    others = sorted(names - {made.name for made in private})
+    found = ((name, _private_element(name)) for name in sorted(names))
+    private = tuple((name, element) for name, element in found if element is not None)
+    others = sorted(names - {name for name, _ in private})
     tags = tuple((name, tag_of(name)) for name in others)
     return Request(
         tags, private, frozenset((PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, *(t for _, t in tags)))
     )
 
 
-def _private_name(name: str) -> PrivateName | None:
+def _private_element(name: str) -> PrivateElement | None:
     match = PRIVATE_NAME.fullmatch(name)
-    return (
-        None if match is None else PrivateName(name, int(match[1], 16), match[2].strip(), int(match[3], 16))
-    )
+    return None if match is None else PrivateElement(int(match[1], 16), match[2].strip(), int(match[3], 16))
 
 
 def check_name(name: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dicomarray.dicom.attribute_names import tag_of
+from dicomarray.dicom.private_blocks import blocks_of, tags_in_block
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import HeaderError
 
@@ -120,17 +122,19 @@ def private_block(group: Mapping[str, Value], creator: str) -> dict[str, Value]:
 
     Where the group itself has none of them, those in its private sequences count.
     """
-    own: dict[str, Value] = {}
-    deeper: dict[str, Value] = {}
-    for name, value in group.items():
-        if not name.startswith("("):
-            continue
+    private = {tag_of(name): value for name, value in group.items() if name.startswith("(")}
+
+    def creator_at(tag: int) -> str | None:
+        value = private[tag]
+        return value.strip() if isinstance(value, str) else None
+
+    found: dict[str, Value] = {}
+    for value in private.values():
         for item in items_of(value):
-            deeper |= private_block(item, creator)
-        if isinstance(value, str) and value.strip() == creator:
-            start = f"{name[:6]}{name[-3:-1]}"
-            own |= {key[-3:-1]: group[key] for key in group if key.startswith(start)}
-    return deeper | own
+            found |= private_block(item, creator)
+    for named in blocks_of(creator, private, creator_at):
+        found |= {f"{tag & 0xFF:02X}": private[tag] for tag in tags_in_block(named, private)}
+    return found
 
 
 def _checked_items(attributes: Mapping[str, Value], keyword: str, path: object) -> Items:

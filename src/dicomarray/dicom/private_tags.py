@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO, cast
 
@@ -14,31 +13,21 @@ from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.dicom.pixels.pydicom_source import read_header
+from dicomarray.dicom.private_blocks import PrivateElement, creator_name, is_in_block
 from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES, plain_value
 from dicomarray.dicom.vr import LATIN_1, Value, decode
 from dicomarray.errors import HeaderError
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 
-# The first block of private elements begins here; below lie the creators of the blocks.
-_FIRST_ELEMENT = 0x1000
 # The tag that begins an item of a sequence, (FFFE,E000), little endian.
 _ITEM = b"\xfe\xff\x00\xe0"
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateElement:
-    """A private element as its vendor numbers it: ``element`` is its place in the creator's block."""
-
-    group: int
-    element: int
-    creator: str
-    value_representation: str
-
-
 def all_private_tags(dataset: Dataset) -> Iterator[BaseTag]:
     """The private elements at the top level of a data set, without the creators."""
-    tags = dataset.keys()  # iterating over the data set itself would decode every element
-    return (tag for tag in tags if tag.is_private and tag.elem >= _FIRST_ELEMENT)
+    return filter(
+        is_in_block, dataset.keys()
+    )  # iterating over the data set itself would decode every element
 
 
 def all_private_bytes(stream: BinaryIO, path: str) -> dict[int, bytes]:
@@ -58,17 +47,20 @@ def private_tags(dataset: Dataset, wanted: PrivateElement) -> list[BaseTag]:
 
     De-identification empties or renames creators and leaves the elements in place.
     """
-    found = [
-        tag
-        for tag in all_private_tags(dataset)
-        if tag.group == wanted.group and tag.elem & 0xFF == wanted.element
-    ]
-    by_creator = [tag for tag in found if _creator(dataset, tag) == wanted.creator]
-    return by_creator or found
+    return _by_creator(dataset, wanted) or list(filter(wanted.may_be, dataset.keys()))
 
 
-def _creator(dataset: Dataset, tag: BaseTag) -> str:
-    return private_bytes(dataset, Tag(tag.group, tag.elem >> 8)).decode("latin-1").strip(" \0")
+def _by_creator(dataset: Dataset, wanted: PrivateElement) -> list[BaseTag]:
+    def creator_at(tag: int) -> str:
+        return creator_name(private_bytes(dataset, Tag(tag)))
+
+    return [Tag(tag) for tag in wanted.places(dataset.keys(), creator_at) if tag in dataset]
+
+
+def creator_in(dataset: Dataset, tag: int) -> str:
+    """Whom an element names as the creator of a block, in the characters of the data set."""
+    value = dataset[Tag(tag)].value
+    return creator_name(value) if isinstance(value, bytes) else str(value).strip()
 
 
 def private_bytes(dataset: Dataset, tag: BaseTag) -> bytes:
@@ -87,9 +79,7 @@ def private_numbers(
 
     ``creator_lost`` allows for blocks of any name: take it where no one else's element can be meant.
     """
-    for tag in private_tags(dataset, wanted):
-        if not creator_lost and _creator(dataset, tag) != wanted.creator:
-            continue
+    for tag in private_tags(dataset, wanted) if creator_lost else _by_creator(dataset, wanted):
         element = _element(dataset, tag)
         if not isinstance(element, RawDataElement):
             continue  # a sequence

@@ -71,10 +71,8 @@ def attributes_of(path: Reference, request: Request) -> tuple[str | None, str | 
 
 def tags_in(dataset: Dataset, request: Request) -> list[tuple[str, BaseTag]]:
     """The names that are asked for with their tags, of the elements that a data set has."""
-    creator_at = partial(_creator, dataset)
-    private = ((name.name, name.tag_by(creator_at)) for name in request.private)
-    wanted = [*request.tags, *((name, tag) for name, tag in private if tag is not None)]
-    return [(name, Tag(tag)) for name, tag in sorted(wanted) if tag in dataset]
+    wanted = request.names_among(dataset.keys(), partial(_creator, dataset))
+    return [(name, Tag(tag)) for name, tag in wanted if tag in dataset]
 
 
 def encodings_in(dataset: Dataset) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from dicomarray.assembly.grouping.image_kinds import GE_IMAGE_COMPONENT
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, items_of, private_block
 from dicomarray.dicom.ge_protocol import Epi, group_delay, is_flipped, protocol_settings
 from dicomarray.dicom.headers.header import Header
-from dicomarray.dicom.headers.private_bytes import bytes_by_tag, in_block
+from dicomarray.dicom.headers.private_bytes import bytes_by_tag, private_bytes
+from dicomarray.dicom.private_blocks import PrivateElement
 from dicomarray.dicom.siemens_csa import number_of
 from dicomarray.dicom.siemens_csa import protocol_settings as siemens_settings
 from dicomarray.dicom.vr import Value
@@ -28,7 +29,7 @@ _SIEMENS_SETTINGS = (
     "sPat.lAccelFactPE", "sPat.lAccelFact3D", "sKSpace.ucPhasePartialFourier", "lDelayTimeInTR",
     "sPat.ucPATMode", "ucCoilCombineMode", "lContrasts", "alTE[0]", "alTE[1]",
 )  # fmt: skip
-_CSA_GROUP, _CSA, _CSA_SERIES = 0x0029, "SIEMENS CSA HEADER", 0x20
+_CSA_SERIES = PrivateElement(0x0029, "SIEMENS CSA HEADER", 0x20)
 _GE_ACQUISITION, _GE_PARAMETERS, _GE_SERIES = "GEMS_ACQU_01", "GEMS_PARM_01", "GEMS_SERS_01"
 _GE_DURATION, _GE_SEQUENCE, _GE_INTERNAL, _GE_PEPOLAR, _GE_DERATING = (
     f"(0019,{_GE_ACQUISITION},{element})" for element in ("5A", "9C", "9E", "B3", "B6")
@@ -36,7 +37,8 @@ _GE_DURATION, _GE_SEQUENCE, _GE_INTERNAL, _GE_PEPOLAR, _GE_DERATING = (
 _GE_ECHO_SPACING, _GE_DELAY, _GE_ASSET, _GE_MULTIBAND = (
     f"(0043,{_GE_PARAMETERS},{element})" for element in ("2C", "7C", "83", "B6")
 )
-_GE_PROTOCOL, _GE_USER_DATA = (0x0025, _GE_SERIES, 0x1B), (0x0043, _GE_PARAMETERS, 0x2A)
+_GE_PROTOCOL = PrivateElement(0x0025, _GE_SERIES, 0x1B)
+_GE_USER_DATA = PrivateElement(0x0043, _GE_PARAMETERS, 0x2A)
 _UIH_DISPLAYED, _UIH_PARALLEL, _UIH_POLARITY = (
     f"(0065,Image Private Header,{element})" for element in ("05", "0D", "58")
 )
@@ -95,7 +97,7 @@ def _of_siemens(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
         return _of_xa(frame) | _of_siemens_protocol(
             siemens_settings(groups.get(_SHARED_GROUPS) or b""), known
         )
-    private = bytes_by_tag(frame.header, lambda tag: tag >> 16 == _CSA_GROUP)
+    private = bytes_by_tag(frame.header, lambda tag: tag >> 16 == _CSA_SERIES.group)
     csa = next(csa_headers_in(private), {})
     positive = csa.get("PhaseEncodingDirectionPositive", ())[:1]
     bandwidth = csa.get("BandwidthPerPixelPhaseEncode", ())[:1]
@@ -106,7 +108,7 @@ def _of_siemens(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
         _REDUCTIONS[0]: _factor(_IN_PLANE, known.get(_SIEMENS_PARALLEL)),
         bids_values.TOGETHER: _factor(_TOGETHER, known.get(_SIEMENS_PARALLEL)),
     }
-    protocol = siemens_settings(in_block(private, _CSA_GROUP, _CSA, _CSA_SERIES))
+    protocol = siemens_settings(private_bytes(private, _CSA_SERIES))
     return found | _of_siemens_protocol(protocol, known)
 
 
@@ -169,13 +171,13 @@ def groups_of(header: Header) -> FunctionalGroups:
 
 
 def _of_ge(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
-    groups = (_GE_PROTOCOL[0], _GE_USER_DATA[0])
+    groups = (_GE_PROTOCOL.group, _GE_USER_DATA.group)
     elements = bytes_by_tag(frame.header, lambda tag: tag >> 16 in groups)
-    settings = protocol_settings(in_block(elements, *_GE_PROTOCOL))
+    settings = protocol_settings(private_bytes(elements, _GE_PROTOCOL))
     epi = _ge_epi(known)
     bands = number(known, _GE_MULTIBAND), number(settings, "MBACCEL")
     found: dict[str, Any] = {
-        bids_values.POSITIVE: _ge_positive(known, in_block(elements, *_GE_USER_DATA)),
+        bids_values.POSITIVE: _ge_positive(known, private_bytes(elements, _GE_USER_DATA)),
         bids_values.GE_ECHO_SPACING: known.get(_GE_ECHO_SPACING),
         bids_values.TOGETHER: max((band for band in bands if band), default=None),
         bids_values.GE_PROTOCOL: (settings, epi) if settings else None,

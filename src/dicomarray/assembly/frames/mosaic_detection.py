@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from dicomarray.dicom.headers.attributes import shared_by
 from dicomarray.dicom.headers.header import Header
-from dicomarray.dicom.headers.private_bytes import ELEMENT, FIRST_IN_BLOCK, bytes_by_tag, in_block
+from dicomarray.dicom.headers.private_bytes import bytes_by_tag, private_bytes
+from dicomarray.dicom.private_blocks import PrivateElement
 from dicomarray.dicom.siemens_csa import mosaic_count, parse_csa
 from dicomarray.errors import HeaderError
 
@@ -24,11 +25,11 @@ IMPLAUSIBLE_MM = 300.0
 MIN_TILE_MM = 90.0
 
 _SIEMENS = "SIEMENS"
-# Where Siemens writes the number of tiles: (0019,xx0A) of its block, and in the CSA header (0029,xx10).
-_MR_GROUP, _MR_CREATOR, _COUNT = 0x0019, "SIEMENS MR HEADER", 0x0A
-_CSA_GROUP, _CSA = 0x0029, 0x10
+# Where Siemens writes the number of tiles: in an element of its own, and in the CSA header of the image.
+MOSAIC_COUNT = PrivateElement(0x0019, "SIEMENS MR HEADER", 0x0A, "US")
+CSA_IMAGE = PrivateElement(0x0029, "SIEMENS CSA HEADER", 0x10, "OB")
 # The groups at which `mosaic_slice_count` looks.
-MOSAIC_GROUPS = frozenset((_MR_GROUP, _CSA_GROUP))
+MOSAIC_GROUPS = frozenset((MOSAIC_COUNT.group, CSA_IMAGE.group))
 
 # What `is_mosaic` asks of a header, and of which series it is.
 _ASKED = dict.fromkeys((
@@ -101,19 +102,14 @@ def csa_headers(header: Header) -> Iterator[Mapping[str, tuple[str, ...]]]:
 def csa_headers_in(elements: Mapping[int, bytes | None]) -> Iterator[Mapping[str, tuple[str, ...]]]:
     """The CSA headers among private elements, bytes by tag."""
     for tag, raw in elements.items():
-        if raw and is_csa(tag):
+        if raw and CSA_IMAGE.may_be(tag):
             with suppress(HeaderError):
                 yield parse_csa(raw)
 
 
-def is_csa(tag: int) -> bool:
-    """Whether an element may be the CSA header of an image."""
-    return tag >> 16 == _CSA_GROUP and tag & 0xFF == _CSA and tag & ELEMENT >= FIRST_IN_BLOCK
-
-
 def mosaic_slice_count(elements: Mapping[int, bytes | None]) -> int:
     """How many slices are tiled in an image as Siemens' private elements, bytes by tag, tell; else 0."""
-    if raw := in_block(elements, _MR_GROUP, _MR_CREATOR, _COUNT):
+    if raw := private_bytes(elements, MOSAIC_COUNT):
         return int.from_bytes(raw, "little")
-    counts = (mosaic_count(raw) for tag, raw in elements.items() if raw and is_csa(tag))
+    counts = (mosaic_count(raw) for tag, raw in elements.items() if raw and CSA_IMAGE.may_be(tag))
     return next(filter(None, counts), 0)

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from dicomarray.assembly.frames.mosaic_detection import UIH_GRID
+from dicomarray.assembly.frames.mosaic_detection import CSA_IMAGE, MOSAIC_COUNT, UIH_GRID
 from dicomarray.core.diffusion import B_VALUE, GRADIENT, Axes, Turning
 from dicomarray.core.geometry import COSINE_TOLERANCE, Matrix, Plane
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.header import Header, numbers_of
 from dicomarray.dicom.pixels.pydicom_source import read_header
+from dicomarray.dicom.private_blocks import PrivateElement
 from dicomarray.dicom.private_tags import (
-    PrivateElement,
     all_private_tags,
     finite_numbers,
     private_bytes,
@@ -42,14 +42,12 @@ NORMAL_AGREEMENT = 0.9
 # this part of it (a table or a head that moved).  Where it is off by more, nothing says at which end.
 END_TOLERANCE = 0.5
 
-_CSA_IMAGE = PrivateElement(0x0029, 0x10, "SIEMENS CSA HEADER", "OB")
-_MOSAIC_COUNT = PrivateElement(0x0019, 0x0A, "SIEMENS MR HEADER", "US")
-_SIEMENS_B_VALUE = PrivateElement(0x0019, 0x0C, "SIEMENS MR HEADER", "IS")
-_SIEMENS_GRADIENT = PrivateElement(0x0019, 0x0E, "SIEMENS MR HEADER", "FD")
-_GRID_COUNT = PrivateElement(0x0065, 0x50, "Image Private Header", "DS")
-_GRID_SLICES = PrivateElement(0x0065, 0x51, "Image Private Header", "SQ")
-_UIH_B_VALUE = PrivateElement(0x0065, 0x09, "Image Private Header", "FD")
-_UIH_GRADIENT = PrivateElement(0x0065, 0x37, "Image Private Header", "FD")
+_SIEMENS_B_VALUE = PrivateElement(0x0019, "SIEMENS MR HEADER", 0x0C, "IS")
+_SIEMENS_GRADIENT = PrivateElement(0x0019, "SIEMENS MR HEADER", 0x0E, "FD")
+_GRID_COUNT = PrivateElement(0x0065, "Image Private Header", 0x50, "DS")
+_GRID_SLICES = PrivateElement(0x0065, "Image Private Header", 0x51, "SQ")
+_UIH_B_VALUE = PrivateElement(0x0065, "Image Private Header", 0x09, "FD")
+_UIH_GRADIENT = PrivateElement(0x0065, "Image Private Header", 0x37, "FD")
 
 _Csa = Mapping[str, tuple[str, ...]]
 _ADVICE = "Private attributes were removed or damaged; convert a copy that still has them"
@@ -180,7 +178,7 @@ def _csa_image_header(dataset: Dataset) -> tuple[_Csa, str]:
 
 def _csa_candidates(dataset: Dataset) -> Iterator[bytes]:
     """First where it belongs; then, where a PACS has moved it or its creator is lost, by how it begins."""
-    yield from (private_bytes(dataset, tag) for tag in private_tags(dataset, _CSA_IMAGE))
+    yield from (private_bytes(dataset, tag) for tag in private_tags(dataset, CSA_IMAGE))
     for tag in all_private_tags(dataset):
         raw = private_bytes(dataset, tag)
         if raw.startswith(MAGIC):
@@ -191,7 +189,7 @@ def _count(picture: Picture, dataset: Dataset, csa: _Csa, damage: str) -> int:
     """Number of slices: what says so outright, else the protocol's."""
     stated = [
         finite_numbers(csa.get("NumberOfImagesInMosaic", ()), 1),
-        private_numbers(dataset, _MOSAIC_COUNT, 1, creator_lost=not csa),
+        private_numbers(dataset, MOSAIC_COUNT, 1, creator_lost=not csa),
     ]
     counts = {int(numbers[0]) for numbers in stated if numbers and numbers[0] >= 1}
     if len(counts) > 1:

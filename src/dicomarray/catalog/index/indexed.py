@@ -17,13 +17,14 @@ from dicomarray.catalog.index.schema import damage_as_error
 from dicomarray.catalog.index.storing import STAMP_COLUMNS, as_path, as_stamp, path_of_file
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.attribute_names import tag_of
-from dicomarray.dicom.headers.all_elements import canonical_name
+from dicomarray.dicom.headers.all_elements import canonical_name, standard_name
 from dicomarray.dicom.headers.attributes import ABSENT, Attributes
 from dicomarray.dicom.headers.columns import Order
 from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.part10 import PixelPlace
 from dicomarray.dicom.pixels.location import PIXEL_TAGS
+from dicomarray.dicom.private_blocks import creator_of, is_in_block
 from dicomarray.dicom.vr import Value
 from dicomarray.query.rows import Rows, rows_of
 from dicomarray.sources.archives import Member
@@ -116,8 +117,8 @@ class IndexedHeader(Header):
         columns = self._instances.columns
         known = canonical_name(name)
         tag = int(tag_of(name)) if known.endswith(")") and known.count(",") == 1 else 0
-        if tag >> 16 & 1 and tag & 0xFFFF > 0xFF:  # private, asked for by its tag in this file
-            creator = columns.cell(f"({tag >> 16:04x},{tag >> 8 & 0xFF:04x})", self._place)
+        if is_in_block(tag):  # private, asked for by its tag in this file
+            creator = columns.cell(standard_name(creator_of(tag)), self._place)
             if isinstance(creator, str):
                 value = columns.cell(f"({tag >> 16:04x},{creator.strip()},{tag & 0xFF:02x})", self._place)
                 return columns.cell(known, self._place) if value is ABSENT else value

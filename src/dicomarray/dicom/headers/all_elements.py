@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from dicomarray.dicom.attribute_names import PRIVATE_NAME, Request, explains, is_creator, tag_of
+from dicomarray.dicom.attribute_names import PRIVATE_NAME, Request, explains, tag_of
 from dicomarray.dicom.dictionary import keyword_for_tag, tag_for_keyword
 from dicomarray.dicom.headers.header import MEDIA_STORAGE_DIRECTORY, Header, HeaderReader
 from dicomarray.dicom.part10 import PIXEL_DATA, vr_text
+from dicomarray.dicom.private_blocks import creator_of, is_creator
 from dicomarray.dicom.recognition import NoImageError, require_dicom
 from dicomarray.dicom.vr import texts, value_representation
 from dicomarray.errors import InputError
@@ -123,7 +124,7 @@ class Names:
         group, element = tag >> 16, tag & 0xFFFF
         if element == 0:
             return None
-        owner = self.owners.get(group << 16 | element >> 8) if group & 1 and element > 0xFF else None
+        owner = self.owners.get(creator_of(tag)) if group & 1 and element > 0xFF else None
         return standard_name(tag) if owner is None else f"({group:04x},{owner},{element & 0xFF:02x})"
 
 

@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.part10 import read_part10
+from dicomarray.dicom.private_blocks import PrivateElement, creator_name
 from dicomarray.errors import DataError
 from dicomarray.storage.plain_files import open_header
-
-# Of the 16 bits of a tag's element the upper ones are its block, which a creator reserves (PS3.5 7.8.1).
-ELEMENT, FIRST_IN_BLOCK = 0xFFFF, 0x1000
 
 
 def bytes_by_tag(header: Header, wanted: Callable[[int], bool]) -> Mapping[int, bytes | None]:
@@ -31,12 +29,10 @@ def bytes_by_tag(header: Header, wanted: Callable[[int], bool]) -> Mapping[int, 
         return {}
 
 
-def in_block(elements: Mapping[int, bytes | None], group: int, creator: str, element: int) -> bytes:
-    """An element of a creator's block; empty where there is none."""
-    for tag, raw in elements.items():
-        inside = tag & ELEMENT
-        if raw and tag >> 16 == group and inside >= FIRST_IN_BLOCK and inside & 0xFF == element:
-            name = elements.get(group << 16 | inside >> 8) or b""
-            if name.strip(b" \0") == creator.encode("ascii"):
-                return raw
-    return b""
+def private_bytes(elements: Mapping[int, bytes | None], wanted: PrivateElement) -> bytes:
+    """A private element's, of elements by tag with their creators; empty where there are none."""
+
+    def creator_at(tag: int) -> str:
+        return creator_name(elements.get(tag) or b"")
+
+    return next(filter(None, map(elements.get, wanted.places(elements, creator_at))), b"")

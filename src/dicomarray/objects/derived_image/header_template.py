@@ -21,6 +21,7 @@ from pydicom.tag import Tag
 
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.part10 import encoded, head_bytes
+from dicomarray.dicom.private_blocks import is_creator
 from dicomarray.dicom.raw_header import RawHeader, parse_raw_header
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common.header_faults import is_of_whole_numbers
@@ -120,7 +121,7 @@ class HeaderTemplate:
 
     def _ignored(self, stripped: frozenset[int], image: SliceOutput) -> frozenset[int]:
         """Tags whose values have no part in what is written."""
-        gone = {tag for tag in stripped if not (self._keeps_private and _is_creator(tag))}
+        gone = {tag for tag in stripped if not (self._keeps_private and is_creator(tag))}
         if self._plan.identity.now is not None:
             kept = {keyword_dict["SeriesDate"], keyword_dict["SeriesTime"]}
             gone |= _DATED - (kept if self._plan.kind.series_time_kept else set())
@@ -222,7 +223,3 @@ def _is_sound(tag: int, element: bytes, explicit: bool) -> bool:
 
 def _padded(uid: str) -> bytes:
     return uid.encode("ascii") + b"\0" * (len(uid) % 2)
-
-
-def _is_creator(tag: int) -> bool:
-    return bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF

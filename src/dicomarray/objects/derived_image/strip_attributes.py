@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_dict
@@ -11,6 +12,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
+from dicomarray.dicom.private_blocks import blocks_of, tags_in_block
+from dicomarray.dicom.private_tags import creator_in
 from dicomarray.objects.common.options import PrivateBlock
 
 # Dropped at every depth, beside private elements and overlays.
@@ -59,17 +62,13 @@ def strip(header: Dataset, keep: Sequence[PrivateBlock] = ()) -> None:
 
 def kept_tags(header: Dataset, keep: Sequence[PrivateBlock]) -> Iterator[BaseTag]:
     """The tags of private elements that stay, their creators' among them (PS3.5 7.8.1)."""
+    tags = header.keys()  # iterating over a data set parses its elements
     for wanted in keep:
-        for tag in header.keys():  # noqa: SIM118 - iterating over a data set parses its elements
-            if tag.group != wanted.group or not tag.is_private_creator:
-                continue
-            if str(header[tag].value).strip() != wanted.creator:
-                continue
-            block = tag.element << 8
-            found = [t for t in header.keys() if t.group == tag.group and t.element & 0xFF00 == block]  # noqa: SIM118
-            chosen = [t for t in found if wanted.element in (None, t.element & 0xFF)]
-            if chosen:
-                yield tag
+        group = [tag for tag in tags if tag.group == wanted.group]
+        for creator in blocks_of(wanted.creator, group, partial(creator_in, header)):
+            found = tags_in_block(creator, group)
+            if chosen := [tag for tag in found if wanted.element in (None, tag.element & 0xFF)]:
+                yield Tag(creator)
             yield from chosen
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -16,6 +17,8 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.dicom.functional_groups import SHARED
+from dicomarray.dicom.private_blocks import PrivateElement, creator_of
+from dicomarray.dicom.private_tags import creator_in
 from dicomarray.objects.common.headers import text, values
 
 # Dimension Index Pointers whose order is that of the slices of a stack.
@@ -172,7 +175,7 @@ def restore(group: Dataset, excerpt: Dataset) -> None:
 def _take(target: Dataset, source: Dataset, tag: BaseTag, value: Any) -> None:
     """Copy an element, and the Private Creator that reserves it (PS3.5 7.8.1)."""
     if tag.is_private:
-        creator = _creator_tag(tag)
+        creator = creator_of(tag)
         target.add_new(creator, "LO", source[creator].value)
     target.add_new(tag, source[tag].VR, value)
 
@@ -182,17 +185,10 @@ def _located(data_set: Dataset, tag: BaseTag, creator: str) -> BaseTag | None:
     if not tag.is_private:
         return tag if tag in data_set else None
     if not creator:
-        return tag if tag in data_set and _creator_tag(tag) in data_set else None
-    for block in range(0x10, 0x100):
-        reserved = Tag(tag.group, block)
-        if reserved in data_set and str(data_set[reserved].value).strip() == creator:
-            here = Tag(tag.group, block << 8 | tag.element & 0xFF)
-            return here if here in data_set else None
-    return None
-
-
-def _creator_tag(tag: BaseTag) -> BaseTag:
-    return Tag(tag.group, tag.element >> 8)
+        return tag if tag in data_set and creator_of(tag) in data_set else None
+    wanted = PrivateElement(tag.group, creator, tag.element & 0xFF)
+    places = wanted.places(data_set.keys(), partial(creator_in, data_set))
+    return next((Tag(place) for place in places[:1] if place in data_set), None)
 
 
 def _found(dimension: Dimension, groups: Iterable[Dataset]) -> bool:
