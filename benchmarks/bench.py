@@ -49,8 +49,8 @@ TEXT = """\
 # Benchmarks
 
 What `make bench` measured: the same files in the same run, warm cache, every contender in turn after a
-warm-up, medians. The last column is the time of that contender divided by that of dicomarray: above 1,
-dicomarray is faster. The scripts in `benchmarks/` say what exactly is done, and run by themselves.
+warm-up, medians. Columns "to dicomarray" have the time of that contender divided by that of dicomarray:
+above 1, dicomarray is faster. The scripts in `benchmarks/` say what exactly is done, and run by themselves.
 
 """
 
