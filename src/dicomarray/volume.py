@@ -21,7 +21,7 @@ from dicomarray.errors import ArrayUseError, InputError, OutputError, UsageError
 from dicomarray.formats import nifti, sidecar, zarr_store
 from dicomarray.formats.npy import load_array, save
 from dicomarray.storage.atomic import new_files
-from dicomarray.storage.places import Place
+from dicomarray.storage.places import Place, local_path
 
 # Names of other files; a sidecar under one of them would be taken for it.
 _NO_SIDECAR = {".npy", ".npz", ".nii", ".gz", ".dcm", ".ima", ".nrrd", ".mha", ".png", ".html", ".zip"}
@@ -93,6 +93,8 @@ class Volume:
         UsageError
             Where the affine is none, or the axes do not name those of the array.
         """
+        if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+            raise UsageError(f"the array is a {type(array).__name__}: numpy.asarray makes an array of it")
         if axes is None:
             axes = UNPLACED if affine is None else PLACED
         geometry = None
@@ -192,6 +194,9 @@ class Volume:
         """
         if self.normalization is not None:
             raise UsageError("the volume is normalized already; normalize the one it was made from")
+        for bound in (lower, upper):
+            if isinstance(bound, bool) or not isinstance(bound, int | float | np.number):
+                raise UsageError(f"normalize: a bound must be a number, not a {type(bound).__name__}")
         normalization = Normalization(float(lower), float(upper), units=self.units)
         array = normalization.apply(np.asarray(self.array))
         if self.padding is not None:
@@ -270,12 +275,12 @@ class Volume:
         GeometryError
             Where a NIfTI file says no place for its voxels, or its sform and qform differ.
         """
-        path = Path(npy)
+        path = local_path(npy)
         if zarr_store.is_zarr(path):
             return cls(*zarr_store.load(path))
         if nifti.is_nifti(path):
-            return cls(*nifti.load(path, None if json is None else Path(json)))
-        info = sidecar.read(path.with_suffix(".json") if json is None else Path(json))
+            return cls(*nifti.load(path, None if json is None else local_path(json)))
+        info = sidecar.read(path.with_suffix(".json") if json is None else local_path(json))
         array = load_array(path)
         if array.shape != info.shape:
             raise InputError(f"{path} has shape {array.shape}, its sidecar says {info.shape}")
@@ -290,13 +295,13 @@ def array_and_sidecar(npy: str | PathLike[str], json: str | PathLike[str] | None
     OutputError
         Where both have one name, or one has a name that says that it is something else.
     """
-    array_path = Path(npy)
+    array_path = local_path(npy)
     if zarr_store.is_zarr(array_path):
         inside = zarr_store.metadata_of(array_path)
         if json is not None and Path(json) != inside:
             raise OutputError(f"{json}: a Zarr array has its sidecar in its attributes; leave the name out")
         return array_path, inside
-    json_path = array_path.with_suffix(".json") if json is None else Path(json)
+    json_path = array_path.with_suffix(".json") if json is None else local_path(json)
     if array_path == json_path:
         raise OutputError(f"{array_path}: the array and its sidecar need two names: .npy and .json")
     check_suffix(array_path)

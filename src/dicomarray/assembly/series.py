@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Unpack
 
+import numpy as np
+
 from dicomarray.assembly.frames.closed import ClosedHeader, PixelsClosedError
 from dicomarray.assembly.frames.frame import frames_of
 from dicomarray.assembly.frames.mosaic_detection import KnownMosaics
@@ -249,6 +251,8 @@ class Series:
                 "(series.volume(index=N); volume=N, --volume N), or take all:\n"
                 + "\n".join(volume_lines(stacks))
             )
+        if index is not None and (isinstance(index, bool) or not isinstance(index, int | np.integer)):
+            raise UsageError(f"volume={index!r:.40}: a whole number is needed, the index of a volume from 0")
         if index is not None and not 0 <= index < len(stacks):
             raise UsageError(f"series {self.title} has the volumes 0 to {len(stacks) - 1}, not {index}")
         return stacks[index or 0]

@@ -102,5 +102,5 @@ def check_choices(options: Any) -> None:
     """Raise UsageError where an option has none of the values of its type."""
     for name, choices in choices_of(options.__class__).items():
         value = getattr(options, name)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise UsageError(f'{name}="{value}" is unknown; there are: {", ".join(choices)}')

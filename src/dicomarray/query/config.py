@@ -16,7 +16,7 @@ from typing import Any
 
 from dicomarray.errors import ConfigError
 from dicomarray.query.selection import Selection, parse
-from dicomarray.storage.places import PathLike
+from dicomarray.storage.places import PathLike, local_path
 from dicomarray.storage.plain_files import open_plain
 
 # What users write: a mapping, or the file that holds one; None matches all.
@@ -82,7 +82,13 @@ def selection_of(config: Config) -> Selection:
     """
     if config is None:
         return parse({})
-    return parse(config if isinstance(config, Mapping) else load_config(Path(config)))
+    if isinstance(config, Mapping):
+        return parse(config)
+    given: object = config  # whatever its annotation says
+    if not isinstance(given, str | os.PathLike):
+        kind = type(given).__name__
+        raise ConfigError(f"a filter config is a mapping or the path of a file, not a {kind}")
+    return parse(load_config(local_path(given)))
 
 
 def _read_text(path: Path) -> str:

@@ -15,7 +15,7 @@ from dicomarray.core.pixel_values import Array, Rescale
 from dicomarray.errors import GeometryError, UsageError
 from dicomarray.formats import nifti, sidecar, zarr_store
 from dicomarray.formats.npy import load_array
-from dicomarray.storage.places import PathLike
+from dicomarray.storage.places import PathLike, local_path
 from dicomarray.volume import Volume
 
 
@@ -38,13 +38,13 @@ def given_array(source: Array | Volume | PathLike, input_json: PathLike | None =
     """
     if isinstance(source, str | os.PathLike) and by_affine_alone(source):
         return Volume(
-            *nifti.load(Path(source), None if input_json is None else Path(input_json), beside=False)
+            *nifti.load(Path(source), None if input_json is None else local_path(input_json), beside=False)
         )
     if zarr_store.is_zarr(source):
         source = Volume.load(cast("PathLike", source))
     if isinstance(source, Volume) and zarr_store.is_lazy(source.array):
         source = source.with_array(np.asarray(source.array))
-    info = None if input_json is None else sidecar.read(Path(input_json))
+    info = None if input_json is None else sidecar.read(local_path(input_json))
     if isinstance(source, Volume):
         if info is None:
             return source

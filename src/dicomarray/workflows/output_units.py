@@ -43,6 +43,8 @@ def written_units(
     """
     own = units_of(stack)
     if asked is not None:
+        if not isinstance(asked, str):
+            raise UsageError(f'units={asked!r:.40}: a text is needed, such as "HU"')
         if STORED in (known, mode):
             raise UsageError(
                 f'units="{asked}": the array holds stored values, whose units are the template\'s'

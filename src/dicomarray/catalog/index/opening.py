@@ -31,7 +31,7 @@ from dicomarray.dicom.headers.all_elements import canonical_name
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.errors import InputError
 from dicomarray.sources.skipped import Skipped
-from dicomarray.storage.places import PathLike
+from dicomarray.storage.places import PathLike, local_path
 
 # What a catalog says of a folder that was not read to the end, in `skipped`.
 UNFINISHED = "its indexing has not finished (it still runs, or was interrupted): files may be missing"
@@ -64,7 +64,7 @@ def open_index(
     HeaderError
         Where a name in ``attributes`` is none.
     """
-    file = Path(index_file)
+    file = local_path(index_file)
     asked = [canonical_name(name) for name in attributes]
     shown = {name: canonical_name(name) for name in sorted(DEFAULT_KEYWORDS.union(attributes))}
     roots = None if path is None else absolute_roots(path)

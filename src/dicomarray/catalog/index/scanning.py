@@ -85,7 +85,7 @@ def index(
         Where the index file lies below ``path``.
     """
     roots = absolute_roots(path)
-    file = Path(index_file)
+    file = local_path(index_file)
     for root in roots:
         refuse_inside(file, Path(root))
         if not os.path.lexists(root):

@@ -1,0 +1,48 @@
+"""What is given to a function and is of no type that it takes: an error of ours says what is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dicomarray
+from synthetic import stored_values, write_series
+
+CALLS: dict[str, Callable[[Path, Any], object]] = {
+    "config": dicomarray.dicom_filter,
+    "volume": lambda folder, given: dicomarray.load(folder, volume=given),
+    "option": lambda folder, given: dicomarray.load(folder, units=given),
+    "bounds": lambda folder, given: dicomarray.load(folder).normalize(given, given),
+    "array": lambda _, given: dicomarray.Volume.from_array(given),
+    "saved array": lambda folder, given: dicomarray.load(folder).save(given),
+    "read array": lambda _, given: dicomarray.Volume.load(given),
+    "index": dicomarray.index,
+    "read index": lambda _, given: dicomarray.open_index(given),
+    "sidecar": lambda folder, given: dicomarray.to_dicom(
+        np.zeros((2, 3, 4), np.int16), folder, folder.parent / "out", input_json=given
+    ),
+    "units": lambda folder, given: dicomarray.to_dicom(
+        np.zeros((2, 3, 4), np.int16), folder, folder.parent / "out", units=given
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two slices."""
+    found = tmp_path_factory.mktemp("wrong") / "ct"
+    write_series(found, stored_values((2, 3, 4)))
+    return found
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_wrong_type_is_an_error_of_ours(folder: Path, call: str) -> None:
+    """A list, bytes, an object; nothing is left behind."""
+    for given in ([], [None], b"x", object()):
+        with pytest.raises(dicomarray.DicomArrayError):
+            CALLS[call](folder, given)
+    assert not (folder.parent / "out").exists()
