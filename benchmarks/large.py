@@ -14,7 +14,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from load import COLUMNS, COMPRESSIONS, compare, data_set, dcm2niix, make_ct, write_pixels
+from load import COLUMNS, COMPRESSIONS, compare, data_set, dcm2niix, make_ct, print_rows, write_pixels
 
 SLICES_4D, SIZE_4D = 50, 128
 EDGE = 96  # of a patch, in voxels
@@ -233,26 +232,20 @@ ROWS: dict[str, Callable[[Scene], None]] = {"temporal": temporal, "parts": parts
 
 def main() -> None:
     """Print the table."""
+    if sys.argv[1:2] == ["--loop"]:
+        loop(*map(Path, sys.argv[2:]))
+        return
     arguments = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    arguments.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     arguments.add_argument("--times", type=int, default=400, help=f"time points of {SLICES_4D} slices")
     arguments.add_argument("--slices", type=int, default=200)
     arguments.add_argument("--series", type=int, default=10_000)
     arguments.add_argument("--runs", type=int, default=3)
-    arguments.add_argument("--loop", nargs=2, type=Path, help=argparse.SUPPRESS)
-    options = arguments.parse_args()
-    if options.loop:
-        loop(*options.loop)
-        return
-    unknown = set(options.rows) - set(ROWS)
-    if unknown:
-        arguments.error(f"no such row: {', '.join(sorted(unknown))}")
-    with tempfile.TemporaryDirectory() as scratch:
-        scene = Scene(Path(scratch), options.times, options.slices, options.series, options.runs)
-        columns = COLUMNS.splitlines()
-        print(f"{columns[0]} memory |\n{columns[1]}---|")
-        for row in options.rows or ROWS:
-            ROWS[row](scene)
+
+    def scene(scratch: Path, options: argparse.Namespace) -> Scene:
+        return Scene(scratch, options.times, options.slices, options.series, options.runs)
+
+    names, lines = COLUMNS.splitlines()
+    print_rows(arguments, ROWS, scene, f"{names} memory |\n{lines}---|")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -419,23 +420,37 @@ ROWS = {
 }
 
 
+def print_rows(
+    arguments: argparse.ArgumentParser,
+    rows: Mapping[str, Callable[[Any], None]],
+    scene_of: Callable[[Path, argparse.Namespace], object],
+    columns: str,
+) -> None:
+    """Print the table of the rows that the command line names, all of them where it names none."""
+    arguments.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(rows))
+    options = arguments.parse_args()
+    unknown = set(options.rows) - set(rows)
+    if unknown:
+        arguments.error(f"no such row: {', '.join(sorted(unknown))}")
+    with tempfile.TemporaryDirectory() as scratch:
+        scene = scene_of(Path(scratch), options)
+        print(columns)
+        for row in options.rows or rows:
+            rows[row](scene)
+
+
 def main() -> None:
     """Print the table."""
     arguments = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    arguments.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     arguments.add_argument("--slices", type=int, default=300)
     arguments.add_argument("--size", type=int, default=512)
     arguments.add_argument("--frames", type=int, default=1200)
     arguments.add_argument("--runs", type=int, default=9)
-    options = arguments.parse_args()
-    unknown = set(options.rows) - set(ROWS)
-    if unknown:
-        arguments.error(f"no such row: {', '.join(sorted(unknown))}")
-    with tempfile.TemporaryDirectory() as scratch:
-        scene = Scene(Path(scratch), options.slices, options.size, options.frames, options.runs)
-        print(COLUMNS)
-        for row in options.rows or ROWS:
-            ROWS[row](scene)
+
+    def scene(scratch: Path, options: argparse.Namespace) -> Scene:
+        return Scene(scratch, options.slices, options.size, options.frames, options.runs)
+
+    print_rows(arguments, ROWS, scene, COLUMNS)
 
 
 if __name__ == "__main__":
