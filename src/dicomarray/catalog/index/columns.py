@@ -137,7 +137,8 @@ class SeriesColumns:
         Nothing says that a column is absent before the index was asked: another thread would believe it.
         """
         usual = self.source.usual
-        names = [n for n in usual if n not in self._kept] if name in usual else [name]
+        # another thread may have kept it meanwhile: it is asked for all the same
+        names = [n for n in usual if n == name or n not in self._kept] if name in usual else [name]
         wanted = {self.source.numbers[n]: n for n in names if n in self.source.numbers}
         fetched: dict[str, Kept | None] = dict.fromkeys(names)
         if wanted:
