@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from dicomarray.dicom.headers.attributes import Common, share
-from dicomarray.dicom.headers.header import Header, HeaderReader, kept_reader
+from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.errors import InputError
 from dicomarray.runtime.processes import END, Answers, Child, Parent, can_start
 from dicomarray.runtime.threads import thread_count
@@ -36,8 +36,6 @@ SERVER = "dicomarray.sources.header_workers:serve"
 READY = "ready"
 # A process has the next chunk before it is done with the last.
 MAX_CHUNKS_GIVEN = 2
-# Files that are so few are read by what was learned from earlier ones.
-FEW = 50
 
 
 def outcome_of(reader: HeaderReader, path: Reference) -> Outcome:
@@ -54,11 +52,8 @@ def read_outcomes(paths: Sequence[Path], names: frozenset[str], workers: int | N
     ``workers`` None chooses by the number of files and of processors.
     """
     count = useful_workers(len(paths)) if workers is None else workers
-    one_is_enough = count < 2 or not can_start() or len(paths) <= CHUNK
-    if one_is_enough and len(paths) <= FEW:
-        return (outcome_of(kept_reader(names), path) for path in paths)  # of whichever thread asks
     reader = HeaderReader(names)
-    if one_is_enough:
+    if count < 2 or not can_start() or len(paths) <= CHUNK:
         return (outcome_of(reader, path) for path in paths)
     return _read_by_several(paths, names, reader, min(count, -(-len(paths) // CHUNK)))
 

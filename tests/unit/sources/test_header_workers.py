@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from pydicom.data import get_testdata_file
 
 import synthetic
 from dicomarray import Catalog, scan
-from dicomarray.dicom.headers.header import read_header
 from dicomarray.errors import UsageError
 from dicomarray.runtime.processes import Child, Parent
 from dicomarray.sources import header_workers
@@ -213,17 +211,3 @@ def test_interrupt_ends_all_processes(archive: Path, tmp_path: Path) -> None:
     assert b"KeyboardInterrupt" in errors
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
-
-
-def test_scans_of_small_series_by_several_threads_find_what_each_finds_alone(archive: Path) -> None:
-    """What a thread learned from one series is kept for the next, and is no one else's."""
-    files = sorted(archive.rglob("*-*.dcm"))
-    parts = [files[number::3] for number in range(3)] * 8
-    alone = {path: dict(read_header(path).attributes) for path in files}
-    with ThreadPoolExecutor(4) as pool:
-        for catalog in pool.map(scan, parts):
-            headers = [header for series in catalog for header in series.instances]
-            assert {header.path: dict(header.attributes) for header in headers} == {
-                header.path: alone[header.path] for header in headers
-            }
-            assert len(headers) == len(files) // 3

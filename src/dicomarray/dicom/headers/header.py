@@ -6,7 +6,6 @@ A reader of our own walks the usual files (`part10`); pydicom reads the others.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -170,28 +169,6 @@ class HeaderReader:
                 return None
         _refuse_directory(found.meta.media_storage_class)
         return Header(reference, found.meta.transfer_syntax, found.attributes, found.pixels, state)
-
-
-class _Kept(threading.local):
-    """The readers of one thread, by the names that they read."""
-
-    def __init__(self) -> None:
-        self.readers: dict[frozenset[str], HeaderReader] = {}
-
-
-_kept = _Kept()
-
-
-def kept_reader(names: frozenset[str]) -> HeaderReader:
-    """This thread's reader of these names, which knows the files that it read before.
-
-    Of a small series most time goes into what a new reader has to learn.
-    """
-    readers = _kept.readers
-    if (reader := readers.get(names)) is None:
-        readers.clear()  # it is nearly always the same names: others are not worth their memory
-        reader = readers[names] = HeaderReader(names)
-    return reader
 
 
 def _damaged(error: BaseException) -> InputError:
