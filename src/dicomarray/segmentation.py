@@ -150,7 +150,8 @@ class Segmentation:
         unnamed = sorted({*layers, *fractions} - set(numbers))
         if unnamed:
             raise SegmentationError(
-                f"the labels {unnamed!s:.80} have no segment: give segments={{{unnamed[0]}: NAME, ...}}"
+                f"the labels {unnamed!s:.80} have no segment: give segments={{{unnamed[0]}: NAME, ...}} "
+                f'(--segments FILE: {{"{unnamed[0]}": NAME, ...}})'
             )
         self._layers = dict(layers)
         self._distinct = tuple({id(layer): layer for layer in layers.values()}.values())
@@ -236,7 +237,7 @@ class Segmentation:
             names = " and ".join(f'"{self.segment(int(number)).label}"' for number in pair)
             raise SegmentationError(
                 f"the segments {names} overlap in {np.count_nonzero(both)} voxels, which one label array "
-                "cannot say: take them one by one, segmentation.mask(NAME)"
+                "cannot say: take them one by one in Python, load_segmentation(...).mask(NAME)"
             )
         out[inside] = layer[inside]
 

@@ -195,3 +195,16 @@ def test_a_shell_completes_commands_flags_and_values(capsys: pytest.CaptureFixtu
     assert completed("dicomarray", "filter", "--form") == ["--format"]
     assert set(completed("dicomarray", "filter", "--format", "")) >= {"table", "json", "csv", "files"}
     assert completed("dicomarray", "filter", "--nothing") == []
+    assert completed("dicomarray", "view", "--viewer", "n") == ["niivue"]
+    assert completed("dicomarray", "to-numpy", "--missing", "") == ["error", "keep", "fill", "resample"]
+    assert completed("dicomarray", "to-seg", "--compress", "j") == ["jpeg-ls"]
+
+
+@pytest.mark.parametrize("command", ["to-dicom", "to-seg", "to-rtstruct"])
+def test_a_template_given_as_an_input_names_the_flag(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Other commands take a series by -i; these say which flag it is here."""
+    with pytest.raises(SystemExit):
+        main([command, "-n", "labels.npy", "-i", "ct", "-o", "out"])
+    assert "unrecognized arguments: -i ct (the template is -d/--input-dicom)" in capsys.readouterr().err

@@ -110,3 +110,25 @@ def test_ome_zarr_is_refused_by_name(ct: Path, tmp_path: Path) -> None:
         with pytest.raises(dicomarray.OutputError, match="OME-Zarr is not written"):
             use(tmp_path / "ct.ome.zarr")
     assert not (tmp_path / "ct.ome.zarr").exists()
+
+
+@pytest.mark.parametrize("made", ["array", "group", "version 2"])
+def test_labels_of_another_program_are_refused_with_the_way_out(
+    ct: Path, tmp_path: Path, made: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing says where they lie; as an array of NumPy they are taken on the grid of the images."""
+    labels = np.ones(dicomarray.load(ct).array.shape, np.uint8)
+    store, member = tmp_path / "labels.zarr", "0" if made == "group" else None
+    version = 2 if made == "version 2" else 3
+    zarr.create_array(store=str(store), name=member, data=labels, zarr_format=version)
+    common = ["-d", str(ct), "--segments", str(tmp_path / "names.json"), "-o", str(tmp_path / "seg")]
+    (tmp_path / "names.json").write_text('["liver"]')
+    for command in (
+        ["to-seg", "-n", str(store), *common],
+        ["view", "-i", str(ct), "--overlay", str(store), "-o", str(tmp_path / "seen.png")],
+    ):
+        assert main(command) == 1
+        assert 'save its values with numpy.save("values.npy", zarr.open(' in capsys.readouterr().err
+    whole = zarr.open(str(store), mode="r")
+    np.save(tmp_path / "values.npy", (whole if member is None else whole[member])[...])
+    assert main(["to-seg", "-n", str(tmp_path / "values.npy"), *common]) == 0

@@ -312,6 +312,12 @@ def test_an_instance_without_parts_around_it_is_taken_if_it_is_whole(
     assert pulled(tmp_path / "pulled") == orthanc.files()
 
 
+def test_an_address_beside_dicomweb_is_told_as_such(orthanc: Orthanc, tmp_path: Path) -> None:
+    """The server's own root answers too, with an error that says nothing of the address."""
+    with pytest.raises(dicomarray.DicomArrayError, match="it ends with the path of DICOMweb"):
+        dicomarray.pull(orthanc.url.removesuffix("/dicom-web"), tmp_path / "pulled")
+
+
 def test_a_series_that_is_not_described_fails_alone(
     proxy: Proxy, orthanc: Orthanc, make_series: Callable[..., Path], tmp_path: Path
 ) -> None:

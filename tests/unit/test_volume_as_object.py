@@ -173,6 +173,13 @@ def test_what_is_saved_is_loaded_whole(made: Volume, tmp_path_factory: pytest.Te
     assert same(Volume.load(str(folder / "w.npy"), folder / "notes.txt"), made)
 
 
+def test_an_array_without_a_sidecar_says_what_to_do(tmp_path: Path) -> None:
+    """It may have another name, or the array is of labels, which need none over their series."""
+    np.save(tmp_path / "v.npy", np.zeros((2, 3, 4)))
+    with pytest.raises(InputError, match=r"sidecar v\.json does not lie beside it; name it"):
+        Volume.load(tmp_path / "v.npy")
+
+
 def test_nifti_is_not_loaded_as_something_else(tmp_path: Path) -> None:
     """What has its name and is none is refused as such."""
     for name in ("a.nii", "A.NII.GZ"):

@@ -54,5 +54,6 @@ def _line(masks: Series, series: Iterable[Series], chosen: Series | None) -> str
     if sources:
         return f"{masks.title} has masks of {', '.join(source.title for source in sources)}"
     if masks.refers_to:
-        return f"{masks.title} has masks of a series that is not there: {', '.join(masks.refers_to)}"
+        unread = ", ".join(masks.refers_to)
+        return f"{masks.title} has masks of a series that is not among what was read: {unread}"
     return ""

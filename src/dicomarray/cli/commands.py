@@ -293,7 +293,7 @@ def push(options: argparse.Namespace) -> int:
         )
     _warn(report.warnings)
     _note(rendering.skipped_lines(report.skipped))
-    _note([transfer_lines.push_summary(report)])
+    _note([report.summary])
     return SOME_FAILED if report.failed else DONE
 
 
@@ -468,12 +468,9 @@ def schema(options: argparse.Namespace) -> int:
 def completion(options: argparse.Namespace) -> int:
     """A script for a shell, on standard output."""
     from dicomarray.cli.main import parser
+    from dicomarray.cli.shell_completion import completion_script
 
-    try:
-        import shtab
-    except ImportError as error:
-        raise UsageError("completion needs shtab: pip install 'dicomarray[completion]'") from error
-    sys.stdout.write(shtab.complete(parser(), options.shell))
+    sys.stdout.write(completion_script(parser(), options.shell))
     return DONE
 
 

@@ -26,6 +26,8 @@ Results go to standard output, progress, warnings and errors to standard error.
 Nothing is overwritten without --overwrite, and nothing is ever written into an input folder.
 """
 
+# These derive new objects from a series, which they take by -d.
+TEMPLATE_COMMANDS = ("to_dicom", "to_rtstruct", "to_seg")
 # Options of reading that make sense for an array alone: written series and pictures are in modality values.
 NOT_EVERYWHERE = ("units", "exclude_padding")
 # Objects made between two searches for garbage.  More than NumPy's import and ours make, which all stay; and
@@ -85,7 +87,9 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options, rest = parser(called).parse_known_args(arguments)
     command, name = options.command, str(getattr(options, "inputs", ""))
     if rest and (not name or any(word.startswith("-") for word in rest)):
-        command.error(f"unrecognized arguments: {' '.join(rest)}")
+        by_d = "-i" in rest and options.run in TEMPLATE_COMMANDS
+        hint = " (the template is -d/--input-dicom)" if by_d else ""
+        command.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
     if "" in rest:
         command.error("argument -i/--input-dicom: an empty name")
     if rest:
@@ -100,7 +104,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _refuse_without_input(options: argparse.Namespace) -> None:
-    template = dict.fromkeys(("to_dicom", "to_rtstruct", "to_seg"), "-d/--input-dicom")
+    template = dict.fromkeys(TEMPLATE_COMMANDS, "-d/--input-dicom")
     flags = {**template, "view": "-i/--input-dicom or -n/--input-npy"}
     if options.run in ("filter", "run") or (options.run == "view" and options.input_npy is not None):
         return  # of these the command says what is missing

@@ -131,7 +131,8 @@ def run_line(entry: RunEntry) -> str:
     if entry.status == "written":
         error = max(output.max_error for output in entry.outputs)
         several = f"{len(entry.outputs)} results, " if len(entry.outputs) > 1 else ""
-        return f"written  {entry.title} -> {entry.output} ({several}greatest error {error:.3g})"
+        stored = "" if entry.stored is None else f"; {entry.stored}"
+        return f"written  {entry.title} -> {entry.output} ({several}greatest error {error:.3g}){stored}"
     return f"failed   {entry.title}: {entry.error}"
 
 

@@ -10,7 +10,7 @@ from dicomarray.core.plain_text import one_line
 
 if TYPE_CHECKING:
     from dicomarray.workflows.pull import PulledSeries, PullReport
-    from dicomarray.workflows.push import PushedInstance, PushReport
+    from dicomarray.workflows.push import PushedInstance
 
 # So many instances of a series are named that were not stored.
 MAX_FAILED = 5
@@ -54,11 +54,3 @@ def push_failures(pushed: Sequence[PushedInstance]) -> list[str]:
     warned = [entry for entry in pushed if entry.warning]
     lines += [f"  {entry.file}: {one_line(entry.warning or '')}" for entry in warned[:MAX_FAILED]]
     return lines
-
-
-def push_summary(report: PushReport) -> str:
-    """What it came to."""
-    return (
-        f"{report.count('stored')} instances stored, {report.count('present')} there before, "
-        f"{report.count('failed')} failed"
-    )

@@ -71,8 +71,14 @@ def _parsed(given: Segments, masks: Sequence[str] = ()) -> list[Segment]:
     if isinstance(given, str | os.PathLike):
         path = Path(given)
         if isinstance(given, str) and not path.suffix and not path.exists():
+            if given.lstrip()[:1] in ("{", "["):
+                raise UsageError(
+                    "the segments are JSON itself: put it into a file and give its path (--segments "
+                    "names.json); in Python give the dict or list"
+                )
             raise UsageError(
-                f'there is no file "{given}"; of one segment give its name in a list: ["{given}"]'
+                f'there is no file "{given}"; of one segment give its name in a list: ["{given}"] (for '
+                "--segments in a file, names.json)"
             )
         try:
             return _parsed(read_json(path, LARGEST_BYTES, "list of segments", f". Give {FORMS}"), masks)

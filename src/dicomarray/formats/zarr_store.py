@@ -115,17 +115,30 @@ def load(path: Path) -> tuple[Array, VolumeInfo]:
         Where Zarr is not installed.
     """
     try:
-        array = _zarr("read it").open_array(str(path), mode="r")
+        array = _zarr("read it").open(str(path), mode="r")
         attributes = dict(array.attrs)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no Zarr array: {type(error).__name__}: {error!s:.200}") from error
+    if not hasattr(array, "shape"):
+        raise InputError(
+            f"{path} is no Zarr array but a group of them, as OME-Zarr is. {_way_out(path, '[NAME]')}"
+        )
     try:
         info = sidecar.from_json(attributes)
     except InputError as error:
-        raise InputError(f"{path}: its attributes are {error}") from error
+        raise InputError(f"{path}: its attributes are {error}. {_way_out(path)}") from error
     if tuple(array.shape) != info.shape:
         raise InputError(f"{path} has shape {tuple(array.shape)}, its attributes say {info.shape}")
     return cast("Array", array), info
+
+
+def _way_out(path: Path, member: str = "") -> str:
+    """What to do with an array of another program, of which nothing says where its voxels lie."""
+    return (
+        "Of an array of another program nothing says where its voxels lie: save its values with "
+        f'numpy.save("values.npy", zarr.open("{path}"){member}[...]), and give that file, with an affine '
+        "(affine=, --affine) unless it lies on the grid of the images"
+    )
 
 
 def is_lazy(array: Array) -> bool:

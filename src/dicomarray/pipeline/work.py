@@ -140,7 +140,7 @@ def _convert(job: Job, task: Task, ready: Ready) -> Made:
         if [output.name for output in outputs] == [""]:
             _move_up(folder / "series", folder)
         if task.pacs is not None:
-            stored = f"{task.pacs}: {store_result(folder, task.pacs)}"
+            stored = f"{task.pacs}: {store_result(folder, task.pacs).summary}"
         read = sha256_of_series(reference for series in found for reference in series.references)
     return Made(tuple(outputs), tuple(warnings), stored, read)
 

@@ -29,6 +29,7 @@ CHUNK_BYTES = 256 * 1024
 # What says that the same request may do better later (RFC 9110, RFC 6585).
 _LATER = (408, 425, 429, 502, 503, 504)
 _ADVICE = {
+    400: "it does not take the request; look at the address first: it ends with the path of DICOMweb",
     401: f"say who you are: {USER} and its password, {TOKEN}, {CREDENTIALS_FILE}, or netrc",
     403: "this user may not do that there",
     404: "there is no such thing there; look at the address: it ends with the path of DICOMweb",

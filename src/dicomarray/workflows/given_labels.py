@@ -97,7 +97,7 @@ def images_of_labels(labels: Labels) -> VolumeInfo | None:
         beside = Path(labels).with_suffix(".json")
         info = sidecar.read(beside) if beside.is_file() else None
     elif isinstance(labels, str | os.PathLike) and zarr_store.is_zarr(labels):
-        info = sidecar.read(zarr_store.metadata_of(Path(labels)))
+        info = zarr_store.load(Path(labels))[1]
     return None if info is None or info.series.get("Modality") in ("SEG", "RTSTRUCT") else info
 
 

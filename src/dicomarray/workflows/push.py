@@ -63,11 +63,16 @@ class PushReport:
         """How many instances have come to that."""
         return sum(entry.status == status for entry in self.entries)
 
-    def __repr__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """What it came to, in a line."""
         return (
-            f"<PushReport: {self.count('stored')} instances stored, {self.count('present')} there before, "
-            f"{self.count('failed')} failed>"
+            f"{self.count('stored')} instances stored, {self.count('present')} there before, "
+            f"{self.count('failed')} failed"
         )
+
+    def __repr__(self) -> str:
+        return f"<PushReport: {self.summary}>"
 
 
 @takes(TransferOptions)

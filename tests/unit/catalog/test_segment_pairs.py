@@ -88,7 +88,7 @@ def test_a_structure_set_beside_its_series_is_named(study: Path) -> None:
     notes = [str(note) for note in select(ScanRequest(study)).notes() if note.code == "segments"]
     assert len(notes) == 2
     assert any("has masks of CT" in note for note in notes)
-    assert any("has masks of a series that is not there: 1.2.3" in note for note in notes)
+    assert any("has masks of a series that is not among what was read: 1.2.3" in note for note in notes)
 
 
 def test_not_more_are_named_than_can_be_read(study: Path) -> None:
@@ -107,4 +107,4 @@ def test_a_filter_names_series_that_do_not_match(study: Path, capsys: pytest.Cap
     assert main(["filter", "-i", str(study), "-w", "Modality=RTSTRUCT"]) == 0
     shown = capsys.readouterr().err
     assert shown.count("has masks of CT") == 1
-    assert shown.count("has masks of a series that is not there: 1.2.3") == 1
+    assert shown.count("has masks of a series that is not among what was read: 1.2.3") == 1

@@ -70,6 +70,7 @@ def test_full_segments_are_kept() -> None:
         ({1: "livver"}, SegmentationError, "similar: liver"),
         ({"one": "liver"}, UsageError, "'one', and no whole number"),
         ({1: 2.5}, UsageError, "is a float"),
+        ('{"1": "liver"}', UsageError, "put it into a file"),
         ({1: [1, 2]}, UsageError, "as masks, each by its name"),
         (7, UsageError, "is a int"),
         ({1: {"label": "liver", "color": "red"}}, UsageError, "has no 'color'"),
