@@ -349,7 +349,7 @@ def test_one_command_pulls_runs_and_stores(
         assert main(command) == 3
         (ledger,) = tmp_path.glob("dicomarray-run-*/ledger.jsonl")
         done, failed = map(json.loads, ledger.read_text().splitlines()[1:])
-        assert done["stored"].endswith("1 instances stored, 0 there before, 0 failed>")
+        assert done["stored"].endswith("1 instances stored, 0 there before, 0 failed")
         assert "507 Insufficient Storage" in failed["error"]
         (first,) = segmentations()
 
