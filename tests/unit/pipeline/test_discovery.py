@@ -2,6 +2,7 @@
 
 import tempfile
 import zipfile
+from collections import ChainMap
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -182,8 +183,9 @@ def test_a_crash_is_an_error_with_its_traceback(
     tmp_path: Path, processes: Processes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """What is no error of ours is told on standard error, as Python tells it."""
+    broken: ChainMap[str, int] = ChainMap(7)  # type: ignore[arg-type]  # a mapping that raises when it is read
     with pytest.raises(InputError, match="exited with code 1"):
-        find_jobs(search(tmp_path, per="series", config=7), None, tmp_path)
+        find_jobs(search(tmp_path, per="series", config=broken), None, tmp_path)
     assert "Traceback" in capfd.readouterr().err
 
 

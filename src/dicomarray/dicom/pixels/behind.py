@@ -11,11 +11,11 @@ TRAILING = "trailing-bytes"
 _MIN_TAG = max(PIXEL_TAGS) + 1
 SECOND_FILE = warning(
     "behind the pixel data stands a second DICOM file, which is not read: files were joined; separate "
-    f"them [{TRAILING}]"
+    "them [trailing-bytes]"
 )
 NO_ELEMENTS = warning(
     "behind the pixel data stand bytes that are no elements, and are not read: the file may be damaged, or "
-    f"several files were joined [{TRAILING}]"
+    "several files were joined [trailing-bytes]"
 )
 
 
