@@ -248,8 +248,8 @@ class Series:
         if index is None and len(stacks) > 1:
             raise ChoiceError(
                 f"series {self.title} holds {len(stacks)} volumes; choose one by its index "
-                "(series.volume(index=N); volume=N, --volume N), or take all:\n"
-                + "\n".join(volume_lines(stacks))
+                "(series.volume(index=N); volume=N, --volume N), or take all (series.volumes(); an output "
+                "that ends with /):\n" + "\n".join(volume_lines(stacks))
             )
         if index is not None and (isinstance(index, bool) or not isinstance(index, int | np.integer)):
             raise UsageError(f"volume={index!r:.40}: a whole number is needed, the index of a volume from 0")

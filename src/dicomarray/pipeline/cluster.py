@@ -48,7 +48,7 @@ def on_cluster(jobs: Sequence[Job], task: Task, address: str) -> Iterator[RunEnt
         Without the package distributed, where no scheduler or no worker answers, or where workers lack this
         version of dicomarray.
     """
-    distributed = _distributed()
+    distributed = distributed_package()
     run = uuid.uuid4().hex
     try:
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
@@ -79,7 +79,8 @@ def _is_taken(job: Job, task: Task) -> bool:
     return job.output.is_dir() and any(job.output.iterdir())
 
 
-def _distributed() -> Any:
+def distributed_package() -> Any:
+    """The package that speaks with a scheduler; UsageError where it is not installed."""
     try:
         return importlib.import_module("distributed")
     except ImportError as error:

@@ -18,7 +18,7 @@ from dicomarray.core.options import takes
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
-from dicomarray.pipeline.cluster import on_cluster
+from dicomarray.pipeline.cluster import distributed_package, on_cluster
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.discovery import Search, find_jobs
 from dicomarray.pipeline.entries import RunEntry, RunReport
@@ -112,6 +112,8 @@ def run(
         roots = [local_path(root).resolve() for root in roots]
     isolated = _is_isolated(chosen, function, (*roots, output))
     check_urls(roots, output, by_others=isolated or chosen.scheduler is not None)
+    if chosen.scheduler is not None:
+        distributed_package()  # where it is missing no ledger is begun
     task = replace(_task(function, chosen, reading, writing, roots, isolated), pacs=pacs)
     check_call(called, task.parameters)
     _check_output(output, roots, chosen, writing)

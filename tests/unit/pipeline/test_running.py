@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +298,15 @@ def test_files_that_change_after_the_scan(archive: Path, tmp_path: Path) -> None
     report = dicomarray.run(archive, tmp_path / "out", changes_the_next)
     assert [entry.status for entry in report] == ["written", "failed"]
     assert "changed since they were scanned" in str(report.failed[0].error)
+
+
+def test_a_missing_package_for_a_scheduler_begins_no_ledger(
+    ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it is installed the same command runs, as if nothing had been."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UsageError, match="needs the package distributed"):
+        dicomarray.run(
+            ct, tmp_path / "out", "dicomarray.demo.functions:smooth", scheduler="tcp://127.0.0.1:1"
+        )
+    assert not (tmp_path / "out").exists()
