@@ -185,6 +185,21 @@ def read_entries(path: PathLike | Url) -> list[RunEntry]:
     return [entries[last.number] for last in latest.values()]
 
 
+def entries_of_run(run: PathLike | Url) -> list[RunEntry]:
+    """`read_entries` of the ledger in the output folder of a run.
+
+    Raises
+    ------
+    InputError
+        Where the folder holds none.
+    """
+    folder = place_of(run)
+    if not (folder / FILE_NAME).exists():
+        lacking = f"holds no {FILE_NAME}, so it is not" if folder.exists() else "does not exist; give"
+        raise InputError(f"{folder} {lacking} the output folder of a run (run -o)")
+    return read_entries(folder / FILE_NAME)
+
+
 @dataclass(frozen=True, slots=True)
 class _Last:
     """The number of a job's last entry, and what its run was asked for."""

@@ -48,10 +48,7 @@ def verify_run(run: PathLike | Url, input_dicom: Inputs | None = None) -> list[C
         Where the folder holds no ledger, or no series was written.
     """
     folder = place_of(run)
-    if not (folder / ledger.FILE_NAME).exists():
-        stated = f"holds no {ledger.FILE_NAME}, so it is not" if folder.exists() else "does not exist; give"
-        raise InputError(f"{folder} {stated} the output folder of a run (run -o)")
-    entries = [e for e in ledger.read_entries(folder / ledger.FILE_NAME) if e.status == "written"]
+    entries = [entry for entry in ledger.entries_of_run(folder) if entry.status == "written"]
     if not entries:
         raise InputError(f"{folder}: its ledger names no series that was written; there is nothing to verify")
     checked = [

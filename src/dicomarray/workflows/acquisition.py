@@ -49,7 +49,7 @@ def acquisition(stack: Stack) -> dict[str, Any]:
 def is_along_patient(stack: Stack, known: Mapping[str, Value]) -> bool:
     """Whether axes are stored along the patient's, as of a volume acquired in 3-D that is no EPI."""
     three = str(known.get("MRAcquisitionType") or "").upper().startswith("3D")
-    slices = len(stack.frames) // stack.repetitions
+    slices = stack.num_slices
     return three and stack.axis is None and slices > 1 and not stack.kind.colour and not _is_epi(known)
 
 
@@ -113,7 +113,7 @@ def _direction(frame: Frame) -> tuple[float, ...]:
 
 def _firsts(stack: Stack) -> Sequence[Frame]:
     """The first image of each repetition."""
-    return stack.frames[:: len(stack.frames) // stack.repetitions]
+    return stack.frames[:: stack.num_slices]
 
 
 def _known_of(frame: Frame, names: Sequence[str]) -> Mapping[str, Value]:

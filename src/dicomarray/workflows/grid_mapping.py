@@ -178,7 +178,7 @@ def _check_own_grid(
 def _sources(array: Array, grid: StackGeometry | None, stack: Stack) -> tuple[Source, ...]:
     """For every image of the array the template's at its place, else the nearest one."""
     identities = [_repetition_identity(stack, index) for index in range(stack.repetitions)]
-    slices = len(stack.frames) // stack.repetitions
+    slices = stack.num_slices
     mapped = mapped_rescales(stack) or (None,) * len(stack.frames)
     if grid is None:
         chosen: list[tuple[int, Plane | None]] = [(index, None) for index in range(slices)]
@@ -384,7 +384,7 @@ def _repetition_identity(stack: Stack, repetition: int) -> dict[str, Any]:
 
 def _private_b_value(stack: Stack, repetition: int) -> dict[str, Any]:
     steps = stack.coordinates.get(B_VALUE)
-    first = stack.frames[repetition * len(stack.frames) // stack.repetitions]
+    first = stack.frames[repetition * stack.num_slices]
     if steps is None or first.of_multiframe or first.tile or first.header.attributes.get(B_VALUE) is not None:
         return {}
     return {} if steps[repetition] is None else {B_VALUE: float(steps[repetition])}
@@ -394,7 +394,7 @@ def _needs_numbers(stack: Stack) -> bool:
     """Whether only private elements tell some time points of classic MR images (PS3.3 C.8.3.1) apart."""
     if stack.axis != "time" or stack.frames[0].header.text("SOPClassUID") != MR_IMAGE:
         return False
-    step = len(stack.frames) // stack.repetitions
+    step = stack.num_slices
     first = [frame.attributes for frame in stack.frames[::step]]
     stated = {name: [known.get(name) for known in first] for name in AXES["time"]}
     kept = [found for name, found in stated.items() if not name.startswith("(")]

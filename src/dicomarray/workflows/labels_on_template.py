@@ -94,7 +94,7 @@ def turned_like(masks: Segmentation, template: StackGeometry) -> Segmentation:
 
 def first_repetition(stack: Stack) -> Stack:
     """The images of the first repetition, as a stack of their own."""
-    frames = stack.frames[: len(stack.frames) // stack.repetitions]
+    frames = stack.frames[: stack.num_slices]
     return replace(stack, frames=frames, repetitions=1, axis=None, coordinates={})
 
 

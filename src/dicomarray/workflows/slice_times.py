@@ -36,7 +36,7 @@ def volume_times(stack: Stack, first: Frame, known: Mapping[str, Any]) -> dict[s
     pieces = not first.of_multiframe and first.tile is None and maker != "GE"
     if known.get("Modality") == "PT" or stack.repetitions < 2:
         return {}
-    slices = len(stack.frames) // stack.repetitions
+    slices = stack.num_slices
     at = next(place for place, frame in enumerate(stack.frames) if frame is first) % slices
     measured = _mean_step([_moment(frame) for frame in stack.frames[at::slices]])
     if pieces and abs(measured - reported) > _DISCREPANCY_SECONDS:
@@ -76,7 +76,7 @@ def slice_times(stack: Stack, known: Mapping[str, Any]) -> list[float] | None:
     Of a series they are those of the first volume; of the second, where that took another time: scanners
     count otherwise in the first one.
     """
-    slices = len(stack.frames) // stack.repetitions
+    slices = stack.num_slices
     if slices < 2:
         return None
     longest = (number(known, "RepetitionTime") or 0.0) / 1000 + _CLOCK_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +83,14 @@ def _series_of(volume: Volume) -> Series:
 def _chosen(series: Series, index: int | None, reading: ReadOptions, made_from: VolumeInfo | None) -> Stack:
     stacks = series.stacks(reading)
     if index is None and made_from is not None and len(stacks) > 1:
-        holding = [stack for stack in stacks if _has_images_of(stack, made_from)]
+        images = {(record.get("SOPInstanceUID"), record.get("frame")) for record in made_from.slices}
+        holding = [stack for stack in stacks if _has_some_of(stack, images)]
         if len(holding) == 1:
             return holding[0]
     return series.one_of(stacks, index)
 
 
-def _has_images_of(stack: Stack, info: VolumeInfo) -> bool:
-    images = {(record.get("SOPInstanceUID"), record.get("frame")) for record in info.slices}
+def _has_some_of(stack: Stack, images: Set[tuple[Any, Any]]) -> bool:
     return any(
         (uid, frame.index) in images for frame in stack.frames if (uid := frame.header.text("SOPInstanceUID"))
     )

@@ -202,7 +202,7 @@ def _ascending(given: Segmentation) -> tuple[Segmentation, Warnings]:
 def _images(chosen: Sequence[int | None], stack: Stack, time: int | None) -> list[tuple[ContourImage, ...]]:
     """For each slice of the labels the images of the template at its place."""
     steps = range(stack.repetitions) if time is None else [_step(time, stack)]
-    slices = len(stack.frames) // stack.repetitions
+    slices = stack.num_slices
     return [
         ()
         if at is None

@@ -88,9 +88,14 @@ class Stack:
     warnings: Warnings = ()
 
     @property
+    def num_slices(self) -> int:
+        """Of one repetition."""
+        return len(self.frames) // self.repetitions
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """(repetitions, slices), or (slices,)."""
-        slices = len(self.frames) // self.repetitions
+        slices = self.num_slices
         return (slices,) if self.axis is None else (self.repetitions, slices)
 
     @property

@@ -162,7 +162,7 @@ class Archive:
 
 def _middle(stack: Stack) -> Stack:
     """The middle image of the first repetition, as a stack of its own."""
-    slices = len(stack.frames) // stack.repetitions
+    slices = stack.num_slices
     frame = stack.frames[slices // 2]
     geometry = stack.geometry
     if geometry is not None:

@@ -13,7 +13,7 @@ from dicomarray.errors import InputError
 from dicomarray.pipeline import ledger
 from dicomarray.pipeline.entries import SeriesOutput
 from dicomarray.segmentation import Segmentation
-from dicomarray.storage.places import PathLike, place_of
+from dicomarray.storage.places import PathLike
 from dicomarray.volume import Volume
 from dicomarray.workflows.load_segmentation import load_segmentation
 
@@ -32,11 +32,8 @@ class Results:
     """
 
     def __init__(self, run: PathLike) -> None:
-        path = place_of(run) / ledger.FILE_NAME
-        if not path.exists():
-            raise InputError(f"{run} holds no {ledger.FILE_NAME}: give the output folder of a run (run -o)")
         self._outputs = defaultdict[str, list[SeriesOutput]](list)
-        for entry in ledger.read_entries(path):
+        for entry in ledger.entries_of_run(run):
             for output in entry.outputs:
                 self._outputs[output.source_uid].append(output)
 
