@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 # VR, VM, name, "Retired" and keyword, as pydicom has them.
 Entry = tuple[str, str, str, str, str]
@@ -22,17 +23,22 @@ _MODULE, _FILE = "pydicom._dicom_dict", "_dicom_dict.py"
 
 
 @lru_cache(maxsize=1)
-def _entries() -> Mapping[int, Entry]:
-    """By tag; of repeating groups pydicom itself has to be asked."""
+def _dictionaries() -> ModuleType:
+    """pydicom's module with the entries by tag, and those of repeating groups by tags such as "60xx3000"."""
     package = None if _MODULE in sys.modules else find_spec("pydicom")
     file = Path(str(package and package.origin)).with_name(_FILE)
     spec = spec_from_file_location("dicom_dictionary", file) if file.is_file() else None
     if spec is None or spec.loader is None:  # pydicom is loaded, or lies in an archive, or has it elsewhere
-        module = importlib.import_module("pydicom.datadict")
-    else:
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-    entries: Mapping[int, Entry] = module.DicomDictionary
+        return importlib.import_module("pydicom.datadict")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@lru_cache(maxsize=1)
+def _entries() -> Mapping[int, Entry]:
+    """By tag."""
+    entries: Mapping[int, Entry] = _dictionaries().DicomDictionary
     return entries
 
 
@@ -97,10 +103,9 @@ def _entry(tag: int) -> Entry | None:
 @lru_cache(maxsize=1024)
 def _repeating(tag: int) -> Entry | None:
     """Of a tag in a repeating group, such as (60xx,3000); None for one that the standard does not have."""
-    from pydicom import datadict
-
-    try:
-        vr, vm, name, retired, keyword = datadict.get_entry(tag)
-    except KeyError:
-        return None
-    return vr, vm, name, retired, keyword
+    written = f"{tag:08x}"
+    repeating: Mapping[str, Entry] = _dictionaries().RepeatersDictionary
+    for pattern, entry in repeating.items():
+        if all(digit in (other, "x") for digit, other in zip(pattern.lower(), written, strict=True)):
+            return entry
+    return None

@@ -13,7 +13,17 @@ from pydicom import charset, datadict
 from dicomarray.dicom.dictionary import keyword_for_tag, tag_for_keyword, vr_for_tag
 from dicomarray.dicom.vr import ENCODINGS, decode, encodings_of
 
-ODD_TAGS = (0x00100010, 0x60003000, 0x50000005, 0x00280000, 0x00091001, 0x00090010, 0x12345678, 0xFFFEE000)
+ODD_TAGS = (
+    0x00100010,
+    0x60003000,
+    0x50000005,
+    0x00280000,
+    0x00091001,
+    0x00090010,
+    0x12345678,
+    0xFFFEE000,
+    0x002031AB,
+)
 
 
 def vr_or_none(ask: object, tag: int) -> str | None:
@@ -24,20 +34,22 @@ def vr_or_none(ask: object, tag: int) -> str | None:
 
 
 def test_the_dictionary_is_pydicoms_without_pydicom() -> None:
-    """Every keyword has pydicom's tag and VR, in a process that never imports pydicom."""
+    """Every keyword has pydicom's tag and VR, odd tags its name, in a process that never imports pydicom."""
     code = (
         "import json, sys, dicomarray.dicom.dictionary as d;"
         "asked = d.vr_for_tag, d.is_retired, d.keyword_for_tag;"
         "known = [[n, t, *(ask(t) for ask in asked)] for n, t in d.keywords().items()];"
-        "print(json.dumps([known, 'pydicom' in sys.modules]))"
+        f"odd = [d.keyword_for_tag(tag) for tag in {ODD_TAGS}];"
+        "print(json.dumps([known, odd, 'pydicom' in sys.modules]))"
     )
-    known, imported = json.loads(subprocess.check_output([sys.executable, "-c", code]))
+    known, odd, imported = json.loads(subprocess.check_output([sys.executable, "-c", code]))
     theirs = [
         [name, tag, datadict.dictionary_VR(tag), datadict.dictionary_is_retired(tag), name]
         for name, tag in datadict.keyword_dict.items()
         if name
     ]
     assert known == theirs
+    assert odd == [datadict.keyword_for_tag(tag) for tag in ODD_TAGS]
     assert not imported
 
 
