@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import dicomarray
 from dicomarray.assembly.options import READ_NAMES, ReadOptions
+from dicomarray.cli import rendering
 from dicomarray.cli.exit_codes import DONE, NOT_CONVERTED, SOME_FAILED
-from dicomarray.cli.progress import Counter, SeriesProgress
+from dicomarray.cli.progress import Counter, SeriesProgress, StatusLine
 from dicomarray.cli.streams import print_text, show, show_names
 from dicomarray.core.options import made_of, names_of
 from dicomarray.errors import ChoiceError, InputError, OutputError, UsageError
@@ -23,11 +24,9 @@ from dicomarray.sources.skipped import by_reason
 from dicomarray.storage.atomic import refuse_existing, refuse_inputs
 
 if TYPE_CHECKING:
-    from dicomarray.catalog.series_selection import Found
     from dicomarray.objects.common.files import WriteReport
     from dicomarray.pipeline.entries import RunEntry
     from dicomarray.render.options import PageOptions
-    from dicomarray.sources.skipped import Skipped
     from dicomarray.volume import Volume
     from dicomarray.workflows.pull import PulledSeries
     from dicomarray.workflows.push import PushedInstance
@@ -37,58 +36,34 @@ if TYPE_CHECKING:
 
 def to_numpy(options: argparse.Namespace) -> int:
     """A DICOM series to an array and its metadata."""
-
     if options.config is not None:
         npy = Path(options.output_npy)
         refuse_inputs([npy, Path(options.output_json or npy.with_suffix(".json"))], [options.config])
-    with Counter("files scanned") as counter, Counter("images read") as images:
-        report = dicomarray.to_numpy(
-            options.input_dicom,
-            options.output_npy,
-            options.output_json,
-            **_choice(options),
-            normalize=options.normalize,
-            overwrite=options.overwrite,
-            on=options.on,
-            resample=options.resample,
-            time=options.time,
-            workers=options.workers,
-            progress=counter,
-            pixel_progress=images,
-            **_given(options, READ_NAMES),
-        )
-    for (npy, sidecar), shown in zip(report.files, report.volumes, strict=True):
-        print_text(f"{npy} {sidecar} {shown}")
-    return _remarks(report)
+    return _converted(dicomarray.to_numpy, options, ("output_npy", "output_json", "normalize"))
 
 
 def to_nifti(options: argparse.Namespace) -> int:
     """A DICOM series to NIfTI, with what BIDS wants beside it."""
     from dicomarray.workflows.nifti_options import NIFTI_NAMES
 
+    return _converted(dicomarray.to_nifti, options, ("output", *NIFTI_NAMES))
+
+
+def _converted(
+    convert: Callable[..., NumpyReport | NiftiReport], options: argparse.Namespace, own: Iterable[str]
+) -> int:
+    """Volumes to files, by a function that has some options of its own; then what is to be said of them."""
+    names = (*own, "overwrite", "on", "resample", "time", "workers", *READ_NAMES)
     with Counter("files scanned") as counter, Counter("images read") as images:
-        report = dicomarray.to_nifti(
+        report = convert(
             options.input_dicom,
-            options.output,
             **_choice(options),
-            overwrite=options.overwrite,
-            on=options.on,
-            resample=options.resample,
-            time=options.time,
-            workers=options.workers,
             progress=counter,
             pixel_progress=images,
-            **_given(options, (*NIFTI_NAMES, *READ_NAMES)),
+            **_given(options, names),
         )
     for paths, shown in zip(report.files, report.volumes, strict=True):
         print_text(f"{' '.join(map(str, paths))} {shown}")
-    return _remarks(report)
-
-
-def _remarks(report: NumpyReport | NiftiReport) -> int:
-    """Say what a conversion of volumes has to say beside its files; the exit code."""
-    from dicomarray.cli import rendering
-
     _warn(report.warnings)
     _note(report.notes)
     _note(rendering.skipped_lines(by_reason(report.skipped)))
@@ -98,59 +73,42 @@ def _remarks(report: NumpyReport | NiftiReport) -> int:
 
 def to_dicom(options: argparse.Namespace) -> int:
     """An array to a new DICOM series."""
-    from dicomarray.cli import rendering
     from dicomarray.objects.common.options import WRITE_NAMES
 
-    with Counter("files scanned") as counter, Counter("images written, then read back") as images:
-        report = dicomarray.to_dicom(
-            options.input_npy,
-            options.input_dicom,
-            options.output_dicom,
-            **_choice(options),
-            input_json=options.input_json,
-            affine=options.affine,
-            units=options.units,
-            progress=counter,
-            pixel_progress=images,
-            **_given(options, WRITE_NAMES),
-        )
-    print_text("\n".join(rendering.write_lines(report)))
-    _warn(report.warnings)
-    return DONE
+    return _written(dicomarray.to_dicom, options, ("units", *WRITE_NAMES), of_images=True)
 
 
 def to_seg(options: argparse.Namespace) -> int:
     """Labels to a DICOM Segmentation."""
     from dicomarray.objects.segmentation.options import SEGMENTATION_NAMES
 
-    return _labels_to(dicomarray.to_seg, options, SEGMENTATION_NAMES)
+    return _written(dicomarray.to_seg, options, ("segments", "time", *SEGMENTATION_NAMES))
 
 
 def to_rtstruct(options: argparse.Namespace) -> int:
     """Labels to a structure set."""
     from dicomarray.objects.structure_set.options import STRUCTURE_SET_NAMES
 
-    return _labels_to(dicomarray.to_rtstruct, options, STRUCTURE_SET_NAMES)
+    return _written(dicomarray.to_rtstruct, options, ("segments", "time", *STRUCTURE_SET_NAMES))
 
 
-def _labels_to(write: Callable[..., WriteReport], options: argparse.Namespace, names: Iterable[str]) -> int:
-    """Labels to an object that ``write`` makes, which takes the options with these names."""
-    from dicomarray.cli import rendering
-
-    with Counter("files scanned") as counter:
+def _written(
+    write: Callable[..., WriteReport],
+    options: argparse.Namespace,
+    names: Iterable[str],
+    of_images: bool = False,
+) -> int:
+    """An array to a new series like a template, by a function that takes the options with these names."""
+    with Counter("files scanned") as counter, Counter("images written, then read back") as images:
         report = write(
             options.input_npy,
             options.input_dicom,
             options.output_dicom,
-            options.segments,
             **_choice(options),
-            input_json=options.input_json,
-            affine=options.affine,
-            time=options.time,
-            progress=counter,
-            **_given(options, names),
+            **_given(options, ("input_json", "affine", *names)),
+            **{"progress": counter} | ({"pixel_progress": images} if of_images else {}),
         )
-    print_text("\n".join(rendering.object_lines(report)))
+    print_text("\n".join(rendering.write_lines(report, of_images)))
     _warn(report.warnings)
     return DONE
 
@@ -158,18 +116,15 @@ def _labels_to(write: Callable[..., WriteReport], options: argparse.Namespace, n
 def filter(options: argparse.Namespace) -> int:
     """The series that match."""
     from dicomarray.catalog.series_selection import ScanRequest, beside_images, select
-    from dicomarray.cli import rendering
 
     if options.null and options.format != "files":
         raise UsageError("--null ends file names, so it needs --format files")
     choice = _choice(options)
-    if choice["config"] is None:
-        choice["config"] = {}  # so that each is judged
+    choice["config"] = {} if choice["config"] is None else choice["config"]  # so that each is judged
     with Counter("files scanned") as counter:
         found = select(ScanRequest(options.input_dicom, **choice, workers=options.workers, progress=counter))
     if options.format == "files":
-        names = rendering.file_list(found.series, b"\0" if options.null else b"\n")
-        show_names(names)
+        show_names(rendering.file_list(found.series, b"\0" if options.null else b"\n"))
     else:
         show(rendering.series_list(found.series, options.format))
     if options.why:
@@ -181,7 +136,9 @@ def filter(options: argparse.Namespace) -> int:
     _warn(found.warnings)
     _note(rendering.skipped_lines(by_reason(found.catalog.skipped)))
     _note(beside_images(found.series, among=found.catalog) if options.format == "table" else ())
-    _note([_count_line(found, options)])
+    unexplained = not found.series and len(found.catalog) and not options.why
+    hint = "; --why says what is in the way" if unexplained else ""
+    _note([f"{len(found.series)} of {len(found.catalog)} series match{hint}"])
     if not found.series:
         from dicomarray.cli.where import hints_of
 
@@ -189,16 +146,8 @@ def filter(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _count_line(found: Found, options: argparse.Namespace) -> str:
-    line = f"{len(found.series)} of {len(found.catalog)} series match"
-    unexplained = not found.series and len(found.catalog) and not options.why
-    return f"{line}; --why says what is in the way" if unexplained else line
-
-
 def index(options: argparse.Namespace) -> int:
     """The catalog in one file, brought up to date."""
-    from dicomarray.cli import rendering
-
     with Counter("files seen") as counter:
         report = dicomarray.index(options.input_dicom, options.index, counter)
     print_text(rendering.index_line(report))
@@ -208,7 +157,6 @@ def index(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """A function over every matching series."""
-    from dicomarray.cli import rendering
     from dicomarray.cli.parameters import with_parameters
     from dicomarray.objects.common.options import WRITE_NAMES
     from dicomarray.pipeline.options import RUN_NAMES
@@ -220,11 +168,7 @@ def run(options: argparse.Namespace) -> int:
 
     def finished(entry: RunEntry, total: int) -> None:
         with series.counting(entry.status == "failed", total) as done:
-            line = f"[{done}/{total}] {rendering.run_line(entry)}"
-            print_text(line, sys.stderr if entry.status == "failed" else sys.stdout)
-            if entry.traceback:
-                _note(entry.traceback.rstrip().splitlines())
-            _warn(f"{entry.title}: {warning}" for warning in entry.warnings)
+            _tell(entry, f"[{done}/{total}] ")
 
     with Counter("files scanned") as counter, series:
         report = dicomarray.run(
@@ -242,6 +186,15 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{' '.join(options.input_dicom or [options.index])}: no series with images matches")
     _note(rendering.run_summary(report))
     return SOME_FAILED if report.failed else DONE
+
+
+def _tell(entry: RunEntry, before: str = "") -> None:
+    """What became of one series of a run."""
+    failed = entry.status == "failed"
+    print_text(f"{before}{rendering.run_line(entry)}", sys.stderr if failed else sys.stdout)
+    if entry.traceback:
+        _note(entry.traceback.rstrip().splitlines())
+    _warn(f"{entry.title}: {warning}" for warning in entry.warnings)
 
 
 def pull(options: argparse.Namespace) -> int:
@@ -273,7 +226,7 @@ def pull(options: argparse.Namespace) -> int:
 
 def push(options: argparse.Namespace) -> int:
     """A folder, into a PACS."""
-    from dicomarray.cli import rendering, transfer_lines
+    from dicomarray.cli import transfer_lines
     from dicomarray.storage.limits import TransferOptions
 
     def finished(uid: str, pushed: Sequence[PushedInstance]) -> None:
@@ -281,14 +234,13 @@ def push(options: argparse.Namespace) -> int:
         print_text(transfer_lines.pushed_line(uid, pushed), sys.stderr if failed else sys.stdout)
         _note(transfer_lines.push_failures(pushed))
 
-    choice = {name: value for name, value in _choice(options).items() if name != "volume"}
     with Counter("instances") as counter:
         report = dicomarray.push(
             options.input_dicom,
             options.target,
             progress=counter,
             finished=finished,
-            **choice,
+            **_choice(options),
             **_given(options, names_of(TransferOptions)),
         )
     _warn(report.warnings)
@@ -302,7 +254,6 @@ def listen(options: argparse.Namespace) -> int:
     import signal
     import threading
 
-    from dicomarray.cli import listen_lines, rendering
     from dicomarray.cli.parameters import with_parameters
     from dicomarray.objects.common.options import WRITE_NAMES, WriteOptions
     from dicomarray.pipeline import listening
@@ -322,15 +273,11 @@ def listen(options: argparse.Namespace) -> int:
     )
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    with listen_lines.StatusLine() as status:
+    with StatusLine() as status:
 
         def finished(entry: RunEntry) -> None:
             with status.hidden():
-                failed = entry.status == "failed"
-                print_text(rendering.run_line(entry), sys.stderr if failed else sys.stdout)
-                if entry.traceback:
-                    _note(entry.traceback.rstrip().splitlines())
-                _warn(f"{entry.title}: {warning}" for warning in entry.warnings)
+                _tell(entry)
 
         def noted(line: str) -> None:
             with status.hidden():
@@ -342,7 +289,6 @@ def listen(options: argparse.Namespace) -> int:
 
 def view(options: argparse.Namespace) -> int:
     """A picture of three planes, or a page to look through the volume."""
-    from dicomarray.cli import rendering
     from dicomarray.render.options import PAGE_NAMES, PageOptions
     from dicomarray.render.pictures import draw, save_png
     from dicomarray.render.volume_page import save_page
@@ -350,23 +296,19 @@ def view(options: argparse.Namespace) -> int:
 
     output = Path(options.output)
     page = made_of(PageOptions, _given(options, PAGE_NAMES))
-    is_picture = output.suffix.lower() == ".png"
     _refuse_view(options, output, page)
-    skipped: tuple[Skipped, ...] = ()
-    notes: tuple[str, ...] = ()
     if options.input_npy is not None:
-        volume = dicomarray.Volume.load(options.input_npy, options.input_json)
+        volume, notes = dicomarray.Volume.load(options.input_npy, options.input_json), list[str]()
     else:
-        volume, skipped, notes = _volume_of_series(options, output)
+        volume, notes = _volume_of_series(options, output)
     masks = None if options.overlay is None else overlay_on(options.overlay, volume, options.resample)
-    if is_picture:
+    if output.suffix.lower() == ".png":
         save_png(draw(volume, masks), output, overwrite=options.overwrite)
     else:
         save_page(volume, output, page, options.overwrite, masks, _volume_beside(options))
     print_text(str(output))
     _warn(dict.fromkeys((*volume.warnings, *(() if masks is None else masks.warnings))))
     _note(notes)
-    _note(rendering.skipped_lines(by_reason(skipped)))
     return DONE
 
 
@@ -395,10 +337,8 @@ def _refuse_view(options: argparse.Namespace, output: Path, page: PageOptions) -
     refuse_inputs([output], [*inputs, options.overlay, options.beside])
 
 
-def _volume_of_series(
-    options: argparse.Namespace, output: Path
-) -> tuple[Volume, tuple[Skipped, ...], tuple[str, ...]]:
-    """The volume that a command is given as a folder; what was skipped there, and what is no image."""
+def _volume_of_series(options: argparse.Namespace, output: Path) -> tuple[Volume, list[str]]:
+    """The volume that a command is given as a folder; what is no image there, and what was skipped."""
     from dicomarray.catalog.series_selection import ScanRequest, select
 
     reading = _given(options, READ_NAMES)
@@ -409,7 +349,7 @@ def _volume_of_series(
         found = select(request)
         series = found.one()
         volume = series.volume(index=options.volume, pixel_progress=images, **reading)
-    return volume, found.catalog.skipped, found.notes(series)
+    return volume, [*found.notes(series), *rendering.skipped_lines(by_reason(found.catalog.skipped))]
 
 
 def browse(options: argparse.Namespace) -> int:
@@ -420,7 +360,6 @@ def browse(options: argparse.Namespace) -> int:
 
     def started(address: str) -> None:
         print_text(address)
-        sys.stdout.flush()
         _note(["open this address in a browser on this computer; Ctrl-C ends it"])
 
     page = made_of(PageOptions, _given(options, PAGE_NAMES))
@@ -432,7 +371,6 @@ def browse(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """What is wrong with files."""
-    from dicomarray.cli import rendering
     from dicomarray.workflows.check import verifier
 
     remarks = dicomarray.check(options.input_dicom, pixels=options.pixels)
@@ -446,8 +384,6 @@ def check(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Whether a run is still what its ledger says."""
-    from dicomarray.cli import rendering
-
     checked = dicomarray.verify_run(options.folder, options.input_dicom)
     print_text("\n".join(rendering.checked_lines(checked)))
     _note(rendering.remedy_lines(checked))
@@ -484,14 +420,9 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def _choice(options: argparse.Namespace) -> dict[str, Any]:
-    """Which series and volume is meant, by the same names everywhere."""
-    volume = getattr(options, "volume", None)  # filter has none
-    return {
-        "index": options.index,
-        "config": _config(options),
-        "series": options.series,
-        "volume": volume,
-    }
+    """Which series and volume is meant, by the same names everywhere; some commands ask for no volume."""
+    names = [name for name in ("index", "series", "volume") if name in options]
+    return {"config": _config(options)} | {name: getattr(options, name) for name in names}
 
 
 def _config(options: argparse.Namespace) -> Any:

@@ -12,6 +12,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from dicomarray.cli.exit_codes import DONE, INTERRUPTED, NOT_CONVERTED, WRONG_USE
 from dicomarray.cli.streams import be_silent, print_text
@@ -28,6 +29,10 @@ Nothing is overwritten without --overwrite, and nothing is ever written into an 
 
 # These derive new objects from a series, which they take by -d.
 TEMPLATE_COMMANDS = ("to_dicom", "to_rtstruct", "to_seg")
+# Where the options are declared that become flags (`_options`).
+READING, WRITING = "assembly.options:ReadOptions", "objects.common.options:WriteOptions"
+LIMITS, PAGE = "storage.limits:TransferOptions", "render.options:PageOptions"
+PACS = "the PACS: dicomweb+https://HOST/dicom-web, https://HOST/dicom-web, or dimse://AE@HOST:PORT"
 # Options of reading that make sense for an array alone: written series and pictures are in modality values.
 NOT_EVERYWHERE = ("units", "exclude_padding")
 # Objects made between two searches for garbage.  More than NumPy's import and ours make, which all stay; and
@@ -148,195 +153,122 @@ class _Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
+def _flag(c: argparse.ArgumentParser, names: str, metavar: Any, text: str, **more: Any) -> None:
+    """A flag with a value, or several of one meaning: ``"-n --input-npy"``; what its help says."""
+    c.add_argument(*names.split(), metavar=metavar, help=text, **more)
+
+
+def _options(c: argparse.ArgumentParser, place: str, leave_out: Sequence[str] = (), **metavars: str) -> None:
+    """The flags of a dataclass of options, ``"module:name"``, which only a command that has them loads."""
+    from dicomarray.cli.option_flags import add_flags
+
+    module, _, name = place.partition(":")
+    add_flags(c, getattr(importlib.import_module(f"dicomarray.{module}"), name), leave_out, metavars)
+
+
 def _to_numpy(c: argparse.ArgumentParser) -> None:
     _inputs(c)
-    c.add_argument(
-        "-n",
-        "--output-npy",
-        metavar="FILE",
-        required=True,
-        help="the array; a folder (its name ends with /): all volumes of all series",
-    )
-    c.add_argument("-j", "--output-json", metavar="FILE", help="the metadata; default: beside the array")
-    c.add_argument(
-        "--normalize",
-        nargs=2,
-        type=float,
-        metavar=("LOWER", "UPPER"),
-        help="map LOWER..UPPER to 0..1, clipped, float32",
-    )
-    _choice(c)
-    _reading(c)
-    _grid_of_masks(c)
-    c.add_argument(
-        "--workers", type=int, metavar="N", help="threads that read and decode; default: one a processor"
-    )
-    _overwrite(c)
-
-
-def _grid_of_masks(c: argparse.ArgumentParser) -> None:
-    c.add_argument(
-        "--on",
-        metavar="DIR",
-        help="of a segmentation: the images whose grid its labels come on; default: those that were "
-        "segmented, where they lie beside it",
-    )
-    c.add_argument(
-        "--resample", metavar="nearest", help="with --on: on any other grid too, by the nearest voxel"
-    )
-    c.add_argument("--time", type=int, metavar="N", help="of a segmentation of several steps: which, from 0")
+    text = "the array; a folder (its name ends with /): all volumes of all series"
+    _flag(c, "-n --output-npy", "FILE", text, required=True)
+    _flag(c, "-j --output-json", "FILE", "the metadata; default: beside the array")
+    bounds = "map LOWER..UPPER to 0..1, clipped, float32"
+    _flag(c, "--normalize", ("LOWER", "UPPER"), bounds, nargs=2, type=float)
+    _conversion(c)
 
 
 def _to_nifti(c: argparse.ArgumentParser) -> None:
-    from dicomarray.cli.option_flags import add_flags
-    from dicomarray.workflows.nifti_options import NiftiOptions
-
     _inputs(c)
-    c.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE.nii.gz|DIR/",
-        required=True,
-        help="the image; a folder (its name ends with /): all volumes of all series",
-    )
-    add_flags(c, NiftiOptions, metavars={"name": "PATTERN"})
+    text = "the image; a folder (its name ends with /): all volumes of all series"
+    _flag(c, "-o --output", "FILE.nii.gz|DIR/", text, required=True)
+    _options(c, "workflows.nifti_options:NiftiOptions", name="PATTERN")
+    _conversion(c)
+
+
+def _conversion(c: argparse.ArgumentParser) -> None:
+    """Which volumes become files, and how they are read."""
     _choice(c)
-    _reading(c)
-    _grid_of_masks(c)
-    c.add_argument(
-        "--workers", type=int, metavar="N", help="threads that read and decode; default: one a processor"
+    _options(c, READING)
+    on = (
+        "of a segmentation: the images whose grid its labels come on; default: those that were segmented, "
+        "where they lie beside it"
     )
+    _flag(c, "--on", "DIR", on)
+    _flag(c, "--resample", "nearest", "with --on: on any other grid too, by the nearest voxel")
+    _flag(c, "--time", "N", "of a segmentation of several steps: which, from 0", type=int)
+    _flag(c, "--workers", "N", "threads that read and decode; default: one a processor", type=int)
     _overwrite(c)
 
 
 def _to_dicom(c: argparse.ArgumentParser) -> None:
-    c.add_argument(
-        "-n", "--input-npy", metavar="FILE", required=True, help="the array: .npy, .nii or .nii.gz"
-    )
+    _flag(c, "-n --input-npy", "FILE", "the array: .npy, .nii or .nii.gz", required=True)
     _input(c, "-d", "TEMPLATE_DIR", "folder or file with the template series")
-    c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
-    c.add_argument(
-        "-j",
-        "--input-json",
-        metavar="FILE",
-        help="the array's metadata: undoes a normalization, says where the voxels lie",
-    )
-    c.add_argument(
-        "--affine",
-        metavar="FILE",
-        help="where the voxels lie: 4x4 from slice, row, column to LPS mm; .npy or .json",
-    )
-    c.add_argument("--units", metavar="NAME", help="of the values, if not the template's: HU, US, GML, ...")
-    _writing(c)
+    _flag(c, "-o --output-dicom", "DIR", "folder for the new series", required=True)
+    sidecar = "the array's metadata: undoes a normalization, says where the voxels lie"
+    _flag(c, "-j --input-json", "FILE", sidecar)
+    _affine(c, "voxels")
+    _flag(c, "--units", "NAME", "of the values, if not the template's: HU, US, GML, ...")
+    _options(c, WRITING, ("overwrite",))
     _choice(c)
     _overwrite(c)
+
+
+def _affine(c: argparse.ArgumentParser, what: str) -> None:
+    _flag(
+        c, "--affine", "FILE", f"where the {what} lie: 4x4 from slice, row, column to LPS mm; .npy or .json"
+    )
 
 
 def _to_seg(c: argparse.ArgumentParser) -> None:
-    from dicomarray.cli.option_flags import add_flags
-    from dicomarray.objects.segmentation.options import SegmentationOptions
-
-    _labels(c, "new series")
-    add_flags(c, SegmentationOptions, leave_out=("overwrite",))
-    _choice(c)
-    _overwrite(c)
+    _labels(c, "new series", "objects.segmentation.options:SegmentationOptions")
 
 
 def _to_rtstruct(c: argparse.ArgumentParser) -> None:
-    from dicomarray.cli.option_flags import add_flags
-    from dicomarray.objects.structure_set.options import StructureSetOptions
+    _labels(c, "structure set", "objects.structure_set.options:StructureSetOptions")
 
-    _labels(c, "structure set")
-    add_flags(c, StructureSetOptions, leave_out=("overwrite",))
+
+def _labels(c: argparse.ArgumentParser, name: str, options: str) -> None:
+    """What commands have in common that write masks of a series."""
+    text = "the labels: .npy (with its sidecar, where one lies beside it), .nii or .nii.gz"
+    _flag(c, "-n --input-npy", "LABELS", text, required=True)
+    _input(c, "-d", "TEMPLATE_DIR", "folder or file with the series that was segmented")
+    _flag(c, "-o --output-dicom", "DIR", f"folder for the {name}, or a PACS", required=True)
+    _flag(c, "-j --input-json", "FILE", "the labels' sidecar; default: the one beside them")
+    _affine(c, "labels")
+    _flag(c, "--segments", "FILE", 'what the labels are, JSON: {"1": "liver", "2": "spleen"}')
+    _flag(c, "--time", "N", "of a series with repetitions: the step, from 0", type=int)
+    _options(c, options, ("overwrite",))
     _choice(c)
     _overwrite(c)
-
-
-def _labels(c: argparse.ArgumentParser, name: str) -> None:
-    """What commands have in common that write masks of a series."""
-    c.add_argument(
-        "-n",
-        "--input-npy",
-        metavar="LABELS",
-        required=True,
-        help="the labels: .npy (with its sidecar, where one lies beside it), .nii or .nii.gz",
-    )
-    _input(c, "-d", "TEMPLATE_DIR", "folder or file with the series that was segmented")
-    c.add_argument(
-        "-o", "--output-dicom", metavar="DIR", required=True, help=f"folder for the {name}, or a PACS"
-    )
-    c.add_argument(
-        "-j", "--input-json", metavar="FILE", help="the labels' sidecar; default: the one beside them"
-    )
-    c.add_argument(
-        "--affine",
-        metavar="FILE",
-        help="where the labels lie: 4x4 from slice, row, column to LPS mm; .npy or .json",
-    )
-    c.add_argument(
-        "--segments", metavar="FILE", help='what the labels are, JSON: {"1": "liver", "2": "spleen"}'
-    )
-    c.add_argument("--time", type=int, metavar="N", help="of a series with repetitions: the step, from 0")
 
 
 def _filter(c: argparse.ArgumentParser) -> None:
     _inputs(c)
     _series(c)
-    c.add_argument(
-        "--format", default="table", choices=("table", "json", "csv", "files"), help="default: table"
-    )
-    c.add_argument(
-        "-0", "--null", action="store_true", help="with --format files: a zero byte ends each name"
-    )
-    c.add_argument("--why", action="store_true", help="say why the other series do not match")
-    c.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes that read headers; default: by the number of files",
-    )
-    c.add_argument("--show-patient", action="store_true", help="with --why: values that name the patient too")
+    _flag(c, "--format", None, "default: table", default="table", choices=("table", "json", "csv", "files"))
+    _switch(c, "-0 --null", "with --format files: a zero byte ends each name")
+    _switch(c, "--why", "say why the other series do not match")
+    _flag(c, "--workers", "N", "processes that read headers; default: by the number of files", type=int)
+    _switch(c, "--show-patient", "with --why: values that name the patient too")
 
 
 def _index(c: argparse.ArgumentParser) -> None:
     _inputs(c)
-    c.add_argument("--index", metavar="FILE", required=True, help="the index; it is made where there is none")
+    _flag(c, "--index", "FILE", "the index; it is made where there is none", required=True)
 
 
 def _pull(c: argparse.ArgumentParser) -> None:
-    c.add_argument(
-        "--from",
-        dest="source",
-        metavar="URL",
-        required=True,
-        type=_path,
-        help="the PACS: dicomweb+https://HOST/dicom-web, https://HOST/dicom-web, or dimse://AE@HOST:PORT",
-    )
-    c.add_argument("-o", "--output", metavar="DIR", required=True, type=_path, help="folder for the series")
+    _flag(c, "--from", "URL", PACS, dest="source", required=True, type=_path)
+    _flag(c, "-o --output", "DIR", "folder for the series", required=True, type=_path)
     _conditions(c)
-    c.add_argument("--index", metavar="FILE", help="an index to bring up to date with the folder afterwards")
-    _limits(c)
+    _flag(c, "--index", "FILE", "an index to bring up to date with the folder afterwards")
+    _options(c, LIMITS)
 
 
 def _push(c: argparse.ArgumentParser) -> None:
     _inputs(c)
-    c.add_argument(
-        "--to",
-        dest="target",
-        metavar="URL",
-        required=True,
-        type=_path,
-        help="the PACS: dicomweb+https://HOST/dicom-web, https://HOST/dicom-web, or dimse://AE@HOST:PORT",
-    )
+    _flag(c, "--to", "URL", PACS, dest="target", required=True, type=_path)
     _series(c)
-    _limits(c)
-
-
-def _limits(c: argparse.ArgumentParser) -> None:
-    from dicomarray.cli.option_flags import add_flags
-    from dicomarray.storage.limits import TransferOptions
-
-    add_flags(c, TransferOptions)
+    _options(c, LIMITS)
 
 
 def _inputs(c: argparse.ArgumentParser) -> None:
@@ -346,11 +278,11 @@ def _inputs(c: argparse.ArgumentParser) -> None:
 
 
 def _folders(c: argparse.ArgumentParser, text: str) -> None:
-    c.add_argument("-i", "--input-dicom", metavar="DIR", nargs="+", action="extend", type=_path, help=text)
+    _flag(c, "-i --input-dicom", "DIR", text, nargs="+", action="extend", type=_path)
 
 
 def _input(c: argparse.ArgumentParser, flag: str, metavar: str, text: str) -> None:
-    c.add_argument(flag, "--input-dicom", metavar=metavar, type=_path, help=f"{text}; also without a flag")
+    _flag(c, f"{flag} --input-dicom", metavar, f"{text}; also without a flag", type=_path)
     c.set_defaults(inputs="input_dicom")
 
 
@@ -364,205 +296,131 @@ def _path(text: str) -> str:
 def _run(c: argparse.ArgumentParser) -> None:
     _inputs(c)
     _series(c)
-    c.add_argument("-o", "--output-dicom", metavar="DIR", required=True, help="folder for the new series")
+    _flag(c, "-o --output-dicom", "DIR", "folder for the new series", required=True)
     _function(c)
-    _running(c)
-    _writing(c)
-    _reading(c, leave_out=NOT_EVERYWHERE)
-    _overwrite(c)
-
-
-def _running(c: argparse.ArgumentParser) -> None:
-    from dicomarray.cli.option_flags import add_flags
-    from dicomarray.pipeline.options import RunOptions
-
     # series and index are flags of every command that chooses; the parameters come from a file here, not from
     # a mapping; a function that observes is given in Python alone
     leave_out = ("series", "index", "parameters", "observe")
-    metavars = {"scheduler": "ADDRESS", "timeout": "SECONDS", "memory_limit": "SIZE"}
-    add_flags(c, RunOptions, leave_out, metavars)
-    _parameters(c)
+    places = {"scheduler": "ADDRESS", "timeout": "SECONDS", "memory_limit": "SIZE"}
+    _options(c, "pipeline.options:RunOptions", leave_out, **places)
+    _working(c)
+    _overwrite(c)
 
 
 def _function(c: argparse.ArgumentParser) -> None:
-    c.add_argument(
-        "-f",
-        "--function",
-        metavar="module:function",
-        required=True,
-        help="takes a Volume, returns an array, a Volume or a dict of them; also file.py:function",
-    )
+    text = "takes a Volume, returns an array, a Volume or a dict of them; also file.py:function"
+    _flag(c, "-f --function", "module:function", text, required=True)
 
 
-def _parameters(c: argparse.ArgumentParser) -> None:
-    c.add_argument("--parameters", metavar="FILE", help="parameters of the function: JSON, YAML or TOML")
-    c.add_argument(
-        "--param",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        help="a parameter of the function, over those of --parameters; the value is JSON, or else a text "
-        "(repeatable)",
+def _working(c: argparse.ArgumentParser) -> None:
+    """What the function gets, and how results are written."""
+    _flag(c, "--parameters", "FILE", "parameters of the function: JSON, YAML or TOML")
+    text = (
+        "a parameter of the function, over those of --parameters; the value is JSON, or else a text "
+        "(repeatable)"
     )
+    _flag(c, "--param", "NAME=VALUE", text, action="append", default=[])
+    _options(c, WRITING, ("overwrite",))
+    _options(c, READING, NOT_EVERYWHERE)
 
 
 def _listen(c: argparse.ArgumentParser) -> None:
-    from dicomarray.cli.option_flags import add_flags
-    from dicomarray.pipeline.options import ListenOptions
-
-    c.add_argument("--aet", metavar="NAME", required=True, help="our AE title, which senders have to name")
-    c.add_argument("--port", metavar="N", type=int, required=True, help="the port that is listened on")
+    _flag(c, "--aet", "NAME", "our AE title, which senders have to name", required=True)
+    _flag(c, "--port", "N", "the port that is listened on", type=int, required=True)
     _function(c)
-    c.add_argument(
-        "-o",
-        "--output-dicom",
-        metavar="DIR|URL",
-        required=True,
-        type=_path,
-        help="folder for the results, a store, or a PACS that they are sent to",
-    )
-    c.add_argument(
-        "--spool", metavar="DIR", help="keeps what is received; default: beside the output, with .received"
-    )
+    text = "folder for the results, a store, or a PACS that they are sent to"
+    _flag(c, "-o --output-dicom", "DIR|URL", text, required=True, type=_path)
+    _flag(c, "--spool", "DIR", "keeps what is received; default: beside the output, with .received")
     _conditions(c)
-    add_flags(
-        c,
-        ListenOptions,
-        metavars={"allow": "AE[@ADDRESS],...", "timeout": "SECONDS"}
-        | dict.fromkeys(("tls_cert", "tls_key", "tls_ca"), "FILE"),
-    )
-    _parameters(c)
-    _writing(c)
-    _reading(c, leave_out=NOT_EVERYWHERE)
+    files = dict.fromkeys(("tls_cert", "tls_key", "tls_ca"), "FILE")
+    _options(c, "pipeline.options:ListenOptions", allow="AE[@ADDRESS],...", timeout="SECONDS", **files)
+    _working(c)
 
 
 def _view(c: argparse.ArgumentParser) -> None:
     _input(c, "-i", "DIR", "folder or file with the series")
-    c.add_argument("-n", "--input-npy", metavar="FILE", help="instead: an array that to-numpy wrote")
-    c.add_argument(
-        "-j", "--input-json", metavar="FILE", help="the array's metadata; default: beside the array"
+    _flag(c, "-n --input-npy", "FILE", "instead: an array that to-numpy wrote")
+    _flag(c, "-j --input-json", "FILE", "the array's metadata; default: beside the array")
+    _flag(c, "-o --output", "FILE.png|FILE.html", "the picture", required=True)
+    masks = "masks to draw in colour: a DICOM SEG, a structure set, or labels as .npy, .nii or .nii.gz"
+    _flag(c, "--overlay", "SEG_OR_NPY", masks)
+    resample = "with --overlay: a DICOM SEG on any other grid too, by the nearest voxel"
+    _flag(c, "--resample", "nearest", resample)
+    beside = (
+        "with --viewer niivue: another volume, moved with it: the source of a result, the CT of a PET; "
+        "a series, or an array as .npy, .nii or .nii.gz"
     )
-    c.add_argument("-o", "--output", metavar="FILE.png|FILE.html", required=True, help="the picture")
-    c.add_argument(
-        "--overlay",
-        metavar="SEG_OR_NPY",
-        help="masks to draw in colour: a DICOM SEG, a structure set, or labels as .npy, .nii or .nii.gz",
-    )
-    c.add_argument(
-        "--resample",
-        metavar="nearest",
-        help="with --overlay: a DICOM SEG on any other grid too, by the nearest voxel",
-    )
-    c.add_argument(
-        "--beside",
-        metavar="DIR_OR_NPY",
-        type=_path,
-        help="with --viewer niivue: another volume, moved with it: the source of a result, the CT of a PET; "
-        "a series, or an array as .npy, .nii or .nii.gz",
-    )
-    c.add_argument("--beside-series", metavar="UID", help="which series beside it, where there are several")
-    _page(c)
+    _flag(c, "--beside", "DIR_OR_NPY", beside, type=_path)
+    _flag(c, "--beside-series", "UID", "which series beside it, where there are several")
+    _options(c, PAGE)
     _choice(c)
-    _reading(c, leave_out=NOT_EVERYWHERE)
+    _options(c, READING, NOT_EVERYWHERE)
     _overwrite(c)
 
 
-def _page(c: argparse.ArgumentParser) -> None:
-    from dicomarray.cli.option_flags import add_flags
-    from dicomarray.render.options import PageOptions
-
-    add_flags(c, PageOptions)
-
-
 def _browse(c: argparse.ArgumentParser) -> None:
-    c.add_argument(
-        "--index", metavar="FILE", required=True, type=_path, help="the index, see dicomarray index"
-    )
-    c.add_argument(
-        "--run",
-        dest="made_by",
-        metavar="DIR",
-        type=_path,
-        help="the output folder of a run: its results are opened beside the series that they were made of",
-    )
-    c.add_argument("--port", metavar="N", type=int, default=0, help="on this computer; default: a free one")
-    c.add_argument("--show-patient", action="store_true", help="show what names the patient too")
-    _page(c)
+    _flag(c, "--index", "FILE", "the index, see dicomarray index", required=True, type=_path)
+    run = "the output folder of a run: its results are opened beside the series that they were made of"
+    _flag(c, "--run", "DIR", run, dest="made_by", type=_path)
+    _flag(c, "--port", "N", "on this computer; default: a free one", type=int, default=0)
+    _switch(c, "--show-patient", "show what names the patient too")
+    _options(c, PAGE)
 
 
 def _check(c: argparse.ArgumentParser) -> None:
     _inputs(c)
-    c.add_argument("--pixels", action="store_true", help="decode the pixel data too")
+    _switch(c, "--pixels", "decode the pixel data too")
 
 
 def _verify(c: argparse.ArgumentParser) -> None:
-    c.add_argument("folder", metavar="RUN", type=_path, help="the output folder of a run")
+    _flag(c, "folder", "RUN", "the output folder of a run", type=_path)
     _folders(c, "what the run read: is it still the same?")
 
 
 def _schema(c: argparse.ArgumentParser) -> None:
     kinds = ("filter", "sidecar", "ledger")
-    c.add_argument("name", metavar="NAME", choices=kinds, help=f"of which file: {', '.join(kinds)}")
+    _flag(c, "name", "NAME", f"of which file: {', '.join(kinds)}", choices=kinds)
 
 
 def _completion(c: argparse.ArgumentParser) -> None:
     shells = ("bash", "zsh", "fish", "tcsh", "powershell")
-    c.add_argument("shell", metavar="SHELL", choices=shells, help=", ".join(shells))
+    _flag(c, "shell", "SHELL", ", ".join(shells), choices=shells)
 
 
 def _demo(c: argparse.ArgumentParser) -> None:
-    c.add_argument("folder", metavar="DIR", nargs="?", default="dicomarray-demo", help="default: %(default)s")
+    _flag(c, "folder", "DIR", "default: %(default)s", nargs="?", default="dicomarray-demo")
     _overwrite(c)
 
 
 def _series(c: argparse.ArgumentParser) -> None:
     """Which series are meant; the same flags in every command."""
-    c.add_argument(
-        "--index",
-        metavar="FILE",
-        help="take the series from this index, without a scan; with inputs: those below them",
-    )
+    text = "take the series from this index, without a scan; with inputs: those below them"
+    _flag(c, "--index", "FILE", text)
     _conditions(c)
-    c.add_argument("--series", metavar="UID", help="the series with this UID")
+    _flag(c, "--series", "UID", "the series with this UID")
 
 
 def _conditions(c: argparse.ArgumentParser) -> None:
-    c.add_argument("-c", "--config", metavar="FILE", help="filter config: JSON, YAML or TOML")
-    c.add_argument(
-        "-w",
-        "--where",
-        metavar="CONDITION",
-        action="append",
-        default=[],
-        help="a condition: 'Modality=MR', 'num_slices>=20'; repeatable, all must hold; also "
-        "sort=-num_slices, limit=1, per=study",
+    _flag(c, "-c --config", "FILE", "filter config: JSON, YAML or TOML")
+    text = (
+        "a condition: 'Modality=MR', 'num_slices>=20'; repeatable, all must hold; also "
+        "sort=-num_slices, limit=1, per=study"
     )
+    _flag(c, "-w --where", "CONDITION", text, action="append", default=[])
 
 
 def _choice(c: argparse.ArgumentParser) -> None:
     """Which series is meant, and which volume of it."""
     _series(c)
-    c.add_argument(
-        "--volume", type=int, metavar="N", help="which volume of the series, where there are several"
-    )
+    _flag(c, "--volume", "N", "which volume of the series, where there are several", type=int)
 
 
-def _reading(c: argparse.ArgumentParser, leave_out: Sequence[str] = ()) -> None:
-    from dicomarray.assembly.options import ReadOptions
-    from dicomarray.cli.option_flags import add_flags
-
-    add_flags(c, ReadOptions, leave_out)
-
-
-def _writing(c: argparse.ArgumentParser) -> None:
-    from dicomarray.cli.option_flags import add_flags
-    from dicomarray.objects.common.options import WriteOptions
-
-    add_flags(c, WriteOptions, leave_out=("overwrite",))
+def _switch(c: argparse.ArgumentParser, names: str, text: str) -> None:
+    c.add_argument(*names.split(), action="store_true", help=text)
 
 
 def _overwrite(c: argparse.ArgumentParser) -> None:
-    c.add_argument("--overwrite", action="store_true", help="replace an existing result")
+    _switch(c, "--overwrite", "replace an existing result")
 
 
 # What each command is for, and what adds its arguments.

@@ -6,17 +6,40 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from dicomarray.pipeline.listening import Status
 
 # A job that is done sooner needs no progress line, in seconds.
 QUIET_SECONDS = 1.0
 # Redrawing more often costs time and shows nothing, in seconds.
 REDRAW_SECONDS = 0.1
-
-
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
-class Counter:
+class Line:
+    """One line, drawn anew in its place while its block runs."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+        self._shown = ""
+
+    def draw(self, text: str) -> None:
+        """Show another text; an empty one takes the line away."""
+        if self._on and text != self._shown:
+            sys.stderr.write(f"\r{text}\x1b[K")
+            sys.stderr.flush()
+            self._shown = text
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.draw("")
+
+
+class Counter(Line):
     """Shows ``text`` with how many, their bytes, the rate and the time left; call it with the first two.
 
     It takes the time from the first call on, and anew where one job is done and the next begins, as of the
@@ -24,11 +47,10 @@ class Counter:
     """
 
     def __init__(self, text: str) -> None:
+        super().__init__()
         self._text = text
         self._start = self._drawn = 0.0
         self._count: int | None = None
-        self._visible = False
-        self._on = sys.stderr.isatty()
 
     def __call__(self, count: int, size: int = 0, total: int | None = None, /) -> None:
         """So many are done, with so many bytes; there are ``total``, where that is known."""
@@ -40,9 +62,8 @@ class Counter:
         self._count = count
         if now - self._start < QUIET_SECONDS or now - self._drawn < REDRAW_SECONDS:
             return
-        self._drawn, self._visible = now, True
-        sys.stderr.write(f"\r{self._line(count, size, total, now - self._start)}\x1b[K")
-        sys.stderr.flush()
+        self._drawn = now
+        self.draw(self._line(count, size, total, now - self._start))
 
     def _line(self, count: int, size: int, total: int | None, seconds: float) -> str:
         rate = count / seconds
@@ -53,16 +74,6 @@ class Counter:
         if total is not None and rate > 0:
             parts.append(f"{duration_text((total - count) / rate)} left")
         return ", ".join(parts)
-
-    def __enter__(self) -> Counter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take the line away."""
-        if self._visible:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._visible = False
 
 
 def duration_text(seconds: float) -> str:
@@ -79,13 +90,13 @@ def bytes_text(size: float) -> str:
     return f"{size:.0f} {_UNITS[power]}" if power == 0 or size >= 100 else f"{size:.1f} {_UNITS[power]}"
 
 
-class SeriesProgress:
+class SeriesProgress(Line):
     """Shows how many series are done and failed, the rate and the time left, while its block runs."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._start: float | None = None
         self._done = self._failed = 0
-        self._on = sys.stderr.isatty()
 
     @contextmanager
     def counting(self, failed: bool, total: int) -> Iterator[int]:
@@ -95,11 +106,10 @@ class SeriesProgress:
             self._start = now  # the first one tells no rate: it had to wait for the scan
         self._done += 1
         self._failed += failed
-        self._clear()
+        self.draw("")
         yield self._done
-        if self._on and self._done < total:
-            sys.stderr.write(self._line(total, now - self._start))
-            sys.stderr.flush()
+        if self._done < total:
+            self.draw(self._line(total, now - self._start))
 
     def _line(self, total: int, seconds: float) -> str:
         line = f"{self._done}/{total} series, {self._failed} failed"
@@ -110,14 +120,21 @@ class SeriesProgress:
         shown = f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min"
         return f"{line}, {shown}, {left} left"
 
-    def _clear(self) -> None:
-        if self._on:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
 
-    def __enter__(self) -> SeriesProgress:
-        return self
+class StatusLine(Line):
+    """Shows how a listener is doing when it is called with that; the block of `hidden` can print lines."""
 
-    def __exit__(self, *_: object) -> None:
-        """Take the line away."""
-        self._clear()
+    def __call__(self, status: Status) -> None:
+        """Instances and series, in words."""
+        cut = f" ({status.cut_short} cut short)" if status.cut_short else ""
+        refused = f", {status.refused} refused" if status.refused else ""
+        self.draw(
+            f"{status.received} instances received{refused}; series: {status.waiting} waiting{cut}, "
+            f"{status.working} in work, {status.done} done, {status.failed} failed"
+        )
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Without the line; it comes again with the next status."""
+        self.draw("")
+        yield

@@ -105,25 +105,16 @@ def index_line(report: IndexReport) -> str:
     )
 
 
-def object_lines(report: WriteReport) -> list[str]:
-    """What was written."""
-    return [report.place, f"SeriesInstanceUID {report.series_uid}"]
-
-
-def write_lines(report: WriteReport) -> list[str]:
-    """What was written and how exactly."""
-    return [
-        report.place,
-        f"SeriesInstanceUID {report.series_uid}",
-        f"{_rescale(report)}, greatest error {report.max_error:.6g}, mean error {report.mean_error:.6g}, "
-        f"clipped {report.clipped}",
-    ]
-
-
-def _rescale(report: WriteReport) -> str:
-    if report.slope is None or report.intercept is None:
-        return "slope and intercept are the template's, slice by slice"
-    return f"slope {report.slope:.10g}, intercept {report.intercept:.10g}"
+def write_lines(report: WriteReport, of_images: bool) -> list[str]:
+    """What was written, and images how exactly."""
+    lines = [report.place, f"SeriesInstanceUID {report.series_uid}"]
+    if not of_images:
+        return lines
+    rescale = "slope and intercept are the template's, slice by slice"
+    if report.slope is not None and report.intercept is not None:
+        rescale = f"slope {report.slope:.10g}, intercept {report.intercept:.10g}"
+    errors = f"greatest error {report.max_error:.6g}, mean error {report.mean_error:.6g}"
+    return [*lines, f"{rescale}, {errors}, clipped {report.clipped}"]
 
 
 def run_line(entry: RunEntry) -> str:
