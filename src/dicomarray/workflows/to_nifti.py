@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,11 +20,11 @@ from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble, assemble_through
 from dicomarray.assembly.volumes.regrid import changes_grid
 from dicomarray.catalog.series_selection import Found, Inputs, ScanRequest, select
-from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
+from dicomarray.core.coded_warnings import warning
 from dicomarray.core.options import made_of, takes
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.dicom.headers.header import Header
-from dicomarray.errors import DataError, DiskFullError, GeometryError, OutputError, PixelError
+from dicomarray.errors import GeometryError, OutputError, PixelError
 from dicomarray.formats import bids, nifti
 from dicomarray.formats.bids_values import TOGETHER, number
 from dicomarray.formats.nifti_file import (
@@ -42,13 +41,21 @@ from dicomarray.formats.nifti_file import (
 from dicomarray.formats.sidecar import is_sidecar
 from dicomarray.runtime.threads import PixelProgress, thread_count
 from dicomarray.sources.base import Progress
-from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import new_files, refuse_existing
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.workflows.acquisition import acquisition, diffusion_table, encoding, is_along_patient
 from dicomarray.workflows.nifti_masks import write_label_map
 from dicomarray.workflows.nifti_options import NIFTI_NAMES, NiftiKeywords, NiftiOptions, keywords_in
-from dicomarray.workflows.to_numpy import Failure, MaskReading, names_folder, titled
+from dicomarray.workflows.to_numpy import (
+    ConversionReport,
+    MaskReading,
+    Part,
+    Written,
+    convert_all,
+    convert_one,
+    free_name,
+    names_folder,
+)
 
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
@@ -67,25 +74,8 @@ SHEARED = warning(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NiftiReport:
-    """What `to_nifti` wrote: of each volume the image, then what lies beside it; what failed in a batch."""
-
-    files: tuple[tuple[Path, ...], ...]
-    volumes: tuple[str, ...]
-    failures: tuple[Failure, ...]
-    warnings: Warnings
-    skipped: tuple[Skipped, ...] = ()
-    notes: Warnings = ()
-
-    def __repr__(self) -> str:
-        names = ", ".join(str(paths[0]) for paths in self.files[:3]) + (
-            ", ..." if len(self.files) > 3 else ""
-        )
-        known = (
-            f"{len(self.warnings)} warnings, {len(self.failures)} failed, {len(self.skipped)} files skipped"
-        )
-        return f"<NiftiReport: {names or 'no file'}; {known}>"
+class NiftiReport(ConversionReport):
+    """What `to_nifti` wrote: of each volume the image, then what lies beside it."""
 
 
 @takes(NiftiOptions, ReadOptions)
@@ -151,38 +141,21 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     masks = MaskReading(on, resample, time)
     writer = _Writer(request, wanted, reading, overwrite, workers, pixel_progress, masks)
     if names_folder(output):
-        found = select(request)
-        report = writer.write_all(found, path)
-        return replace(report, skipped=tuple(found.catalog.skipped))
-    return _one(request, writer, path, reading, volume)
-
-
-def _one(
-    request: ScanRequest, writer: _Writer, path: Path, reading: ReadOptions, volume: int | None
-) -> NiftiReport:
+        found, taken = select(request), set[str]()
+        return convert_all(NiftiReport, found, lambda series: writer.parts(found, series, path, taken))
     if not path.name.lower().endswith(nifti.SUFFIXES):
         raise OutputError(
             f"{path}: name the file .nii or .nii.gz, or a folder (with / at the end) for all volumes"
         )
     writer.refuse_existing(path)
     found = select(request)
-    if writer.masks.are_meant or found.only_masks:
-        from dicomarray.workflows.load_segmentation import one_segmentation
-
-        one = one_segmentation(found.series, str(request))
-        paths, info = writer.write_masks(found, one, path)
-        skipped = tuple(found.catalog.skipped)
-        return NiftiReport((paths,), (f"<Volume {info}>",), (), info.warnings, skipped)
-    chosen = found.one()
-    stack = chosen.stack(reading, volume)
-    files, info = writer.write(stack, path)
-    return NiftiReport(
-        (files,), (f"<Volume {info}>",), (), info.warnings, tuple(found.catalog.skipped), found.notes(chosen)
+    return convert_one(
+        NiftiReport,
+        found,
+        masks,
+        lambda chosen: writer.write(chosen.stack(reading, volume), path),
+        lambda chosen: writer.write_masks(found, chosen, path),
     )
-
-
-# The name of a result, and what writes it there.
-_Part = tuple[str, Callable[[Path], tuple[tuple[Path, ...], VolumeInfo]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,45 +170,20 @@ class _Writer:
     progress: PixelProgress | None
     masks: MaskReading
 
-    def write_all(self, found: Found, folder: Path) -> NiftiReport:
-        """Every volume of every series; a DataError is a failure of its volume, or of a whole series."""
-        files, shown, failures, warnings = [], [], [], []
-        taken: set[str] = set()
-        for series in found.convertible:
-            try:
-                named = list(self._masks_named(found, series, taken) or self._named(series, taken))
-            except DataError as error:
-                failures.append(Failure(series.title, str(error)))
-                continue
-            for place, (name, write) in enumerate(named):
-                try:
-                    paths, info = write(folder / f"{name}.nii.gz")
-                except (DataError, DiskFullError) as error:
-                    title = titled(series) if len(named) == 1 else f"{series.title}, volume {place}"
-                    failures.append(Failure(title, str(error)))
-                    continue
-                files.append(paths)
-                shown.append(f"<Volume {info}>")
-                warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
-        return NiftiReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))
-
-    def _masks_named(self, found: Found, series: Series, taken: set[str]) -> list[_Part]:
-        """A segmentation with a name that no other has; none of images."""
-        if not series.is_segments:
-            return []
-        header = series.instances[0]
-        name = _free(file_name(self.options.name, header, header.attributes), taken)
-        return [(name, partial(self.write_masks, found, series))]
-
-    def _named(self, series: Series, taken: set[str]) -> Iterator[_Part]:
-        """The volumes of a series with a name each, that no other has."""
-        volume = self.request.volume
-        stacks = series.stacks(self.reading)
+    def parts(self, found: Found, series: Series, folder: Path, taken: set[str]) -> Iterator[Part]:
+        """The volumes of a series, or the masks of a segmentation, with a name each that no other has."""
+        if series.is_segments:
+            header = series.instances[0]
+            name = free_name(file_name(self.options.name, header, header.attributes), taken)
+            yield name, partial(self.write_masks, found, series, folder / f"{name}.nii.gz")
+            return
+        volume, stacks = self.request.volume, series.stacks(self.reading)
         echoes = _echoes(stacks)
         for stack in stacks if volume is None else [series.stack(self.reading, volume)]:
             first, echo = stack.frames[0], _echo(stack, echoes)
             stem = file_name(self.options.name, first.header, first.attributes) + _suffix(stack, stacks, echo)
-            yield _free(stem, taken), partial(self.write, stack, echo=echo)
+            name = free_name(stem, taken)
+            yield name, partial(self.write, stack, folder / f"{name}.nii.gz", echo=echo)
 
     def refuse_existing(self, path: Path) -> None:
         """Raise OutputError where the image is there, or what may be taken for its sidecars."""
@@ -247,7 +195,7 @@ class _Writer:
                     f"{beside} is the sidecar of an array, which would be lost: give the image another name"
                 )
 
-    def write_masks(self, found: Found, series: Series, path: Path) -> tuple[tuple[Path, ...], VolumeInfo]:
+    def write_masks(self, found: Found, series: Series, path: Path) -> Written:
         """The labels of a segmentation, and the sidecar with its segments."""
         json = _beside(path, ".json")
         self.request.refuse_as_output(path, json)
@@ -255,7 +203,7 @@ class _Writer:
             refuse_existing(output, self.overwrite)
         return (path, json), write_label_map(self.masks.of(series, found), path, json, self.overwrite)
 
-    def write(self, stack: Stack, path: Path, echo: int | None = None) -> tuple[tuple[Path, ...], VolumeInfo]:
+    def write(self, stack: Stack, path: Path, echo: int | None = None) -> Written:
         """One volume; the files that were written, and what is known of it."""
         self.refuse_existing(path)
         _check_even(stack, self.reading)
@@ -393,11 +341,3 @@ def _suffix(stack: Stack, others: Sequence[Stack], echo: int | None) -> str:
     if len(others) == 1:
         return ""
     return (f"_e{echo}" if echo else "") + _COMPONENTS.get(stack.kind.component, "")
-
-
-def _free(stem: str, taken: set[str]) -> str:
-    """The name, with a number behind it where that is needed, and from now on taken."""
-    numbered = (f"{stem}_{number}" for number in itertools.count(2))
-    name = next(name for name in itertools.chain([stem], numbered) if name.lower() not in taken)
-    taken.add(name.lower())  # some file systems do not tell capitals from others
-    return name

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadKeywords, ReadOptions
@@ -51,10 +51,9 @@ class MaskReading:
     resample: Resampling | None = None
     time: int | None = None
 
-    @property
-    def are_meant(self) -> bool:
-        """Whether masks are asked for, also where images lie beside them."""
-        return self.on is not None or self.time is not None
+    def are_meant(self, found: Found) -> bool:
+        """Whether masks are asked for: by what is said of them, or since there is nothing else."""
+        return self.on is not None or self.time is not None or found.only_masks
 
     def of(self, series: Series, found: Found) -> Segmentation:
         """The masks of a series with one segmentation, among what was found."""
@@ -70,21 +69,14 @@ class MaskReading:
         )
 
 
-def titled(series: Series) -> str:
-    """How a failure names a series; a segmentation by its instance, as there may be several in a series."""
-    if not series.is_segments:
-        return series.title
-    return f"{series.title}, SOP Instance {series.instances[0].text('SOPInstanceUID')}"
-
-
 @dataclass(frozen=True, slots=True)
-class NumpyReport:
-    """What `to_numpy` wrote: pairs of array and sidecar; what failed in a batch; what the scan skipped.
+class ConversionReport:
+    """What was written: of each volume its files; what failed in a batch; what the scan skipped.
 
     ``notes`` tell of objects that are no images and lie there too.
     """
 
-    files: tuple[tuple[Path, Path], ...]
+    files: tuple[tuple[Path, ...], ...]
     volumes: tuple[str, ...]
     failures: tuple[Failure, ...]
     warnings: Warnings
@@ -95,8 +87,69 @@ class NumpyReport:
         counts = (
             f"{len(self.warnings)} warnings, {len(self.failures)} failed, {len(self.skipped)} files skipped"
         )
-        names = ", ".join(str(npy) for npy, _ in self.files[:3]) + (", ..." if len(self.files) > 3 else "")
-        return f"<NumpyReport: {names or 'no file'}; {counts}>"
+        names = ", ".join(str(first) for first, *_ in self.files[:3]) + (
+            ", ..." if len(self.files) > 3 else ""
+        )
+        return f"<{type(self).__name__}: {names or 'no file'}; {counts}>"
+
+
+class NumpyReport(ConversionReport):
+    """What `to_numpy` wrote: pairs of array and sidecar."""
+
+
+Report = TypeVar("Report", bound=ConversionReport)
+# The files of a volume, and what is known of it.
+Written = tuple[tuple[Path, ...], VolumeInfo]
+# The name of a result, and what writes it.
+Part = tuple[str, Callable[[], Written]]
+
+
+def convert_one(
+    report: type[Report],
+    found: Found,
+    masks: MaskReading,
+    write: Callable[[Series], Written],
+    write_masks: Callable[[Series], Written],
+) -> Report:
+    """The one volume among what was found, or the labels of the one segmentation where these are meant."""
+    skipped = tuple(found.catalog.skipped)
+    if masks.are_meant(found):
+        from dicomarray.workflows.load_segmentation import one_segmentation
+
+        paths, info = write_masks(one_segmentation(found.series, str(found.request)))
+        return report((paths,), (f"<Volume {info}>",), (), info.warnings, skipped)
+    chosen = found.one()
+    paths, info = write(chosen)
+    return report((paths,), (f"<Volume {info}>",), (), info.warnings, skipped, found.notes(chosen))
+
+
+def convert_all(report: type[Report], found: Found, parts: Callable[[Series], Iterable[Part]]) -> Report:
+    """All that was found; what cannot be written is a failure of a volume, or of a whole series."""
+    files, shown, failures, warnings = [], [], [], []
+    for series in found.convertible:
+        try:
+            named = list(parts(series))
+        except DataError as error:
+            failures.append(Failure(series.title, str(error)))
+            continue
+        for place, (name, write) in enumerate(named):
+            try:
+                paths, info = write()
+            except (DataError, DiskFullError) as error:  # where one is too large there is room for others
+                failures.append(Failure(_titled(series, place if len(named) > 1 else None), str(error)))
+                continue
+            files.append(paths)
+            shown.append(f"<Volume {info}>")
+            warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
+    skipped = tuple(found.catalog.skipped)
+    return report(tuple(files), tuple(shown), tuple(failures), tuple(warnings), skipped, found.notes())
+
+
+def _titled(series: Series, volume: int | None) -> str:
+    """How a failure names a volume; a segmentation by its instance, as there may be several in a series."""
+    if series.is_segments:
+        return f"{series.title}, SOP Instance {series.instances[0].text('SOPInstanceUID')}"
+    return series.title if volume is None else f"{series.title}, volume {volume}"
 
 
 @takes(ReadOptions)
@@ -205,75 +258,72 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     request = ScanRequest(input_dicom, index, config, series, volume, workers, progress)
     request.refuse_as_output(npy, json)
 
-    def write(stack: Stack, npy: Path, json: Path) -> VolumeInfo:
+    def write(stack: Stack, npy: Path, json: Path) -> Written:
         request.refuse_as_output(npy, json)
         if changes_grid(stack.geometry, checked):
             made = assemble(stack, checked, workers, pixel_progress)
             made = made if bounds is None else made.normalize(bounds.lower, bounds.upper)
             made.save(npy, json, overwrite=overwrite)
-            return made.info
+            return (npy, json), made.info
         if zarr_store.is_zarr(npy):
             with zarr_store.new_store(npy, overwrite) as folder:
                 opened = partial(zarr_store.ZarrFile, folder)
                 info = assemble_through(opened, stack, checked, bounds, workers, pixel_progress)
                 zarr_store.describe(folder, info)
-            return info
+            return (npy, json), info
         with new_files((npy, json), overwrite) as (array_file, json_file):
             info = assemble_in_file(stack, array_file, checked, bounds, workers, pixel_progress)
             sidecar.write(json_file, info)
-        return info
+        return (npy, json), info
 
-    masks = MaskReading(on, resample, time)
+    masks, taken = MaskReading(on, resample, time), set[str]()
+
+    def parts(series: Series) -> Iterator[Part]:
+        stem = file_stem(series)
+        if series.is_segments:
+            name = free_name(stem, taken)
+            yield name, partial(write_labels, series, npy / f"{name}.npy", json / f"{name}.json")
+            return
+        stacks = series.stacks(checked) if volume is None else [series.stack(checked, volume)]
+        for number, stack in enumerate(stacks):
+            name = stem if len(stacks) == 1 else f"{stem}_{number}"
+            yield name, partial(write, stack, npy / f"{name}.npy", json / f"{name}.json")
+
     if names_folder(output_npy):
         found = select(request)
-
-        taken = Counter[str]()
-
-        def parts(series: Series) -> list[Part]:
-            stem = file_stem(series)
-            if series.is_segments:
-                taken[stem] += 1
-                name = stem if taken[stem] == 1 else f"{stem}_{taken[stem]}"
-                return [(name, lambda *paths: _write_labels(found, series, masks, paths, overwrite))]
-            stacks = series.stacks(checked) if volume is None else [series.stack(checked, volume)]
-            names = [stem] if len(stacks) == 1 else [f"{stem}_{index}" for index in range(len(stacks))]
-            return [(name, partial(write, stack)) for name, stack in zip(names, stacks, strict=True)]
-
-        report = _save_all(found.convertible, npy, json, parts)
-        return replace(report, skipped=found.catalog.skipped, notes=found.notes())
+        write_labels = partial(_write_labels, found, masks, overwrite)
+        return convert_all(NumpyReport, found, parts)
     for output in (json,) if zarr_store.is_zarr(npy) else (npy, json):
         refuse_existing(output, overwrite)
     found = select(request)
-    if masks.are_meant or found.only_masks:
-        if bounds is not None or checked.units != ReadOptions().units:
-            raise UsageError(
-                "labels are numbers of segments: they have no units and are not normalized; leave out units "
-                "and normalize (--units, --normalize)"
-            )
-        return _save_labels(found, masks, (npy, json), overwrite)
-    chosen = found.one()
-    info = write(chosen.stack(checked, volume), npy, json)
-    skipped, notes = found.catalog.skipped, found.notes(chosen)
-    return NumpyReport(((npy, json),), (f"<Volume {info}>",), (), info.warnings, skipped, notes)
-
-
-def _save_labels(
-    found: Found, masks: MaskReading, outputs: tuple[Path, Path], overwrite: bool
-) -> NumpyReport:
-    """The labels of the one segmentation among what was found."""
-    from dicomarray.workflows.load_segmentation import one_segmentation
-
-    one = one_segmentation(found.series, str(found.request))
-    info = _write_labels(found, one, masks, outputs, overwrite)
-    return NumpyReport((outputs,), (f"<Volume {info}>",), (), info.warnings, found.catalog.skipped)
+    if masks.are_meant(found) and (bounds is not None or checked.units != ReadOptions().units):
+        raise UsageError(
+            "labels are numbers of segments: they have no units and are not normalized; leave out units "
+            "and normalize (--units, --normalize)"
+        )
+    return convert_one(
+        NumpyReport,
+        found,
+        masks,
+        lambda chosen: write(chosen.stack(checked, volume), npy, json),
+        lambda chosen: _write_labels(found, masks, overwrite, chosen, npy, json),
+    )
 
 
 def _write_labels(
-    found: Found, series: Series, masks: MaskReading, outputs: tuple[Path, Path], overwrite: bool
-) -> VolumeInfo:
+    found: Found, masks: MaskReading, overwrite: bool, series: Series, npy: Path, json: Path
+) -> Written:
     made = masks.of(series, found).volume()
-    made.save(*outputs, overwrite=overwrite)
-    return made.info
+    made.save(npy, json, overwrite=overwrite)
+    return (npy, json), made.info
+
+
+def free_name(stem: str, taken: set[str]) -> str:
+    """The name, with a number behind it where that is needed, and from now on taken."""
+    numbered = (f"{stem}_{number}" for number in itertools.count(2))
+    name = next(name for name in itertools.chain([stem], numbered) if name.lower() not in taken)
+    taken.add(name.lower())  # some file systems do not tell capitals from others
+    return name
 
 
 def names_folder(path: PathLike) -> bool:
@@ -297,24 +347,3 @@ def _outputs(output_npy: PathLike, output_json: PathLike | None) -> tuple[Path, 
         )
     json = local_path(output_json)
     return (npy, json) if names_folder(output_npy) else array_and_sidecar(npy, json)
-
-
-# The name of a result, and what writes it as array and sidecar.
-Part = tuple[str, Callable[[Path, Path], VolumeInfo]]
-
-
-def _save_all(
-    batch: Sequence[Series], npy: Path, json: Path, parts: Callable[[Series], list[Part]]
-) -> NumpyReport:
-    files, shown, failures, warnings = [], [], [], []
-    for series in batch:
-        try:
-            for name, write in parts(series):
-                paths = npy / f"{name}.npy", json / f"{name}.json"
-                info = write(*paths)
-                files.append(paths)
-                shown.append(f"<Volume {info}>")
-                warnings += [CodedWarning(f"{name}: {warning}") for warning in info.warnings]
-        except (DataError, DiskFullError) as error:  # where one is too large there is room for others
-            failures.append(Failure(titled(series), str(error)))
-    return NumpyReport(tuple(files), tuple(shown), tuple(failures), tuple(warnings))
