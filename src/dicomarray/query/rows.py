@@ -12,10 +12,11 @@ enhanced object every frame is a row, whose functional groups answer plain keywo
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
 from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
@@ -64,13 +65,14 @@ class Rows(Protocol):
         """The cells of an attribute, one for each row, or a single one where all are the same."""
 
 
-@runtime_checkable
-class HasRows(Protocol):
+class HasRows(ABC):
     """Instances that keep their own table, as those of an index do."""
 
+    @abstractmethod
     def rows(self, attributes: Iterable[str] | None) -> Rows:
         """The table; see `rows_of`."""
 
+    @abstractmethod
     def let_go(self) -> None:
         """Forget what was fetched for it, and can be fetched again."""
 

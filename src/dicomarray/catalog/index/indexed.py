@@ -19,14 +19,14 @@ from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.attribute_names import tag_of
 from dicomarray.dicom.headers.all_elements import canonical_name, standard_name
 from dicomarray.dicom.headers.attributes import ABSENT, Attributes
-from dicomarray.dicom.headers.columns import Order
+from dicomarray.dicom.headers.columns import HasColumns, Order
 from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.part10 import PixelPlace
 from dicomarray.dicom.pixels.location import PIXEL_TAGS
 from dicomarray.dicom.private_blocks import creator_of, is_in_block
 from dicomarray.dicom.vr import Value
-from dicomarray.query.rows import Rows, rows_of
+from dicomarray.query.rows import HasRows, Rows, rows_of
 from dicomarray.sources.archives import Member
 from dicomarray.sources.filesystem import PathMaker
 from dicomarray.storage.places import Place
@@ -128,7 +128,7 @@ class IndexedHeader(Header):
         return Header, (self.path, self.transfer_syntax, dict(self.attributes), self.pixels, self.stamp)
 
 
-class IndexedInstances(Sequence[Header]):
+class IndexedInstances(Sequence[Header], HasColumns, HasRows):
     """The headers of a series, made when they are asked for; ``places`` are those that are meant."""
 
     def __init__(self, columns: SeriesColumns, places: Sequence[int]) -> None:

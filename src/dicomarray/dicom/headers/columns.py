@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.headers.header import Header
@@ -18,17 +19,19 @@ class Order(NamedTuple):
     of_volumes: bool
 
 
-@runtime_checkable
-class HasColumns(Protocol):
+class HasColumns(ABC):
     """Headers that keep their attributes by column, as those of an index do."""
 
+    @abstractmethod
     def column(self, name: str) -> Sequence[Value]:
         """See `column_of`."""
 
     @property
+    @abstractmethod
     def folders(self) -> Sequence[Place]:
         """Where the files lie, as `Series.folders`."""
 
+    @abstractmethod
     def in_order(self, find: Callable[[], Order]) -> Sequence[int]:
         """The numbers of the instances in the order of volumes, which may be known; else it is found."""
 
