@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from dicomarray.assembly.options import ReadOptions
     from dicomarray.assembly.series import Series
     from dicomarray.catalog.catalog import Catalog
-    from dicomarray.catalog.index import IndexReport, index, open_index
+    from dicomarray.catalog.index.opening import open_index
+    from dicomarray.catalog.index.scanning import IndexReport, index
     from dicomarray.catalog.scan import scan
     from dicomarray.catalog.series_selection import dicom_filter
     from dicomarray.core.segments import Segment
@@ -117,7 +118,7 @@ __all__ = [
 _HOMES = {
     "Catalog": "dicomarray.catalog.catalog",
     "Checked": "dicomarray.pipeline.verifying",
-    "IndexReport": "dicomarray.catalog.index",
+    "IndexReport": "dicomarray.catalog.index.scanning",
     "NiftiReport": "dicomarray.workflows.to_nifti",
     "NumpyReport": "dicomarray.workflows.to_numpy",
     "PullReport": "dicomarray.workflows.pull",
@@ -138,10 +139,10 @@ _HOMES = {
     "WriteReport": "dicomarray.objects.common.files",
     "check": "dicomarray.workflows.check",
     "dicom_filter": "dicomarray.catalog.series_selection",
-    "index": "dicomarray.catalog.index",
+    "index": "dicomarray.catalog.index.scanning",
     "load": "dicomarray.workflows.to_numpy",
     "load_segmentation": "dicomarray.workflows.load_segmentation",
-    "open_index": "dicomarray.catalog.index",
+    "open_index": "dicomarray.catalog.index.opening",
     "pull": "dicomarray.workflows.pull",
     "push": "dicomarray.workflows.push",
     "run": "dicomarray.pipeline.running",

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dicomarray.catalog.index import index, open_index
+from dicomarray.catalog.index.opening import open_index
+from dicomarray.catalog.index.scanning import index
 from dicomarray.cli.main import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "index-file.md"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import dicomarray
+
 HEAVY = (
     "pydicom", "imagecodecs", "PIL", "yaml", "regex", "sqlite3", "subprocess", "logging", "tarfile",
     "zipfile", "numpy.ma", "dicomarray.query.selection", "dicomarray.objects", "dicomarray.pipeline",
@@ -17,11 +19,11 @@ HEAVY = (
 )  # fmt: skip
 
 
-def imported(arguments: list[str]) -> set[str]:
-    """The modules of `HEAVY` that a command has imported."""
+def imported(arguments: list[str], heavy: tuple[str, ...] = HEAVY) -> set[str]:
+    """The heavy modules that a command has imported."""
     code = (
         "import sys; from dicomarray.cli.main import main; code = main(sys.argv[1:])\n"
-        f"print('imported', *(name for name in {HEAVY!r} if name in sys.modules)); sys.exit(code)"
+        f"print('imported', *(name for name in {heavy!r} if name in sys.modules)); sys.exit(code)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
@@ -57,3 +59,12 @@ def test_a_config_needs_the_filter_and_writing_pydicom(series: Path, tmp_path: P
     arguments = ["-n", str(tmp_path / "a.npy"), "-d", str(series), "-o", str(tmp_path / "out")]
     assert "pydicom" in imported(["to-dicom", *arguments])
     assert (tmp_path / "a.npy").stat().st_size > 128
+
+
+def test_a_filter_of_an_index_does_not_need_what_builds_volumes(series: Path, tmp_path: Path) -> None:
+    """Unless it asks for a fact of volumes."""
+    heavy = ("numpy", "pydicom", "dicomarray.dicom.pixels.reader", "dicomarray.assembly.grouping.stacking")
+    dicomarray.index(series, tmp_path / "index")
+    arguments = ["filter", "--index", str(tmp_path / "index"), "-w"]
+    assert imported([*arguments, "Rows>=1"], heavy) == set()
+    assert "numpy" in imported([*arguments, "num_slices>=1"], heavy)

@@ -116,4 +116,5 @@ def _is_finite_number(value: object) -> bool:
     return math.isfinite(value)
 
 
+DEFAULTS = ReadOptions()
 READ_NAMES = names_of(ReadOptions)

@@ -6,22 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
-from typing import Unpack
-
-import numpy as np
+from typing import TYPE_CHECKING, Unpack
 
 from dicomarray.assembly.frames.closed import ClosedHeader, PixelsClosedError
-from dicomarray.assembly.frames.frame import frames_of
-from dicomarray.assembly.frames.mosaic_detection import KnownMosaics
-from dicomarray.assembly.grouping.duplicates import some
-from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, stack_frames
-from dicomarray.assembly.options import ReadKeywords, ReadOptions
-from dicomarray.assembly.volumes.assemble import assemble
+from dicomarray.assembly.options import DEFAULTS, ReadKeywords, ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.notebook import notebook
 from dicomarray.core.options import made_of, takes
-from dicomarray.core.plain_text import one_line
+from dicomarray.core.plain_text import one_line, some
 from dicomarray.dicom import segment_objects
 from dicomarray.dicom.attribute_names import check_name
 from dicomarray.dicom.headers.attributes import ABSENT
@@ -35,7 +29,11 @@ from dicomarray.runtime.threads import PixelProgress, thread_count
 from dicomarray.sources.instances import whole
 from dicomarray.storage.places import Place
 from dicomarray.storage.references import ObjectReference, Reference, file_of
-from dicomarray.volume import Volume
+
+if TYPE_CHECKING:  # volumes need most modules and NumPy, of which a list of series needs nothing
+    from dicomarray.assembly.frames.mosaic_detection import KnownMosaics
+    from dicomarray.assembly.grouping.stacking import Stack
+    from dicomarray.volume import Volume
 
 # Of what is shown of a value in a title: that of UIDs and short texts (PS3.5 6.2), in characters.
 MAX_WORD_LENGTH = 64
@@ -179,6 +177,9 @@ class Series:
         return self.stacks(options)
 
     def _stacked(self, instances: Sequence[Header], options: ReadOptions) -> list[Stack]:
+        from dicomarray.assembly.frames.frame import frames_of
+        from dicomarray.assembly.grouping.stacking import stack_frames
+
         images = [header for header in instances if header.is_image]
         if not images:
             raise GeometryError(f"series {self.title} has no images: nothing to make a volume of")
@@ -215,6 +216,8 @@ class Series:
         DataError
             Where the images form no regular volume, or their pixels cannot be read.
         """
+        from dicomarray.assembly.volumes.assemble import assemble
+
         checked = made_of(ReadOptions, options)
         thread_count(workers)
         return [assemble(stack, checked, workers, pixel_progress) for stack in self.stacks(checked)]
@@ -235,6 +238,8 @@ class Series:
         ChoiceError
             Where there are several and no index; the message lists them.
         """
+        from dicomarray.assembly.volumes.assemble import assemble
+
         checked = made_of(ReadOptions, options)
         thread_count(workers)
         return assemble(self.stack(checked, index), checked, workers, pixel_progress)
@@ -251,7 +256,7 @@ class Series:
                 "(series.volume(index=N); volume=N, --volume N), or take all (series.volumes(); an output "
                 "that ends with /):\n" + "\n".join(volume_lines(stacks))
             )
-        if index is not None and (isinstance(index, bool) or not isinstance(index, int | np.integer)):
+        if index is not None and (isinstance(index, bool) or not isinstance(index, int | Integral)):
             raise UsageError(f"volume={index!r:.40}: a whole number is needed, the index of a volume from 0")
         if index is not None and not 0 <= index < len(stacks):
             raise UsageError(f"series {self.title} has the volumes 0 to {len(stacks) - 1}, not {index}")

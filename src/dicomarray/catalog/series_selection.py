@@ -87,7 +87,7 @@ class ScanRequest:
         """The inputs, or what was indexed; raises InputError where the index cannot be read."""
         if self.inputs is not None:
             return cast("tuple[Place, ...]", self.inputs)
-        from dicomarray.catalog.index import indexed_roots
+        from dicomarray.catalog.index.opening import indexed_roots
 
         return tuple(indexed_roots(cast("PathLike", self.index)))
 
@@ -259,7 +259,7 @@ def _of_series(request: ScanRequest, queries: Queries) -> Queries:
 def _catalog(request: ScanRequest, attributes: Iterable[str] = (), queries: Queries = ({},)) -> Catalog:
     if request.index is None:
         return read_catalog(request.roots, attributes, request.progress, request.workers, queries)
-    from dicomarray.catalog.index import open_index
+    from dicomarray.catalog.index.opening import open_index
 
     below = None if request.inputs is None else [local_path(root) for root in request.roots]
     return open_index(request.index, below, attributes)

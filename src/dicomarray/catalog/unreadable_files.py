@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicomarray.assembly.grouping.duplicates import some
 from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.plain_text import some
 from dicomarray.dicom.headers.header import Header
 from dicomarray.sources.skipped import EXAMPLES, Skipped
 from dicomarray.storage.places import Place

@@ -14,7 +14,7 @@ from dicomarray.errors import InputError
 
 if TYPE_CHECKING:  # a command loads what it does, not what others report
     from dicomarray.assembly.series import Series
-    from dicomarray.catalog.index import IndexReport
+    from dicomarray.catalog.index.scanning import IndexReport
     from dicomarray.objects.common.files import WriteReport
     from dicomarray.pipeline.entries import RunEntry, RunReport
     from dicomarray.pipeline.verifying import Checked

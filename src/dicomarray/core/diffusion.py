@@ -17,8 +17,6 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 B_VALUE, GRADIENT = "DiffusionBValue", "DiffusionGradientOrientation"
 Direction = tuple[float, float, float]
 # How far the length of a direction may be from 1: it is rounded to three digits and more.
@@ -192,6 +190,8 @@ class Turning:
             return _direction(vector)
         if len(self.orientation) != 6:
             return None
+        import numpy as np  # which a filter that asks for kinds of images does not need
+
         row, column = np.array(self.orientation[:3]), np.array(self.orientation[3:])
         normal = np.cross(row, column)
         if axes is Axes.IMAGE:
@@ -208,7 +208,7 @@ class Turning:
 
         In coronal images one axis in the plane runs against that of other images.
         """
-        main = int(np.argmax(np.abs(normal)))  # 0 for sagittal, 1 for coronal, 2 for axial images
+        main = int(abs(normal).argmax())  # 0 for sagittal, 1 for coronal, 2 for axial images
         sign = 1 if main == 1 else -1
         along_rows = self.phase_encoding == "ROW"
         frequency, phase = (column, sign * row) if along_rows else (-row, sign * column)

@@ -6,6 +6,7 @@ What a terminal or a reader would act upon is shown as its escape (``\\x1b``, ``
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # Control characters (C0, delete, C1), line and paragraph separators, marks and embeddings of bidirectional
 # text, invisible characters (zero width, byte order mark, tags, interlinear marks), and half characters,
@@ -30,6 +31,11 @@ def escape_but_newlines(text: str) -> str:
 def in_json(text: str) -> str:
     """JSON whose strings hold nothing of that kind; a reader of it gets the same strings."""
     return _IN_LINES.sub(lambda match: _units(match[0]), text)
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from dicomarray.assembly.series import Series
-from dicomarray.catalog.index import check_finished, count_indexed
+from dicomarray.catalog.index.opening import check_finished, count_indexed
 from dicomarray.catalog.series_selection import ScanRequest, select
 from dicomarray.errors import DicomArrayError, InputError
 from dicomarray.pipeline.compressed_sequence import CompressedSequence

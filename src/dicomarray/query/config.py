@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,6 +146,8 @@ def _repeated_json_keys(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _read_toml(path: Path, text: str) -> Any:
+    import tomllib  # the last of the three kinds that a config is written in
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

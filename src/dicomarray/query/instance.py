@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.dicom.headers.attributes import ABSENT, Absent
-from dicomarray.query.facts import Facts
 from dicomarray.query.rows import ListRows, Rows
+
+if TYPE_CHECKING:  # to compute facts takes all that builds volumes, and few configs ask for one
+    from dicomarray.query.series_facts import Facts
 
 # None is an attribute that is present without a value; an absent key is an absent attribute.
 Value: TypeAlias = "str | int | float | tuple[Value, ...] | Mapping[str, Value] | None"
@@ -93,6 +95,8 @@ class Evaluation:
     def facts(self) -> Facts:
         """The facts of the series."""
         if self._facts is None:
+            from dicomarray.query.series_facts import Facts
+
             self._facts = Facts(self.rows)
         return self._facts
 

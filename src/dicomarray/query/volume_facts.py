@@ -20,10 +20,10 @@ from dicomarray.assembly.options import Geometry, ReadOptions
 from dicomarray.core.geometry import EVEN_CEILING_MM, Matrix, Plane, StackGeometry
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import DataError, GeometryError
+from dicomarray.query.facts import MIXED
 
 # What is there, whatever is missing: `is_regular` says that something is.
 THERE = ReadOptions(missing="keep")
-MIXED = "mixed"
 # A scout has a few slices in each of three planes, which a technician may turn by so many degrees.
 MAX_SCOUT_SLICES = 30
 SCOUT_TURN_DEGREES = 20.0

@@ -18,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, Unpack
 
-from dicomarray.catalog.index import index as index_folder
+from dicomarray.catalog.index.scanning import index as index_folder
 from dicomarray.catalog.scan import catalog_of
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.options import made_of, takes

@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset
 
 import synthetic
 from dicomarray.catalog.catalog import Catalog
-from dicomarray.catalog.index import index, open_index
+from dicomarray.catalog.index.opening import open_index
+from dicomarray.catalog.index.scanning import index
 from dicomarray.catalog.scan import scan
 from dicomarray.catalog.tables import INSTANCE_COLUMNS, SERIES_COLUMNS
 from dicomarray.dicom.identities import may_identify

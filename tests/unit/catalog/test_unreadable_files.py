@@ -12,7 +12,8 @@ import pytest
 
 import dicomarray
 import synthetic
-from dicomarray.catalog.index import index, open_index
+from dicomarray.catalog.index.opening import open_index
+from dicomarray.catalog.index.scanning import index
 from dicomarray.catalog.scan import scan
 
 Damage = Callable[[Path], object]

@@ -9,7 +9,7 @@ import pytest
 
 import synthetic
 from dicomarray import scan
-from dicomarray.catalog.index import index
+from dicomarray.catalog.index.scanning import index
 from dicomarray.catalog.series_selection import ScanRequest, select
 from dicomarray.cli.why import explanation_lines
 from dicomarray.errors import ConfigError

@@ -21,8 +21,9 @@ from dicomarray import dicom_filter, index, open_index, scan
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import Series
 from dicomarray.errors import DataError
-from dicomarray.query.facts import FACTS, Facts
+from dicomarray.query.facts import FACTS
 from dicomarray.query.rows import rows_of
+from dicomarray.query.series_facts import Facts
 from dicomarray.query.volume_facts import THERE, largest
 from enhanced_files import at, content, measured, write_cine, write_dose, write_enhanced
 

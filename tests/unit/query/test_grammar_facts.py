@@ -18,9 +18,10 @@ from dicomarray.assembly.grouping.traces import TRACE_KEYWORDS
 from dicomarray.core.diffusion import B_VALUE_ELEMENTS
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
-from dicomarray.query.facts import FACTS, Facts
+from dicomarray.query.facts import FACTS
 from dicomarray.query.rows import ListRows
 from dicomarray.query.selection import parse
+from dicomarray.query.series_facts import Facts
 from grammar import accepts, refusal
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)

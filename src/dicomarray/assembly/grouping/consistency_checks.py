@@ -7,9 +7,9 @@ from collections.abc import Hashable, Sequence
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.discriminators import TIME_INDEX, differing, value_of
-from dicomarray.assembly.grouping.duplicates import some
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.plain_text import some
 from dicomarray.dicom.functional_groups import CONTRADICTED
 from dicomarray.dicom.headers.attributes import may_differ
 from dicomarray.dicom.vr import Value, texts

@@ -27,6 +27,7 @@ from dicomarray.assembly.grouping.image_kind import kind_of
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import ORIENTATION_TOLERANCE, Matrix, same_position_tolerance
 from dicomarray.core.pixel_values import Array
+from dicomarray.core.plain_text import some
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value
 
@@ -252,8 +253,3 @@ def equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> Warning
         f"{'' if complete else 'at least '}{len(frames)} images have the same pixels as another one at their "
         f"place, and all are kept, since nothing says that they are copies: {names} [equal-images]"
     )
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    """The first names of a list, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

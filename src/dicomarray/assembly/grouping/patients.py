@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.grouping.duplicates import some
 from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.plain_text import some
 from dicomarray.dicom.headers.attributes import may_differ
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import PATIENT

@@ -24,7 +24,7 @@ from dicomarray.assembly.grouping.consistency_checks import (
     slice_location_warnings,
 )
 from dicomarray.assembly.grouping.discriminators import differing, time_index
-from dicomarray.assembly.grouping.duplicates import drop_copies, equal_pixels_at, some
+from dicomarray.assembly.grouping.duplicates import drop_copies, equal_pixels_at
 from dicomarray.assembly.grouping.further_attributes import (
     FurtherAttributes,
     copy_names,
@@ -45,7 +45,7 @@ from dicomarray.assembly.grouping.repetitions import Repetitions, arrange
 from dicomarray.assembly.grouping.scanner_quirks import dose_offsets, misplaced_sequences, scanner_faults
 from dicomarray.assembly.grouping.studies import ONE_STUDY, is_one_study
 from dicomarray.assembly.grouping.traces import are_traces, split_traces
-from dicomarray.assembly.options import WITHOUT_PLACES, ReadOptions
+from dicomarray.assembly.options import DEFAULTS, WITHOUT_PLACES, ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import (
     NEAREST_MM,
@@ -55,10 +55,10 @@ from dicomarray.core.geometry import (
     missing_slices,
     same_position_tolerance,
 )
+from dicomarray.core.plain_text import some
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError
 
-DEFAULTS = ReadOptions()
 # Without a neighbour and without Slice Thickness nothing says how thick a lone slice is, in mm.
 UNKNOWN_THICKNESS_MM = 1.0
 # Warnings of frames without a place.

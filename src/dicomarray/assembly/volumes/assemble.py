@@ -12,8 +12,8 @@ import numpy as np
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.frames.multiframe import DOSE_KINDS
 from dicomarray.assembly.grouping.image_kinds import ISOTROPIC, common_type, image_kinds, is_trace
-from dicomarray.assembly.grouping.stacking import DEFAULTS, Stack, spacing_warnings
-from dicomarray.assembly.options import ReadOptions
+from dicomarray.assembly.grouping.stacking import Stack, spacing_warnings
+from dicomarray.assembly.options import DEFAULTS, ReadOptions
 from dicomarray.assembly.values.modality import RGB, values_of
 from dicomarray.assembly.values.rescale_checks import mislabelled_notes
 from dicomarray.assembly.volumes.equal_pixels import Probes

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
 from dicomarray.catalog.index.columns import SeriesColumns
-from dicomarray.catalog.index.file_facts import kept_csa, kept_tiles
 from dicomarray.catalog.index.gathering import CSA, PIXEL_NAMES, TILES, TRANSFER_SYNTAX
 from dicomarray.catalog.index.json_values import LARGEST_INTEGER
 from dicomarray.catalog.index.schema import damage_as_error
@@ -33,6 +32,8 @@ from dicomarray.storage.places import Place
 from dicomarray.storage.references import Reference, Stamp, state_of
 
 T = TypeVar("T")
+# The files of a series' instances.
+_FILES = "FROM instances JOIN files ON files.id = file JOIN folders ON folders.id = folder WHERE series = ?"
 
 
 class FileOfInstance(NamedTuple):
@@ -164,11 +165,7 @@ class IndexedInstances(Sequence[Header], HasColumns, HasRows):
     @cached_property
     def files(self) -> list[FileOfInstance]:
         """By place."""
-        query = (
-            f"SELECT folders.path, name, member, number, {STAMP_COLUMNS} FROM instances "
-            "JOIN files ON files.id = file JOIN folders ON folders.id = folder "
-            "WHERE series = ? ORDER BY place"
-        )
+        query = f"SELECT folders.path, name, member, number, {STAMP_COLUMNS} {_FILES} ORDER BY place"
         columns = self.columns
         with damage_as_error(columns.source.path):
             found = [
@@ -195,10 +192,13 @@ class IndexedInstances(Sequence[Header], HasColumns, HasRows):
     @property
     def folders(self) -> Sequence[Place]:
         """As `Series.folders`."""
-        files = [self.files[place] for place in self.places]
-        if any(file.member is not None for file in files):
-            return [*dict.fromkeys(self.references[place].parent for place in self.places)]
-        return [Path(folder) for folder in dict.fromkeys(file.folder for file in files)]
+        query = f"SELECT folders.path, count(member) {_FILES} GROUP BY folder ORDER BY min(place)"
+        columns = self.columns
+        found = columns.source.query(query, (columns.series,))
+        if found and len(self.places) == columns.count and not any(members for _, members in found):
+            with damage_as_error(columns.source.path):
+                return [Path(as_path(folder)) for folder, _ in found]
+        return [*dict.fromkeys(self.references[place].parent for place in self.places)]
 
     def in_order(self, find: Callable[[], Order]) -> Sequence[int]:
         """The order that was kept when it was last asked for; a found one is kept if all are meant."""
@@ -235,6 +235,8 @@ class IndexedInstances(Sequence[Header], HasColumns, HasRows):
 
     def kept_headers(self) -> list[KeptHeader]:
         """Headers that have what a scan would have read, and need no file for anything else."""
+        from dicomarray.catalog.index.file_facts import kept_csa, kept_tiles
+
         shown = self.columns.source.shown
         attributes = self.columns.attributes({n: k for n, k in shown.items() if n in DEFAULT_KEYWORDS})
         tiles, csa = self._only_in_file(TILES, kept_tiles), self._only_in_file(CSA, kept_csa)

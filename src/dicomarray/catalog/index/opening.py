@@ -17,7 +17,6 @@ from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.columns import Kept, SeriesColumns, Source
 from dicomarray.catalog.index.indexed import IndexedInstances
 from dicomarray.catalog.index.json_values import LIST
-from dicomarray.catalog.index.scanning import absolute_roots
 from dicomarray.catalog.index.schema import (
     THIS_COMPUTER,
     THIS_COMPUTER_ID,
@@ -25,7 +24,7 @@ from dicomarray.catalog.index.schema import (
     connect_to_read,
     damage_as_error,
 )
-from dicomarray.catalog.index.storing import as_path, as_stored, lies_below, path_of_file
+from dicomarray.catalog.index.storing import absolute_roots, as_path, as_stored, lies_below, path_of_file
 from dicomarray.catalog.unreadable_files import UnreadableFiles
 from dicomarray.dicom.headers.all_elements import canonical_name
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS

@@ -11,7 +11,7 @@ from pathlib import Path
 from dicomarray.catalog.index.file_facts import only_in_file
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.schema import connect_to_write
-from dicomarray.catalog.index.storing import Batch, KnownFile, Store, in_columns
+from dicomarray.catalog.index.storing import Batch, KnownFile, Store, absolute_roots, in_columns
 from dicomarray.dicom.headers.all_elements import AllElementsReader
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError
@@ -22,7 +22,7 @@ from dicomarray.sources.filesystem import PathMaker, find_names
 from dicomarray.sources.instances import no_instance
 from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import refuse_inside
-from dicomarray.storage.places import PathLike, local_path, places
+from dicomarray.storage.places import PathLike, local_path
 from dicomarray.storage.references import Reference, Stamp
 
 # After so many files, series of which no file came since the last time are written: files of a series mostly
@@ -108,11 +108,6 @@ def index(
         num_instances=num_instances,
         skipped=tuple(indexing.skipped),
     )
-
-
-def absolute_roots(path: PathLike | Iterable[PathLike]) -> list[str]:
-    """The real paths: the same files wherever the index is used, and none of them by two names."""
-    return [os.path.realpath(local_path(item)) for item in places(path)]
 
 
 _Member = tuple[str | None, int | None]

@@ -18,6 +18,7 @@ from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.json_values import ABSENT, JSON, LIST, text_of, texts_of_list, to_stored
 from dicomarray.catalog.index.schema import THIS_COMPUTER_ID, damage_as_error
 from dicomarray.sources.skipped import Skipped
+from dicomarray.storage.places import PathLike, local_path, places
 from dicomarray.storage.references import Stamp
 
 T = TypeVar("T")
@@ -53,6 +54,11 @@ class _Placed:
     file: int
     member: str | None
     number: int | None
+
+
+def absolute_roots(path: PathLike | Iterable[PathLike]) -> list[str]:
+    """The real paths: the same files wherever the index is used, and none of them by two names."""
+    return [os.path.realpath(local_path(item)) for item in places(path)]
 
 
 def as_stored(path: str) -> str | bytes:

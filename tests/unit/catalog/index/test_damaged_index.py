@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import synthetic
-from dicomarray.catalog.index import index, open_index
+from dicomarray.catalog.index.opening import open_index
+from dicomarray.catalog.index.scanning import index
 from dicomarray.catalog.series_selection import dicom_filter
 from dicomarray.errors import DicomArrayError
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 import synthetic
-from dicomarray.catalog.index import index, open_index
 from dicomarray.catalog.index.bounds import BoundedConnection
+from dicomarray.catalog.index.opening import open_index
+from dicomarray.catalog.index.scanning import index
 from dicomarray.catalog.series_selection import dicom_filter
 from dicomarray.errors import DicomArrayError, InputError
 

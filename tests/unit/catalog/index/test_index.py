@@ -26,8 +26,9 @@ import dicomarray
 import synthetic
 from conftest import REAL_DATA
 from dicomarray.catalog.catalog import Catalog
-from dicomarray.catalog.index import index, open_index, scanning
-from dicomarray.catalog.index.opening import UNFINISHED
+from dicomarray.catalog.index import scanning
+from dicomarray.catalog.index.opening import UNFINISHED, open_index
+from dicomarray.catalog.index.scanning import index
 from dicomarray.catalog.scan import scan
 from dicomarray.dicom.headers import header as headers_module
 from dicomarray.dicom.headers.header import Header
@@ -410,7 +411,8 @@ def test_damaged_index(ct: Path, tmp_path: Path) -> None:
 WORKER = """
 import sys, time
 from pathlib import Path
-from dicomarray.catalog.index import index, scanning
+from dicomarray.catalog.index import scanning
+from dicomarray.catalog.index.scanning import index
 scanning.FILES_A_CHECK = 5
 save = scanning.Store.save
 def slowly(self, batch):

@@ -19,8 +19,8 @@ import pytest
 import synthetic
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.catalog import Catalog
-from dicomarray.catalog.index import index, open_index
-from dicomarray.catalog.index.opening import Database
+from dicomarray.catalog.index.opening import Database, open_index
+from dicomarray.catalog.index.scanning import index
 
 
 @pytest.fixture(scope="module")
