@@ -21,7 +21,7 @@ from dicomarray.cli.main import main
 from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.pushdown import queries_of
 from dicomarray.query.selection import parse
-from dicomarray.sources.servers import server_of
+from dicomarray.sources.base import server_of
 from dicomarray.storage.places import Url
 from faulty_server import Reply, before
 from pacs import Orthanc, missing, running_orthanc

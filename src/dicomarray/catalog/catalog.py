@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from dicomarray.assembly.series import Series
 from dicomarray.catalog import segment_pairs
 from dicomarray.core.notebook import notebook
-from dicomarray.sources.skipped import Skipped
+from dicomarray.sources.base import Skipped
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]

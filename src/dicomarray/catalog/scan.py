@@ -12,9 +12,8 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.errors import UsageError
 from dicomarray.runtime.garbage_collection import young_collections_only
-from dicomarray.sources.base import Progress
+from dicomarray.sources.base import Progress, Skipped
 from dicomarray.sources.instances import read_references, sources_of
-from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.places import PathLike, Place, Url, places
 from dicomarray.storage.references import Reference
 

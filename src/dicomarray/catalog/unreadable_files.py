@@ -13,7 +13,7 @@ from pathlib import Path
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.plain_text import some
 from dicomarray.dicom.headers.header import Header
-from dicomarray.sources.skipped import EXAMPLES, Skipped
+from dicomarray.sources.base import EXAMPLES, Skipped
 from dicomarray.storage.places import Place
 
 

@@ -20,7 +20,7 @@ from dicomarray.cli.progress import Counter, SeriesProgress, StatusLine
 from dicomarray.cli.streams import print_text, show, show_names
 from dicomarray.core.options import made_of, names_of
 from dicomarray.errors import ChoiceError, InputError, OutputError, UsageError
-from dicomarray.sources.skipped import by_reason
+from dicomarray.sources.base import by_reason
 from dicomarray.storage.atomic import refuse_existing, refuse_inputs
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a command loads what it does, not what others report
     from dicomarray.objects.common.files import WriteReport
     from dicomarray.pipeline.entries import RunEntry, RunReport
     from dicomarray.pipeline.verifying import Checked
-    from dicomarray.sources.skipped import SkippedGroup
+    from dicomarray.sources.base import SkippedGroup
     from dicomarray.workflows.check import Remark
 
 COLUMNS = ("Modality", "SeriesNumber", "SeriesDescription", "Manufacturer")

@@ -1,29 +1,31 @@
 """What our own reader does not understand is read by pydicom.
 
 This module is imported where that happens, and not before: to import pydicom takes longer than to read the
-headers of a thousand files.
+headers of a thousand files.  It inflates a deflated data set whole: how far that goes is measured before.
 """
 
 from __future__ import annotations
 
+import os
+import zlib
 from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_dataset
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.core.nesting import MAX_DEPTH, TOO_DEEP
 from dicomarray.dicom.attribute_names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
-from dicomarray.dicom.deflated import TOO_FAR, file_meta_has_items, inflates_beyond_limit
 from dicomarray.dicom.dictionary import added_private_vr, keyword_for_tag
-from dicomarray.dicom.part10 import UNDEFINED, DoubtError, Element, encoded
+from dicomarray.dicom.part10 import LONG_VRS, META_GROUP, PREAMBLE, UNDEFINED, DoubtError, Element, encoded
+from dicomarray.dicom.transfer_syntaxes import DEFLATED
 from dicomarray.dicom.vr import (
     BINARY_NUMBERS,
     FAILURES,
@@ -208,3 +210,88 @@ def _plain_scalar(value: Any) -> Value:
         return int(value)
     # float() takes DSfloat and DSdecimal as well
     return float(value) if isinstance(value, float) or hasattr(value, "as_tuple") else str(value)
+
+
+# A few kilobytes can inflate to a thousand times as much.  Deflated images are small drawings and overlays.
+LARGEST_INFLATED_BYTES = 1 << 30
+INFLATED_PIECE = 1 << 20
+TOO_FAR = (
+    f"the deflated data set holds more than {LARGEST_INFLATED_BYTES} bytes; "
+    "inflate it with another tool first"
+)
+# How many bytes from the start the file meta information is looked for; it has a few hundred (PS3.10 7.1).
+FILE_META_BYTES = 4096
+
+
+@pydicom_quiet
+def inflates_beyond_limit(stream: BinaryIO) -> bool:
+    """Whether a deflated data set inflates to more than `LARGEST_INFLATED_BYTES` (PS3.5 A.5).
+
+    pydicom inflates the whole data set, even for one attribute; here it is measured in pieces that are
+    not kept.  A file of another transfer syntax costs one look at its first bytes.  The stream stands at
+    its start afterwards.
+
+    Raises
+    ------
+    zlib.error
+        Where the data set is deflated and damaged.
+    """
+    try:
+        has_items, end = _file_meta(stream)
+        stream.seek(0)
+        start = stream.read(FILE_META_BYTES)
+        is_whole = (not has_items and end < FILE_META_BYTES) or len(start) < FILE_META_BYTES
+        return (DEFLATED.encode() in start or not is_whole) and _inflates_far(stream)
+    finally:
+        stream.seek(0)
+
+
+def file_meta_has_items(stream: BinaryIO) -> bool:
+    """Whether the file meta information (PS3.10 7.1) holds a sequence, which no element of it is.
+
+    pydicom tells its log what it found there, all items in each other, before anything can be checked.  The
+    stream stands at its start afterwards.
+    """
+    try:
+        return _file_meta(stream)[0]
+    finally:
+        stream.seek(0)
+
+
+def _file_meta(stream: BinaryIO) -> tuple[bool, int]:
+    """Whether the file meta information holds a sequence, and where it ends, or that begins."""
+    stream.seek(PREAMBLE)
+    if stream.read(4) != b"DICM":
+        stream.seek(0)
+    while (head := stream.read(8))[:2] == META_GROUP:
+        vr, length = head[4:6], int.from_bytes(head[6:8], "little")
+        if vr in LONG_VRS:
+            length = int.from_bytes(stream.read(4), "little")
+        elif not vr.isupper():  # implicit VR, which some writers used here against the rule
+            length = int.from_bytes(head[4:8], "little")
+        if vr == b"SQ" or length == UNDEFINED:
+            return True, stream.tell()
+        stream.seek(length, os.SEEK_CUR)
+    return False, stream.tell() - len(head)
+
+
+def _inflates_far(stream: BinaryIO) -> bool:
+    """The same for a file of which the first bytes do not tell the transfer syntax for certain.
+
+    The file meta information and the command set are read as pydicom reads them, whatever their lengths
+    claim: what follows is what it would inflate.
+    """
+    stream.seek(0)
+    read_preamble(stream, force=True)
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2)
+    read_dataset(stream, True, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 0)
+    if meta.get("TransferSyntaxUID") != DEFLATED:
+        return False
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated, pending = 0, b""
+    while (pending or (pending := stream.read(INFLATED_PIECE))) and not inflater.eof:
+        inflated += len(inflater.decompress(pending, INFLATED_PIECE))
+        pending = inflater.unconsumed_tail
+        if inflated > LARGEST_INFLATED_BYTES:
+            return True
+    return False

@@ -14,7 +14,6 @@ from struct import error, unpack
 
 from dicomarray.core.nesting import MAX_DEPTH
 from dicomarray.dicom.dictionary import keyword_for_tag, vr_for_tag
-from dicomarray.dicom.item_comparison import Item, ItemTemplate
 from dicomarray.dicom.part10 import (
     EXPLICIT_HEAD,
     ITEM,
@@ -29,8 +28,10 @@ from dicomarray.dicom.part10 import (
 from dicomarray.dicom.sequence_items import (
     FEW_ITEMS,
     Enclosing,
+    Item,
     ItemLayout,
     ItemLayouts,
+    ItemTemplate,
     Leaf,
     Sample,
 )

@@ -24,8 +24,7 @@ from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.jobs import Job, jobs_of
 from dicomarray.pipeline.options import Per
 from dicomarray.runtime.processes import Child, ChildDiedError, Parent, can_start
-from dicomarray.sources.base import Progress
-from dicomarray.sources.skipped import EXAMPLES, SkippedGroup, by_reason
+from dicomarray.sources.base import EXAMPLES, Progress, SkippedGroup, by_reason
 from dicomarray.storage.places import Url
 from dicomarray.storage.references import file_of
 

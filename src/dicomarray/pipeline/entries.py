@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
-from dicomarray.sources.skipped import SkippedGroup
+from dicomarray.sources.base import SkippedGroup
 from dicomarray.storage.places import Place
 
 Status = Literal["written", "failed"]

@@ -43,8 +43,7 @@ from dicomarray.pipeline.work import remove_leftovers
 from dicomarray.query.config import Config, selection_of
 from dicomarray.runtime.processes import is_child
 from dicomarray.sinks.fsspec import send_file
-from dicomarray.sources.base import Progress
-from dicomarray.sources.skipped import SkippedGroup
+from dicomarray.sources.base import Progress, SkippedGroup
 from dicomarray.storage.atomic import making, refuse_inputs, refuse_inside
 from dicomarray.storage.connections import is_server
 from dicomarray.storage.places import PathLike, Place, Url, local_path, place_of

@@ -19,7 +19,7 @@ from dicomarray.query.evaluation import Verdicts, evaluate_all
 from dicomarray.query.nodes import FieldEntry
 from dicomarray.query.rows import HasRows
 from dicomarray.query.selection import Failure, Seen, Selection, parse
-from dicomarray.sources.skipped import Skipped
+from dicomarray.sources.base import Skipped
 from dicomarray.storage.references import ObjectReference
 
 # Of the values of a condition, so many are shown.

@@ -11,7 +11,7 @@ from typing import Any
 from dicomarray.dicom.dictionary import keywords
 from dicomarray.query.facts import FACTS, Fact
 from dicomarray.query.grammar import NODE_WORDS, OPERATORS, PRESENCE
-from dicomarray.query.ranking_parser import VERSION
+from dicomarray.query.ranking import VERSION
 
 _LITERALS: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 _LIST: dict[str, Any] = {"type": "array", "items": _LITERALS, "minItems": 1}

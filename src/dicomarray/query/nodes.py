@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from dataclasses import field as field_of_class
 
 from dicomarray.dicom.headers.attributes import ABSENT
-from dicomarray.query.conditions import Condition
 from dicomarray.query.facts import FACTS
 from dicomarray.query.fields import Field
 from dicomarray.query.instance import Cell, Evaluation, Found, elements_of, is_blank
+from dicomarray.query.operators import Condition
 
 # Values whose answers are remembered, and of how many different ones: some MB.
 _SINGLE = frozenset({str, int, float})
@@ -60,18 +60,11 @@ class Node:
             yield from entry.leaves()
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+def some_item(node: Node) -> Condition:
     """The condition that at least one item of a sequence satisfies a node."""
-
-    node: Node
-
-    def holds(self, found: Found, evaluation: Evaluation) -> bool:
-        return any(
-            self.node.passing(evaluation.of_item(item)) != 0
-            for item in found.elements
-            if isinstance(item, Mapping)
-        )
+    return lambda found, evaluation: any(
+        node.passing(evaluation.of_item(item)) != 0 for item in found.elements if isinstance(item, Mapping)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +133,7 @@ class FieldEntry(Leaf):
 
     def _answer(self, key: tuple[type, Cell], evaluation: Evaluation) -> bool:
         before = evaluation.num_warned
-        answer = self.condition.holds(self.field.find(key[1]), evaluation)
+        answer = self.condition(self.field.find(key[1]), evaluation)
         # what is odd about a value is told of every series
         if evaluation.num_warned == before and key[0] in _SINGLE and len(self._known) < _MAX_KNOWN:
             self._known[key] = answer
@@ -189,7 +182,7 @@ class FactEntry(Leaf):
     def passing(self, evaluation: Evaluation) -> int:
         value = evaluation.fact(self.fact)
         found = Found(False, ()) if value is None else Found(True, elements_of(value))
-        return evaluation.everyone if self.condition.holds(found, evaluation) else 0
+        return evaluation.everyone if self.condition(found, evaluation) else 0
 
     def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
         value = evaluation.fact(self.fact)

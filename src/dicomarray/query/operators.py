@@ -1,14 +1,22 @@
-"""From an operator with its argument to a test of single values."""
+"""From an operator with its argument to a test of single values, and to a condition on all values of a field.
+
+Element tests (eq, gt, like, ...) ask single values: a multi-valued attribute satisfies them where one of its
+values passes all of them.  Everything else asks the attribute as a whole.  A field without a value satisfies
+no condition but ``exists: false``, ``empty`` and ``not``.
+"""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from dicomarray.core.coded_warnings import warning
+from dicomarray.query.fields import Field
 from dicomarray.query.grammar import PartError
+from dicomarray.query.instance import Evaluation, Found
+from dicomarray.query.patterns import compile_search
 from dicomarray.query.person_names import PersonName
-from dicomarray.query.regular_expressions import compile_search
 from dicomarray.query.value_types import (
     MAX_PATTERN_LENGTH,
     Age,
@@ -21,6 +29,9 @@ from dicomarray.query.value_types import (
     Uid,
     describe,
 )
+
+# Whether the values of a field satisfy it.
+Condition = Callable[[Found, Evaluation], bool]
 
 _KINDS: dict[str, type[Kind]] = {
     **dict.fromkeys(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"), Number),
@@ -107,3 +118,54 @@ _BUILDERS: dict[str, Callable[[Kind, str, Any], Test]] = {
     "near": _near,
 }
 ELEMENT_OPERATORS = frozenset(_BUILDERS)
+
+
+def some_value(field: Field, kind: Kind, tests: Sequence[Test]) -> Condition:
+    """At least one value passes all tests."""
+    return lambda found, evaluation: any(
+        all(test(value) for test in tests) for value in _comparable(field, kind, found, evaluation)
+    )
+
+
+def has_all(field: Field, kind: Kind, tests: Sequence[Test]) -> Condition:
+    """Each test is passed by some value."""
+
+    def holds(found: Found, evaluation: Evaluation) -> bool:
+        values = list(_comparable(field, kind, found, evaluation))
+        return all(any(test(value) for value in values) for test in tests)
+
+    return holds
+
+
+def _comparable(field: Field, kind: Kind, found: Found, evaluation: Evaluation) -> Iterator[Any]:
+    """The values made comparable; a warning for each that cannot be read."""
+    for element in found.elements:
+        is_item = isinstance(element, Mapping)
+        value = None if is_item else kind.value(element)
+        if value is not None:
+            yield value
+            continue
+        display = "a value" if field.identifying or is_item else repr(element)[:80]
+        evaluation.warn(
+            warning(f"{field.name}: {display} is not {kind.noun}; it matches nothing [query-value]")
+        )
+
+
+def each(condition: Condition) -> Condition:
+    """There are values, and every one of them satisfies a condition by itself."""
+    return lambda found, evaluation: (
+        bool(found.elements)
+        and all(condition(Found(True, (element,)), evaluation) for element in found.elements)
+    )
+
+
+def count(condition: Condition) -> Condition:
+    """There are values, and their number satisfies a condition."""
+    return lambda found, evaluation: (
+        bool(found.elements) and condition(Found(True, (len(found.elements),)), evaluation)
+    )
+
+
+def together(conditions: Sequence[Condition]) -> Condition:
+    """All conditions hold."""
+    return lambda found, evaluation: all(condition(found, evaluation) for condition in conditions)

@@ -9,9 +9,7 @@ from typing import Any
 
 from dicomarray.core.coded_warnings import CodedWarning, warning
 from dicomarray.dicom.dictionary import tag_for_keyword
-from dicomarray.query import conditions
-from dicomarray.query.conditions import Comparable, Condition
-from dicomarray.query.config_errors import ConfigErrors, StoppedError
+from dicomarray.query import operators
 from dicomarray.query.fact_types import fact_kind
 from dicomarray.query.facts import FACTS
 from dicomarray.query.fields import Field, Step, parse_field
@@ -21,7 +19,9 @@ from dicomarray.query.grammar import (
     OPERATORS,
     PRESENCE,
     TOP_WORDS,
+    ConfigErrors,
     PartError,
+    StoppedError,
     did_you_mean,
     suggest_operator,
 )
@@ -32,21 +32,20 @@ from dicomarray.query.nodes import (
     Every,
     FactEntry,
     FieldEntry,
-    Items,
     Node,
     NoneOf,
     Some,
+    some_item,
 )
-from dicomarray.query.operators import ELEMENT_OPERATORS, element_test, kind_of
-from dicomarray.query.ranking import Ranking
-from dicomarray.query.ranking_parser import parse_ranking, unknown_name
+from dicomarray.query.operators import ELEMENT_OPERATORS, Condition, element_test, kind_of
+from dicomarray.query.patterns import has_wildcard
+from dicomarray.query.ranking import Ranking, parse_ranking, unknown_name
 from dicomarray.query.value_types import Kind, Test, describe
-from dicomarray.query.wildcard import has_wildcard
 
 # What a list or a mapping with mistakes in it is read as; the config is refused in the end.
 _NOTHING = Node(())
 _LISTS: dict[str, type[All | AnyOf | NoneOf]] = {"all": All, "any": AnyOf, "not": NoneOf}
-_NEVER = conditions.Together(())
+_NEVER = operators.together(())
 # The number of values, which `count` asks like any other number.
 _NUMBER_OF_VALUES = Field("count", (Step("count", "IS"),))
 
@@ -69,9 +68,6 @@ class Target:
                 f'the VR of {self.field.name} is not known; add it, as in {{"eq": 3, "vr": "IS"}}'
             )
         return kind_of(self.vr, self.case)
-
-    def comparable(self, kind: Kind) -> Comparable:
-        return Comparable(self.field, kind)
 
 
 @dataclass(slots=True)
@@ -177,7 +173,7 @@ class Parser:
             kind = target.kind()
             scalars = raw if isinstance(raw, list | tuple) else None
             literals = [kind.wanted(raw)] if scalars is None else self._literals(scalars, target, kind, path)
-            return conditions.Elements(target.comparable(kind), (kind.any_of(literals),))
+            return operators.some_value(target.field, kind, [kind.any_of(literals)])
         except PartError as mistake:
             self.errors.add(path, _masked(mistake, raw, target))
             return _NEVER
@@ -204,12 +200,12 @@ class Parser:
         if self.errors.too_deep(path, depth):
             return _NEVER
         target = self._modified(raw, target, path)
-        operators = {name: value for name, value in raw.items() if name not in MODIFIERS}
-        if not operators:
+        asked = {name: value for name, value in raw.items() if name not in MODIFIERS}
+        if not asked:
             raise PartError("an empty mapping asks nothing; name an operator")
-        if target.vr == "SQ" and not operators.keys() <= kind_of("SQ").operators:
-            return Items(self._node(operators, path, depth, in_item=True))
-        return self._operators(operators, target, path, depth)
+        if target.vr == "SQ" and not asked.keys() <= kind_of("SQ").operators:
+            return some_item(self._node(asked, path, depth, in_item=True))
+        return self._operators(asked, target, path, depth)
 
     def _modified(self, raw: Mapping[Any, Any], target: Target, path: str) -> Target:
         """The target as the modifiers ``vr`` and ``case`` say."""
@@ -252,28 +248,30 @@ class Parser:
             except PartError as mistake:
                 self.errors.add(f"{path}.{name}", _masked(mistake, argument, target))
         if tests:
-            found.insert(0, conditions.Elements(target.comparable(kind), tuple(tests)))
-        return found[0] if len(found) == 1 else conditions.Together(tuple(found))
+            found.insert(0, operators.some_value(target.field, kind, tests))
+        return found[0] if len(found) == 1 else operators.together(found)
 
     def _field_operator(self, name: str, argument: Any, target: Target, path: str, depth: int) -> Condition:
         """The operators that ask an attribute as a whole."""
         if name in ("exists", "empty"):
             if not isinstance(argument, bool):
                 raise PartError(f"true or false was expected, not {describe(argument)}")
-            return conditions.Exists(argument) if name == "exists" else conditions.Empty(argument)
+            if name == "exists":
+                return lambda found, _: bool(found.elements) is argument
+            return lambda found, _: found.empty is argument
         if name == "not":
-            return conditions.Negated(self._condition(argument, target, path, depth))
+            condition = self._condition(argument, target, path, depth)
+            return lambda found, evaluation: not condition(found, evaluation)
         if name == "each":
-            return conditions.Each(self._condition(argument, target, path, depth))
+            return operators.each(self._condition(argument, target, path, depth))
         if name == "count":
             if argument == 0:
                 raise PartError("a field without a value has nothing to count; write exists: false")
             number = Target(_NUMBER_OF_VALUES, "IS")
-            return conditions.Count(self._condition(argument, number, path, depth))
+            return operators.count(self._condition(argument, number, path, depth))
         kind = target.kind()
         literals = self._literals(argument, target, kind, path)
-        tests = tuple(kind.any_of([literal]) for literal in literals)
-        return conditions.HasAll(target.comparable(kind), tests)
+        return operators.has_all(target.field, kind, [kind.any_of([literal]) for literal in literals])
 
 
 def _check_operator(name: Any, target: Target, kind: Kind) -> None:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from dicomarray.query.grammar import MATCHING, TEXT, PartError
 from dicomarray.query.instance import PADDING, Value
+from dicomarray.query.patterns import Wildcard
 from dicomarray.query.value_types import Kind, Test, Text
-from dicomarray.query.wildcard import Wildcard
 
 GROUPS = 3  # alphabetic, ideographic, phonetic
 COMPONENTS = 5  # family name, given name, middle name, prefix, suffix

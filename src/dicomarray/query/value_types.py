@@ -29,7 +29,7 @@ from dicomarray.query.grammar import (
     suggest,
 )
 from dicomarray.query.instance import PADDING, Value
-from dicomarray.query.wildcard import Wildcard, has_wildcard
+from dicomarray.query.patterns import Wildcard, has_wildcard
 
 Test = Callable[[Any], bool]
 

@@ -41,13 +41,15 @@ from dicomarray.sources.archive_guards import (
     Metered,
     Readable,
     TooMuchError,
+    check_count,
+    check_header,
     check_members,
     check_room,
     safe_part,
     safe_path,
+    unlisted,
 )
-from dicomarray.sources.skipped import Skipped
-from dicomarray.sources.zip_directory import check_count, check_header, unlisted
+from dicomarray.sources.base import Skipped
 from dicomarray.storage.places import Place
 from dicomarray.storage.plain_files import open_header, open_plain
 from dicomarray.storage.references import ObjectReference, Reference, Stamp, state_of

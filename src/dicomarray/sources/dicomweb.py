@@ -13,9 +13,8 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.json_model import MAX_ITEM_BYTES, JsonModelError, items_of
 from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import StorageError
-from dicomarray.sources.base import Arrived, RemoteSeries, Server
+from dicomarray.sources.base import Arrived, RemoteSeries, Server, Skipped
 from dicomarray.sources.dicomweb_instances import instances_at
-from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.http import Answer, CutOffError, StatusError, WebServer, unbroken
 from dicomarray.storage.limits import UNLIMITED, TransferOptions
 from dicomarray.storage.multipart import MultipartError, content_type, parts_of

@@ -25,7 +25,7 @@ from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.dicom.json_model import JsonModelError, bulk_uris, has_private, header_bytes, with_elements
 from dicomarray.dicom.uids import is_safe_uid
 from dicomarray.errors import InputError, StorageError
-from dicomarray.sources.base import Progress, RemoteSeries, Source
+from dicomarray.sources.base import Progress, RemoteSeries, Skipped, Source
 from dicomarray.sources.dicomweb import (
     MAX_LISTED,
     SERIES_UID,
@@ -36,7 +36,6 @@ from dicomarray.sources.dicomweb import (
 )
 from dicomarray.sources.dicomweb_frames import fetch_frames
 from dicomarray.sources.header_workers import outcome_of
-from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.http import unbroken
 from dicomarray.storage.places import Url
 from dicomarray.storage.plain_files import open_plain

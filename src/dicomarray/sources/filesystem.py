@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicomarray.errors import InputError
-from dicomarray.sources.skipped import Skipped
+from dicomarray.sources.base import Skipped
 from dicomarray.storage.places import PathLike
 
 _KINDS = {

@@ -21,9 +21,8 @@ from dicomarray.dicom.part10 import PIXEL_DATA, DoubtError, Window, read_file_me
 from dicomarray.dicom.recognition import looks_like_dicom
 from dicomarray.errors import InputError
 from dicomarray.sources.archives import TAR_BLOCK, new_temporary_folder
-from dicomarray.sources.base import Progress, Source
+from dicomarray.sources.base import Progress, Skipped, Source
 from dicomarray.sources.instances import read_objects
-from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.places import Url, download, existing_files, read_ranges
 from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import ObjectReference, Stamp

@@ -18,8 +18,8 @@ from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.errors import InputError
 from dicomarray.runtime.processes import END, Answers, Child, Parent, can_start
 from dicomarray.runtime.threads import thread_count
+from dicomarray.sources.base import Skipped
 from dicomarray.sources.filesystem import PathMaker
-from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.references import Reference
 
 # A process takes a quarter of a second to start, the time of twenty thousand headers, and handing these over

@@ -11,10 +11,9 @@ from pathlib import Path
 from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.errors import InputError, UsageError
-from dicomarray.sources.base import Progress, Source
+from dicomarray.sources.base import Progress, Skipped, Source
 from dicomarray.sources.filesystem import find_files
 from dicomarray.sources.header_workers import Outcome, outcome_of, read_outcomes
-from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.connections import DICOMWEB, DIMSE
 from dicomarray.storage.places import Place, Url
 from dicomarray.storage.references import ObjectReference, Reference, fetched

@@ -34,7 +34,7 @@ from dicomarray.dicom.pixels.reader import open_frames
 from dicomarray.errors import DicomArrayError
 from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
-from dicomarray.sources.skipped import by_reason
+from dicomarray.sources.base import by_reason
 
 Severity = Literal["error", "warning"]
 # Type 1 in every composite object (PS3.3 C.7.1.1 to C.12.1).

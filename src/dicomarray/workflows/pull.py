@@ -30,11 +30,9 @@ from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.partial import asked_attributes, may_match
 from dicomarray.query.pushdown import queries_of
 from dicomarray.query.selection import Selection
-from dicomarray.sources.base import Progress, RemoteSeries, Server
+from dicomarray.sources.base import Progress, RemoteSeries, Server, Skipped, server_of
 from dicomarray.sources.filesystem import UNFINISHED
 from dicomarray.sources.instances import LocalFiles
-from dicomarray.sources.servers import server_of
-from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import making, refuse_inside, removed_if_empty
 from dicomarray.storage.connections import address_of
 from dicomarray.storage.file_locks import LockedElsewhereError, lock

@@ -19,8 +19,7 @@ from dicomarray.errors import InputError, StorageError
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.query.config import Config
 from dicomarray.sinks.base import Answer, Outgoing, Target, target_of
-from dicomarray.sources.base import Progress
-from dicomarray.sources.skipped import SkippedGroup, by_reason
+from dicomarray.sources.base import Progress, SkippedGroup, by_reason
 from dicomarray.storage.connections import address_of, is_server
 from dicomarray.storage.http import StatusError, UnreachableError
 from dicomarray.storage.limits import TransferKeywords, TransferOptions, side_by_side

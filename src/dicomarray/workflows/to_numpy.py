@@ -23,8 +23,7 @@ from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import DataError, DiskFullError, UsageError
 from dicomarray.formats import sidecar, zarr_store
 from dicomarray.runtime.threads import PixelProgress, thread_count
-from dicomarray.sources.base import Progress
-from dicomarray.sources.skipped import Skipped
+from dicomarray.sources.base import Progress, Skipped
 from dicomarray.storage.atomic import making, new_files, refuse_existing
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.volume import Volume, array_and_sidecar

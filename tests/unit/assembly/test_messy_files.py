@@ -26,7 +26,7 @@ import dicomarray
 import synthetic
 from dicomarray.catalog.catalog import Catalog
 from dicomarray.catalog.scan import scan
-from dicomarray.dicom import deflated
+from dicomarray.dicom import pydicom_fallback
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.pixels import pydicom_source
 from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
@@ -396,7 +396,7 @@ def test_deflated_bomb_is_refused(
     path = tmp_path / "x.dcm"
     path.write_bytes(deflated_bomb(8 << 20, **options))  # type: ignore[arg-type]
     assert read_header(path).attributes["Modality"] == "CT"
-    monkeypatch.setattr(deflated, "LARGEST_INFLATED_BYTES", 4 << 20)
+    monkeypatch.setattr(pydicom_fallback, "LARGEST_INFLATED_BYTES", 4 << 20)
     monkeypatch.setattr(pydicom, "dcmread", None)  # it must not come so far
     with pytest.raises(InputError, match="deflated"):
         read_header(path)
@@ -418,7 +418,7 @@ def test_guard_does_not_move_the_stream(tmp_path: Path) -> None:
     for name in ("image_dfl.dcm", "CT_small.dcm", "ExplVR_BigEndNoMeta.dcm", "no_meta_group_length.dcm"):
         with Path(str(get_testdata_file(name, download=False))).open("rb") as stream:
             stream.read(7)
-            assert not deflated.inflates_beyond_limit(stream)
+            assert not pydicom_fallback.inflates_beyond_limit(stream)
             assert stream.tell() == 0
 
 

@@ -26,9 +26,9 @@ from dicomarray.assembly.frames.frame import frames_of
 from dicomarray.dicom import part10, sequences
 from dicomarray.dicom.functional_groups import CONTRADICTED, FUNCTIONAL_GROUPS, flatten
 from dicomarray.dicom.headers.header import read_header
-from dicomarray.dicom.item_comparison import Item
 from dicomarray.dicom.part10 import DoubtError, read_part10
 from dicomarray.dicom.pydicom_fallback import plain_value
+from dicomarray.dicom.sequence_items import Item
 
 DECIMALS = st.sampled_from(["0", "-0", "1.5", "-12.25", "130", "1e-3"])
 

@@ -11,7 +11,7 @@ import pytest
 
 from dicomarray.errors import ConfigError
 from dicomarray.query.config import load_config, selection_of
-from dicomarray.query.config_errors import MAX_DEPTH, MAX_NODES
+from dicomarray.query.grammar import MAX_DEPTH, MAX_NODES
 from dicomarray.query.selection import parse
 from grammar import accepts, refusal
 

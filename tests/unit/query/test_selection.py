@@ -19,8 +19,8 @@ from dicomarray.dicom.dates import parse_single
 from dicomarray.errors import ConfigError, UsageError
 from dicomarray.query.grammar import MODIFIERS, NODE_WORDS, OPERATORS
 from dicomarray.query.operators import kind_of
+from dicomarray.query.patterns import Wildcard
 from dicomarray.query.selection import Seen, parse
-from dicomarray.query.wildcard import Wildcard
 
 CODES = (
     {"CodeValue": "T-D1100", "CodeMeaning": "Head", "CodingSchemeDesignator": "SRT"},

@@ -10,8 +10,8 @@ import pytest
 
 from dicomarray.dicom.recognition import looks_like_dicom
 from dicomarray.errors import InputError
+from dicomarray.sources.base import Skipped
 from dicomarray.sources.filesystem import PathMaker, find_files
-from dicomarray.sources.skipped import Skipped
 
 
 def fill(folder: Path, *names: str) -> None:

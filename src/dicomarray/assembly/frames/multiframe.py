@@ -11,8 +11,7 @@ from dicomarray.core.geometry import COSINE_TOLERANCE, SAME_POSITION_MM, Plane
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, contradictions, layers
 from dicomarray.dicom.headers.attributes import ABSENT, Attributes, Common
 from dicomarray.dicom.headers.header import Header
-from dicomarray.dicom.item_comparison import Item, ItemTemplate
-from dicomarray.dicom.sequence_items import Leaf
+from dicomarray.dicom.sequence_items import Item, ItemTemplate, Leaf
 from dicomarray.dicom.vr import Value
 
 

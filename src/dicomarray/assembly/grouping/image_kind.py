@@ -1,7 +1,9 @@
 """Which frames can be slices of one volume, and which differ in kind.
 
 Orientations, shapes, echoes, image components (magnitude, phase, real, imaginary), quantities, derived maps
-among originals and copies of a scan in another form are volumes of their own.
+among originals and copies of a scan in another form are volumes of their own.  Images that each name a
+study of their own, as careless tools write them, are one study where the rest agrees; those whose place is
+broken, where places are to be ignored, join the stack that they are of.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ import numpy as np
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.frames.multiframe import DOSE_KINDS
 from dicomarray.assembly.grouping import image_kinds
-from dicomarray.assembly.grouping.studies import is_one_study
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import same_position_tolerance
 from dicomarray.dicom.functional_groups import UNITS_CODE
@@ -303,3 +304,59 @@ def _same_orientation(frame: Frame, other: Frame) -> bool:
     if frame.plane is None or other.plane is None:
         return frame.plane is other.plane
     return frame.plane.parallel_to(other.plane)
+
+
+# What has to agree in all images; absent agrees with absent.
+_AGREEING = ("FrameOfReferenceUID", "PatientID")
+ONE_STUDY = warning(
+    "each image has a Study Instance UID of its own, which careless tools write; patient and frame of "
+    "reference agree: they are taken for one study [study-uids]"
+)
+
+
+def is_one_study(frames: Sequence[Frame]) -> bool:
+    """Whether every instance names a study of its own, and what else tells studies apart agrees."""
+    return _a_study_each(frames) and all(
+        len({frame.header.text(keyword) or None for frame in frames}) == 1 for keyword in _AGREEING
+    )
+
+
+def _a_study_each(frames: Sequence[Frame]) -> bool:
+    if not may_differ([frame.attributes for frame in frames], ["StudyInstanceUID"]):
+        return False
+    studies = {id(frame.header): frame.header.text("StudyInstanceUID") for frame in frames}
+    named = set(studies.values())
+    return len(studies) > 1 and len(named) == len(studies) and all(named)
+
+
+Groups = list[tuple[Kind, list[Frame]]]
+
+
+def broken_place(frames: Sequence[Frame]) -> str | None:
+    """Why the place of one of the frames is unknown; None where nothing is broken."""
+    return next((frame.broken for frame in frames if frame.broken is not None), None)
+
+
+def with_broken_places(groups: Groups) -> Groups:
+    """Groups of one kind and orientation, those with a broken place joined to the stack that they are of.
+
+    That is the one stack of their kind: all of it is read without a place.  Where several stacks differ in
+    nothing but orientation and pixel spacing nothing says which it is; they stay as they are.
+    """
+    if all(broken_place(members) is None for _, members in groups):
+        return groups
+    found = list(groups)
+    for kind, members in groups:
+        if broken_place(members) is None:
+            continue
+        stacks = [group for group in found if group[0].placed and _anywhere(group[0]) == _anywhere(kind)]
+        if len(stacks) == 1:
+            joined = sorted([*members, *stacks[0][1]], key=lambda frame: frame.order)
+            first, second = (i for i, (_, there) in enumerate(found) if there in (members, stacks[0][1]))
+            found[first] = (kind, joined)
+            del found[second]
+    return found
+
+
+def _anywhere(kind: Kind) -> Kind:
+    return replace(kind, placed=False, pixel_spacing=(0.0, 0.0))

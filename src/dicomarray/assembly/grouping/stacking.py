@@ -16,13 +16,16 @@ import numpy as np
 from dicomarray.assembly.frames.closed import ClosedHeader
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.acquisition_order import as_acquired, by_itself
-from dicomarray.assembly.grouping.broken_places import broken_place, with_broken_places
 from dicomarray.assembly.grouping.consistency_checks import (
+    dose_offsets,
     group_warnings,
+    misplaced_sequences,
     missing_parts,
     mixed_scan_warnings,
+    scanner_faults,
     slice_location_warnings,
 )
+from dicomarray.assembly.grouping.diffusion import are_traces, split_traces
 from dicomarray.assembly.grouping.discriminators import differing, time_index
 from dicomarray.assembly.grouping.duplicates import drop_copies, equal_pixels_at
 from dicomarray.assembly.grouping.further_attributes import (
@@ -32,19 +35,20 @@ from dicomarray.assembly.grouping.further_attributes import (
     with_private,
 )
 from dicomarray.assembly.grouping.image_kind import (
+    ONE_STUDY,
     Kind,
+    broken_place,
+    is_one_study,
     split_by_kind,
     split_side_by_side,
     unusable_values,
+    with_broken_places,
 )
 from dicomarray.assembly.grouping.image_kinds import TRACE
 from dicomarray.assembly.grouping.image_type_words import split_by_words
 from dicomarray.assembly.grouping.motion import motion_warning, split_by_motion, split_by_place
 from dicomarray.assembly.grouping.patients import patient_warnings
 from dicomarray.assembly.grouping.repetitions import Repetitions, arrange
-from dicomarray.assembly.grouping.scanner_quirks import dose_offsets, misplaced_sequences, scanner_faults
-from dicomarray.assembly.grouping.studies import ONE_STUDY, is_one_study
-from dicomarray.assembly.grouping.traces import are_traces, split_traces
 from dicomarray.assembly.options import DEFAULTS, WITHOUT_PLACES, ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import (

@@ -29,7 +29,7 @@ from dicomarray.catalog.unreadable_files import UnreadableFiles
 from dicomarray.dicom.headers.all_elements import canonical_name
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.errors import InputError
-from dicomarray.sources.skipped import Skipped
+from dicomarray.sources.base import Skipped
 from dicomarray.storage.places import PathLike, local_path
 
 # What a catalog says of a folder that was not read to the end, in `skipped`.

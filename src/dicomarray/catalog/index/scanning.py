@@ -17,10 +17,9 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError
 from dicomarray.runtime.garbage_collection import young_collections_only
 from dicomarray.sources.archives import members_of
-from dicomarray.sources.base import Progress
+from dicomarray.sources.base import Progress, Skipped
 from dicomarray.sources.filesystem import PathMaker, find_names
 from dicomarray.sources.instances import no_instance
-from dicomarray.sources.skipped import Skipped
 from dicomarray.storage.atomic import refuse_inside
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.storage.references import Reference, Stamp

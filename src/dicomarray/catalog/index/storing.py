@@ -17,7 +17,7 @@ from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.json_values import ABSENT, JSON, LIST, text_of, texts_of_list, to_stored
 from dicomarray.catalog.index.schema import THIS_COMPUTER_ID, damage_as_error
-from dicomarray.sources.skipped import Skipped
+from dicomarray.sources.base import Skipped
 from dicomarray.storage.places import PathLike, local_path, places
 from dicomarray.storage.references import Stamp
 

@@ -13,11 +13,10 @@ from typing import BinaryIO
 import pydicom
 from pydicom.dataset import Dataset
 
-from dicomarray.dicom.deflated import TOO_FAR, inflates_beyond_limit
 from dicomarray.dicom.part10 import UNDEFINED
 from dicomarray.dicom.pixels.description import PIXEL_KEYWORDS
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource, unpack_offsets
-from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
+from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES, TOO_FAR, inflates_beyond_limit
 from dicomarray.errors import InputError, PixelError
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from dicomarray.core.nesting import TOO_DEEP
-from dicomarray.dicom.deflated import TOO_FAR, inflates_beyond_limit
+from dicomarray.dicom.pydicom_fallback import TOO_FAR, inflates_beyond_limit
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.storage.plain_files import open_header

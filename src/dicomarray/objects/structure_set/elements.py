@@ -15,7 +15,6 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.tag import Tag
 
-from dicomarray.dicom.deflated import TOO_FAR, file_meta_has_items, inflates_beyond_limit
 from dicomarray.dicom.part10 import (
     ITEM,
     ITEM_END,
@@ -30,6 +29,7 @@ from dicomarray.dicom.part10 import (
     vr_text,
     walk,
 )
+from dicomarray.dicom.pydicom_fallback import TOO_FAR, file_meta_has_items, inflates_beyond_limit
 from dicomarray.dicom.transfer_syntaxes import DEFLATED
 from dicomarray.errors import InputError
 from dicomarray.objects.common.header_faults import fault_of

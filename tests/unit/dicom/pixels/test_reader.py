@@ -25,7 +25,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicomarray.dicom import deflated
+from dicomarray.dicom import pydicom_fallback
 from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.dicom.pixels.reader import open_frames
 from dicomarray.errors import DicomArrayError, HeaderError, InputError, PixelError
@@ -377,7 +377,7 @@ def test_deflated_file_that_inflates_without_end(tmp_path, monkeypatch):
     path = saved(dataset, tmp_path / "deflated.dcm")
     assert path.stat().st_size < 20_000
     assert not read_frames(path).any()
-    monkeypatch.setattr(deflated, "LARGEST_INFLATED_BYTES", 3 << 20)
+    monkeypatch.setattr(pydicom_fallback, "LARGEST_INFLATED_BYTES", 3 << 20)
     with pytest.raises(PixelError, match="deflated"):
         read_frames(path)
 

@@ -174,6 +174,6 @@ def test_a_private_creator_of_numbers_is_named(tmp_path):
 
 def test_a_template_that_inflates_without_end_is_refused(monkeypatch):
     """A small deflated file can fill the memory: how far it inflates is measured before pydicom reads it."""
-    monkeypatch.setattr("dicomarray.dicom.deflated.LARGEST_INFLATED_BYTES", 1000)
+    monkeypatch.setattr("dicomarray.dicom.pydicom_fallback.LARGEST_INFLATED_BYTES", 1000)
     with pytest.raises(TemplateError, match=r"image_dfl\.dcm: the deflated data set"):
         read_header(Path(get_testdata_file("image_dfl.dcm", download=False)))

@@ -154,12 +154,12 @@ def test_sound_archives_stay_whole(tmp_path: Path, members: list[tuple[str, byte
 
 def test_many_members_are_counted_modulo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writers without Zip64 count 65,536 members as none."""
-    from dicomarray.sources import zip_directory
+    from dicomarray.sources import archive_guards
 
     end = END + struct.pack("<4H2LH", 0, 0, 1, 1, 0, 0, 0)
-    zip_directory.check_count(io.BytesIO(end), 65537)
+    archive_guards.check_count(io.BytesIO(end), 65537)
     with pytest.raises(zipfile.BadZipFile, match="1 members, its directory lists 65538"):
-        zip_directory.check_count(io.BytesIO(end), 65538)
+        archive_guards.check_count(io.BytesIO(end), 65538)
 
 
 @pytest.mark.parametrize("raw", [HEADER + b"rubbish", HEADER + bytes(500)])
