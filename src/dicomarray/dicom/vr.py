@@ -34,13 +34,13 @@ FAILURES = (
 )
 
 _TEXT_WITH_CHARACTER_SET = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
-_OPAQUE = frozenset(("OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"))
-_SINGLE_VALUED = frozenset(("LT", "ST", "UT", "UR"))
+OPAQUE = frozenset(("OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"))
+SINGLE_VALUED = frozenset(("LT", "ST", "UT", "UR"))
 # What stands for DS and IS where an element should hold a number, and the file gave it a VR of text.
 MISLABELLED = {"DS": "DS as text", "IS": "IS as text"}
 _DECIMAL_TEXT = frozenset(("DS", MISLABELLED["DS"]))
 _INTEGER_TEXT = frozenset(("IS", MISLABELLED["IS"]))
-_TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"))
+TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"))
 _WHOLE_NUMBERS = frozenset(("IS", "US", "SS", "UL", "SL", "UV", "SV", "US or SS"))
 _NUMBERS = frozenset(("DS", "FL", "FD")) | _WHOLE_NUMBERS
 # for `struct`, and how many bytes each has
@@ -118,7 +118,7 @@ def value_representation(declared: str | None, tag: int, signed: bool) -> str:
     """
     if declared == "SQ" and is_misplaced(tag):
         return MISPLACED
-    if declared in _TEXT:
+    if declared in TEXT:
         return _mislabelled(tag) or str(declared)
     if declared == "DS" and _mislabelled(tag) == MISLABELLED["IS"]:
         return "IS"  # the same text, and whole
@@ -135,7 +135,7 @@ def is_number_in_text(declared: str, tag: int) -> bool:
     """Whether a file gives a VR of text to an element that the dictionary knows as numbers, or whole ones."""
     if declared == "DS":
         return _mislabelled(tag) == MISLABELLED["IS"]
-    return declared in _TEXT and _mislabelled(tag) is not None
+    return declared in TEXT and _mislabelled(tag) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -172,11 +172,11 @@ def decode(vr: str, raw: bytes, little_endian: bool, encodings: tuple[str, ...])
         if rest:
             return f"<{len(raw)} bytes>"
         return one_or_many(struct.unpack(f"{'<' if little_endian else '>'}{count}{letter}", raw))
-    if vr in _OPAQUE or vr == MISPLACED:
+    if vr in OPAQUE or vr == MISPLACED:
         return ITEMS if vr == MISPLACED else f"<{len(raw)} bytes>" if raw else None
     text = _decode_text(raw, encodings if vr in _TEXT_WITH_CHARACTER_SET else (LATIN_1,))
     text = text.rstrip(" \0")
-    if vr in _SINGLE_VALUED:
+    if vr in SINGLE_VALUED:
         return text or None
     parts = [part.strip(" \0") for part in text.split("\\")]
     if vr in _DECIMAL_TEXT or vr in _INTEGER_TEXT:

@@ -61,6 +61,10 @@ def from_json(text: str) -> Value:
 
 def to_stored(text: str) -> tuple[int, Any]:
     """How one value is kept, from its JSON text: as itself where SQLite can hold it, else as JSON."""
+    if text[0] in "[{":
+        return JSON, text
+    if text[0] == '"' and text.isascii() and "\\" not in text:
+        return ITSELF, text[1:-1]
     value = json.loads(text)
     match value:
         case None | float():

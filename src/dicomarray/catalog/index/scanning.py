@@ -226,7 +226,9 @@ class _Indexing:
         if gathered is None:
             gathered = self.gathered[key] = Gathered(uid)
         self.characters -= gathered.characters
-        gathered.add(origin, header, only_in_file(header))
+        gathered.add(origin, header)
+        if facts := only_in_file(header):
+            gathered.add_facts(facts)
         self.characters += gathered.characters
         self.recent.add(key)
         self.instances += 1

@@ -213,9 +213,9 @@ class Store:
         (last,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM files").fetchone()
         new = itertools.count(last + 1)
         for path, files in _by_folder(seen).items():
-            folder = self._folder(path)
+            folder, is_new = self._folder(path)
             before: dict[str | bytes, int] = {}
-            for part in _parts(as_stored(file.name) for file in files):
+            for part in () if is_new else _parts(as_stored(file.name) for file in files):
                 query = f"SELECT name, id FROM files WHERE folder = ? AND name IN ({_marks(part)})"
                 before.update(self.connection.rows(query, (folder, *part)))
             known.update(before.values())
@@ -229,11 +229,12 @@ class Store:
         )
         return numbers, known
 
-    def _folder(self, path: str) -> int:
+    def _folder(self, path: str) -> tuple[int, bool]:
+        """The number of a folder, and whether it was not in the index."""
         execute, place = self.connection.execute, (THIS_COMPUTER_ID, as_stored(path))
-        execute("INSERT OR IGNORE INTO folders (source, path) VALUES (?, ?)", place)
+        is_new = execute("INSERT OR IGNORE INTO folders (source, path) VALUES (?, ?)", place).rowcount > 0
         (number,) = execute("SELECT id FROM folders WHERE source = ? AND path = ?", place).fetchone()
-        return int(number)
+        return int(number), is_new
 
     def _series_of(self, files: set[int]) -> set[int]:
         """The series that have instances in the files."""
@@ -279,9 +280,10 @@ class Store:
         )
         known = {name: kept for name, *kept in self.connection.rows(query, (series,))}
         rows = []
-        for name in dict.fromkeys((*known, *gathered.first, *gathered.varying)):
+        columns = gathered.columns()
+        for name in dict.fromkeys((*known, *columns)):
             kind, value = known.get(name, (JSON, ABSENT))
-            new = gathered.column(name)
+            new = columns.get(name, [ABSENT])
             if kind == LIST:
                 texts = new * len(added) if len(new) == 1 else new
                 rows.append((series, self._name(name), LIST, f"{value[:-1]},{','.join(texts)}]"))
@@ -312,13 +314,14 @@ class Store:
         if not members:
             self._delete("series", "id", [series])
             return
-        order = sorted(range(len(members)), key=lambda index: members[index].order)
+        orders = [member.order for member in members]
+        order = sorted(range(len(members)), key=orders.__getitem__)
         self._insert_instances(series, [members[index] for index in order], 0)
         rows = []
-        names = dict.fromkeys((*columns, *(() if gathered is None else (*gathered.first, *gathered.varying))))
-        for name in names:
+        gathered_columns = {} if gathered is None else gathered.columns()
+        for name in dict.fromkeys((*columns, *gathered_columns)):
             texts = columns.get(name, [ABSENT])
-            new = [ABSENT] if gathered is None else gathered.column(name)
+            new = gathered_columns.get(name, [ABSENT])
             kind, value = _stored_column(texts, len(kept), new, len(added), order)
             if value is not ABSENT:
                 rows.append((series, self._name(name), kind, value))
@@ -406,7 +409,7 @@ def _stored_column(
         return (0, ABSENT) if text == ABSENT else to_stored(text)
     texts = (old * num_old if len(old) == 1 else old) if num_old else []
     texts = texts + ((new * num_new if len(new) == 1 else new) if num_new else [])
-    return LIST, f"[{','.join(texts[index] for index in order)}]"
+    return LIST, f"[{','.join([texts[index] for index in order])}]"
 
 
 def _by_folder(files: Iterable[SeenFile]) -> dict[str, list[SeenFile]]:

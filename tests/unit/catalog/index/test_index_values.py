@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomarray.catalog.index import json_values
+from dicomarray.catalog.index.column_texts import texts_of
 from dicomarray.catalog.index.json_values import ABSENT, LIST, from_json, from_stored, to_json, to_stored
+from dicomarray.dicom.vr import decode
+
+# What the bytes of an element can be: usual, padded, several, and what Python and JSON read otherwise.
+CONTENTS = st.binary(min_size=8, max_size=8) | st.sampled_from((
+    b"", b"1.5", b"1 ", b" -3", b"1\\2", b"1\\-2.5e3", b"1\\\\2", b"-0", b"-0.0", b"+7", b"1e3", b"1e999",
+    b"1.7e308", b"nan", b"1_0", b"9007199254740993", b"1.2.3\0", b"\0\0", b" lead", b"trail  ", b"A\\B",
+    b'say "a"', b"a\0b", b"\n1", b"\xe4", b"\x1b$B", b"\x7f",
+))  # fmt: skip
+VRS = st.sampled_from(
+    ("DS", "IS", "LO", "UI", "LT", "TM", "PN", "OB", "AT", "US", "SL", "FD", "IS as text", "?")
+)
 
 SCALARS = st.none() | st.text() | st.integers() | st.floats()
 ITEMS = st.dictionaries(st.sampled_from(["Rows", "CodeValue", "(0019,100c)"]), SCALARS, max_size=3)
@@ -52,3 +64,10 @@ def test_text_of_a_stored_value() -> None:
         kind, stored = to_stored(to_json(value))
         assert kind != LIST
         assert json_values.text_of(kind, stored) == to_json(value)
+
+
+@given(VRS, st.lists(CONTENTS, max_size=4))
+def test_texts_of_many_values(vr: str, contents: list[bytes]) -> None:
+    """Those that become texts together have the texts that each has alone, odd ones among them."""
+    alone = [to_json(decode(vr, content, True, ("latin_1",))) for content in contents]
+    assert texts_of(vr, contents, ("latin_1",)) == alone
