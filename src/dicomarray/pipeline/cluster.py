@@ -1,6 +1,6 @@
 """The jobs on the workers of a Dask cluster that runs already.
 
-Every Dask worker does a job in a process of its own that can be ended, as `executors.side_by_side` does: a
+Every Dask worker does a job in a process of its own that can be ended, as `worker.side_by_side` does: a
 function that crashes, hangs or eats memory costs its series, and no Dask worker.  Where a Dask worker dies
 all the same, Dask gives its jobs to another one (at most ``distributed.scheduler.allowed-failures`` times).
 """

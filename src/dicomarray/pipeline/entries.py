@@ -37,6 +37,8 @@ class SeriesOutput:
         One for the series, or None where each slice keeps the template's own.
     max_error, mean_error, clipped
         How far what was written is from the array, in the array's units; how many values were clipped.
+    volume
+        The index of the volume of the source that it was made of; None in an older ledger.
     sha256, stamp
         One for its files, see `checksums.sha256_of_series`, and a digest of their names, sizes and times;
         None in an older ledger.
@@ -62,6 +64,7 @@ class SeriesOutput:
     clipped: int
     sha256: str | None = None
     stamp: str | None = None
+    volume: int | None = None
     observed: Mapping[str, Any] = field(default_factory=dict)
     thumbnail: str = field(default="", repr=False)
 
@@ -186,7 +189,7 @@ def from_json(record: Mapping[str, Any], root: Place) -> RunEntry:
 
 
 def _output_from_json(record: Mapping[str, Any], root: Place) -> SeriesOutput:
-    later = ("sha256", "stamp")  # older ledgers lack them
+    later = ("sha256", "stamp", "volume")  # older ledgers lack them
     first = [f.name for f in dataclasses.fields(SeriesOutput) if f.name not in ("thumbnail", *later)]
     values = {name: record[name] for name in first} | {name: record.get(name) for name in later}
     values["folder"] = root / record["folder"]

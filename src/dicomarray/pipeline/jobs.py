@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from dicomarray.core.plain_text import one_line
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError
 from dicomarray.objects.common.options import WriteOptions
-from dicomarray.pipeline.entries import RunEntry, SeriesOutput
-from dicomarray.pipeline.options import Masks, Per
+from dicomarray.pipeline.entries import RunEntry, Status
+from dicomarray.pipeline.options import Per, RunOptions
 from dicomarray.storage.places import Place, Url
 from dicomarray.storage.references import Reference, Stamp, file_of, state_of
 
@@ -33,33 +33,27 @@ from dicomarray.storage.references import Reference, Stamp, file_of, state_of
 class Task:
     """What all jobs of a run share; it is sent to a worker once.
 
-    ``function`` and ``observe`` are names where the work is done in other processes.  ``folder`` is searched
-    for their modules.  ``timeout`` is in seconds, ``memory_bytes`` limits a worker's resident memory.
-    ``destination`` is where results are sent to, where they are not to stay on this computer; in ``pacs``
-    they are stored, before they appear here.  With
-    ``report`` a worker makes thumbnails.  ``threads`` is how many read the images of one volume, None for one
-    a processor.  ``isolated`` work is done in processes that can be ended.
+    ``function`` and the ``observe`` of the options are names where the work is done in other processes.
+    ``folder`` is searched for their modules.  ``destination`` is where results are sent to, where they are
+    not to stay on this computer; in ``pacs`` they are stored, before they appear here.  ``isolated`` work is
+    done in processes that can be ended.
     """
 
     function: Callable[..., Any] | str
     reading: ReadOptions
     writing: WriteOptions
+    options: RunOptions
+    parameters: Mapping[str, Any]
     roots: tuple[Place, ...]
     folder: Path
-    per: Per = "series"
-    volume: int | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    observe: Callable[..., Any] | str | None = None
-    segmentation: Masks = "seg"
-    algorithm: str | None = None
-    algorithm_version: str | None = None
-    timeout: float | None = None
-    memory_bytes: int | None = None
     destination: Url | None = None
     pacs: Url | None = None
-    report: bool = False
-    threads: int | None = None
     isolated: bool = False
+
+    @property
+    def threads(self) -> int | None:
+        """How many read the images of one volume, None for one a processor, which others may need."""
+        return None if self.options.workers == 1 and self.options.scheduler is None else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +64,8 @@ class SeriesFiles:
     """
 
     uid: str
-    stem: str
     files: tuple[Reference, ...]
     notes: Warnings
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a job yields; ``stored`` is what a PACS answered to which it went.
-
-    ``inputs_sha256`` is one for the contents of the files that were read.
-    """
-
-    outputs: tuple[SeriesOutput, ...]
-    warnings: Warnings
-    stored: str | None = None
-    inputs_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +88,14 @@ class Job:
         """The output folder's name: the same in every run, and unique in one."""
         return self.output.name
 
-    def written(self, made: Made, seconds: float, started: float) -> RunEntry:
-        """The entry that says so."""
-        return RunEntry(
-            self.name, tuple(s.uid for s in self.series), self.title, "written", seconds, started,
-            self.inputs, self.output, made.outputs, made.warnings, stored=made.stored,
-            inputs_sha256=made.inputs_sha256,
-        )  # fmt: skip
+    def entry(self, status: Status, seconds: float, started: float, **rest: Any) -> RunEntry:
+        """What became of it."""
+        uids = tuple(one.uid for one in self.series)
+        return RunEntry(self.name, uids, self.title, status, seconds, started, self.inputs, **rest)
 
     def failed(self, reason: str, seconds: float, started: float, traceback: str | None = None) -> RunEntry:
         """The entry that says so."""
-        return RunEntry(
-            self.name, tuple(s.uid for s in self.series), self.title, "failed", seconds, started,
-            self.inputs, error=reason, traceback=traceback,
-        )  # fmt: skip
+        return self.entry("failed", seconds, started, error=reason, traceback=traceback)
 
 
 def jobs_of(found: Iterable[Series], per: Per, roots: Sequence[Place], output: Path) -> Iterator[Job]:
@@ -172,8 +146,7 @@ def _study_stem(series: Series) -> str:
 def _job(stem: str, group: Sequence[Series], per: Per, roots: Sequence[Place], output: Path) -> Job:
     title = group[0].described if per == "series" else _study_title(group[0])
     files = tuple(
-        SeriesFiles(s.uid, file_stem(s), tuple(_kept(header.path) for header in s.instances), s.notes)
-        for s in group
+        SeriesFiles(s.uid, tuple(_kept(header.path) for header in s.instances), s.notes) for s in group
     )
     headers = [header for series in group for header in series.instances]
     inputs, contents = (_digest(headers, roots, entries) for entries in (True, False))

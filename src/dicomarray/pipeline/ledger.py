@@ -98,20 +98,20 @@ def _mend(path: Path) -> None:
 
 def run_record(task: Task, function: Function) -> dict[str, Any]:
     """What a run was asked for; nothing of the machine, and of the UID key only a digest."""
-    reading, writing = asdict(task.reading), asdict(task.writing)
+    reading, writing, options = asdict(task.reading), asdict(task.writing), task.options
     del writing["overwrite"]
     if task.writing.uid_key is not None:
         writing["uid_key"] = f"sha256:{hashlib.sha256(task.writing.uid_key.encode()).hexdigest()}"
     record = {
         "function": {"name": name_of(task.function), **version_of(function)},
         "parameters": dict(task.parameters),
-        "observe": None if task.observe is None else name_of(task.observe),
-        "per": task.per,
-        "volume": task.volume,
+        "observe": None if options.observe is None else name_of(options.observe),
+        "per": options.per,
+        "volume": options.volume,
         "masks": {
-            "segmentation": task.segmentation,
-            "algorithm": task.algorithm,
-            "algorithm_version": task.algorithm_version,
+            "segmentation": options.segmentation,
+            "algorithm": options.algorithm,
+            "algorithm_version": options.algorithm_version,
         },
         "reading": reading,
         "writing": writing,
@@ -126,8 +126,8 @@ def run_record(task: Task, function: Function) -> dict[str, Any]:
         "source": source_of(function),
         "python": platform.python_version(),
         "pacs": None if task.pacs is None else str(task.pacs),
-        "timeout": task.timeout,
-        "memory_limit": task.memory_bytes,
+        "timeout": options.timeout,
+        "memory_limit": options.memory_bytes,
     }
 
 

@@ -56,7 +56,7 @@ def _entry() -> dict[str, Any]:
         "inputs": _TEXT,
         "inputs_sha256": _DIGEST,
         "output": _TEXT_OR_NULL,
-        "outputs": {"type": "array", "items": _object(_output(), ("sha256", "stamp"))},
+        "outputs": {"type": "array", "items": _object(_output(), ("sha256", "stamp", "volume"))},
         "warnings": _TEXTS,
         "error": _TEXT_OR_NULL,
         "traceback": _TEXT_OR_NULL,
@@ -76,6 +76,7 @@ def _output() -> dict[str, Any]:
         "affine": {"anyOf": [{"type": "null"}, {"type": "array", "items": row, "minItems": 4}]},
         "sha256": _DIGEST,
         "stamp": _DIGEST,
+        "volume": {"type": ["integer", "null"]},
         "observed": _OBJECT,
     }
 

@@ -28,7 +28,7 @@ from dicomarray.pipeline.functions import check_call, load_parameters, reference
 from dicomarray.pipeline.jobs import Job, Task, jobs_of
 from dicomarray.pipeline.ledger import Ledger, ledger_of
 from dicomarray.pipeline.lock import locked
-from dicomarray.pipeline.options import ListenOptions
+from dicomarray.pipeline.options import ListenOptions, RunOptions
 from dicomarray.pipeline.page import put_aside, write_report
 from dicomarray.pipeline.run_folder import held, with_urls
 from dicomarray.pipeline.work import remove_leftovers
@@ -144,12 +144,12 @@ def listen(
         writing = replace(asked.writing, overwrite=True)
         if pacs is not None and writing.uid_key is None:  # what is made again is not stored twice
             writing = replace(writing, uid_key=str(pacs))
+        shared = ("workers", "timeout", "segmentation")
+        options = RunOptions(**{name: getattr(asked.options, name) for name in shared})
+        destination = home if isinstance(home, Url) else None
         task = Task(
-            reference(asked.function), asked.reading, writing,
-            (place / "work",), Path.cwd(), parameters=parameters, timeout=asked.options.timeout,
-            segmentation=asked.options.segmentation,
-            destination=home if isinstance(home, Url) else None, pacs=pacs, report=True,
-            threads=1 if asked.options.workers > 1 else None, isolated=True,
+            reference(asked.function), asked.reading, writing, options, parameters, (place / "work",),
+            Path.cwd(), destination, pacs, isolated=True,
         )  # fmt: skip
         work = stack.enter_context(_crew(task, asked.options.workers))
         entries_file = stack.enter_context(ledger_of(folder / ledger.FILE_NAME, home))

@@ -7,7 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the file names the process for whoever comes second.
 
     The system lets go of the lock when the process ends, however it ends.  Where the platform or the file
-    system has no locks, marks stand in for them (`_marked`).
+    system has no locks, marks stand in for them (`marked`).
 
     Raises
     ------
@@ -40,7 +40,7 @@ def locked(folder: Path) -> Iterator[None]:
     with making(path):
         handle = _locked_file(path)
     if handle is None:
-        with _marked(folder, _MARK):
+        with marked(folder, _MARK):
             yield
         return
     try:
@@ -112,14 +112,9 @@ def _refusal(place: Place, holder: str) -> OutputError:
     )
 
 
-def locked_in_store(output: Url) -> AbstractContextManager[None]:
-    """Hold a place in a store, which has no locks, by a mark; raises as `locked`."""
-    return _marked(output, FILE_NAME)
-
-
 @contextmanager
-def _marked(folder: Place, prefix: str) -> Iterator[None]:
-    """Hold a folder by a mark under a name that no one else has.
+def marked(folder: Place, prefix: str) -> Iterator[None]:
+    """Hold a folder, or a place in a store, which has no locks, by a mark under a name that no one else has.
 
     It is written before others are looked for, so that of two that come at once at least one sees the other,
     and goes.  Where both do, the one whose name comes first waits for the other to be gone.

@@ -32,7 +32,7 @@ def write_masks(
     """
     shared = {name: getattr(options, name) for name in SHARED}
     signed = _signed(masks, task)
-    if task.segmentation == "rtstruct":  # what a run of images does not need is not loaded
+    if task.options.segmentation == "rtstruct":  # what a run of images does not need is not loaded
         from dicomarray.objects.structure_set.options import StructureSetOptions
         from dicomarray.workflows.to_rtstruct import write_rtstruct_like
 
@@ -46,12 +46,12 @@ def write_masks(
 
 def _signed(masks: Segmentation, task: Task) -> Segmentation:
     """The masks with the name and version of the algorithm where a segment has none of its own."""
-    name = task.algorithm or name_of(task.function)[:MAX_LABEL]
+    name = task.options.algorithm or name_of(task.function)[:MAX_LABEL]
     return masks.with_segments(
         tuple(
             one
             if one.algorithm is not None
-            else replace(one, algorithm=name, algorithm_version=task.algorithm_version)
+            else replace(one, algorithm=name, algorithm_version=task.options.algorithm_version)
             for one in masks.segments
         )
     )

@@ -17,7 +17,6 @@ from pathlib import Path
 from dicomarray.errors import StorageError, UsageError
 from dicomarray.pipeline import ledger, lock
 from dicomarray.pipeline.entries import RunEntry, as_json, from_json
-from dicomarray.pipeline.lock import locked_in_store
 from dicomarray.sinks.fsspec import (
     remove_if_unfinished,
     remove_unfinished,
@@ -88,7 +87,7 @@ def held(output: Place, folder: Path) -> Iterator[None]:
             with lock.locked(output):
                 yield
         return
-    with locked_in_store(output):
+    with lock.marked(output, lock.FILE_NAME):
         try:
             remove_unfinished(output)
             kept = output / ledger.FILE_NAME
@@ -98,11 +97,6 @@ def held(output: Place, folder: Path) -> Iterator[None]:
         finally:
             with contextlib.suppress(StorageError):  # the next run does it
                 remove_unfinished(output)
-
-
-def sent_to(output: Place) -> Url | None:
-    """Where results go when they are whole; None where they are made in their place."""
-    return output if isinstance(output, Url) else None
 
 
 def with_urls(entry: RunEntry, output: Place) -> RunEntry:

@@ -22,7 +22,6 @@ from dicomarray.pipeline.cluster import distributed_package, on_cluster
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.discovery import Search, find_jobs
 from dicomarray.pipeline.entries import RunEntry, RunReport
-from dicomarray.pipeline.executors import in_turn, side_by_side
 from dicomarray.pipeline.findings import findings_below
 from dicomarray.pipeline.functions import Function, check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task
@@ -35,11 +34,11 @@ from dicomarray.pipeline.run_folder import (
     held,
     is_of_one_process,
     local_folder_for,
-    sent_to,
     with_urls,
     working_folder,
 )
-from dicomarray.pipeline.work import remove_leftovers
+from dicomarray.pipeline.work import prepare, process, remove_leftovers
+from dicomarray.pipeline.worker import side_by_side
 from dicomarray.query.config import Config, selection_of
 from dicomarray.runtime.processes import is_child
 from dicomarray.sinks.fsspec import send_file
@@ -113,21 +112,27 @@ def run(
     check_urls(roots, output, by_others=isolated or chosen.scheduler is not None)
     if chosen.scheduler is not None:
         distributed_package()  # where it is missing no ledger is begun
-    task = replace(_task(function, chosen, reading, writing, roots, isolated), pacs=pacs)
-    check_call(called, task.parameters)
+    here = tuple(root.absolute() if isinstance(root, Path) else root for root in roots)
+    named, chosen = _by_name(function, chosen, isolated)
+    parameters = load_parameters(chosen.parameters)
+    check_call(called, parameters)
     _check_output(output, roots, chosen, writing)
     refuse_as_output(output, [*roots, config, chosen.index, chosen.parameters])
+    chosen = replace(chosen, parameters=parameters)
+    destination = output if isinstance(output, Url) else None
+    task = Task(
+        named, reading, writing, chosen, parameters, here, Path.cwd(), destination, pacs, isolated=isolated
+    )
     selection_of(config)  # a mistake in it comes before the scan
     with working_folder(output) as folder, _scratch() as scratch:
-        search = Search(replace(request, inputs=task.roots), chosen.per, folder)
+        search = Search(replace(request, inputs=here), chosen.per, folder)
         skipped: list[SkippedGroup] = []
         jobs = find_jobs(search, progress, Path(scratch), skipped.extend)
         if not jobs:
             return RunReport(skipped=skipped)
         with held(output, folder):
             _check_output(output, roots, chosen, writing)
-            report = _run(jobs, replace(task, destination=sent_to(output)), called, chosen, finished)
-            return replace(report, skipped=skipped)
+            return replace(_run(jobs, task, called, finished), skipped=skipped)
 
 
 def refuse_as_output(output: Place, inputs: Iterable[object]) -> None:
@@ -150,40 +155,16 @@ def _scratch() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="dicomarray-", ignore_cleanup_errors=True)
 
 
-def _task(
-    function: Function | str,
-    chosen: RunOptions,
-    reading: ReadOptions,
-    writing: WriteOptions,
-    roots: list[Place],
-    isolated: bool,
-) -> Task:
-    """What all jobs share; functions by name where other processes have to find them."""
+def _by_name(
+    function: Function | str, chosen: RunOptions, isolated: bool
+) -> tuple[Function | str, RunOptions]:
+    """The functions by their names, where other processes have to find them."""
     observe = chosen.observe
     if observe is not None:
         resolve(observe)
-    if chosen.scheduler is not None or isolated:
-        function = reference(function)
-        observe = None if observe is None else reference(observe)
-    return Task(
-        function,
-        reading,
-        writing,
-        tuple(root.absolute() if isinstance(root, Path) else root for root in roots),
-        Path.cwd(),
-        chosen.per,
-        chosen.volume,
-        load_parameters(chosen.parameters),
-        observe,
-        chosen.segmentation,
-        chosen.algorithm,
-        chosen.algorithm_version,
-        chosen.timeout,
-        chosen.memory_bytes,
-        isolated=isolated,
-        report=chosen.report,
-        threads=1 if chosen.workers > 1 or chosen.scheduler is not None else None,  # the others need theirs
-    )
+    if chosen.scheduler is None and not isolated:
+        return function, chosen
+    return reference(function), replace(chosen, observe=None if observe is None else reference(observe))
 
 
 def _check_output(output: Place, roots: Iterable[Place], chosen: RunOptions, writing: WriteOptions) -> None:
@@ -207,11 +188,10 @@ def _run(
     jobs: CompressedSequence[Job],
     task: Task,
     function: Function,
-    chosen: RunOptions,
     finished: Finished | None,
 ) -> RunReport:
     """Everything that is not done yet; the ledger has it line by line."""
-    folder = jobs[0].output.parent
+    folder, chosen = jobs[0].output.parent, task.options
     output, path = task.destination or folder, folder / ledger.FILE_NAME
     record = ledger.run_record(task, function)
     if chosen.resume and path.exists():
@@ -226,7 +206,7 @@ def _run(
     places.update((entry.name, number) for number, entry in enumerate(entries))
     to_do = jobs.picked(_left(places, failed))
     _tidy(folder, places)
-    with ledger_of(path, output) as opened, closing(_execute(to_do, task, chosen)) as results:
+    with ledger_of(path, output) as opened, closing(_execute(to_do, task)) as results:
         opened.append({**record, "series": len(jobs), "done_before": len(entries), "again": again})
         for result in results:
             entry = put_aside(result, folder)
@@ -264,12 +244,13 @@ def _tidy(output: Path, places: Mapping[str, int | None]) -> None:
             remove_leftovers(output / name)
 
 
-def _execute(jobs: Sequence[Job], task: Task, chosen: RunOptions) -> Generator[RunEntry, None, None]:
+def _execute(jobs: Sequence[Job], task: Task) -> Generator[RunEntry, None, None]:
     if not jobs:
         return
-    if chosen.scheduler is not None:
-        yield from on_cluster(jobs, task, chosen.scheduler)
+    if task.options.scheduler is not None:
+        yield from on_cluster(jobs, task, task.options.scheduler)
     elif task.isolated:
-        yield from side_by_side(jobs, task, min(chosen.workers, len(jobs)))
-    else:
-        yield from in_turn(jobs, task)
+        yield from side_by_side(jobs, task, min(task.options.workers, len(jobs)))
+    else:  # in this process: what kills it ends the run
+        ready = prepare(task)
+        yield from (process(job, task, ready) for job in jobs)

@@ -23,7 +23,7 @@ from dicomarray.objects.common.identity import SERIES_NUMBER_STEP
 from dicomarray.pipeline.checksums import sha256_of_series, stamp_of
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.pipeline.functions import Function, make_ready, resolve
-from dicomarray.pipeline.jobs import Job, Made, Task, read_again
+from dicomarray.pipeline.jobs import Job, Task, read_again
 from dicomarray.pipeline.masks import write_masks
 from dicomarray.pipeline.page import plane_to_show, thumbnail
 from dicomarray.pipeline.results import call, named_results
@@ -56,52 +56,52 @@ def prepare(task: Task) -> Ready:
     UsageError
         Where one cannot be imported, or a class not be made into an object.
     """
-    observe = None if task.observe is None else resolve(task.observe, task.folder)
+    observe = None if task.options.observe is None else resolve(task.options.observe, task.folder)
     return Ready(make_ready(resolve(task.function, task.folder), task.parameters), observe)
 
 
 def process(job: Job, task: Task, ready: Ready) -> RunEntry:
     """Read, call, write and verify one job."""
-    started, clock = time.time(), time.perf_counter()
+    started, clock, trace = time.time(), time.perf_counter(), None
     try:
-        made = _done(job, task, ready)
+        return replace(_done(job, task, ready, started), seconds=time.perf_counter() - clock)
     except FunctionError as error:
+        reason = str(error)
         trace = error.__cause__ and "".join(traceback.format_exception(error.__cause__))
-        return job.failed(str(error), time.perf_counter() - clock, started, trace or None)
     except DicomArrayError as error:
-        return job.failed(str(error), time.perf_counter() - clock, started)
+        reason = str(error)
     except MemoryError as error:
-        return job.failed(f"out of memory: {error}", time.perf_counter() - clock, started)
+        reason = f"out of memory: {error}"
     except Exception as error:  # noqa: BLE001 - even a fault of ours costs one series, and is reported in full
-        reason = f"{type(error).__name__}: {error}"
-        return job.failed(reason, time.perf_counter() - clock, started, traceback.format_exc())
-    return job.written(made, time.perf_counter() - clock, started)
+        reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
+    return job.failed(reason, time.perf_counter() - clock, started, trace or None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """A volume to be: its key for the function, the label of its results, and its frames."""
+    """A volume to be: its key for the function, the label of its results, its index and its frames."""
 
     key: str
     label: str
+    index: int
     stack: Stack
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """A volume that the function made, the one it was made from, and the template that it is written like.
+    """A volume that the function made, and the one it was made from, which is its template as well.
 
     ``label`` is the folder of the result, ``name`` what is added to the Series Description, ``number`` counts
     the results of one series.  ``volume`` is what the function was given, and may have worked in.
     """
 
+    source: _Input
     label: str
     name: str
     number: int
     volume: Volume
     before: _Before
     after: Volume | Segmentation
-    stack: Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +114,21 @@ class _Before:
     @classmethod
     def of(cls, volume: Volume, task: Task, ready: Ready) -> _Before:
         kept = None if ready.observe is None else volume.with_array(volume.array.copy())
-        return cls(kept, plane_to_show(volume) if task.report else None)
+        return cls(kept, plane_to_show(volume) if task.options.report else None)
 
 
-def _done(job: Job, task: Task, ready: Ready) -> Made:
+def _done(job: Job, task: Task, ready: Ready, started: float) -> RunEntry:
     """What a job yields, in its place, be that here or in a store."""
     if task.destination is None:
-        return _convert(job, task, ready)
+        return _convert(job, task, ready, started)
     target = task.destination / job.name
     refuse_taken(target, task.writing.overwrite)  # before the work is done
-    converted = _convert(job, task, ready)
+    converted = _convert(job, task, ready, started)
     send(job.output, target, task.writing.overwrite)
     return converted
 
 
-def _convert(job: Job, task: Task, ready: Ready) -> Made:
+def _convert(job: Job, task: Task, ready: Ready, started: float) -> RunEntry:
     """Everything that a job yields, in one folder that appears when all of it is written."""
     outputs, warnings, stored = [], dict[CodedWarning, None](), None
     with new_folder(job.output, task.writing.overwrite, _is_result) as folder:
@@ -142,27 +142,31 @@ def _convert(job: Job, task: Task, ready: Ready) -> Made:
         if task.pacs is not None:
             stored = f"{task.pacs}: {store_result(folder, task.pacs).summary}"
         read = sha256_of_series(reference for series in found for reference in series.references)
-    return Made(tuple(outputs), tuple(warnings), stored, read)
+    return job.entry(
+        "written", 0.0, started, output=job.output, outputs=tuple(outputs), warnings=tuple(warnings),
+        stored=stored, inputs_sha256=read,
+    )  # fmt: skip
 
 
 def _inputs(found: list[Series], task: Task) -> list[_Input]:
     """The volumes of the job's series, or the one of each that was chosen."""
     inputs = []
     for series in found:
-        stacks = (
-            series.stacks(task.reading) if task.volume is None else [series.stack(task.reading, task.volume)]
-        )
-        stem = file_stem(series) if task.per == "study" else ""
-        for index, stack in enumerate(stacks):
+        chosen = task.options.volume
+        stacks = series.stacks(task.reading)
+        if chosen is not None:
+            stacks = [series.one_of(stacks, chosen)]
+        stem = file_stem(series) if task.options.per == "study" else ""
+        for index, stack in enumerate(stacks, chosen or 0):
             which = f"volume{index}" if len(stacks) > 1 else ""
             key = f"{series.uid}:{index}" if which else series.uid
-            inputs.append(_Input(key, "_".join(filter(None, (stem, which))), stack))
+            inputs.append(_Input(key, "_".join(filter(None, (stem, which))), index, stack))
     return inputs
 
 
 def _results(inputs: list[_Input], task: Task, ready: Ready) -> Iterator[_Result]:
     """What the function makes: volume by volume, or of all volumes of a study at once."""
-    if task.per == "study":
+    if task.options.per == "study":
         yield from _results_of_study(inputs, task, ready)
         return
     for entry in inputs:
@@ -194,14 +198,14 @@ def _results_of_study(inputs: list[_Input], task: Task, ready: Ready) -> Iterato
 def _named(entry: _Input, volume: Volume, before: _Before, returned: Any) -> Iterator[_Result]:
     for number, (name, after) in enumerate(named_results(returned, volume)):
         label = "_".join(filter(None, (entry.label, name)))
-        yield _Result(label, name, number, volume, before, after, entry.stack)
+        yield _Result(entry, label, name, number, volume, before, after)
 
 
 def _write(result: _Result, folder: Path, task: Task) -> WriteReport:
     """Write one result; a named one says its name, and has a Series Number of its own."""
     options = task.writing
     if result.name:
-        template = result.stack.frames[0].header
+        template = result.source.stack.frames[0].header
         described = options.series_description or template.text("SeriesDescription") or ""
         number = options.series_number
         if number is None:
@@ -212,14 +216,14 @@ def _write(result: _Result, folder: Path, task: Task) -> WriteReport:
             series_number=number + result.number * SERIES_NUMBER_STEP,
         )
     if isinstance(result.after, Segmentation):
-        return write_masks(result.after, result.stack, folder, options, task)
-    if task.segmentation != "seg":
+        return write_masks(result.after, result.source.stack, folder, options, task)
+    if task.options.segmentation != "seg":
         raise FunctionError(
-            f'segmentation="{task.segmentation}" (--segmentation) asks for masks, and the function returned '
-            f"{result.after.info.dtype} values, which are written as images: return "
+            f'segmentation="{task.options.segmentation}" (--segmentation) asks for masks, and the function '
+            f"returned {result.after.info.dtype} values, which are written as images: return "
             'dicomarray.Segmentation(mask, {1: "liver"}, geometry_of=volume)'
         )
-    return write_like(result.after, result.stack, folder, options)
+    return write_like(result.after, result.source.stack, folder, options)
 
 
 def _described(text: str, name: str) -> str:
@@ -233,7 +237,7 @@ def _output(result: _Result, report: WriteReport, output: Path, ready: Ready) ->
     observed = {} if ready.observe is None else _observed(ready.observe, result)
     return SeriesOutput(
         name=result.label,
-        source_uid=result.stack.frames[0].header.text("SeriesInstanceUID") or "",
+        source_uid=result.source.stack.frames[0].header.text("SeriesInstanceUID") or "",
         series_uid=report.series_uid,
         folder=output / result.label,
         count=len(report.files),
@@ -249,6 +253,7 @@ def _output(result: _Result, report: WriteReport, output: Path, ready: Ready) ->
         sha256=sha256_of_series(map(Path, report.files)),
         stamp=stamp_of(map(Path, report.files)),
         observed=observed,
+        volume=result.source.index,
         thumbnail=thumbnail(result.before.plane, after, result.volume),
     )
 

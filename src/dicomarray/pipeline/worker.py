@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import queue
+import signal
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from dicomarray.errors import DicomArrayError, UsageError
 from dicomarray.pipeline.entries import RunEntry
@@ -75,7 +78,7 @@ class Worker:
             self.is_ready, self._clock = True, time.monotonic()
         elif isinstance(answer, RunEntry):
             self._job, self._entry = None, answer
-            limit = self._task.memory_bytes
+            limit = self._task.options.memory_bytes
             if limit is not None and child.memory() > limit * LEAK_PART:
                 child.end()
         elif answer is not END:
@@ -90,20 +93,20 @@ class Worker:
 
         Where it ``is_silent``, which is that nothing of it waits to be taken, it may also be no more.
         """
-        child, task = self._child, self._task
+        child, options = self._child, self._task.options
         if child is None or self._job is None:
             return
         if is_silent and not child.is_alive:
             self.take(child, END)
         elif not self.is_ready:
             return
-        elif task.timeout is not None and time.monotonic() - self._clock > task.timeout:
+        elif options.timeout is not None and time.monotonic() - self._clock > options.timeout:
             child.kill()
-            self._fail(f"took longer than the time limit of {task.timeout:g} s; its process was ended")
-        elif task.memory_bytes is not None and (memory := child.memory()) > task.memory_bytes:
+            self._fail(f"took longer than the time limit of {options.timeout:g} s; its process was ended")
+        elif options.memory_bytes is not None and (memory := child.memory()) > options.memory_bytes:
             child.kill()
             self._fail(
-                f"took {memory >> 20} MB of memory, more than the limit of {task.memory_bytes >> 20} MB; "
+                f"took {memory >> 20} MB of memory, more than the limit of {options.memory_bytes >> 20} MB; "
                 "its process was ended"
             )
 
@@ -170,14 +173,25 @@ class _Watch:
                 worker.check(is_silent=answer is None)
 
 
-def entries_of(workers: Sequence[Worker], answers: Answers, jobs: Iterator[Job]) -> Iterator[RunEntry]:
-    """Every worker does one job after the other; each entry as it is done.
+def side_by_side(jobs: Iterable[Job], task: Task, count: int) -> Iterator[RunEntry]:
+    """Several jobs at a time, each in a worker process; each entry as it is done.
 
     Raises
     ------
     UsageError
         Where the first worker cannot start: then none could.
     """
+    answers: Answers = queue.SimpleQueue()
+    workers = [Worker(task, answers) for _ in range(count)]
+    try:
+        yield from _entries(workers, answers, iter(jobs))
+    finally:
+        with no_interrupt():
+            for worker in workers:
+                worker.stop()
+
+
+def _entries(workers: Sequence[Worker], answers: Answers, jobs: Iterator[Job]) -> Iterator[RunEntry]:
     for worker, job in zip(workers, jobs, strict=False):
         worker.begin(job)
     watch, has_started = _Watch(workers, answers), False
@@ -194,3 +208,16 @@ def entries_of(workers: Sequence[Worker], answers: Answers, jobs: Iterator[Job])
             else:
                 worker.begin(following)
             yield entry
+
+
+@contextmanager
+def no_interrupt() -> Iterator[None]:
+    """A second Ctrl-C must not stop us from taking away what is half done, which takes no time."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # others get no signals, and cannot say what becomes of them
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

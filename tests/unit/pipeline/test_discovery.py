@@ -79,7 +79,6 @@ def without_places(jobs: list[Job] | CompressedSequence[Job]) -> list[Any]:
             job.output,
             job.inputs,
             files.uid,
-            files.stem,
             str(reference),
         )
         for job in jobs

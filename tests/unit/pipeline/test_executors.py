@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dicomarray.pipeline.executors import no_interrupt
+from dicomarray.pipeline.worker import no_interrupt
 
 
 def test_a_second_interrupt_waits() -> None:

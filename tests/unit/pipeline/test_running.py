@@ -88,9 +88,10 @@ def test_every_volume_of_a_series(tmp_path: Path) -> None:
     assert len(dicomarray.scan(tmp_path / "mr")[0].volumes()) == 2
     (entry,) = dicomarray.run(tmp_path / "mr", tmp_path / "out", plus_one)
     assert [output.name for output in entry.outputs] == ["volume0", "volume1"], entry.error
+    assert [output.volume for output in entry.outputs] == [0, 1]
     assert [dicomarray.load(o.folder).array.max() for o in entry.outputs] == [101, 201]
     (entry,) = dicomarray.run(tmp_path / "mr", tmp_path / "one", plus_one, volume=1)
-    assert [output.name for output in entry.outputs] == [""]
+    assert [(output.name, output.volume) for output in entry.outputs] == [("", 1)]
     assert dicomarray.load(tmp_path / "one").array.max() == 201
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 
 from dicomarray.assembly.grouping.stacking import Stack
@@ -18,8 +17,6 @@ from dicomarray.volume import Volume
 from dicomarray.workflows.load_segmentation import load_segmentation
 
 _MASKS = ("SEG", "RTSTRUCT")
-# What the label of a result begins with where its series holds several volumes.
-_VOLUME = re.compile(r"volume(\d+)(_|$)")
 
 
 class Results:
@@ -43,9 +40,13 @@ class Results:
 
     def stack_of(self, uid: str, at: int, stacks: list[Stack]) -> Stack:
         """Of the stacks of a series the one that a result was made of."""
-        numbered = _VOLUME.match(self._output(uid, at).name)
-        number = int(numbered[1]) if numbered else -1
-        return stacks[number] if 0 <= number < len(stacks) else largest(stacks)
+        number = self._output(uid, at).volume
+        if number is None and len(stacks) > 1:
+            raise InputError(
+                f"the ledger is of an older version, and does not say of which of the {len(stacks)} volumes "
+                f"of series {uid} its results are; make them again (run --overwrite)"
+            )
+        return stacks[number or 0] if (number or 0) < len(stacks) else largest(stacks)
 
     def load(self, uid: str, at: int, source: Volume, reading: ReadOptions) -> Volume | Segmentation:
         """A result of a series: an image, or masks on the grid of its source.
