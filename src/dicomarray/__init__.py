@@ -115,51 +115,39 @@ __all__ = [
 
 # Where each public name lives.  They are imported when first used, so that `import dicomarray` and the
 # command line's --help cost neither NumPy nor pydicom.
-_HOMES = {
-    "Catalog": "dicomarray.catalog.catalog",
-    "Checked": "dicomarray.pipeline.verifying",
-    "IndexReport": "dicomarray.catalog.index.scanning",
-    "NiftiReport": "dicomarray.workflows.to_nifti",
-    "NumpyReport": "dicomarray.workflows.to_numpy",
-    "PullReport": "dicomarray.workflows.pull",
-    "PulledSeries": "dicomarray.workflows.pull",
-    "PushReport": "dicomarray.workflows.push",
-    "PushedInstance": "dicomarray.workflows.push",
-    "ReadOptions": "dicomarray.assembly.options",
-    "Remark": "dicomarray.workflows.check",
-    "Remarks": "dicomarray.workflows.check",
-    "RunEntry": "dicomarray.pipeline.entries",
-    "RunReport": "dicomarray.pipeline.entries",
-    "Segment": "dicomarray.core.segments",
-    "Segmentation": "dicomarray.segmentation",
-    "Series": "dicomarray.assembly.series",
-    "SeriesOutput": "dicomarray.pipeline.entries",
-    "Volume": "dicomarray.volume",
-    "WriteOptions": "dicomarray.objects.common.options",
-    "WriteReport": "dicomarray.objects.common.files",
-    "check": "dicomarray.workflows.check",
-    "dicom_filter": "dicomarray.catalog.series_selection",
-    "index": "dicomarray.catalog.index.scanning",
-    "load": "dicomarray.workflows.to_numpy",
-    "load_segmentation": "dicomarray.workflows.load_segmentation",
-    "open_index": "dicomarray.catalog.index.opening",
-    "pull": "dicomarray.workflows.pull",
-    "push": "dicomarray.workflows.push",
-    "run": "dicomarray.pipeline.running",
-    "scan": "dicomarray.catalog.scan",
-    "to_dicom": "dicomarray.workflows.to_dicom",
-    "to_nifti": "dicomarray.workflows.to_nifti",
-    "to_numpy": "dicomarray.workflows.to_numpy",
-    "to_rtstruct": "dicomarray.workflows.to_rtstruct",
-    "to_seg": "dicomarray.workflows.to_seg",
-    "verify_run": "dicomarray.pipeline.verifying",
+_NAMES = {
+    "assembly.options": "ReadOptions",
+    "assembly.series": "Series",
+    "catalog.catalog": "Catalog",
+    "catalog.index.opening": "open_index",
+    "catalog.index.scanning": "IndexReport index",
+    "catalog.scan": "scan",
+    "catalog.series_selection": "dicom_filter",
+    "core.segments": "Segment",
+    "objects.common.files": "WriteReport",
+    "objects.common.options": "WriteOptions",
+    "pipeline.entries": "RunEntry RunReport SeriesOutput",
+    "pipeline.running": "run",
+    "pipeline.verifying": "Checked verify_run",
+    "segmentation": "Segmentation",
+    "volume": "Volume",
+    "workflows.check": "Remark Remarks check",
+    "workflows.load_segmentation": "load_segmentation",
+    "workflows.pull": "PullReport PulledSeries pull",
+    "workflows.push": "PushReport PushedInstance push",
+    "workflows.to_dicom": "to_dicom",
+    "workflows.to_nifti": "NiftiReport to_nifti",
+    "workflows.to_numpy": "NumpyReport load to_numpy",
+    "workflows.to_rtstruct": "to_rtstruct",
+    "workflows.to_seg": "to_seg",
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(f"dicomarray.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -100,7 +100,7 @@ class Plane:
             raise GeometryError(
                 f"ImageOrientationPatient {list(orientation)}: the directions are not at a right angle"
             )
-        return cls(_vector(position), _vector(row), _vector(column), (pixel_spacing[0], pixel_spacing[1]))
+        return cls(vector(position), vector(row), vector(column), (pixel_spacing[0], pixel_spacing[1]))
 
     @property
     def orientation(self) -> tuple[float, ...]:
@@ -249,7 +249,7 @@ class StackGeometry:
     @property
     def spacing(self) -> Vector:
         """mm between neighbours along (slice, row, column): the lengths of the affine's columns."""
-        return _vector(np.linalg.norm(self.affine[:3, :3], axis=0))
+        return vector(np.linalg.norm(self.affine[:3, :3], axis=0))
 
     @property
     def direction(self) -> Matrix:
@@ -376,5 +376,5 @@ def letters(direction: Sequence[float] | Matrix) -> tuple[str, str]:
     return pair if direction[axis] > 0 else (pair[1], pair[0])
 
 
-def _vector(values: Sequence[float] | Matrix) -> Vector:
+def vector(values: Sequence[float] | Matrix) -> Vector:
     return (float(values[0]), float(values[1]), float(values[2]))

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from dicomarray.errors import InputError, OutputError, StorageError
+from dicomarray.pipeline.checksums import Finding
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
-from dicomarray.pipeline.findings import Finding
 from dicomarray.pipeline.functions import Function, name_of, source_of, version_of
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.sinks.fsspec import send_file

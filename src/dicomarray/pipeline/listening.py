@@ -21,9 +21,9 @@ from dicomarray.catalog.series_selection import ScanRequest, select
 from dicomarray.errors import DicomArrayError, UsageError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
+from dicomarray.pipeline.checksums import findings_below
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.entries import RunEntry
-from dicomarray.pipeline.findings import findings_below
 from dicomarray.pipeline.functions import check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task, jobs_of
 from dicomarray.pipeline.ledger import Ledger, ledger_of

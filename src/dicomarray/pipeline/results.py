@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dicomarray.core.pixel_values import Array
 from dicomarray.errors import FunctionError
 from dicomarray.segmentation import Segmentation
 from dicomarray.volume import Volume
@@ -74,13 +73,9 @@ def _checked(result: Any, volume: Volume, name: str) -> Volume | Segmentation:
         )
     if isinstance(result, Volume):
         return result
-    return volume.with_array(_of_shape(array, volume.array.shape, what))
-
-
-def _of_shape(array: Array, shape: tuple[int, ...], what: str) -> Array:
-    if array.shape != shape:
+    if array.shape != volume.array.shape:
         raise FunctionError(
-            f"{what} has the shape {array.shape}, the volume has {shape}; for another grid return a Volume "
-            "with its geometry"
+            f"{what} has the shape {array.shape}, the volume has {volume.array.shape}; for another grid "
+            "return a Volume with its geometry"
         )
-    return array
+    return volume.with_array(array)

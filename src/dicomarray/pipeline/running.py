@@ -18,11 +18,11 @@ from dicomarray.core.options import takes
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
+from dicomarray.pipeline.checksums import findings_below
 from dicomarray.pipeline.cluster import distributed_package, on_cluster
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.discovery import Search, find_jobs
 from dicomarray.pipeline.entries import RunEntry, RunReport
-from dicomarray.pipeline.findings import findings_below
 from dicomarray.pipeline.functions import Function, check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.pipeline.ledger import ledger_of

@@ -10,8 +10,8 @@ from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import Inputs
 from dicomarray.errors import InputError
 from dicomarray.pipeline import ledger
+from dicomarray.pipeline.checksums import Finding, finding_of_files, finding_of_result
 from dicomarray.pipeline.entries import RunEntry
-from dicomarray.pipeline.findings import Finding, finding_of_files, finding_of_result
 from dicomarray.storage.places import PathLike, Url, place_of
 
 

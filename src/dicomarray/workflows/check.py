@@ -142,22 +142,22 @@ Finding = tuple[Severity, Literal["dicomarray", "dciodvfy"], str]
 
 def _of_series(series: Series, pixels: bool) -> list[Remark]:
     counts, examples = Counter[Finding](), dict[Finding, str]()
+
+    def found(findings: Iterable[Finding], file: Path) -> None:
+        for finding in findings:
+            counts[finding] += 1
+            examples.setdefault(finding, file.name)
+
     files = [Path(str(file)) for file in dict.fromkeys(series.files)]
     program = verifier()
     with ThreadPoolExecutor() as pool:  # dciodvfy is a process of its own for each file
         answers = pool.map(lambda file: _by_dciodvfy(program, file), files) if program else [()] * len(files)
         for file, theirs in zip(files, answers, strict=True):
-            for finding in dict.fromkeys([*_of_file(file), *_behind_pixels(file), *theirs]):
-                counts[finding] += 1
-                examples.setdefault(finding, file.name)
-    for finding in _of_volumes(series, pixels):
-        counts[finding] += 1
-        examples.setdefault(finding, files[0].name)
-    for finding in _twice(series):
-        counts[finding] += 1
-        examples.setdefault(finding, files[0].name)
-    found = [Remark(series.uid, *finding, count, examples[finding]) for finding, count in counts.items()]
-    return sorted(found, key=lambda remark: (remark.severity, remark.by, -remark.count, remark.text))
+            found(dict.fromkeys([*_of_file(file), *_behind_pixels(file), *theirs]), file)
+    found(_of_volumes(series, pixels), files[0])
+    found(_twice(series), files[0])
+    remarks = [Remark(series.uid, *finding, count, examples[finding]) for finding, count in counts.items()]
+    return sorted(remarks, key=lambda remark: (remark.severity, remark.by, -remark.count, remark.text))
 
 
 def _of_file(file: Path) -> Iterator[Finding]:

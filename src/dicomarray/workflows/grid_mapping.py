@@ -24,8 +24,8 @@ from dicomarray.core.geometry import (
     Matrix,
     Plane,
     StackGeometry,
-    Vector,
     checked_affine,
+    vector,
 )
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, InputError, TemplateError
@@ -101,31 +101,25 @@ def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteReque
     check_colours(array, stack)
     name, template = template_name(stack), stack.geometry
     own_shape = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns)
-    grid, warnings = None, Warnings()
+    placed = PlacedGrid(None, False, ())
     if asked is not None and template is not None:
         check_same_coordinates(asked, template, name)
     if is_colour(stack) or is_grouped(stack):
         _check_own_grid(array, asked, own_shape, stack)
-    elif asked is None or template is None:
-        _check_axes(array, stack, name)
-        if asked is not None:
-            raise GeometryError(
-                f"{name} has no patient geometry: nothing can be written at a place of its own"
-            )
-        _check_shape(array, own_shape, name)
     else:
         _check_axes(array, stack, name)
-        array, asked, warnings = _ascending(array, asked)
-        if array.shape != own_shape or not same_grid(asked, template, array.shape):
-            _check_representable(asked, template, array.shape, own_shape, name)
-            grid = _snapped(asked, stack, array.shape)
+        if asked is None:
+            _check_shape(array, own_shape, name)
+        else:
+            placed = place_grid(asked, stack, array.shape)
+            array = np.flip(array, -3) if placed.flipped else array
     return WriteRequest(
         array,
-        _sources(array, grid, stack),
-        grid,
-        None if grid is None else template,
+        _sources(array, placed.grid, stack),
+        placed.grid,
+        None if placed.grid is None else template,
         enhanced=is_multiframe(stack.frames[0].header.text("SOPClassUID") or ""),
-        warnings=warnings,
+        warnings=placed.warnings,
     )
 
 
@@ -139,7 +133,7 @@ class PlacedGrid:
 
 
 def place_grid(asked: StackGeometry, stack: Stack, shape: Sequence[int]) -> PlacedGrid:
-    """Where images of one repetition of a template are to lie, as `place` does it for any array.
+    """Where slices with a place are to lie on a template; ``shape`` is that of the array.
 
     Raises
     ------
@@ -147,12 +141,13 @@ def place_grid(asked: StackGeometry, stack: Stack, shape: Sequence[int]) -> Plac
         Where no series can say the grid, or it lies elsewhere than the template.
     """
     name, template = template_name(stack), stack.geometry
-    assert template is not None  # the caller has seen to it
+    if template is None:
+        raise GeometryError(f"{name} has no patient geometry: nothing can be written at a place of its own")
     check_same_coordinates(asked, template, name)
-    indices = np.arange(shape[0]).reshape(-1, 1, 1)
-    turned, asked, warnings = _ascending(indices, asked)
-    own = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns)
-    flipped = bool(len(indices) > 1 and turned[0, 0, 0] != 0)
+    flipped = _runs_backwards(asked)
+    if flipped:
+        asked = replace(asked, slice_positions=asked.slice_positions[::-1])
+    own, warnings = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns), FLIPPED if flipped else ()
     if tuple(shape) == own and same_grid(asked, template, shape):
         return PlacedGrid(None, flipped, warnings)
     _check_representable(asked, template, shape, own, name)
@@ -236,18 +231,15 @@ def _check_shape(array: Array, own_shape: tuple[int, ...], name: str) -> None:
         )
 
 
-def _ascending(array: Array, asked: StackGeometry) -> tuple[Array, StackGeometry, Warnings]:
-    """Array and geometry in the order in which slices are counted: along row x column direction."""
+def _runs_backwards(asked: StackGeometry) -> bool:
+    """Whether slices run against the direction in which they are counted: along row x column direction."""
     steps = np.diff(asked.distances)
     along = asked.slice_positions[1:] - asked.slice_positions[:-1]
     if len(steps) and not (np.all(steps > 0) or np.all(steps < 0)):
         raise GeometryError("the slices asked for do not follow each other along their normal")
     if np.any(np.abs(steps) < RIGHT_ANGLE * np.linalg.norm(along, axis=1)):
         raise GeometryError("the slices asked for lie in one plane")
-    if not len(steps) or steps[0] > 0:
-        return array, asked, ()
-    turned = replace(asked, slice_positions=asked.slice_positions[::-1])
-    return np.flip(array, -3), turned, FLIPPED
+    return bool(len(steps) and steps[0] < 0)
 
 
 def check_same_coordinates(asked: StackGeometry, template: StackGeometry, name: str) -> None:
@@ -330,7 +322,7 @@ def _snapped(grid: StackGeometry, stack: Stack, shape: Sequence[int]) -> StackGe
     nearest = _nearest(grid, stack, shape)
     first = stack.frames[nearest[0]].plane
     assert first is not None  # place() has seen to it
-    turned = replace(first, position=_vector(grid.slice_positions[0]))
+    turned = replace(first, position=vector(grid.slice_positions[0]))
     if _same_plane(_plane(grid, grid.slice_positions[0]), turned, shape):
         grid = replace(
             grid,
@@ -348,12 +340,8 @@ def _snapped(grid: StackGeometry, stack: Stack, shape: Sequence[int]) -> StackGe
 
 def _plane(grid: StackGeometry, position: Matrix) -> Plane:
     return Plane(
-        _vector(position), _vector(grid.row_direction), _vector(grid.column_direction), grid.pixel_spacing
+        vector(position), vector(grid.row_direction), vector(grid.column_direction), grid.pixel_spacing
     )
-
-
-def _vector(values: Matrix) -> Vector:
-    return (float(values[0]), float(values[1]), float(values[2]))
 
 
 def _source(frame: Frame, plane: Plane | None, shape: Sequence[int], identity: dict[str, Any]) -> Source:

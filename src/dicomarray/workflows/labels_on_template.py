@@ -1,5 +1,4 @@
-"""A segmentation on the slices of a template -> what is to be written of it: places, and images of each "
-"slice."""
+"""A segmentation on the slices of a template -> what is to be written: places, and images of each slice."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.core.axis_order import order_like, snapped
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.core.geometry import Matrix, Plane, StackGeometry
+from dicomarray.core.geometry import Plane, StackGeometry, vector
 from dicomarray.core.nearest import nearest_slices
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.errors import GeometryError, TemplateError, UsageError
@@ -49,14 +48,13 @@ def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) ->
         Where they lie elsewhere.
     """
     refuse_mixed_patients(stack.frames, template_name(stack))
-    steps, one = _steps(stack, time), first_repetition(stack)
+    steps, one = steps_of(stack, time), first_repetition(stack)
     grid, warnings = None, patient_warnings(stack.frames)
     own = (*one.shape, one.frames[0].rows, one.frames[0].columns)
     if (labels.geometry is None) != (stack.geometry is None):
         raise GeometryError(
             f"the labels and {template_name(stack)} differ: only one of them has a patient geometry; give "
-            "the "
-            "array alone, with the axes of the template"
+            "the array alone, with the axes of the template"
         )
     if labels.geometry is not None and one.geometry is not None:
         labels = turned_like(labels, one.geometry)
@@ -98,13 +96,14 @@ def first_repetition(stack: Stack) -> Stack:
     return replace(stack, frames=frames, repetitions=1, axis=None, coordinates={})
 
 
-def _steps(stack: Stack, time: int | None) -> range | list[int]:
+def steps_of(stack: Stack, time: int | None) -> Sequence[int]:
+    """Which repetitions are meant: one by its index, or all of them."""
     if time is None:
         return range(stack.repetitions)
-    if stack.axis is None:
-        raise UsageError(f"time={time}: {template_name(stack)} has no repetitions")
-    if isinstance(time, bool) or not 0 <= time < stack.repetitions:
-        raise UsageError(f"time={time}: {template_name(stack)} has the steps 0 to {stack.repetitions - 1}")
+    if isinstance(time, bool) or not isinstance(time, int | np.integer):
+        raise UsageError(f"time={time!r}: a whole number is needed, the index of a step from 0")
+    if stack.axis is None or not 0 <= time < stack.repetitions:
+        raise UsageError(f"time={time}: {template_name(stack)} has {stack.repetitions} steps, counted from 0")
     return [int(time)]
 
 
@@ -171,19 +170,15 @@ def _unreferenced(geometry: StackGeometry | None, template: Stack) -> Warnings:
 
 def _planes(geometry: StackGeometry, template: Stack | None) -> tuple[Plane, ...]:
     """Of each slice; in the numbers of the template's own headers where they lie as its slices do."""
-    row, column = _vector(geometry.row_direction), _vector(geometry.column_direction)
+    row, column = vector(geometry.row_direction), vector(geometry.column_direction)
     first = None if template is None else template.frames[0]
     if first is not None and first.tile is None:
         stated = first.numbers("ImageOrientationPatient", 6)
         if stated is not None and np.allclose(stated, (*row, *column), rtol=0, atol=1e-5):
             row, column = (stated[0], stated[1], stated[2]), (stated[3], stated[4], stated[5])
     return tuple(
-        Plane(_vector(position), row, column, geometry.pixel_spacing) for position in geometry.slice_positions
+        Plane(vector(position), row, column, geometry.pixel_spacing) for position in geometry.slice_positions
     )
-
-
-def _vector(values: Matrix) -> tuple[float, float, float]:
-    return float(values[0]), float(values[1]), float(values[2])
 
 
 def _source_slice(template: Stack, plane: Plane | None, index: int) -> int | None:

@@ -51,20 +51,6 @@ class MaskPlaces:
     turned_degrees: float
     between_pixels: float
 
-    @property
-    def off_images(self) -> str | None:
-        """Why slices are on no image, in words; None where all are on one."""
-        if self.turned_degrees > TURNED_DEGREES:
-            return (
-                f"the slices of the masks are turned by {self.turned_degrees:.3g} degrees against the images"
-            )
-        if not self.between:
-            return None
-        return (
-            f"{self.between} of the {self.slices} slices with masks lie up to {self.farthest_mm:.3g} mm from "
-            "the nearest image"
-        )
-
 
 def mask_places(masks: Segmentation, template: Stack) -> MaskPlaces:
     """How masks with a place lie on the images of one repetition of a template with one.
@@ -115,26 +101,30 @@ def place_warnings(masks: Segmentation, template: Stack, off_images: str) -> War
     GeometryError
         Where no voxel lies on an image.
     """
-    places = mask_places(masks, template)
-    said = outside_warning(places, template)
-    return said if places.off_images is None else said + warning(f"{places.off_images}: {off_images}")
-
-
-def outside_warning(places: MaskPlaces, template: Stack) -> Warnings:
-    """What is to be said of voxels outside of every image, or between their pixels."""
-    between: Warnings = ()
-    if places.between_pixels > OFF_PIXEL and places.turned_degrees <= TURNED_DEGREES:
-        between = warning(
-            f"voxels of the masks lie up to {places.between_pixels:.2g} pixels from those of "
-            f"{template_name(template)}: they are on another grid. Where they should be on this one, their "
-            "affine is wrong (NIfTI counts in RAS, DICOM in LPS) [labels-off-grid]"
+    places, name, said = mask_places(masks, template), template_name(template), Warnings()
+    is_turned = places.turned_degrees > TURNED_DEGREES
+    if places.between_pixels > OFF_PIXEL and not is_turned:
+        said += warning(
+            f"voxels of the masks lie up to {places.between_pixels:.2g} pixels from those of {name}: they "
+            "are on another grid. Where they should be on this one, their affine is wrong (NIfTI counts in "
+            "RAS, DICOM in LPS) [labels-off-grid]"
         )
-    if not places.outside:
-        return between
-    return between + warning(
-        f"{places.outside} of {places.voxels} voxels of the masks lie outside of all images of "
-        f"{template_name(template)} [labels-outside]"
-    )
+    if places.outside:
+        said += warning(
+            f"{places.outside} of {places.voxels} voxels of the masks lie outside of all images of {name} "
+            "[labels-outside]"
+        )
+    if is_turned:
+        said += warning(
+            f"the slices of the masks are turned by {places.turned_degrees:.3g} degrees against the images: "
+            f"{off_images}"
+        )
+    elif places.between:
+        said += warning(
+            f"{places.between} of the {places.slices} slices with masks lie up to {places.farthest_mm:.3g} "
+            f"mm from the nearest image: {off_images}"
+        )
+    return said
 
 
 def _corners(covered: Mask) -> NDArray[np.intp]:

@@ -25,7 +25,7 @@ from dicomarray.core.options import made_of, takes
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import GeometryError, OutputError, PixelError
-from dicomarray.formats import bids, nifti
+from dicomarray.formats import bids, nifti, sidecar
 from dicomarray.formats.bids_values import TOGETHER, number
 from dicomarray.formats.nifti_file import (
     NARROW,
@@ -38,13 +38,11 @@ from dicomarray.formats.nifti_file import (
     open_nifti,
     write_array,
 )
-from dicomarray.formats.sidecar import is_sidecar
 from dicomarray.runtime.threads import PixelProgress, thread_count
 from dicomarray.sources.base import Progress
 from dicomarray.storage.atomic import new_files, refuse_existing
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.workflows.acquisition import acquisition, diffusion_table, encoding, is_along_patient
-from dicomarray.workflows.nifti_masks import write_label_map
 from dicomarray.workflows.nifti_options import NIFTI_NAMES, NiftiKeywords, NiftiOptions, keywords_in
 from dicomarray.workflows.to_numpy import (
     ConversionReport,
@@ -190,18 +188,29 @@ class _Writer:
         self.request.refuse_as_output(path)
         for beside in (path, *(_beside(path, suffix) for suffix in _BESIDE)):
             refuse_existing(beside, self.overwrite)
-            if beside.suffix == ".json" and is_sidecar(beside):
+            if beside.suffix == ".json" and sidecar.is_sidecar(beside):
                 raise OutputError(
                     f"{beside} is the sidecar of an array, which would be lost: give the image another name"
                 )
 
     def write_masks(self, found: Found, series: Series, path: Path) -> Written:
-        """The labels of a segmentation, and the sidecar with its segments."""
+        """The labels of a segmentation, and the sidecar from which they are known again."""
         json = _beside(path, ".json")
         self.request.refuse_as_output(path, json)
         for output in (path, json):
             refuse_existing(output, self.overwrite)
-        return (path, json), write_label_map(self.masks.of(series, found), path, json, self.overwrite)
+        masks = self.masks.of(series, found)
+        if masks.geometry is not None and not masks.geometry.uniform:
+            raise GeometryError(
+                "the slices of the masks are not evenly spaced, which NIfTI cannot say; to_numpy (to-numpy) "
+                'can, or bring them onto an even grid (on=, resample="nearest"; --on, --resample nearest)'
+            )
+        made = masks.volume()
+        with new_files((path, json), self.overwrite) as (image, names):
+            layout = layout_of(masks.geometry, masks.shape)
+            write_array(image, made.array, layout, False, path.name.lower().endswith(".gz"), 0.0)
+            sidecar.write(names, made.info)
+        return (path, json), made.info
 
     def write(self, stack: Stack, path: Path, echo: int | None = None) -> Written:
         """One volume; the files that were written, and what is known of it."""

@@ -20,7 +20,7 @@ from dicomarray.core.geometry import ORIENTATION_TOLERANCE, StackGeometry
 from dicomarray.core.nearest import nearest_slices
 from dicomarray.core.options import made_of, takes
 from dicomarray.dicom.uids import legal_uid
-from dicomarray.errors import DataError, GeometryError, TemplateError, UsageError, VerificationError
+from dicomarray.errors import DataError, GeometryError, TemplateError, VerificationError
 from dicomarray.formats.segment_list import Segments
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.structure_set.masks import mask_of
@@ -35,7 +35,7 @@ from dicomarray.storage.places import PathLike, Url
 from dicomarray.workflows.file_layouts import template_name
 from dicomarray.workflows.given_labels import Labels, given_labels, images_of_labels, labels_at
 from dicomarray.workflows.grid_mapping import check_same_coordinates, same_grid
-from dicomarray.workflows.labels_on_template import first_repetition, turned_like
+from dicomarray.workflows.labels_on_template import first_repetition, steps_of, turned_like
 from dicomarray.workflows.mask_places import place_warnings
 from dicomarray.workflows.push import local_or_stored
 from dicomarray.workflows.templates import Template, in_hand_or_asked, template_stack
@@ -73,28 +73,8 @@ def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning,
 
     Parameters
     ----------
-    labels
-        (slices, rows, columns) of whole numbers, 0 for background; a bool mask; a mapping from names to
-        masks, which may overlap; a `Segmentation`, a `Volume`; or the path of a ``.npy`` (with its sidecar,
-        where one lies beside it), ``.nii`` or ``.nii.gz``.
-    template
-        The series that was segmented: a folder or file, or several; a `Series`; a `Volume` that was read from
-        DICOM files; with ``index`` it may be None.
-    output
-        A folder for the new series, or the address of a PACS, where it is stored.
-    segments
-        What the labels are: names by number, ``{1: "liver", 2: "spleen"}``, or `Segment` objects, or the path
-        of a JSON of either.
-    input_json
-        The labels' sidecar, where it does not lie beside them.
-    affine
-        4x4 from the index (slice, row, column) to LPS mm, where an array does not lie on the template's grid.
-    time
-        Of a template with repetitions: the masks are of this step, counted from 0; without it of all.
-    series, volume, config, index
-        Which series (UID or a filter config) and volume (its index) is the template, where there are several.
-    progress
-        Called with the number of files of the template's folder that were looked at.
+    labels, template, output, segments, input_json, affine, time, series, volume, config, index, progress
+        As in `to_seg`; masks are no fractions, or become masks where a half is covered.
     options
         How to write: those of `StructureSetOptions`, below.
 
@@ -201,7 +181,7 @@ def _ascending(given: Segmentation) -> tuple[Segmentation, Warnings]:
 
 def _images(chosen: Sequence[int | None], stack: Stack, time: int | None) -> list[tuple[ContourImage, ...]]:
     """For each slice of the labels the images of the template at its place."""
-    steps = range(stack.repetitions) if time is None else [_step(time, stack)]
+    steps = steps_of(stack, time)
     slices = stack.num_slices
     return [
         ()
@@ -209,14 +189,6 @@ def _images(chosen: Sequence[int | None], stack: Stack, time: int | None) -> lis
         else tuple(image for step in steps if (image := _image(stack.frames[step * slices + at])) is not None)
         for at in chosen
     ]
-
-
-def _step(time: int, stack: Stack) -> int:
-    if isinstance(time, bool) or not isinstance(time, int | np.integer):
-        raise UsageError(f"time={time!r}: a whole number is needed, the index of a step from 0")
-    if stack.axis is None or not 0 <= time < stack.repetitions:
-        raise UsageError(f"time={time}: {template_name(stack)} has {stack.repetitions} steps, counted from 0")
-    return int(time)
 
 
 def _slices_at(geometry: StackGeometry, shape: tuple[int, ...], stack: Stack) -> list[int | None]:
