@@ -72,11 +72,6 @@ def read_raw_header(path: Reference, like: RawHeader | None = None) -> RawHeader
         os.close(file)
 
 
-def parse_raw_header(data: bytes) -> RawHeader | None:
-    """The head of a file that is at hand."""
-    return _read(Window(lambda place, count: data[place : place + count], len(data), data))
-
-
 def _read(window: Window, like: RawHeader | None = None) -> RawHeader | None:
     try:
         return _head(window, like)

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import dcmwrite
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.notebook import notebook
 from dicomarray.core.pixel_values import Array
+from dicomarray.dicom.part10 import file_start
 from dicomarray.errors import OutputError, TemplateError
-from dicomarray.objects.common.headers import UNREADABLE, reason
+from dicomarray.objects.common.headers import UNREADABLE, reason, text
 from dicomarray.objects.common.options import SeriesOptions
 from dicomarray.storage.atomic import new_folder
 from dicomarray.storage.references import Reference
@@ -26,7 +27,7 @@ from dicomarray.version import __version__
 # Made once (PS3.5 B.2); it names this software in every file that it writes (PS3.10 7.1).
 IMPLEMENTATION_CLASS_UID = "2.25.200870302587740582784928558676690548984"
 
-_MAX_VERSION_NAME_LENGTH = 16  # characters, VR SH
+_VERSION_NAME = f"DICOMARRAY_{__version__}"[:16]  # VR SH
 
 _PREAMBLE = 128  # bytes before "DICM" in a file (PS3.10 7.1)
 
@@ -167,18 +168,35 @@ def write_header(path: Path, header: FileDataset, syntax: UID | None = None) -> 
     if syntax is None:
         native_implicit = header.original_encoding == (True, True)
         syntax = ImplicitVRLittleEndian if native_implicit else ExplicitVRLittleEndian
-    with_meta(header, syntax)
+    _with_meta(header, syntax)
     dcmwrite(path, header, enforce_file_format=True)
 
 
-def with_meta(header: FileDataset, syntax: str) -> None:
-    """Give a header, in place, the File Meta Information of a file of this software (PS3.10 7.1)."""
+def start_of_file(header: Dataset, syntax: str) -> bytes:
+    """Preamble and File Meta Information of a file of this software (PS3.10 7.1)."""
+    uids = {
+        0x00020002: text(header, "SOPClassUID"),
+        0x00020003: text(header, "SOPInstanceUID"),
+        0x00020010: syntax,
+        0x00020012: IMPLEMENTATION_CLASS_UID,
+    }
+    return file_start(
+        [
+            (0x00020001, "OB", b"\0\1"),
+            *((tag, "UI", uid.encode("ascii")) for tag, uid in uids.items()),
+            (0x00020013, "SH", _VERSION_NAME.encode("ascii")),
+        ]
+    )
+
+
+def _with_meta(header: FileDataset, syntax: str) -> None:
+    """Give a header, in place, the same for pydicom to write."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = header.SOPClassUID
     meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
     meta.TransferSyntaxUID = UID(syntax)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = f"DICOMARRAY_{__version__}"[:_MAX_VERSION_NAME_LENGTH]
+    meta.ImplementationVersionName = _VERSION_NAME
     header.file_meta = meta
     header.preamble = b"\0" * _PREAMBLE
 

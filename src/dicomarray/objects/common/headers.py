@@ -15,8 +15,10 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from dicomarray.core.nesting import TOO_DEEP
 from dicomarray.dicom.pydicom_fallback import TOO_FAR, inflates_beyond_limit
+from dicomarray.dicom.raw_header import RawHeader
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.header_faults import fault_of
+from dicomarray.objects.common.quick_elements import header_of
 from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
 
@@ -45,6 +47,13 @@ def read_header(path: Reference) -> FileDataset:
     except UNREADABLE as error:
         raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error
     refuse_fault(fault, path)
+    return header
+
+
+def parsed_header(raw: RawHeader, path: Reference) -> FileDataset:
+    """The same of a file whose header is at hand, and need not be read again."""
+    header = header_of(raw)
+    refuse_fault(fault_of(header), path)
     return header
 
 

@@ -6,16 +6,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
+from pydicom.datadict import keyword_dict
+from pydicom.dataelem import DataElement
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dicomarray.dicom.part10 import encoded
 from dicomarray.dicom.pixels.encoder import compress_pixels
 from dicomarray.dicom.raw_header import RawHeader, read_raw_header
 from dicomarray.objects.common import lossy
-from dicomarray.objects.common.files import write_bytes, write_errors_named, write_header
-from dicomarray.objects.common.headers import read_header
+from dicomarray.objects.common.files import start_of_file, write_bytes, write_errors_named, write_header
+from dicomarray.objects.common.headers import parsed_header, read_header
 from dicomarray.objects.common.options import WriteOptions, private_block
+from dicomarray.objects.common.quick_elements import encoded_elements
 from dicomarray.objects.derived_image.derive import SeriesPlan, SliceOutput, derive
 from dicomarray.objects.derived_image.diffusion import add_direction
 from dicomarray.objects.derived_image.header_template import HeaderTemplate, pixel_words, tags_of
 from dicomarray.objects.derived_image.strip_attributes import strip, swap_words
+
+PIXELS = keyword_dict["PixelData"]
 
 
 def file_writer(
@@ -71,7 +79,7 @@ def _derive_file(
     raw: RawHeader | None,
 ) -> None:
     source = image.source.path
-    header = read_header(source)
+    header = read_header(source) if raw is None else parsed_header(raw, source)
     before = tags_of(header)
     with write_errors_named(path, source):
         lossy.remember(header, source, image.stored_type)
@@ -81,9 +89,17 @@ def _derive_file(
         if header.original_encoding[1] is False:
             swap_words(header)
         derive(header, plan, image)
+        pixels = pixel_words(image)
+        vr, size = "OB" if image.stored_type.bits_allocated <= 8 else "OW", pixels.nbytes  # PS3.5 A.2
+        if raw is not None:
+            start = start_of_file(header, ExplicitVRLittleEndian if raw.explicit else ImplicitVRLittleEndian)
+            elements = encoded_elements(header, raw.explicit)
+            elements[PIXELS] = encoded(PIXELS, vr, b"", raw.explicit, size + size % 2)
+            repeated.remember(raw, stripped, header, start, elements, image)
+            write_bytes(path, start + b"".join(elements.values()), pixels)
+            return
+        header["PixelData"] = DataElement("PixelData", vr, pixels.tobytes())
         syntax = None
         if options.compress != "none":
             syntax = compress_pixels(header, image.stored, image.stored_type, options.compress, str(source))
         write_header(path, header, syntax)
-        if raw is not None:
-            repeated.remember(raw, stripped, header, path.read_bytes(), image)

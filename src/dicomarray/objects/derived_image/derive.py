@@ -101,7 +101,7 @@ class SliceOutput:
 
 
 def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
-    """Turn a stripped header of the template, in place, into that of the derived image, with its pixels."""
+    """Turn a stripped header of the template, in place, into that of the derived image."""
     reference_source(header)
     for keyword, value in image.source.identity.items():
         setattr(header, keyword, value)
@@ -115,7 +115,6 @@ def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
         set_window(header, plan)
     else:
         describe_colour(header)
-    _set_pixels(header, image.stored_type, image.stored)
 
 
 def reference_source(header: Dataset) -> None:
@@ -285,9 +284,3 @@ def _window_fits(header: Dataset, plan: SeriesPlan) -> bool:
         return False
     inside = plan.low <= center - width / 2 and center + width / 2 <= plan.high
     return inside and plan.representable[0] <= plan.low and plan.high <= plan.representable[1]
-
-
-def _set_pixels(header: Dataset, stored: StoredType, array: Array) -> None:
-    """Little endian; OW, or OB up to 8 bits allocated (PS3.5 A.2); pydicom pads to even length."""
-    raw = array.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
-    header["PixelData"] = DataElement("PixelData", "OB" if stored.bits_allocated <= 8 else "OW", raw)

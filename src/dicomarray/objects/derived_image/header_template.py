@@ -22,9 +22,10 @@ from pydicom.tag import Tag
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.part10 import encoded, head_bytes
 from dicomarray.dicom.private_blocks import is_creator
-from dicomarray.dicom.raw_header import RawHeader, parse_raw_header
+from dicomarray.dicom.raw_header import RawHeader
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common.header_faults import is_of_whole_numbers
+from dicomarray.objects.common.quick_elements import element_of
 from dicomarray.objects.derived_image.derive import SeriesPlan, SliceOutput
 from dicomarray.objects.derived_image.image_classes import RescalePlace
 
@@ -90,34 +91,35 @@ class HeaderTemplate:
         return None
 
     def remember(
-        self, raw: RawHeader, stripped: frozenset[int], made: Dataset, file: bytes, image: SliceOutput
+        self,
+        raw: RawHeader,
+        stripped: frozenset[int],
+        made: Dataset,
+        start: bytes,
+        elements: Mapping[int, bytes],
+        image: SliceOutput,
     ) -> None:
-        """Keep what was made of an image; ``stripped`` are the tags that `strip` removed."""
-        pixels = pixel_bytes(image)
-        end = len(file) - len(pixels)
-        output = parse_raw_header(file)
-        if output is None:
-            return
-        source_uid, elements, begin = raw.value(_UID), output.elements, output.start
+        """Keep what was made of an image.
+
+        ``stripped`` are the tags that `strip` removed; ``start`` and ``elements`` are the file but for the
+        pixel values.
+        """
+        source_uid = raw.value(_UID)
         named = sum(elements.get(tag, b"").count(source_uid) > 1 for tag in _NAMING)
-        once = not named and file[:begin].count(image.sop_uid.encode()) == 1
-        if len(self._kinds) >= MAX_KINDS or not once or output.explicit != raw.explicit:
+        if len(self._kinds) >= MAX_KINDS or named or start.count(image.sop_uid.encode()) != 1:
             return
-        parts = [file[:begin], *elements.values()]
-        parts.append(file[sum(map(len, parts)) : end])
-        untouched = {tag for tag in elements if isinstance(made.get_item(tag), RawDataElement)}
+        untouched = {tag for tag in elements if type(element_of(made, tag)) is RawDataElement}
         kind = _Kind(
             raw=raw,
             image=image,
             facts=self._facts(raw, image),
             source_uid=source_uid,
-            parts=tuple(parts),
+            parts=(start, *elements.values()),
             places={tag: place for place, tag in enumerate(elements, 1)},
             copied=frozenset(tag for tag in untouched if raw.elements.get(tag) == elements[tag]),
             ignored=self._ignored(stripped, image),
         )
-        if b"".join((*parts, pixels)) == file:
-            self._kinds.append(kind)
+        self._kinds.append(kind)
 
     def _ignored(self, stripped: frozenset[int], image: SliceOutput) -> frozenset[int]:
         """Tags whose values have no part in what is written."""
@@ -171,12 +173,6 @@ class HeaderTemplate:
                 return False
             changed[kind.places[tag]] = raw.elements[tag]
         return True
-
-
-def pixel_bytes(image: SliceOutput) -> bytes:
-    """The values of an image as they stand in its file: little endian, of even length (PS3.5 A.2)."""
-    raw = pixel_words(image).tobytes()
-    return raw + b"\0" * (len(raw) % 2)
 
 
 def pixel_words(image: SliceOutput) -> Array:

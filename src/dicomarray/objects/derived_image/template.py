@@ -10,7 +10,7 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.datadict import keyword_dict
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS
@@ -19,6 +19,7 @@ from dicomarray.dicom.raw_header import RawHeader, read_raw_header
 from dicomarray.errors import TemplateError, quoted
 from dicomarray.objects.common.header_faults import fault_of
 from dicomarray.objects.common.headers import UNREADABLE, reason, refuse_fault, text, values
+from dicomarray.objects.common.quick_elements import header_of
 from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace, image_class
 from dicomarray.objects.derived_image.pixel_layout import Layout, description_of, layout_of
@@ -38,7 +39,8 @@ _READ = (
 )  # fmt: skip
 # What differs in files of one kind, and its plain form, padding apart; the rest is compared byte for byte.
 _OWN_TAGS = (keyword_dict["SOPInstanceUID"], keyword_dict["InstanceNumber"])
-_SHARED_TAGS = tuple(tag for tag in (keyword_dict[keyword] for keyword in _READ) if tag not in _OWN_TAGS)
+_READ_TAGS = sorted(keyword_dict[keyword] for keyword in _READ)
+_SHARED_TAGS = tuple(tag for tag in _READ_TAGS if tag not in _OWN_TAGS)
 _OWN_VALUE = re.compile(rb"([0-9][0-9.]*)[ \0]?")
 # Longer heads are read again when they are needed: kept, they would fill the memory.
 _MAX_CACHED_LENGTH = 1 << 14  # bytes
@@ -181,7 +183,7 @@ def _seen(files: Sequence[Reference]) -> list[_Seen]:
         like = index if stated is None else known.setdefault(stated[0], index)
         kept = raw if raw is not None and raw.size <= _MAX_CACHED_LENGTH else None
         if stated is None or like == index:
-            header = _summary(path)
+            header = _summary(raw, path)
             own = text(header, "SOPInstanceUID"), text(header, "InstanceNumber")
         else:
             header, own = seen[like].header, stated[1:]
@@ -198,20 +200,20 @@ def _from_raw_header(raw: RawHeader) -> tuple[Any, str, str] | None:
     return shared, uid[1].decode("ascii"), number[1].decode("ascii")
 
 
-def _summary(path: Reference) -> Dataset:
+def _summary(raw: RawHeader | None, path: Reference) -> Dataset:
     try:
-        with open_header(path) as stream:
-            read = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_READ))
-        refuse_fault(fault_of(read, inside=False), path)
-        summary = Dataset()
+        header = _read_few(path) if raw is None else header_of(raw, _READ_TAGS)
+        refuse_fault(fault_of(header, inside=False), path)
         for keyword in _READ:
-            if keyword in read:
-                summary[keyword] = read[keyword]
-        summary.file_meta = read.file_meta
-        summary.set_original_encoding(*read.original_encoding)
+            header.get(keyword)  # what pydicom cannot decode is found here
     except UNREADABLE as error:
         raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error
-    return summary
+    return header
+
+
+def _read_few(path: Reference) -> FileDataset:
+    with open_header(path) as stream:
+        return dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_READ_TAGS))
 
 
 def check_same(header: Dataset, first: Dataset, path: Reference, first_path: Reference) -> None:

@@ -7,15 +7,13 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
+from pydicom.dataset import Dataset
 
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.objects.common.files import (
     Check,
     WriteReport,
-    with_meta,
+    start_of_file,
     write_errors_named,
     write_single_file,
 )
@@ -99,13 +97,7 @@ def _uids(
 
 def _start(header: Dataset, syntax: str) -> bytes:
     """The file up to its per-frame functional groups; pydicom's `dcmwrite` does not know every syntax."""
-    whole = FileDataset(FILE_NAME, header)
-    with_meta(whole, syntax)
-    stream = DicomBytesIO()
-    stream.is_little_endian, stream.is_implicit_VR = True, False
-    stream.write((whole.preamble or b"") + b"DICM")
-    write_file_meta_info(stream, whole.file_meta)
-    return stream.getvalue() + encoded(header)
+    return start_of_file(header, syntax) + encoded(header)
 
 
 def _write_file(

@@ -6,16 +6,16 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset, write_file_meta_info
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.filewriter import write_dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.objects.common.files import (
-    IMPLEMENTATION_CLASS_UID,
     Check,
     WriteReport,
+    start_of_file,
     write_errors_named,
     write_single_file,
 )
@@ -31,7 +31,6 @@ from dicomarray.objects.structure_set.contour_items import (
 from dicomarray.objects.structure_set.header import colour_of, make_header
 from dicomarray.objects.structure_set.options import StructureSetOptions
 from dicomarray.objects.structure_set.request import StructureSetRequest
-from dicomarray.version import __version__
 
 FILE_NAME = "0001.dcm"
 _ROI_CONTOURS = 0x30060039
@@ -104,17 +103,8 @@ def _uids(
 
 def _encoded(header: Dataset, contours: Sequence[bytes], explicit: bool) -> Sequence[bytes]:
     """The whole file: what stands before the contours, these, and the rest."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = header.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = f"DICOMARRAY_{__version__}"[:16]
-    start = DicomBytesIO()
-    start.write(b"\0" * 128 + b"DICM")
-    write_file_meta_info(start, meta, enforce_standard=True)
     return [
-        start.getvalue(),
+        start_of_file(header, ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian),
         _elements(header, 0, _ROI_CONTOURS, explicit),
         *contours,
         _elements(header, _ROI_CONTOURS, 0xFFFFFFFF, explicit),
