@@ -49,7 +49,9 @@ def series_list(found: Sequence[Series], style: str) -> str:
         return series_table(found, rows)
     names = list(rows[0]) if rows else [*COLUMNS, "num_instances", "SeriesInstanceUID", "folder"]
     cells = [["" if row[name] is None else one_line(str(row[name])) for name in names] for row in rows]
-    return _csv([names, *cells])
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([names, *cells])
+    return text.getvalue().rstrip("\n")
 
 
 def file_list(found: Sequence[Series], end: bytes) -> bytes:
@@ -70,19 +72,6 @@ def file_list(found: Sequence[Series], end: bytes) -> bytes:
                 "open; unpack the archive, or list its members with --format json"
             )
     return b"".join(os.fsencode(str(reference)) + end for reference in references)
-
-
-def _csv(rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().rstrip("\n")
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def skipped_lines(skipped: Iterable[SkippedGroup]) -> list[str]:
@@ -133,10 +122,12 @@ def run_summary(report: RunReport) -> list[str]:
     what = "studies" if report.entries[0].name.startswith("STUDY_") else "series"
     earlier = f" ({before} of them before)" if before else ""
     shown = [(entry.title, (entry.error or "").partition("\n")[0]) for entry in report.failed[:MAX_FAILED]]
-    more = len(report.failed) - len(shown)
+    shown = [("failed", "because"), *shown] if shown else []
+    width = max((len(title) for title, _ in shown), default=0)
+    more = len(report.failed) - MAX_FAILED
     return [
-        *(_table([("failed", "because"), *shown]).splitlines() if shown else ()),
-        *([f"and {more} more"] if more else ()),
+        *(f"{title.ljust(width)}  {reason}".rstrip() for title, reason in shown),
+        *([f"and {more} more"] if more > 0 else ()),
         *(f"{count} {what} done again: {reason}" for reason, count in sorted(report.again.items())),
         f"{len(report.written)} of {len(report.entries)} {what} written{earlier}, "
         f"{len(report.failed)} failed",

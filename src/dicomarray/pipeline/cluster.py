@@ -58,7 +58,10 @@ def on_cluster(jobs: Sequence[Job], task: Task, address: str) -> Iterator[RunEnt
         _check_workers(client, address)
         try:
             taken = {job.name for job in jobs if not task.writing.overwrite and _is_taken(job, task)}
-            yield from (_refused(job) for job in jobs if job.name in taken)
+            refusal = "exists and is not empty; choose another folder, or replace it (--overwrite)"
+            for job in jobs:
+                if job.name in taken:
+                    yield job.failed(f"{job.output} {refusal}", 0.0, time.time())
             free = (job for job in jobs if job.name not in taken)
             # Dask may do a job again whose answer was lost with a worker: what it wrote is replaced
             task = replace(task, writing=replace(task.writing, overwrite=True))
@@ -66,11 +69,6 @@ def on_cluster(jobs: Sequence[Job], task: Task, address: str) -> Iterator[RunEnt
         finally:
             # what is still in work (after Ctrl-C) is ended too
             client.run(stop_workers, run, on_error="ignore")
-
-
-def _refused(job: Job) -> RunEntry:
-    reason = f"{job.output} exists and is not empty; choose another folder, or replace it (--overwrite)"
-    return job.failed(reason, 0.0, time.time())
 
 
 def _is_taken(job: Job, task: Task) -> bool:
@@ -125,16 +123,14 @@ def _stream(distributed: Any, client: Any, jobs: Iterator[Job], task: Task, run:
         job = waiting.pop(future.key)
         # not its status: a result that is lost with its worker is made again while we wait
         error = future.exception()
-        yield future.result() if error is None else _given_up(job, error)
+        if error is None:
+            yield future.result()
+        else:  # its workers died with the job again and again, or the scheduler is gone
+            yield job.failed(f"no Dask worker could finish it: {error!r}", 0.0, time.time())
         future.release()
         following = next(jobs, None)
         if following is not None:
             submit(following)
-
-
-def _given_up(job: Job, error: BaseException) -> RunEntry:
-    """Its workers died with the job again and again, or the scheduler is gone."""
-    return job.failed(f"no Dask worker could finish it: {error!r}", 0.0, time.time())
 
 
 def run_job(task: Task, job: Job, run: str) -> RunEntry:
@@ -153,15 +149,12 @@ def run_job(task: Task, job: Job, run: str) -> RunEntry:
 def _take(task: Task, run: str) -> Worker:
     """A process of this run that has nothing to do, or a new one."""
     with _guard:
-        since, worker = _idle[run].pop() if _idle.get(run) else (0.0, _new_worker(task))
+        idle = _idle.get(run)
+        since, worker = idle.pop() if idle else (0.0, Worker(task, queue.SimpleQueue(), IDLE_SECONDS))
         _busy.setdefault(run, set()).add(worker)
     if since and time.monotonic() - since > IDLE_SECONDS / 2:
         worker.end()  # it may be about to end by itself
     return worker
-
-
-def _new_worker(task: Task) -> Worker:
-    return Worker(task, queue.SimpleQueue(), IDLE_SECONDS)
 
 
 def stop_workers(run: str) -> None:

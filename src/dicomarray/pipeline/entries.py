@@ -151,21 +151,24 @@ class RunReport:
         return CompressedSequence(entry for entry in self.entries if entry.status == status)
 
 
+# What older ledgers lack, and what stands in none.
+LATER = ("stored", "inputs_sha256", "sha256", "stamp", "volume")
+_NOT_KEPT = ("resumed", "thumbnail")
+
+
 def as_json(entry: RunEntry) -> dict[str, Any]:
     """The entry as plain JSON values, its folders relative to the output folder of the run."""
-    record = {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry)}
-    del record["resumed"]
+    record = _kept(entry)
     record["output"] = None if entry.output is None else entry.output.name
-    record["outputs"] = [_output_as_json(output, entry) for output in entry.outputs]
+    record["outputs"] = [_kept(output) for output in entry.outputs]
+    for output in record["outputs"]:
+        if isinstance(entry.output, Path) and isinstance(output["folder"], Path):
+            output["folder"] = output["folder"].relative_to(entry.output.parent).as_posix()
     return record
 
 
-def _output_as_json(output: SeriesOutput, entry: RunEntry) -> dict[str, Any]:
-    record = {f.name: getattr(output, f.name) for f in dataclasses.fields(output)}
-    del record["thumbnail"]
-    if isinstance(entry.output, Path) and isinstance(output.folder, Path):
-        record["folder"] = output.folder.relative_to(entry.output.parent).as_posix()
-    return record
+def _kept(item: RunEntry | SeriesOutput) -> dict[str, Any]:
+    return {f.name: getattr(item, f.name) for f in dataclasses.fields(item) if f.name not in _NOT_KEPT}
 
 
 def from_json(record: Mapping[str, Any], root: Place) -> RunEntry:
@@ -176,24 +179,23 @@ def from_json(record: Mapping[str, Any], root: Place) -> RunEntry:
     KeyError, TypeError
         Where the record is none that `as_json` made.
     """
-    later = ("stored", "inputs_sha256")  # older ledgers lack them
-    first = [f.name for f in dataclasses.fields(RunEntry) if f.name not in ("resumed", *later)]
-    values = {name: record[name] for name in first} | {name: record.get(name) for name in later}
+    values = _values(RunEntry, record)
     values["output"] = None if record["output"] is None else root / record["output"]
     values["outputs"] = tuple(_output_from_json(output, root) for output in record["outputs"])
-    values["series_uids"], values["warnings"] = (
-        tuple(record["series_uids"]),
-        tuple(map(CodedWarning, record["warnings"])),
-    )
+    values["series_uids"] = tuple(record["series_uids"])
+    values["warnings"] = tuple(map(CodedWarning, record["warnings"]))
     return RunEntry(**values)
 
 
 def _output_from_json(record: Mapping[str, Any], root: Place) -> SeriesOutput:
-    later = ("sha256", "stamp", "volume")  # older ledgers lack them
-    first = [f.name for f in dataclasses.fields(SeriesOutput) if f.name not in ("thumbnail", *later)]
-    values = {name: record[name] for name in first} | {name: record.get(name) for name in later}
+    values = _values(SeriesOutput, record)
     values["folder"] = root / record["folder"]
     values["shape"], values["axes"] = tuple(record["shape"]), tuple(record["axes"])
     if record["affine"] is not None:
         values["affine"] = tuple(tuple(row) for row in record["affine"])
     return SeriesOutput(**values)
+
+
+def _values(kind: type[RunEntry | SeriesOutput], record: Mapping[str, Any]) -> dict[str, Any]:
+    names = [f.name for f in dataclasses.fields(kind) if f.name not in _NOT_KEPT]
+    return {name: record.get(name) if name in LATER else record[name] for name in names}

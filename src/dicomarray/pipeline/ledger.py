@@ -6,7 +6,6 @@ became of one series).  The last line may be torn, where a process was killed; e
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -35,21 +34,28 @@ from dicomarray.version import __version__
 
 FILE_NAME = "ledger.jsonl"
 FORMAT = "dicomarray-ledger/1"
+# How often the ledger is sent, in seconds: what a killed run has sent since then is done again.
+LEDGER_SECONDS = 30.0
 # What decides about the results, in the record of a run.
 _DECIDING = ("function", "parameters", "observe", "per", "volume", "masks", "reading", "writing", "versions")
 
 
 class Ledger:
-    """The file while a run appends to it."""
+    """The file while a run appends to it.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Of one in a store the store has a copy, since its objects cannot be appended to: it is sent with its first
+    line, every `LEDGER_SECONDS`, and at the end.
+    """
+
+    def __init__(self, path: Path, output: Place) -> None:
+        self._path, self._sent = path, float("-inf")
+        self._copy = output / FILE_NAME if isinstance(output, Url) else None
         with self._writing():
             _mend(path)
             self._file = path.open("ab", buffering=0)
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """One line; it is on the disk when this returns.
+        """One line; it is on the disk when this returns, and its copy is sent now or with one of the next.
 
         Raises
         ------
@@ -66,6 +72,10 @@ class Ledger:
             except OSError:
                 self._file.truncate(start)
                 raise
+        if self._copy is not None and time.monotonic() - self._sent >= LEDGER_SECONDS:
+            first, self._sent = self._sent == float("-inf"), time.monotonic()
+            with nullcontext() if first else suppress(StorageError):
+                send_file(self._path, self._copy)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -80,11 +90,20 @@ class Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Send what there is; raises StorageError, which names the ledger, where that fails."""
         with suppress(OSError):  # of a full disk it was told before
             empty = os.fstat(self._file.fileno()).st_size == 0
             self._file.close()
             if empty:  # there was room for nothing
                 self._path.unlink()
+        if self._copy is None:
+            return
+        try:
+            send_file(self._path, self._copy)
+        except StorageError as error:
+            saved = Path(tempfile.mkdtemp(prefix="dicomarray-ledger-")) / FILE_NAME
+            shutil.copyfile(self._path, saved)
+            raise StorageError(f"the ledger could not be sent; it is {saved}. {error}") from error
 
 
 def _mend(path: Path) -> None:
@@ -173,13 +192,7 @@ def _record(path: Place, number: int, line: bytes) -> dict[str, Any]:
 
 
 def read_entries(path: PathLike | Url) -> list[RunEntry]:
-    """The last entry of each series in a ledger, in the order in which they were first finished.
-
-    Raises
-    ------
-    InputError
-        Where the file is no ledger.
-    """
+    """The last entry of each series in a ledger, in the order in which they were first finished."""
     place = place_of(path)
     entries, latest = _read(place, place.parent)
     return [entries[last.number] for last in latest.values()]
@@ -228,13 +241,7 @@ def _read(path: Place, output: Place) -> tuple[CompressedSequence[RunEntry], dic
 
 
 def failures_in_a_row(path: Path) -> Counter[tuple[str, str]]:
-    """How often each job failed since it was last written, by its name and the digest of its inputs.
-
-    Raises
-    ------
-    InputError
-        Where the file is no ledger.
-    """
+    """How often each job failed since it was last written, by its name and the digest of its inputs."""
     found = Counter[tuple[str, str]]()
     for record in read_records(path):
         if record["record"] == "entry":
@@ -266,11 +273,6 @@ def earlier(
     """What of the jobs is done: written as ``record`` asks for, from the same inputs, and still the same.
 
     ``look`` tells what became of a result.
-
-    Raises
-    ------
-    InputError
-        Where the file is no ledger.
     """
     if not path.exists():
         return Earlier()
@@ -329,51 +331,3 @@ def _what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _items(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {"": value}
-
-
-# How often the ledger is sent, in seconds: what a killed run has sent since then is done again.
-LEDGER_SECONDS = 30.0
-
-
-class SentLedger(Ledger):
-    """A ledger of which the store has a copy, since its objects cannot be appended to.
-
-    It is sent with its first line, every `LEDGER_SECONDS`, and at the end.
-    """
-
-    def __init__(self, path: Path, output: Url) -> None:
-        super().__init__(path)
-        self._path, self._target = path, output / FILE_NAME
-        self._sent = float("-inf")
-
-    def append(self, record: Mapping[str, Any]) -> None:
-        """One line; where the copy cannot be sent now, it is tried again after the next ones."""
-        super().append(record)
-        if time.monotonic() - self._sent >= LEDGER_SECONDS:
-            first, self._sent = self._sent == float("-inf"), time.monotonic()
-            with contextlib.nullcontext() if first else contextlib.suppress(StorageError):
-                self._send()
-
-    def __exit__(self, *details: object) -> None:
-        """Send what there is.
-
-        Raises
-        ------
-        StorageError
-            Where that fails; it names the ledger.
-        """
-        super().__exit__(*details)
-        try:
-            self._send()
-        except StorageError as error:
-            saved = Path(tempfile.mkdtemp(prefix="dicomarray-ledger-")) / FILE_NAME
-            shutil.copyfile(self._path, saved)
-            raise StorageError(f"the ledger could not be sent; it is {saved}. {error}") from error
-
-    def _send(self) -> None:
-        send_file(self._path, self._target)
-
-
-def ledger_of(path: Path, output: Place) -> Ledger:
-    """The ledger of a run, at its path here."""
-    return Ledger(path) if isinstance(output, Path) else SentLedger(path, output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dicomarray.pipeline.entries import LATER
 from dicomarray.pipeline.ledger import FORMAT
 
 _TEXT, _NUMBER, _COUNT = {"type": "string"}, {"type": "number"}, {"type": "integer", "minimum": 0}
@@ -17,7 +18,7 @@ def ledger_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "a line of a dicomarray ledger",
-        "oneOf": [_object(_run()), _object(_entry(), ("stored", "inputs_sha256"))],
+        "oneOf": [_object(_run()), _object(_entry(), LATER)],
     }
 
 
@@ -56,7 +57,7 @@ def _entry() -> dict[str, Any]:
         "inputs": _TEXT,
         "inputs_sha256": _DIGEST,
         "output": _TEXT_OR_NULL,
-        "outputs": {"type": "array", "items": _object(_output(), ("sha256", "stamp", "volume"))},
+        "outputs": {"type": "array", "items": _object(_output(), LATER)},
         "warnings": _TEXTS,
         "error": _TEXT_OR_NULL,
         "traceback": _TEXT_OR_NULL,

@@ -26,7 +26,7 @@ from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.entries import RunEntry
 from dicomarray.pipeline.functions import check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task, jobs_of
-from dicomarray.pipeline.ledger import Ledger, ledger_of
+from dicomarray.pipeline.ledger import Ledger
 from dicomarray.pipeline.lock import locked
 from dicomarray.pipeline.options import ListenOptions, RunOptions
 from dicomarray.pipeline.page import put_aside, write_report
@@ -34,7 +34,6 @@ from dicomarray.pipeline.run_folder import held, with_urls
 from dicomarray.pipeline.work import remove_leftovers
 from dicomarray.pipeline.worker import Worker
 from dicomarray.query.config import Config, selection_of
-from dicomarray.sinks.fsspec import send_file
 from dicomarray.sources.listener import FAILED, FINISHED, Limits, Listener, SeriesKey, Spool
 from dicomarray.storage.atomic import making, refuse_inside
 from dicomarray.storage.connections import is_server
@@ -152,7 +151,7 @@ def listen(
             Path.cwd(), destination, pacs, isolated=True,
         )  # fmt: skip
         work = stack.enter_context(_crew(task, asked.options.workers))
-        entries_file = stack.enter_context(ledger_of(folder / ledger.FILE_NAME, home))
+        entries_file = stack.enter_context(Ledger(folder / ledger.FILE_NAME, home))
         setting = _Setting(asked, spool, folder, home, task, ledger.run_record(task, called))
         loop = _Loop(setting, work, entries_file, finished, noted)
         place_here = (asked.options.bind, asked.port)
@@ -358,6 +357,4 @@ class _Loop:
         self._page_written, self._page_shows = time.monotonic(), len(self.entries)
         setting = self._setting
         if entries := ledger.read_entries(setting.ledger):
-            page = write_report(setting.folder, setting.record["function"]["name"], entries)
-            if isinstance(setting.home, Url):
-                send_file(page, setting.home / page.name)
+            write_report(setting.folder, setting.home, setting.record["function"]["name"], entries)

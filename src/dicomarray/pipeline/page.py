@@ -18,6 +18,8 @@ from dicomarray.errors import GeometryError, ValuesError
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
 from dicomarray.render.pages import Row, Summary, write_page
 from dicomarray.segmentation import Segmentation
+from dicomarray.sinks.fsspec import send_file
+from dicomarray.storage.places import Place, Url
 from dicomarray.volume import Volume
 
 if TYPE_CHECKING:
@@ -113,8 +115,8 @@ def _thumbnail_of(line: bytes) -> tuple[str, bytes]:
     return key, base64.b64decode(picture, validate=True)
 
 
-def write_report(folder: Path, function: str, entries: Sequence[RunEntry]) -> Path:
-    """Write ``report.html`` into a folder; an earlier one is replaced."""
+def write_report(folder: Path, output: Place, function: str, entries: Sequence[RunEntry]) -> Place:
+    """Write ``report.html`` into a folder, in place of an earlier one, and to an output in a store."""
     counts = Counter("kept" if entry.resumed else entry.status for entry in entries)
     started = min((entry.started for entry in entries), default=0.0)
     facts = (
@@ -126,7 +128,9 @@ def write_report(folder: Path, function: str, entries: Sequence[RunEntry]) -> Pa
     shown = tuple((status, counts[status]) for status in ("failed", "written", "kept") if counts[status])
     path = folder / FILE_NAME
     write_page(path, Summary("dicomarray run", facts, shown, NOTE), _rows(folder, entries))
-    return path
+    if isinstance(output, Url):
+        send_file(path, output / FILE_NAME)
+    return output / FILE_NAME
 
 
 def _rows(folder: Path, entries: Sequence[RunEntry]) -> Iterator[Row]:

@@ -25,7 +25,7 @@ from dicomarray.pipeline.discovery import Search, find_jobs
 from dicomarray.pipeline.entries import RunEntry, RunReport
 from dicomarray.pipeline.functions import Function, check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task
-from dicomarray.pipeline.ledger import ledger_of
+from dicomarray.pipeline.ledger import Ledger
 from dicomarray.pipeline.options import RunKeywords, RunOptions, run_options
 from dicomarray.pipeline.page import FILE_NAME as PAGE_NAME
 from dicomarray.pipeline.page import put_aside, write_report
@@ -41,7 +41,6 @@ from dicomarray.pipeline.work import prepare, process, remove_leftovers
 from dicomarray.pipeline.worker import side_by_side
 from dicomarray.query.config import Config, selection_of
 from dicomarray.runtime.processes import is_child
-from dicomarray.sinks.fsspec import send_file
 from dicomarray.sources.base import Progress, SkippedGroup
 from dicomarray.storage.atomic import making, refuse_inputs, refuse_inside
 from dicomarray.storage.connections import is_server
@@ -206,7 +205,7 @@ def _run(
     places.update((entry.name, number) for number, entry in enumerate(entries))
     to_do = jobs.picked(_left(places, failed))
     _tidy(folder, places)
-    with ledger_of(path, output) as opened, closing(_execute(to_do, task)) as results:
+    with Ledger(path, output) as opened, closing(_execute(to_do, task)) as results:
         opened.append({**record, "series": len(jobs), "done_before": len(entries), "again": again})
         for result in results:
             entry = put_aside(result, folder)
@@ -217,15 +216,9 @@ def _run(
             if finished is not None:
                 finished(shown, len(to_do))
     in_order = entries.picked(place for place in places.values() if place is not None)
-    page = _page(folder, output, record["function"]["name"], in_order) if chosen.report else None
+    name = record["function"]["name"]
+    page = write_report(folder, output, name, in_order) if chosen.report else None
     return RunReport(in_order, output / ledger.FILE_NAME, page, again=again)
-
-
-def _page(folder: Path, output: Place, function: str, entries: Sequence[RunEntry]) -> Place:
-    path = write_report(folder, function, entries)
-    if isinstance(output, Url):
-        send_file(path, output / path.name)
-    return output / path.name
 
 
 def _left(places: Mapping[str, int | None], failed: Container[str]) -> Iterator[int]:

@@ -13,7 +13,7 @@ from dicomarray.dicom.segment_objects import LABEL_MAP
 from dicomarray.errors import StorageError
 from dicomarray.sinks.base import NO_LABEL_MAP, Answer, Answered, Outgoing, Target
 from dicomarray.sources.base import RemoteSeries
-from dicomarray.sources.dicomweb import JSON, DicomWebServer
+from dicomarray.sources.dicomweb import JSON, DicomWebServer, first_value
 from dicomarray.storage.http import StatusError, WebServer
 from dicomarray.storage.limits import UNLIMITED, TransferOptions
 from dicomarray.storage.multipart import content_type
@@ -206,18 +206,12 @@ def _items(content: Any, tag: str) -> list[Mapping[str, Any]]:
     return [item for item in values if isinstance(item, dict)] if isinstance(values, list) else []
 
 
-def _first(item: Mapping[str, Any], tag: str) -> Any:
-    attribute = item.get(tag)
-    values = attribute.get("Value") if isinstance(attribute, dict) else None
-    return values[0] if isinstance(values, list) and values else None
-
-
 def _uid(item: Mapping[str, Any]) -> str:
-    return str(_first(item, _SOP_UID))
+    return str(first_value(item, _SOP_UID))
 
 
 def _number(item: Mapping[str, Any], tag: str) -> int:
-    value = _first(item, tag)
+    value = first_value(item, tag)
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):

@@ -25,9 +25,9 @@ from dicomarray.objects.segmentation.steps import of_step
 from dicomarray.segmentation import Segmentation
 from dicomarray.storage.references import Reference
 from dicomarray.volume import Volume
-from dicomarray.workflows.structure_sets import load_structure_set
+from dicomarray.workflows.structure_sets import Grid, load_structure_set
+from dicomarray.workflows.to_numpy import MaskReading
 
-Grid = Series | Volume | Segmentation | Inputs
 Resampling = Literal["nearest"]
 
 
@@ -77,7 +77,7 @@ def load_segmentation(
     named = [one for one in catalog if series in (None, one.uid)]
     skipped = f"; {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if catalog.skipped else ""
     chosen = one_segmentation(named, str(request), skipped)
-    return load_from(chosen, catalog, on, resample=resample, volume=volume, time=time, occupancy=occupancy)
+    return load_from(chosen, catalog, MaskReading(on, resample, time, volume, occupancy))
 
 
 def one_segmentation(among: Iterable[Series], where: str, skipped: str = "") -> Series:
@@ -100,39 +100,31 @@ def one_segmentation(among: Iterable[Series], where: str, skipped: str = "") -> 
         lines = "\n".join(f"  {series_line(one)}" for one in holding)
         raise ChoiceError(
             f"{where} holds {len(holding)} series of segmentations; choose one by its UID (series=UID, "
-            "--series "
-            f"UID), or name its file\n{lines}"
+            f"--series UID), or name its file\n{lines}"
         )
     return holding[0]
 
 
-def load_from(
-    segmented: Series,
-    beside: Iterable[Series],
-    on: Grid | None = None,
-    *,
-    resample: Resampling | None = None,
-    volume: int | None = None,
-    time: int | None = None,
-    occupancy: bool = False,
-) -> Segmentation:
+def load_from(segmented: Series, beside: Iterable[Series], asked: MaskReading) -> Segmentation:
     """As `load_segmentation`, of a series found already; ``beside`` are those scanned with it."""
-    if resample not in (None, "nearest"):
-        raise UsageError(f'resample="{resample}" is unknown; there is: nearest')
+    if asked.resample not in (None, "nearest"):
+        raise UsageError(f'resample="{asked.resample}" is unknown; there is: nearest')
     images = tuple(one for one in beside if one.is_image and not one.is_segments)
     found = Found(_one_instance(segmented), images)
     if found.header.text("SOPClassUID") == STRUCTURE_SET:
-        if time is not None:
+        if asked.time is not None:
             raise UsageError(
-                f"time={time} (--time) is for segmentations: contours of a structure set are of places, "
-                "whichever images they name; leave it out"
+                f"time={asked.time} (--time) is for segmentations: contours of a structure set are of "
+                "places, whichever images they name; leave it out"
             )
-        return load_structure_set(found.path, on, beside=images, volume=volume, occupancy=occupancy)
-    if occupancy:
+        return load_structure_set(
+            found.path, asked.on, beside=images, volume=asked.volume, occupancy=asked.occupancy
+        )
+    if asked.occupancy:
         raise UsageError(
             "occupancy=True is for structure sets; a fractional segmentation has seg.fraction(NAME)"
         )
-    return _from_seg(read_description(found.path), found, on, resample, volume, time)
+    return _from_seg(read_description(found.path), found, asked)
 
 
 def _one_instance(segmented: Series) -> Header:
@@ -178,21 +170,14 @@ def _holds(series: Series, instances: frozenset[str]) -> bool:
     return any(header.text("SOPInstanceUID") in instances for header in series.instances)
 
 
-def _from_seg(
-    file: SegmentationFile,
-    found: Found,
-    on: Grid | None,
-    resample: str | None,
-    volume: int | None,
-    time: int | None,
-) -> Segmentation:
-    if on is None:
+def _from_seg(file: SegmentationFile, found: Found, asked: MaskReading) -> Segmentation:
+    if asked.on is None:
         grid = _default_grid(file, found)
-        return read_masks(of_step(file, grid, time), grid)
-    grid = grid_for(on, file.source_instances, volume)
+        return read_masks(of_step(file, grid, asked.time), grid)
+    grid = grid_for(asked.on, file.source_instances, asked.volume)
     _check_coordinates(file, grid)
-    chosen = of_step(file, grid, time)
-    if resample is None or grid.geometry is None or not file.placed or _fits(file, grid):
+    chosen = of_step(file, grid, asked.time)
+    if asked.resample is None or grid.geometry is None or not file.placed or _fits(file, grid):
         return read_masks(chosen, grid)
     return read_masks(chosen, own_grid(file)).resampled(grid)
 

@@ -32,26 +32,10 @@ def load_structure_set(
     volume: int | None = None,
     occupancy: bool = False,
 ) -> Segmentation:
-    """The masks of an RT Structure Set.
+    """The masks of an RT Structure Set, which ``reference`` opens; see `load_segmentation`.
 
-    Parameters
-    ----------
-    reference
-        What opens the structure set.
-    on
-        The grid that masks come on: a series, a volume, or a path of one; None: the series that the structure
-        set refers to, among those ``beside`` it, else in its folder and those next to that.
-    volume
-        Which volume of the series is meant, where it holds several: its index.
-    occupancy
-        The covered part of each voxel, float32 in [0, 1], instead of the voxels whose centre lies inside.
-
-    Raises
-    ------
-    SegmentationError
-        Where the series that it refers to is not at hand; the message names it.
-    InputError
-        Where a file cannot be read.
+    Without ``on`` they come on the series that the structure set refers to, among those ``beside`` it, else
+    in its folder and those next to that; raises SegmentationError, which names it, where it is not at hand.
     """
     structures = read_structure_set(reference)
     return segmentation_on(structures, _grid(structures, reference, on, beside, volume), occupancy=occupancy)

@@ -57,7 +57,8 @@ from dicomarray.workflows.to_numpy import (
 
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
-    from dicomarray.workflows.load_segmentation import Grid, Resampling
+    from dicomarray.workflows.load_segmentation import Resampling
+    from dicomarray.workflows.structure_sets import Grid
 
 # What stays of a value in a file's name.
 _UNUSUAL = re.compile(r"[^A-Za-z0-9.+-]+")
@@ -136,7 +137,7 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     path = local_path(output)
     request = ScanRequest(input_dicom, index, config, series, volume, workers, progress)
     request.refuse_as_output(path)
-    masks = MaskReading(on, resample, time)
+    masks = MaskReading(on, resample, time, volume)
     writer = _Writer(request, wanted, reading, overwrite, workers, pixel_progress, masks)
     if names_folder(output):
         found, taken = select(request), set[str]()

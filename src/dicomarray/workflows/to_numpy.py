@@ -31,7 +31,8 @@ from dicomarray.volume import Volume, array_and_sidecar
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
     from dicomarray.segmentation import Segmentation
-    from dicomarray.workflows.load_segmentation import Grid, Resampling
+    from dicomarray.workflows.load_segmentation import Resampling
+    from dicomarray.workflows.structure_sets import Grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class MaskReading:
     on: Grid | None = None
     resample: Resampling | None = None
     time: int | None = None
+    volume: int | None = None
+    occupancy: bool = False
 
     def are_meant(self, found: Found) -> bool:
         """Whether masks are asked for: by what is said of them, or since there is nothing else."""
@@ -58,14 +61,7 @@ class MaskReading:
         """The masks of a series with one segmentation, among what was found."""
         from dicomarray.workflows.load_segmentation import load_from
 
-        return load_from(
-            series,
-            found.catalog,
-            self.on,
-            resample=self.resample,
-            volume=found.request.volume,
-            time=self.time,
-        )
+        return load_from(series, found.catalog, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +271,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
             sidecar.write(json_file, info)
         return (npy, json), info
 
-    masks, taken = MaskReading(on, resample, time), set[str]()
+    masks, taken = MaskReading(on, resample, time, volume), set[str]()
 
     def parts(series: Series) -> Iterator[Part]:
         stem = file_stem(series)
