@@ -32,6 +32,11 @@ class Request:
     read: frozenset[int]
     is_tolerant: bool = False
 
+    @property
+    def needs_all(self) -> bool:
+        """Whether all elements have to be read: where a creator's block lies is known only then."""
+        return bool(self.private)
+
     def wants(self, tag: int) -> bool:
         """Whether the element is asked for, or says how those that are asked for are read."""
         return tag in self.read or (bool(self.private) and self._may_be_private(tag))

@@ -25,6 +25,8 @@ from dicomarray.core.nesting import MAX_DEPTH, TOO_DEEP
 from dicomarray.dicom.attribute_names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
 from dicomarray.dicom.dictionary import added_private_vr, keyword_for_tag
 from dicomarray.dicom.part10 import LONG_VRS, META_GROUP, PREAMBLE, UNDEFINED, DoubtError, Element, encoded
+from dicomarray.dicom.private_blocks import creator_of
+from dicomarray.dicom.recognition import refuse_directory
 from dicomarray.dicom.transfer_syntaxes import DEFLATED
 from dicomarray.dicom.vr import (
     BINARY_NUMBERS,
@@ -53,27 +55,25 @@ PYDICOM_FAILURES = (BytesLengthException, InvalidDicomError, *FAILURES)
 _TRAILING_PADDING = 0xFFFCFFFC
 
 
-def attributes_of(path: Reference, request: Request) -> tuple[str | None, str | None, dict[str, Value]]:
-    """A file's Transfer Syntax UID, its Media Storage SOP Class UID, and what it has of a request.
+def attributes_of(path: Reference, request: Request) -> tuple[str | None, dict[str, Value]]:
+    """A file's Transfer Syntax UID, and what it has of a request.
 
     Raises
     ------
     InputError
-        Where a deflated file would fill the memory; beside it any of `PYDICOM_FAILURES`.
+        Where a deflated file would fill the memory, or it is a DICOMDIR; beside it any of `PYDICOM_FAILURES`.
     """
     with pydicom_quiet:
-        # where the block of a private creator lies is known only once the creators are read: then read all
-        dataset = dataset_of_file(path, None if request.private else [Tag(tag) for tag in request.read])
+        dataset = dataset_of_file(path, None if request.needs_all else [Tag(tag) for tag in request.read])
+        refuse_directory((getattr(dataset, "file_meta", None) or {}).get("MediaStorageSOPClassUID"))
         encodings = encodings_in(dataset)
         attributes = {name: element_value(dataset, tag, encodings) for name, tag in tags_in(dataset, request)}
-        syntax = transfer_syntax_of(dataset)
-        storage_class = (getattr(dataset, "file_meta", None) or {}).get("MediaStorageSOPClassUID")
-    return syntax, storage_class if isinstance(storage_class, str) else None, attributes
+        return transfer_syntax_of(dataset), attributes
 
 
 def tags_in(dataset: Dataset, request: Request) -> list[tuple[str, BaseTag]]:
     """The names that are asked for with their tags, of the elements that a data set has."""
-    wanted = request.names_among(dataset.keys(), partial(_creator, dataset))
+    wanted = request.names_among(dataset.keys(), partial(_creator, dataset, encodings_in(dataset)))
     return [(name, Tag(tag)) for name, tag in wanted if tag in dataset]
 
 
@@ -109,9 +109,9 @@ def transfer_syntax_of(dataset: Dataset) -> str | None:
     return None if uid is None else str(uid)
 
 
-def _creator(dataset: Dataset, tag: int) -> str | None:
+def _creator(dataset: Dataset, encodings: tuple[str, ...], tag: int) -> str | None:
     """The private creator that an element names (PS3.5 7.8.1); None where there is no such element."""
-    return "\\".join(texts(element_value(dataset, Tag(tag), (LATIN_1,)))).strip() if tag in dataset else None
+    return "\\".join(texts(element_value(dataset, Tag(tag), encodings))).strip() if tag in dataset else None
 
 
 def value_among(
@@ -149,7 +149,7 @@ def element_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) ->
         signed = tag != PIXEL_REPRESENTATION and known_value(dataset, Tag(PIXEL_REPRESENTATION), ()) == 1
         vr = value_representation(element.VR, int(tag), signed)
         if vr == "UN" and tag.is_private:
-            vr = added_private_vr(tag, _creator(dataset, tag.group << 16 | tag.elem >> 8) or "") or vr
+            vr = added_private_vr(tag, _creator(dataset, encodings, creator_of(tag)) or "") or vr
         if vr not in ("SQ", "UN"):
             return decode(vr, element.value or b"", element.is_little_endian, encodings)
     representation = Tag(PIXEL_REPRESENTATION)

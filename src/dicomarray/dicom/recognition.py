@@ -26,6 +26,9 @@ _ASCII = frozenset((0, *range(0x20, 0x7F)))
 ZEROS = "not DICOM: it begins with zeros, as an interrupted copy does"
 
 
+MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+
+
 class NoImageError(InputError):
     """A file that surely is no image; any other that cannot be read may be one that is lost."""
 
@@ -41,6 +44,12 @@ def require_dicom(path: Reference) -> None:
     if begins_with_zeros(start):
         raise InputError(ZEROS)
     raise NoImageError("not DICOM")
+
+
+def refuse_directory(storage_class: object) -> None:
+    """Raise NoImageError for the Media Storage SOP Class UID of a DICOMDIR."""
+    if storage_class == MEDIA_STORAGE_DIRECTORY:
+        raise NoImageError("a DICOMDIR, which lists files and holds no image")
 
 
 def begins_with_zeros(start: bytes) -> bool:

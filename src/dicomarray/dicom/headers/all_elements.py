@@ -8,14 +8,10 @@ from functools import lru_cache
 
 from dicomarray.dicom.attribute_names import PRIVATE_NAME, Request, explains, tag_of
 from dicomarray.dicom.dictionary import keyword_for_tag, tag_for_keyword
-from dicomarray.dicom.headers.header import MEDIA_STORAGE_DIRECTORY, Header, HeaderReader
-from dicomarray.dicom.part10 import PIXEL_DATA, vr_text
+from dicomarray.dicom.headers.header import HeaderReader
+from dicomarray.dicom.part10 import vr_text
 from dicomarray.dicom.private_blocks import creator_of, is_creator
-from dicomarray.dicom.recognition import NoImageError, require_dicom
-from dicomarray.dicom.vr import texts, value_representation
-from dicomarray.errors import InputError
-from dicomarray.runtime.pydicom_warnings import pydicom_quiet
-from dicomarray.storage.references import Reference
+from dicomarray.dicom.vr import value_representation
 
 META_GROUP_NUMBER = 0x0002
 # What is longer is kept as present, with its length; bytes.  Texts that people write and tables of numbers
@@ -27,6 +23,8 @@ MAX_SEQUENCE_LENGTH = 64 * 1024 * 1024
 
 class _Everything(Request):
     """Asks for every element of a data set, by its own name."""
+
+    needs_all = True
 
     def wants(self, tag: int) -> bool:
         return tag >> 16 != META_GROUP_NUMBER
@@ -55,44 +53,6 @@ class AllElementsReader(HeaderReader):
 
     def __init__(self) -> None:
         super().__init__(request=_EVERYTHING)
-
-    def _by_pydicom(self, path: Reference) -> Header:
-        from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
-
-        try:
-            return _by_pydicom(path)
-        except PYDICOM_FAILURES as error:
-            raise InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip()) from error
-
-
-def _by_pydicom(path: Reference) -> Header:
-    from dicomarray.dicom.pydicom_fallback import (
-        dataset_of_file,
-        element_value,
-        encodings_in,
-        transfer_syntax_of,
-    )
-
-    with pydicom_quiet:
-        require_dicom(path)
-        dataset = dataset_of_file(path, None)
-        meta = getattr(dataset, "file_meta", None)
-        if meta is not None and meta.get("MediaStorageSOPClassUID") == MEDIA_STORAGE_DIRECTORY:
-            raise NoImageError("a DICOMDIR, which lists files and holds no image")
-        encodings = encodings_in(dataset)
-        creators = {
-            int(tag): "\\".join(texts(element_value(dataset, tag, encodings)))
-            for tag in dataset.keys()  # noqa: SIM118 - iterating over the data set decodes every element
-            if is_creator(int(tag))
-        }
-        names = Names.of(creators)
-        values = {
-            name: element_value(dataset, tag, encodings)
-            for tag in list(dataset.keys())
-            if int(tag) not in PIXEL_DATA and (name := names.of_tag(int(tag))) is not None
-        }
-        syntax = transfer_syntax_of(dataset)
-    return Header(path, syntax, values)
 
 
 @dataclass(slots=True)

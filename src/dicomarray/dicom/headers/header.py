@@ -16,7 +16,7 @@ from dicomarray.dicom.decoding import values_of
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.headers.templates import Layouts
 from dicomarray.dicom.part10 import DoubtError, PixelPlace, Window, read_at, read_part10, window_of
-from dicomarray.dicom.recognition import NoImageError, require_dicom
+from dicomarray.dicom.recognition import MEDIA_STORAGE_DIRECTORY, refuse_directory, require_dicom
 from dicomarray.dicom.vr import FAILURES, Value
 from dicomarray.errors import HeaderError, InputError, quoted
 from dicomarray.storage.plain_files import READ_AT_ONCE, open_header, require_plain
@@ -26,8 +26,6 @@ from dicomarray.storage.references import ObjectReference, Reference, Stamp
 # is so small is 0, a rounding error or damage.
 GREATEST_NUMBER, MIN_NUMBER = 1e100, 1e-100
 _NUMERIC = (int, float)
-# Windows would translate line ends otherwise.
-MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,12 +135,9 @@ class HeaderReader:
         """
         try:
             found = self._by_layout(path) if isinstance(path, Path) else self._of_object(path)
-            return found or self._by_pydicom(path)
+            return found or by_pydicom(path, self._request)
         except FAILURES as error:
             raise _damaged(error) from error
-
-    def _by_pydicom(self, path: Reference) -> Header:
-        return by_pydicom(path, self._request)
 
     def _by_layout(self, path: Path) -> Header | None:
         descriptor = os.open(path, READ_AT_ONCE)
@@ -157,7 +152,7 @@ class HeaderReader:
             return None
         finally:
             os.close(descriptor)
-        _refuse_directory(found.meta.media_storage_class)
+        refuse_directory(found.meta.media_storage_class)
         return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, Stamp.of(status))
 
     def _of_object(self, reference: ObjectReference) -> Header | None:
@@ -167,7 +162,7 @@ class HeaderReader:
                 found = self._layouts.read(window_of(stream))
             except DoubtError:
                 return None
-        _refuse_directory(found.meta.media_storage_class)
+        refuse_directory(found.meta.media_storage_class)
         return Header(reference, found.meta.transfer_syntax, found.attributes, found.pixels, state)
 
 
@@ -195,13 +190,6 @@ def by_pydicom(path: Reference, request: Request) -> Header:
     from dicomarray.dicom import pydicom_fallback as pydicom_reader
 
     try:
-        syntax, storage_class, attributes = pydicom_reader.attributes_of(path, request)
+        return Header(path, *pydicom_reader.attributes_of(path, request))
     except pydicom_reader.PYDICOM_FAILURES as error:
         raise _damaged(error) from error
-    _refuse_directory(storage_class)
-    return Header(path, syntax, attributes)
-
-
-def _refuse_directory(storage_class: str | None) -> None:
-    if storage_class == MEDIA_STORAGE_DIRECTORY:
-        raise NoImageError("a DICOMDIR, which lists files and holds no image")
