@@ -24,7 +24,7 @@ from browser import Page, browser, chromium
 from dicomarray import Segment, Segmentation, Volume
 from dicomarray.cli.main import main
 from dicomarray.render.options import PageOptions
-from dicomarray.render.volume_page import save_page
+from dicomarray.render.pages import save_page
 
 NIIVUE = PageOptions(viewer="niivue")
 SHAPE, SPACING = (20, 30, 40), (2.0, 1.0, 1.5)

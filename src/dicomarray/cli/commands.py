@@ -290,8 +290,8 @@ def listen(options: argparse.Namespace) -> int:
 def view(options: argparse.Namespace) -> int:
     """A picture of three planes, or a page to look through the volume."""
     from dicomarray.render.options import PAGE_NAMES, PageOptions
+    from dicomarray.render.pages import save_page
     from dicomarray.render.pictures import draw, save_png
-    from dicomarray.render.volume_page import save_page
     from dicomarray.workflows.overlays import overlay_on
 
     output = Path(options.output)

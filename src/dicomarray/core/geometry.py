@@ -241,10 +241,15 @@ class StackGeometry:
         """
         affine = np.eye(4)
         affine[:3, 0] = self.step
-        affine[:3, 1] = self.column_direction * self.pixel_spacing[0]
-        affine[:3, 2] = self.row_direction * self.pixel_spacing[1]
+        affine[:3, 1:3] = self.pixel_steps
         affine[:3, 3] = self.slice_positions[0]
         return affine
+
+    @cached_property
+    def pixel_steps(self) -> Matrix:
+        """From one row to the next, and from one column to the next, in mm, shape (3, 2)."""
+        steps = (self.column_direction * self.pixel_spacing[0], self.row_direction * self.pixel_spacing[1])
+        return np.stack(steps, axis=1)
 
     @property
     def spacing(self) -> Vector:

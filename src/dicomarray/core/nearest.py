@@ -45,8 +45,8 @@ def nearest_voxels(
         indices there.
     """
     rows, columns = np.meshgrid(np.arange(shape[1]), np.arange(shape[2]), indexing="ij")
-    plane = _basis(target) @ np.stack([rows.ravel(), columns.ravel()]).astype(float)
-    to_pixels = np.linalg.pinv(_basis(source))
+    plane = target.pixel_steps @ np.stack([rows.ravel(), columns.ravel()]).astype(float)
+    to_pixels = np.linalg.pinv(source.pixel_steps)
     order = np.argsort(source.distances, kind="stable")
     distances = source.distances[order]
     middles = (distances[1:] + distances[:-1]) / 2
@@ -62,13 +62,6 @@ def nearest_voxels(
             inside &= (pixels[axis] >= 0) & (pixels[axis] < source_shape[axis + 1])
         kept: Any = (index[inside], pixels[0][inside], pixels[1][inside])
         yield kept, inside.reshape(shape[1], shape[2])
-
-
-def _basis(grid: StackGeometry) -> Matrix:
-    """(3, 2): one step along the row index, and one along the column index, in mm."""
-    return np.stack(
-        [grid.column_direction * grid.pixel_spacing[0], grid.row_direction * grid.pixel_spacing[1]], axis=1
-    )
 
 
 def _half_steps(source: StackGeometry, distances: Matrix) -> Matrix:

@@ -4,7 +4,6 @@ planes    what a picture consists of, before it is drawn
 greys     which grey or colour a value is drawn in
 canvas    the drawing, with Pillow
 pictures  a volume's planes and caption; comparisons; PNG files
-pages     HTML: a volume to leaf through, a run
+pages     HTML: a volume to leaf through, or with NiiVue; a run
 viewer    HTML with NiiVue: planes, 3-D, time
-volume_page  which of the two a volume gets
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dicomarray.render.planes import Bar, DrawnPlane, Sheet, Strip
+from dicomarray.render.planes import Bar, Colour, DrawnPlane, Legend, Sheet, Strip
 
 # The longest side of the largest panel, in pixels: three panels side by side fit a common screen (1920).
 PANEL_PIXELS = 512
@@ -34,8 +34,7 @@ LETTER = (240, 200, 110)
 NOTE = (240, 176, 92)
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-Legend = tuple[tuple[tuple[int, int, int], str], ...]
-Entry = tuple[int, tuple[int, int, int], str]  # left edge in pixels, colour, text
+Entry = tuple[int, Colour, str]  # left edge in pixels, colour, text
 
 
 @dataclass(frozen=True, eq=False)

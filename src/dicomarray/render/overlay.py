@@ -10,23 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.core.coded_terms import look_up
+from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.label_layer import Labels
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.segments import Segment
 from dicomarray.errors import GeometryError, SegmentationError
-from dicomarray.render.planes import DrawnPlane, Place, planes_of
+from dicomarray.render.planes import Colour, DrawnPlane, Legend, Place, planes_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.volume import Volume
 
 # How much of a voxel's colour is the mask's, inside and along its edge.
 TINT, EDGE = 0.35, 0.9
-# Affines further apart than this, in mm anywhere in the volume, are two places.
+# Stacks that lie further apart than this, in mm anywhere in the volume, are in two places.
 SAME_PLACE_MM = 0.1
 # Turns of the colour wheel from one number to the next: any few that follow each other are far apart.
 _TURN = 0.618034
-
-Colour = tuple[int, int, int]
-Legend = tuple[tuple[Colour, str], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,17 +142,15 @@ def check_grid(segmentation: Segmentation, volume: Volume) -> None:
                 f"the {which} has no patient geometry, so nothing says that both are in place"
             )
         return
-    if one.slice_positions.shape != other.slice_positions.shape:
-        apart = np.inf
-    else:
-        last = np.array([shape[1] - 1, shape[2] - 1, 1.0])
-        steps = [
-            np.stack([g.column_direction * g.pixel_spacing[0], g.row_direction * g.pixel_spacing[1]])
-            for g in (one, other)
-        ]
-        places = np.abs(one.slice_positions - other.slice_positions).max()
-        apart = float(places + np.abs((steps[0] - steps[1]) * last[:2, None]).sum())
-    if apart > SAME_PLACE_MM:
+    if (apart := apart_mm(one, other, shape)) > SAME_PLACE_MM:
         raise GeometryError(
             f"the overlay lies elsewhere than the volume, by up to {apart:.3g} mm: it was made of another one"
         )
+
+
+def apart_mm(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> float:
+    """How far two stacks of (slices, rows, columns) place a voxel apart at most."""
+    if one.slice_positions.shape != other.slice_positions.shape:
+        return np.inf
+    steps = (one.pixel_steps - other.pixel_steps) * (shape[1] - 1, shape[2] - 1)
+    return float(np.abs(one.slice_positions - other.slice_positions).max() + np.abs(steps).sum())

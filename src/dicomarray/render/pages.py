@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from dicomarray.core.plain_text import one_line
+from dicomarray.errors import UsageError
+from dicomarray.render.options import PageOptions
 from dicomarray.render.overlay import Overlay, colour_of
 from dicomarray.render.pictures import draw, draw_slices
 from dicomarray.segmentation import Segmentation
@@ -109,26 +111,51 @@ show();
 """
 
 
-def save_html(
+def save_page(
     volume: Volume,
     path: str | PathLike[str],
+    options: PageOptions,
     overwrite: bool = False,
     segmentation: Segmentation | None = None,
+    beside: Volume | None = None,
 ) -> None:
-    """Write the page, with the masks of a segmentation over the slices; it appears whole or not at all.
+    """Write the page of a volume, to leaf through or with NiiVue; it appears whole or not at all.
+
+    Parameters
+    ----------
+    segmentation
+        Masks in colour over the volume, on its grid.
+    beside
+        Shown beside it, and moved together with it where both have a place in the patient. NiiVue has it
+        alone.
 
     Raises
     ------
+    UsageError
+        Where the small page is asked for a second volume, or a package of the extra ``viewer`` is missing.
     OutputError
         Where ``path`` exists and ``overwrite`` is not set.
     ValuesError, GeometryError
-        As `pictures.draw` does.
+        Where a volume cannot be drawn, or the segmentation lies on another grid.
     """
+    if options.viewer == "niivue":
+        from dicomarray.render.viewer.page import viewer_page
+
+        page: Iterable[str] = viewer_page(volume, segmentation, beside)
+    elif beside is not None:
+        raise UsageError('the small page shows one volume; two need viewer="niivue" (--viewer niivue)')
+    else:
+        page = [_small_page(volume, segmentation)]
+    with new_files([Path(path)], overwrite) as (file,), file.open("w", encoding="utf-8") as stream:
+        stream.writelines(page)
+
+
+def _small_page(volume: Volume, segmentation: Segmentation | None) -> str:
     overlay = None if segmentation is None else Overlay.of(segmentation, volume)
     slices, title = draw_slices(volume, overlay), title_of(volume)
     middle = len(slices) // 2 if overlay is None else overlay.shown_at[0] * len(slices) // len(overlay.labels)
     images = "".join(_picture(_png(image), title) for title, image in slices)
-    page = (
+    return (
         f"{head(title, _VOLUME_STYLE)}"
         f'<body><h1>{escape(title)}</h1><img id="slice" alt="">'
         f'<div class="line"><input type="range" min="0" max="{len(slices) - 1}" value="{middle}" '
@@ -137,8 +164,6 @@ def save_html(
         f'{_picture(_png(draw(volume, segmentation)), "three planes")}<div id="slices" hidden>{images}</div>'
         f"<script>{_VOLUME_SCRIPT}</script></body></html>\n"
     )
-    with new_files([Path(path)], overwrite) as (file,):
-        file.write_text(page, "utf-8")
 
 
 def _legend(overlay: Overlay) -> str:

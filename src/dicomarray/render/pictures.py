@@ -5,7 +5,6 @@ Nothing that names the patient is drawn.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from dicomarray.core.geometry import StackGeometry, letters
 from dicomarray.core.pixel_values import Array
 from dicomarray.render.greys import Window, colour, difference_colours, grey, window_of
-from dicomarray.render.overlay import Overlay
+from dicomarray.render.overlay import SAME_PLACE_MM, Overlay, apart_mm
 from dicomarray.render.planes import Bar, DrawnPlane, Sheet, Strip, first_repetition, planes_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.storage import atomic
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 # Differences beyond this percentile of their amount are drawn in the full colour.
 DIFFERENCE_PERCENTILE = 99.9
-# Affines further apart than this, in mm anywhere in the volume, are two places: no difference is drawn.
-SAME_PLACE_MM = 0.1
 # Between numbers of voxels or mm.
 TIMES = " x "
 # The longest side of a thumbnail, in pixels.
@@ -94,10 +91,7 @@ def draw_comparison(before: Volume, after: Volume, titles: tuple[str, str] = ("b
     PIL.Image.Image
         RGB; the caption is that of ``before``, and of ``after`` where it reads differently.
 
-    Raises
-    ------
-    ValuesError
-        For an empty array, or colour of other than three samples.
+    Raises ValuesError as `draw` does.
     """
     planes, planes_after = planes_of(before), planes_of(after)
     window, window_after = shared_windows(before.units, after.units, planes, planes_after)
@@ -126,10 +120,7 @@ class PlaneOfVolume:
     def of(cls, volume: Volume) -> PlaneOfVolume:
         """With values of its own: they stay what they are when those of the volume are changed.
 
-        Raises
-        ------
-        ValuesError
-            For an empty array, or colour of other than three samples.
+        Raises ValuesError as `draw` does.
         """
         plane = planes_of(volume)[0]
         return cls(replace(plane, values=plane.values.copy()), volume.units)
@@ -138,31 +129,26 @@ class PlaneOfVolume:
 def draw_thumbnails(before: PlaneOfVolume, after: Volume) -> tuple[Image, Image]:
     """One plane of each, small, in one window where their numbers mean the same; for lists of results.
 
-    Raises
-    ------
-    ValuesError
-        For an empty array, or colour of other than three samples.
+    Raises ValuesError as `draw` does.
     """
     plane, plane_after = before.plane, planes_of(after)[0]
     window, window_after = shared_windows(before.units, after.units, [plane], [plane_after])
-    return _small(plane, before.units, window), _small(plane_after, after.units, window_after)
+    return (
+        _resized(_pixels(plane.values, before.units, window), plane.size),
+        _resized(_pixels(plane_after.values, after.units, window_after), plane_after.size),
+    )
 
 
 def draw_masks(volume: Volume, segmentation: Segmentation) -> tuple[Image, Image]:
     """One plane of a volume, small, without and with masks, where most of these is seen.
 
-    Raises
-    ------
-    ValuesError
-        For an empty array, or colour of other than three samples.
-    GeometryError
-        Where the segmentation lies on another grid.
+    Raises as `draw` does.
     """
     overlay = Overlay.of(segmentation, volume)
     plane = planes_of(volume, overlay.shown_at)[0]
     pixels = _pixels(plane.values, volume.units, window_of([plane.values]))
     painted = overlay.paint(pixels, overlay.planes()[0].values)
-    return _resized(pixels, plane.size, THUMBNAIL_PIXELS), _resized(painted, plane.size, THUMBNAIL_PIXELS)
+    return _resized(pixels, plane.size), _resized(painted, plane.size)
 
 
 def draw_slices(volume: Volume, overlay: Overlay | None = None) -> list[tuple[str, Image]]:
@@ -170,10 +156,7 @@ def draw_slices(volume: Volume, overlay: Overlay | None = None) -> list[tuple[st
 
     Of several repetitions the first is shown; of more than `MAX_SLICES` so many, evenly chosen.
 
-    Raises
-    ------
-    ValuesError
-        For an empty array, or colour of other than three samples.
+    Raises ValuesError as `draw` does.
     """
     array = first_repetition(volume)
     rows, columns = array.shape[1:3]
@@ -195,15 +178,11 @@ def draw_slices(volume: Volume, overlay: Overlay | None = None) -> list[tuple[st
     return drawn
 
 
-def _small(plane: DrawnPlane, units: str, window: Window | None) -> Image:
-    return _resized(_pixels(plane.values, units, window), plane.size, THUMBNAIL_PIXELS)
-
-
 def _pixels(values: Array, units: str, window: Window | None) -> NDArray[np.uint8]:
     return colour(values, units) if window is None else grey(values, window)
 
 
-def _resized(pixels: NDArray[np.uint8], size: tuple[float, float], max_side: int) -> Image:
+def _resized(pixels: NDArray[np.uint8], size: tuple[float, float], max_side: int = THUMBNAIL_PIXELS) -> Image:
     """A picture of ``size`` (height, width), in any unit, the longer side of so many pixels."""
     from PIL import Image
 
@@ -332,17 +311,14 @@ def why_no_difference(before: Volume, after: Volume) -> str | None:
         return "the shapes differ"
     if before.array.ndim > before.info.slice_axis + 3:
         return "the images are in colour"
-    if not _same_place(before, after):
+    one, other = before.geometry, after.geometry
+    if one is None or other is None:
+        apart = 0.0 if one is other else np.inf
+    else:
+        apart = apart_mm(one, other, before.array.shape[before.info.slice_axis :])
+    if apart > SAME_PLACE_MM:
         return "they lie at different places in the patient"
     return None
-
-
-def _same_place(before: Volume, after: Volume) -> bool:
-    if before.affine is None or after.affine is None:
-        return before.affine is after.affine
-    grid = before.array.shape[before.info.slice_axis :][:3]
-    corners = np.array([[*corner, 1] for corner in itertools.product(*((0, n - 1) for n in grid))]).T
-    return bool(np.abs((before.affine - after.affine) @ corners).max() <= SAME_PLACE_MM)
 
 
 def number_text(value: float) -> str:

@@ -20,25 +20,26 @@ from dicomarray.errors import ValuesError
 from dicomarray.volume import Volume
 
 Place = tuple[int, int, int]  # of a voxel: slice, row, column
+Colour = tuple[int, int, int]  # red, green, blue
+Legend = tuple[tuple[Colour, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A plane by anatomy: LPS axes, and whether the coordinate grows to the right and downwards."""
+    """A plane by anatomy: LPS axes, of which ``across`` grows to the right, and whether ``down`` grows down."""
 
     name: str
     through: int
     across: int
     down: int
-    grows_right: bool
     grows_down: bool
 
 
 # L, P, S are the axes 0, 1, 2 and grow towards the patient's left, back and head.
 VIEWS = (
-    _View("Axial", through=2, across=0, down=1, grows_right=True, grows_down=True),
-    _View("Coronal", through=1, across=0, down=2, grows_right=True, grows_down=False),
-    _View("Sagittal", through=0, across=1, down=2, grows_right=True, grows_down=False),
+    _View("Axial", through=2, across=0, down=1, grows_down=True),
+    _View("Coronal", through=1, across=0, down=2, grows_down=False),
+    _View("Sagittal", through=0, across=1, down=2, grows_down=False),
 )
 
 
@@ -82,7 +83,7 @@ class Sheet:
     strips: tuple[Strip, ...]
     caption: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    legend: tuple[tuple[tuple[int, int, int], str], ...] = ()
+    legend: Legend = ()
 
 
 def planes_of(volume: Volume, at: Place | None = None) -> list[DrawnPlane]:
@@ -142,9 +143,9 @@ def _anatomical_plane(
     through, down, across = nearest[view.through], nearest[view.down], nearest[view.across]
     values = _cut(array, at, through, down, across)
     flip_down = bool(axes[down][view.down] > 0) != view.grows_down
-    flip_across = bool(axes[across][view.across] > 0) != view.grows_right
+    flip_across = bool(axes[across][view.across] <= 0)
     values = values[:: -1 if flip_down else 1, :: -1 if flip_across else 1]
-    right, left = letters(np.eye(3)[view.across] * (1 if view.grows_right else -1))
+    right, left = letters(np.eye(3)[view.across])
     bottom, top = letters(np.eye(3)[view.down] * (1 if view.grows_down else -1))
     rows, columns = values.shape[:2]
     return DrawnPlane(

@@ -13,8 +13,9 @@ from PIL import Image
 import synthetic
 from dicomarray import GeometryError, Segment, Segmentation, Volume, to_rtstruct, to_seg
 from dicomarray.cli.main import main
+from dicomarray.render.options import PageOptions
 from dicomarray.render.overlay import Overlay, colour_of
-from dicomarray.render.pages import save_html
+from dicomarray.render.pages import save_page
 from dicomarray.render.pictures import draw
 from dicomarray.workflows.overlays import overlay_on
 
@@ -82,7 +83,7 @@ def test_the_picture_says_what_colours_stand_for(volume: Volume, masks: Segmenta
 def test_the_page_names_every_segment(volume: Volume, masks: Segmentation, tmp_path: Path) -> None:
     """With its colour; what a label says is text, never markup."""
     named = masks.with_segments([masks.segments[0], replace(masks.segments[1], label="<b>two</b>")])
-    save_html(volume, tmp_path / "v.html", segmentation=named)
+    save_page(volume, tmp_path / "v.html", PageOptions(), segmentation=named)
     page = (tmp_path / "v.html").read_text("utf-8")
     assert '<i style="background: rgb(255, 0, 0)"></i>one' in page
     assert "&lt;b&gt;two&lt;/b&gt;" in page

@@ -18,8 +18,8 @@ import synthetic
 from dicomarray import Segment, Segmentation, UsageError, Volume
 from dicomarray.cli.main import main
 from dicomarray.render.options import PageOptions
+from dicomarray.render.pages import save_page
 from dicomarray.render.viewer.images import MAX_VOXELS, masks_of, picture_of
-from dicomarray.render.volume_page import save_page
 
 
 def embedded(page: str, name: str) -> bytes:

@@ -13,7 +13,8 @@ from PIL import Image
 
 import dicomarray
 from dicomarray.errors import OutputError
-from dicomarray.render.pages import save_html
+from dicomarray.render.options import PageOptions
+from dicomarray.render.pages import save_page
 from dicomarray.render.pictures import MAX_SLICES, draw_slices
 from dicomarray.volume import Volume
 
@@ -21,7 +22,7 @@ from dicomarray.volume import Volume
 def test_every_slice_is_on_the_page(ct: Path, tmp_path: Path) -> None:
     """One picture a slice, in the order of the array, with its number and sides; names nobody."""
     volume = dicomarray.load(ct)
-    save_html(volume, tmp_path / "v.html")
+    save_page(volume, tmp_path / "v.html", PageOptions())
     page = (tmp_path / "v.html").read_text("utf-8")
     slices = re.findall(r'alt="(slice [^"]*)" src="data:image/png;base64,([^"]*)"', page)
     sides = "left R, right L, top A, bottom P"
@@ -38,7 +39,7 @@ def test_an_existing_page_stays(ct: Path, tmp_path: Path) -> None:
     """Nothing is replaced without being asked to."""
     (tmp_path / "v.html").write_text("mine")
     with pytest.raises(OutputError, match="exists"):
-        save_html(dicomarray.load(ct), tmp_path / "v.html")
+        save_page(dicomarray.load(ct), tmp_path / "v.html", PageOptions())
     assert (tmp_path / "v.html").read_text() == "mine"
 
 

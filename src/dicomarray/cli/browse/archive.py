@@ -32,7 +32,7 @@ from dicomarray.query.grammar import NODE_WORDS, TOP_WORDS
 from dicomarray.query.json_schema import filter_schema
 from dicomarray.render.greys import colour, grey, window_of
 from dicomarray.render.options import PageOptions
-from dicomarray.render.volume_page import save_page
+from dicomarray.render.pages import save_page
 from dicomarray.segmentation import Segmentation
 from dicomarray.storage.places import PathLike
 

@@ -233,12 +233,10 @@ def _on_grid(
         ],
         axis=1,
     )
-    basis = np.stack(
-        [grid.column_direction * grid.pixel_spacing[0], grid.row_direction * grid.pixel_spacing[1]], axis=1
-    )
     step = _step_at(grid, index)
     if (np.abs(grid.normal @ own) * size).sum() > VOXEL_PART * max(step, min(grid.pixel_spacing)):
         return "it has another orientation"
+    basis = grid.pixel_steps
     to_pixels = np.linalg.inv(basis.T @ basis) @ basis.T  # the directions are at right angles
     turn = to_pixels @ own
     whole = np.rint(turn)

@@ -100,12 +100,7 @@ class PointText:
 
     def __init__(self, geometry: StackGeometry, shape: Sequence[int]) -> None:
         self._origins = geometry.slice_positions
-        self._steps = np.stack(
-            [
-                geometry.column_direction * geometry.pixel_spacing[0],
-                geometry.row_direction * geometry.pixel_spacing[1],
-            ]
-        )
+        self._steps = np.ascontiguousarray(geometry.pixel_steps.T)
         corners = (
             np.array([[-1, -1], [-1, shape[2]], [shape[1], -1], [shape[1], shape[2]]], float) @ self._steps
         )

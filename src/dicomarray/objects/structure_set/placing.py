@@ -110,13 +110,7 @@ def _usual_step(geometry: StackGeometry) -> float:
 def _in_image(loops: Loops, geometry: StackGeometry) -> NDArray[np.float64]:
     """(row, column) of points that are given in LPS mm, each in the slice that its loop is in."""
     slices = np.repeat(loops.labels, np.diff(loops.starts))
-    steps = np.column_stack(
-        [
-            geometry.column_direction * geometry.pixel_spacing[0],
-            geometry.row_direction * geometry.pixel_spacing[1],
-        ]
-    )
-    to_pixels = np.linalg.pinv(steps).T
+    to_pixels = np.linalg.pinv(geometry.pixel_steps).T
     found: NDArray[np.float64] = loops.points @ to_pixels
     found -= (geometry.slice_positions @ to_pixels)[slices]
     return found

@@ -20,9 +20,9 @@ from dicomarray.errors import ValuesError
 from dicomarray.formats.nifti import RAS_TO_LPS
 from dicomarray.formats.nifti_file import GZIP_LEVEL, NARROW, fits, header_of, layout_of, may_be_narrow
 from dicomarray.render.greys import colour, window_of
-from dicomarray.render.overlay import Colour, colour_of
+from dicomarray.render.overlay import colour_of
 from dicomarray.render.pictures import TIMES, number_text
-from dicomarray.render.planes import first_repetition, planes_of
+from dicomarray.render.planes import Colour, first_repetition, planes_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.volume import Volume
 

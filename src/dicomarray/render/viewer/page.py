@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from html import escape
 from importlib.resources import files
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from dicomarray.core.plain_text import one_line
@@ -20,7 +18,6 @@ from dicomarray.render.pictures import caption_of
 from dicomarray.render.viewer.build import Build, niivue
 from dicomarray.render.viewer.images import Picture, masks_of, picture_of
 from dicomarray.segmentation import Segmentation
-from dicomarray.storage.atomic import new_files
 from dicomarray.version import __version__
 from dicomarray.volume import Volume
 
@@ -28,19 +25,12 @@ from dicomarray.volume import Volume
 _POLICY = POLICY.replace("img-src data:", "img-src data: blob:")
 
 
-def save_viewer(
-    volume: Volume,
-    path: str | PathLike[str],
-    overwrite: bool = False,
-    segmentation: Segmentation | None = None,
-    beside: Volume | None = None,
-) -> None:
-    """Write the page with NiiVue; see `volume_page.save_page`, which chooses it."""
+def viewer_page(volume: Volume, segmentation: Segmentation | None, beside: Volume | None) -> Iterator[str]:
+    """The page with NiiVue, in parts; see `pages.save_page`, which chooses it."""
     build = niivue()
     if segmentation is not None:
         check_grid(segmentation, volume)
-    with new_files([Path(path)], overwrite) as (file,), file.open("w", encoding="utf-8") as stream:
-        stream.writelines(_page(build, volume, segmentation, beside))
+    return _page(build, volume, segmentation, beside)
 
 
 def _page(
