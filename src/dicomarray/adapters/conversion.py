@@ -8,6 +8,7 @@ copies nothing, and a 4x4 has its first three columns in reverse order.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,10 @@ from dicomarray.volume import Volume
 
 # (column, row, slice) <-> (slice, row, column), of the columns of a 4x4.
 REVERSED = [2, 1, 0, 3]
-# Types that PyTorch lacks, or cannot calculate with, and the next one that holds all their values.
-_WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.float64}
+# Types that PyTorch lacks, or cannot calculate with, and the next one that holds all their values; and those
+# that images of other libraries do not have.
+FOR_TORCH = {"uint16": np.int32, "uint32": np.int64, "uint64": np.float64}
+FOR_IMAGES = {"bool": np.uint8, "float16": np.float32}
 _AGAINST_NORMAL = AxisOrder((0, 1, 2), (True, False, False))
 _ALONG_NORMAL = AxisOrder((0, 1, 2), (False, False, False))
 
@@ -66,14 +69,25 @@ def even_geometry(volume: Volume, name: str) -> StackGeometry:
     return geometry
 
 
-def affine_of_reversed(geometry: StackGeometry) -> Matrix:
-    """4x4 from (column, row, slice) to LPS mm."""
-    return np.asarray(geometry.affine[:, REVERSED])
-
-
 def ras_affine(geometry: StackGeometry) -> Matrix:
     """4x4 from (column, row, slice) to RAS mm: NIfTI's, MONAI's and TorchIO's directions."""
-    return np.asarray(RAS_TO_LPS @ affine_of_reversed(geometry))
+    return np.asarray(RAS_TO_LPS @ geometry.affine[:, REVERSED])
+
+
+def with_one_channel_axis(volume: Volume, name: str) -> tuple[Array, Matrix]:
+    """(column, row, slice), repetitions or colour samples last, and the affine to RAS mm of that.
+
+    Raises
+    ------
+    GeometryError
+        As `even_geometry`.
+    UsageError
+        For colour that is repeated in time.
+    """
+    affine, array = ras_affine(even_geometry(volume, name)), transposed(volume)
+    if array.ndim > 4:
+        raise UsageError(f"colour that is repeated in time has no form in {name}: use dicomarray.load")
+    return array, affine
 
 
 def transposed(volume: Volume) -> Array:
@@ -136,7 +150,6 @@ def placed_axes(dimensions: int, colour: bool, name: str) -> tuple[str, ...]:
     return ("time",) * (dimensions - 3) + PLACED + ("sample",) * colour
 
 
-def with_torch_type(array: Array) -> Array:
-    """A contiguous array of the same values, in a type that PyTorch calculates with."""
-    wider = _WIDER.get(array.dtype.name)
-    return np.ascontiguousarray(array if wider is None else array.astype(wider))
+def widened(array: Array, types: Mapping[str, type[Any]]) -> Array:
+    """The same values in a type that a library has."""
+    return array.astype(types.get(array.dtype.name, array.dtype), copy=False)

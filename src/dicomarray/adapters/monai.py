@@ -11,12 +11,10 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from dicomarray.adapters.conversion import even_geometry, library, ras_affine, transposed
+from dicomarray.adapters.conversion import library, with_one_channel_axis
 from dicomarray.assembly.options import ReadKeywords, ReadOptions
 from dicomarray.core.options import made_of
 from dicomarray.core.pixel_values import Array
-from dicomarray.errors import UsageError
-from dicomarray.volume import Volume
 from dicomarray.workflows.to_numpy import load
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -73,22 +71,14 @@ class DicomArrayReader(_ImageReader):  # type: ignore[misc]
             As in `dicomarray.load`.
         """
         made = load(img, **self._options)
-        geometry = even_geometry(made, "MONAI")
-        affine = ras_affine(geometry)
-        array = np.ascontiguousarray(transposed(made))
-        channels = array.ndim - 3
-        if channels > 1:
-            raise UsageError("colour that is repeated in time has no form in MONAI: use dicomarray.load")
-        return array, {
+        array, affine = with_one_channel_axis(made, "MONAI")
+        return np.ascontiguousarray(array), {
             "affine": affine,
             "original_affine": affine.copy(),
             "spatial_shape": np.array(array.shape[:3]),
             "space": "RAS",
-            "original_channel_dim": -1 if channels else float("nan"),
-            **_described(made),
+            "original_channel_dim": -1 if array.ndim > 3 else float("nan"),
+            # what a user may ask of a volume, in words that batches can hold
+            "units": made.units,
+            "series_uid": str(made.series.get("SeriesInstanceUID", "")),
         }
-
-
-def _described(volume: Volume) -> dict[str, str]:
-    """What a user of MONAI may ask of a volume, in words that its batches can hold."""
-    return {"units": volume.units, "series_uid": str(volume.series.get("SeriesInstanceUID", ""))}

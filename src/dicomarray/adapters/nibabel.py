@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from dicomarray.adapters.conversion import (
+    FOR_IMAGES,
     REVERSED,
     even_geometry,
     placed_axes,
     ras_affine,
     transposed,
     volume_of,
+    widened,
 )
 from dicomarray.errors import UsageError
 from dicomarray.formats.nifti import RAS_TO_LPS, RGB, nibabel
@@ -46,8 +48,7 @@ def to_image(volume: Volume) -> Any:
         if array.dtype != np.uint8 or array.shape[-1] != len(RGB.names or ()):
             raise UsageError(f"colour of {array.dtype}: nibabel has uint8 RGB only")
         array = np.ascontiguousarray(array).view(RGB)[..., 0]
-    other = {"bool": np.uint8, "float16": np.float32}.get(array.dtype.name)
-    array = array if other is None else array.astype(other)
+    array = widened(array, FOR_IMAGES)
     affine = ras_affine(geometry)
     image = nifti1.Nifti1Image(array, affine, dtype=array.dtype)
     image.header.set_xyzt_units("mm")

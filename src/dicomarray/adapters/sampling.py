@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -23,7 +23,7 @@ from dicomarray.assembly.volumes.slices import SliceReader
 from dicomarray.catalog.scan import scan_again
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, select
 from dicomarray.core.coded_warnings import Warnings
-from dicomarray.core.geometry import Matrix, StackGeometry
+from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import DataError, InputError, UsageError
 from dicomarray.storage.references import Reference
@@ -113,28 +113,23 @@ class Volumes:
     options: ReadOptions
     errors: Errors
     cache_bytes: int
-    check: Callable[[Item], None] = field(default=lambda _: None, repr=False)
+    check: InitVar[Callable[[Item], None] | None] = None
     items: tuple[Item, ...] = ()
     failures: list[FailedSeries] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, check: Callable[[Item], None] | None) -> None:
         """Find them."""
         if self.errors not in ("raise", "skip", "count"):
             raise UsageError(f'errors="{self.errors}" is unknown; there are: raise, skip, count')
-        if (
-            isinstance(self.cache_bytes, bool)
-            or not isinstance(self.cache_bytes, int)
-            or self.cache_bytes < 0
-        ):
+        if type(self.cache_bytes) is not int or self.cache_bytes < 0:
             raise UsageError(f"cache_bytes must be a whole number of at least 0, not {self.cache_bytes!r}")
         found = select(_request(self.source, self.config))
         images = [series for series in found.images if not series.is_segments]
-        self.items = tuple(item for series in images for item in self._items_of(series))
+        self.items = tuple(item for series in images for item in self._items_of(series, check))
         if not self.failures and not self.items:
             raise InputError(f"{found.request}: segmentations only, and no images that they are of")
         if not self.items:
             raise InputError(f"{found.request}: none of its series can be read: {self.failures[0].reason}")
-        self.check = _nothing
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -150,14 +145,15 @@ class Volumes:
         self._readers: ByteCache[SliceReader] = ByteCache(self.cache_bytes)
         self._slices: ByteCache[Array] = ByteCache(self.cache_bytes)
 
-    def _items_of(self, series: Series) -> Iterator[Item]:
+    def _items_of(self, series: Series, check: Callable[[Item], None] | None) -> Iterator[Item]:
         files = SeriesFiles(series.uid, tuple(_kept(h.path) for h in series.instances), series.notes)
         try:
             made = []
             for number, stack in enumerate(series.described_stacks(self.options)):
                 first = stack.frames[0]
                 item = Item(files, number, (stack.repetitions, stack.shape[-1], first.rows, first.columns))
-                self.check(item)
+                if check is not None:
+                    check(item)
                 made.append(item)
         except DataError as error:
             self.failed(series.uid, error)
@@ -269,15 +265,6 @@ def part_of(geometry: StackGeometry, slices: range) -> StackGeometry:
     )
 
 
-def affine_of_part(geometry: StackGeometry | None, rows: int, columns: int) -> Matrix:
-    """4x4 from (slice, row, column) to LPS mm, of what begins at that row and column; NaN without a place."""
-    if geometry is None:
-        return np.full((4, 4), np.nan)
-    affine = geometry.affine.copy()
-    affine[:3, 3] += affine[:3, 1:3] @ (rows, columns)
-    return np.asarray(affine)
-
-
 def _request(source: Inputs, config: Any) -> ScanRequest:
     """A file that is an SQLite database is an index; everything else is scanned."""
     if isinstance(source, str | Path) and Path(source).is_file():
@@ -289,10 +276,6 @@ def _request(source: Inputs, config: Any) -> ScanRequest:
 
 def _kept(reference: Reference) -> Reference:
     return reference.absolute() if isinstance(reference, Path) else reference.without_header()
-
-
-def _nothing(_: Item) -> None:
-    """No check."""
 
 
 def _channels_first(array: Array, axes: tuple[str, ...]) -> Array:

@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from dicomarray.adapters.conversion import affine_of_reversed, even_geometry, library, placed_axes, volume_of
+from dicomarray.adapters.conversion import (
+    FOR_IMAGES,
+    REVERSED,
+    even_geometry,
+    library,
+    placed_axes,
+    volume_of,
+    widened,
+)
 from dicomarray.core.geometry import TILT_DRIFT_MM, StackGeometry
 from dicomarray.errors import GeometryError
 from dicomarray.volume import Volume
@@ -34,7 +42,7 @@ def to_image(volume: Volume) -> Any:
     """
     sitk = library("SimpleITK", "simpleitk")
     geometry = even_geometry(volume, _NAME)
-    affine = affine_of_reversed(geometry)
+    affine = geometry.affine[:, REVERSED]
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     direction = affine[:3, :3] / spacing
     first = volume.info.slice_axis
@@ -47,8 +55,8 @@ def to_image(volume: Volume) -> Any:
             'of SimpleITK have to be: read the series with tilt="upright", or take '
             "dicomarray.adapters.nibabel, whose affine holds the shear"
         )
-    array = _supported(volume.array)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array), isVector=volume.axes[-1] == "sample")
+    array = np.ascontiguousarray(widened(volume.array, FOR_IMAGES))
+    image = sitk.GetImageFromArray(array, isVector=volume.axes[-1] == "sample")
     extra = image.GetDimension() - 3
     whole = np.eye(3 + extra)
     whole[:3, :3] = direction
@@ -89,9 +97,3 @@ def _skew_mm(geometry: StackGeometry, rows: int, columns: int) -> float:
     """How far the far corner of a slice lies from where it were if rows and columns were at right angles."""
     cosine = abs(float(geometry.row_direction @ geometry.column_direction))
     return cosine * min(rows * geometry.pixel_spacing[0], columns * geometry.pixel_spacing[1])
-
-
-def _supported(array: Any) -> Any:
-    """The array in a type that SimpleITK has, with the same values."""
-    other = {"bool": np.uint8, "float16": np.float32}.get(array.dtype.name)
-    return array if other is None else array.astype(other)

@@ -11,11 +11,13 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from dicomarray.adapters.conversion import library, with_torch_type
-from dicomarray.adapters.sampling import Errors, FailedSeries, Item, Volumes, affine_of_part
+from dicomarray.adapters.conversion import FOR_TORCH, library, widened
+from dicomarray.adapters.sampling import Errors, FailedSeries, Item, Volumes
 from dicomarray.assembly.options import ReadKeywords, ReadOptions
 from dicomarray.catalog.series_selection import Inputs
+from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.options import made_of, takes
+from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, UsageError
 
 _torch: Any = library("torch", "torch")
@@ -88,15 +90,7 @@ class VolumeDataset(_SeriesDataset):
         super().__init__(Volumes(source, config, made_of(ReadOptions, options), errors, 0), transform)
 
     def _sample(self, number: int) -> Sample:
-        item = self._volumes.items[number]
-        array, geometry = self._volumes.whole(number)
-        return {
-            "image": _torch.from_numpy(with_torch_type(array)),
-            "affine": _torch.from_numpy(affine_of_part(geometry, 0, 0)),
-            "uniform": geometry is not None and geometry.uniform,
-            "series_uid": item.series.uid,
-            "volume": item.volume,
-        }
+        return _sample_of(self._volumes.items[number], *self._volumes.whole(number))
 
 
 class PatchDataset(_SeriesDataset):
@@ -171,14 +165,24 @@ class PatchDataset(_SeriesDataset):
         ranges = [range(first, first + size) for first, size in zip(start, self._size, strict=True)]
         rows, columns = (slice(span.start, span.stop) for span in ranges[1:])
         patch, geometry = self._volumes.slices(at, ranges[0], rows, columns)
-        return {
-            "image": _torch.from_numpy(with_torch_type(patch)),
-            "affine": _torch.from_numpy(affine_of_part(geometry, start[1], start[2])),
-            "uniform": geometry is not None and geometry.uniform,
-            "start": _torch.tensor(start),
-            "series_uid": item.series.uid,
-            "volume": item.volume,
-        }
+        return _sample_of(item, patch, geometry, start[1], start[2]) | {"start": _torch.tensor(start)}
+
+
+def _sample_of(
+    item: Item, array: Array, geometry: StackGeometry | None, row: int = 0, column: int = 0
+) -> Sample:
+    """What begins at a row and a column of the slices; its affine is NaN without a place."""
+    affine = np.full((4, 4), np.nan)
+    if geometry is not None:
+        affine = geometry.affine.copy()
+        affine[:3, 3] += affine[:3, 1:3] @ (row, column)
+    return {
+        "image": _torch.from_numpy(np.ascontiguousarray(widened(array, FOR_TORCH))),
+        "affine": _torch.from_numpy(affine),
+        "uniform": geometry is not None and geometry.uniform,
+        "series_uid": item.series.uid,
+        "volume": item.volume,
+    }
 
 
 def _three(size: int | Sequence[int]) -> tuple[int, int, int]:

@@ -10,10 +10,9 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from dicomarray.adapters.conversion import even_geometry, library, ras_affine, transposed, with_torch_type
+from dicomarray.adapters.conversion import FOR_TORCH, library, widened, with_one_channel_axis
 from dicomarray.assembly.options import ReadKeywords
 from dicomarray.core.geometry import Matrix
-from dicomarray.errors import UsageError
 from dicomarray.workflows.to_numpy import load
 
 
@@ -33,10 +32,6 @@ def read(path: str | PathLike[str], **options: Unpack[ReadKeywords]) -> tuple[An
         For colour that is repeated in time; where PyTorch is not installed.
     """
     torch = library("torch", "torchio")
-    made = load(path, **options)
-    affine = ras_affine(even_geometry(made, "TorchIO"))
-    array = transposed(made)
-    if array.ndim > 4:
-        raise UsageError("colour that is repeated in time has no form in TorchIO: use dicomarray.load")
+    array, affine = with_one_channel_axis(load(path, **options), "TorchIO")
     channels = np.moveaxis(array, -1, 0) if array.ndim == 4 else array[np.newaxis]
-    return torch.from_numpy(with_torch_type(channels)), affine
+    return torch.from_numpy(np.ascontiguousarray(widened(channels, FOR_TORCH))), affine

@@ -26,7 +26,7 @@ Legend = tuple[tuple[Colour, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A plane by anatomy: LPS axes, of which ``across`` grows to the right, and whether ``down`` grows down."""
+    """A plane by anatomy: LPS axes; ``across`` grows to the right, ``down`` downwards or not."""
 
     name: str
     through: int
