@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 # Longest value of a Decimal String, in characters (PS3.5 table 6.2-1).
@@ -11,6 +12,11 @@ MAX_LENGTH = 16
 def nearest(value: float) -> str:
     """The Decimal String closest to a finite number; exact where 16 characters can be."""
     return _rounded(value, ROUND_HALF_EVEN)
+
+
+def each(values: Iterable[float]) -> list[str]:
+    """`nearest` of some numbers."""
+    return [nearest(value) for value in values]
 
 
 def at_least(value: float) -> str:

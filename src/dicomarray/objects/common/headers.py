@@ -93,6 +93,22 @@ def values(header: Dataset, keyword: str) -> list[Any]:
     return [value] if isinstance(value, str | bytes) or not hasattr(value, "__iter__") else list(value)
 
 
+def drop(data_set: Dataset, keywords: Iterable[str]) -> None:
+    """Drop attributes, in place, where they are present."""
+    for keyword in keywords:
+        if keyword in data_set:
+            del data_set[keyword]
+
+
+def part_of(data_set: Dataset, keywords: Iterable[str]) -> Dataset:
+    """Those of some attributes that are present."""
+    part = Dataset()
+    for keyword in keywords:
+        if keyword in data_set:
+            part[keyword] = data_set[keyword]
+    return part
+
+
 def encode_texts(header: Dataset, texts: Iterable[str]) -> None:
     """Keep the template's character set where it can hold some texts, else take Unicode for all there are."""
     wanted = "".join(texts)

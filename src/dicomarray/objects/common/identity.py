@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from dicomarray.dicom.uids import UID_NAMESPACE, random_uid
 from dicomarray.errors import UsageError
-from dicomarray.objects.common.headers import text, values, whole_number
+from dicomarray.objects.common.headers import drop, text, values, whole_number
 from dicomarray.objects.common.modules import replace_equipment
 from dicomarray.objects.common.options import SeriesOptions
 from dicomarray.version import __version__
@@ -56,9 +56,7 @@ class SeriesIdentity:
     def _date(self, header: Dataset, series_time_kept: bool) -> None:
         """The one time of the run; none at all where the same call must write the same bytes."""
         if self.now is None:
-            for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
-                if keyword in header:
-                    delattr(header, keyword)
+            drop(header, ("InstanceCreationDate", "InstanceCreationTime"))
             return
         for event in ("InstanceCreation", "Content", *(() if series_time_kept else ("Series",))):
             setattr(header, f"{event}Date", self.now.strftime("%Y%m%d"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 
 from dicomarray.dicom.uids import legal_uid
-from dicomarray.objects.common.headers import text, values
+from dicomarray.objects.common.headers import drop, text, values
 from dicomarray.objects.common.quick_elements import Item, Known
 from dicomarray.version import __version__
 
@@ -24,11 +24,7 @@ EQUIPMENT = (
 )  # fmt: skip
 
 # Those of them that an item of Contributing Equipment Sequence may hold (PS3.3 table C.12-1).
-_CONTRIBUTING = (
-    "Manufacturer", "StationName", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions",
-    "DeviceUID", "UDISequence", "SpatialResolution", "DateOfLastCalibration", "TimeOfLastCalibration",
-    "DateOfManufacture", "DateOfInstallation",
-)  # fmt: skip
+_CONTRIBUTING = tuple(keyword for keyword in EQUIPMENT if keyword != "GantryID")
 
 
 def code_item(code: tuple[str, str, str]) -> Dataset:
@@ -75,8 +71,6 @@ def replace_equipment(header: Dataset) -> None:
         if "Manufacturer" not in item:
             item.Manufacturer = "UNKNOWN"  # type 1 in this sequence
         header.ContributingEquipmentSequence = [*values(header, "ContributingEquipmentSequence"), item]
-    for keyword in EQUIPMENT:
-        if keyword in header:
-            del header[keyword]
+    drop(header, EQUIPMENT)
     header.Manufacturer = header.ManufacturerModelName = SOFTWARE
     header.DeviceSerialNumber = header.SoftwareVersions = __version__

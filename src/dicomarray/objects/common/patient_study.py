@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 
+from dicomarray.objects.common.headers import part_of
 from dicomarray.objects.common.modules import EQUIPMENT
 
 # Patient, Clinical Trial Subject, General Study, Patient Study, Clinical Trial Study, and how their
@@ -46,10 +47,7 @@ def of_same_study(header: Dataset) -> Dataset:
 
     `identity.SeriesIdentity.put` makes of it one of a series of its own.
     """
-    made = Dataset()
-    for keyword in (*_COPIED, *EQUIPMENT):
-        if keyword in header:
-            made[keyword] = header[keyword]
+    made = part_of(header, (*_COPIED, *EQUIPMENT))
     for keyword in _REQUIRED:
         if keyword not in made:
             setattr(made, keyword, "")

@@ -18,7 +18,7 @@ from dicomarray.dicom import decimal_strings
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import UsageError
-from dicomarray.objects.common.headers import text, values
+from dicomarray.objects.common.headers import drop, text, values
 from dicomarray.objects.common.identity import SeriesIdentity
 from dicomarray.objects.common.modules import (
     SOURCE_IMAGE,
@@ -30,6 +30,7 @@ from dicomarray.objects.derived_image.encode import RescaleLimit
 from dicomarray.objects.derived_image.grid import NewGrid, count, place
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace
 from dicomarray.objects.derived_image.mappings import (
+    MAPPING,
     agreeing,
     lead_with,
     mapping_item,
@@ -41,8 +42,6 @@ from dicomarray.objects.derived_image.request import Source
 from dicomarray.version import __version__
 
 DERIVATION = f"Pixel values computed from the source images; written by dicomarray {__version__}"
-_HOUNSFIELD = ("[hnsf'U]", "UCUM", "Hounsfield unit")
-_NO_UNITS = ("1", "UCUM", "no units")
 # Longest Derivation Description, in characters (VR ST).
 _MAX_TEXT_LENGTH = 1024
 # Rescale Type's defined terms (PS3.3 C.11.1.1.2); US is "unspecified".
@@ -122,8 +121,7 @@ def reference_source(header: Dataset) -> None:
     class_uid, source_uid, series_uid = (
         text(header, keyword) for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
     )
-    if "SourceImageSequence" in header:
-        del header.SourceImageSequence
+    drop(header, ("SourceImageSequence",))
     if legal_uid(source_uid):
         item = reference(class_uid, source_uid)
         item.SpatialLocationsPreserved = "YES"
@@ -167,8 +165,8 @@ def place_rescale(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None
     unspecified = _says_nothing(header)
     _set_slope(header, plan, image)
     set_rescale_type(header, plan, unspecified)
-    if (plan.slope, plan.units) != (None, None) and "RealWorldValueMappingSequence" in header:
-        del header.RealWorldValueMappingSequence
+    if (plan.slope, plan.units) != (None, None):
+        drop(header, (MAPPING,))
     set_mapping(header, plan, image, units)
 
 
@@ -187,9 +185,7 @@ def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
     needed = plan.kind.required or plan.units is not None
     if plan.kind.place is RescalePlace.MAPPING:
         if plan.slope is not None:
-            for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
-                if keyword in header:
-                    delattr(header, keyword)
+            drop(header, ("RescaleSlope", "RescaleIntercept", "RescaleType"))
     elif plan.slope is None or plan.intercept is None:
         if needed and not had_rescale and not image.rescale.identity:  # that of a mapping, which it overrules
             header.RescaleSlope, header.RescaleIntercept = image.rescale.slope, image.rescale.intercept
@@ -211,8 +207,7 @@ def set_rescale_type(header: Dataset, plan: SeriesPlan, unspecified: bool = Fals
     if not plan.kind.typed:
         if plan.units is not None:
             header.Units = plan.units
-            if "SUVType" in header:
-                del header.SUVType
+            drop(header, ("SUVType",))
             if plan.units == SUV_UNITS:
                 header.SUVType = "BW"  # by body weight, as SUV are counted here
         return
@@ -264,9 +259,8 @@ def set_window(header: Dataset, plan: SeriesPlan) -> None:
         return
     present = "WindowCenter" in header and header.get_item("WindowCenter").value not in (None, "", b"")
     stays = present and plan.kind.absolute and plan.units in (None, "HU") and _window_fits(header, plan)
-    for keyword in ("WindowCenterWidthExplanation", "VOILUTFunction"):
-        if keyword in header and not stays:
-            delattr(header, keyword)
+    if not stays:
+        drop(header, ("WindowCenterWidthExplanation", "VOILUTFunction"))
     if stays or not (present or plan.kind.window):
         return
     width = max(plan.high - plan.low, 0.0) + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from pydicom.dataset import Dataset
 from dicomarray.core.geometry import Plane, StackGeometry
 from dicomarray.dicom import decimal_strings
 from dicomarray.errors import GeometryError
-from dicomarray.objects.common.headers import values
+from dicomarray.objects.common.headers import drop, values
 from dicomarray.objects.derived_image.request import WriteRequest
 
 # What is as near to the template's own number as this keeps the template's characters: cosines, and mm.
@@ -95,13 +94,13 @@ def place(header: Dataset, grid: NewGrid, plane: Plane | None) -> None:
     """
     changed = plane is not None or (header.Rows, header.Columns) != (grid.rows, grid.columns)
     header.Rows, header.Columns = grid.rows, grid.columns
-    _space_slices(header, grid, moved=plane is not None)
+    space_slices(header, grid, moved=plane is not None)
     if changed:
-        _drop(header, _OF_THE_IMAGE)
+        drop(header, _OF_THE_IMAGE)
         for item in values(header, "SourceImageSequence"):
             item.SpatialLocationsPreserved = "NO"
     if grid.sheared:
-        _drop(header, ("GantryDetectorTilt",))
+        drop(header, ("GantryDetectorTilt",))
     if plane is not None:
         _move(header, plane)
     if grid.moved and "SliceLocation" in header:
@@ -114,18 +113,17 @@ def count(header: Dataset, grid: NewGrid, index: int, timeless: bool) -> None:
 
     ``timeless`` says that the times of the slice whose header this is are not those of the image.
     """
-    if "ImagesInAcquisition" in header:
-        del header.ImagesInAcquisition
+    drop(header, ("ImagesInAcquisition",))
     if "NumberOfSlices" in header:
         header.NumberOfSlices = grid.slices
     if "ImageIndex" in header:
         header.ImageIndex = index + 1
     if timeless:
-        _drop(header, _OF_THE_SLICE)
+        drop(header, _OF_THE_SLICE)
 
 
-def _space_slices(header: Dataset, grid: NewGrid, moved: bool) -> None:
-    """A slice that stays is as thick as before; new ones are as thick as their distance."""
+def space_slices(header: Dataset, grid: NewGrid, moved: bool) -> None:
+    """Of an image, or of a macro: a slice that stays is as thick as before, new ones as their distance."""
     if not grid.spacing_changed:
         return
     if "SpacingBetweenSlices" in header:
@@ -138,15 +136,15 @@ def _space_slices(header: Dataset, grid: NewGrid, moved: bool) -> None:
 
 def _move(header: Dataset, plane: Plane) -> None:
     own = _own_plane(header)
-    header.ImagePositionPatient = [decimal_strings.nearest(value) for value in plane.position]
+    header.ImagePositionPatient = decimal_strings.each(plane.position)
     turned = max(abs(a - b) for a, b in zip(own.orientation, plane.orientation, strict=True))
     if turned > SAME_COSINE:
-        header.ImageOrientationPatient = [decimal_strings.nearest(value) for value in plane.orientation]
-        _drop(header, _OF_THE_DIRECTION)
+        header.ImageOrientationPatient = decimal_strings.each(plane.orientation)
+        drop(header, _OF_THE_DIRECTION)
     stretched = max(abs(a - b) for a, b in zip(own.pixel_spacing, plane.pixel_spacing, strict=True))
     if stretched > SAME_SPACING_MM:
-        header.PixelSpacing = [decimal_strings.nearest(value) for value in plane.pixel_spacing]
-        _drop(header, ("PixelAspectRatio", "NominalScannedPixelSpacing", "ImagerPixelSpacing"))
+        header.PixelSpacing = decimal_strings.each(plane.pixel_spacing)
+        drop(header, ("PixelAspectRatio", "NominalScannedPixelSpacing", "ImagerPixelSpacing"))
 
 
 def _own_plane(header: Dataset) -> Plane:
@@ -160,9 +158,3 @@ def _own_plane(header: Dataset) -> Plane:
             "ImageOrientationPatient and PixelSpacing: nothing can be written at a place of its own"
         )
     return Plane.from_attributes(position, orientation, spacing)
-
-
-def _drop(header: Dataset, keywords: Sequence[str]) -> None:
-    for keyword in keywords:
-        if keyword in header:
-            delattr(header, keyword)

@@ -60,79 +60,46 @@ class ImageClass:
     enhanced: bool = False
 
 
-_CT = ImageClass("CT", required=True, absolute=True)
-_MR = ImageClass("MR", place=RescalePlace.BOTH)
-_PET = ImageClass(
-    "PET",
-    limit=RescaleLimit.NO_INTERCEPT,
-    second_value="PRIMARY",
-    required=True,
-    typed=False,
-    series_time_kept=True,
-)
-_DX = ImageClass("digital X-ray", limit=RescaleLimit.IDENTITY, window=False)
-_ANGIO = ImageClass("X-ray angiography or fluoroscopy", window=False)
-_US = ImageClass("ultrasound", place=RescalePlace.MAPPING, window=False)
-_NM = ImageClass("nuclear medicine", place=RescalePlace.MAPPING, second_value="PRIMARY", window=False)
-_CAPTURE = ImageClass("secondary capture")
-# Slope 1, intercept 0 (PS3.3 C.8.6.3).
-_MULTIFRAME_CAPTURE = ImageClass("multi-frame secondary capture", limit=RescaleLimit.IDENTITY, required=True)
-_VISIBLE_LIGHT = ImageClass("visible light", limit=RescaleLimit.IDENTITY, window=False)
-
 # Image Type and Frame Type value 2 of all enhanced objects is PRIMARY (PS3.3 C.8.16.1.2).
 _enhanced = partial(ImageClass, second_value="PRIMARY", enhanced=True)
-_ENHANCED_CT = _enhanced("Enhanced CT", required=True, absolute=True)
-_ENHANCED_MR = _enhanced("Enhanced MR", place=RescalePlace.BOTH)
-# Real World Value Mapping is mandatory (PS3.3 table A.56-2), and the only place of the units.
-_ENHANCED_PET = _enhanced("Enhanced PET", place=RescalePlace.BOTH, typed=False)
-# Colours have no slope, and no window.
-_COLOUR = _enhanced("Enhanced MR Color", limit=RescaleLimit.IDENTITY, window=False)
-# Decay corrected to Series Date and Time, as the PET images that it was converted from.
-_LEGACY_PET = _enhanced("Legacy Converted Enhanced PET", series_time_kept=True, typed=False)
-_XRAY_3D = _enhanced("X-Ray 3D")
-# Identity Pixel Value Transformation (PS3.3 C.7.6.16.2.9b): slope 1 and intercept 0.
-_TOMOSYNTHESIS = _enhanced("Breast Tomosynthesis", limit=RescaleLimit.IDENTITY)
 
 _ROOT = "1.2.840.10008.5.1.4.1.1."
-_CLASSES = {
-    "1": ImageClass("computed radiography"),
-    "1.1": _DX,
-    "1.1.1": _DX,
-    "1.2": _DX,
-    "1.2.1": _DX,
-    "1.3": _DX,
-    "1.3.1": _DX,
-    "2": _CT,
-    "4": _MR,
-    "3": _US,
-    "3.1": _US,
-    "6": _US,
-    "6.1": _US,
-    "7": _CAPTURE,
-    "7.2": _MULTIFRAME_CAPTURE,
-    "7.3": _MULTIFRAME_CAPTURE,
-    "7.4": _MULTIFRAME_CAPTURE,
-    "12.1": _ANGIO,
-    "12.2": _ANGIO,
-    "20": _NM,
-    "77.1.1": _VISIBLE_LIGHT,
-    "77.1.2": _VISIBLE_LIGHT,
-    "77.1.3": _VISIBLE_LIGHT,
-    "77.1.4": _VISIBLE_LIGHT,
-    "77.1.5.1": _VISIBLE_LIGHT,
-    "77.1.5.2": _VISIBLE_LIGHT,
-    "128": _PET,
-    "2.1": _ENHANCED_CT,
-    "2.2": _ENHANCED_CT,
-    "4.1": _ENHANCED_MR,
-    "4.3": _COLOUR,
-    "4.4": _ENHANCED_MR,
-    "13.1.1": _XRAY_3D,
-    "13.1.2": _XRAY_3D,
-    "13.1.3": _TOMOSYNTHESIS,
-    "128.1": _LEGACY_PET,
-    "130": _ENHANCED_PET,
+# The UIDs of each class, without the root.
+_UIDS = {
+    ImageClass("computed radiography"): "1",
+    ImageClass("digital X-ray", limit=RescaleLimit.IDENTITY, window=False): "1.1 1.1.1 1.2 1.2.1 1.3 1.3.1",
+    ImageClass("CT", required=True, absolute=True): "2",
+    ImageClass("MR", place=RescalePlace.BOTH): "4",
+    ImageClass("ultrasound", place=RescalePlace.MAPPING, window=False): "3 3.1 6 6.1",
+    ImageClass("secondary capture"): "7",
+    # slope 1, intercept 0 (PS3.3 C.8.6.3)
+    ImageClass("multi-frame secondary capture", limit=RescaleLimit.IDENTITY, required=True): "7.2 7.3 7.4",
+    ImageClass("X-ray angiography or fluoroscopy", window=False): "12.1 12.2",
+    ImageClass("nuclear medicine", place=RescalePlace.MAPPING, second_value="PRIMARY", window=False): "20",
+    ImageClass("visible light", limit=RescaleLimit.IDENTITY, window=False): (
+        "77.1.1 77.1.2 77.1.3 77.1.4 77.1.5.1 77.1.5.2"
+    ),
+    ImageClass(
+        "PET",
+        limit=RescaleLimit.NO_INTERCEPT,
+        second_value="PRIMARY",
+        required=True,
+        typed=False,
+        series_time_kept=True,
+    ): "128",
+    _enhanced("Enhanced CT", required=True, absolute=True): "2.1 2.2",
+    _enhanced("Enhanced MR", place=RescalePlace.BOTH): "4.1 4.4",
+    # colours have no slope, and no window
+    _enhanced("Enhanced MR Color", limit=RescaleLimit.IDENTITY, window=False): "4.3",
+    _enhanced("X-Ray 3D"): "13.1.1 13.1.2",
+    # Identity Pixel Value Transformation (PS3.3 C.7.6.16.2.9b): slope 1 and intercept 0
+    _enhanced("Breast Tomosynthesis", limit=RescaleLimit.IDENTITY): "13.1.3",
+    # decay corrected to Series Date and Time, as the PET images that it was converted from
+    _enhanced("Legacy Converted Enhanced PET", series_time_kept=True, typed=False): "128.1",
+    # Real World Value Mapping is mandatory (PS3.3 table A.56-2), and the only place of the units
+    _enhanced("Enhanced PET", place=RescalePlace.BOTH, typed=False): "130",
 }
+_CLASSES = {suffix: known for known, suffixes in _UIDS.items() for suffix in suffixes.split()}
 _PROJECTIONS = "its frames are projections and no slices, and tables of their own give its values a meaning"
 _REFUSED = {
     "6.2": ("Enhanced US Volume", "its frames lie in the coordinates of the probe and not of the patient"),

@@ -14,6 +14,7 @@ from pydicom.tag import BaseTag, Tag
 
 from dicomarray.dicom.private_blocks import blocks_of, tags_in_block
 from dicomarray.dicom.private_tags import creator_in
+from dicomarray.objects.common.headers import drop
 from dicomarray.objects.common.options import PrivateBlock
 
 # Dropped at every depth, beside private elements and overlays.
@@ -54,9 +55,7 @@ def strip(header: Dataset, keep: Sequence[PrivateBlock] = ()) -> None:
     ``keep`` are private elements that stay as they are at the top level, with all that a private sequence
     among them holds; the items of other sequences lose theirs.
     """
-    for keyword in _TOP_LEVEL:
-        if keyword in header:
-            del header[keyword]
+    drop(header, _TOP_LEVEL)
     _strip_everywhere(header, frozenset(kept_tags(header, keep)))
 
 

@@ -34,8 +34,8 @@ def shared_groups(request: SegmentationRequest) -> Dataset:
         return group
     plane = request.planes[0]
     orientation, measures = Dataset(), Dataset()
-    orientation.ImageOrientationPatient = [decimal_strings.nearest(value) for value in plane.orientation]
-    measures.PixelSpacing = [decimal_strings.nearest(value) for value in plane.pixel_spacing]
+    orientation.ImageOrientationPatient = decimal_strings.each(plane.orientation)
+    measures.PixelSpacing = decimal_strings.each(plane.pixel_spacing)
     if request.thickness is not None:
         measures.SliceThickness = decimal_strings.nearest(request.thickness)
     if request.spacing is not None:
@@ -126,7 +126,7 @@ def _padded(text: str, padding: bytes) -> bytes:
 
 
 def _position(plane: Plane) -> bytes:
-    value = "\\".join(decimal_strings.nearest(value) for value in plane.position)
+    value = "\\".join(decimal_strings.each(plane.position))
     return _sequence(0x0020, 0x9113, _short(0x0020, 0x0032, b"DS", _padded(value, b" ")))
 
 

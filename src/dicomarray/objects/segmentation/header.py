@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import SegmentationStorage
 
 from dicomarray.dicom.uids import legal_uid
-from dicomarray.objects.common.headers import encode_texts, text
+from dicomarray.objects.common.headers import encode_texts, part_of, text
 from dicomarray.objects.common.identity import SeriesIdentity
 from dicomarray.objects.common.modules import reference
 from dicomarray.objects.common.patient_study import of_same_study
@@ -79,9 +79,7 @@ def _describe_pixels(header: Dataset, source: Dataset, plan: FramePlan) -> None:
     header.NumberOfFrames = len(plan.frames)
     header.LossyImageCompression = "00"
     if text(source, "LossyImageCompression") == "01":  # once lossy, always said so (PS3.3 C.7.6.1.1.5)
-        for keyword in _LOSSY:
-            if keyword in source:
-                header[keyword] = source[keyword]
+        header.update(part_of(source, _LOSSY))
 
 
 def _describe_segments(

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from dicomarray.core.segments import Segment
 from dicomarray.dicom.uids import legal_uid
-from dicomarray.objects.common.headers import encode_texts, text
+from dicomarray.objects.common.headers import drop, encode_texts, text
 from dicomarray.objects.common.identity import SeriesIdentity
 from dicomarray.objects.common.modules import code_item, reference
 from dicomarray.objects.common.patient_study import of_same_study
@@ -41,9 +41,7 @@ def make_header(
     encode_texts(header, [f"{segment.label}{segment.algorithm or ''}" for segment in segments])
     header.SOPClassUID, header.Modality, header.OperatorsName = STORAGE_CLASS, "RTSTRUCT", ""
     identity.put(header, sop_uid, 1)
-    for keyword in ("ContentDate", "ContentTime"):
-        if keyword in header:
-            delattr(header, keyword)
+    drop(header, ("ContentDate", "ContentTime"))
     header.StructureSetLabel = STRUCTURE_SET_LABEL
     header.StructureSetDate, header.StructureSetTime = _date(source, identity.now)
     header.FrameOfReferenceUID = request.frame_of_reference_uid

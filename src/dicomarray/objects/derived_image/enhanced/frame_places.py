@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 
 from dicomarray.core.geometry import Plane
 from dicomarray.dicom import decimal_strings
-from dicomarray.objects.common.headers import values
+from dicomarray.objects.common.headers import drop, values
 from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
-from dicomarray.objects.derived_image.grid import SAME_COSINE, SAME_SPACING_MM, NewGrid
+from dicomarray.objects.derived_image.grid import SAME_COSINE, SAME_SPACING_MM, NewGrid, space_slices
 from dicomarray.objects.derived_image.request import Source
 
 _POSITION, _ORIENTATION, _MEASURES = (
@@ -71,7 +70,7 @@ def _move(group: Dataset, shared: Dataset, plane: Plane | None) -> None:
     """Put a frame at its place; one that stays keeps the characters of its own."""
     if plane is not None:
         item = Dataset()
-        item.ImagePositionPatient = _decimals(plane.position)
+        item.ImagePositionPatient = decimal_strings.each(plane.position)
         group.PlanePositionSequence = [item]
     elif _POSITION not in group and _POSITION in shared:
         group.PlanePositionSequence = deepcopy(shared.PlanePositionSequence)
@@ -81,33 +80,14 @@ def _turn(group: Dataset, plane: Plane) -> None:
     for item in values(group, _ORIENTATION):
         found = [float(value) for value in values(item, "ImageOrientationPatient")]
         if not np.allclose(found, plane.orientation, rtol=0, atol=SAME_COSINE):
-            item.ImageOrientationPatient = _decimals(plane.orientation)
+            item.ImageOrientationPatient = decimal_strings.each(plane.orientation)
             for geometry in values(group, "MRFOVGeometrySequence"):
                 drop(geometry, ("InPlanePhaseEncodingDirection",))
 
 
 def _measure(measures: Dataset, grid: NewGrid, plane: Plane | None) -> None:
-    """New slices are as thick as their distance; those that stay are as thick as before."""
     if plane is not None:
         found = [float(value) for value in values(measures, "PixelSpacing")]
         if not np.allclose(found, plane.pixel_spacing, rtol=0, atol=SAME_SPACING_MM):
-            measures.PixelSpacing = _decimals(plane.pixel_spacing)
-    if not grid.spacing_changed:
-        return
-    if "SpacingBetweenSlices" in measures:
-        del measures.SpacingBetweenSlices
-        if grid.spacing is not None:
-            measures.SpacingBetweenSlices = decimal_strings.nearest(grid.spacing)
-    if plane is not None and grid.spacing is not None:
-        measures.SliceThickness = decimal_strings.nearest(grid.spacing)
-
-
-def _decimals(numbers: Any) -> list[str]:
-    return [decimal_strings.nearest(float(number)) for number in numbers]
-
-
-def drop(data_set: Dataset, keywords: Sequence[str]) -> None:
-    """Drop attributes, in place, where they are present."""
-    for keyword in keywords:
-        if keyword in data_set:
-            delattr(data_set, keyword)
+            measures.PixelSpacing = decimal_strings.each(plane.pixel_spacing)
+    space_slices(measures, grid, moved=plane is not None)

@@ -9,10 +9,9 @@ from pydicom.dataset import Dataset
 
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.errors import UsageError
-from dicomarray.objects.common.headers import text, values
+from dicomarray.objects.common.headers import drop, text, values
 from dicomarray.objects.common.modules import code_item
 from dicomarray.objects.derived_image.derive import RESCALE_TYPES, SeriesPlan, set_window
-from dicomarray.objects.derived_image.enhanced.frame_places import drop
 from dicomarray.objects.derived_image.image_classes import RescalePlace
 from dicomarray.objects.derived_image.mappings import lead_with, mapping_item
 

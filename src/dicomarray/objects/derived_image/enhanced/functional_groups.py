@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset, FileDataset
 from dicomarray.core.pixel_values import Array, Rescale, StoredType
 from dicomarray.dicom.functional_groups import PER_FRAME, SHARED
 from dicomarray.dicom.uids import legal_uid
-from dicomarray.objects.common.headers import text, values
+from dicomarray.objects.common.headers import drop, text, values
 from dicomarray.objects.common.modules import SOURCE_IMAGE, code_item, reference
 from dicomarray.objects.derived_image.derive import DERIVATION, SeriesPlan
 from dicomarray.objects.derived_image.enhanced.dimensions import (
@@ -27,7 +27,7 @@ from dicomarray.objects.derived_image.enhanced.dimensions import (
     restore,
     set_indices,
 )
-from dicomarray.objects.derived_image.enhanced.frame_places import FrameOutput, drop, place_frames
+from dicomarray.objects.derived_image.enhanced.frame_places import FrameOutput, place_frames
 from dicomarray.objects.derived_image.enhanced.frame_values import lead_with_mappings, set_values
 
 _FRAME_TYPES = (

@@ -11,7 +11,7 @@ from dicomarray.core.pixel_values import Rescale
 from dicomarray.dicom.functional_groups import PER_FRAME, SHARED
 from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.errors import TemplateError
-from dicomarray.objects.common.headers import UNREADABLE, read_header, reason, text, values
+from dicomarray.objects.common.headers import UNREADABLE, part_of, read_header, reason, text, values
 from dicomarray.objects.derived_image.enhanced.dimensions import dimensions_of, indices_of
 from dicomarray.objects.derived_image.image_classes import image_class
 from dicomarray.objects.derived_image.pixel_layout import description_of, layout_of
@@ -54,7 +54,7 @@ def read_objects(sources: Sequence[Source]) -> Template:
     for path, images in by_path.items():
         header = read_header(path)
         try:
-            headers.append(_summary(header))
+            headers.append(part_of(header, _KEPT))
             check_same(headers[-1], headers[0], path, first_path)
             described.append(description_of(header, path))
             objects.append(_object(header, described[-1], path, tuple(images), sources))
@@ -78,14 +78,6 @@ def read_objects(sources: Sequence[Source]) -> Template:
         rescales=tuple(one.rescales[place] for one, place in each),
         objects=tuple(objects),
     )
-
-
-def _summary(header: FileDataset) -> Dataset:
-    summary = Dataset()
-    for keyword in _KEPT:
-        if keyword in header:
-            summary[keyword] = header[keyword]
-    return summary
 
 
 def _object(
