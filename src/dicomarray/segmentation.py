@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import StackGeometry
-from dicomarray.core.label_layer import LabelLayer, Labels
+from dicomarray.core.label_layer import LabelLayer, Labels, Layers
 from dicomarray.core.nearest import nearest_voxels
 from dicomarray.core.notebook import notebook
 from dicomarray.core.pixel_values import Array
@@ -80,7 +80,6 @@ class Segmentation:
 
         ``fractions`` are the segments that cover voxels in part, by number; ``info`` has the segments.
         """
-        made = cls.__new__(cls)
         by_number: dict[int, LabelLayer] = {}
         found = [LabelLayer(layer) for layer in layers or (np.zeros(info.shape, np.uint8),)]
         for layer in found:
@@ -88,16 +87,21 @@ class Segmentation:
         for segment in info.segments:
             if segment.number not in fractions:
                 by_number.setdefault(segment.number, found[0])
-        made._set(by_number, fractions, info)
+        return cls._of(by_number, fractions, info)
+
+    @classmethod
+    def _of(
+        cls, layers: Mapping[int, LabelLayer], fractions: Mapping[int, Fraction], info: VolumeInfo
+    ) -> Self:
+        made = cls.__new__(cls)
+        made._set(layers, fractions, info)
         return made
 
     def relocated(self, grid: VolumeInfo) -> Self:
         """The same masks as the slices of a grid of their shape."""
-        made = type(self).__new__(type(self))
-        made._set(self._layers, self._fractions, info_of_labels(grid, self.shape, self.segments))
-        return made
+        return self._of(self._layers, self._fractions, info_of_labels(grid, self.shape, self.segments))
 
-    def resampled(self, grid: VolumeInfo) -> Segmentation:
+    def resampled(self, grid: VolumeInfo) -> Self:
         """On another grid, each voxel as the nearest one of this grid is; outside of this grid nothing.
 
         Raises
@@ -110,36 +114,28 @@ class Segmentation:
                 "masks or images without a place in the patient cannot be brought together"
             )
         wanted = grid.shape[grid.slice_axis : grid.slice_axis + 3]
-        new: dict[int, Array] = {}
-        old = {id(part): part for part in self._arrays()}
-        for key, part in old.items():
-            new[key] = np.zeros(wanted, part.dtype)
+        old = self._arrays()
+        new = {id(part): np.zeros(wanted, part.dtype) for part in old}
         for index, (voxels, inside) in enumerate(
             nearest_voxels(self.geometry, self.shape, grid.geometry, wanted)
         ):
-            for key, part in old.items():
-                new[key][index][inside] = part[voxels]
+            for part in old:
+                new[id(part)][index][inside] = part[voxels]
         info = info_of_labels(grid, wanted, self.segments)
-        return self._changed(lambda array: new[id(array)], info.warned(self.warnings + RESAMPLED))
+        return self.turned(lambda array: new[id(array)], info.warned(self.warnings + RESAMPLED))
 
-    def flipped(self) -> Segmentation:
+    def flipped(self) -> Self:
         """The same masks with their slices in the other order, and no images to which they belong."""
         return self.turned(lambda array: np.flip(array, 0), dataclasses.replace(self.info, slices=()))
 
-    def turned(self, turn: Callable[[Array], Array], info: VolumeInfo) -> Segmentation:
-        """The same masks with their axes in another order or direction; ``info`` says where they lie then."""
-        return self._changed(turn, info)
-
-    def _changed(self, change: Callable[[Array], Array], info: VolumeInfo) -> Segmentation:
-        """The same segments with other arrays, of which ``info`` says where they lie."""
-        changed = {id(layer): LabelLayer(change(layer.labels)) for layer in self._distinct}
-        made = type(self).__new__(type(self))
-        made._set(
+    def turned(self, turn: Callable[[Array], Array], info: VolumeInfo) -> Self:
+        """The same segments with their arrays turned or changed; ``info`` says where they lie then."""
+        changed = {id(layer): LabelLayer(turn(layer.labels)) for layer in self._distinct}
+        return self._of(
             {number: changed[id(layer)] for number, layer in self._layers.items()},
-            {number: change(part) for number, part in self._fractions.items()},
+            {number: turn(part) for number, part in self._fractions.items()},
             info,
         )
-        return made
 
     def _set(
         self, layers: Mapping[int, LabelLayer], fractions: Mapping[int, Fraction], info: VolumeInfo
@@ -331,13 +327,8 @@ class Segmentation:
         """
         further = {one.number for one in segments} - set(self._layers) - set(self._fractions)
         spare = next(iter(self._layers.values()), None) or LabelLayer(np.zeros(self.shape, np.uint8))
-        made = type(self).__new__(type(self))
-        made._set(
-            self._layers | dict.fromkeys(further, spare),
-            self._fractions,
-            dataclasses.replace(self.info, segments=tuple(segments)),
-        )
-        return made
+        layers = self._layers | dict.fromkeys(further, spare)
+        return self._of(layers, self._fractions, dataclasses.replace(self.info, segments=tuple(segments)))
 
     def volume(self) -> Volume:
         """The labels as a volume, with what its sidecar says of the segments."""
@@ -425,35 +416,23 @@ def _of_masks(
         )
     fractions: dict[int, Fraction] = {}
     placed: dict[int, int] = {}
-    layers: list[Labels] = []
-    shape: tuple[int, ...] | None = None
-    dtype = np.min_scalar_type(max(numbers.values()))
+    layers: Layers | None = None
     for name in masks:  # one at a time: a mapping may read them from files
         mask = np.asarray(masks[name])
-        shape = mask.shape if shape is None else shape
         if mask.ndim != 3:
             raise UsageError(f"the mask {name!r:.80} has {mask.ndim} axes, and not three: {ONE_STEP}")
-        if mask.shape != shape:
+        layers = layers or Layers(mask.shape, max(numbers.values()))
+        if mask.shape != (shape := layers.arrays[0].shape):
             raise UsageError(f"the masks have the shapes {sorted({shape, mask.shape})!s:.80}; they need one")
         if mask.dtype.kind == "f":
             fractions[numbers[name]] = _checked_fraction(mask, name)
             continue
-        placed[numbers[name]] = _put_in_layer(_checked_mask(mask, name), numbers[name], layers, dtype)
-    made = [LabelLayer(layer) for layer in layers or (np.zeros(shape or (), dtype),)]
+        mask = _checked_mask(mask, name)
+        box = _box(mask)
+        placed[numbers[name]] = layers.put([(box, mask[box])], numbers[name])
+    made = [LabelLayer(layer) for layer in layers.arrays] if layers else []
     empty = set(numbers.values()) - set(placed) - set(fractions)
     return {number: made[index] for number, index in (placed | dict.fromkeys(empty, 0)).items()}, fractions
-
-
-def _put_in_layer(mask: Mask, number: int, layers: list[Labels], dtype: np.dtype[Any]) -> int:
-    """Lay a mask into the first layer in which nothing lies where it is; which that is."""
-    box = _box(mask)
-    inside = mask[box]
-    free = (index for index, layer in enumerate(layers) if not layer[box][inside].any())
-    index = next(free, len(layers))
-    if index == len(layers):
-        layers.append(np.zeros(mask.shape, dtype))
-    layers[index][box][inside] = number
-    return index
 
 
 def _box(mask: Mask) -> tuple[slice, ...]:

@@ -1,7 +1,8 @@
-"""An array of labels, and which of them each of its slices has."""
+"""Arrays of labels: which of them each slice has, and masks laid into as few as their overlaps allow."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,3 +42,24 @@ class LabelLayer:
             # each label stands behind another one somewhere, which few voxels do
             row[flat[1:][flat[1:] != flat[:-1]]] = True
         return table
+
+
+class Layers:
+    """Label arrays, as few as overlaps allow: each mask goes into the first in which it meets no other."""
+
+    def __init__(self, shape: tuple[int, ...], greatest: int) -> None:
+        self._shape, self._dtype = shape, np.min_scalar_type(greatest)
+        self.arrays: list[Labels] = [np.zeros(shape, self._dtype)]
+
+    def put(self, parts: Iterable[tuple[tuple[slice, ...], NDArray[np.bool_]]], number: int) -> int:
+        """Add the mask of a number, by boxes and what of them is inside; which array it is in."""
+        parts = list(parts)
+        free = (
+            at for at, one in enumerate(self.arrays) if not any(one[box][mask].any() for box, mask in parts)
+        )
+        index = next(free, len(self.arrays))
+        if index == len(self.arrays):
+            self.arrays.append(np.zeros(self._shape, self._dtype))
+        for box, mask in parts:
+            self.arrays[index][box][mask] = number
+        return index

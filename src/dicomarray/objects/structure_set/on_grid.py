@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.core.label_layer import Labels
-from dicomarray.core.rasterization.filling import Covered
+from dicomarray.core.label_layer import Layers
 from dicomarray.core.segments import ALGORITHM_TYPES, MAX_NUMBER, Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import SegmentationError
 from dicomarray.objects.structure_set.contents import Roi, StructureSet
 from dicomarray.objects.structure_set.masks import mask_of, occupancy_of
-from dicomarray.segmentation import Fraction, Segmentation
+from dicomarray.segmentation import Fraction, Segmentation, info_of_labels
 
 
 def segmentation_on(structures: StructureSet, grid: VolumeInfo, *, occupancy: bool = False) -> Segmentation:
@@ -33,41 +30,23 @@ def segmentation_on(structures: StructureSet, grid: VolumeInfo, *, occupancy: bo
     SegmentationError
         Where the grid has no place in the patient, or counts in other coordinates.
     """
-    info = replace(one_repetition(grid), warnings=())
-    geometry = info.geometry
+    geometry = grid.geometry
     if geometry is None:
         raise SegmentationError("the images have no place in the patient, so that no contour lies on them")
     notes = _frames_of_reference(structures, geometry.frame_of_reference_uid)
     segments, renumbered = segments_of(structures.rois)
-    layers, fractions = Layers(info.shape, max(one.number for one in segments)), dict[int, Fraction]()
+    slices, rows, columns = shape = grid.shape[grid.slice_axis : grid.slice_axis + 3]
+    layers, fractions = Layers(shape, max(one.number for one in segments)), dict[int, Fraction]()
     for roi, segment in zip(structures.rois, segments, strict=True):
         if occupancy:
-            fractions[segment.number], found = occupancy_of(roi, geometry, _plane(info))
+            fractions[segment.number], found = occupancy_of(roi, geometry, (rows, columns))
         else:
-            parts, found = mask_of(roi, geometry, _plane(info))
-            layers.put(parts, segment.number)
+            parts, found = mask_of(roi, geometry, (rows, columns))
+            layers.put(((part.box, part.values) for part in parts), segment.number)
         notes += found
-    info = replace(info, segments=segments, warnings=renumbered + notes)
+    info = info_of_labels(grid, shape, segments)  # with repetitions, the images are those of the first
+    info = replace(info, slices=grid.slices[:slices], warnings=renumbered + notes)
     return Segmentation.from_layers(layers.arrays, fractions, info)
-
-
-def one_repetition(grid: VolumeInfo) -> VolumeInfo:
-    """The grid without its repetitions, and with the images of the first of them."""
-    first = grid.slice_axis
-    shape = grid.shape[first : first + 3]
-    return VolumeInfo(
-        shape,
-        np.dtype(np.uint8),
-        grid.axes[first : first + 3],
-        geometry=grid.geometry,
-        series=grid.series,
-        slices=grid.slices[: shape[0]],
-        warnings=grid.warnings,
-    )
-
-
-def _plane(info: VolumeInfo) -> tuple[int, int]:
-    return info.shape[1], info.shape[2]
 
 
 def _frames_of_reference(structures: StructureSet, of_grid: str | None) -> Warnings:
@@ -116,22 +95,3 @@ def _segment(roi: Roi, number: int) -> Segment:
         algorithm_type=algorithm if algorithm in ALGORITHM_TYPES else "MANUAL",
         roi_type=roi.kind,
     )
-
-
-class Layers:
-    """Label arrays, as few as overlaps allow: each mask goes where it meets no other."""
-
-    def __init__(self, shape: tuple[int, ...], greatest: int) -> None:
-        self._shape, self._dtype = shape, np.min_scalar_type(greatest)
-        self.arrays: list[Labels] = [np.zeros(shape, self._dtype)]
-
-    def put(self, parts: Sequence[Covered], number: int) -> None:
-        """Add the mask of a number."""
-        for layer in self.arrays:
-            if not any((layer[part.box] != 0)[part.values].any() for part in parts):
-                break
-        else:
-            layer = np.zeros(self._shape, self._dtype)
-            self.arrays.append(layer)
-        for part in parts:
-            layer[part.box][part.values] = number
