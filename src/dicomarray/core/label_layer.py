@@ -54,12 +54,12 @@ class Layers:
     def put(self, parts: Iterable[tuple[tuple[slice, ...], NDArray[np.bool_]]], number: int) -> int:
         """Add the mask of a number, by boxes and what of them is inside; which array it is in."""
         parts = list(parts)
-        free = (
-            at for at, one in enumerate(self.arrays) if not any(one[box][mask].any() for box, mask in parts)
-        )
-        index = next(free, len(self.arrays))
-        if index == len(self.arrays):
-            self.arrays.append(np.zeros(self._shape, self._dtype))
+        for index, array in enumerate(self.arrays):
+            if not any(array[box][mask].any() for box, mask in parts):
+                break
+        else:
+            index, array = len(self.arrays), np.zeros(self._shape, self._dtype)
+            self.arrays.append(array)
         for box, mask in parts:
-            self.arrays[index][box][mask] = number
+            array[box][mask] = number
         return index
