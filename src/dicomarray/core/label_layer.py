@@ -54,12 +54,10 @@ class Layers:
     def put(self, parts: Iterable[tuple[tuple[slice, ...], NDArray[np.bool_]]], number: int) -> int:
         """Add the mask of a number, by boxes and what of them is inside; which array it is in."""
         parts = list(parts)
-        for index, array in enumerate(self.arrays):
-            if not any(array[box][mask].any() for box, mask in parts):
-                break
-        else:
-            index, array = len(self.arrays), np.zeros(self._shape, self._dtype)
-            self.arrays.append(array)
+        free = (not any(array[box][mask].any() for box, mask in parts) for array in self.arrays)
+        index = next((at for at, is_free in enumerate(free) if is_free), len(self.arrays))
+        if index == len(self.arrays):
+            self.arrays.append(np.zeros(self._shape, self._dtype))
         for box, mask in parts:
-            array[box][mask] = number
+            self.arrays[index][box][mask] = number
         return index
