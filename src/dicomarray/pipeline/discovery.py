@@ -158,25 +158,20 @@ def _jobs_of_process(
 def find(parent: Parent) -> None:
     """In that process: answer with jobs, how far the scan is, what it skipped, an error, or `FOUND_ALL`."""
     search, tempfile.tempdir = parent.receive()
+    reported = float("-inf")
+
+    def progress(files: int, size: int = 0, total: int | None = None, /) -> None:
+        nonlocal reported
+        now = time.monotonic()
+        if files == total or now - reported >= PROGRESS_SECONDS:
+            reported = now
+            parent.answer((files, size, total))
+
     try:
-        for job in jobs_here(search, _ProgressReporter(parent), parent.answer):
+        for job in jobs_here(search, progress, parent.answer):
             parent.answer(job)
         parent.answer(FOUND_ALL)
     except DicomArrayError as error:
         parent.answer(error)
     # what archives were unpacked to must outlive this process: it belongs to the one that gave us the folder
     os._exit(0)
-
-
-class _ProgressReporter:
-    """Sends on how far the scan is."""
-
-    def __init__(self, parent: Parent) -> None:
-        self._parent = parent
-        self._reported = float("-inf")
-
-    def __call__(self, files: int, size: int = 0, total: int | None = None, /) -> None:
-        now = time.monotonic()
-        if files == total or now - self._reported >= PROGRESS_SECONDS:
-            self._reported = now
-            self._parent.answer((files, size, total))

@@ -151,9 +151,9 @@ def listen(
             Path.cwd(), destination, pacs, isolated=True,
         )  # fmt: skip
         work = stack.enter_context(_crew(task, asked.options.workers))
-        entries_file = stack.enter_context(Ledger(folder / ledger.FILE_NAME, home))
-        setting = _Setting(asked, spool, folder, home, task, ledger.run_record(task, called))
-        loop = _Loop(setting, work, entries_file, finished, noted)
+        lines = stack.enter_context(Ledger(folder / ledger.FILE_NAME, home))
+        record = ledger.run_record(task, called)
+        loop = _Loop(asked, spool, folder, home, task, record, work, lines, finished, noted)
         place_here = (asked.options.bind, asked.port)
         storage = Listener(spool, asked.title, place_here, _limits(asked.options), tls)
         loop.go_on()
@@ -205,9 +205,12 @@ def _crew(task: Task, count: int) -> Iterator[_Crew]:
             worker.stop()
 
 
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    """What a loop works with: results are made in ``folder``, and ``home`` is where the user finds them."""
+@dataclass(slots=True)
+class _Loop:
+    """What happens between receiving and the ledger, in one thread.
+
+    Results are made in ``folder``, and ``home`` is where the user finds them.
+    """
 
     asked: Listening
     spool: Spool
@@ -215,54 +218,47 @@ class _Setting:
     home: Place
     task: Task
     record: dict[str, Any]
-
-    @property
-    def ledger(self) -> Path:
-        return self.folder / ledger.FILE_NAME
-
-
-class _Loop:
-    """What happens between receiving and the ledger, in one thread."""
-
-    def __init__(
-        self, setting: _Setting, crew: _Crew, entries_file: Ledger, finished: Finished, noted: Noted
-    ) -> None:
-        self._setting, self._spool, self._crew, self._ledger = setting, setting.spool, crew, entries_file
-        self._finished, self._noted = finished, noted
-        self.entries = CompressedSequence[RunEntry]()
-        self._working: dict[SeriesKey, Job] = {}
-        self._names: dict[str, str] = {}  # of jobs, with the UIDs of their series
-        self._done = self._failed = 0
-        self._refusals, self._refusals_shown = Counter[str](), float("-inf")
-        # what failed, how often, and when it is tried again
-        self._failures: dict[SeriesKey, int] = {}
-        self._later: dict[SeriesKey, float] = {}
-        self._page_written, self._page_shows = time.monotonic(), 0
-        entries_file.append({**setting.record, "series": 0, "done_before": 0, "again": {}})
+    crew: _Crew
+    lines: Ledger
+    finished: Finished
+    noted: Noted
+    entries: CompressedSequence[RunEntry] = field(default_factory=CompressedSequence)
+    _working: dict[SeriesKey, Job] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)  # of jobs, with the UIDs of their series
+    _done: int = 0
+    _failed: int = 0
+    _refusals: Counter[str] = field(default_factory=Counter)
+    _refusals_shown: float = float("-inf")
+    # what failed, how often, and when it is tried again
+    _failures: dict[SeriesKey, int] = field(default_factory=dict)
+    _later: dict[SeriesKey, float] = field(default_factory=dict)
+    _page_written: float = field(default_factory=time.monotonic)
+    _page_shows: int = 0
 
     def go_on(self) -> None:
         """Take up what an earlier listener left in work: a line in the ledger means that it was done."""
-        setting = self._setting
-        for entry in ledger.read_entries(setting.ledger):
+        self.lines.append({**self.record, "series": 0, "done_before": 0, "again": {}})
+        path = self.folder / ledger.FILE_NAME
+        for entry in ledger.read_entries(path):
             self._names[entry.name] = entry.series_uid
-        left = {key: job for key in self._spool.left() if (job := self._job(key)) is not None}
-        look = findings_below(setting.home, reads_all=False)
-        earlier = ledger.earlier(setting.ledger, setting.home, setting.record, left.values(), look)
+        left = {key: job for key in self.spool.left() if (job := self._job(key)) is not None}
+        look = findings_below(self.home, reads_all=False)
+        earlier = ledger.earlier(path, self.home, self.record, left.values(), look)
         done = {entry.name for entry in earlier.done}
-        failures = ledger.failures_in_a_row(setting.ledger)
+        failures = ledger.failures_in_a_row(path)
         for key, job in left.items():
             self._failures[key] = failures[job.name, job.inputs]
             if job.name in done:
                 self._finish(key, FINISHED)
-            elif self._failures[key] > setting.asked.options.retries:
+            elif self._failures[key] > self.asked.options.retries:
                 self._finish(key, FAILED)
             else:
                 self._begin(key, job)
 
     def tick(self, busy: frozenset[SeriesKey]) -> None:
         """Begin what is quiet, and end what is done."""
-        options = self._setting.asked.options
-        for key in self._spool.take(options.quiet, busy, options.cut_short == "run"):
+        options = self.asked.options
+        for key in self.spool.take(options.quiet, busy, options.cut_short == "run"):
             if (job := self._job(key)) is not None:
                 self._begin(key, job)
         for key in [key for key, when in self._later.items() if when <= time.monotonic()]:
@@ -277,28 +273,28 @@ class _Loop:
         now = Counter(dict(refused))
         if now != self._refusals and time.monotonic() - self._refusals_shown > REFUSALS_SECONDS:
             for reason, count in (now - self._refusals).items():
-                self._noted(f"{count} refused: {reason}")
+                self.noted(f"{count} refused: {reason}")
             self._refusals, self._refusals_shown = now, time.monotonic()
 
     def end_what_is_done(self) -> None:
         """Write the lines of the ledger for which workers have given entries."""
-        while not self._crew.entries.empty():
-            self._end(*self._crew.entries.get())
+        while not self.crew.entries.empty():
+            self._end(*self.crew.entries.get())
 
     def _job(self, key: SeriesKey) -> Job | None:
         """What is to be done with a series; None where it is nothing for the function."""
-        folder = key.below(self._spool.folder / "work")
+        folder = key.below(self.spool.folder / "work")
         try:
-            found = select(ScanRequest(folder, config=self._setting.asked.config))
+            found = select(ScanRequest(folder, config=self.asked.config))
         except DicomArrayError as error:  # whatever was sent, the others are worked on
-            self._noted(f"series {key.uid}: {error}")
+            self.noted(f"series {key.uid}: {error}")
             self._finish(key, FAILED)
             return None
         for skipped in found.catalog.skipped:
-            self._noted(f"{skipped.path}: {skipped.reason}")
-        jobs = list(jobs_of(found.series, "series", self._setting.task.roots, self._setting.folder))
+            self.noted(f"{skipped.path}: {skipped.reason}")
+        jobs = list(jobs_of(found.series, "series", self.task.roots, self.folder))
         if not jobs:
-            self._noted(f"series {key.uid}: it is kept, and nothing is done: no images, or it does not match")
+            self.noted(f"series {key.uid}: it is kept, and nothing is done: no images, or it does not match")
             self._finish(key, FINISHED)
             return None
         job = jobs[0]
@@ -310,29 +306,29 @@ class _Loop:
     def _begin(self, key: SeriesKey, job: Job) -> None:
         remove_leftovers(job.output)
         self._working[key] = job
-        self._crew.jobs.put((key, job))
+        self.crew.jobs.put((key, job))
 
     def _end(self, key: SeriesKey, result: RunEntry) -> None:
-        entry = put_aside(result, self._setting.folder)
-        self._ledger.append(ledger.entry_record(entry))
+        entry = put_aside(result, self.folder)
+        self.lines.append(ledger.entry_record(entry))
         if entry.status == "failed" and self._is_tried_again(key, entry):
             return
         self._finish(key, FAILED if entry.status == "failed" else FINISHED)
         self._done += entry.status == "written"
         self._failed += entry.status == "failed"
-        shown = with_urls(entry, self._setting.home)
+        shown = with_urls(entry, self.home)
         self.entries.append(shown)
-        self._finished(shown)
+        self.finished(shown)
 
     def _is_tried_again(self, key: SeriesKey, entry: RunEntry) -> bool:
         """Whether a series that failed has another try, each after twice as long: a PACS may come back."""
-        options = self._setting.asked.options
+        options = self.asked.options
         tries = self._failures[key] = self._failures.get(key, 0) + 1
         if tries > options.retries:
             return False
         wait = max(options.quiet, TICK_SECONDS) * 2 ** (tries - 1)
         self._later[key] = time.monotonic() + wait
-        self._noted(
+        self.noted(
             f"series {key.uid} failed, and is tried again in {wait:g} s ({tries} of {options.retries}): "
             f"{entry.error}"
         )
@@ -340,21 +336,20 @@ class _Loop:
 
     def _finish(self, key: SeriesKey, place: str) -> None:
         """Put a series aside, with nothing kept of it here."""
-        self._spool.finish(key, place)
+        self.spool.finish(key, place)
         self._working.pop(key, None)
         self._failures.pop(key, None)
 
     def status(self) -> Status:
         """Where everything is now."""
-        waiting, cut_short = self._spool.counts()
+        waiting, cut_short = self.spool.counts()
         refused = self._refusals.total()
         return Status(
-            self._spool.received, refused, waiting, cut_short, len(self._working), self._done, self._failed
+            self.spool.received, refused, waiting, cut_short, len(self._working), self._done, self._failed
         )
 
     def write_page(self) -> None:
         """The page, with all entries of the ledger."""
         self._page_written, self._page_shows = time.monotonic(), len(self.entries)
-        setting = self._setting
-        if entries := ledger.read_entries(setting.ledger):
-            write_report(setting.folder, setting.home, setting.record["function"]["name"], entries)
+        if entries := ledger.read_entries(self.folder / ledger.FILE_NAME):
+            write_report(self.folder, self.home, self.record["function"]["name"], entries)

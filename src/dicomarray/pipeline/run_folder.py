@@ -8,26 +8,17 @@ appear one by one; while they do, a marker stands beside them, and the line of t
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dicomarray.errors import StorageError, UsageError
 from dicomarray.pipeline import ledger, lock
 from dicomarray.pipeline.entries import RunEntry, as_json, from_json
-from dicomarray.sinks.fsspec import (
-    remove_if_unfinished,
-    remove_unfinished,
-)
+from dicomarray.sinks.fsspec import remove_if_unfinished, remove_unfinished
 from dicomarray.storage.atomic import making, removed_if_empty
-from dicomarray.storage.places import (
-    Place,
-    Url,
-    download,
-    filesystem,
-)
+from dicomarray.storage.places import Place, Url, download, filesystem
 
 # Nothing but the process itself sees what is in there.
 _OF_ONE_PROCESS = ("memory",)
@@ -64,11 +55,8 @@ def working_folder(output: Place) -> Iterator[Path]:
     if isinstance(output, Path):
         yield output
         return
-    folder = Path(tempfile.mkdtemp(prefix="dicomarray-run-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with TemporaryDirectory(prefix="dicomarray-run-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @contextmanager

@@ -123,7 +123,9 @@ def run(
         named, reading, writing, chosen, parameters, here, Path.cwd(), destination, pacs, isolated=isolated
     )
     selection_of(config)  # a mistake in it comes before the scan
-    with working_folder(output) as folder, _scratch() as scratch:
+    # what is unpacked while this run needs it; what cannot be removed then is no reason to fail
+    scratches = TemporaryDirectory(prefix="dicomarray-", ignore_cleanup_errors=True)
+    with working_folder(output) as folder, scratches as scratch:
         search = Search(replace(request, inputs=here), chosen.per, folder)
         skipped: list[SkippedGroup] = []
         jobs = find_jobs(search, progress, Path(scratch), skipped.extend)
@@ -147,11 +149,6 @@ def _is_isolated(chosen: RunOptions, function: Function | str, places: Iterable[
     """
     by_name = isinstance(function, str) and isinstance(chosen.observe, str | None)
     return chosen.isolated or (by_name and not any(map(is_of_one_process, places)))
-
-
-def _scratch() -> TemporaryDirectory[str]:
-    """For what is unpacked while this run needs it; what cannot be removed then is no reason to fail."""
-    return TemporaryDirectory(prefix="dicomarray-", ignore_cleanup_errors=True)
 
 
 def _by_name(

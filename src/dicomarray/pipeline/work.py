@@ -16,9 +16,8 @@ from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.catalog.series_selection import file_stem
 from dicomarray.core.coded_warnings import CodedWarning
-from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import DicomArrayError, FunctionError
-from dicomarray.objects.common.files import WriteReport
+from dicomarray.objects.common.files import WriteReport, is_result
 from dicomarray.objects.common.identity import SERIES_NUMBER_STEP
 from dicomarray.pipeline.checksums import sha256_of_series, stamp_of
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
@@ -275,14 +274,9 @@ def _move_up(folder: Path, place: Path) -> None:
 
 def _is_result(entry: Path) -> bool:
     """Whether something in an output folder may be replaced: a DICOM file, or a folder of them."""
-    if entry.is_symlink():
-        return False
-    if entry.is_dir():
-        return all(not inside.is_dir() and _is_result(inside) for inside in entry.iterdir())
-    if entry.suffix != ".dcm" or not entry.is_file():
-        return False
-    with entry.open("rb") as stream:
-        return looks_like_dicom(stream.read(FIRST_BYTES))
+    if entry.is_dir() and not entry.is_symlink():
+        return all(map(is_result, entry.iterdir()))
+    return is_result(entry)
 
 
 def remove_leftovers(output: Path) -> None:

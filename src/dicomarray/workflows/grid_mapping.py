@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -28,12 +27,12 @@ from dicomarray.core.geometry import (
     vector,
 )
 from dicomarray.core.pixel_values import Array
-from dicomarray.errors import GeometryError, InputError, TemplateError
+from dicomarray.errors import GeometryError, TemplateError
 from dicomarray.formats.npy import load_array
 from dicomarray.objects.derived_image.image_classes import is_multiframe
 from dicomarray.objects.derived_image.request import Source, WriteRequest
+from dicomarray.storage.json_files import read_json
 from dicomarray.storage.places import PathLike
-from dicomarray.storage.plain_files import open_plain
 from dicomarray.workflows.file_layouts import (
     SAMPLES,
     check_colours,
@@ -69,23 +68,11 @@ def read_affine(source: PathLike | Any) -> Matrix:
     UsageError
         Where it is no affine.
     """
-    found = _affine_file(Path(source)) if isinstance(source, str | os.PathLike) else source
-    return checked_affine(found)
-
-
-def _affine_file(path: Path) -> Any:
-    if path.suffix != ".json":
-        return load_array(path)
-    try:
-        with open_plain(path) as stream:
-            text = stream.read(LARGEST_AFFINE_BYTES + 1)
-        if len(text) > LARGEST_AFFINE_BYTES:
-            raise InputError(f"{path} is larger than any affine ({LARGEST_AFFINE_BYTES} bytes)")
-        return json.loads(text.decode())
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON in UTF-8: {error}") from error
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        is_json = path.suffix == ".json"
+        source = read_json(path, LARGEST_AFFINE_BYTES, "affine") if is_json else load_array(path)
+    return checked_affine(source)
 
 
 def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteRequest:

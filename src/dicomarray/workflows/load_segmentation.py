@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,6 @@ from dicomarray.objects.segmentation.grids import image_size, own_grid, place_fr
 from dicomarray.objects.segmentation.reading import read_masks
 from dicomarray.objects.segmentation.steps import of_step
 from dicomarray.segmentation import Segmentation
-from dicomarray.storage.references import Reference
 from dicomarray.volume import Volume
 from dicomarray.workflows.structure_sets import Grid, load_structure_set
 from dicomarray.workflows.to_numpy import MaskReading
@@ -110,21 +109,21 @@ def load_from(segmented: Series, beside: Iterable[Series], asked: MaskReading) -
     if asked.resample not in (None, "nearest"):
         raise UsageError(f'resample="{asked.resample}" is unknown; there is: nearest')
     images = tuple(one for one in beside if one.is_image and not one.is_segments)
-    found = Found(_one_instance(segmented), images)
-    if found.header.text("SOPClassUID") == STRUCTURE_SET:
+    header = _one_instance(segmented)
+    if header.text("SOPClassUID") == STRUCTURE_SET:
         if asked.time is not None:
             raise UsageError(
                 f"time={asked.time} (--time) is for segmentations: contours of a structure set are of "
                 "places, whichever images they name; leave it out"
             )
         return load_structure_set(
-            found.path, asked.on, beside=images, volume=asked.volume, occupancy=asked.occupancy
+            header.path, asked.on, beside=images, volume=asked.volume, occupancy=asked.occupancy
         )
     if asked.occupancy:
         raise UsageError(
             "occupancy=True is for structure sets; a fractional segmentation has seg.fraction(NAME)"
         )
-    return _from_seg(read_description(found.path), found, asked)
+    return _from_seg(read_description(header.path), images, asked)
 
 
 def _one_instance(segmented: Series) -> Header:
@@ -144,35 +143,22 @@ def _said_of(one: Series) -> str:
     return one_line(f"SOP Instance {one.instances[0].text('SOPInstanceUID')}, {names!s:.80}")
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """A segmentation's file, and the series of images that lie beside it."""
-
-    header: Header
-    images: tuple[Series, ...]
-
-    @property
-    def path(self) -> Reference:
-        """What opens it."""
-        return self.header.path
-
-
-def images_beside(found: Found, instances: frozenset[str]) -> list[Series]:
-    """The series that hold one of these: among those that were scanned, else in the file's folder."""
-    here = [one for one in found.images if _holds(one, instances)]
-    if here or not isinstance(found.path, Path):
+def _images_beside(file: SegmentationFile, images: Iterable[Series]) -> list[Series]:
+    """The series that hold what was segmented: among those that were scanned, else in the file's folder."""
+    here = [one for one in images if _holds(one, file.source_instances)]
+    if here or not isinstance(file.path, Path):
         return here
-    files = [path for path in found.path.parent.iterdir() if path.is_file() and path != found.path]
-    return [one for one in scan(files) if _holds(one, instances)] if files else []
+    files = [path for path in file.path.parent.iterdir() if path.is_file() and path != file.path]
+    return [one for one in scan(files) if _holds(one, file.source_instances)] if files else []
 
 
 def _holds(series: Series, instances: frozenset[str]) -> bool:
     return any(header.text("SOPInstanceUID") in instances for header in series.instances)
 
 
-def _from_seg(file: SegmentationFile, found: Found, asked: MaskReading) -> Segmentation:
+def _from_seg(file: SegmentationFile, images: Iterable[Series], asked: MaskReading) -> Segmentation:
     if asked.on is None:
-        grid = _default_grid(file, found)
+        grid = _default_grid(file, images)
         return read_masks(of_step(file, grid, asked.time), grid)
     grid = grid_for(asked.on, file.source_instances, asked.volume)
     _check_coordinates(file, grid)
@@ -195,9 +181,9 @@ def _check_coordinates(file: SegmentationFile, grid: VolumeInfo) -> None:
     )
 
 
-def _default_grid(file: SegmentationFile, found: Found) -> VolumeInfo:
+def _default_grid(file: SegmentationFile, images: Iterable[Series]) -> VolumeInfo:
     """That of the images that were segmented, where they lie beside the file and the masks lie on it."""
-    beside = images_beside(found, file.source_instances)
+    beside = _images_beside(file, images)
     for series in beside:
         stacks = [stack for stack in series.stacks(KEEP) if _count(stack, file.source_instances)]
         for stack in sorted(stacks, key=lambda stack: -_count(stack, file.source_instances)):

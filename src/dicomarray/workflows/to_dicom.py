@@ -104,7 +104,6 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
         Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
     """
     checked = made_of(WriteOptions, options)
-    _check_index(volume)
     with local_or_stored(output_dicom) as destination:
         output = destination.folder
         template = in_hand_or_asked(
@@ -195,11 +194,6 @@ def _known_units(volume: Volume | None) -> str | None:
     if volume is None or (volume.info.value_units == MODALITY and not volume.series and not volume.slices):
         return None
     return volume.info.value_units
-
-
-def _check_index(volume: int | None) -> None:
-    if volume is not None and (isinstance(volume, bool) or not isinstance(volume, int | np.integer)):
-        raise UsageError(f"volume={volume!r}: a whole number is needed, the index of a volume from 0")
 
 
 def _unmasked(array: Array) -> tuple[Array, Array | None]:
