@@ -77,43 +77,35 @@ def process(job: Job, task: Task, ready: Ready) -> RunEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Input:
-    """A volume to be: its key for the function, the label of its results, its index and its frames."""
+class _Source:
+    """A volume that the function gets, and works in as it likes.
+
+    ``key`` is what the function knows it by, ``label`` begins the names of its results, ``index`` counts the
+    volumes of its series.  ``before`` is a copy where somebody observes, ``plane`` what a thumbnail shows.
+    """
 
     key: str
     label: str
     index: int
     stack: Stack
+    volume: Volume
+    before: Volume | None
+    plane: PlaneOfVolume | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """A volume that the function made, and the one it was made from, which is its template as well.
+    """What the function made of a volume, which is its template as well.
 
     ``label`` is the folder of the result, ``name`` what is added to the Series Description, ``number`` counts
-    the results of one series.  ``volume`` is what the function was given, and may have worked in.
+    the results of one series.
     """
 
-    source: _Input
+    source: _Source
     label: str
     name: str
     number: int
-    volume: Volume
-    before: _Before
     after: Volume | Segmentation
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """A volume as the function got it, which may work in its array: what is asked for of that is kept."""
-
-    volume: Volume | None
-    plane: PlaneOfVolume | None
-
-    @classmethod
-    def of(cls, volume: Volume, task: Task, ready: Ready) -> _Before:
-        kept = None if ready.observe is None else volume.with_array(volume.array.copy())
-        return cls(kept, plane_to_show(volume) if task.options.report else None)
 
 
 def _done(job: Job, task: Task, ready: Ready, started: float) -> RunEntry:
@@ -132,7 +124,7 @@ def _convert(job: Job, task: Task, ready: Ready, started: float) -> RunEntry:
     outputs, warnings, stored = [], dict[CodedWarning, None](), None
     with new_folder(job.output, task.writing.overwrite, _is_result) as folder:
         found = read_again(job, task.roots)
-        for result in _results(_inputs(found, task), task, ready):
+        for result in _results(_sources(found, task, ready), task, ready):
             report = _write(result, folder / (result.label or "series"), task)
             outputs.append(_output(result, report, job.output, ready))
             warnings |= dict.fromkeys((*result.after.warnings, *report.warnings))
@@ -147,11 +139,10 @@ def _convert(job: Job, task: Task, ready: Ready, started: float) -> RunEntry:
     )  # fmt: skip
 
 
-def _inputs(found: list[Series], task: Task) -> list[_Input]:
-    """The volumes of the job's series, or the one of each that was chosen."""
-    inputs = []
+def _sources(found: list[Series], task: Task, ready: Ready) -> Iterator[_Source]:
+    """The volumes of the job's series, or the one of each that was chosen, as they are asked for."""
+    chosen = task.options.volume
     for series in found:
-        chosen = task.options.volume
         stacks = series.stacks(task.reading)
         if chosen is not None:
             stacks = [series.one_of(stacks, chosen)]
@@ -159,31 +150,26 @@ def _inputs(found: list[Series], task: Task) -> list[_Input]:
         for index, stack in enumerate(stacks, chosen or 0):
             which = f"volume{index}" if len(stacks) > 1 else ""
             key = f"{series.uid}:{index}" if which else series.uid
-            inputs.append(_Input(key, "_".join(filter(None, (stem, which))), index, stack))
-    return inputs
+            volume = assemble(stack, task.reading, task.threads)
+            before = None if ready.observe is None else volume.with_array(volume.array.copy())
+            plane = plane_to_show(volume) if task.options.report else None
+            label = "_".join(filter(None, (stem, which)))
+            yield _Source(key, label, index, stack, volume, before, plane)
 
 
-def _results(inputs: list[_Input], task: Task, ready: Ready) -> Iterator[_Result]:
+def _results(sources: Iterator[_Source], task: Task, ready: Ready) -> Iterator[_Result]:
     """What the function makes: volume by volume, or of all volumes of a study at once."""
-    if task.options.per == "study":
-        yield from _results_of_study(inputs, task, ready)
+    if task.options.per == "series":
+        for source in sources:
+            yield from _named(source, call(ready.function, source.volume))
         return
-    for entry in inputs:
-        volume = assemble(entry.stack, task.reading, task.threads)
-        before = _Before.of(volume, task, ready)
-        yield from _named(entry, volume, before, call(ready.function, volume))
-
-
-def _results_of_study(inputs: list[_Input], task: Task, ready: Ready) -> Iterator[_Result]:
-    volumes = {entry.key: assemble(entry.stack, task.reading, task.threads) for entry in inputs}
-    before = {key: _Before.of(volume, task, ready) for key, volume in volumes.items()}
-    returned = call(ready.function, dict(volumes))
+    by_key = {source.key: source for source in sources}
+    returned = call(ready.function, {key: source.volume for key, source in by_key.items()})
     if not isinstance(returned, Mapping) or not returned:
         raise FunctionError(
             f"the function returned {type(returned).__name__} for a study; a dict with the results by the "
             "UID of the series that they belong to is expected"
         )
-    by_key = {entry.key: entry for entry in inputs}
     unknown = [key for key in returned if key not in by_key]
     if unknown:
         raise FunctionError(
@@ -191,13 +177,12 @@ def _results_of_study(inputs: list[_Input], task: Task, ready: Ready) -> Iterato
             + ", ".join(by_key)
         )
     for key, result in returned.items():
-        yield from _named(by_key[key], volumes[key], before[key], result)
+        yield from _named(by_key[key], result)
 
 
-def _named(entry: _Input, volume: Volume, before: _Before, returned: Any) -> Iterator[_Result]:
-    for number, (name, after) in enumerate(named_results(returned, volume)):
-        label = "_".join(filter(None, (entry.label, name)))
-        yield _Result(entry, label, name, number, volume, before, after)
+def _named(source: _Source, returned: Any) -> Iterator[_Result]:
+    for number, (name, after) in enumerate(named_results(returned, source.volume)):
+        yield _Result(source, "_".join(filter(None, (source.label, name))), name, number, after)
 
 
 def _write(result: _Result, folder: Path, task: Task) -> WriteReport:
@@ -253,13 +238,13 @@ def _output(result: _Result, report: WriteReport, output: Path, ready: Ready) ->
         stamp=stamp_of(map(Path, report.files)),
         observed=observed,
         volume=result.source.index,
-        thumbnail=thumbnail(result.before.plane, after, result.volume),
+        thumbnail=thumbnail(result.source.plane, after, result.source.volume),
     )
 
 
 def _observed(observe: Function, result: _Result) -> dict[str, Any]:
     try:
-        seen = observe(result.before.volume, result.after)
+        seen = observe(result.source.before, result.after)
         return dict(json.loads(json.dumps(seen, allow_nan=False)))
     except Exception as error:  # the user's code may raise anything
         raise FunctionError(f"the observe function failed: {type(error).__name__}: {error}") from error
