@@ -43,25 +43,6 @@ SOFT_NOISE, SOFT_BLUR = 22.0, 0.9
 LUNG_NOISE, LUNG_BLUR = 26.0, -0.6
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesDescription:
-    """One series that was written: its UID, its Series Description, its files in the order of their names."""
-
-    uid: str
-    description: str
-    files: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StudyDescription:
-    """What `write_study` wrote; ``other_files`` are no DICOM, as in any folder that people have used."""
-
-    folder: Path
-    uid: str
-    series: tuple[SeriesDescription, ...]
-    other_files: tuple[Path, ...]
-
-
 @dataclass(frozen=True, eq=False)
 class _Series:
     """A series before it is written.
@@ -83,27 +64,22 @@ class _Series:
         return _uid(f"series {self.number}")
 
 
-def write_study(folder: Path) -> StudyDescription:
-    """Write the study: about 60 files, 8 MB, in a second or two.
+def write_study(folder: Path) -> None:
+    """Write the study: about 60 files, 8 MB, in a second or two; and two that are no DICOM.
 
     Raises
     ------
     OutputError
         Where ``folder`` exists and is not empty.
     """
-    described = []
     with atomic.new_folder(folder) as made:
         for series in _all_series():
-            names = [f"DICOM/{series.number:08d}/{number:08d}" for number in series.file_numbers]
-            (made / names[0]).parent.mkdir(parents=True)
-            for index, name in enumerate(names):
-                _data_set(series, index).save_as(made / name, enforce_file_format=True)
-            files = tuple(folder / name for name in sorted(names))
-            described.append(SeriesDescription(series.uid, series.description, files))
-        strays = {"README.txt": _README.encode(), "DICOM/.DS_Store": _FINDER_FILE}
-        for name, content in strays.items():
-            (made / name).write_bytes(content)
-    return StudyDescription(folder, _uid("study"), tuple(described), tuple(folder / name for name in strays))
+            place = made / "DICOM" / f"{series.number:08d}"
+            place.mkdir(parents=True)
+            for index, number in enumerate(series.file_numbers):
+                _data_set(series, index).save_as(place / f"{number:08d}", enforce_file_format=True)
+        (made / "README.txt").write_bytes(_README.encode())
+        (made / "DICOM" / ".DS_Store").write_bytes(_FINDER_FILE)
 
 
 # --- pixels -----------------------------------------------------------------------------------------------

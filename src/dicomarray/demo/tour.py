@@ -10,7 +10,6 @@ import numpy as np
 
 from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import dicom_filter, series_line
-from dicomarray.core.pixel_values import Array
 from dicomarray.demo.functions import smooth
 from dicomarray.demo.phantom import write_study
 from dicomarray.errors import VerificationError
@@ -50,10 +49,10 @@ def tour(folder: Path, overwrite: bool = False) -> Iterator[str]:
 
 
 def _study(made: Path) -> Iterator[str]:
-    study = write_study(made / "study")
-    files = sum(len(series.files) for series in study.series)
-    yield f"1. Study     study/: {files} DICOM files of a made-up CT and {len(study.other_files)} other files"
+    write_study(made / "study")
     catalog = scan(made / "study")
+    files, others = sum(len(series.instances) for series in catalog), len(catalog.skipped)
+    yield f"1. Study     study/: {files} DICOM files of a made-up CT and {others} other files"
     for series in catalog:
         yield f"             {series_line(series)}"
     for skipped in catalog.skipped:
@@ -82,14 +81,11 @@ def _to_numpy(made: Path) -> Generator[str, None, Volume]:
 
 def _untouched(made: Path) -> Iterator[str]:
     report = to_dicom(made / "chest.npy", made / "study", made / "untouched", input_json=made / "chest.json")
-    same = np.array_equal(load(made / "untouched", units="stored").array, _template_stored(made))
+    template = load(made / "study", units="stored", config=made / "filter.json").array
+    same = np.array_equal(load(made / "untouched", units="stored").array, template)
     if not same or report.max_error:
         raise VerificationError("the untouched array did not come back bit for bit")
     yield f"4. To DICOM  untouched/: {len(report.files)} files; the array came back bit for bit"
-
-
-def _template_stored(made: Path) -> Array:
-    return load(made / "study", units="stored", config=made / "filter.json").array
 
 
 def _smooth(made: Path, before: Volume) -> Generator[str, None, Volume]:

