@@ -7,6 +7,7 @@ unusual is left to `image_files`, which says what it is.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,10 @@ from dicomarray.dicom.headers.attributes import Attributes, shared_by
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.pixels.behind import TRAILING
 from dicomarray.dicom.pixels.description import KEYWORDS
-from dicomarray.dicom.pixels.native import cuts_bits, is_plain, stored_bits_of
+from dicomarray.dicom.pixels.native import is_plain, stored_bits_of
 from dicomarray.dicom.pixels.reader import FrameReader
-from dicomarray.storage.plain_files import open_raw
-from dicomarray.storage.references import Reference, is_unchanged
+from dicomarray.storage.plain_files import READ_AT_ONCE
+from dicomarray.storage.references import Reference, Stamp
 
 _KEYWORDS = frozenset(KEYWORDS)
 
@@ -34,29 +35,42 @@ class UniformFrame:
     start: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    stored: Callable[[Array], Array]
-    cuts: Callable[[Array], bool] | None
+    stored: Callable[[Array], tuple[Array, bool]]
 
     def read(
         self, header: Header, file: Reference, words: Array, tell_cut: Callable[[Header], None]
     ) -> Array | None:
-        """The stored values of a file, (1, *frame shape), in the memory of ``words``, of this shape and type.
+        """The stored values of a file, (1, *frame shape), perhaps in the memory of ``words``, which is used.
 
         None where the file is not what it was when its header was read, or cannot be read.  ``tell_cut`` is
         called where bits are cut off.
         """
         try:
-            with open_raw(file) if isinstance(file, Path) else cast(Any, file.open()) as stream:
-                if not is_unchanged(file, stream, header.stamp):
-                    return None
-                stream.seek(self.start)
-                if stream.readinto(words.data) != words.nbytes:
-                    return None
+            if not _read_into(words, file, self.start, header.stamp):
+                return None
         except OSError:
             return None
-        if self.cuts is not None and self.cuts(words):
+        stored, cut = self.stored(words)
+        if cut:
             tell_cut(header)
-        return self.stored(words)
+        return stored
+
+
+def _read_into(words: Array, file: Reference, start: int, stamp: Stamp | None) -> bool:
+    """Fill the words from a place in a file; False where it has another state, or is too short."""
+    if not isinstance(file, Path):
+        with cast(Any, file.open()) as stream:
+            stream.seek(start)
+            return file.is_unchanged() and stream.readinto(words.data) == words.nbytes
+    if not hasattr(os, "preadv"):
+        return False
+    descriptor = os.open(file, READ_AT_ONCE)
+    try:
+        # a file in the same state is a regular one
+        as_it_was = Stamp.of(os.fstat(descriptor)) == stamp
+        return as_it_was and os.preadv(descriptor, (words.data,), start) == words.nbytes
+    finally:
+        os.close(descriptor)
 
 
 class UniformFiles:
@@ -78,7 +92,6 @@ class UniformFiles:
                 (1, *description.frame_shape),
                 description.array_dtype,
                 stored_bits_of(description),
-                cuts_bits(description),
             )
 
     def frames(self, header: Header) -> UniformFrame | None:

@@ -21,7 +21,7 @@ from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.pixels.codestreams import Codestream, CodestreamError, parse_jpeg, parse_jpeg_2000
 from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.dicom.pixels.jpeg_scans import faults
-from dicomarray.dicom.pixels.native import BITS_CUT, cuts_bits, stored_bits
+from dicomarray.dicom.pixels.native import BITS_CUT, stored_bits_of
 from dicomarray.dicom.transfer_syntaxes import DEFLATED_FRAMES
 
 RLE, JPEG, JPEG_LS, JPEG_2000, DEFLATE = "RLE", "JPEG", "JPEG-LS", "JPEG 2000", "deflate"
@@ -115,9 +115,8 @@ def decode_frame(stream: bytes, description: PixelDescription, frame: int) -> De
     compression = COMPRESSIONS[description.transfer_syntax]
     if compression.family == RLE:
         words, notes = _decode_rle(stream, description, frame)
-        cuts = cuts_bits(description)
-        cut = BITS_CUT if cuts is not None and cuts(words) else ()
-        return Decoded(stored_bits(words, description), notes + cut)
+        values, cut = stored_bits_of(description)(words)
+        return Decoded(values, notes + BITS_CUT if cut else notes)
     if compression.family == DEFLATE:
         return Decoded(_inflated(stream, description, frame))
     try:
@@ -145,7 +144,7 @@ def _inflated(stream: bytes, description: PixelDescription, frame: int) -> Array
         bits = np.unpackbits(np.frombuffer(native, np.uint8), count=samples, bitorder="little")
         return bits.reshape(description.frame_shape)
     words = np.frombuffer(native, description.array_dtype.newbyteorder("<"))
-    values = stored_bits(words.astype(description.array_dtype), description)
+    values, _ = stored_bits_of(description)(words.astype(description.array_dtype))
     if description.planar:
         return np.moveaxis(values.reshape(-1, description.rows, description.columns), 0, -1)
     return values.reshape(description.frame_shape)
@@ -268,7 +267,7 @@ def _as_stored(
     compression, stored = COMPRESSIONS[description.transfer_syntax], description.stored
     is_shifted = description.low_bit > 0 and codestream.precision > stored.bits_stored
     if is_shifted or (compression.family == JPEG and not compression.lossy):
-        return stored_bits(_low_bits_first(samples, codestream, description), description), False
+        return stored_bits_of(description)(_low_bits_first(samples, codestream, description))[0], False
     if codestream.signed != stored.signed:
         bits = codestream.precision
         if stored.signed:

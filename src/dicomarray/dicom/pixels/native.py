@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -76,7 +75,7 @@ def native_frames(
     """Native frames, read from their place (PS3.5 8.1, PS3.3 C.7.6.3.1), shape (count, *frame_shape).
 
     They are read into ``out``, of that shape, `array_dtype` and C-contiguous, where it is given and they lie
-    in the file as they lie in an array: then it is what is returned.  ``tell_cut`` is called with the index
+    in the file as they lie in an array, and may be what is returned.  ``tell_cut`` is called with the index
     of each frame of which bits are cut off.
     """
     if description.stored.bits_allocated == 1:
@@ -91,13 +90,13 @@ def native_frames(
         _read_into(source, description, first * frame_bytes, words)
         if big_endian != (sys.byteorder == "big"):
             words.byteswap(inplace=True)
-    cuts = None if tell_cut is None else cuts_bits(description)
-    if tell_cut is not None and cuts is not None and cuts(words):
+    take = stored_bits_of(description)
+    values, cut = take(words)
+    if cut and tell_cut is not None:
         frames = enumerate(words.reshape(count, -1), start=first)
-        for index in [index for index, frame in frames if cuts(frame)]:
+        for index in [index for index, frame in frames if take(frame)[1]]:
             tell_cut(index)
     shape = (count, *description.frame_shape)
-    values = words if description.stored.floating else stored_bits(words, description)
     if description.stored.floating or description.samples == 1 or _is_interleaved_rgb(description):
         return values if values.shape == shape else values.reshape(shape)
     return np.stack([_native_colour(frame, description) for frame in values.reshape(count, -1)])
@@ -113,64 +112,36 @@ def is_plain(description: PixelDescription) -> bool:
     )
 
 
-def stored_bits(words: Array, description: PixelDescription) -> Array:
-    """Stored values from whole allocated words: the bits up to High Bit, sign extended (PS3.5 8.1.1).
+def stored_bits_of(description: PixelDescription) -> Callable[[Array], tuple[Array, bool]]:
+    """What makes stored values of whole allocated words (PS3.5 8.1.1), and tells whether set bits were lost.
 
-    What stands above High Bit, such as overlays of old files, is cut off.  Any shape; the words, in native
-    byte order and of the size of the stored type, become the values in place where they can be written to.
+    The values are the bits up to High Bit, sign extended; others, such as overlays of old files, are cut off.
+    Those above a negative value may be all set or all not.  The words have any shape and native byte order;
+    where nothing is cut off, they are the values, without a copy.
     """
-    return stored_bits_of(description)(words)
-
-
-def stored_bits_of(description: PixelDescription) -> Callable[[Array], Array]:
-    """`stored_bits` for many frames of one description."""
     stored, dtype, low_bit = description.stored, description.array_dtype, description.low_bit
     above = 8 * dtype.itemsize - 1 - description.high_bit
     word = np.dtype(f"u{dtype.itemsize}")
+    below, greatest, least = (1 << low_bit) - 1, (2 << description.high_bit) - 1, -(1 << description.high_bit)
 
-    def unsigned(words: Array) -> Array:
-        found, room = words.view(word), _writeable(words, word)
-        in_place = np.right_shift(found, low_bit, out=room) if low_bit else found
-        return np.asarray(np.bitwise_and(in_place, stored.maximum, out=room))
+    def unsigned(words: Array) -> tuple[Array, bool]:
+        found = words.view(word)
+        cut = int(found.max(initial=0)) > greatest or bool(below and (found & below).any())
+        if low_bit or cut:
+            found = (found >> low_bit) & word.type(stored.maximum)
+        return found, cut
 
-    def signed(words: Array) -> Array:
-        found, room = words.view(word), _writeable(words, word)
-        raised = np.left_shift(found, above, out=room) if above else found
-        return np.asarray(np.right_shift(raised.view(dtype), above + low_bit, out=room.view(dtype)))
+    def signed(words: Array) -> tuple[Array, bool]:
+        found = words.view(dtype)
+        highest, lowest = int(found.max(initial=0)), int(found.min(initial=0))
+        cut = highest > greatest or lowest < least or bool(below and (found & below).any())
+        if low_bit or cut or highest >= -least:
+            found = (words.view(word) << above).view(dtype) >> (above + low_bit)
+        return found, cut
 
-    if stored.bits_stored == 8 * dtype.itemsize:
-        return lambda words: words.view(dtype)
+    if stored.floating or stored.bits_stored == 8 * dtype.itemsize:
+        return lambda words: (words.view(dtype), False)
     return signed if stored.signed else unsigned
-
-
-def cuts_bits(description: PixelDescription) -> Callable[[Array], bool] | None:
-    """Whether `stored_bits` cuts off bits that are set; None where there are none to cut off.
-
-    Those above a negative value may be all set or all not.
-    """
-    stored, size = description.stored, description.array_dtype.itemsize
-    if stored.floating or stored.bits_stored == 8 * size:
-        return None
-    below = (1 << description.low_bit) - 1
-    greatest = (2 << description.high_bit) - 1
-    least = -(1 << description.high_bit)
-
-    def unsigned(words: Array) -> bool:
-        found = words.view(f"u{size}")
-        return int(found.max(initial=0)) > greatest or (below > 0 and bool((found & below).any()))
-
-    def signed(words: Array) -> bool:
-        values = words.view(f"i{size}")
-        if below and bool((values & below).any()):
-            return True
-        return int(values.max(initial=0)) > greatest or int(values.min(initial=0)) < least
-
-    return signed if stored.signed else unsigned
-
-
-def _writeable(words: Array, word: np.dtype[Any]) -> Array:
-    """The memory of the words, or as much of its own where they cannot be written to."""
-    return words.view(word) if words.flags.writeable else np.empty(words.shape, word)
 
 
 def _is_interleaved_rgb(description: PixelDescription) -> bool:
