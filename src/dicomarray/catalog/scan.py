@@ -66,7 +66,7 @@ def read_catalog(
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}; it must be at least 1")
     names = DEFAULT_KEYWORDS.union(attributes)
-    for name in names:
+    for name in names - DEFAULT_KEYWORDS:
         check_name(name)  # a mistake is one in an empty folder too
     return catalog_of(
         item for one in sources_of(roots, workers, queries) for item in one.instances(names, progress)

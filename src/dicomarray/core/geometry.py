@@ -110,8 +110,7 @@ class Plane:
     @property
     def normal(self) -> Matrix:
         """Unit vector, shape (3,): row direction x column direction; slices are counted along it."""
-        normal = np.cross(self.row_direction, self.column_direction)
-        return np.asarray(normal / np.linalg.norm(normal))
+        return _normal(self.row_direction, self.column_direction)
 
     def parallel_to(self, other: Plane) -> bool:
         """Whether both have the same orientation, but for rounding."""
@@ -210,8 +209,7 @@ class StackGeometry:
     @cached_property
     def normal(self) -> Matrix:
         """Unit vector, shape (3,): row direction x column direction."""
-        normal = np.cross(self.row_direction, self.column_direction)
-        return np.asarray(normal / np.linalg.norm(normal))
+        return _normal(self.row_direction, self.column_direction)
 
     @cached_property
     def distances(self) -> Matrix:
@@ -379,6 +377,13 @@ def letters(direction: Sequence[float] | Matrix) -> tuple[str, str]:
     axis = int(np.argmax(np.abs(np.asarray(direction, float))))
     pair = (("L", "R"), ("P", "A"), ("S", "I"))[axis]
     return pair if direction[axis] > 0 else (pair[1], pair[0])
+
+
+def _normal(row: Vector | Matrix, column: Vector | Matrix) -> Matrix:
+    """Unit vector, shape (3,): row x column; `numpy.cross` takes ten times as long."""
+    (a, b, c), (d, e, f) = row, column
+    normal = np.array([b * f - c * e, c * d - a * f, a * e - b * d])
+    return np.asarray(normal / np.linalg.norm(normal))
 
 
 def vector(values: Sequence[float] | Matrix) -> Vector:

@@ -118,7 +118,8 @@ def modality_dtype(slices: Iterable[tuple[StoredType, Rescale]]) -> np.dtype[Any
     Otherwise float32, or float64 where float32 would round away differences between stored values.
     It depends on headers alone, never on the pixels: the same scanner gives the same type.
     """
-    distinct = list(dict.fromkeys(slices))
+    by_identity = {(id(stored), id(rescale)): (stored, rescale) for stored, rescale in slices}
+    distinct = list(dict.fromkeys(by_identity.values()))
     if all(rescale.identity for _, rescale in distinct):
         return np.result_type(*(stored.dtype for stored, _ in distinct))
     if any(stored.floating for stored, _ in distinct):

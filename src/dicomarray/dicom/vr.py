@@ -40,6 +40,7 @@ SINGLE_VALUED = frozenset(("LT", "ST", "UT", "UR"))
 MISLABELLED = {"DS": "DS as text", "IS": "IS as text"}
 _DECIMAL_TEXT = frozenset(("DS", MISLABELLED["DS"]))
 _INTEGER_TEXT = frozenset(("IS", MISLABELLED["IS"]))
+_NUMBERS_IN_TEXT = _DECIMAL_TEXT | _INTEGER_TEXT
 TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"))
 _WHOLE_NUMBERS = frozenset(("IS", "US", "SS", "UL", "SL", "UV", "SV", "US or SS"))
 _NUMBERS = frozenset(("DS", "FL", "FD")) | _WHOLE_NUMBERS
@@ -174,16 +175,13 @@ def decode(vr: str, raw: bytes, little_endian: bool, encodings: tuple[str, ...])
         return one_or_many(struct.unpack(f"{'<' if little_endian else '>'}{count}{letter}", raw))
     if vr in OPAQUE or vr == MISPLACED:
         return ITEMS if vr == MISPLACED else f"<{len(raw)} bytes>" if raw else None
-    text = _decode_text(raw, encodings if vr in _TEXT_WITH_CHARACTER_SET else (LATIN_1,))
-    text = text.rstrip(" \0")
-    if vr in SINGLE_VALUED:
-        return text or None
-    parts = [part.strip(" \0") for part in text.split("\\")]
-    if vr in _DECIMAL_TEXT or vr in _INTEGER_TEXT:
-        numbers = [_number(part, vr in _INTEGER_TEXT) for part in parts]
-        found = one_or_many(tuple(numbers))
+    if vr in _NUMBERS_IN_TEXT:
+        found = _numbers(raw, vr in _INTEGER_TEXT)
         return mislabelled(found) if vr in MISLABELLED.values() else found
-    return one_or_many(tuple([part or None for part in parts]))
+    text = _decode_text(raw, encodings if vr in _TEXT_WITH_CHARACTER_SET else (LATIN_1,))
+    if vr in SINGLE_VALUED:
+        return text.rstrip(" \0") or None
+    return one_or_many(tuple([part.strip(" \0") or None for part in text.split("\\")]))
 
 
 def texts(value: Value) -> tuple[str, ...]:
@@ -207,6 +205,21 @@ def _decode_text(raw: bytes, encodings: tuple[str, ...]) -> str:
             return decode_bytes(raw, list(encodings), set())
         except (LookupError, ValueError):
             return raw.decode("latin-1")
+
+
+def _numbers(raw: bytes, integer: bool) -> Value:
+    """The numbers of a text, which separates them by a backslash."""
+    parts = raw.split(b"\\")
+    try:
+        numbers = [float(part) for part in parts] if b"_" not in raw else None
+    except ValueError:
+        numbers = None
+    if numbers is None:  # some part is empty, or no number
+        text = _decode_text(raw, (LATIN_1,)).rstrip(" \0")
+        return one_or_many(tuple([_number(part.strip(" \0"), integer) for part in text.split("\\")]))
+    if integer:
+        numbers = [int(number) if number.is_integer() else number for number in numbers]
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
 def _number(text: str, integer: bool) -> Value:

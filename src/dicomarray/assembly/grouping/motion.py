@@ -56,6 +56,8 @@ def _is_stack(places: Matrix, normal: Matrix) -> bool:
 
 def split_by_place(repetitions: Repetitions) -> list[Repetitions]:
     """Repetitions that one affine places, together: as they are where nothing moved."""
+    if len(repetitions.grid) == 1:
+        return [repetitions]
     places = [
         np.array([frame.plane.position for frame in members if frame.plane], float)
         for members in repetitions.grid

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -289,11 +290,10 @@ def by_position(frames: Sequence[Frame]) -> list[list[Frame]]:
     distances = np.array([plane.position for plane in planes]) @ planes[0].normal
     order = np.argsort(distances, kind="stable")
     same = same_position_tolerance(planes[0].pixel_spacing)
-    starts = np.flatnonzero(np.diff(distances[order]) > same) + 1
-    positions = [[frames[i] for i in members] for members in np.split(order, starts)]
-    return (
-        _following_motion([frames[i] for i in order], np.sort(distances), len(positions), same) or positions
-    )
+    distances, ascending = distances[order], [frames[i] for i in order.tolist()]
+    starts = (np.flatnonzero(np.diff(distances) > same) + 1).tolist()
+    positions = [ascending[start:end] for start, end in pairwise((0, *starts, len(frames)))]
+    return _following_motion(ascending, distances, len(positions), same) or positions
 
 
 def _following_motion(

@@ -56,6 +56,8 @@ class Probes:
 
     def _equal_probes(self) -> Iterator[Sequence[Frame]]:
         """Images at one place that agree in what was kept of them."""
+        if self._stack.repetitions == 1:
+            return
         frames = self._stack.frames
         slices = len(frames) // self._stack.repetitions
         for place in range(slices):

@@ -56,6 +56,8 @@ def changes_grid(geometry: StackGeometry | None, options: ReadOptions) -> bool:
 def _even(
     array: Array, info: VolumeInfo, geometry: StackGeometry, options: ReadOptions
 ) -> tuple[Array, VolumeInfo]:
+    if options.missing not in ("fill", "resample") and options.uneven != "resample":
+        return array, info
     gaps = missing_slices(geometry.distances)
     if gaps and options.missing == "fill":
         return _filled(array, info, geometry, options)

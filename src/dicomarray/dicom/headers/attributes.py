@@ -169,13 +169,9 @@ def misplaced(several: Iterable[Mapping[str, Value]]) -> list[str]:
 
 def may_differ(several: Iterable[Mapping[str, Value]], names: Iterable[str]) -> list[str]:
     """The names whose values may differ among several; for the others all have equal ones, or none."""
-    similar: dict[int, Mapping[str, Value]] = {}  # of those that share their attributes, one
-    slots: set[str] = set()
-    for one in several:
-        if not isinstance(one, Attributes):
-            similar[id(one)] = one
-        elif similar.setdefault(id(one.common), one) is one:
-            slots.update(one.common.slots)
+    # of those that share their attributes, one
+    similar = {id(one._common if isinstance(one, Attributes) else one): one for one in several}
+    slots = {name for one in similar.values() if isinstance(one, Attributes) for name in one._common.slots}
     first, *others = similar.values()
     return [name for name in names if name in slots or _differs(name, first.get(name), others)]
 
