@@ -54,7 +54,7 @@ class Segmentation:
     SegmentationError
         Where a number has no segment, a name is unknown, or the array has another shape than the grid.
     UsageError
-        Where the array holds no labels at all.
+        Where the array holds no labels at all, or ``geometry_of`` is none of these.
     """
 
     __slots__ = ("_distinct", "_fractions", "_layers", "info")
@@ -67,7 +67,9 @@ class Segmentation:
         geometry_of: Volume | Segmentation | VolumeInfo,
     ) -> None:
         segments = segments_of(segments, array if isinstance(array, Mapping) else ())
-        grid = geometry_of if isinstance(geometry_of, VolumeInfo) else geometry_of.info
+        grid = getattr(geometry_of, "info", geometry_of)
+        if not isinstance(grid, VolumeInfo):
+            raise UsageError(f"geometry_of is a {type(grid).__name__}: give a Volume or a Segmentation")
         layers, fractions = _taken(array, segments)
         shape = next(iter((*(one.labels for one in layers.values()), *fractions.values()))).shape
         self._set(layers, fractions, info_of_labels(grid, shape, segments))

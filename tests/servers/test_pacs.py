@@ -375,3 +375,20 @@ def test_files_that_were_fetched_go_with_their_volume(
     gc.collect()
     assert list(temporary.iterdir()) == []
     assert pickle.loads(pickle.dumps(volume)).array.shape == volume.array.shape
+
+
+def test_two_patients_in_a_series_are_told_from_a_pacs_too(
+    orthanc: Orthanc, make_series: Callable[..., Path], tmp_path: Path
+) -> None:
+    """On a server, which keeps them apart, and in what is pulled over either protocol."""
+    each: list[dict[str, Any]] = [{}] * 4 + [{"PatientID": "OTHER"}] * 2
+    folder = make_series(each=each)
+    dimse = f"dimse://{orthanc.aet}@127.0.0.1:{orthanc.dicom_port}?retrieve=get"
+    assert not dicomarray.push(folder, orthanc.url).failed
+    dicomarray.pull(orthanc.url, tmp_path / "web")
+    dicomarray.pull(dimse, tmp_path / "dimse")
+    for place in (orthanc.url, tmp_path / "web", tmp_path / "dimse"):
+        (told,) = dicomarray.load(place).warnings
+        assert told.startswith("6 files name 2 patients by PatientID; 2 are of another")
+        with pytest.raises(dicomarray.TemplateError, match="2 patients"):
+            dicomarray.to_dicom(dicomarray.load(folder).array, place, tmp_path / "out")

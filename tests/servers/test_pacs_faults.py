@@ -582,13 +582,14 @@ def test_limits_that_are_none_are_refused(
 
 
 def test_a_server_that_is_not_there_is_an_error(
-    ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its address is named once, whatever was to be moved, and nothing is left behind."""
+    """Its address is named once, it is told that it is asked again, and nothing is left behind."""
     monkeypatch.setattr(http, "FIRST_WAIT_SECONDS", 0.001)
     said = r"127.0.0.1:9/dicom-web.*cannot be reached"
     with pytest.raises(StorageError, match=said):
         dicomarray.pull("http://127.0.0.1:9/dicom-web", tmp_path / "pulled")
+    assert "127.0.0.1:9/dicom-web: no answer yet" in caplog.text
     with pytest.raises(StorageError, match=said):
         dicomarray.push(ct, "http://127.0.0.1:9/dicom-web")
     assert not (tmp_path / "pulled").exists()

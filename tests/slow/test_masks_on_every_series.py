@@ -20,8 +20,8 @@ SAGITTAL, OBLIQUE, MIRRORED = (0, 1, 0, 0, 0, -1), (0.8, 0.6, 0, -0.36, 0.48, 0.
 UNEVEN = (0.0, 2.0, 4.0, 7.0, 10.0, 14.5)
 # Noise in windows of so many slices, rows and columns: at the first and last corner, and between them.
 WINDOW = (4, 12, 12)
-# Of places that were written with few digits, and of slices evenly between them.
-ROUNDING_MM = 1e-4
+# Of places that were written with three decimals, and of slices evenly between them.
+ROUNDING_MM = 1e-3
 # Without a place or a Frame of Reference contours lie nowhere.
 UNPLACED = {"cine", "class_SC", "ct-oblique-simpleitk"}
 

@@ -17,6 +17,15 @@ CALLS: dict[str, Callable[[Path, Any], object]] = {
     "volume": lambda folder, given: dicomarray.load(folder, volume=given),
     "option": lambda folder, given: dicomarray.load(folder, units=given),
     "bounds": lambda folder, given: dicomarray.load(folder).normalize(given, given),
+    "series": lambda folder, given: dicomarray.load(folder, series=given),
+    "masks' series": lambda folder, given: dicomarray.load_segmentation(folder, series=given),
+    "workers": lambda folder, given: dicomarray.scan(folder, workers=given),
+    "normalize": lambda folder, given: dicomarray.to_numpy(folder, folder / "out.npy", normalize=given),
+    "output sidecar": lambda folder, given: dicomarray.to_numpy(folder, folder / "out.npy", given),
+    "axes": lambda _, given: dicomarray.Volume.from_array(np.zeros((2, 3, 4)), axes=given),
+    "masks' grid": lambda _, given: dicomarray.Segmentation(
+        np.ones((2, 3, 4), np.uint8), {1: "liver"}, geometry_of=given
+    ),
     "array": lambda _, given: dicomarray.Volume.from_array(given),
     "saved array": lambda folder, given: dicomarray.load(folder).save(given),
     "read array": lambda _, given: dicomarray.Volume.load(given),
@@ -41,8 +50,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_wrong_type_is_an_error_of_ours(folder: Path, call: str) -> None:
-    """A list, bytes, an object; nothing is left behind."""
-    for given in ([], [None], b"x", object()):
+    """A list, bytes, an object, an array; nothing is left behind."""
+    for given in ([], [None], b"x", object(), np.zeros(3)):
         with pytest.raises(dicomarray.DicomArrayError):
             CALLS[call](folder, given)
     assert not (folder.parent / "out").exists()

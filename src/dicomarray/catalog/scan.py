@@ -10,8 +10,8 @@ from dicomarray.catalog.unreadable_files import UnreadableFiles
 from dicomarray.dicom.attribute_names import check_name
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
-from dicomarray.errors import UsageError
 from dicomarray.runtime.garbage_collection import young_collections_only
+from dicomarray.runtime.threads import thread_count
 from dicomarray.sources.base import Progress, Skipped
 from dicomarray.sources.instances import read_references, sources_of
 from dicomarray.storage.places import PathLike, Place, Url, places
@@ -63,8 +63,7 @@ def read_catalog(
     queries: Sequence[Mapping[str, str]] = ({},),
 ) -> Catalog:
     """As `scan`, of places; of a PACS only what matches one of the queries."""
-    if workers is not None and workers < 1:
-        raise UsageError(f"workers is {workers}; it must be at least 1")
+    thread_count(workers)
     names = DEFAULT_KEYWORDS.union(attributes)
     for name in names - DEFAULT_KEYWORDS:
         check_name(name)  # a mistake is one in an empty folder too

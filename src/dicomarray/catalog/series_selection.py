@@ -51,7 +51,7 @@ class ScanRequest:
     Raises
     ------
     UsageError
-        Where neither inputs nor an index are given, or an input is no path.
+        Where neither inputs nor an index are given, an input is no path, or ``series`` no text.
     InputError
         Where the inputs are none, or a pattern matches nothing.
     """
@@ -66,6 +66,10 @@ class ScanRequest:
 
     def __post_init__(self) -> None:
         """Make a list of the inputs, which may come from an iterator."""
+        if not isinstance(self.series, str | None):
+            raise UsageError(
+                f"series is a {type(self.series).__name__}: give a Series Instance UID as text (series.uid)"
+            )
         if self.inputs is None:
             if self.index is None:
                 raise UsageError(

@@ -134,7 +134,9 @@ def coded(segment: Segment) -> Segment:
         raise SegmentationError(
             f'"{segment.label:.80}" has no coded term in the table of dicomarray{_suggested(segment.label)}. '
             f'Give its codes: Segment({segment.number}, "{segment.label:.80}", category=(VALUE, SCHEME, '
-            "MEANING), type=(VALUE, SCHEME, MEANING))"
+            "MEANING), type=(VALUE, SCHEME, MEANING)); in JSON (--segments FILE) "
+            f'[{{"number": {segment.number}, "label": "{segment.label:.80}", "category": ["VALUE", "SCHEME", '
+            '"MEANING"], "type": ["VALUE", "SCHEME", "MEANING"]}]'
         )
     return filled(segment, term)
 

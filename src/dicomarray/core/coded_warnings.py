@@ -20,12 +20,12 @@ CODES = frozenset((
     "mapping-ignored", "mapping-range", "mapping-units", "masks-as-images", "masks-of-steps",
     "masks-own-grid", "missing-parts", "mixed-patients", "mixed-repetitions", "mixed-scans",
     "modality-lut", "monochrome1", "motion", "nifti-shear", "no-order", "no-place", "no-references",
-    "no-rescale", "not-a-number", "not-normalized", "objects-not-read", "palette", "query-frames",
-    "query-value", "resampled", "rescale-unusable", "rescaled-values", "retired", "reversed-rows",
-    "roi-numbers", "secondary-capture", "segments", "segments-alike", "segments-empty", "segments-renumbered",
-    "sequence", "shared-uid", "sidecar-unused", "slice-location", "slice-spacing", "slice-thickness",
-    "study-uids", "suv", "time-order", "trailing-bytes", "units-differ", "units-missing", "unreadable",
-    "vr-of-text", "zero-slope",
+    "no-rescale", "not-a-number", "not-finite", "not-normalized", "objects-not-read", "palette",
+    "query-frames", "query-value", "resampled", "rescale-unusable", "rescaled-values", "retired",
+    "reversed-rows", "roi-numbers", "secondary-capture", "segments", "segments-alike", "segments-empty",
+    "segments-renumbered", "sequence", "shared-uid", "sidecar-unused", "slice-location", "slice-spacing",
+    "slice-thickness", "study-uids", "suv", "time-order", "trailing-bytes", "units-differ",
+    "units-missing", "unreadable", "vr-of-text", "zero-slope",
 ))  # fmt: skip
 _ENDING = re.compile(r" \[([a-z0-9-]+)\]\Z")
 

@@ -70,7 +70,7 @@ class VolumeInfo:
     def __post_init__(self) -> None:
         for name in ("coordinates", "series"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-        if len(self.axes) != len(self.shape) or len(set(self.axes)) != len(self.axes):
+        if type(self.axes) is not tuple or not len({*self.axes}) == len(self.axes) == len(self.shape):
             raise UsageError(f"{self.axes!r:.80} do not name the axes of an array of shape {self.shape}")
         images = self.axes[:-1] if self.axes[-1:] == ("sample",) else self.axes
         if images[-3:] != PLACED and (images[-3:] != UNPLACED or self.geometry is not None):

@@ -101,6 +101,8 @@ def _private_element(name: str) -> PrivateElement | None:
 
 def check_name(name: str) -> None:
     """Raise HeaderError unless the name is a keyword, a tag, or a private tag with its creator."""
+    if not isinstance(name, str):
+        _unknown(name)
     if not PRIVATE_NAME.fullmatch(name):
         tag_of(name)
 
@@ -123,5 +125,5 @@ def tag_of(name: str) -> int:
         return _unknown(name)
 
 
-def _unknown(name: str) -> NoReturn:
+def _unknown(name: object) -> NoReturn:
     raise HeaderError(f'"{name}" is no DICOM keyword and no tag such as "(0018,0050)"')

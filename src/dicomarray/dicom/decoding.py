@@ -51,7 +51,7 @@ class Context:
             return f"<{element.length} bytes>"
         try:
             return self._value(tag, element)
-        except DoubtError:
+        except (DoubtError, ValueError):  # a ValueError of items that are wrong
             return UNREADABLE
 
     def _value(self, tag: int, element: Element) -> Value:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from struct import Struct, pack
@@ -325,6 +326,27 @@ def walk(window: Window, place: int, explicit: bool) -> Iterator[Place]:
         last, place = tag, element[2] + element[3]
     if place != size:
         raise DoubtError
+
+
+def repeated_tag(stream: BinaryIO) -> int | None:
+    """The first standard tag that stands twice in a data set, with two values (PS3.5 7.1 has each once).
+
+    Private elements and group lengths do not count; None also where the file is none that this reader walks.
+    """
+    window, found = window_of(stream), dict[int, bytes]()
+    with suppress(DoubtError):
+        meta = read_file_meta(window)
+        place = meta.end
+        while place < window.size:
+            tag, _, start, length, _ = element_at(window, place, meta.explicit)
+            if tag in PIXEL_DATA:
+                break
+            if not tag >> 16 & 1 and tag & 0xFFFF:
+                value = window.bytes_at(start, length)
+                if found.setdefault(tag, value) != value:
+                    return tag
+            place = start + length
+    return None
 
 
 def pixel_place(element: Place) -> PixelPlace:

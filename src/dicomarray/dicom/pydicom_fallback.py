@@ -24,7 +24,16 @@ from pydicom.tag import BaseTag, Tag
 from dicomarray.core.nesting import MAX_DEPTH, TOO_DEEP
 from dicomarray.dicom.attribute_names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
 from dicomarray.dicom.dictionary import added_private_vr, keyword_for_tag
-from dicomarray.dicom.part10 import LONG_VRS, META_GROUP, PREAMBLE, UNDEFINED, DoubtError, Element, encoded
+from dicomarray.dicom.part10 import (
+    LONG_VRS,
+    META_GROUP,
+    PREAMBLE,
+    UNDEFINED,
+    DoubtError,
+    Element,
+    encoded,
+    repeated_tag,
+)
 from dicomarray.dicom.private_blocks import creator_of
 from dicomarray.dicom.recognition import refuse_directory
 from dicomarray.dicom.transfer_syntaxes import DEFLATED
@@ -89,6 +98,9 @@ def dataset_of_file(path: Reference, tags: list[BaseTag] | None) -> Dataset:
             raise InputError("a sequence in the file meta information (PS3.10 7.1)")
         if inflates_beyond_limit(stream):
             raise InputError(TOO_FAR)
+        if (twice := repeated_tag(stream)) is not None:
+            raise InputError(f"{_name(twice)} stands twice, with two values (PS3.5 7.1 has each once)")
+        stream.seek(0)
         try:
             return pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
         except RecursionError as error:
@@ -181,10 +193,7 @@ def plain_value(element: DataElement, depth: int = 0) -> Value:
             return ITEMS
         if depth >= MAX_DEPTH:
             raise ValueError(TOO_DEEP)
-        return tuple(
-            {keyword_for_tag(e.tag) or str(e.tag).replace(" ", ""): plain_value(e, depth + 1) for e in item}
-            for item in element.value or ()
-        )
+        return tuple({_name(e.tag): plain_value(e, depth + 1) for e in item} for item in element.value or ())
     value = element.value
     if is_number_in_text(element.VR, int(element.tag)):
         representation = value_representation(element.VR, int(element.tag), False)
@@ -195,6 +204,10 @@ def plain_value(element: DataElement, depth: int = 0) -> Value:
             return f"<{len(value)} numbers>"
         return one_or_many(tuple(_plain_scalar(v) for v in value))
     return _plain_scalar(value)
+
+
+def _name(tag: int) -> str:
+    return keyword_for_tag(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 def _plain_texts(value: Any) -> Value:
@@ -241,9 +254,15 @@ def inflates_beyond_limit(stream: BinaryIO) -> bool:
         stream.seek(0)
         start = stream.read(FILE_META_BYTES)
         is_whole = (not has_items and end < FILE_META_BYTES) or len(start) < FILE_META_BYTES
-        return (DEFLATED.encode() in start or not is_whole) and _inflates_far(stream)
+        may_be = DEFLATED.encode() in start or not is_whole
+        return may_be and _inflated(stream)[0] > LARGEST_INFLATED_BYTES
     finally:
         stream.seek(0)
+
+
+def behind_deflated(stream: BinaryIO) -> bytes:
+    """What stands behind a deflated data set, or the begin of it: at most a zero belongs there."""
+    return _inflated(stream)[1]
 
 
 def file_meta_has_items(stream: BinaryIO) -> bool:
@@ -275,23 +294,23 @@ def _file_meta(stream: BinaryIO) -> tuple[bool, int]:
     return False, stream.tell() - len(head)
 
 
-def _inflates_far(stream: BinaryIO) -> bool:
-    """The same for a file of which the first bytes do not tell the transfer syntax for certain.
+def _inflated(stream: BinaryIO) -> tuple[int, bytes]:
+    """How many bytes a deflated data set has, counted up to the limit, and what stands behind it.
 
-    The file meta information and the command set are read as pydicom reads them, whatever their lengths
-    claim: what follows is what it would inflate.
+    0 and nothing for other transfer syntaxes.  The file meta information and the command set are read as
+    pydicom reads them, whatever their lengths claim: what follows is what it would inflate.
     """
     stream.seek(0)
     read_preamble(stream, force=True)
     meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2)
     read_dataset(stream, True, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 0)
     if meta.get("TransferSyntaxUID") != DEFLATED:
-        return False
+        return 0, b""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated, pending = 0, b""
     while (pending or (pending := stream.read(INFLATED_PIECE))) and not inflater.eof:
         inflated += len(inflater.decompress(pending, INFLATED_PIECE))
         pending = inflater.unconsumed_tail
         if inflated > LARGEST_INFLATED_BYTES:
-            return True
-    return False
+            break
+    return inflated, inflater.unused_data + stream.read(INFLATED_PIECE)

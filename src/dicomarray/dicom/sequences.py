@@ -157,6 +157,8 @@ class _Reader:
             if tag == ITEM_END and undefined:
                 return item, place
             if tag <= last or tag >= ITEM:
+                if _name(tag) in item:
+                    raise ValueError(f"{_name(tag)} stands twice in an item (PS3.5 7.1 has each once)")
                 raise DoubtError
             last = tag
             if vr == "SQ" and is_misplaced(tag):

@@ -256,8 +256,11 @@ class DicomWebServer(Server):
             for item in self._items(path, answer, MAX_LISTING_BYTES, MAX_LISTED_BYTES):
                 number += 1
                 listed = {tag: _plain(first_value(item, tag)) for tag in _LISTED}
+                identity = listed[STUDY_UID], listed[key]
+                if identity in found:  # of each patient that shares it, with a count of its own
+                    listed[_INSTANCE_COUNT] = None
                 if len(found) <= MAX_LISTED:
-                    found.setdefault((listed[STUDY_UID], listed[key]), listed)
+                    found[identity] = listed
         return number, found
 
     def _uid(self, path: str, item: Listed, tag: str) -> str:

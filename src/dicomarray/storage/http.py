@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,7 @@ _ADVICE = {
     403: "this user may not do that there",
     404: "there is no such thing there; look at the address: it ends with the path of DICOMweb",
 }
-
+_LOG = logging.getLogger("dicomarray")
 
 Result = TypeVar("Result")
 
@@ -182,7 +183,10 @@ class WebServer:
                 if not (later and remaining):
                     raise self._refused(path, response)
                 response.close()
-            self._sleep(max(asked or 0.0, wait * random.uniform(0.75, 1.25)))
+            pause = max(asked or 0.0, wait * random.uniform(0.75, 1.25))
+            if wait > FIRST_WAIT_SECONDS:
+                _LOG.warning("%s: no answer yet; asked again in %.0f s", self.address, pause)
+            self._sleep(pause)
             wait *= 2
         raise AssertionError  # the last try returns or raises
 

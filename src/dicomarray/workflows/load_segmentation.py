@@ -71,7 +71,7 @@ def load_segmentation(
     SegmentationError
         Where the file breaks a rule that its masks depend on, or they do not lie on the grid.
     """
-    request = ScanRequest(path)
+    request = ScanRequest(path, series=series)
     catalog = scan(path)
     named = [one for one in catalog if series in (None, one.uid)]
     skipped = f"; {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if catalog.skipped else ""

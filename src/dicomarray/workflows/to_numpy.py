@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -248,7 +248,7 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     """
     checked = made_of(ReadOptions, options)
     thread_count(workers)
-    bounds = None if normalize is None else Normalization(float(normalize[0]), float(normalize[1]))
+    bounds = None if normalize is None else _bounds(normalize)
     npy, json = _outputs(output_npy, output_json)
     request = ScanRequest(input_dicom, index, config, series, volume, workers, progress)
     request.refuse_as_output(npy, json)
@@ -305,6 +305,14 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
     )
 
 
+def _bounds(given: Sequence[float]) -> Normalization:
+    try:
+        lower, upper = map(float, given)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"normalize is {given!r:.80}: give two numbers, (lower, upper)") from error
+    return Normalization(lower, upper)
+
+
 def _write_labels(
     found: Found, masks: MaskReading, overwrite: bool, series: Series, npy: Path, json: Path
 ) -> Written:
@@ -336,9 +344,9 @@ def _outputs(output_npy: PathLike, output_json: PathLike | None) -> tuple[Path, 
     npy = local_path(output_npy)
     if output_json is None:
         return (npy, npy) if names_folder(output_npy) else array_and_sidecar(npy)
+    json = local_path(output_json)
     if names_folder(output_npy) != names_folder(output_json):
         raise UsageError(
             f"{output_npy} and {output_json}: name two files for one volume, or two folders for all volumes"
         )
-    json = local_path(output_json)
     return (npy, json) if names_folder(output_npy) else array_and_sidecar(npy, json)

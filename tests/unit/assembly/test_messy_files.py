@@ -23,6 +23,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 import dicomarray
+import enhanced_files
 import synthetic
 from dicomarray.catalog.catalog import Catalog
 from dicomarray.catalog.scan import scan
@@ -46,6 +47,45 @@ def data_set_of(content: bytes) -> int:
     """Where the data set of a Part 10 file begins."""
     length: int = struct.unpack_from("<L", content, FILE_META_LENGTH_AT)[0]
     return FILE_META_LENGTH_AT + 4 + length
+
+
+# --- an element that stands twice -------------------------------------------------------------------------
+
+
+SLOPE = b"\x28\x00\x53\x10"
+
+
+@pytest.mark.parametrize("syntax", ["explicit", "implicit"])
+def test_a_tag_that_stands_twice_is_told(make_series: Callable[..., Path], syntax: str) -> None:
+    """Which of two slopes holds nobody knows, and the file is left out; the same one twice is one."""
+    length = b"DS\x04\x00" if syntax == "explicit" else b"\x04\x00\x00\x00"
+    for slope, shape in ((b"1.0 ", synthetic.SHAPE), (b"2.0 ", (5, 12, 16))):
+        folder = make_series(name=slope.decode().strip(), syntax=syntax)
+        last = max(folder.iterdir())
+        last.write_bytes(last.read_bytes().replace(SLOPE, SLOPE + length + slope + SLOPE, 1))
+        catalog = scan(folder)
+        volume = catalog[0].volume()
+        assert volume.array.shape == shape
+        assert [code.code for code in volume.warnings] == ["unreadable"] * len(catalog.skipped)
+    assert "RescaleSlope stands twice" in reasons(catalog)[last.name]
+
+
+def test_a_tag_that_stands_twice_in_a_functional_group_is_an_error(tmp_path: Path) -> None:
+    """The slope of all frames, in a group of which the lengths are right."""
+    groups = enhanced_files.rescaled(1, 0)
+    array = synthetic.stored_values((3, 4, 5))
+    content = enhanced_files.write_enhanced(tmp_path / "a.dcm", array, kind="CT", shared=groups).read_bytes()
+    again = SLOPE + b"DS\x02\x002 "
+    place = content.index(SLOPE)
+    changed = bytearray(content[:place] + again + content[place:])
+    for sequence in (b"\x00\x52\x29\x92SQ", b"\x28\x00\x45\x91SQ"):
+        at = content.index(sequence) + 8
+        for length_at in (at, at + 8):  # of the sequence, of its item
+            length = struct.unpack_from("<L", content, length_at)[0]
+            struct.pack_into("<L", changed, length_at, length + len(again))
+    (tmp_path / "a.dcm").write_bytes(changed)
+    with pytest.raises(InputError, match="RescaleSlope stands twice in an item"):
+        dicomarray.load(tmp_path / "a.dcm")
 
 
 # --- files without preamble -----------------------------------------------------------------------------

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from dicomarray import Segment, SegmentationError
 from dicomarray.core.coded_terms import BOTH, LEFT, RIGHT, coded, look_up, named, suggestions
+from dicomarray.formats.segment_list import segments_of
 
 # The classes of TotalSegmentator's task "total", versions 1 to 3, without sides and numbers.
 SINGLE = """
@@ -140,6 +143,14 @@ def test_target_volumes_are_known_by_their_first_letters(name: str, roi_type: st
     assert term is not None
     assert term.roi_type == roi_type
     assert look_up("ctvish") is None
+
+
+def test_the_json_that_an_error_shows_is_taken() -> None:
+    """On the command line codes stand in a file: what it needs for an unknown name is in the message."""
+    with pytest.raises(SegmentationError) as refused:
+        named(3, "xyzzy")
+    (segment,) = segments_of(json.loads(str(refused.value).rpartition("(--segments FILE) ")[2]))
+    assert (segment.number, segment.label, segment.type) == (3, "xyzzy", ("VALUE", "SCHEME", "MEANING"))
 
 
 def test_an_unknown_name_is_an_error_that_suggests() -> None:

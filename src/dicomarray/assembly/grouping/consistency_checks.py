@@ -63,7 +63,11 @@ def slice_location_warnings(repetitions: Sequence[Sequence[Frame]]) -> Warnings:
 
 
 def group_warnings(frames: Sequence[Frame]) -> Warnings:
-    """The warning for objects that say one thing of all frames and another of single ones."""
+    """The warnings for objects that say one thing of all frames and another of single ones."""
+    return _shared_and_own(frames) + _data_set_and_groups(frames)
+
+
+def _shared_and_own(frames: Sequence[Frame]) -> Warnings:
     differ = may_differ([frame.attributes for frame in frames], [CONTRADICTED])
     if not differ and frames[0].attributes.get(CONTRADICTED) is None:
         return ()
@@ -73,6 +77,28 @@ def group_warnings(frames: Sequence[Frame]) -> Warnings:
     return warning(
         f"{', '.join(names)}: shared functional groups say other than those of frames ({some(list(files))}), "
         "where the standard has either; the frames' own hold [functional-groups]"
+    )
+
+
+def _data_set_and_groups(frames: Sequence[Frame]) -> Warnings:
+    """Of attributes that have in the data set a value that none of its frames has."""
+    objects: dict[int, list[Frame]] = {}
+    for frame in frames:
+        if frame.of_multiframe:
+            objects.setdefault(id(frame.header), []).append(frame)
+    names, files = dict[str, None](), dict[str, None]()
+    for members in objects.values():
+        header, first = members[0].header, members[0].attributes
+        for name, stated in header.attributes.items():
+            if (value := first.get(name)) is stated or None in (value, stated):
+                continue
+            if all(frame.attributes.get(name) != stated for frame in members):
+                names[name] = files[header.path.name] = None
+    if not names:
+        return ()
+    return warning(
+        f"{', '.join(names)}: the data set says other than each of its frames ({some(list(files))}); the "
+        "frames hold [functional-groups]"
     )
 
 

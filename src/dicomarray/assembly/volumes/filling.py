@@ -18,7 +18,7 @@ from dicomarray.assembly.values.modality import Values, stored_type
 from dicomarray.assembly.volumes.equal_pixels import Probes
 from dicomarray.assembly.volumes.targets import Mask, ScratchMemory, Target
 from dicomarray.assembly.volumes.uniform_layout import UniformFiles
-from dicomarray.core.coded_warnings import CodedWarning, Warnings
+from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.pixels.native import BITS_CUT
@@ -194,12 +194,15 @@ class _Filler:
         self._memory = ScratchMemory()
         self._uniform = UniformFiles()
         self._notes: set[tuple[int, int, CodedWarning]] = set()  # of a header, by its id; of a frame of it
+        self._not_finite: dict[int, int] = {}  # how many values, by the index of their first image
 
     def notes(self) -> Warnings:
         """What there is to tell of how images were decoded, and of how many of them."""
         counts = Counter(note for _, _, note in self._notes)
         of_all = len(self._frames)
-        return tuple(note.with_detail(f"({counts[note]} of {of_all} images)") for note in sorted(counts))
+        notes = tuple(note.with_detail(f"({counts[note]} of {of_all} images)") for note in sorted(counts))
+        not_finite = sum(self._not_finite.values())
+        return notes + warning(f"{not_finite} values are NaN or infinite [not-finite]") * bool(not_finite)
 
     @property
     def started(self) -> bool:
@@ -284,8 +287,12 @@ class _Filler:
     def _take(self, stored: Array, index: int, room: Array | None) -> None:
         """Convert stored values, perhaps in the memory of their images, and put them in their place."""
         frame, values = self._frames[index], self._values
-        if stored.dtype.kind == "f" and values.dtype.kind in "iu":
-            raise PixelError(f"{frame.header.path}: {stored.dtype} pixel data, where the header has integers")
+        if stored.dtype.kind == "f":
+            if values.dtype.kind in "iu":
+                raise PixelError(
+                    f"{frame.header.path}: {stored.dtype} pixel data, where the header has integers"
+                )
+            self._not_finite[index] = int(np.count_nonzero(~np.isfinite(stored)))
         if self._stored_shape not in (None, stored.shape[1:]):
             raise self._shape_error(frame, stored, self._stored_shape)
         self._probes.take(index, stored)  # as the padding, before its memory is used

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.dicom.part10 import PREAMBLE, DoubtError, Window, walk
+from dicomarray.dicom.part10 import LONG_VRS, PREAMBLE, SHORT_VRS, DoubtError, Window, walk
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource
 from dicomarray.dicom.transfer_syntaxes import BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 
@@ -34,11 +34,23 @@ def behind_pixels(source: PixelSource, end: int, transfer_syntax: str) -> Warnin
         if end + 1 == size:
             return () if window.bytes_at(end, 1) == b"\0" else NO_ELEMENTS
         if transfer_syntax == BIG_ENDIAN:
-            return ()  # whose elements our own reader does not walk
+            return () if _begins_big_endian(window.bytes_at(end, min(size - end, 8))) else NO_ELEMENTS
         elements = walk(window, end, transfer_syntax != IMPLICIT_LITTLE_ENDIAN)
         return () if all(tag >= _MIN_TAG for tag, *_ in elements) else NO_ELEMENTS
     except DoubtError:
         return NO_ELEMENTS
+
+
+def behind_data_set(rest: bytes) -> Warnings:
+    """The same of a whole data set, which only a byte of padding may follow."""
+    if b"DICM" in rest[PREAMBLE : PREAMBLE + 5]:
+        return SECOND_FILE
+    return () if rest in (b"", b"\0") else NO_ELEMENTS
+
+
+def _begins_big_endian(start: bytes) -> bool:
+    """Whether bytes begin as an element that may follow; our own reader does not walk this byte order."""
+    return start[4:6] in SHORT_VRS | LONG_VRS and int.from_bytes(start[:4], "big") >= _MIN_TAG
 
 
 def _read(source: PixelSource, place: int, count: int) -> bytes:

@@ -17,7 +17,7 @@ from dicomarray.core.coded_warnings import CodedWarning
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.dictionary import keywords
 from dicomarray.dicom.part10 import read_part10
-from dicomarray.dicom.pixels.behind import behind_pixels
+from dicomarray.dicom.pixels.behind import behind_data_set, behind_pixels
 from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource, source_at, unpack_offsets
 from dicomarray.dicom.pixels.native import BITS_CUT, check_native, native_bit_rows, native_frames, ybr_to_rgb
@@ -121,6 +121,7 @@ def _by_pydicom(stream: BinaryIO, name: str) -> FrameReader:
         source_in_file,
         source_in_memory,
     )
+    from dicomarray.dicom.pydicom_fallback import behind_deflated
 
     stream.seek(0)
     dataset = read_header(stream, name)
@@ -128,9 +129,12 @@ def _by_pydicom(stream: BinaryIO, name: str) -> FrameReader:
     if meta is not None and meta.get("TransferSyntaxUID") == DEFLATED:
         dataset = read_whole(stream, name)
         source = source_in_memory(dataset, name)
+        notes = behind_data_set(behind_deflated(stream))
     else:
-        source = source_in_file(stream, dataset, name)
-    return frame_reader(source, PixelDescription.from_dataset(dataset, name, source.keyword))
+        source, notes = source_in_file(stream, dataset, name), ()
+    reader = frame_reader(source, PixelDescription.from_dataset(dataset, name, source.keyword))
+    reader.notes.update((0, note) for note in notes)
+    return reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,33 @@ def test_shared_groups_that_frames_contradict_are_told(tmp_path: Path, varying: 
     assert not _codes(write_enhanced(tmp_path / "b.dcm", array, same, shared=rescaled(2, 0)))
 
 
+def test_a_data_set_that_all_frames_contradict_is_told(tmp_path: Path) -> None:
+    """The frames' slope and spacing hold; what the data set has of one of them is no contradiction."""
+    array = stored_values(SHAPE)
+    frames = [at(index * SPACING_MM) | rescaled(index + 1, 0) for index in range(4)]
+    other = {"RescaleSlope": 7, "RescaleIntercept": 0, "PixelSpacing": [9, 9]}
+    volume = load(write_enhanced(tmp_path / "a.dcm", array, frames, common=other))
+    assert np.allclose(volume.array, array * np.arange(1, 5)[:, None, None])
+    (told,) = (one for one in volume.warnings if one.code == "functional-groups")
+    assert told.startswith("PixelSpacing, RescaleSlope: ")
+    file = write_enhanced(tmp_path / "b.dcm", array, frames, common={"RescaleSlope": 1})
+    assert not _codes(file)
+
+
+def test_values_that_are_no_numbers_are_counted(tmp_path: Path) -> None:
+    """NaN and infinity in Float Pixel Data; whole numbers there need no word."""
+    array = stored_values(SHAPE).astype(np.float32)
+    write_series(tmp_path / "whole", array, modality="MR")
+    array[1, 2, :3], array[3, 0, 0] = np.nan, -np.inf
+    write_series(tmp_path / "odd", array, modality="MR")
+    volume = load(tmp_path / "odd")
+    assert np.array_equal(volume.array, array, equal_nan=True)
+    assert [one for one in volume.warnings if one.code == "not-finite"] == [
+        "4 values are NaN or infinite [not-finite]"
+    ]
+    assert not _codes(tmp_path / "whole")
+
+
 def test_slices_that_all_claim_one_place_are_told(tmp_path: Path) -> None:
     """Slice Location counts on where the place does not; that of repetitions is the same."""
     each = [

@@ -17,8 +17,8 @@ PADDING = struct.pack("<HH2sHL", 0xFFFC, 0xFFFC, b"OB", 0, 6) + bytes(6)
 PRIVATE = struct.pack("<HH2sH", 0x7FE1, 0x0010, b"LO", 4) + b"MINE"
 
 
-def _series(folder: Path, compressed: bool) -> list[Path]:
-    files = write_series(folder, stored_values(SHAPE))
+def _series(folder: Path, compressed: bool, syntax: str = "explicit") -> list[Path]:
+    files = write_series(folder, stored_values(SHAPE), syntax=syntax)
     for file in files if compressed else ():
         data_set = dcmread(file)
         data_set.compress("1.2.840.10008.1.2.5")
@@ -32,11 +32,12 @@ def _told(folder: Path) -> tuple[list[str], list[tuple[str, int]]]:
     return loaded, found
 
 
-@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("syntax", ["explicit", "compressed", "big-endian", "deflated"])
 @pytest.mark.parametrize("behind", ["file", "zeros", "text"])
-def test_what_is_no_element_is_told(tmp_path: Path, compressed: bool, behind: str) -> None:
+def test_what_is_no_element_is_told(tmp_path: Path, syntax: str, behind: str) -> None:
     """A second file, zeros that fill a block, any text: in two of four files, and the array stays right."""
-    files = _series(tmp_path / "ct", compressed)
+    compressed = syntax == "compressed"
+    files = _series(tmp_path / "ct", compressed, "explicit" if compressed else syntax)
     array = load(tmp_path / "ct").array
     tails = {"file": files[0].read_bytes(), "zeros": bytes(512), "text": b"any text of odd length"}
     for file in files[1:3]:
@@ -53,5 +54,13 @@ def test_elements_and_a_byte_of_padding_may_follow(tmp_path: Path, compressed: b
     """Data Set Trailing Padding, private elements, and the byte that makes a length even."""
     files = _series(tmp_path / "ct", compressed)
     for file, tail in zip(files, (PADDING, PRIVATE + PADDING, b"\0", PRIVATE), strict=True):
+        file.write_bytes(file.read_bytes() + tail)
+    assert _told(tmp_path / "ct") == ([], [])
+
+
+def test_elements_of_big_endian_files_may_follow(tmp_path: Path) -> None:
+    """Data Set Trailing Padding in the byte order of the file."""
+    for file in _series(tmp_path / "ct", False, "big-endian"):
+        tail = struct.pack(">HH2sHL", 0xFFFC, 0xFFFC, b"OB", 0, 6) + bytes(6)
         file.write_bytes(file.read_bytes() + tail)
     assert _told(tmp_path / "ct") == ([], [])
