@@ -16,10 +16,7 @@ def with_parameters(file: str | None, given: Iterable[str]) -> dict[str, Any]:
 
     A value is JSON (``0.5``, ``true``, ``[1, 2]``, ``"text"``), and a text where it is none.
 
-    Raises
-    ------
-    UsageError
-        Where one is not ``NAME=VALUE``, or has been given before.
+    Raises UsageError where one is not ``NAME=VALUE``, or has been given before.
     """
     found: dict[str, Any] = {}
     for text in given:

@@ -57,10 +57,7 @@ def series_list(found: Sequence[Series], style: str) -> str:
 def file_list(found: Sequence[Series], end: bytes) -> bytes:
     """The names of all files, each with an end, as the system writes them.
 
-    Raises
-    ------
-    InputError
-        Where one is inside an archive: whoever reads the list could not open it.
+    Raises InputError where one is inside an archive: whoever reads the list could not open it.
     """
     from dicomarray.sources.archives import Member
 

@@ -14,10 +14,7 @@ _VALUES = re.compile(r"[a-z][a-z0-9-]*(\|[a-z][a-z0-9-]*)*")
 def completion_script(command: argparse.ArgumentParser, shell: str) -> str:
     """A script for that shell; the parser is of no other use afterwards.
 
-    Raises
-    ------
-    UsageError
-        Where shtab is not installed.
+    Raises UsageError where shtab is not installed.
     """
     try:
         import shtab

@@ -27,10 +27,7 @@ def condition(text: str) -> dict[str, Any]:
 
     ``some`` or ``every`` before it asks whether it holds for one, or for every instance of the series.
 
-    Raises
-    ------
-    ConfigError
-        Where the text is no condition.
+    Raises ConfigError where the text is no condition.
     """
     match = _CONDITION.fullmatch(text)
     if match is None or not match["value"]:

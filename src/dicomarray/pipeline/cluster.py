@@ -42,11 +42,8 @@ _guard = threading.Lock()
 def on_cluster(jobs: Sequence[Job], task: Task, address: str) -> Iterator[RunEntry]:
     """Every job on the cluster; entries come as they are done.
 
-    Raises
-    ------
-    UsageError
-        Without the package distributed, where no scheduler or no worker answers, or where workers lack this
-        version of dicomarray.
+    Raises UsageError without the package distributed, where no scheduler or no worker answers, or where
+    workers lack this version of dicomarray.
     """
     distributed = distributed_package()
     run = uuid.uuid4().hex

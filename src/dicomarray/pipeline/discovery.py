@@ -56,10 +56,7 @@ def find_jobs(
 ) -> CompressedSequence[Job]:
     """The jobs, in the order of the catalog; files of archives may lie in the folder ``scratch`` then.
 
-    Raises
-    ------
-    InputError
-        As `scan` and `open_index`, and where the process that looks for them died.
+    Raises InputError as `scan` and `open_index`, and where the process that looks for them died.
     """
     if _is_large(search) and _can_be_sent(search):
         with contextlib.closing(_jobs_of_process(search, progress, scratch, skipping)) as jobs:

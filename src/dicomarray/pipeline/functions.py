@@ -30,10 +30,7 @@ def resolve(function: Function | str, folder: Path | None = None) -> Function:
 
     The working folder (or ``folder``) is searched too.
 
-    Raises
-    ------
-    UsageError
-        Where it cannot be imported or called.
+    Raises UsageError where it cannot be imported or called.
     """
     if not isinstance(function, str):
         if not callable(function):
@@ -81,10 +78,7 @@ def _load_file(path: Path) -> ModuleType:
 def reference(function: Function | str) -> str:
     """How another process finds the function: ``"module:name"``, or ``"/path/script.py:name"``.
 
-    Raises
-    ------
-    UsageError
-        For a lambda, a local function, an object: nothing that another process could import.
+    Raises UsageError for a lambda, a local function, an object: nothing that another process could import.
     """
     if isinstance(function, str):
         return function
@@ -115,10 +109,7 @@ def _main_name(function: str) -> str:
 def load_parameters(parameters: Mapping[str, Any] | PathLike | None) -> dict[str, Any]:
     """The function's keyword arguments, from a mapping or a file.
 
-    Raises
-    ------
-    UsageError
-        For a name that is none, or a value that JSON cannot say: the ledger could not tell it.
+    Raises UsageError for a name that is none, or a value that JSON cannot say: the ledger could not tell it.
     """
     given = parameters if isinstance(parameters, Mapping | None) else load_config(Path(parameters))
     found = dict(given or {})
@@ -152,10 +143,7 @@ def check_call(function: Function, parameters: Mapping[str, Any]) -> None:
 def make_ready(function: Function, parameters: Mapping[str, Any]) -> Function:
     """What is called with each volume: the function with its parameters, or an instance of the class.
 
-    Raises
-    ------
-    UsageError
-        Where the class cannot be made into an object.
+    Raises UsageError where the class cannot be made into an object.
     """
     if not inspect.isclass(function):
         return functools.partial(function, **parameters)

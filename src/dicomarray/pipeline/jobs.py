@@ -189,10 +189,7 @@ def _stamp(header: Header) -> Stamp:
 def read_again(job: Job, roots: Sequence[Place]) -> list[Series]:
     """The series of a job, from the headers of their files.
 
-    Raises
-    ------
-    InputError
-        Where they are not what the scan found.
+    Raises InputError where they are not what the scan found.
     """
     found: list[Series] = []
     headers: list[Header] = []

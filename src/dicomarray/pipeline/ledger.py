@@ -57,10 +57,7 @@ class Ledger:
     def append(self, record: Mapping[str, Any]) -> None:
         """One line; it is on the disk when this returns, and its copy is sent now or with one of the next.
 
-        Raises
-        ------
-        OutputError
-            Where it cannot be written: the disk is full.
+        Raises OutputError where it cannot be written: the disk is full.
         """
         rest = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
         with self._writing():
@@ -166,10 +163,7 @@ def entry_record(entry: RunEntry) -> dict[str, Any]:
 def read_records(path: Place) -> Iterator[dict[str, Any]]:
     """The lines of a ledger; a torn last one is left out.
 
-    Raises
-    ------
-    InputError
-        Where it cannot be read, or a line is none of a ledger.
+    Raises InputError where it cannot be read, or a line is none of a ledger.
     """
     try:
         with path.open("rb") as file:
@@ -201,10 +195,7 @@ def read_entries(path: PathLike | Url) -> list[RunEntry]:
 def entries_of_run(run: PathLike | Url) -> list[RunEntry]:
     """`read_entries` of the ledger in the output folder of a run.
 
-    Raises
-    ------
-    InputError
-        Where the folder holds none.
+    Raises InputError where the folder holds none.
     """
     folder = place_of(run)
     if not (folder / FILE_NAME).exists():

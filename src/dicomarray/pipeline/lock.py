@@ -31,10 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
     The system lets go of the lock when the process ends, however it ends.  Where the platform or the file
     system has no locks, marks stand in for them (`marked`).
 
-    Raises
-    ------
-    OutputError
-        Where another run holds it, or the file cannot be made.
+    Raises OutputError where another run holds it, or the file cannot be made.
     """
     path = folder / FILE_NAME
     with making(path):
@@ -119,10 +116,7 @@ def marked(folder: Place, prefix: str) -> Iterator[None]:
     It is written before others are looked for, so that of two that come at once at least one sees the other,
     and goes.  Where both do, the one whose name comes first waits for the other to be gone.
 
-    Raises
-    ------
-    OutputError
-        Where there is the mark of a process that is not known to be dead.
+    Raises OutputError where there is the mark of a process that is not known to be dead.
     """
     mark = folder / f"{prefix}.{uuid.uuid4().hex}"
     _write(mark, f"{os.getpid()} {socket.gethostname()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")

@@ -139,10 +139,7 @@ RUN_NAMES = names_of(RunOptions)
 def run_options(keywords: RunKeywords) -> tuple[RunOptions, ReadOptions, WriteOptions]:
     """The options of the run itself, of reading and of writing, all checked.
 
-    Raises
-    ------
-    UsageError
-        For an unknown option or value; the message lists those that exist.
+    Raises UsageError for an unknown option or value; the message lists those that exist.
     """
     check_names(keywords, (*RUN_NAMES, *READ_NAMES, *WRITE_NAMES))
 

@@ -21,10 +21,7 @@ _KINDS = "biuf"
 def call(function: Callable[[Any], Any], argument: Any) -> Any:
     """The function's result.
 
-    Raises
-    ------
-    FunctionError
-        Where it raised; its cause is what it raised.
+    Raises FunctionError where it raised; its cause is what it raised.
     """
     try:
         return function(argument)
@@ -35,10 +32,7 @@ def call(function: Callable[[Any], Any], argument: Any) -> Any:
 def named_results(result: Any, volume: Volume) -> Iterator[tuple[str, Volume | Segmentation]]:
     """The results with their names, "" for the only one; arrays take the geometry of ``volume``.
 
-    Raises
-    ------
-    FunctionError
-        Where there is none, a name cannot be one, or a result is no image.
+    Raises FunctionError where there is none, a name cannot be one, or a result is no image.
     """
     if not isinstance(result, Mapping):
         yield "", _checked(result, volume, "")

@@ -63,10 +63,7 @@ def working_folder(output: Place) -> Iterator[Path]:
 def held(output: Place, folder: Path) -> Iterator[None]:
     """The output for this run alone; of one in a store, the ledger is fetched.
 
-    Raises
-    ------
-    OutputError
-        Where another run holds it.
+    Raises OutputError where another run holds it.
     """
     if isinstance(output, Path):
         with removed_if_empty(output):

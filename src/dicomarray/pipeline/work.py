@@ -50,10 +50,7 @@ class Ready:
 def prepare(task: Task) -> Ready:
     """Import the functions and set them up.
 
-    Raises
-    ------
-    UsageError
-        Where one cannot be imported, or a class not be made into an object.
+    Raises UsageError where one cannot be imported, or a class not be made into an object.
     """
     observe = None if task.options.observe is None else resolve(task.options.observe, task.folder)
     return Ready(make_ready(resolve(task.function, task.folder), task.parameters), observe)

@@ -176,10 +176,7 @@ class _Watch:
 def side_by_side(jobs: Iterable[Job], task: Task, count: int) -> Iterator[RunEntry]:
     """Several jobs at a time, each in a worker process; each entry as it is done.
 
-    Raises
-    ------
-    UsageError
-        Where the first worker cannot start: then none could.
+    Raises UsageError where the first worker cannot start: then none could.
     """
     answers: Answers = queue.SimpleQueue()
     workers = [Worker(task, answers) for _ in range(count)]

@@ -57,22 +57,16 @@ class Target(Connected):
     def store(self, instances: Sequence[Outgoing], answered: Answered) -> None:
         """Send instances; ``answered`` is called once for each.
 
-        Raises
-        ------
-        StorageError
-            Where the server cannot be reached, after what retries are worth it; those without an answer then
-            may have been stored or not.
+        Raises StorageError where the server cannot be reached, after what retries are worth it; those without
+        an answer then may have been stored or not.
         """
 
 
 def target_of(address: Url, limits: TransferOptions = UNLIMITED) -> Target:
     """Who stores there.
 
-    Raises
-    ------
-    UsageError
-        For an address of another kind, for limits that it does not know, or where the package for it is
-        not installed.
+    Raises UsageError for an address of another kind, for limits that it does not know, or where the package
+    for it is not installed.
     """
     if speaks_dicomweb(address, limits):
         from dicomarray.sinks.dicomweb import DicomWebTarget

@@ -141,13 +141,7 @@ class _Body:
         return self._size
 
     def __iter__(self) -> Iterator[bytes]:
-        """The body, piece by piece.
-
-        Raises
-        ------
-        StorageError
-            Where a file is not as long any more as it was.
-        """
+        """The body, piece by piece; raises StorageError where a file is not as long any more as it was."""
         for head, instance in zip(self._heads, self._piece, strict=True):
             yield head
             yield from _bytes_of(instance)

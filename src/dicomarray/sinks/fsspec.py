@@ -69,10 +69,7 @@ def send_file(path: Path, target: Url) -> None:
 def refuse_taken(target: Url, overwrite: bool) -> list[StoredFile]:
     """The files of an earlier result at the URL, which may be replaced; what was half sent is removed.
 
-    Raises
-    ------
-    OutputError
-        Where there is something, and it must not be replaced.
+    Raises OutputError where there is something, and it must not be replaced.
     """
     remove_if_unfinished(target)
     files = list_files(target)

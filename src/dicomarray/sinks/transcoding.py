@@ -31,10 +31,7 @@ def can_transcode(syntax: str) -> bool:
 def transcode(path: Reference, file: Path, syntax: str) -> None:
     """Write an instance to a new file in a native syntax of little endian.
 
-    Raises
-    ------
-    DataError
-        Where it cannot be decoded, or not without a change of its values.
+    Raises DataError where it cannot be decoded, or not without a change of its values.
     """
     with opened(path) as stream:
         dataset = read_whole(stream, str(path))

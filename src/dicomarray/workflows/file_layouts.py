@@ -39,10 +39,7 @@ def is_grouped(stack: Stack) -> bool:
 def check_colours(array: Array, stack: Stack) -> None:
     """Colour goes into colour, grey into grey.
 
-    Raises
-    ------
-    TemplateError
-        Where they are not of one kind; the message says what would do.
+    Raises TemplateError where they are not of one kind; the message says what would do.
     """
     own_shape = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns)
     in_colour = array.ndim == len(own_shape) + 1 and array.shape[-1] == SAMPLES
@@ -72,10 +69,7 @@ def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:
     The array becomes (files, rows, columns), or (files, frames, rows, columns); colour samples last.  What no
     tile covers is 0.
 
-    Raises
-    ------
-    TemplateError
-        Where the array has not all images of a file.
+    Raises TemplateError where the array has not all images of a file.
     """
     if not is_grouped(stack):
         return replace(request, image_axes=3) if is_colour(stack) else request

@@ -88,10 +88,7 @@ def on_template(volume: Volume, template: StackGeometry | None) -> Volume:
     template's own numbers: then `Volume.geometry` equals the template's exactly.  Axes before the slices and
     after the columns stay.
 
-    Raises
-    ------
-    GeometryError
-        Where only one of them has a place in the patient.
+    Raises GeometryError where only one of them has a place in the patient.
     """
     if volume.geometry is None and template is None:
         return volume

@@ -61,10 +61,8 @@ def given_labels(
 def with_terms(masks: Segmentation, required: bool = True) -> Segmentation:
     """The masks with coded terms for their segments, from the labels of those that have none.
 
-    Raises
-    ------
-    SegmentationError
-        Where they are ``required``, and a segment has none and a label that the table does not have.
+    Raises SegmentationError where they are ``required``, and a segment has none and a label that the table
+    does not have.
     """
     return masks.with_segments(tuple(coded(one) if required else _completed(one) for one in masks.segments))
 
@@ -72,10 +70,7 @@ def with_terms(masks: Segmentation, required: bool = True) -> Segmentation:
 def labels_at(labels: Labels, input_json: PathLike | None, affine: ArrayLike | PathLike | None) -> Labels:
     """An array of labels with its sidecar, or at a place of its own; as they are where neither is given.
 
-    Raises
-    ------
-    UsageError
-        Where these are no array of labels.
+    Raises UsageError where these are no array of labels.
     """
     if input_json is None and affine is None:
         return labels
@@ -192,10 +187,7 @@ def _same_grid(one: VolumeInfo, other: VolumeInfo) -> bool:
 def whole_numbers(array: Array) -> Array:
     """Labels that a file or model keeps as floating point, as whole numbers; fractions stay what they are.
 
-    Raises
-    ------
-    UsageError
-        Where values are neither whole numbers nor fractions of one segment.
+    Raises UsageError where values are neither whole numbers nor fractions of one segment.
     """
     if array.dtype.kind != "f":
         return array

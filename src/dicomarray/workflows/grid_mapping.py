@@ -122,10 +122,7 @@ class PlacedGrid:
 def place_grid(asked: StackGeometry, stack: Stack, shape: Sequence[int]) -> PlacedGrid:
     """Where slices with a place are to lie on a template; ``shape`` is that of the array.
 
-    Raises
-    ------
-    GeometryError
-        Where no series can say the grid, or it lies elsewhere than the template.
+    Raises GeometryError where no series can say the grid, or it lies elsewhere than the template.
     """
     name, template = template_name(stack), stack.geometry
     if template is None:

@@ -154,10 +154,7 @@ def _request(
 def _unreferenced(geometry: StackGeometry | None, template: Stack) -> Warnings:
     """What is to be said of images that cannot be referred to.
 
-    Raises
-    ------
-    TemplateError
-        Where they have no place either: nothing would say what the masks are of.
+    Raises TemplateError where they have no place either: nothing would say what the masks are of.
     """
     why = f"UIDs of {template_name(template)} break the standard's rules (PS3.5 9.1)"
     if geometry is None:

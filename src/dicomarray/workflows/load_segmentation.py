@@ -218,10 +218,7 @@ def _fits(file: SegmentationFile, grid: VolumeInfo) -> bool:
 def grid_for(on: Grid, instances: frozenset[str], volume: int | None) -> VolumeInfo:
     """The grid of images that are in hand, or lie below a path; ``instances`` are those that it was made of.
 
-    Raises
-    ------
-    ChoiceError
-        Where there are several, and the instances do not say which.
+    Raises ChoiceError where there are several, and the instances do not say which.
     """
     if isinstance(on, Volume | Segmentation):
         return on.info

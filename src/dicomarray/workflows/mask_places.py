@@ -55,10 +55,7 @@ class MaskPlaces:
 def mask_places(masks: Segmentation, template: Stack) -> MaskPlaces:
     """How masks with a place lie on the images of one repetition of a template with one.
 
-    Raises
-    ------
-    GeometryError
-        Where no voxel lies on an image.
+    Raises GeometryError where no voxel lies on an image.
     """
     geometry, own = masks.geometry, template.geometry
     assert geometry is not None  # the caller has seen to it

@@ -53,13 +53,7 @@ class NiftiKeywords(ReadKeywords, total=False):
 
 
 def keywords_in(pattern: str) -> list[str]:
-    """The DICOM keywords that a pattern of names has in braces.
-
-    Raises
-    ------
-    UsageError
-        Where it is no pattern.
-    """
+    """The DICOM keywords that a pattern of names has in braces; raises UsageError where it is no pattern."""
     try:
         parts = list(string.Formatter().parse(pattern))
     except ValueError as error:

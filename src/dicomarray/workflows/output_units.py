@@ -36,10 +36,8 @@ def written_units(
 
     ``asked`` is what the caller says, ``known`` what is known of the array's values.
 
-    Raises
-    ------
-    UsageError
-        Where the array is in other units than the template and nobody said so, or holds stored values.
+    Raises UsageError where the array is in other units than the template and nobody said so, or holds stored
+    values.
     """
     own = units_of(stack)
     if asked is not None:

@@ -213,13 +213,7 @@ def _image(frame: Frame) -> ContourImage | None:
 
 
 def _verify(path: Path, asked: Segmentation) -> None:
-    """Read a file back and compare every mask.
-
-    Raises
-    ------
-    VerificationError
-        Where one is another.
-    """
+    """Read a file back and compare every mask; raises VerificationError where one is another."""
     try:
         found = {roi.number: roi for roi in read_structure_set(path).rois}
     except DataError as error:

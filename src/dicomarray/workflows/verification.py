@@ -41,10 +41,8 @@ def verify_series(
     ``progress`` is called for the images that are read.  The result is by how much a value is off at most for
     a reader of the series, whose float32 may round what the file says.
 
-    Raises
-    ------
-    VerificationError
-        Where values are off by more than the report says, the geometry or a UID is another.
+    Raises VerificationError where values are off by more than the report says, the geometry or a UID is
+    another.
     """
     try:
         written = _identified(files, template, report)

@@ -71,10 +71,7 @@ class Archive:
     def search(self, conditions: Sequence[str], start: int = 0) -> dict[str, Any]:
         """Series that match conditions, `PAGE` of them from one on; the config that says the same.
 
-        Raises
-        ------
-        ConfigError
-            Where a condition is none, with all mistakes.
+        Raises ConfigError where a condition is none, with all mistakes.
         """
         found = self.found(conditions)
         return {
@@ -110,10 +107,7 @@ class Archive:
     def page(self, uid: str, result: int | None = None) -> str:
         """The page of the largest volume of a series, or of one of its results beside it.
 
-        Raises
-        ------
-        DicomArrayError
-            Where it cannot be read.
+        Raises DicomArrayError where it cannot be read.
         """
         series = self.series(uid)
         stacks = series.stacks(READING)

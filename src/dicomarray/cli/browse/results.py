@@ -22,10 +22,7 @@ _MASKS = ("SEG", "RTSTRUCT")
 class Results:
     """The results of a run by the UIDs of the series that they were made of.
 
-    Raises
-    ------
-    InputError
-        Where the folder holds no ledger.
+    Raises InputError where the folder holds no ledger.
     """
 
     def __init__(self, run: PathLike) -> None:

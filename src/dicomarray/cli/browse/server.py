@@ -123,10 +123,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 def serve(archive: Archive, port: int, started: Callable[[str], Any]) -> None:
     """Answer until it is interrupted; ``started`` is called with the address.
 
-    Raises
-    ------
-    UsageError
-        Where the port is taken.
+    Raises UsageError where the port is taken.
     """
     key = secrets.token_urlsafe(24)
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
