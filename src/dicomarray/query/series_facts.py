@@ -1,26 +1,62 @@
 """The facts of one series, computed.
 
-Those of slices and volumes come from the code that builds volumes (`volumes`), so that the filter sees what
+Those of slices and volumes come from the code that builds volumes, so that the filter sees what
 `load` reads.  No pixels are looked at, and only the facts that are asked for are computed.  What cannot be
 told with certainty, because an attribute is missing or broken or only pixels could tell, is None: unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from dicomarray.assembly.frames.frame import Frame
+import numpy as np
+
+from dicomarray.assembly.frames.closed import PixelsClosedError
+from dicomarray.assembly.frames.frame import Frame, frames_of
+from dicomarray.assembly.frames.mosaic_detection import KnownMosaics
+from dicomarray.assembly.grouping.consistency_checks import missing_parts
+from dicomarray.assembly.grouping.diffusion import b_value_of
 from dicomarray.assembly.grouping.further_attributes import with_private
-from dicomarray.core.geometry import Plane
+from dicomarray.assembly.grouping.image_kind import PIXEL_SPACING_TOLERANCE_MM
+from dicomarray.assembly.grouping.image_kinds import IMAGE_KINDS, image_kinds
+from dicomarray.assembly.grouping.stacking import Stack, plane_name, stack_frames
+from dicomarray.assembly.options import Geometry, ReadOptions
+from dicomarray.core.geometry import EVEN_CEILING_MM, Matrix, Plane, StackGeometry
 from dicomarray.dicom import segment_objects
 from dicomarray.dicom.headers.attributes import ABSENT
+from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
-from dicomarray.query import duration, volume_facts
-from dicomarray.query.facts import FACTS, SIZE
+from dicomarray.errors import DataError, GeometryError
+from dicomarray.query import duration
+from dicomarray.query.facts import FACTS, MIXED, SIZE
 from dicomarray.query.rows import Rows
-from dicomarray.query.volume_facts import Layout
+
+# What is there, whatever is missing: `is_regular` says that something is.
+THERE = ReadOptions(missing="keep")
+# A scout has a few slices in each of three planes, which a technician may turn by so many degrees.
+MAX_SCOUT_SLICES = 30
+SCOUT_TURN_DEGREES = 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The frames of a series, and the stacks that they form; None where headers do not say.
+
+    ``images`` are the frames, also where the place of one is broken.  ``unplaced`` is why there are no
+    frames, ``why_no_stacks`` why there are no stacks; ``irregular`` is set where the images form no regular
+    volume, whatever their pixels are.
+    """
+
+    images: Sequence[Frame] | None
+    frames: Sequence[Frame] | None
+    stacks: Sequence[Stack] | None
+    unplaced: str | None = None
+    why_no_stacks: str | None = None
+    irregular: bool = False
 
 
 class Facts:
@@ -28,11 +64,15 @@ class Facts:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
+        self._columns: dict[str, Sequence[Value]] = {}
 
     def value(self, name: str) -> Any:
         """A fact by name: int, float, str, bool, or a tuple of them; None where it is unknown."""
-        compute: Callable[[Facts], Any] = _COMPUTE[name]
-        return compute(self)
+        if (of_stacks := _OF_STACKS.get(name)) is not None:
+            return None if self._layout.stacks is None else of_stacks(self._layout.stacks)
+        if (of_planes := _OF_PLANES.get(name)) is not None:
+            return None if self._planes is None else of_planes(self._planes)
+        return getattr(self, name)()
 
     def why_unknown(self, name: str) -> str | None:
         """Why a fact is unknown, where more is to be said than that its attributes are not there."""
@@ -61,32 +101,20 @@ class Facts:
             total += frames
         return total
 
-    def num_slices(self) -> int | None:
-        """Of the largest volume."""
-        stacks = self._layout.stacks
-        return None if stacks is None else volume_facts.num_slices(stacks)
-
-    def num_volumes(self) -> int | None:
-        """How many volumes `Series.volumes` makes."""
-        stacks = self._layout.stacks
-        return None if stacks is None else len(stacks)
-
-    def slice_spacing(self) -> float | None:
-        """mm along the normal, of the largest volume; unknown for a single slice."""
-        stacks = self._layout.stacks
-        return None if stacks is None else volume_facts.slice_spacing(stacks)
-
-    def plane(self) -> str | None:
-        """By the axis of the patient nearest to the normal."""
-        return None if self._planes is None else volume_facts.plane(self._planes)
-
-    def obliquity(self) -> float | None:
-        """Degrees between the normal and the axis nearest to it, the greatest of the series."""
-        return None if self._planes is None else volume_facts.obliquity(self._planes)
-
     def is_regular(self) -> bool | None:
-        """One orientation and shape, all volumes at one place, evenly spaced, nothing missing."""
-        return volume_facts.is_regular(self._layout)
+        """One orientation, one shape, one place for all volumes, evenly spaced, nothing missing."""
+        layout = self._layout
+        if layout.stacks is None:
+            return False if layout.irregular else None
+        geometries = [stack.geometry for stack in layout.stacks if stack.geometry is not None]
+        if not geometries:
+            return None
+        return (
+            len(geometries) == len(layout.stacks)
+            and all(geometry.uniform for geometry in geometries)
+            and all(_on_one_grid(stack, layout.stacks[0]) for stack in layout.stacks)
+            and not missing_parts(layout.frames or (), THERE)
+        )
 
     def has_localizer(self) -> bool | None:
         """Whether any image says so (PS3.3 C.8.2.1.1.1), or all are a few slices in each of three planes."""
@@ -98,24 +126,23 @@ class Facts:
                 if cell is not ABSENT and "LOCALIZER" in words:
                     return True
         planes = self._planes
-        if planes is not None and volume_facts.is_scout(self._layout.frames or (), planes):
+        if planes is not None and is_scout(self._layout.frames or (), planes):
             return True
         return False if known else None
 
-    def has_phases(self) -> bool | None:
-        """Whether a volume has an axis of time: cardiac or breathing phases, time points."""
-        stacks = self._layout.stacks
-        return None if stacks is None else any(stack.axis == "time" for stack in stacks)
-
     def b_value(self) -> tuple[float, ...] | None:
-        """Every b-value of its MR images, s/mm2, ascending; unknown where none has any."""
-        known = self._known_images
-        return None if known is None else volume_facts.b_values(known) or None
+        """Every b-value of its MR images, s/mm2, ascending, whichever way their vendor writes it."""
+        images = [frame for frame in self._known_images or () if frame.attributes.get("Modality") == "MR"]
+        return tuple(sorted({b for frame in images if (b := b_value_of(frame)) is not None})) or None
 
     def image_kinds(self) -> tuple[str, ...] | None:
-        """What its images show, such as phase, water or adc; unknown where nothing says it."""
-        known = self._known_images
-        return None if known is None else volume_facts.kinds(known, self._layout.stacks or ()) or None
+        """What images say that they show, and volumes are known to show, such as phase, water or adc."""
+        if self._known_images is None:
+            return None
+        found = {word for frame in self._known_images for word in image_kinds(frame.attributes)}
+        for stack in self._layout.stacks or ():
+            found |= {stack.kind.component, *stack.kind.shows}
+        return tuple(word for word in IMAGE_KINDS if word in found) or None
 
     def segments(self) -> tuple[str, ...] | None:
         """The labels of a SEG, the names of a structure set's ROIs; None for anything else."""
@@ -133,7 +160,7 @@ class Facts:
 
     @cached_property
     def _layout(self) -> Layout:
-        return volume_facts.layout_of(self._rows.headers)
+        return layout_of(self._rows.headers)
 
     @cached_property
     def _known_images(self) -> list[Frame] | None:
@@ -142,8 +169,13 @@ class Facts:
 
     @cached_property
     def _planes(self) -> list[Plane] | None:
-        frames = self._layout.frames
-        return None if frames is None else volume_facts.planes_of(frames)
+        """One plane of each orientation; None where an image has no place."""
+        found: dict[tuple[float, ...], Plane] = {}
+        for frame in self._layout.frames or ():
+            if frame.plane is None:
+                return None
+            found.setdefault(frame.plane.orientation, frame.plane)
+        return list(found.values()) or None
 
     def _of_objects(
         self, names: frozenset[str], ask: Callable[[Mapping[str, Value]], tuple[str, ...]]
@@ -151,10 +183,6 @@ class Facts:
         """What the instances of a series of segments say, each once; None where it has none such."""
         found = (ask({name: self._cell(name, row) for name in names}) for row in self._first_rows)
         return tuple(dict.fromkeys(value for values in found for value in values)) or None
-
-    @cached_property
-    def _columns(self) -> dict[str, Sequence[Value]]:
-        return {}
 
     def _cell(self, name: str, row: int) -> Any:
         """A cell; None also where the attribute is absent."""
@@ -180,4 +208,139 @@ class Facts:
         return [row for row in every if self._cell("Rows", row) and self._cell("Columns", row)]
 
 
-_COMPUTE: dict[str, Callable[[Facts], Any]] = {name: getattr(Facts, name) for name in FACTS}
+def layout_of(headers: Iterable[Header]) -> Layout:
+    """How the images of a series lie; ``headers`` are closed."""
+    images = [header for header in headers if header.is_image]
+    if not images:
+        return Layout(None, None, None, "the series has no images", "the series has no images")
+    try:
+        frames = _frames(images, "strict")
+    except DataError as error:
+        return Layout(_frames_without_places(images), None, None, str(error), str(error))
+    try:
+        return Layout(frames, frames, stack_frames(frames, THERE))
+    except (DataError, PixelsClosedError) as error:
+        return Layout(frames, frames, None, None, str(error), isinstance(error, GeometryError))
+
+
+def _frames(images: Sequence[Header], geometry: Geometry) -> list[Frame]:
+    known: KnownMosaics = {}
+    return [frame for header in images for frame in frames_of(header, known, geometry)]
+
+
+def _frames_without_places(images: Sequence[Header]) -> list[Frame] | None:
+    try:
+        return _frames(images, "ignore")
+    except DataError:
+        return None
+
+
+def num_slices(stacks: Sequence[Stack]) -> int | None:
+    """The slices of the largest volume; None where it has no place in the patient."""
+    geometry = largest(stacks).geometry
+    return None if geometry is None else len(geometry.slice_positions)
+
+
+def slice_spacing(stacks: Sequence[Stack]) -> float | None:
+    """mm along the normal, of the largest volume; None for a single slice."""
+    geometry = largest(stacks).geometry
+    if geometry is None or len(geometry.slice_positions) == 1:
+        return None
+    return float(geometry.step @ geometry.normal)
+
+
+def largest(stacks: Sequence[Stack]) -> Stack:
+    """The stack with most voxels, of several the first."""
+    return max(stacks, key=_voxels)
+
+
+def _voxels(stack: Stack) -> int:
+    first = stack.frames[0]
+    return len(stack.frames) * first.rows * first.columns * (3 if stack.kind.colour else 1)
+
+
+def _on_one_grid(stack: Stack, other: Stack) -> bool:
+    one, two = stack.geometry, other.geometry
+    if one is None or two is None or one is two:
+        return one is two
+    same_shape = one.slice_positions.shape == two.slice_positions.shape and (
+        (stack.frames[0].rows, stack.frames[0].columns) == (other.frames[0].rows, other.frames[0].columns)
+    )
+    return same_shape and _same_place(one, two)
+
+
+def _same_place(one: StackGeometry, two: StackGeometry) -> bool:
+    spacing = np.abs(np.subtract(one.pixel_spacing, two.pixel_spacing)).max()
+    places = np.abs(one.slice_positions - two.slice_positions).max()
+    planes = (_plane_of(one), _plane_of(two))
+    return bool(
+        spacing <= PIXEL_SPACING_TOLERANCE_MM
+        and places <= EVEN_CEILING_MM
+        and planes[0].parallel_to(planes[1])
+    )
+
+
+def _plane_of(geometry: StackGeometry) -> Plane:
+    row, column = (tuple(map(float, v)) for v in (geometry.row_direction, geometry.column_direction))
+    return Plane((0.0, 0.0, 0.0), row, column, geometry.pixel_spacing)  # type: ignore[arg-type]
+
+
+def plane(planes: Sequence[Plane]) -> str:
+    """By the axis of the patient nearest to the normal."""
+    names = {plane_name(plane) for plane in planes}
+    return names.pop() if len(names) == 1 else MIXED
+
+
+def obliquity(planes: Sequence[Plane]) -> float:
+    """Degrees between the normal and the axis nearest to it, the greatest of the series."""
+    parts = np.sort(np.abs(_normals(planes)), axis=1)
+    # not the arc cosine, which is coarse near the axis
+    return float(np.degrees(np.arctan2(np.linalg.norm(parts[:, :2], axis=1), parts[:, 2])).max())
+
+
+def is_scout(frames: Sequence[Frame], planes: Sequence[Plane]) -> bool:
+    """Whether images lie in three planes at about right angles, a few in each of them, and nowhere else."""
+    normals = _normals(planes)
+    three = _right_angles(normals)
+    if three is None:
+        return False
+    along = np.abs(normals @ normals[three].T)
+    if along.max(axis=1).min() < np.cos(np.radians(SCOUT_TURN_DEGREES)):
+        return False
+    nearest = {plane.orientation: three[k] for plane, k in zip(planes, along.argmax(axis=1), strict=True)}
+    places: dict[int, set[float]] = {}
+    for frame in frames:
+        if frame.plane is not None:
+            which = nearest[frame.plane.orientation]
+            distance = float(normals[which] @ frame.plane.position)
+            places.setdefault(which, set()).add(round(distance, 2))
+    return max(map(len, places.values())) <= MAX_SCOUT_SLICES
+
+
+def _right_angles(normals: Matrix) -> list[int] | None:
+    """Three normals at about right angles to each other."""
+    most = np.sin(np.radians(SCOUT_TURN_DEGREES))
+    first = 0  # any scout plane is one of three
+    others = np.flatnonzero(np.abs(normals @ normals[first]) <= most)
+    for one, two in itertools.combinations(others[:MAX_SCOUT_SLICES].tolist(), 2):
+        if abs(float(normals[one] @ normals[two])) <= most:
+            return [first, one, two]
+    return None
+
+
+def _normals(planes: Sequence[Plane]) -> Matrix:
+    return np.array([plane.normal for plane in planes])
+
+
+def has_phases(stacks: Sequence[Stack]) -> bool:
+    """Whether a volume has an axis of time: cardiac or breathing phases, time points."""
+    return any(stack.axis == "time" for stack in stacks)
+
+
+_OF_STACKS: dict[str, Callable[[Sequence[Stack]], Any]] = {
+    "num_slices": num_slices,
+    "num_volumes": len,
+    "slice_spacing": slice_spacing,
+    "has_phases": has_phases,
+}
+_OF_PLANES: dict[str, Callable[[Sequence[Plane]], Any]] = {"plane": plane, "obliquity": obliquity}

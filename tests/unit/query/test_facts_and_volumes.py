@@ -23,8 +23,7 @@ from dicomarray.assembly.series import Series
 from dicomarray.errors import DataError
 from dicomarray.query.facts import FACTS
 from dicomarray.query.rows import rows_of
-from dicomarray.query.series_facts import Facts
-from dicomarray.query.volume_facts import THERE, largest
+from dicomarray.query.series_facts import THERE, Facts, largest
 from enhanced_files import at, content, measured, write_cine, write_dose, write_enhanced
 
 OF_VOLUMES = [name for name, fact in FACTS.items() if fact.source != "rows"]
