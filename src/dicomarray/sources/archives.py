@@ -209,17 +209,17 @@ def members_of(archive: Reference) -> list[Member | Skipped] | None:
     try:
         state = state_of(archive)
         key = (os.path.abspath(archive) if isinstance(archive, Path) else str(archive), *state)  # noqa: PTH100
-        known = _store.unpacked.get(key)
+        known = unpacked.archives.get(key)
         if known is not None and all(m.copy and m.copy.exists() for m in known if isinstance(m, Member)):
             return known
-        work = _Unpacking(archive, state, _store.new_folder(archive.name), Meter.of_archive(state.size))
+        work = _Unpacking(archive, state, unpacked.new_folder(archive.name), Meter.of_archive(state.size))
         with _removed_unless_whole(work.folder), open_plain(archive) as raw:
             _unpack_all(work, kind, raw)
     except TooMuchError:
         raise
     except _DAMAGE as error:
         raise InputError(f"the {kind} archive cannot be unpacked: {_reason(error)}") from error
-    _store.unpacked[key] = work.results
+    unpacked.archives[key] = work.results
     return work.results
 
 
@@ -348,18 +348,18 @@ def _reason(error: BaseException) -> str:
 _Key = tuple[str, int, int, int, int]
 
 
-class _Store:
+class _Unpacked:
     """Where this process unpacks to, and what it has unpacked: made when it is needed, removed at its end."""
 
     def __init__(self) -> None:
-        self.unpacked: dict[_Key, list[Member | Skipped]] = {}
+        self.archives: dict[_Key, list[Member | Skipped]] = {}
         self._root: Path | None = None
         self._owner = 0
         self._numbers = count(1)
         self._lock = threading.Lock()
 
     def new_folder(self, name: str) -> Path:
-        """An empty folder of (nearly) this name."""
+        """An empty folder of (nearly) this name, which is removed when the process ends."""
         with self._lock:
             if self._root is None or self._owner != os.getpid():
                 # a forked child has a folder of its own: it must not remove its parent's
@@ -369,22 +369,13 @@ class _Store:
         return folder
 
     def remove(self) -> None:
+        """Remove what was unpacked so far; series from archives are unpacked again when they are read."""
         if self._root is not None and self._owner == os.getpid():
             shutil.rmtree(self._root, ignore_errors=True)
             self._root = None
-        self.unpacked.clear()
-
-
-def new_temporary_folder(name: str) -> Path:
-    """An empty folder of (nearly) this name, which is removed when the process ends."""
-    return _store.new_folder(name)
-
-
-def remove_unpacked() -> None:
-    """Remove what was unpacked so far; series from archives cannot be read any more."""
-    _store.remove()
+        self.archives.clear()
 
 
 # A cache: what this process unpacked, as long as it lives.
-_store = _Store()
-atexit.register(_store.remove)
+unpacked = _Unpacked()
+atexit.register(unpacked.remove)

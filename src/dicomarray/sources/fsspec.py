@@ -20,7 +20,7 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.part10 import PIXEL_DATA, DoubtError, Window, read_file_meta, walk
 from dicomarray.dicom.recognition import looks_like_dicom
 from dicomarray.errors import InputError
-from dicomarray.sources.archives import TAR_BLOCK, new_temporary_folder
+from dicomarray.sources.archives import TAR_BLOCK, unpacked
 from dicomarray.sources.base import Progress, Skipped, Source
 from dicomarray.sources.instances import read_objects
 from dicomarray.storage.places import Url, download, existing_files, read_ranges
@@ -161,7 +161,7 @@ class StoredObject(ObjectReference):
                     further[one] = start, min(size, 2 * len(start))
             pending = further
         if whole:
-            fetched = cls.fetch(whole, new_temporary_folder(whole[0].root.name or "store"))
+            fetched = cls.fetch(whole, unpacked.new_folder(whole[0].root.name or "store"))
             found |= zip(whole, (replace(one, size=_size(one.copy)) for one in fetched), strict=True)
         return [found[one] for one in references]
 

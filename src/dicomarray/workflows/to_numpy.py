@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadKeywords, ReadOptions
 from dicomarray.assembly.series import Series
-from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file, assemble_through
+from dicomarray.assembly.volumes.assemble import assemble, assemble_through
 from dicomarray.assembly.volumes.regrid import changes_grid
 from dicomarray.catalog.series_selection import Found, Inputs, ScanRequest, file_stem, select
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
@@ -22,6 +22,7 @@ from dicomarray.core.pixel_values import Normalization
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import DataError, DiskFullError, UsageError
 from dicomarray.formats import sidecar, zarr_store
+from dicomarray.formats.npy import NpyFile
 from dicomarray.runtime.threads import PixelProgress, thread_count
 from dicomarray.sources.base import Progress, Skipped
 from dicomarray.storage.atomic import making, new_files, refuse_existing
@@ -267,7 +268,8 @@ def to_numpy(  # noqa: PLR0913 - the options of the command, by the same names
                 zarr_store.describe(folder, info)
             return (npy, json), info
         with new_files((npy, json), overwrite) as (array_file, json_file):
-            info = assemble_in_file(stack, array_file, checked, bounds, workers, pixel_progress)
+            to_file = partial(NpyFile, array_file)
+            info = assemble_through(to_file, stack, checked, bounds, workers, pixel_progress)
             sidecar.write(json_file, info)
         return (npy, json), info
 

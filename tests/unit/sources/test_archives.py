@@ -83,10 +83,10 @@ def unpacked_files() -> list[Path]:
 @pytest.fixture(autouse=True)
 def nothing_left(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test begins without what others unpacked, in a folder of its own for temporary files."""
-    archives.remove_unpacked()
+    archives.unpacked.remove()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
     yield
-    archives.remove_unpacked()
+    archives.unpacked.remove()
 
 
 # --- good ones ------------------------------------------------------------------------------------------
@@ -230,9 +230,9 @@ def test_series_of_an_archive_can_be_sent_to_another_process(tmp_path: Path) -> 
     series = pickle.loads(sent)
     assert series.files == scan(archive)[0].files
     expected = series.volume().array
-    archives.remove_unpacked()
+    archives.unpacked.remove()
     np.testing.assert_array_equal(pickle.loads(sent).volume().array, expected)
-    archives.remove_unpacked()
+    archives.unpacked.remove()
     zip_of(archive, [("IM1", MR)])
     with pytest.raises(InputError, match=r"a\.zip has changed"):
         pickle.loads(sent).volume()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
-from functools import partial
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,7 +27,6 @@ from dicomarray.dicom.headers.keywords import ACQUISITION, IDENTITY
 from dicomarray.dicom.segment_objects import is_segment_object
 from dicomarray.dicom.transfer_syntaxes import ALWAYS_LOSSY
 from dicomarray.dicom.vr import Value
-from dicomarray.formats.npy import NpyFile
 from dicomarray.runtime.threads import PixelProgress
 from dicomarray.storage.references import file_of
 from dicomarray.volume import Volume
@@ -86,18 +84,6 @@ def assemble(
     return Volume(array, info.warned(spacing_warnings(info.geometry)), target.padding, files)
 
 
-def assemble_in_file(
-    stack: Stack,
-    npy: Path,
-    options: ReadOptions = DEFAULTS,
-    bounds: Normalization | None = None,
-    workers: int | None = None,
-    progress: PixelProgress | None = None,
-) -> VolumeInfo:
-    """Read the pixels of a stack into a ``.npy`` file; see `assemble_through`."""
-    return assemble_through(partial(NpyFile, npy), stack, options, bounds, workers, progress)
-
-
 def assemble_through(
     open_file: OpenFile,
     stack: Stack,
@@ -129,21 +115,17 @@ def assemble_through(
 def _read(job: Job, target: Target) -> VolumeInfo:
     """Bring all images of a stack where they go; what is known of them then."""
     notes = fill(job, target) + job.probes.notes()
-    stack, values, shape = job.stack, job.values, target.shape
-    repetitions = () if stack.axis is None else (stack.axis,)
-    axes = (*repetitions, *(UNPLACED if stack.geometry is None else PLACED))
-    info = VolumeInfo(
-        shape=shape,
+    stack, values, info = job.stack, job.values, grid_of(job.stack)
+    info = replace(
+        info,
+        shape=target.shape,
         dtype=values.dtype,
-        axes=axes + ("sample",) * (len(shape) - len(axes)),
+        axes=info.axes + ("sample",) * (len(target.shape) - len(info.axes)),
         units=values.units,
-        geometry=stack.geometry,
         rescales=values.rescales,
         normalization=values.normalization,
         coordinates={name: tuple(steps) for name, steps in stack.coordinates.items()},
-        series=_series_attributes(stack),
-        slices=_slice_records(stack.frames),
-        warnings=stack.warnings + mislabelled_notes(stack.frames) + values.warnings,
+        warnings=info.warnings + mislabelled_notes(stack.frames) + values.warnings,
     )
     return info.warned(
         _value_warnings(stack.frames, info.value_units)

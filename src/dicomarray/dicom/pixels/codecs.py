@@ -18,9 +18,14 @@ import numpy as np
 
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.pixel_values import Array
-from dicomarray.dicom.pixels.codestreams import Codestream, CodestreamError, parse_jpeg, parse_jpeg_2000
+from dicomarray.dicom.pixels.codestreams import (
+    Codestream,
+    CodestreamError,
+    faults,
+    parse_jpeg,
+    parse_jpeg_2000,
+)
 from dicomarray.dicom.pixels.description import PixelDescription
-from dicomarray.dicom.pixels.jpeg_scans import faults
 from dicomarray.dicom.pixels.native import BITS_CUT, stored_bits_of
 from dicomarray.dicom.transfer_syntaxes import DEFLATED_FRAMES
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from dicomarray import load, scan, to_numpy
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.volumes import filling
-from dicomarray.assembly.volumes.assemble import assemble, assemble_in_file
+from dicomarray.assembly.volumes.assemble import assemble, assemble_through
 from dicomarray.assembly.volumes.regrid import changes_grid
 from dicomarray.core.pixel_values import Normalization
 from dicomarray.errors import InputError, PixelError, UsageError
+from dicomarray.formats.npy import NpyFile
 from dicomarray.formats.sidecar import to_json
 from dicomarray.volume import Volume
 
@@ -182,7 +184,7 @@ def test_a_file_has_the_bytes_of_the_array(tmp_path: Path, kind: str, bounds: No
     volume = assemble(stack, options)
     if bounds is not None:
         volume = volume.normalize(bounds.lower, bounds.upper)
-    found = assemble_in_file(stack, tmp_path / "a.npy", options, bounds, workers=3)
+    found = assemble_through(partial(NpyFile, tmp_path / "a.npy"), stack, options, bounds, workers=3)
     assert (tmp_path / "a.npy").read_bytes() == saved(volume)
     assert to_json(found) == volume.metadata
     assert str(found) in repr(volume)
@@ -195,7 +197,7 @@ def test_padding_is_zero_where_values_are_normalized(make_series: MakeSeries) ->
     folder = make_series(stored, common={"PixelPaddingValue": 99})
     stack, options = stack_of(folder), ReadOptions(exclude_padding=True)
     expected = assemble(stack, options).normalize(-900, 1100).array
-    assemble_in_file(stack, folder.parent / "a.npy", options, Normalization(-900, 1100))
+    assemble_through(partial(NpyFile, folder.parent / "a.npy"), stack, options, Normalization(-900, 1100))
     found = np.load(folder.parent / "a.npy")
     assert np.array_equal(found, expected)
     assert not found[:, :3].any()
