@@ -89,43 +89,6 @@ def new_series(
             check(paths, report)
 
 
-def write_single_file(
-    file: Path,
-    uids: tuple[str, str],
-    write: Callable[[Path], None],
-    options: SeriesOptions,
-    check: Check | None,
-    warnings: Warnings,
-    errors: tuple[float, float] = (0.0, 0.0),
-) -> WriteReport:
-    """A series of one file, by a function that writes it.
-
-    Parameters
-    ----------
-    uids
-        Of the series and its instance.
-    errors
-        The greatest and the mean error of values.
-    """
-    report = WriteReport(
-        files=(file,),
-        series_uid=uids[0],
-        sop_uids=(uids[1],),
-        max_error=errors[0],
-        mean_error=errors[1],
-        clipped=0,
-        slope=None,
-        intercept=None,
-        warnings=warnings,
-    )
-    with new_series(report, file.parent, options, check) as paths:
-        try:
-            write(paths[0])
-        except OSError as error:
-            raise OutputError(f"{file}: cannot be written: {reason(error)}") from error
-    return report
-
-
 @contextmanager
 def write_errors_named(path: Path, source: Reference) -> Iterator[None]:
     """While a header of the template is changed and written: which of the two files an error is of."""

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydicom import dcmread
-from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -22,7 +21,6 @@ from dicomarray.objects.common.quick_elements import header_of
 from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
 
-_UNICODE = "ISO_IR 192"  # UTF-8 (PS3.3 C.12.1.1.2)
 # What pydicom raises on damaged files.
 UNREADABLE = (
     OSError, EOFError, InvalidDicomError, BytesLengthException, ValueError, TypeError, KeyError, IndexError,
@@ -107,22 +105,6 @@ def part_of(data_set: Dataset, keywords: Iterable[str]) -> Dataset:
         if keyword in data_set:
             part[keyword] = data_set[keyword]
     return part
-
-
-def encode_texts(header: Dataset, texts: Iterable[str]) -> None:
-    """Keep the template's character set where it can hold some texts, else take Unicode for all there are."""
-    wanted = "".join(texts)
-    if wanted.isascii():
-        return
-    terms = values(header, "SpecificCharacterSet")
-    try:
-        if len(terms) == 1:
-            wanted.encode(convert_encodings(terms)[0])
-            return
-    except (UnicodeEncodeError, LookupError):
-        pass
-    header.decode()
-    header.SpecificCharacterSet = _UNICODE
 
 
 _WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,11}")

@@ -14,14 +14,12 @@ from dicomarray.core.geometry import Plane
 from dicomarray.core.segments import Segment
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, items_of
 from dicomarray.dicom.headers.header import read_header
+from dicomarray.dicom.segment_objects import LABEL_MAP, SEGMENTATION
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, HeaderError, InputError, SegmentationError
-from dicomarray.objects.segmentation.header import LABEL_MAP_STORAGE
 from dicomarray.objects.segmentation.segment_items import PRIVATE_CREATOR, PRIVATE_GROUP, segment_of
 from dicomarray.storage.references import Reference
 
-SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
-CLASSES = (SEGMENTATION_STORAGE, LABEL_MAP_STORAGE)
 BINARY, LABELMAP, FRACTIONAL = "BINARY", "LABELMAP", "FRACTIONAL"
 _NAMES = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "Rows",
@@ -103,7 +101,7 @@ def read_description(path: Reference) -> SegmentationFile:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     said = header.attributes
-    if said.get("SOPClassUID") not in CLASSES:
+    if said.get("SOPClassUID") not in (SEGMENTATION, LABEL_MAP):
         raise SegmentationError(
             f"{path} is no DICOM Segmentation: its SOPClassUID is {said.get('SOPClassUID')!s:.64}"
         )

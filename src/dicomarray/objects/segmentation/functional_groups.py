@@ -11,20 +11,19 @@ from collections.abc import Sequence
 from functools import cache
 
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.tag import Tag
 
 from dicomarray.core.geometry import Plane
 from dicomarray.dicom import decimal_strings
+from dicomarray.dicom.part10 import ITEM, encoded, padded
 from dicomarray.objects.common.modules import SOURCE_IMAGE, code_item
+from dicomarray.objects.common.quick_elements import encoded_elements
 from dicomarray.objects.segmentation.request import SegmentationRequest, SourceImage
 
 _DERIVED_BY = ("113076", "DCM", "Segmentation")  # PS3.16 CID 7203
 _SEGMENT_NUMBER, _SEGMENT_GROUP = Tag("ReferencedSegmentNumber"), Tag("SegmentIdentificationSequence")
 _POSITION, _POSITION_GROUP = Tag("ImagePositionPatient"), Tag("PlanePositionSequence")
 _IN_STACK, _CONTENT_GROUP = Tag("InStackPositionNumber"), Tag("FrameContentSequence")
-_ITEM = struct.pack("<HH", 0xFFFE, 0xE000)
 
 
 def shared_groups(request: SegmentationRequest) -> Dataset:
@@ -81,72 +80,60 @@ class FrameItems:
     def item(self, number: int, index: int) -> bytes:
         """That of a segment (by its number in the file) in a slice."""
         dimensions = (number, self._ranks[index]) if self._by_segment else (self._ranks[index],)
-        values = struct.pack(f"<{len(dimensions)}L", *dimensions)
         content = _sequence(
-            0x0020, 0x9111,
-            _short(0x0020, 0x9056, b"SH", b"1 ")
-            + _short(0x0020, 0x9057, b"UL", struct.pack("<L", index + 1))
-            + _short(0x0020, 0x9157, b"UL", values),
-        )  # fmt: skip
-        segment = b""
-        if self._by_segment:
-            segment = _sequence(0x0062, 0x000A, _short(0x0062, 0x000B, b"US", struct.pack("<H", number)))
-        whole = self._derivations[index] + content + self._positions[index] + segment
-        return _ITEM + struct.pack("<L", len(whole)) + whole
+            _CONTENT_GROUP,
+            encoded(0x00209056, "SH", b"1 ", True)
+            + encoded(_IN_STACK, "UL", struct.pack("<L", index + 1), True)
+            + encoded(0x00209157, "UL", struct.pack(f"<{len(dimensions)}L", *dimensions), True),
+        )
+        segment = _segment(number) if self._by_segment else b""
+        return _item(self._derivations[index] + content + self._positions[index] + segment)
 
 
 def _derivation(sources: Sequence[SourceImage]) -> bytes:
     """Derivation Image: which images a frame is a segmentation of (PS3.3 C.7.6.16.2.6)."""
     if not sources:
         return b""
-    items = b"".join(map(_source_item, sources))
-    derivation = _items(0x0008, 0x2112, items) + _sequence(0x0008, 0x9215, _code(_DERIVED_BY))
-    return _sequence(0x0008, 0x9124, derivation)
+    images = encoded(0x00082112, "SQ", b"".join(map(_source_item, sources)), True)
+    return _sequence(0x00089124, images + _sequence(0x00089215, _code(_DERIVED_BY)))
 
 
 def _source_item(source: SourceImage) -> bytes:
     """An item of Source Image Sequence, as bytes: there may be thousands, and pydicom takes its time."""
-    content = _short(0x0008, 0x1150, b"UI", _padded(source.class_uid, b"\0"))
-    content += _short(0x0008, 0x1155, b"UI", _padded(source.instance_uid, b"\0"))
+    content = _text(0x00081150, "UI", source.class_uid) + _text(0x00081155, "UI", source.instance_uid)
     if source.frame is not None:
-        content += _short(0x0008, 0x1160, b"IS", _padded(str(source.frame), b" "))
-    content += _short(0x0028, 0x135A, b"CS", b"YES " if source.same_place else b"NO")
-    content += _sequence(0x0040, 0xA170, _code(SOURCE_IMAGE))
-    return _ITEM + struct.pack("<L", len(content)) + content
+        content += _text(0x00081160, "IS", str(source.frame))
+    content += _text(0x0028135A, "CS", "YES" if source.same_place else "NO")
+    return _item(content + _sequence(0x0040A170, _code(SOURCE_IMAGE)))
 
 
 @cache
 def _code(code: tuple[str, str, str]) -> bytes:
-    return encoded(code_item(code))
+    return encoded_data_set(code_item(code))
 
 
-def _padded(text: str, padding: bytes) -> bytes:
-    value = text.encode("ascii")
-    return value + padding * (len(value) % 2)
+@cache
+def _segment(number: int) -> bytes:
+    return _sequence(_SEGMENT_GROUP, encoded(_SEGMENT_NUMBER, "US", struct.pack("<H", number), True))
 
 
 def _position(plane: Plane) -> bytes:
-    value = "\\".join(decimal_strings.each(plane.position))
-    return _sequence(0x0020, 0x9113, _short(0x0020, 0x0032, b"DS", _padded(value, b" ")))
+    return _sequence(_POSITION_GROUP, _text(_POSITION, "DS", "\\".join(decimal_strings.each(plane.position))))
 
 
-def encoded(data_set: Dataset) -> bytes:
+def encoded_data_set(data_set: Dataset) -> bytes:
     """The elements of a data set in Explicit VR Little Endian."""
-    stream = DicomBytesIO()
-    stream.is_little_endian, stream.is_implicit_VR = True, False
-    write_dataset(stream, data_set)
-    return stream.getvalue()
+    return b"".join(encoded_elements(data_set, True).values())
 
 
-def _short(group: int, element: int, vr: bytes, value: bytes) -> bytes:
-    """An element whose length has 16 bits (PS3.5 table 7.1-2)."""
-    return struct.pack("<HH2sH", group, element, vr, len(value)) + value
+def _text(tag: int, vr: str, text: str) -> bytes:
+    return encoded(tag, vr, padded(text.encode("ascii"), vr), True)
 
 
-def _sequence(group: int, element: int, content: bytes) -> bytes:
+def _sequence(tag: int, content: bytes) -> bytes:
     """A sequence of one item, of explicit lengths."""
-    return _items(group, element, _ITEM + struct.pack("<L", len(content)) + content)
+    return encoded(tag, "SQ", _item(content), True)
 
 
-def _items(group: int, element: int, items: bytes) -> bytes:
-    return struct.pack("<HH2sHL", group, element, b"SQ", 0, len(items)) + items
+def _item(content: bytes) -> bytes:
+    return encoded(ITEM, "", content, explicit=False)

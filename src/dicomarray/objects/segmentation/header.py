@@ -5,30 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import SegmentationStorage
 
+from dicomarray.dicom.segment_objects import LABEL_MAP, SEGMENTATION
 from dicomarray.dicom.uids import legal_uid
-from dicomarray.objects.common.headers import encode_texts, part_of, text
+from dicomarray.objects.common.headers import part_of, text
 from dicomarray.objects.common.identity import SeriesIdentity
+from dicomarray.objects.common.mask_objects import NO_DATE, new_object
 from dicomarray.objects.common.modules import reference
-from dicomarray.objects.common.patient_study import of_same_study
 from dicomarray.objects.segmentation.frames import MAX_FRACTION, FramePlan
 from dicomarray.objects.segmentation.functional_groups import set_dimensions, shared_groups
 from dicomarray.objects.segmentation.options import SegmentationOptions
 from dicomarray.objects.segmentation.request import SegmentationRequest, SourceImage
 from dicomarray.objects.segmentation.segment_items import background_item, item_of
 
-LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
-BACKGROUND = 0  # the label of what is in no segment
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 # Content Date is required; without the time of the run it is the template's, by what is there.
 _DATES = ("ContentDate", "AcquisitionDate", "SeriesDate", "StudyDate")
-_NO_DATE = "19700101"
-
-
-def class_of(kind: str) -> str:
-    """The SOP Class of a kind of segmentation."""
-    return LABEL_MAP_STORAGE if kind == "labelmap" else str(SegmentationStorage)
 
 
 def make_header(
@@ -44,16 +36,12 @@ def make_header(
     ``source`` is the header of an image of the template; ``uids`` are those of the instance and of its
     dimension organization.
     """
-    header = of_same_study(source)
-    encode_texts(header, [segment.label for segment in request.segmentation.segments])
-    header.SOPClassUID, header.Modality = class_of(options.kind), "SEG"
-    identity.put(header, uids[0], 1)
+    texts = [segment.label for segment in request.segmentation.segments]
+    header = new_object(source, texts, identity, uids[0], request.frame_of_reference_uid)
+    header.SOPClassUID, header.Modality = LABEL_MAP if options.kind == "labelmap" else SEGMENTATION, "SEG"
     _date(header, source, identity.now)
     header.ImageType = ["DERIVED", "PRIMARY"]
     header.ContentLabel, header.ContentDescription, header.ContentCreatorName = "SEGMENTATION", "", ""
-    if request.frame_of_reference_uid is not None:
-        header.FrameOfReferenceUID = request.frame_of_reference_uid
-        header.PositionReferenceIndicator = text(source, "PositionReferenceIndicator")
     _describe_pixels(header, source, plan)
     _describe_segments(header, request, plan, options)
     _reference_sources(header, request, plan)
@@ -66,7 +54,7 @@ def _date(header: Dataset, source: Dataset, now: datetime | None) -> None:
     """Content Date and Time, which an object must have, also where the same call makes the same bytes."""
     if now is not None:
         return
-    found = next((date for keyword in _DATES if (date := text(source, keyword))), _NO_DATE)
+    found = next((date for keyword in _DATES if (date := text(source, keyword))), NO_DATE)
     header.ContentDate, header.ContentTime = found, text(source, "ContentTime") or "000000"
 
 
@@ -96,7 +84,7 @@ def _describe_segments(
         return
     header.SegmentsOverlap = "YES" if segmentation.overlapping else "NO"
     if options.kind == "labelmap":
-        header.add_new("PixelPaddingValue", "US", BACKGROUND)
+        header.add_new("PixelPaddingValue", "US", 0)  # what is in no segment
 
 
 def _reference_sources(header: Dataset, request: SegmentationRequest, plan: FramePlan) -> None:

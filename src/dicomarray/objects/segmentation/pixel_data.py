@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
@@ -21,8 +21,6 @@ _MAX_BYTES = 2**32 - 2
 _UNDEFINED = 0xFFFFFFFF
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
-
-Counted = Callable[[], None]
 
 
 def syntax_of(compress: str) -> str:

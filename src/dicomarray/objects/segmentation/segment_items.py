@@ -16,7 +16,6 @@ from dicomarray.objects.segmentation.colours import to_lab, to_rgb
 # Segments of a binary or fractional object are numbered without gaps; where the labels of the array are not,
 # they stand in a private element, by which they come back.
 PRIVATE_CREATOR, PRIVATE_GROUP, LABEL_ELEMENT = "dicomarray", 0x0063, 0x01
-LABEL_NAME = f"({PRIVATE_GROUP:04x},{PRIVATE_CREATOR},{LABEL_ELEMENT:02x})"
 _UNKNOWN_ALGORITHM = "unknown"
 _BACKGROUND = ("125040", "DCM", "Background")
 _IDENTIFICATION = ("123110", "DCM", "Artificial Intelligence")  # PS3.16 CID 7162

@@ -5,23 +5,17 @@ from __future__ import annotations
 import hashlib
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.objects.common.files import (
-    Check,
-    WriteReport,
-    start_of_file,
-    write_errors_named,
-    write_single_file,
-)
+from dicomarray.objects.common.files import Check, WriteReport, start_of_file, write_errors_named
 from dicomarray.objects.common.headers import read_header
 from dicomarray.objects.common.identity import new_identity, new_uid
-from dicomarray.objects.common.segment_labels import check_labels, empty_segments
+from dicomarray.objects.common.mask_objects import FILE_NAME, check_labels, empty_segments, write_object
 from dicomarray.objects.segmentation.frames import MAX_FRACTION, FramePlan, plan_frames, stored_fraction
-from dicomarray.objects.segmentation.functional_groups import FrameItems, encoded
+from dicomarray.objects.segmentation.functional_groups import FrameItems, encoded_data_set
 from dicomarray.objects.segmentation.header import make_header
 from dicomarray.objects.segmentation.options import SegmentationOptions
 from dicomarray.objects.segmentation.pixel_data import (
@@ -32,10 +26,7 @@ from dicomarray.objects.segmentation.pixel_data import (
 )
 from dicomarray.objects.segmentation.request import SegmentationRequest
 
-FILE_NAME = "0001.dcm"
 _PER_FRAME = struct.pack("<HH2sH", 0x5200, 0x9230, b"SQ", 0)
-# Items are joined to pieces of so many bytes before they are written.
-_PIECE = 1 << 20
 
 
 def write_segmentation(
@@ -68,11 +59,12 @@ def write_segmentation(
     identity = new_identity([source], series_uid, options)
     with write_errors_named(output / FILE_NAME, request.template):
         header = make_header(source, request, plan, identity, (sop_uid, organization_uid), options)
-        start = _start(header, syntax_of(options.compress))
-    return write_single_file(
-        output / FILE_NAME,
+        # not by pydicom's `dcmwrite`, which does not know every syntax
+        start = start_of_file(header, syntax_of(options.compress)) + encoded_data_set(header)
+    return write_object(
+        output,
         (series_uid, sop_uid),
-        lambda path: _write_file(path, start, request, plan, options, size),
+        lambda stream: _write(stream, start, request, plan, options, size),
         options,
         check,
         request.warnings + notes + _empty(plan) + _renumbered(plan),
@@ -95,13 +87,8 @@ def _uids(
     return series, new_uid(options, series, "instance"), new_uid(options, series, "dimensions")
 
 
-def _start(header: Dataset, syntax: str) -> bytes:
-    """The file up to its per-frame functional groups; pydicom's `dcmwrite` does not know every syntax."""
-    return start_of_file(header, syntax) + encoded(header)
-
-
-def _write_file(
-    path: Path,
+def _write(
+    stream: BinaryIO,
     start: bytes,
     request: SegmentationRequest,
     plan: FramePlan,
@@ -110,15 +97,13 @@ def _write_file(
 ) -> None:
     items = FrameItems(request, plan.slices, plan.by_segment)
     groups = [items.item(plan.numbers.get(label, 0), index) for label, index in plan.frames]
-    with path.open("wb", buffering=_PIECE) as stream:
-        stream.write(start)
-        stream.write(_PER_FRAME + struct.pack("<L", sum(map(len, groups))))
-        stream.writelines(groups)
-        del groups
-        if options.compress == "none":
-            write_native(stream, plan.images(), plan.stored, size)
-        else:
-            write_compressed(stream, plan.images(), plan.stored, options.compress)
+    stream.write(start + _PER_FRAME + struct.pack("<L", sum(map(len, groups))))
+    stream.writelines(groups)
+    del groups
+    if options.compress == "none":
+        write_native(stream, plan.images(), plan.stored, size)
+    else:
+        write_compressed(stream, plan.images(), plan.stored, options.compress)
 
 
 def _errors(plan: FramePlan) -> tuple[float, float]:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from dicomarray.core.segments import Code
 
-STORAGE_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"  # RT Structure Set Storage
 CLOSED, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 
 

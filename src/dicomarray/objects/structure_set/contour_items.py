@@ -7,7 +7,6 @@ pydicom.  Points are Decimal Strings of at most 16 characters, with the digits t
 from __future__ import annotations
 
 import math
-import struct
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from dicomarray.core.rasterization.keyholes import with_keyholes
 from dicomarray.core.rasterization.loops import Loops, Points
 from dicomarray.core.rasterization.tracing import Scratch, edge_loops, smooth_loops
 from dicomarray.dicom.decimal_strings import MAX_LENGTH
-from dicomarray.dicom.part10 import encoded
+from dicomarray.dicom.part10 import ITEM, encoded, padded
 from dicomarray.errors import GeometryError
 from dicomarray.objects.structure_set.contents import CLOSED, XOR
 from dicomarray.objects.structure_set.number_tables import Texts, joined, padded_texts
@@ -33,7 +32,7 @@ DIGITS_OF_VOXEL, COARSEST = 1e-3, 0.05
 HALVES = 2
 # Explicit VR has 16 bits for the length of Contour Data (PS3.5 7.1.2): with more, Implicit VR is needed.
 MAX_EXPLICIT_LENGTH = 65534
-_ITEM = struct.pack("<HH", 0xFFFE, 0xE000)
+ROI_CONTOURS = 0x30060039
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +167,11 @@ class ItemEncoder:
         self._explicit, self._exclusive = explicit, options.holes == "xor"
         self._images = [self._image_sequence(images) for images in request.images]
 
-    def sequence(self, items: Iterable[Sequence[bytes]], tag: int = 0x30060039) -> list[bytes]:
+    def sequence(self, items: Iterable[Sequence[bytes]], tag: int = ROI_CONTOURS) -> list[bytes]:
         """A sequence of defined length: what follows each other in the file, not joined, as it is long."""
         parts: list[bytes] = []
         for item in items:
-            parts.append(_ITEM + struct.pack("<L", sum(map(len, item))))
+            parts.append(encoded(ITEM, "", b"", False, sum(map(len, item))))
             parts += item
         return [encoded(tag, "SQ", b"", self._explicit, sum(map(len, parts))), *parts]
 
@@ -189,12 +188,11 @@ class ItemEncoder:
         ]
 
     def _contour(self, contour: Contour, kind: str) -> bytes:
-        data = contour.data + b" " * (len(contour.data) % 2)
         return (
             self._images[contour.index]
             + self._text(0x30060042, "CS", kind)
             + self._text(0x30060046, "IS", str(contour.count))
-            + encoded(0x30060050, "DS", data, self._explicit)
+            + encoded(0x30060050, "DS", padded(contour.data, "DS"), self._explicit)
         )
 
     def _image_sequence(self, images: Sequence[ContourImage]) -> bytes:
@@ -212,5 +210,4 @@ class ItemEncoder:
         return b"".join(self.sequence(items, 0x30060016)) if items else b""
 
     def _text(self, tag: int, vr: str, text: str) -> bytes:
-        raw = text.encode("ascii")
-        return encoded(tag, vr, raw + (b"\0" if vr == "UI" else b" ") * (len(raw) % 2), self._explicit)
+        return encoded(tag, vr, padded(text.encode("ascii"), vr), self._explicit)

@@ -7,19 +7,18 @@ from datetime import datetime
 from pydicom.dataset import Dataset
 
 from dicomarray.core.segments import Segment
+from dicomarray.dicom.segment_objects import STRUCTURE_SET
 from dicomarray.dicom.uids import legal_uid
-from dicomarray.objects.common.headers import drop, encode_texts, text
+from dicomarray.objects.common.headers import drop, text
 from dicomarray.objects.common.identity import SeriesIdentity
+from dicomarray.objects.common.mask_objects import NO_DATE, new_object
 from dicomarray.objects.common.modules import code_item, reference
-from dicomarray.objects.common.patient_study import of_same_study
-from dicomarray.objects.structure_set.contents import STORAGE_CLASS
 from dicomarray.objects.structure_set.request import StructureSetRequest
 
 STRUCTURE_SET_LABEL = "dicomarray"  # VR SH: at most 16 characters
 # Detached Study Management, which is retired and required here (PS3.3 C.8.8.5).
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
 _MAX_TEXT, _MAX_SHORT = 64, 16  # characters, VR LO and SH
-_NO_DATE = "19700101"
 # Colours of regions without one: those of a usual palette, far apart.
 _COLOURS = (
     (230, 25, 75), (60, 180, 75), (255, 225, 25), (0, 130, 200), (245, 130, 48), (145, 30, 180),
@@ -37,15 +36,12 @@ def make_header(
 ) -> Dataset:
     """All of a structure set but its contours; ``source`` is the header of an image of the template."""
     segments = request.segmentation.segments
-    header = of_same_study(source)
-    encode_texts(header, [f"{segment.label}{segment.algorithm or ''}" for segment in segments])
-    header.SOPClassUID, header.Modality, header.OperatorsName = STORAGE_CLASS, "RTSTRUCT", ""
-    identity.put(header, sop_uid, 1)
+    texts = [f"{segment.label}{segment.algorithm or ''}" for segment in segments]
+    header = new_object(source, texts, identity, sop_uid, request.frame_of_reference_uid)
+    header.SOPClassUID, header.Modality, header.OperatorsName = STRUCTURE_SET, "RTSTRUCT", ""
     drop(header, ("ContentDate", "ContentTime"))
     header.StructureSetLabel = STRUCTURE_SET_LABEL
     header.StructureSetDate, header.StructureSetTime = _date(source, identity.now)
-    header.FrameOfReferenceUID = request.frame_of_reference_uid
-    header.PositionReferenceIndicator = text(source, "PositionReferenceIndicator")
     header.ReferencedFrameOfReferenceSequence = [_referenced_frame(request, text(source, "StudyInstanceUID"))]
     header.StructureSetROISequence = [_region(one, request.frame_of_reference_uid) for one in segments]
     header.RTROIObservationsSequence = [_observation(one, at) for at, one in enumerate(segments, 1)]
@@ -57,7 +53,7 @@ def _date(source: Dataset, now: datetime | None) -> tuple[str, str]:
     """Structure Set Date and Time; the template's where the same call must write the same bytes."""
     if now is not None:
         return now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    return text(source, "SeriesDate") or text(source, "StudyDate") or _NO_DATE, text(source, "SeriesTime")
+    return text(source, "SeriesDate") or text(source, "StudyDate") or NO_DATE, text(source, "SeriesTime")
 
 
 def _referenced_frame(request: StructureSetRequest, study_uid: str) -> Dataset:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from dicomarray.core.geometry import FARTHEST_MM
 from dicomarray.core.segments import Code
 from dicomarray.dicom.part10 import DoubtError, Element
+from dicomarray.dicom.segment_objects import STRUCTURE_SET
 from dicomarray.dicom.vr import LATIN_1, Value, decode, encodings_of, texts
 from dicomarray.errors import InputError, SegmentationError
 from dicomarray.objects.common.headers import UNREADABLE, reason
 from dicomarray.objects.structure_set.contents import (
     CLOSED,
-    STORAGE_CLASS,
     XOR,
     ReferencedSeries,
     Roi,
@@ -72,8 +72,8 @@ class _Parser:
 
     def structure_set(self) -> StructureSet:
         top = self._elements
-        if self._text(top, _CLASS, "UI") != STORAGE_CLASS:
-            raise SegmentationError(f"{self._path} is no RT Structure Set (SOPClassUID {STORAGE_CLASS})")
+        if self._text(top, _CLASS, "UI") != STRUCTURE_SET:
+            raise SegmentationError(f"{self._path} is no RT Structure Set (SOPClassUID {STRUCTURE_SET})")
         contours: dict[int, list[Elements]] = {}
         for item in self._items(top, _ROI_CONTOURS):
             contours.setdefault(self._number(item, _REFERENCED_ROI), []).append(item)

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.objects.common.files import (
-    Check,
-    WriteReport,
-    start_of_file,
-    write_errors_named,
-    write_single_file,
-)
+from dicomarray.objects.common.files import Check, WriteReport, start_of_file, write_errors_named
 from dicomarray.objects.common.headers import read_header
 from dicomarray.objects.common.identity import new_identity, new_uid
-from dicomarray.objects.common.segment_labels import check_labels, empty_segments
+from dicomarray.objects.common.mask_objects import FILE_NAME, check_labels, empty_segments, write_object
+from dicomarray.objects.common.quick_elements import encoded_elements
 from dicomarray.objects.structure_set.contour_items import (
+    ROI_CONTOURS,
     ItemEncoder,
     RegionContours,
     contours_of,
@@ -31,9 +23,6 @@ from dicomarray.objects.structure_set.contour_items import (
 from dicomarray.objects.structure_set.header import colour_of, make_header
 from dicomarray.objects.structure_set.options import StructureSetOptions
 from dicomarray.objects.structure_set.request import StructureSetRequest
-
-FILE_NAME = "0001.dcm"
-_ROI_CONTOURS = 0x30060039
 
 
 def write_structure_set(
@@ -64,26 +53,24 @@ def write_structure_set(
     identity = new_identity([source], series_uid, options)
     explicit = not needs_implicit(regions)
     encoder = ItemEncoder(request, options, explicit)
+    with write_errors_named(output / FILE_NAME, request.template):
+        header = make_header(source, request, identity, sop_uid)
+        start = start_of_file(header, ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian)
+        elements = encoded_elements(header, explicit)
+    before = [element for tag, element in elements.items() if tag < ROI_CONTOURS]
     contours = encoder.sequence(
         encoder.region(one.number, colour_of(one), regions.get(one.number, RegionContours()))
         for one in request.segmentation.segments
     )
-    with write_errors_named(output / FILE_NAME, request.template):
-        header = make_header(source, request, identity, sop_uid)
-        parts = _encoded(header, contours, explicit)
-    return write_single_file(
-        output / FILE_NAME,
+    behind = [element for tag, element in elements.items() if tag > ROI_CONTOURS]
+    return write_object(
+        output,
         (series_uid, sop_uid),
-        lambda path: _write_file(path, parts),
+        lambda stream: stream.writelines([start, *before, *contours, *behind]),
         options,
         check,
         request.warnings + notes + _empty(request, regions) + _smoothed(request, regions, options),
     )
-
-
-def _write_file(path: Path, parts: Sequence[bytes]) -> None:
-    with path.open("wb") as stream:
-        stream.writelines(parts)
 
 
 def _uids(
@@ -99,26 +86,6 @@ def _uids(
     said = repr((request.segmentation.segments, request.images, request.frame_of_reference_uid))
     series = new_uid(options, "structure set", content.hexdigest(), said)
     return series, new_uid(options, series, "instance")
-
-
-def _encoded(header: Dataset, contours: Sequence[bytes], explicit: bool) -> Sequence[bytes]:
-    """The whole file: what stands before the contours, these, and the rest."""
-    return [
-        start_of_file(header, ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian),
-        _elements(header, 0, _ROI_CONTOURS, explicit),
-        *contours,
-        _elements(header, _ROI_CONTOURS, 0xFFFFFFFF, explicit),
-    ]
-
-
-def _elements(header: Dataset, first: int, last: int, explicit: bool) -> bytes:
-    """The elements of a data set with tags from ``first`` and below ``last``."""
-    part = Dataset({tag: element for tag, element in header.items() if first <= tag < last})
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, not explicit
-    character_sets = header.get("SpecificCharacterSet", "ISO_IR 6")
-    write_dataset(buffer, part, parent_encoding=character_sets or "ISO_IR 6")
-    return buffer.getvalue()
 
 
 def _empty(request: StructureSetRequest, regions: dict[int, RegionContours]) -> Warnings:
