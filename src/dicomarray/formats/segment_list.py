@@ -56,17 +56,6 @@ def segments_of(given: Segments | None, masks: Iterable[str] = ()) -> tuple[Segm
     return tuple(sorted(segments, key=lambda segment: segment.number))
 
 
-def coded_segments(segments: Iterable[Segment]) -> tuple[Segment, ...]:
-    """The same with coded terms for all, which DICOM asks for: those of the label where there are none.
-
-    Raises
-    ------
-    SegmentationError
-        Where a segment has no codes and its label is unknown; the message suggests.
-    """
-    return tuple(coded(segment) for segment in segments)
-
-
 def _parsed(given: Segments, masks: Sequence[str] = ()) -> list[Segment]:
     if isinstance(given, str | os.PathLike):
         path = Path(given)

@@ -80,11 +80,6 @@ class ZarrFile:
             for number, image in enumerate(images):
                 self._array[np.unravel_index(index + number, self._leading)] = image
 
-    def describe(self, info: VolumeInfo) -> None:
-        """Put the sidecar into the attributes."""
-        with _as_output_error(self._folder):
-            self._array.update_attributes(sidecar.to_json(info))
-
     def close(self) -> None:
         """Nothing is open."""
 
@@ -95,11 +90,11 @@ def save(folder: Path, array: Array, info: VolumeInfo) -> None:
     file = ZarrFile(folder, info.shape[:first], info.shape[first:], array.dtype)
     leading = math.prod(info.shape[:first])
     file.write(0, np.asarray(array).reshape(leading, *info.shape[first:]))
-    file.describe(info)
+    describe(folder, info)
 
 
 def describe(folder: Path, info: VolumeInfo) -> None:
-    """Put the sidecar into the attributes of an array that was written image by image."""
+    """Put the sidecar into the attributes of an array that was written."""
     with _as_output_error(folder):
         _zarr("write it").open_array(str(folder), mode="r+").update_attributes(sidecar.to_json(info))
 

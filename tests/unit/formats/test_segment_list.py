@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from dicomarray import InputError, Segment, Segmentation, SegmentationError, UsageError, Volume
-from dicomarray.formats.segment_list import coded_segments, relabelled, segments_of
+from dicomarray.core.coded_terms import coded
+from dicomarray.formats.segment_list import relabelled, segments_of
 
 BOTH = [(1, "liver"), (2, "spleen")]
 
@@ -59,7 +60,7 @@ def test_full_segments_are_kept() -> None:
     mine = Segment(4, "my structure")
     assert segments_of([mine]) == (mine,)
     with pytest.raises(SegmentationError, match="my structure"):
-        coded_segments([mine])
+        coded(mine)
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,8 @@ def fault_of(header: Dataset, inside: bool = True) -> str | None:
 
 
 def _has_items(tag: BaseTag, element: DataElement | RawDataElement) -> bool:
-    if isinstance(element, RawDataElement) and tag.is_private:
-        return False
-    return _representation(tag, element.VR) == "SQ"
+    unread = isinstance(element, RawDataElement) and tag.is_private
+    return not unread and is_sequence(tag, element.VR)
 
 
 def _fault_of_element(tag: BaseTag, element: DataElement | RawDataElement) -> str | None:
@@ -66,6 +65,11 @@ def _fault_of_element(tag: BaseTag, element: DataElement | RawDataElement) -> st
 def is_of_whole_numbers(tag: BaseTag, declared: str | None, length: int) -> bool:
     """Whether so many bytes are numbers of an element's VR, if that is one of numbers."""
     return length % NUMBER_BYTES.get(_representation(tag, declared), 1) == 0
+
+
+def is_sequence(tag: BaseTag, declared: str | None) -> bool:
+    """Whether an element's VR is that of sequences."""
+    return _representation(tag, declared) == "SQ"
 
 
 def _representation(tag: BaseTag, declared: str | None) -> str:

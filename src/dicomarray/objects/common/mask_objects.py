@@ -66,7 +66,7 @@ def new_object(
     sop_uid: str,
     frame_uid: str | None,
 ) -> Dataset:
-    """A new instance of the patient and study of ``source``, in a series of its own, that can hold the texts."""
+    """A new instance, of a new series, of the patient and study of ``source``, that can hold the texts."""
     made = part_of(source, (*_COPIED, *EQUIPMENT))
     for keyword in _REQUIRED:
         if keyword not in made:

@@ -36,26 +36,34 @@ class SeriesOptions(Protocol):
 
 def check_series_options(options: SeriesOptions) -> None:
     """Raise UsageError where what names a new series is of another type than it must be."""
-    for name in ("uid_key", "series_description"):
+    _check_type(options, ("series_number",), Integral, "a whole number")
+    _check_type(options, ("uid_key", "series_description"), str, "a text")
+
+
+def _check_type(options: Any, names: Iterable[str], kind: Any, wanted: str) -> None:
+    """Raise UsageError for another type, or none; numpy's own numbers are as good as Python's."""
+    for name in names:
         value: Any = getattr(options, name)
-        if not isinstance(value, str | None):
-            raise UsageError(f"{name}={value!r}: a text is needed")
-    number: Any = options.series_number
-    if isinstance(number, bool) or not isinstance(number, int | None):
-        raise UsageError(f"series_number={number!r}: a whole number is needed")
+        if isinstance(value, bool) or not isinstance(value, kind | None):
+            raise UsageError(f"{name}={value!r}: {wanted} is needed")
 
 
-class WriteKeywords(TypedDict, total=False):
-    """The keyword arguments of everything that writes DICOM; see `WriteOptions`."""
+class SeriesKeywords(TypedDict, total=False):
+    """The keyword arguments of everything that writes a series of its own; see `SeriesOptions`."""
 
-    values: Mode
-    fill: float | None
-    clip: bool
     verify: bool
     overwrite: bool
     uid_key: str | None
     series_description: str | None
     series_number: int | None
+
+
+class WriteKeywords(SeriesKeywords, total=False):
+    """The keyword arguments of everything that writes images; see `WriteOptions`."""
+
+    values: Mode
+    fill: float | None
+    clip: bool
     equipment: Equipment
     max_error: float | None
     keep_private: Iterable[str]
@@ -116,34 +124,21 @@ class WriteOptions:
     def __post_init__(self) -> None:
         """Refuse what is no option, before anything is read."""
         check_choices(self)
-        self._check_types()
+        _check_type(self, ("fill", "max_error"), Real, "a number")
+        check_series_options(self)
         if self.fill is not None and not math.isfinite(self.fill):
             raise UsageError(f"fill must be a finite number, not {self.fill}")
         if self.max_error is not None and not 0 <= self.max_error < math.inf:
             raise UsageError(f"max_error must be a number from 0, not {self.max_error}")
-        given: Any = self.keep_private  # one text is taken as one element, not as its letters
+        given: Any = self.keep_private
+        if not isinstance(given, Iterable) or not all(isinstance(text, str) for text in given):
+            raise UsageError(f"keep_private={given!r}: a list of texts is needed")
+        # one text is taken as one element, not as its letters
         object.__setattr__(self, "keep_private", (given,) if isinstance(given, str) else tuple(given))
         for text in self.keep_private:
             private_block(text)
 
-    def _check_types(self) -> None:
-        """Raise UsageError for a value of another type than the option's."""
-        for names, kind, wanted in _TYPES:
-            for name in names:
-                value: Any = getattr(self, name)
-                if isinstance(value, bool) or not isinstance(value, kind | None):
-                    raise UsageError(f"{name}={value!r}: {wanted} is needed")
-        private: Any = self.keep_private
-        if not isinstance(private, Iterable) or not all(isinstance(text, str) for text in private):
-            raise UsageError(f"keep_private={private!r}: a list of texts is needed")
 
-
-# Options of one type, and the word for it; numpy's own numbers are as good as Python's.
-_TYPES: tuple[tuple[tuple[str, ...], Any, str], ...] = (
-    (("fill", "max_error"), Real, "a number"),
-    (("series_number",), Integral, "a whole number"),
-    (("uid_key", "series_description"), str, "a text"),
-)
 WRITE_NAMES = names_of(WriteOptions)
 
 

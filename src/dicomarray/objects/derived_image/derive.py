@@ -51,6 +51,22 @@ PET_UNITS = {
     "CNTS", "NONE", "CM2", "CM2ML", "PCNT", "CPS", "BQML", "MGMINML", "UMOLMINML", "MLMING", "MLG", "1CM",
     "UMOLML", "PROPCNTS", "PROPCPS", "MLMINML", "MLML", "GML", "STDDEV",
 }  # fmt: skip
+# Units of enhanced PET images (PS3.16 CID 84), by the word that Units (0054,1001) of others has for them.
+PET_CODES = {
+    "NONE": ("1", "no units"),
+    "BQML": ("Bq/ml", "Becquerels/milliliter"),
+    "GML": ("g/ml", "Grams/milliliter"),
+    "CNTS": ("{counts}", "Counts"),
+    "CPS": ("{counts}/s", "Counts per second"),
+    "PCNT": ("%", "Percent"),
+    "MLG": ("ml/g", "Milliliter/gram"),
+    "MLMING": ("ml/min/g", "Milliliter/minute/gram"),
+    "MLMINML": ("ml/min/ml", "Milliliter/minute/milliliter"),
+    "MLML": ("ml/ml", "Milliliter/milliliter"),
+    "UMOLML": ("umol/ml", "Micromole/milliliter"),
+    "UMOLMINML": ("umol/min/ml", "Micromole/minute/milliliter"),
+    "MGMINML": ("mg/min/ml", "Milligrams/minute/milliliter"),
+}
 # SUV in grams per millilitre (PS3.3 C.8.9.1.1.3).
 SUV_UNITS = "GML"
 # Smallest and Largest Image Pixel Value are US or SS.
@@ -137,11 +153,14 @@ def reference_source(header: Dataset) -> None:
 def identify(header: Dataset, plan: SeriesPlan, sop_uid: str, instance_number: int | None) -> None:
     """A new, derived instance of a new series; ``instance_number`` None keeps the template's."""
     plan.identity.put(header, sop_uid, instance_number, plan.kind.series_time_kept)
-    kinds = ["DERIVED", plan.kind.second_value, *values(header, "ImageType")[2:]]
-    # unchecked: a vendor's own further values may break the rules of VR CS, and stay as they are
-    header["ImageType"] = DataElement("ImageType", "CS", kinds, validation_mode=config.IGNORE)
+    set_type(header, "ImageType", ["DERIVED", plan.kind.second_value, *values(header, "ImageType")[2:]])
     if "ContentQualification" in header:
         header.ContentQualification = "RESEARCH"
+
+
+def set_type(item: Dataset, keyword: str, kinds: list[str]) -> None:
+    """Image Type or Frame Type; a vendor's own further values may break the rules of VR CS, and stay."""
+    item[keyword] = DataElement(keyword, "CS", kinds, validation_mode=config.IGNORE)
 
 
 def describe_pixels(header: Dataset, ends: tuple[int, int], stored_type: StoredType) -> None:
@@ -223,7 +242,7 @@ def set_rescale_type(header: Dataset, plan: SeriesPlan, unspecified: bool = Fals
 
 def check_units(units: str | None, kind: ImageClass) -> None:
     """Raise UsageError for units that images of a class have no word for."""
-    known = RESCALE_TYPES if kind.typed else PET_UNITS
+    known = RESCALE_TYPES if kind.typed else set(PET_CODES) if kind.enhanced else PET_UNITS
     if kind.limit is RescaleLimit.IDENTITY:
         known = {"US"}  # PS3.3 C.8.11.3.1.2
     elif kind.place is RescalePlace.MAPPING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
 
+from dicomarray.dicom.private_tags import private_bytes
+from dicomarray.dicom.siemens_csa import MAGIC
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.options import WriteOptions, private_block
 from dicomarray.objects.derived_image.strip_attributes import kept_tags
@@ -20,8 +21,6 @@ _BLOCKS = (
     "(0051,SIEMENS MR HEADER)",
     "(0065,Image Private Header)",
 )
-# What a CSA header begins with.
-_MAGIC = b"SV10"
 
 
 def for_mosaics(options: WriteOptions) -> WriteOptions:
@@ -38,19 +37,11 @@ def check_headers(header: Dataset, path: Reference) -> None:
     Reading finds one that was moved, or whose creator was removed; nobody could who reads what is written.
     """
     kept = set(kept_tags(header, [private_block(block) for block in _BLOCKS]))
-    found = [
-        tag
-        for tag in header.keys()  # noqa: SIM118 - iterating over a data set parses its elements
-        if tag.is_private and _begins_as_csa(header, tag)
-    ]
+    private = [tag for tag in header.keys() if tag.is_private]  # noqa: SIM118 - which parses nothing
+    found = [tag for tag in private if private_bytes(header, tag).startswith(MAGIC)]
     if found and kept.isdisjoint(found):
         raise TemplateError(
             f"{path}: the Siemens CSA header stands in ({found[0].group:04X},{found[0].element:04X}) without "
             "its creator's name (SIEMENS CSA HEADER, group 0029), so that what is written from it could not "
             "be read as a mosaic; use a copy with untouched private elements as template"
         )
-
-
-def _begins_as_csa(header: Dataset, tag: BaseTag) -> bool:
-    value = header.get_item(tag).value
-    return isinstance(value, bytes) and value.startswith(_MAGIC)

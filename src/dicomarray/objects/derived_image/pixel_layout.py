@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from dicomarray.core.pixel_values import Array, Rescale, StoredType
 from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.errors import HeaderError, TemplateError, UsageError
+from dicomarray.objects.common.headers import text
 from dicomarray.objects.common.options import Mode, WriteOptions
 from dicomarray.objects.derived_image.encode import Encoding, RescaleLimit, encode
 from dicomarray.storage.references import Reference
@@ -142,7 +143,7 @@ def _unmeasured_mode(mode: Mode, rescales: Sequence[Rescale]) -> Mode:
 
 def is_measured(header: Dataset) -> bool:
     """Whether the header is of an image of grey values, and no colours or indices of them."""
-    return str(header.get("PhotometricInterpretation") or "").strip() in GREY
+    return text(header, "PhotometricInterpretation") in GREY
 
 
 def describe_colour(header: Dataset) -> None:
@@ -150,6 +151,6 @@ def describe_colour(header: Dataset) -> None:
 
     Indices into a palette stay what they are, and so does the palette.
     """
-    if str(header.get("PhotometricInterpretation") or "").strip() in COLOUR:
+    if text(header, "PhotometricInterpretation") in COLOUR:
         header.PhotometricInterpretation, header.SamplesPerPixel = "RGB", RGB_SAMPLES
         header.PlanarConfiguration = 0

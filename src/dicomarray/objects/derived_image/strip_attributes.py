@@ -14,6 +14,7 @@ from pydicom.tag import BaseTag, Tag
 
 from dicomarray.dicom.private_blocks import blocks_of, tags_in_block
 from dicomarray.dicom.private_tags import creator_in
+from dicomarray.objects.common.header_faults import is_sequence
 from dicomarray.objects.common.headers import drop
 from dicomarray.objects.common.options import PrivateBlock
 
@@ -77,7 +78,7 @@ def _strip_everywhere(data_set: Dataset, keep: frozenset[BaseTag] = frozenset())
             continue
         if tag.is_private or tag.group in _OVERLAYS or tag in _NOWHERE or tag.group < 0x0008:
             del data_set[tag]
-        elif _is_sequence(data_set, tag):
+        elif is_sequence(tag, data_set.get_item(tag).VR):
             for item in data_set[tag].value or ():
                 _strip_everywhere(item)
         elif data_set.get_item(tag).VR in _TEXT_VRS:
@@ -94,17 +95,6 @@ def _relabel(data_set: Dataset, tag: BaseTag) -> None:
     words = [part.strip(" \0") for text in parts for part in str(text).split("\\")]
     with suppress(ValueError):  # what is no number stays the text that it is
         data_set[tag] = DataElement(tag, dictionary_VR(tag), [make(word) for word in words])
-
-
-def _is_sequence(data_set: Dataset, tag: BaseTag) -> bool:
-    """By its own VR, or, where the file has none (implicit VR, UN), by the standard's."""
-    vr = data_set.get_item(tag).VR
-    if vr not in (None, "UN"):
-        return bool(vr == "SQ")
-    try:
-        return dictionary_VR(tag) == "SQ"
-    except KeyError:
-        return False
 
 
 def swap_words(data_set: Dataset) -> None:

@@ -80,13 +80,11 @@ class Template:
         One a file, empty where it is absent.
     layout
         Of the pixels in each file.
-    shape
-        (files, rows, columns), with the frames of a loop before the rows and colour samples last.
     stored
         What a stored value can be, one a slice.
     rescales
         Rescale Slope and Intercept, one a slice; 1 and 0 where there are none.
-    heads
+    raw_headers
         Of each file, where it is known already.
     objects
         Of enhanced files what is said of their frames; then stored and rescales are one a frame.
@@ -99,10 +97,14 @@ class Template:
     kind: ImageClass
     stored: tuple[StoredType, ...]
     layout: Layout
-    shape: tuple[int, ...]
     rescales: tuple[Rescale, ...]
     raw_headers: tuple[RawHeader | None, ...] = ()
     objects: tuple[TemplateObject, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(files, rows, columns), with the frames of a loop before the rows and colour samples last."""
+        return len(self.stored), *self.layout.shape
 
 
 def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] = ()) -> Template:
@@ -124,14 +126,16 @@ def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] =
     for index in dict.fromkeys(one.like for one in seen):
         header, path = seen[index].header, files[index]
         check_same(header, first, path, files[0])
-        _refuse_groups(header, path)
+        if any(keyword in header for keyword in FUNCTIONAL_GROUPS):
+            raise TemplateError(
+                f"{path}: an object with functional groups, whose frames have places of their own, is no loop"
+            )
         described[index] = description_of(header, path)
         if layout_of(described[index]) != layout_of(described[0]):
             raise TemplateError(
                 f"{path}: NumberOfFrames or SamplesPerPixel is another than in {files[0]}; a template is one "
                 "series of images of one size and kind"
             )
-    layout = layout_of(described[0])
     stored = {index: stored_type(description, kind) for index, description in described.items()}
     rescales = {index: rescale_of(seen[index].header, files[index]) for index in described}
     return Template(
@@ -141,20 +145,12 @@ def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] =
         instance_numbers=tuple(one.instance_number for one in seen),
         kind=kind,
         stored=tuple(stored[one.like] for one in seen),
-        layout=layout,
-        shape=(len(files), *layout.shape),
+        layout=layout_of(described[0]),
         rescales=tuple(
             known or rescales[one.like] for one, known in zip(seen, mapped or [None] * len(seen), strict=True)
         ),
         raw_headers=tuple(one.raw for one in seen),
     )
-
-
-def _refuse_groups(header: Dataset, path: Reference) -> None:
-    if any(keyword in header for keyword in FUNCTIONAL_GROUPS):
-        raise TemplateError(
-            f"{path}: an object with functional groups, whose frames have places of their own, is no loop"
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -259,15 +255,3 @@ def rescale_of(header: Dataset, path: Reference) -> Rescale:
         if not math.isfinite(numbers[-1]):
             raise TemplateError(f"{path}: {keyword} {quoted(found[0])} is no finite number")
     return Rescale(*numbers)
-
-
-def integer(header: Dataset, keyword: str, path: Reference) -> int:
-    """The one whole number of an attribute; TemplateError where it is something else."""
-    found = values(header, keyword)
-    try:
-        number = int(found[0])
-    except (IndexError, TypeError, ValueError, OverflowError) as error:
-        raise TemplateError(
-            f"{path}: {keyword} is {quoted(found) if found else 'missing'}; it must be one whole number"
-        ) from error
-    return number

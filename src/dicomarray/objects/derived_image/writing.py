@@ -18,7 +18,6 @@ from dicomarray.objects.derived_image.derive import SeriesPlan, check_units
 from dicomarray.objects.derived_image.diffusion import lost_directions, orientation_of
 from dicomarray.objects.derived_image.encode import Encoding
 from dicomarray.objects.derived_image.enhanced.enhanced import derived_objects, write_objects
-from dicomarray.objects.derived_image.enhanced.frame_values import check_pet_units
 from dicomarray.objects.derived_image.enhanced.template import read_objects
 from dicomarray.objects.derived_image.image_classes import RescalePlace
 from dicomarray.objects.derived_image.mosaics import check_headers, for_mosaics
@@ -74,7 +73,6 @@ def write_series(
         refuse_inside(output, folder)
     if request.enhanced:
         template = read_objects(request.sources)
-        check_pet_units(request.units, template.kind.typed)
     else:
         template = read_template(files, [source.rescale for source in request.sources])
     if request.tiled:

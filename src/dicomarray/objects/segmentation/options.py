@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal
 
 from dicomarray.core.options import check_choices, names_of
 from dicomarray.errors import UsageError
-from dicomarray.objects.common.options import check_series_options
+from dicomarray.objects.common.options import SeriesKeywords, check_series_options
 
 Kind = Literal["binary", "labelmap", "fractional"]
 FractionalType = Literal["probability", "occupancy"]
 Compression = Literal["none", "rle", "jpeg-ls", "deflated"]
 
 
-class SegmentationKeywords(TypedDict, total=False):
+class SegmentationKeywords(SeriesKeywords, total=False):
     """The keyword arguments of `to_seg`; see `SegmentationOptions`."""
 
     empty_frames: bool
     fractional_type: FractionalType
     compress: Compression
-    verify: bool
-    overwrite: bool
-    uid_key: str | None
-    series_description: str | None
-    series_number: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal
 
 from dicomarray.core.options import check_choices, names_of
-from dicomarray.objects.common.options import check_series_options
+from dicomarray.objects.common.options import SeriesKeywords, check_series_options
 
 Contours = Literal["edges", "smooth"]
 Holes = Literal["even-odd", "xor", "keyhole"]
 
 
-class StructureSetKeywords(TypedDict, total=False):
+class StructureSetKeywords(SeriesKeywords, total=False):
     """The keyword arguments of `to_rtstruct`; see `StructureSetOptions`."""
 
     contours: Contours
     holes: Holes
-    verify: bool
-    overwrite: bool
-    uid_key: str | None
-    series_description: str | None
-    series_number: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,6 @@ from dicomarray.objects.derived_image.request import WriteRequest
 from dicomarray.objects.derived_image.strip_attributes import kept_tags, strip, swap_words
 from dicomarray.objects.derived_image.template import Template
 from dicomarray.runtime.threads import ImageCount
-from dicomarray.storage.references import Reference
 
 # Pixel Data with a length in 32 bits, an even one (PS3.5 7.1).
 _MAX_BYTES = 2**32 - 2
@@ -124,29 +123,18 @@ def write_objects(
 ) -> None:
     """Each object in its file; ``count`` counts the frames."""
     for path, source, image in zip(paths, template.files, images, strict=True):
-        _write_object(path, source, plan, image, options, count)
-
-
-def _write_object(
-    path: Path,
-    source: Reference,
-    plan: SeriesPlan,
-    image: ObjectOutput,
-    options: WriteOptions,
-    count: ImageCount,
-) -> None:
-    header = read_header(source)
-    with write_errors_named(path, source):
-        lossy.remember(header, source, image.stored_type)
-        _derive(header, plan, image, [private_block(text) for text in options.keep_private])
-        if options.compress == "none":
-            write_header(path, header)
-            _append_pixels(path, header, image)
-            count.add(len(image.frames))
-        else:
-            kind, name = image.stored_type, options.compress
-            syntax = compress_pixels(header, image.stored, kind, name, str(source), count.add)
-            write_header(path, header, syntax)
+        header = read_header(source)
+        with write_errors_named(path, source):
+            lossy.remember(header, source, image.stored_type)
+            _derive(header, plan, image, [private_block(text) for text in options.keep_private])
+            if options.compress == "none":
+                write_header(path, header)
+                _append_pixels(path, header, image)
+                count.add(len(image.frames))
+            else:
+                kind, name = image.stored_type, options.compress
+                syntax = compress_pixels(header, image.stored, kind, name, str(source), count.add)
+                write_header(path, header, syntax)
 
 
 def _derive(header: FileDataset, plan: SeriesPlan, image: ObjectOutput, keep: Sequence[PrivateBlock]) -> None:

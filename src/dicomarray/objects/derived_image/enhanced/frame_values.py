@@ -8,10 +8,9 @@ from copy import deepcopy
 from pydicom.dataset import Dataset
 
 from dicomarray.core.pixel_values import Rescale, StoredType
-from dicomarray.errors import UsageError
 from dicomarray.objects.common.headers import drop, text, values
 from dicomarray.objects.common.modules import code_item
-from dicomarray.objects.derived_image.derive import RESCALE_TYPES, SeriesPlan, set_window
+from dicomarray.objects.derived_image.derive import PET_CODES, RESCALE_TYPES, SeriesPlan, set_window
 from dicomarray.objects.derived_image.image_classes import RescalePlace
 from dicomarray.objects.derived_image.mappings import lead_with, mapping_item
 
@@ -19,30 +18,6 @@ _TRANSFORMATION, _WINDOW = "PixelValueTransformationSequence", "FrameVOILUTSeque
 _MAPPING, _CT_TYPE = "RealWorldValueMappingSequence", "CTImageFrameTypeSequence"
 # Real World Value First and Last Value Mapped are US or SS.
 _MAPPED_BITS = 16
-# Units of enhanced PET images (PS3.16 CID 84), by the word that Units (0054,1001) of others has for them.
-_PET_CODES = {
-    "NONE": ("1", "no units"),
-    "BQML": ("Bq/ml", "Becquerels/milliliter"),
-    "GML": ("g/ml", "Grams/milliliter"),
-    "CNTS": ("{counts}", "Counts"),
-    "CPS": ("{counts}/s", "Counts per second"),
-    "PCNT": ("%", "Percent"),
-    "MLG": ("ml/g", "Milliliter/gram"),
-    "MLMING": ("ml/min/g", "Milliliter/minute/gram"),
-    "MLMINML": ("ml/min/ml", "Milliliter/minute/milliliter"),
-    "MLML": ("ml/ml", "Milliliter/milliliter"),
-    "UMOLML": ("umol/ml", "Micromole/milliliter"),
-    "UMOLMINML": ("umol/min/ml", "Micromole/minute/milliliter"),
-    "MGMINML": ("mg/min/ml", "Milligrams/minute/milliliter"),
-}
-
-
-def check_pet_units(units: str | None, typed: bool) -> None:
-    """Raise UsageError for units of a PET image that have no code for a Real World Value Mapping."""
-    if not typed and units is not None and units not in _PET_CODES:
-        raise UsageError(
-            f'units="{units}": enhanced PET images can say {", ".join(_PET_CODES)}; choose one of them'
-        )
 
 
 def set_values(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, stored: StoredType) -> None:
@@ -120,7 +95,7 @@ def _units(plan: SeriesPlan) -> list[Dataset]:
     """The code of a PET's units; empty where they are those that any class can have."""
     if plan.kind.typed or plan.units is None:
         return []
-    value, meaning = _PET_CODES[plan.units]
+    value, meaning = PET_CODES[plan.units]
     return [code_item((value, "UCUM", meaning))]
 
 

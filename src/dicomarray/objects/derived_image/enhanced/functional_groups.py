@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
-from pydicom import config
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 
 from dicomarray.core.pixel_values import Array, Rescale, StoredType
@@ -19,7 +17,7 @@ from dicomarray.dicom.functional_groups import PER_FRAME, SHARED
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common.headers import drop, text, values
 from dicomarray.objects.common.modules import SOURCE_IMAGE, code_item, reference
-from dicomarray.objects.derived_image.derive import DERIVATION, SeriesPlan
+from dicomarray.objects.derived_image.derive import DERIVATION, SeriesPlan, set_type
 from dicomarray.objects.derived_image.enhanced.dimensions import (
     dimensions_of,
     drop_empty,
@@ -169,7 +167,7 @@ def _set_types(header: Dataset, groups: Sequence[Dataset]) -> None:
     """Frame Type like Image Type: DERIVED and PRIMARY, four values; nothing is mixed that no longer is."""
     items = _frame_types(groups)
     for item in items:
-        _set_type(item, "FrameType", ["DERIVED", "PRIMARY", *_flavors(item, "FrameType")])
+        set_type(item, "FrameType", ["DERIVED", "PRIMARY", *_flavors(item, "FrameType")])
     flavors = _flavors(header, "ImageType")
     for place, value in enumerate(flavors):
         found = {
@@ -177,7 +175,7 @@ def _set_types(header: Dataset, groups: Sequence[Dataset]) -> None:
         }
         if value == "MIXED" and len(found) == 1:
             flavors[place] = found.pop()
-    _set_type(header, "ImageType", [*values(header, "ImageType")[:2], *flavors])
+    set_type(header, "ImageType", [*values(header, "ImageType")[:2], *flavors])
     for keyword in _MIXED:
         stated = {text(item, keyword) for item in items}
         if text(header, keyword) == "MIXED" and len(stated) == 1 and "" not in stated:
@@ -192,11 +190,6 @@ def _flavors(item: Dataset, keyword: str) -> list[str]:
     """Values 3 and later: what is shown, and how it was derived."""
     found = [str(value) for value in values(item, keyword)[2:]]
     return found + ["NONE"] * (_FLAVOR_VALUES - 2 - len(found))
-
-
-def _set_type(item: Dataset, keyword: str, kinds: list[str]) -> None:
-    # unchecked: a vendor's own further values may break the rules of VR CS, and stay as they are
-    item[keyword] = DataElement(keyword, "CS", kinds, validation_mode=config.IGNORE)
 
 
 # --- what it was derived from -----------------------------------------------------------------------------

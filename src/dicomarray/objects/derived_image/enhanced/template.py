@@ -20,7 +20,6 @@ from dicomarray.objects.derived_image.template import (
     Template,
     TemplateObject,
     check_same,
-    integer,
     rescale_of,
     stored_type,
 )
@@ -63,7 +62,6 @@ def read_objects(sources: Sequence[Source]) -> Template:
                 f"{path}: its functional groups cannot be read ({reason(error)}); check it with dciodvfy, "
                 "or choose another template"
             ) from error
-    layout = replace(layout_of(described[0]), frames=1)
     of_image = {index: (one, place) for one in objects for place, index in enumerate(one.images)}
     each = [of_image[index] for index in range(len(sources))]
     return Template(
@@ -73,8 +71,7 @@ def read_objects(sources: Sequence[Source]) -> Template:
         instance_numbers=tuple(text(header, "InstanceNumber") for header in headers),
         kind=image_class(text(headers[0], "SOPClassUID"), str(first_path), enhanced=True),
         stored=tuple(one.stored for one, _ in each),
-        layout=layout,
-        shape=(len(sources), *layout.image_shape),
+        layout=replace(layout_of(described[0]), frames=1),
         rescales=tuple(one.rescales[place] for one, place in each),
         objects=tuple(objects),
     )
@@ -88,7 +85,7 @@ def _object(
     sources: Sequence[Source],
 ) -> TemplateObject:
     kind = image_class(text(header, "SOPClassUID"), str(path), enhanced=True)
-    groups = _groups(header, path)
+    groups = _groups(header, path, described.frames)
     shared = next(iter(values(header, SHARED)), Dataset())
     for index in images:
         if not 0 <= sources[index].frame < len(groups):
@@ -113,8 +110,7 @@ def _object(
     )
 
 
-def _groups(header: FileDataset, path: Reference) -> list[Dataset]:
-    count = integer(header, "NumberOfFrames", path) if values(header, "NumberOfFrames") else 1
+def _groups(header: FileDataset, path: Reference, count: int) -> list[Dataset]:
     groups = values(header, PER_FRAME)
     if not groups and not (values(header, SHARED) and count == 1):
         raise TemplateError(
