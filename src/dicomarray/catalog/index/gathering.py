@@ -33,8 +33,9 @@ ORDER = f"order {__version__}"
 _BYTES = frozenset((bytes,))
 
 
-class SeenFile(NamedTuple):
-    """A file as it was when it was read."""
+@dataclass(slots=True, eq=False)
+class SeenFile:
+    """A file as it was when it was read; there is one object for each."""
 
     folder: str
     name: str

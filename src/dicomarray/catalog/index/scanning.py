@@ -122,6 +122,7 @@ class _Indexing:
     batch: Batch = field(default_factory=Batch)
     gathered: dict[str, Gathered] = field(default_factory=dict)
     recent: set[str] = field(default_factory=set)
+    has_several: bool = False
     instances: int = 0
     characters: int = 0
     files: int = 0
@@ -182,7 +183,9 @@ class _Indexing:
             Where the file cannot be opened: that may change without the file being changed.
         """
         items = list(self._instances_in(path))
-        self.batch.files.append(seen)
+        self.has_several |= len(items) > 1
+        if not any(isinstance(item, Header) for _, item in items):
+            self.batch.files.append(seen)
         for origin, item in items:
             if isinstance(item, Skipped):
                 self.skipped.append(item)
@@ -245,20 +248,12 @@ class _Indexing:
 
     def _write(self, everything: bool) -> None:
         """Write what is done with, or everything, in one transaction."""
-        # a file must not be known before its instances are: those of an archive can be in several series
-        waiting = set() if everything else self.recent
+        # an archive must not be known before its instances are, which can be in several series
+        waiting = set() if everything or self.has_several else self.recent
         done = [key for key in self.gathered if key not in waiting]
-        unwritten = {origin.file for key in waiting for origin in self.gathered[key].origins}
         self.batch.series = [self.gathered.pop(key) for key in done]
         self.instances -= sum(len(gathered.origins) for gathered in self.batch.series)
         self.characters -= sum(gathered.characters for gathered in self.batch.series)
-        later = Batch(
-            files=[file for file in self.batch.files if file in unwritten],
-            skipped=[item for item in self.batch.skipped if item[0] in unwritten],
-        )
-        self.batch.files = [file for file in self.batch.files if file not in unwritten]
-        self.batch.skipped = [item for item in self.batch.skipped if item[0] not in unwritten]
         if not self.batch.is_empty:
             self.store.save(self.batch)
-        self.batch = later
-        self.recent = set()
+        self.batch, self.recent, self.has_several = Batch(), set(), False

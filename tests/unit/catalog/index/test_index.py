@@ -458,6 +458,27 @@ def test_killed(several_series: Path, tmp_path: Path) -> None:
     assert_same(open_index(file), scan(several_series))
 
 
+def test_an_archive_of_several_series_when_interrupted(
+    several_series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not known before all its instances are, though one of its series is done with earlier."""
+    one, other = sorted(several_series.iterdir())[:2]
+    with zipfile.ZipFile(several_series / "!.zip", "w") as out:
+        for path in (sorted(one.iterdir())[0], *other.iterdir()):
+            out.write(path)
+            path.unlink()
+    monkeypatch.setattr(scanning, "FILES_A_CHECK", 2)
+
+    def interrupt(files: int, size: int = 0, total: int | None = None) -> None:
+        if files == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index(several_series, tmp_path / "index", interrupt)
+    index(several_series, tmp_path / "index")
+    assert_same(open_index(tmp_path / "index"), scan(several_series))
+
+
 def _same(volume: Any) -> Any:
     return volume
 
