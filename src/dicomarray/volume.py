@@ -315,25 +315,18 @@ def array_and_sidecar(npy: str | PathLike[str], json: str | PathLike[str] | None
     json_path = array_path.with_suffix(".json") if json is None else local_path(json)
     if array_path == json_path:
         raise OutputError(f"{array_path}: the array and its sidecar need two names: .npy and .json")
-    check_suffix(array_path)
+    if array_path.suffix.lower() != ".npy":
+        raise OutputError(_other_suffix(array_path))
     if json_path.suffix.lower() in _NO_SIDECAR:
         raise OutputError(f'{json_path}: "{json_path.suffix}" is no name of a sidecar; name it .json')
     return array_path, json_path
 
 
-def check_suffix(path: Path) -> None:
-    """A NumPy array goes into a file named ``.npy``: programs go by the name, and people too.
-
-    Raises
-    ------
-    OutputError
-        Where it is named otherwise.
-    """
-    if path.suffix.lower() == ".npy":
-        return
+def _other_suffix(path: Path) -> str:
+    """Why an array is not written there: programs go by the name, and people too."""
     suffix = "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:])
     said = f'"{suffix}" is another format' if suffix else "it has no suffix"
-    raise OutputError(
+    return (
         f"{path}: {said}; the array is written as NumPy has it, so name it "
         f"{path.name.removesuffix(suffix) or 'array'}.npy"
     )

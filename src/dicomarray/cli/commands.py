@@ -157,7 +157,7 @@ def index(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """A function over every matching series."""
-    from dicomarray.cli.parameters import with_parameters
+    from dicomarray.cli.where import with_parameters
     from dicomarray.objects.common.options import WRITE_NAMES
     from dicomarray.pipeline.options import RUN_NAMES
     from dicomarray.pipeline.running import refuse_as_output
@@ -254,7 +254,7 @@ def listen(options: argparse.Namespace) -> int:
     import signal
     import threading
 
-    from dicomarray.cli.parameters import with_parameters
+    from dicomarray.cli.where import with_parameters
     from dicomarray.objects.common.options import WRITE_NAMES, WriteOptions
     from dicomarray.pipeline import listening
     from dicomarray.pipeline.options import ListenOptions

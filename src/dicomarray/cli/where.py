@@ -1,13 +1,15 @@
-"""``--where 'SliceThickness<=3'`` -> an entry of a filter config."""
+"""``--where 'SliceThickness<=3'`` -> an entry of a filter config; ``--param size=3`` -> a parameter."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from dicomarray.errors import ConfigError
+from dicomarray.errors import ConfigError, UsageError
+from dicomarray.query.config import load_config
 from dicomarray.query.grammar import TOP_WORDS
 
 # the longer signs first: "<=" is no "<" with a value that begins with "="
@@ -85,3 +87,24 @@ def with_conditions(config: dict[str, Any], conditions: Iterable[str]) -> dict[s
 def _number(value: Any) -> Any:
     """``limit=1`` means the number; any other value is what it is."""
     return int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+def with_parameters(file: str | None, given: Iterable[str]) -> dict[str, Any]:
+    """The parameters of a file, and over them those that were given one by one.
+
+    A value is JSON (``0.5``, ``true``, ``[1, 2]``, ``"text"``), and a text where it is none.
+
+    Raises UsageError where one is not ``NAME=VALUE``, or has been given before.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name.isidentifier():
+            raise UsageError(f'--param "{text}" is no parameter; write it as name=value')
+        if name in found:
+            raise UsageError(f'--param gives "{name}" twice')
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return ({} if file is None else load_config(Path(file))) | found

@@ -32,7 +32,7 @@ from dicomarray.storage.references import file_of
 # start of another one, which is a quarter of a second or more.  A zip or tar counts as one file.
 FILES_WITHOUT_PROCESS = 1000
 # Is told what the scan skipped: of a large archive that is much, and of each reason a few names will do.
-Skipping = Callable[[list[SkippedGroup]], object]
+Skipping = Callable[[list[SkippedGroup]], object]  # such as list, which keeps nothing
 # Why the segmentations among images are left out.
 MASKS = "holds masks of images, and is no image itself; alone (-w Modality=SEG) the function gets it"
 # The last answer of a process that found everything.
@@ -52,7 +52,7 @@ class Search:
 
 
 def find_jobs(
-    search: Search, progress: Progress | None, scratch: Path, skipping: Skipping | None = None
+    search: Search, progress: Progress | None, scratch: Path, skipping: Skipping = list
 ) -> CompressedSequence[Job]:
     """The jobs, in the order of the catalog; files of archives may lie in the folder ``scratch`` then.
 
@@ -64,17 +64,16 @@ def find_jobs(
     return CompressedSequence(jobs_here(search, progress, skipping))
 
 
-def jobs_here(search: Search, progress: Progress | None, skipping: Skipping | None = None) -> Iterator[Job]:
+def jobs_here(search: Search, progress: Progress | None, skipping: Skipping = list) -> Iterator[Job]:
     """The jobs, found in this process."""
     found = select(replace(search.request, progress=progress))
     check_finished(found.catalog)
-    if skipping is not None:
-        skipping(by_reason(found.catalog.skipped))
+    skipping(by_reason(found.catalog.skipped))
     series = found.series if search.per == "study" else _without_masks(found.series, skipping)
     yield from jobs_of(series, search.per, search.request.roots, search.output)
 
 
-def _without_masks(found: Iterable[Series], skipping: Skipping | None) -> Iterator[Series]:
+def _without_masks(found: Iterable[Series], skipping: Skipping) -> Iterator[Series]:
     """Segmentations are left out where there are images: masks of a mask are what nobody asks for."""
     masks: list[Series] = []
     images = False
@@ -86,7 +85,7 @@ def _without_masks(found: Iterable[Series], skipping: Skipping | None) -> Iterat
             yield series
     if not images:
         yield from masks
-    elif masks and skipping is not None:
+    elif masks:
         files = [file_of(header.path).name for series in masks for header in series.instances]
         skipping([SkippedGroup(MASKS, len(files), tuple(files[:EXAMPLES]))])
 
@@ -127,7 +126,7 @@ def _can_be_sent(search: Search) -> bool:
 
 
 def _jobs_of_process(
-    search: Search, progress: Progress | None, scratch: Path, skipping: Skipping | None
+    search: Search, progress: Progress | None, scratch: Path, skipping: Skipping
 ) -> Generator[Job, None, None]:
     """The jobs, found in a process that ends with the last one."""
     child = Child(FINDER)
@@ -139,8 +138,7 @@ def _jobs_of_process(
             elif isinstance(answer, DicomArrayError):
                 raise answer
             elif isinstance(answer, list):
-                if skipping is not None:
-                    skipping(answer)
+                skipping(answer)
             elif progress is not None:
                 progress(*answer)
     except ChildDiedError as error:

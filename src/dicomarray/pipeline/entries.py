@@ -157,8 +157,8 @@ _NOT_KEPT = ("resumed", "thumbnail")
 
 
 def as_json(entry: RunEntry) -> dict[str, Any]:
-    """The entry as plain JSON values, its folders relative to the output folder of the run."""
-    record = _kept(entry)
+    """The entry as a line of the ledger, its folders relative to the output folder of the run."""
+    record = {"record": "entry", **_kept(entry)}
     record["output"] = None if entry.output is None else entry.output.name
     record["outputs"] = [_kept(output) for output in entry.outputs]
     for output in record["outputs"]:

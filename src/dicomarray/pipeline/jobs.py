@@ -106,10 +106,12 @@ def jobs_of(found: Iterable[Series], per: Per, roots: Sequence[Place], output: P
 
 
 def _studies(images: Iterable[Series]) -> Iterable[tuple[str, list[Series]]]:
-    """The series of each study, by its name."""
+    """The series of each study by its name, ``STUDY_1f2e3d4c``; one that names no study is one of its own."""
     studies: dict[str, list[Series]] = {}
     for series in images:
-        studies.setdefault(_study_stem(series), []).append(series)
+        uid = _study_uid(series)
+        stem = f"STUDY_{hashlib.sha256(uid.encode()).hexdigest()[:16]}" if uid else file_stem(series)
+        studies.setdefault(stem, []).append(series)
     return studies.items()
 
 
@@ -131,12 +133,6 @@ def _study_title(series: Series) -> str:
     description = series.attributes.get("StudyDescription")
     title = f"study {_study_uid(series) or '(no UID)'}" + (f" {description}" if description else "")
     return one_line(title)
-
-
-def _study_stem(series: Series) -> str:
-    """``STUDY_1f2e3d4c``; a series without Study Instance UID is a study of its own."""
-    uid = _study_uid(series)
-    return f"STUDY_{hashlib.sha256(uid.encode()).hexdigest()[:16]}" if uid else file_stem(series)
 
 
 def _job(stem: str, group: Sequence[Series], per: Per, roots: Sequence[Place], output: Path) -> Job:

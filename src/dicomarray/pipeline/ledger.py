@@ -25,7 +25,7 @@ from typing import Any
 from dicomarray.errors import InputError, OutputError, StorageError
 from dicomarray.pipeline.checksums import Finding
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
-from dicomarray.pipeline.entries import RunEntry, SeriesOutput, as_json, from_json
+from dicomarray.pipeline.entries import RunEntry, SeriesOutput, from_json
 from dicomarray.pipeline.functions import Function, name_of, source_of, version_of
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.sinks.fsspec import send_file
@@ -155,11 +155,6 @@ def _settings(record: Mapping[str, Any]) -> str | None:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
-def entry_record(entry: RunEntry) -> dict[str, Any]:
-    """What became of one job."""
-    return {"record": "entry", **as_json(entry)}
-
-
 def read_records(path: Place) -> Iterator[dict[str, Any]]:
     """The lines of a ledger; a torn last one is left out.
 
@@ -206,10 +201,12 @@ def entries_of_run(run: PathLike | Url) -> list[RunEntry]:
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The number of a job's last entry, and what its run was asked for."""
+    """The number of a job's last entry, what its run was asked for, failures in a row with its inputs."""
 
     number: int
     run: Mapping[str, Any]
+    inputs: str
+    failures: int
 
 
 def _read(path: Place, output: Place) -> tuple[CompressedSequence[RunEntry], dict[str, _Last]]:
@@ -224,33 +221,26 @@ def _read(path: Place, output: Place) -> tuple[CompressedSequence[RunEntry], dic
                 run = record
             else:
                 entry = from_json(record, output)
-                latest[entry.name] = _Last(len(entries), run)
+                before = latest.get(entry.name)
+                failures = before.failures if before and before.inputs == entry.inputs else 0
+                failures = failures + 1 if entry.status == "failed" else 0
+                latest[entry.name] = _Last(len(entries), run, entry.inputs, failures)
                 entries.append(entry)
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is damaged: {type(error).__name__} {error}") from error
     return entries, latest
 
 
-def failures_in_a_row(path: Path) -> Counter[tuple[str, str]]:
-    """How often each job failed since it was last written, by its name and the digest of its inputs."""
-    found = Counter[tuple[str, str]]()
-    for record in read_records(path):
-        if record["record"] == "entry":
-            entry = from_json(record, path.parent)
-            job = entry.name, entry.inputs
-            found[job] = found[job] + 1 if entry.status == "failed" else 0
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What earlier runs left: entries that need not be done again, and the names of jobs that failed.
+    """What earlier runs left: entries that need not be done again, and which jobs failed, how often in a row
+    with the inputs that they have now.
 
     ``again`` counts what has an entry and is done again, by the reason.
     """
 
     done: CompressedSequence[RunEntry] = field(default_factory=CompressedSequence)
-    failed: frozenset[str] = frozenset()
+    failed: dict[str, int] = field(default_factory=dict)
     again: dict[str, int] = field(default_factory=dict)
 
 
@@ -268,17 +258,18 @@ def earlier(
     if not path.exists():
         return Earlier()
     entries, latest = _read(path, output)
-    done, again = [], Counter[str]()
+    done, failed, again = [], dict[str, int](), Counter[str]()
     for job in jobs:
         last = latest.get(job.name)
         if last is None:
             continue
+        if last.failures:
+            failed[job.name] = last.failures if last.inputs == job.inputs else 0
         reason = _why_again(entries[last.number], last.run, record, job, look)
         if reason is None:
             done.append(last.number)
         else:
             again[reason] += 1
-    failed = frozenset(name for name, last in latest.items() if entries[last.number].status == "failed")
     return Earlier(entries.picked(done), failed, dict(again))
 
 

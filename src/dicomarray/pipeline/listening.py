@@ -23,7 +23,7 @@ from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
 from dicomarray.pipeline.checksums import findings_below
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
-from dicomarray.pipeline.entries import RunEntry
+from dicomarray.pipeline.entries import RunEntry, as_json
 from dicomarray.pipeline.functions import check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task, jobs_of
 from dicomarray.pipeline.ledger import Ledger
@@ -245,9 +245,8 @@ class _Loop:
         look = findings_below(self.home, reads_all=False)
         earlier = ledger.earlier(path, self.home, self.record, left.values(), look)
         done = {entry.name for entry in earlier.done}
-        failures = ledger.failures_in_a_row(path)
         for key, job in left.items():
-            self._failures[key] = failures[job.name, job.inputs]
+            self._failures[key] = earlier.failed.get(job.name, 0)
             if job.name in done:
                 self._finish(key, FINISHED)
             elif self._failures[key] > self.asked.options.retries:
@@ -310,7 +309,7 @@ class _Loop:
 
     def _end(self, key: SeriesKey, result: RunEntry) -> None:
         entry = put_aside(result, self.folder)
-        self.lines.append(ledger.entry_record(entry))
+        self.lines.append(as_json(entry))
         if entry.status == "failed" and self._is_tried_again(key, entry):
             return
         self._finish(key, FAILED if entry.status == "failed" else FINISHED)

@@ -93,26 +93,18 @@ def _key(entry: RunEntry, result: SeriesOutput) -> str:
     return "/".join(filter(None, (entry.name, result.name)))
 
 
-def _places_of_thumbnails(folder: Path, wanted: Collection[str]) -> dict[str, int]:
-    """Where the last picture of each result is; a line that a killed run has torn is passed over."""
-    path, found = folder / THUMBNAILS, dict[str, int]()
+def _thumbnails(folder: Path, wanted: Collection[str]) -> dict[str, bytes]:
+    """The last picture of each result; a line that a killed run has torn is passed over."""
+    path, found = folder / THUMBNAILS, dict[str, bytes]()
     if not path.exists():
         return found
-    place = 0
     with path.open("rb") as file:
         for line in file:
             with contextlib.suppress(ValueError):
-                key, _ = _thumbnail_of(line)
+                key, picture = json.loads(line)
                 if key in wanted:
-                    found[key] = place
-            place += len(line)
+                    found[key] = base64.b64decode(picture, validate=True)
     return found
-
-
-def _thumbnail_of(line: bytes) -> tuple[str, bytes]:
-    """The key of a result, and its picture; ValueError where the line is torn."""
-    key, picture = json.loads(line)
-    return key, base64.b64decode(picture, validate=True)
 
 
 def write_report(folder: Path, output: Place, function: str, entries: Sequence[RunEntry]) -> Place:
@@ -136,21 +128,15 @@ def write_report(folder: Path, output: Place, function: str, entries: Sequence[R
 def _rows(folder: Path, entries: Sequence[RunEntry]) -> Iterator[Row]:
     """Failures first: they are what somebody opens the page for."""
     keys = (_key(entry, result) for entry in entries for result in entry.outputs)
-    places = _places_of_thumbnails(folder, frozenset(islice(keys, MAX_THUMBNAILS)))
-    with (folder / THUMBNAILS).open("rb") if places else contextlib.nullcontext() as file:
-
-        def pictures(entry: RunEntry) -> Iterator[tuple[str, bytes]]:
-            for result in entry.outputs:
-                place = places.get(_key(entry, result))
-                if file is not None and place is not None:
-                    file.seek(place)
-                    caption = " ".join(filter(None, (result.name, "before | after")))
-                    yield caption, _thumbnail_of(file.readline())[1]
-
-        for failed in (True, False):
-            for entry in entries:
-                if (entry.status == "failed") is failed:
-                    yield _row(entry, tuple(pictures(entry)))
+    found = _thumbnails(folder, frozenset(islice(keys, MAX_THUMBNAILS)))
+    for failed in (True, False):
+        for entry in entries:
+            if (entry.status == "failed") is failed:
+                named = [(result.name, _key(entry, result)) for result in entry.outputs]
+                pictures = [
+                    (f"{name} before | after".strip(), found[key]) for name, key in named if key in found
+                ]
+                yield _row(entry, tuple(pictures))
 
 
 def _row(entry: RunEntry, pictures: tuple[tuple[str, bytes], ...]) -> Row:

@@ -22,7 +22,7 @@ from dicomarray.pipeline.checksums import findings_below
 from dicomarray.pipeline.cluster import distributed_package, on_cluster
 from dicomarray.pipeline.compressed_sequence import CompressedSequence
 from dicomarray.pipeline.discovery import Search, find_jobs
-from dicomarray.pipeline.entries import RunEntry, RunReport
+from dicomarray.pipeline.entries import RunEntry, RunReport, as_json
 from dicomarray.pipeline.functions import Function, check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.pipeline.ledger import Ledger
@@ -193,7 +193,7 @@ def _run(
     if chosen.resume and path.exists():
         # what an interrupted run left without an entry, or made of other inputs, is replaced
         task = replace(task, writing=replace(task.writing, overwrite=True))
-    entries, failed, again = CompressedSequence[RunEntry](), frozenset[str](), dict[str, int]()
+    entries, failed, again = CompressedSequence[RunEntry](), dict[str, int](), dict[str, int]()
     if chosen.resume:
         before = ledger.earlier(path, output, record, jobs, findings_below(output, chosen.check))
         failed, again = before.failed, before.again
@@ -206,7 +206,7 @@ def _run(
         opened.append({**record, "series": len(jobs), "done_before": len(entries), "again": again})
         for result in results:
             entry = put_aside(result, folder)
-            opened.append(ledger.entry_record(entry))
+            opened.append(as_json(entry))
             shown = with_urls(entry, output)
             places[shown.name] = len(entries)
             entries.append(shown)

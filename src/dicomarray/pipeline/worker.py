@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from dicomarray.errors import DicomArrayError, UsageError
 from dicomarray.pipeline.entries import RunEntry
@@ -124,9 +124,8 @@ class Worker:
     def run(self, job: Job) -> RunEntry:
         """Do a job, by a worker whose answers nobody else takes."""
         self.begin(job)
-        watch = _Watch([self], self._answers)
         while (entry := self.entry()) is None:
-            watch.wait()
+            _wait([self], self._answers)
         return entry
 
     def let_go(self) -> None:
@@ -151,26 +150,15 @@ class Worker:
             remove_leftovers(self._job.output)
 
 
-class _Watch:
-    """Takes the answers of workers, and looks at what they take."""
-
-    def __init__(self, workers: Sequence[Worker], answers: Answers) -> None:
-        self._workers, self._answers = workers, answers
-        self._checked = time.monotonic()
-
-    def wait(self) -> None:
-        """Until there is an answer, or for a moment."""
-        try:
-            answer = self._answers.get(timeout=TICK_SECONDS)
-        except queue.Empty:
-            answer = None
+def _wait(workers: Sequence[Worker], answers: Answers) -> None:
+    """Until there is an answer, or for a moment; then look at what the workers take."""
+    answer = None
+    with suppress(queue.Empty):
+        answer = answers.get(timeout=TICK_SECONDS)
+    for worker in workers:
         if answer is not None:
-            for worker in self._workers:
-                worker.take(*answer)
-        if answer is None or time.monotonic() - self._checked > TICK_SECONDS:
-            self._checked = time.monotonic()
-            for worker in self._workers:
-                worker.check(is_silent=answer is None)
+            worker.take(*answer)
+        worker.check(is_silent=answer is None)
 
 
 def side_by_side(jobs: Iterable[Job], task: Task, count: int) -> Iterator[RunEntry]:
@@ -191,9 +179,9 @@ def side_by_side(jobs: Iterable[Job], task: Task, count: int) -> Iterator[RunEnt
 def _entries(workers: Sequence[Worker], answers: Answers, jobs: Iterator[Job]) -> Iterator[RunEntry]:
     for worker, job in zip(workers, jobs, strict=False):
         worker.begin(job)
-    watch, has_started = _Watch(workers, answers), False
+    has_started = False
     while any(worker.is_busy for worker in workers):
-        watch.wait()
+        _wait(workers, answers)
         has_started = has_started or any(worker.is_ready for worker in workers)
         for worker in workers:
             if (entry := worker.entry()) is None:

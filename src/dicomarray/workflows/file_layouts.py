@@ -22,11 +22,6 @@ def template_name(stack: Stack) -> str:
     return f"template series {stack.frames[0].header.text('SeriesInstanceUID')}"
 
 
-def is_colour(stack: Stack) -> bool:
-    """Whether the pixels of the template are red, green and blue."""
-    return stack.kind.colour
-
-
 def is_grouped(stack: Stack) -> bool:
     """Whether a file of the template holds several images that one header describes: a mosaic or a loop."""
     first = stack.frames[0]
@@ -43,7 +38,7 @@ def check_colours(array: Array, stack: Stack) -> None:
     """
     own_shape = (*stack.shape, stack.frames[0].rows, stack.frames[0].columns)
     in_colour = array.ndim == len(own_shape) + 1 and array.shape[-1] == SAMPLES
-    if in_colour == is_colour(stack):
+    if in_colour == stack.kind.colour:
         return
     shown, name = f"the array has the shape {array.shape}", template_name(stack)
     if not in_colour:
@@ -72,7 +67,7 @@ def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:
     Raises TemplateError where the array has not all images of a file.
     """
     if not is_grouped(stack):
-        return replace(request, image_axes=3) if is_colour(stack) else request
+        return replace(request, image_axes=3) if stack.kind.colour else request
     images = request.array.reshape(len(stack.frames), *request.array.shape[len(stack.shape) :])
     groups = _by_file(stack.frames)
     for members in groups:

@@ -33,27 +33,13 @@ Labels = Array | Mapping[str, Array] | Segmentation | Volume | PathLike
 def given_labels(
     labels: Labels, segments: Segments | None, template: VolumeInfo, *, codes: bool = True
 ) -> Segmentation:
-    """The segmentation of labels or masks, where they say that they lie, else on the template's grid.
+    """The segmentation of labels or masks (see `to_seg`), where they say that they lie, else on the template.
 
-    Parameters
-    ----------
-    labels
-        Whole numbers ``(slices, rows, columns)``, 0 for background; a bool mask; masks by name; a
-        `Segmentation`; a `Volume` of labels; the path of a ``.npy``, ``.nii`` or ``.nii.gz`` of labels; or of
-        a folder of such files, each the mask of the structure that its name says.
-    segments
-        What they stand for, see `segments_of`; None where the labels say it: by names, or in a sidecar.
-    template
-        What is known of the template's volume: its grid.
-    codes
-        Whether each segment needs coded terms, as those of DICOM SEG do; else they are added where known.
+    Labels may also be a folder of files, each the mask of the structure that its name says.  With ``codes``
+    each segment needs coded terms, as those of DICOM SEG do; else they are added where known.
 
-    Raises
-    ------
-    SegmentationError
-        Where a label has no segment, or a segment no codes, or an array another shape than the template.
-    UsageError
-        Where it is no array of labels.
+    Raises SegmentationError where a label has no segment, a segment no codes, or an array another shape than
+    the template; UsageError where it is no array of labels.
     """
     return with_terms(_segmentation(labels, segments, template), codes)
 

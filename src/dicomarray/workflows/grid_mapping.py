@@ -36,7 +36,6 @@ from dicomarray.storage.places import PathLike
 from dicomarray.workflows.file_layouts import (
     SAMPLES,
     check_colours,
-    is_colour,
     is_grouped,
     template_name,
 )
@@ -91,7 +90,7 @@ def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteReque
     placed = PlacedGrid(None, False, ())
     if asked is not None and template is not None:
         check_same_coordinates(asked, template, name)
-    if is_colour(stack) or is_grouped(stack):
+    if stack.kind.colour or is_grouped(stack):
         _check_own_grid(array, asked, own_shape, stack)
     else:
         _check_axes(array, stack, name)
@@ -143,9 +142,9 @@ def _check_own_grid(
 ) -> None:
     """Colour, a mosaic or a loop of frames is written on the template's grid only."""
     name, template = template_name(stack), stack.geometry
-    own_shape = grid_shape + (SAMPLES,) * is_colour(stack)
+    own_shape = grid_shape + (SAMPLES,) * stack.kind.colour
     grouped = "a mosaic" if stack.frames[0].tile is not None else "a loop of frames"
-    kind = "in colour" if is_colour(stack) and stack.frames[0].tile is None else grouped
+    kind = "in colour" if stack.kind.colour and stack.frames[0].tile is None else grouped
     if array.shape != own_shape:
         raise TemplateError(
             f"the array has the shape {array.shape}, {name} {own_shape}; it is {kind}, which {ANOTHER_GRID}"
@@ -171,11 +170,9 @@ def _sources(array: Array, grid: StackGeometry | None, stack: Stack) -> tuple[So
     )
 
 
-def same_grid(
-    one: StackGeometry, other: StackGeometry, shape: Sequence[int], tolerance: float = SAME_GRID_MM
-) -> bool:
-    """Whether no voxel's centre lies further apart than that many mm; ``shape`` ends with rows, columns."""
-    return mm_apart(one, other, shape) <= tolerance
+def same_grid(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> bool:
+    """Whether voxels of one index lie at one place, but for rounding; ``shape`` ends with rows, columns."""
+    return mm_apart(one, other, shape) <= SAME_GRID_MM
 
 
 def mm_apart(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> float:
@@ -347,19 +344,16 @@ def _repetition_identity(stack: Stack, repetition: int) -> dict[str, Any]:
 
     Private elements are dropped, and the repetitions must still be told apart.
     """
-    identity = _private_b_value(stack, repetition)
+    identity: dict[str, Any] = {}
+    b_value = stack.coordinates.get(B_VALUE, [None] * stack.repetitions)[repetition]
+    first = stack.frames[repetition * stack.num_slices]
+    stated = first.of_multiframe or first.tile or first.header.attributes.get(B_VALUE) is not None
+    if b_value is not None and not stated:
+        identity[B_VALUE] = float(b_value)
     if _needs_numbers(stack):
         identity["TemporalPositionIdentifier"] = repetition + 1
         identity["NumberOfTemporalPositions"] = stack.repetitions
     return identity
-
-
-def _private_b_value(stack: Stack, repetition: int) -> dict[str, Any]:
-    steps = stack.coordinates.get(B_VALUE)
-    first = stack.frames[repetition * stack.num_slices]
-    if steps is None or first.of_multiframe or first.tile or first.header.attributes.get(B_VALUE) is not None:
-        return {}
-    return {} if steps[repetition] is None else {B_VALUE: float(steps[repetition])}
 
 
 def _needs_numbers(stack: Stack) -> bool:

@@ -33,19 +33,9 @@ OFF_IMAGES = (
 def place_labels(labels: Segmentation, stack: Stack, time: int | None = None) -> SegmentationRequest:
     """Masks on slices with images of the template, each with the images that it is of.
 
-    Parameters
-    ----------
-    labels
-        On the template's slices, in whatever place they say that they lie.
-    time
-        Of a template with repetitions the step that was segmented, from 0; None: all of them.
-
-    Raises
-    ------
-    TemplateError
-        Where the labels have another shape than the template, which has no place.
-    GeometryError
-        Where they lie elsewhere.
+    ``time`` is the step that was segmented of a template with repetitions; None: all of them.  Raises
+    TemplateError where the labels have another shape than a template without a place, and GeometryError where
+    they lie elsewhere.
     """
     refuse_mixed_patients(stack.frames, template_name(stack))
     steps, one = steps_of(stack, time), first_repetition(stack)

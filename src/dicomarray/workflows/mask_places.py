@@ -88,15 +88,8 @@ def mask_places(masks: Segmentation, template: Stack) -> MaskPlaces:
 def place_warnings(masks: Segmentation, template: Stack, off_images: str) -> Warnings:
     """What is to be said of masks on another grid than that of one repetition of a template.
 
-    Parameters
-    ----------
-    off_images
-        What becomes of slices that lie on no image, with the code of the warning.
-
-    Raises
-    ------
-    GeometryError
-        Where no voxel lies on an image.
+    ``off_images`` says what becomes of slices that lie on no image, with the code of the warning.  Raises
+    GeometryError where no voxel lies on an image.
     """
     places, name, said = mask_places(masks, template), template_name(template), Warnings()
     is_turned = places.turned_degrees > TURNED_DEGREES

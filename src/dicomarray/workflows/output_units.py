@@ -12,7 +12,7 @@ from dicomarray.core.pixel_values import Array
 from dicomarray.core.suv import SUV_UNITS
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.options import Mode
-from dicomarray.workflows.file_layouts import is_colour, template_name
+from dicomarray.workflows.file_layouts import template_name
 
 STORED, MODALITY, HOUNSFIELD = "stored", "modality", "HU"
 # Where nothing says what values are, and where a mapping says that they are in no units (UCUM).
@@ -62,7 +62,7 @@ def written_units(
             "[fractions-as-hu]"
         )
     measured = known is not None and array.dtype != np.bool_
-    if measured or mode == "stored" or is_colour(stack) or not _is_labels(array, stack):
+    if measured or mode == "stored" or stack.kind.colour or not _is_labels(array, stack):
         return None, ()
     units = None
     if own not in _NO_UNITS:

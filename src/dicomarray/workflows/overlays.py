@@ -19,23 +19,10 @@ from dicomarray.workflows.to_numpy import load
 
 
 def overlay_on(path: PathLike, volume: Volume, resample: Resampling | None = None) -> Segmentation:
-    """The masks in a file, to be drawn over a volume.
+    """The masks in a file or folder, to be drawn over a volume: labels, a DICOM SEG, a structure set.
 
-    Parameters
-    ----------
-    path
-        A ``.npy`` (with the sidecar beside it, where there is one), ``.nii`` or ``.nii.gz`` of labels; or a
-        DICOM SEG or RT Structure Set, or a folder that holds one.
-    resample
-        ``"nearest"`` brings a DICOM SEG of another grid to that of the volume.
-
-    Raises
-    ------
-    InputError
-        Where the file is missing or damaged.
-    SegmentationError
-        Where an array of which nothing says where it lies has another shape than the volume, or masks do not
-        lie on its slices.
+    ``resample="nearest"`` brings a SEG of another grid to that of the volume.  Raises SegmentationError where
+    masks do not lie on it, and nothing says where they lie.
     """
     if not Path(path).name.lower().endswith(SUFFIXES):
         return load_segmentation(path, on=volume, resample=resample)
@@ -49,15 +36,7 @@ def overlay_on(path: PathLike, volume: Volume, resample: Resampling | None = Non
 
 
 def volume_beside(path: PathLike, series: str | None = None, **options: Any) -> Volume:
-    """The volume in a ``.npy`` or NIfTI file, or of a series in a folder, read as options say.
-
-    Raises
-    ------
-    InputError, HeaderError, GeometryError
-        Where it cannot be read.
-    ChoiceError
-        Where several are there.
-    """
+    """The volume in a ``.npy`` or NIfTI file, or of a series in a folder, read as options say."""
     if Path(path).name.lower().endswith(SUFFIXES):
         return Volume.load(path)
     return load(path, series=series, **options)

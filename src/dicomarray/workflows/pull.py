@@ -313,7 +313,10 @@ def _held(folder: Path) -> Iterator[Path]:
         waiting.mkdir(parents=True, exist_ok=True)
         handle = os.open(waiting / "lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _lock(handle, folder)
+        try:
+            lock(handle)
+        except LockedElsewhereError:
+            raise OutputError(f"{folder} is filled by another pull; wait for it") from None
         try:
             yield waiting
         finally:
@@ -323,10 +326,3 @@ def _held(folder: Path) -> Iterator[Path]:
                     waiting.rmdir()
     finally:
         os.close(handle)
-
-
-def _lock(handle: int, folder: Path) -> None:
-    try:
-        lock(handle)
-    except LockedElsewhereError:
-        raise OutputError(f"{folder} is filled by another pull; wait for it") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +83,11 @@ def _chosen(series: Series, index: int | None, reading: ReadOptions, made_from: 
     stacks = series.stacks(reading)
     if index is None and made_from is not None and len(stacks) > 1:
         images = {(record.get("SOPInstanceUID"), record.get("frame")) for record in made_from.slices}
-        holding = [stack for stack in stacks if _has_some_of(stack, images)]
+        holding = [
+            stack
+            for stack in stacks
+            if any((one.header.text("SOPInstanceUID") or "", one.index) in images for one in stack.frames)
+        ]
         if len(holding) == 1:
             return holding[0]
     return series.one_of(stacks, index)
-
-
-def _has_some_of(stack: Stack, images: Set[tuple[Any, Any]]) -> bool:
-    return any(
-        (uid, frame.index) in images for frame in stack.frames if (uid := frame.header.text("SOPInstanceUID"))
-    )
