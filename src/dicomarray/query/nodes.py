@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as field_of_class
 
@@ -47,12 +47,7 @@ class Node:
 
     def passing(self, evaluation: Evaluation) -> int:
         """The rows that satisfy all entries."""
-        passing = evaluation.everyone
-        for entry in self.entries:
-            passing &= entry.passing(evaluation)
-            if not passing:
-                break
-        return passing
+        return _all(self.entries, evaluation)
 
     def leaves(self) -> Iterator[Leaf]:
         """The conditions that it consists of."""
@@ -217,12 +212,7 @@ class All(Combined):
     """Every node holds."""
 
     def passing(self, evaluation: Evaluation) -> int:
-        passing = evaluation.everyone
-        for node in self.nodes:
-            passing &= node.passing(evaluation)
-            if not passing:
-                break
-        return passing
+        return _all(self.nodes, evaluation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +246,15 @@ class Every(Combined):
     def passing(self, evaluation: Evaluation) -> int:
         everyone = evaluation.everyone
         return everyone if self.nodes[0].passing(evaluation) == everyone else 0
+
+
+def _all(parts: Sequence[Entry | Node], evaluation: Evaluation) -> int:
+    passing = evaluation.everyone
+    for part in parts:
+        passing &= part.passing(evaluation)
+        if not passing:
+            break
+    return passing
 
 
 def _any(nodes: tuple[Node, ...], evaluation: Evaluation) -> int:

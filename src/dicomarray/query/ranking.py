@@ -166,8 +166,7 @@ class Ranking:
     def rank(self, places: Sequence[Place]) -> Ranked:
         """Sort, and take as many as the limit says."""
         order = list(range(len(places)))
-        if self.asked:
-            order.sort(key=lambda number: places[number].tie)
+        order.sort(key=lambda number: places[number].tie)
         for index, key in reversed(list(enumerate(self.keys))):
             known = [number for number in order if places[number].keys[index] is not None]
             unknown = [number for number in order if places[number].keys[index] is None]

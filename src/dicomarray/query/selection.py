@@ -69,7 +69,10 @@ class Selection:
         rows = ListRows(instances) if isinstance(instances, Sequence) else instances
         if not rows.size:
             raise UsageError("a series without instances can be neither accepted nor rejected")
-        return decision_of(self.root, self.ranking, Evaluation(rows, dict.fromkeys(rows.warnings)))
+        evaluation = Evaluation(rows, dict.fromkeys(rows.warnings))
+        entries = sorted(self.root.entries, key=_asks_facts)  # facts, which cost most, last
+        accepted = all(entry.passing(evaluation) == evaluation.everyone for entry in entries)
+        return Decision(accepted, rows.size, tuple(evaluation.warnings), self.root, self.ranking, evaluation)
 
     def rank(self, accepted: Sequence[Decision]) -> Ranked:
         """Which of the accepted series are taken, by their numbers in the list, and in which order."""
@@ -165,13 +168,6 @@ class Decision:
             if entry.path == condition
             for leaf in entry.leaves()
         }
-
-
-def decision_of(root: Node, ranking: Ranking, evaluation: Evaluation) -> Decision:
-    """Ask every instance, until one fails; what costs most, facts, last."""
-    entries = sorted(root.entries, key=_asks_facts)
-    accepted = all(entry.passing(evaluation) == evaluation.everyone for entry in entries)
-    return Decision(accepted, evaluation.rows.size, tuple(evaluation.warnings), root, ranking, evaluation)
 
 
 def _asks_facts(entry: Entry) -> bool:

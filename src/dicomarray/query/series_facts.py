@@ -19,8 +19,7 @@ from dicomarray.assembly.frames.closed import PixelsClosedError
 from dicomarray.assembly.frames.frame import Frame, frames_of
 from dicomarray.assembly.frames.mosaic_detection import KnownMosaics
 from dicomarray.assembly.grouping.consistency_checks import missing_parts
-from dicomarray.assembly.grouping.diffusion import b_value_of
-from dicomarray.assembly.grouping.further_attributes import with_private
+from dicomarray.assembly.grouping.further_attributes import b_value_of, with_private
 from dicomarray.assembly.grouping.image_kind import PIXEL_SPACING_TOLERANCE_MM
 from dicomarray.assembly.grouping.image_kinds import IMAGE_KINDS, image_kinds
 from dicomarray.assembly.grouping.stacking import Stack, plane_name, stack_frames

@@ -213,8 +213,12 @@ def members_of(archive: Reference) -> list[Member | Skipped] | None:
         if known is not None and all(m.copy and m.copy.exists() for m in known if isinstance(m, Member)):
             return known
         work = _Unpacking(archive, state, unpacked.new_folder(archive.name), Meter.of_archive(state.size))
-        with _removed_unless_whole(work.folder), open_plain(archive) as raw:
-            _unpack_all(work, kind, raw)
+        try:
+            with open_plain(archive) as raw:
+                _unpack_all(work, kind, raw)
+        except BaseException:
+            shutil.rmtree(work.folder.parent, ignore_errors=True)
+            raise
     except TooMuchError:
         raise
     except _DAMAGE as error:
@@ -328,15 +332,6 @@ def _a_member_costs_itself(work: _Unpacking, name: Path) -> Iterator[None]:
         raise
     except _DAMAGE as error:
         work.skip(name, f"cannot be unpacked: {_reason(error)}", lost=True)
-
-
-@contextlib.contextmanager
-def _removed_unless_whole(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(folder.parent, ignore_errors=True)
-        raise
 
 
 def _reason(error: BaseException) -> str:

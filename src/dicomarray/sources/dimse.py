@@ -29,6 +29,7 @@ from dicomarray.storage.dimse import (
     MAX_CONTEXTS,
     MAX_PDU_BYTES,
     MOVE,
+    PENDING,
     BrokenError,
     Peer,
     Proposal,
@@ -57,7 +58,6 @@ FURTHER_INSTANCE_KEYS = ("InstanceNumber", "Rows", "Columns", "NumberOfFrames")
 _KNOWN_OF_STUDY = ("StudyDate", "PatientID", "AccessionNumber")
 _KNOWN_OF_SERIES = ("Modality", "SeriesNumber")
 _SINGLE, _DATE = re.compile(r"[^*?\\\[\]]+"), re.compile(r"[0-9]{8}", re.ASCII)
-_PENDING = (0xFF00, 0xFF01)
 
 
 class DimseServer(Server):
@@ -191,14 +191,14 @@ class DimseServer(Server):
         for answer, _ in answers:
             code = self.peer.code(answer)
             incoming.tell(arrived)
-            if code not in _PENDING:
+            if code not in PENDING:
                 break
         if code == 0xA801:
             return (
                 f"{meaning(code)}: ask its administrator to enter {self.peer.address.move_aet} with this "
                 f"computer and port {self.peer.address.move_port}"
             )
-        return meaning(code) if code and code not in _PENDING else ""
+        return meaning(code) if code and code not in PENDING else ""
 
     def _requests(self, series: RemoteSeries, incoming: Incoming, one_by_one: bool) -> Iterator[Any]:
         """What to ask for: the series, where most of it is missing, else instances by their UIDs."""

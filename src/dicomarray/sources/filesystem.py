@@ -25,11 +25,6 @@ _Identity = tuple[int, int]  # device and inode of a folder
 
 
 @dataclass(frozen=True, slots=True)
-class _Folder:
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
 class _Seen:
     """The folders that were listed, the files that were given by name, and the folders of these."""
 
@@ -123,16 +118,17 @@ def _identity(folder: Path) -> _Identity:
 
 def _walk(root: Path, seen: _Seen) -> Iterator[str | Skipped]:
     """Depth first, by names; with a stack of its own, since folders can lie deeper than functions."""
-    waiting: list[_Folder | str | Skipped] = [_Folder(root)]
+    waiting: list[Path | str | Skipped] = [root]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, _Folder):
-            waiting.extend(reversed(_inside(item.path, seen)))
+        if isinstance(item, Path):
+            waiting.extend(reversed(_inside(item, seen)))
         else:
             yield item
 
 
-def _inside(folder: Path, seen: _Seen) -> list[_Folder | str | Skipped]:
+def _inside(folder: Path, seen: _Seen) -> list[Path | str | Skipped]:
+    """What a folder holds: other folders as paths, files by name."""
     try:
         identity = _identity(folder)
         if identity in seen.folders:
@@ -145,12 +141,12 @@ def _inside(folder: Path, seen: _Seen) -> list[_Folder | str | Skipped]:
     return [_classified(entry) for entry in inside if (identity, entry.name) not in seen.files]
 
 
-def _classified(entry: os.DirEntry[str]) -> _Folder | str | Skipped:
+def _classified(entry: os.DirEntry[str]) -> Path | str | Skipped:
     try:
         if entry.is_dir():
             if entry.name == UNFINISHED:
                 return Skipped(Path(entry.path), "series that a pull did not finish; pull again")
-            return _Folder(Path(entry.path))
+            return Path(entry.path)
         if entry.is_file():
             return entry.path
         return Skipped(Path(entry.path), _no_file(entry.stat().st_mode))

@@ -37,7 +37,7 @@ MAX_ANSWERS = 5_000_000
 # Our certificate and its key, where a peer wants to see one.
 CERTIFICATE, KEY = "DICOMARRAY_TLS_CERT", "DICOMARRAY_TLS_KEY"
 
-_PENDING = (0xFF00, 0xFF01)
+PENDING = (0xFF00, 0xFF01)
 _FOR_NOW = 2  # the result of an A-ASSOCIATE-RJ that is transient
 _AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}", re.ASCII)  # PS3.5 6.2: no backslash, no control characters
 _KEYS = ("calling", "move_aet", "move_port", "retrieve", "tls", "timeout")
@@ -360,7 +360,7 @@ class Peer:
         answers: list[Any] = []
         for answer, item in association.send_c_find(self.identifier(level, keys), FIND):
             code = self.code(answer)
-            if code in _PENDING:
+            if code in PENDING:
                 if item is None:
                     raise self.error("an answer to a query cannot be read")
                 answers.append(item)

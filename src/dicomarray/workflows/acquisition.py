@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.grouping.diffusion import b_value_of
+from dicomarray.assembly.grouping.further_attributes import b_value_of
 from dicomarray.assembly.grouping.image_kinds import component_of
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.core.diffusion import GRADIENT

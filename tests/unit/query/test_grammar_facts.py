@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import synthetic
 from dicomarray import dicom_filter, index, scan
-from dicomarray.assembly.grouping.diffusion import TRACE_KEYWORDS
+from dicomarray.assembly.grouping.further_attributes import TRACE_KEYWORDS
 from dicomarray.core.diffusion import B_VALUE_ELEMENTS
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS

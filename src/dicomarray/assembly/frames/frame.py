@@ -341,12 +341,10 @@ def _place(header: Header, attributes: Mapping[str, Value], strict: bool) -> tup
 def _usable_numbers(
     header: Header, attributes: Mapping[str, Value], keyword: str, size: int
 ) -> tuple[float, ...] | None:
-    value = attributes.get(keyword)
-    return None if value is None else _known_numbers(value, keyword, size, header)
-
-
-def _known_numbers(value: Value, keyword: str, size: int, header: Header) -> tuple[float, ...] | None:
     """As `numbers_of`; thousands of frames have the same few values."""
+    value = attributes.get(keyword)
+    if value is None:
+        return None
     try:
         known = _finite_numbers(value, size)
     except TypeError:  # something that has no hash is no number

@@ -1,28 +1,169 @@
-"""Frames that know more: attributes that a scan does not read, read only where stacking needs them."""
+"""Frames that know more: attributes that a scan does not read, read only where stacking needs them.
+
+b-value and gradient are then told in the standard's words: the vendors' elements are read where the
+standard's attributes are missing, and `core.diffusion` turns them.  Traces are diffusion images that are no
+direction, because they were made of several.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
+from dicomarray.assembly.frames.closed import KeptHeader
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.grouping.diffusion import (
-    DIFFUSION_NAMES,
-    csa_diffusion_of,
-    names_to_read,
-    with_diffusion,
+from dicomarray.assembly.frames.mosaic_detection import csa_headers
+from dicomarray.assembly.grouping.discriminators import (
+    DIFFUSION,
+    FURTHER_READ,
+    PHILIPS,
+    RANKED_READ,
+    vendor_of,
 )
-from dicomarray.assembly.grouping.discriminators import FURTHER_READ, PHILIPS, RANKED_READ, vendor_of
 from dicomarray.assembly.grouping.duplicates import COPY_NAMES
 from dicomarray.assembly.grouping.image_kinds import (
+    ATTRIBUTES,
     GE_DIFFUSION_IMAGE,
     GE_IMAGE_COMPONENT,
+    LOW_B_VALUE,
     PHILIPS_DIRECTION,
     SIEMENS_DIRECTIONALITY,
+    TRACE,
+    is_along_a_direction,
+    is_trace,
+    quantities_of,
 )
-from dicomarray.dicom.headers.attributes import shared_by
-from dicomarray.dicom.headers.header import HeaderReader
+from dicomarray.core import diffusion
+from dicomarray.core.diffusion import B_VALUE, GRADIENT
+from dicomarray.dicom.headers.attributes import Common, may_differ, shared_by
+from dicomarray.dicom.headers.header import Header, HeaderReader
+from dicomarray.dicom.siemens_csa import csa_diffusion
 from dicomarray.dicom.vr import Value
+
+# Siemens' name of a sequence that has a b-value: "*ep_b1000#12", "re_b50".
+_SEQUENCE_WITH_B_VALUE = re.compile(r"b\d")
+# Names of attributes that turning a direction needs.
+_TURNING = ("InPlanePhaseEncodingDirection",)
+# By what b-value and gradient are found.
+DIFFUSION_NAMES = frozenset((
+    "Modality", "Manufacturer", "ImageOrientationPatient", GRADIENT, *_TURNING, *diffusion.B_VALUE_ELEMENTS,
+    *diffusion.DIRECTION_ELEMENTS,
+))  # fmt: skip
+
+
+def b_value_of(frame: Frame) -> float | None:
+    """The b-value in s/mm2 of a frame that `with_diffusion` was given, or that has it by itself."""
+    return diffusion.b_value(frame.attributes)
+
+
+def names_to_read(frame: Frame) -> tuple[str, ...]:
+    """What has to be read of a frame so that b-value and gradient are known."""
+    known = frame.attributes
+    if frame.of_multiframe or frame.tile is not None or known.get("Modality") != "MR":
+        return ()
+    if known.get(B_VALUE) is not None and known.get(GRADIENT) is not None:
+        return ()
+    names = (*diffusion.elements_of(str(known.get("Manufacturer") or "")), *_TURNING)
+    return tuple(name for name in names if name not in known)
+
+
+def csa_diffusion_of(header: Header, known: Mapping[str, Value]) -> Mapping[str, Value]:
+    """What only the CSA header of a classic Siemens image says; read where there may be something in it."""
+    if isinstance(header, KeptHeader):
+        return header.csa
+    manufacturer = str(known.get("Manufacturer") or "").upper()
+    sequence = known.get("SequenceName")
+    if (
+        known.get("Modality") != "MR"
+        or not manufacturer.startswith("SIEMENS")
+        or not _SEQUENCE_WITH_B_VALUE.search(str(sequence or "b0"))
+        or diffusion.b_value(known) is not None
+    ):
+        return {}
+    for csa in csa_headers(header):
+        b_value, direction = csa_diffusion(csa)
+        if b_value is not None:
+            return {B_VALUE: b_value, GRADIENT: direction}
+    return {}
+
+
+def with_diffusion(frames: Sequence[Frame]) -> list[Frame]:
+    """Parallel frames, with b-value and gradient in the standard's words where their vendor writes them.
+
+    One orientation stands for all of them: it is rounded otherwise from slice to slice, and slices of one
+    repetition must have one direction.
+    """
+    plane = next((frame.plane for frame in frames if frame.plane is not None), None)
+    orientation = None if plane is None else plane.orientation
+    known: dict[Common, Mapping[str, Value]] = {}  # of frames that share all that says it
+    found = []
+    for frame in frames:
+        common = shared_by(frame.attributes, DIFFUSION_NAMES)
+        stated = None if common is None else known.get(common)
+        if stated is None:
+            stated = _diffusion(frame.attributes, orientation)
+        if common is not None:
+            known[common] = stated
+        found.append(frame.with_replaced(stated))
+    return found
+
+
+def _diffusion(known: Mapping[str, Value], orientation: Sequence[float] | None) -> Mapping[str, Value]:
+    """b-value and gradient, where the standard's attributes do not have them."""
+    if known.get("Modality") != "MR":
+        return {}
+    stated: dict[str, Value] = {}
+    if known.get(B_VALUE) is None and (b_value := diffusion.b_value(known)) is not None:
+        stated[B_VALUE] = b_value
+    if known.get(GRADIENT) is None and (direction := diffusion.gradient(known, orientation)) is not None:
+        stated[GRADIENT] = direction
+    return stated
+
+
+# What tells traces from directions.
+TRACE_KEYWORDS = (*ATTRIBUTES, *DIFFUSION)
+
+
+def split_traces(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Frames of one kind -> directions with what was acquired without diffusion; traces.
+
+    A series of traces alone, with what it has at b = 0, stays together.
+    """
+    together = [list(frames)]
+    if not may_differ([frame.attributes for frame in frames], TRACE_KEYWORDS):
+        return together
+    traces = [is_trace(frame.attributes) for frame in frames]
+    others = [frame for frame, trace in zip(frames, traces, strict=True) if not trace]
+    if len(others) in (0, len(frames)):
+        return together
+    named = any(TRACE in quantities_of(frame.attributes) for frame in frames)
+    if not any(map(_is_direction, others)) and (not named or all(map(_is_unweighted, others))):
+        return together
+    return [others, [frame for frame, trace in zip(frames, traces, strict=True) if trace]]
+
+
+def are_traces(frames: Sequence[Frame]) -> bool:
+    """Whether there are no other images, but for those without diffusion that belong to them."""
+    traces = [is_trace(frame.attributes) for frame in frames]
+    return any(traces) and all(
+        trace or _is_unweighted(frame) for trace, frame in zip(traces, frames, strict=True)
+    )
+
+
+def _is_unweighted(frame: Frame) -> bool:
+    b_value = b_value_of(frame)
+    return b_value is not None and b_value <= LOW_B_VALUE
+
+
+def _is_direction(frame: Frame) -> bool:
+    """Whether an image has diffusion along a direction, also where that cannot be turned to the patient."""
+    known = frame.attributes
+    if not b_value_of(frame):
+        return False
+    gradient = diffusion.gradient(known) or tuple(map(known.get, diffusion.DIRECTION_ELEMENTS))
+    return is_along_a_direction(known) or any(gradient)
+
 
 # What decides which attributes have to be read: those themselves, and who made the scanner.
 _DECIDING = frozenset((

@@ -34,7 +34,8 @@ def split_by_motion(frames: Sequence[Frame]) -> list[list[Frame]]:
     places = [_places(volume, normal) for volume in volumes]
     extent = float(np.ptp(places[0] @ normal))
     shifts = [float(np.abs(place - places[0]).max()) for place in places]
-    if not all(_is_stack(place, normal) for place in places) or max(shifts) > GREATEST_MOTION * extent:
+    ascending = all(np.all(np.diff(place @ normal) > SAME_POSITION_MM) for place in places)
+    if not ascending or max(shifts) > GREATEST_MOTION * extent:
         return [list(frames)]
     return [[frame for i in group for frame in volumes[i]] for group in _together(places, SAME_POSITION_MM)]
 
@@ -48,10 +49,6 @@ def _places(volume: Sequence[Frame], normal: Matrix) -> Matrix:
     """Positions, shape (slices, 3), ascending along the normal."""
     positions = np.array([frame.plane.position for frame in volume if frame.plane], float).reshape(-1, 3)
     return np.asarray(positions[np.argsort(positions @ normal, kind="stable")])
-
-
-def _is_stack(places: Matrix, normal: Matrix) -> bool:
-    return bool(np.all(np.diff(places @ normal) > SAME_POSITION_MM))
 
 
 def split_by_place(repetitions: Repetitions) -> list[Repetitions]:

@@ -26,13 +26,14 @@ from dicomarray.assembly.grouping.consistency_checks import (
     scanner_faults,
     slice_location_warnings,
 )
-from dicomarray.assembly.grouping.diffusion import are_traces, split_traces
 from dicomarray.assembly.grouping.discriminators import differing, time_index
 from dicomarray.assembly.grouping.duplicates import drop_copies, equal_pixels_at
 from dicomarray.assembly.grouping.further_attributes import (
     FurtherAttributes,
+    are_traces,
     copy_names,
     further_names,
+    split_traces,
     with_private,
 )
 from dicomarray.assembly.grouping.image_kind import (

@@ -13,7 +13,7 @@ from dicomarray.assembly.frames.mosaic_detection import (
     UIH_GRID,
     is_mosaic,
 )
-from dicomarray.assembly.grouping.diffusion import csa_diffusion_of
+from dicomarray.assembly.grouping.further_attributes import csa_diffusion_of
 from dicomarray.catalog.index.gathering import CSA, TILES
 from dicomarray.core.diffusion import B_VALUE_ELEMENTS
 from dicomarray.core.geometry import Plane

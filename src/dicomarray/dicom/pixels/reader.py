@@ -29,7 +29,7 @@ from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import Reference
 
 if TYPE_CHECKING:
-    from dicomarray.dicom.pixels.fragments import Fragment
+    from dicomarray.dicom.pixels.location import Fragment
 
 # What our own reader has to find in a header for the pixel data to be read.
 VISITED_TAGS = {name: keywords()[name] for name in KEYWORDS}
@@ -224,7 +224,7 @@ class FrameReader:
 
     def _decoded(self, frame: int) -> Array:
         from dicomarray.dicom.pixels.codecs import decode_frame, decodes_to_rgb
-        from dicomarray.dicom.pixels.fragments import read_fragments
+        from dicomarray.dicom.pixels.location import read_fragments
 
         assert self.fragments is not None  # compressed, as `read` knows
         description = self.description
@@ -255,7 +255,7 @@ def frame_reader(source: PixelSource, description: PixelDescription) -> FrameRea
 
 def _compressed_reader(source: PixelSource, description: PixelDescription) -> FrameReader:
     from dicomarray.dicom.pixels.codecs import COMPRESSIONS
-    from dicomarray.dicom.pixels.fragments import EncapsulationError, frame_fragments
+    from dicomarray.dicom.pixels.location import EncapsulationError, frame_fragments
 
     syntax = description.transfer_syntax
     if syntax not in COMPRESSIONS:

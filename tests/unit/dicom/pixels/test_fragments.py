@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.encaps import encapsulate, generate_frames
 
-from dicomarray.dicom.pixels.fragments import EncapsulationError, frame_fragments, read_fragments
+from dicomarray.dicom.pixels.location import EncapsulationError, frame_fragments, read_fragments
 
 DELIMITER = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
 
