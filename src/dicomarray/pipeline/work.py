@@ -94,8 +94,8 @@ class _Source:
 class _Result:
     """What the function made of a volume, which is its template as well.
 
-    ``label`` is the folder of the result, ``name`` what is added to the Series Description, ``number`` counts
-    the results of one series.
+    ``label`` is the folder of the result, empty where it is the only one, ``name`` what is added to the
+    Series Description, ``number`` counts the results of one series.
     """
 
     source: _Source
@@ -119,17 +119,15 @@ def _done(job: Job, task: Task, ready: Ready, started: float) -> RunEntry:
 def _convert(job: Job, task: Task, ready: Ready, started: float) -> RunEntry:
     """Everything that a job yields, in one folder that appears when all of it is written."""
     outputs, warnings, stored = [], dict[CodedWarning, None](), None
-    with new_folder(job.output, task.writing.overwrite, _is_result) as folder:
+    with new_folder(job.output, task.writing.overwrite, _is_result, tidied=True) as folder:
         found = read_again(job, task.roots)
         for result in _results(_sources(found, task, ready), task, ready):
-            report = _write(result, folder / (result.label or "series"), task)
+            report = _write(result, folder / result.label, task)
             outputs.append(_output(result, report, job.output, ready))
             warnings |= dict.fromkeys((*result.after.warnings, *report.warnings))
-        if [output.name for output in outputs] == [""]:
-            _move_up(folder / "series", folder)
         if task.pacs is not None:
             stored = f"{task.pacs}: {store_result(folder, task.pacs).summary}"
-        read = sha256_of_series(reference for series in found for reference in series.references)
+        read = sha256_of_series(header.path for series in found for header in series.instances)
     return job.entry(
         "written", 0.0, started, output=job.output, outputs=tuple(outputs), warnings=tuple(warnings),
         stored=stored, inputs_sha256=read,
@@ -245,13 +243,6 @@ def _observed(observe: Function, result: _Result) -> dict[str, Any]:
         return dict(json.loads(json.dumps(seen, allow_nan=False)))
     except Exception as error:  # the user's code may raise anything
         raise FunctionError(f"the observe function failed: {type(error).__name__}: {error}") from error
-
-
-def _move_up(folder: Path, place: Path) -> None:
-    """The only result lies in the folder of its job itself."""
-    for file in folder.iterdir():
-        file.rename(place / file.name)
-    folder.rmdir()
 
 
 def _is_result(entry: Path) -> bool:

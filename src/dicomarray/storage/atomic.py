@@ -121,17 +121,22 @@ def new_files(paths: Sequence[Path], overwrite: bool = False) -> Iterator[list[P
 
 @contextmanager
 def new_folder(
-    path: Path, overwrite: bool = False, replaceable: Callable[[Path], bool] = lambda _: False
+    path: Path,
+    overwrite: bool = False,
+    replaceable: Callable[[Path], bool] = lambda _: False,
+    tidied: bool = False,
 ) -> Iterator[Path]:
     """A temporary folder to fill, which becomes ``path`` at the end, or vanishes.
 
     An empty folder at ``path`` may be taken.  With ``overwrite`` a folder is replaced, but only where
     ``replaceable`` says of everything in it that it is a result of ours: an ``--overwrite`` with a wrong
-    path must not delete somebody's data.
+    path must not delete somebody's data.  ``tidied``: what dead processes left beside it is gone already, and
+    need not be looked for among the many results of a run.
     """
     folders = _absent_parents([path])
     with making(path):
-        _remove_leftovers(path)
+        if not tidied and not _LEFT_BEHIND.search(path.name):  # beside a temporary name there is nothing
+            _remove_leftovers(path)
         _refuse_folder(path, overwrite, replaceable)
         _make_parent(path)
         made = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=".part", dir=path.parent))
@@ -240,7 +245,7 @@ def _put_folder(made: Path, path: Path, overwrite: bool, replaceable: Callable[[
     for _ in range(_TRIES):
         _refuse_folder(path, overwrite, replaceable)
         try:
-            if overwrite and path.is_dir():
+            if overwrite and path.is_dir() and any(path.iterdir()):
                 _replace_folder(made, path, replaceable)
             else:
                 _rename_folder(made, path)

@@ -12,7 +12,7 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import KEEP, UNPLACED, Series, volume_lines
 from dicomarray.assembly.volumes.assemble import assemble
-from dicomarray.catalog.scan import scan
+from dicomarray.catalog.scan import scan_again
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, HeaderError, InputError, PixelError, VerificationError
@@ -55,7 +55,7 @@ def verify_series(
 
 def _identified(files: Sequence[Path], template: Stack, report: WriteReport) -> Series:
     """One new series, and in each file a new instance."""
-    catalog = scan(files)
+    catalog = scan_again(files)
     if len(catalog) != 1 or catalog.skipped:
         raise VerificationError(f"{len(files)} files were written, but read back as {len(catalog)} series")
     uids = {header.text("SOPInstanceUID") for header in catalog[0].instances}
