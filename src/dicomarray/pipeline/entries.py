@@ -174,10 +174,7 @@ def _kept(item: RunEntry | SeriesOutput) -> dict[str, Any]:
 def from_json(record: Mapping[str, Any], root: Place) -> RunEntry:
     """The entry of a ledger in the output folder ``root``.
 
-    Raises
-    ------
-    KeyError, TypeError
-        Where the record is none that `as_json` made.
+    Raises KeyError or TypeError where the record is none that `as_json` made.
     """
     values = _values(RunEntry, record)
     values["output"] = None if record["output"] is None else root / record["output"]

@@ -112,12 +112,8 @@ def listen(
 
     What was received and is not done when this ends, however it ends, is done by the next call.
 
-    Raises
-    ------
-    UsageError
-        For a function that cannot be imported, or options that cannot work.
-    OutputError
-        Where the port cannot be opened, or another process listens or runs there.
+    Raises UsageError for a function that cannot be imported, or options that cannot work; OutputError where
+    the port cannot be opened, or another process listens or runs there.
     """
     tls = server_context(asked.options.tls_cert, asked.options.tls_key, asked.options.tls_ca)
     called = resolve(asked.function)

@@ -23,12 +23,8 @@ def write_masks(
 ) -> WriteReport:
     """Write masks like `to_seg` or `to_rtstruct`; segments say who made them.
 
-    Raises
-    ------
-    SegmentationError
-        Where a segment has no coded terms, which a SEG needs, and its label is unknown.
-    DataError
-        As the two raise.
+    Raises SegmentationError where a segment has no coded terms, which a SEG needs, and its label is unknown;
+    DataError as the two raise.
     """
     shared = {name: getattr(options, name) for name in SHARED}
     signed = _signed(masks, task)

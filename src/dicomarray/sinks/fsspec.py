@@ -91,12 +91,7 @@ def refuse_taken(target: Url, overwrite: bool) -> list[StoredFile]:
 def send(folder: Path, target: Url, overwrite: bool) -> None:
     """Send a folder; it is removed here, and what was sent is removed there if not all of it could be.
 
-    Raises
-    ------
-    OutputError
-        As in `refuse_taken`.
-    StorageError
-        Where it cannot be sent, or does not arrive whole.
+    Raises OutputError as in `refuse_taken`; StorageError where it cannot be sent, or does not arrive whole.
     """
     try:
         old = refuse_taken(target, overwrite)

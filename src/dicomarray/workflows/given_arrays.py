@@ -29,12 +29,7 @@ def given_array(source: Array | Volume | PathLike, input_json: PathLike | None =
 
     A NIfTI file is a volume; `on_template` gives it the axes of the template.
 
-    Raises
-    ------
-    InputError
-        Where a file is missing or damaged.
-    UsageError
-        For what is no array.
+    Raises InputError where a file is missing or damaged; UsageError for what is no array.
     """
     if isinstance(source, str | os.PathLike) and by_affine_alone(source):
         return Volume(
@@ -66,12 +61,8 @@ def labels_file(path: PathLike, template: StackGeometry | None) -> Volume | Arra
 
     NIfTI comes on the axes of the template, placed by its affine alone; see `on_template`.
 
-    Raises
-    ------
-    InputError
-        Where a file is missing or damaged.
-    GeometryError
-        For a NIfTI file where the template has no place in the patient.
+    Raises InputError where a file is missing or damaged; GeometryError for a NIfTI file where the template
+    has no place in the patient.
     """
     if nifti.is_nifti(path):
         return on_template(Volume.load(path), template)

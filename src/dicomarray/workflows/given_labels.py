@@ -126,12 +126,8 @@ def _check_one(segments: tuple[Segment, ...]) -> None:
 class MaskFiles(Mapping[str, Array]):
     """The masks in the files of a folder, by the names of these; one is read when it is asked for.
 
-    Raises
-    ------
-    InputError
-        Where the folder has no such file.
-    GeometryError
-        Where two files lie on different grids; the message names them.
+    Raises InputError where the folder has no such file; GeometryError where two files lie on different grids;
+    the message names them.
     """
 
     def __init__(self, folder: Path, template: VolumeInfo) -> None:

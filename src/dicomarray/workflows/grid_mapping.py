@@ -60,12 +60,7 @@ ANOTHER_GRID = (
 def read_affine(source: PathLike | Any) -> Matrix:
     """A 4x4 from index (slice, row, column) to LPS mm: an array, nested lists, or a .npy or .json with one.
 
-    Raises
-    ------
-    InputError
-        Where the file cannot be read.
-    UsageError
-        Where it is no affine.
+    Raises InputError where the file cannot be read; UsageError where it is no affine.
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
@@ -77,12 +72,9 @@ def read_affine(source: PathLike | Any) -> Matrix:
 def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteRequest:
     """Each image of the array with its source in the template; ``asked`` None: on the template's grid.
 
-    Raises
-    ------
-    GeometryError
-        Where no series can say the grid, or it lies elsewhere than the template.
-    TemplateError
-        Where the array has another shape than the template, and nothing says where it lies; or colours.
+    Raises GeometryError where no series can say the grid, or it lies elsewhere than the template;
+    TemplateError where the array has another shape than the template, and nothing says where it lies; or
+    colours.
     """
     check_colours(array, stack)
     name, template = template_name(stack), stack.geometry

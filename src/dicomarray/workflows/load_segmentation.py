@@ -82,12 +82,8 @@ def load_segmentation(
 def one_segmentation(among: Iterable[Series], where: str, skipped: str = "") -> Series:
     """The one series of masks.
 
-    Raises
-    ------
-    InputError
-        Where there is none; ``skipped`` are further words about why.
-    ChoiceError
-        Where there are several; the message lists them.
+    Raises InputError where there is none; ``skipped`` are further words about why; ChoiceError where there
+    are several; the message lists them.
     """
     found = tuple(among)
     holding = [one for one in found if one.is_segments]

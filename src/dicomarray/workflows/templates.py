@@ -21,12 +21,8 @@ _Template = ScanRequest | Series | Volume
 def in_hand_or_asked(template: Template | None, volume: int | None, output: Path, **asked: Any) -> _Template:
     """The series or volume in hand, or else the request for one, of which nothing is read yet.
 
-    Raises
-    ------
-    UsageError
-        Where a series or volume is in hand, and is to be chosen as well.
-    OutputError
-        Where the output would lie where the template does.
+    Raises UsageError where a series or volume is in hand, and is to be chosen as well; OutputError where the
+    output would lie where the template does.
     """
     if not isinstance(template, Series | Volume):
         request = ScanRequest(template, volume=volume, **asked)
@@ -50,12 +46,8 @@ def template_stack(
 
     ``made_from`` is what is known of the array.
 
-    Raises
-    ------
-    ChoiceError
-        Where there are several series or volumes.
-    TemplateError
-        Where a volume in hand does not say of which files it was made.
+    Raises ChoiceError where there are several series or volumes; TemplateError where a volume in hand does
+    not say of which files it was made.
     """
     if isinstance(template, Volume):
         own = UNPLACED if template.geometry is None else reading

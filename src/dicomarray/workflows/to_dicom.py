@@ -208,12 +208,7 @@ def _unmasked(array: Array) -> tuple[Array, Array | None]:
 def _filled(array: Array, hidden: Array, fill: float | None) -> Array:
     """The array with ``fill`` where it is masked.
 
-    Raises
-    ------
-    ValuesError
-        Without a fill value.
-    UsageError
-        Where the array's type cannot hold it.
+    Raises ValuesError without a fill value; UsageError where the array's type cannot hold it.
     """
     if fill is None:
         raise ValuesError(
