@@ -149,7 +149,7 @@ def filter(options: argparse.Namespace) -> int:
 def index(options: argparse.Namespace) -> int:
     """The catalog in one file, brought up to date."""
     with Counter("files seen") as counter:
-        report = dicomarray.index(options.input_dicom, options.index, counter)
+        report = dicomarray.index(options.input_dicom, options.index, counter, workers=options.workers)
     print_text(rendering.index_line(report))
     _note(rendering.skipped_lines(by_reason(report.skipped)))
     return DONE

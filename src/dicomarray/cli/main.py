@@ -247,13 +247,18 @@ def _filter(c: argparse.ArgumentParser) -> None:
     _flag(c, "--format", None, "default: table", default="table", choices=("table", "json", "csv", "files"))
     _switch(c, "-0 --null", "with --format files: a zero byte ends each name")
     _switch(c, "--why", "say why the other series do not match")
-    _flag(c, "--workers", "N", "processes that read headers; default: by the number of files", type=int)
+    _header_workers(c)
     _switch(c, "--show-patient", "with --why: values that name the patient too")
 
 
 def _index(c: argparse.ArgumentParser) -> None:
     _inputs(c)
     _flag(c, "--index", "FILE", "the index; it is made where there is none", required=True)
+    _header_workers(c)
+
+
+def _header_workers(c: argparse.ArgumentParser) -> None:
+    _flag(c, "--workers", "N", "processes that read headers; default: by the number of files", type=int)
 
 
 def _pull(c: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from dicomarray.dicom.headers.all_elements import AllElementsReader
 from dicomarray.dicom.headers.attributes import Common, share
 from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.errors import InputError
@@ -32,6 +33,7 @@ CHUNK = 500
 
 Outcome = Header | Skipped  # the header, or why there is none
 Outcomes = Generator[Outcome, None, None]
+Names = frozenset[str] | None  # of the attributes to read; None: all there are, as an index keeps them
 SERVER = "dicomarray.sources.header_workers:serve"
 READY = "ready"
 # A process has the next chunk before it is done with the last.
@@ -46,13 +48,13 @@ def outcome_of(reader: HeaderReader, path: Reference) -> Outcome:
         return Skipped.because(path, error)
 
 
-def read_outcomes(paths: Sequence[Path], names: frozenset[str], workers: int | None) -> Outcomes:
+def read_outcomes(paths: Sequence[Path], names: Names, workers: int | None) -> Outcomes:
     """One outcome a path, in their order and the same however many processes there are.
 
     ``workers`` None chooses by the number of files and of processors.
     """
     count = useful_workers(len(paths)) if workers is None else workers
-    reader = HeaderReader(names)
+    reader = _reader_of(names)
     if count < 2 or not can_start() or len(paths) <= CHUNK:
         return (outcome_of(reader, path) for path in paths)
     return _read_by_several(paths, names, reader, min(count, -(-len(paths) // CHUNK)))
@@ -62,9 +64,11 @@ def useful_workers(files: int) -> int:
     return min(thread_count(None), MAX_WORKERS, 1 + files // FILES_PER_WORKER)
 
 
-def _read_by_several(
-    paths: Sequence[Path], names: frozenset[str], reader: HeaderReader, count: int
-) -> Outcomes:
+def _reader_of(names: Names) -> HeaderReader:
+    return AllElementsReader() if names is None else HeaderReader(names)
+
+
+def _read_by_several(paths: Sequence[Path], names: Names, reader: HeaderReader, count: int) -> Outcomes:
     helpers = _Helpers([paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)])
     known: dict[Any, Common] = {}
     try:
@@ -93,7 +97,7 @@ class _Helpers:
         self._given: dict[Child, deque[int]] = {}
         self._answers: Answers = SimpleQueue()
 
-    def start(self, count: int, names: frozenset[str]) -> None:
+    def start(self, count: int, names: Names) -> None:
         """Start so many; one that cannot be started does no harm."""
         for _ in range(count):
             with suppress(OSError):
@@ -134,7 +138,7 @@ class _Helpers:
 
 def serve(parent: Parent) -> None:
     """In such a process: read what is asked for."""
-    reader = HeaderReader(parent.receive())
+    reader = _reader_of(parent.receive())
     parent.answer(READY)
     make_path = PathMaker()
     while (names := parent.receive()) is not END:

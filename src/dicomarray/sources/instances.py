@@ -122,7 +122,7 @@ def _items(reference: Reference, outcome: Outcome, reader: HeaderReader) -> Iter
     """The header of a file, or those of the members of an archive."""
     if isinstance(outcome, Header) and outcome.is_image:
         return (outcome,)  # nearly every file: nothing else is asked of it
-    first = _instance(outcome)
+    first = instance_of(outcome)
     if isinstance(first, Header):
         return (first,)
     from dicomarray.sources.archives import members_of
@@ -135,10 +135,10 @@ def _items(reference: Reference, outcome: Outcome, reader: HeaderReader) -> Iter
         return (Skipped.because(reference, error),)
     if members is None:
         return (first,)
-    return (m if isinstance(m, Skipped) else _instance(outcome_of(reader, m)) for m in members)
+    return (m if isinstance(m, Skipped) else instance_of(outcome_of(reader, m)) for m in members)
 
 
-def _instance(outcome: Outcome) -> Header | Skipped:
+def instance_of(outcome: Outcome) -> Header | Skipped:
     """The header, or why it is none of an instance."""
     reason = no_instance(outcome) if isinstance(outcome, Header) else None
     return Skipped.lost(outcome.path, reason) if isinstance(outcome, Header) and reason else outcome

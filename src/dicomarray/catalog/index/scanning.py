@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from dicomarray.catalog.index.file_facts import only_in_file
@@ -16,17 +18,21 @@ from dicomarray.dicom.headers.all_elements import AllElementsReader
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError
 from dicomarray.runtime.garbage_collection import young_collections_only
+from dicomarray.runtime.threads import thread_count
 from dicomarray.sources.archives import members_of
 from dicomarray.sources.base import Progress, Skipped
 from dicomarray.sources.filesystem import PathMaker, find_names
-from dicomarray.sources.instances import no_instance
+from dicomarray.sources.header_workers import Outcome, outcome_of, read_outcomes
+from dicomarray.sources.instances import instance_of
 from dicomarray.storage.atomic import refuse_inside
 from dicomarray.storage.places import PathLike, local_path
-from dicomarray.storage.references import Reference, Stamp
+from dicomarray.storage.references import Stamp
 
 # After so many files, series of which no file came since the last time are written: files of a series mostly
 # lie together, so that each is written once, and a kill loses little.
 FILES_A_CHECK = 2_000
+# So many are looked at for a change before they are read: processes that read take a while to start.
+FILES_AT_ONCE = 50_000
 # Whatever is gathered is written before it takes more memory than this: instances, and characters of values.
 MAX_INSTANCES = 20_000
 MAX_CHARACTERS = 64 * 1024 * 1024
@@ -56,7 +62,11 @@ class IndexReport:
 
 
 def index(
-    path: PathLike | Iterable[PathLike], index_file: PathLike, progress: Progress | None = None
+    path: PathLike | Iterable[PathLike],
+    index_file: PathLike,
+    progress: Progress | None = None,
+    *,
+    workers: int | None = None,
 ) -> IndexReport:
     """Keep the catalog of everything at or below a path in an index file; make the file where there is none.
 
@@ -75,14 +85,19 @@ def index(
         The file; it must not lie below ``path``.
     progress
         Called with the number of files seen so far.
+    workers
+        How many processes read headers (see `scan`).
 
     Raises
     ------
+    UsageError
+        Where ``workers`` is less than 1.
     InputError
         Where a path does not exist, or the index file is something else or of another version.
     OutputError
         Where the index file lies below ``path``.
     """
+    thread_count(workers)
     roots = absolute_roots(path)
     file = local_path(index_file)
     for root in roots:
@@ -91,9 +106,9 @@ def index(
             raise InputError(f"{root} does not exist")  # before a file is made
     connection = connect_to_write(file)
     try:
-        indexing = _Indexing(Store(file, connection))
+        indexing = _Indexing(Store(file, connection), workers, progress)
         with young_collections_only():
-            indexing.run(roots, progress)
+            indexing.run(roots)
         num_series, num_instances = indexing.store.counts()
     finally:
         connection.close()
@@ -117,7 +132,9 @@ class _Indexing:
     """One run: what is gathered and not written yet, and what was counted."""
 
     store: Store
-    reader: AllElementsReader = field(default_factory=AllElementsReader)
+    workers: int | None
+    progress: Progress | None
+    reader: AllElementsReader = field(default_factory=AllElementsReader)  # of members of archives
     make_path: PathMaker = field(default_factory=PathMaker)
     batch: Batch = field(default_factory=Batch)
     gathered: dict[str, Gathered] = field(default_factory=dict)
@@ -131,50 +148,64 @@ class _Indexing:
     skipped: list[Skipped] = field(default_factory=list)
     pathless: list[Skipped] = field(default_factory=list)
 
-    def run(self, roots: list[str], progress: Progress | None) -> None:
+    def run(self, roots: list[str]) -> None:
         """Everything below the roots."""
         known = self.store.known_files(roots)
         self.store.start(roots)
-        for found in find_names(roots):
-            if isinstance(found, Skipped):
-                self._skip_pathless(found)
-                continue
-            self.files += 1
-            self._file(found, known)
-            if progress is not None:
-                progress(self.files)
+        changed = self._changed(roots, known)
+        while several := [*islice(changed, FILES_AT_ONCE)]:
+            paths = [self.make_path(name) for name, _ in several]
+            with closing(read_outcomes(paths, None, self.workers)) as outcomes:
+                for (name, stamp), path, outcome in zip(several, paths, outcomes, strict=True):
+                    if self._file(SeenFile(*os.path.split(name), stamp), path, outcome):
+                        known.pop(name, None)
+                    self._done()
         self.batch.gone += [number for number, *_ in known.values()]
         self.vanished = len(known)
         self._write(everything=True)
         self.store.finish(roots, self.pathless)
 
-    def _file(self, name: str, known: dict[str, KnownFile]) -> None:
-        before = known.get(name)
-        try:
-            status = os.stat(name)  # noqa: PTH116 - faster, and this is all that a rescan does
-        except OSError as error:
-            self._unreadable(Path(name), error)
-            return
-        if not stat.S_ISREG(status.st_mode):
-            self._skip_pathless(Skipped(Path(name), "it is no regular file any more"))
-            return
-        stamp = Stamp.of(status)
-        if before is not None and before[1:] == in_columns(stamp):
-            del known[name]
-            return
+    def _changed(self, roots: list[str], known: dict[str, KnownFile]) -> Iterator[tuple[str, Stamp]]:
+        """The files that are new or changed; those that are as they were are known no more."""
+        for name in find_names(roots):
+            if isinstance(name, Skipped):
+                self._skip_pathless(name)
+                continue
+            try:
+                status = os.stat(name)  # noqa: PTH116 - faster, and this is all that a rescan does
+            except OSError as error:
+                self._unreadable(Path(name), error)
+                self._done()
+                continue
+            before, stamp = known.get(name), Stamp.of(status)
+            if before is not None and before[1:] == in_columns(stamp):
+                del known[name]
+            elif stat.S_ISREG(status.st_mode):
+                yield name, stamp
+                continue
+            else:
+                self._skip_pathless(Skipped(Path(name), "it is no regular file any more"))
+            self._done()
+
+    def _done(self) -> None:
+        """One file more was seen to its end."""
+        self.files += 1
+        if self.progress is not None:
+            self.progress(self.files)
+
+    def _file(self, seen: SeenFile, path: Path, outcome: Outcome) -> bool:
+        """What was read of a file, its header or why it has none; False where it could not be opened."""
         self.read += 1
-        path = self.make_path(name)
-        seen = SeenFile(*os.path.split(name), stamp)
         try:
-            self._take(seen, path)
+            self._take(seen, path, outcome)
         except OSError as error:
             self._unreadable(path, error)
-            return
-        known.pop(name, None)
-        if self.files % FILES_A_CHECK == 0 or self._is_full():
+            return False
+        if self.read % FILES_A_CHECK == 0 or self._is_full():
             self._write(everything=self._is_full())
+        return True
 
-    def _take(self, seen: SeenFile, path: Path) -> None:
+    def _take(self, seen: SeenFile, path: Path, outcome: Outcome) -> None:
         """The instances of a file, all of them or, where it cannot be opened, none.
 
         Raises
@@ -182,7 +213,7 @@ class _Indexing:
         OSError
             Where the file cannot be opened: that may change without the file being changed.
         """
-        items = list(self._instances_in(path))
+        items = list(self._instances_in(path, outcome))
         self.has_several |= len(items) > 1
         if not any(isinstance(item, Header) for _, item in items):
             self.batch.files.append(seen)
@@ -193,9 +224,9 @@ class _Indexing:
             else:
                 self._gather(Origin(seen, *origin), item)
 
-    def _instances_in(self, path: Path) -> Iterator[tuple[_Member, Header | Skipped]]:
+    def _instances_in(self, path: Path, outcome: Outcome) -> Iterator[tuple[_Member, Outcome]]:
         """The instance of a file, or those of the members of an archive; as `scan` takes them."""
-        first = self._instance(path)
+        first = instance_of(outcome)
         if not isinstance(first, Skipped):
             yield (None, None), first
             return
@@ -211,15 +242,7 @@ class _Indexing:
             if isinstance(member, Skipped):
                 yield (str(member.path), number), member
             else:
-                yield (member.member, number), self._instance(member)
-
-    def _instance(self, path: Reference) -> Header | Skipped:
-        try:
-            header = self.reader.read(path)
-        except InputError as error:
-            return Skipped.because(path, error)
-        reason = None if header.text("SeriesInstanceUID") else no_instance(header)
-        return header if reason is None else Skipped.lost(path, reason)
+                yield (member.member, number), instance_of(outcome_of(self.reader, member))
 
     def _gather(self, origin: Origin, header: Header) -> None:
         uid = header.text("SeriesInstanceUID") or ""

@@ -35,6 +35,7 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError, OutputError, UsageError
 from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.selection import parse
+from dicomarray.sources import header_workers
 from watching import opened_files
 
 # Of each folder of real series: enough for volumes, and quick.
@@ -238,6 +239,17 @@ def test_instances_that_are_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(scanning, "MAX_INSTANCES", 7)
     index(tmp_path / "mixed", tmp_path / "index")
     assert_same(open_index(tmp_path / "index"), scan(tmp_path / "mixed"))
+
+
+def test_several_processes(several_series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that two processes read are indexed as from one scan, those that are no images among them."""
+    (several_series / "notes.txt").write_text("no image")
+    monkeypatch.setattr(header_workers, "CHUNK", 5)
+    report = index(several_series, tmp_path / "index", workers=2)
+    assert (report.read, report.num_instances) == (49, 48)
+    assert_same(open_index(tmp_path / "index"), scan(several_series))
+    with pytest.raises(UsageError, match="workers"):
+        index(several_series, tmp_path / "other", workers=0)
 
 
 def test_encodings_within_a_series(tmp_path: Path) -> None:
