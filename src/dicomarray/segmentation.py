@@ -461,13 +461,7 @@ def _checked_fraction(fraction: Array, name: str) -> Fraction:
 
 
 def _as_unsigned(array: Array) -> Labels:
-    """Labels in the narrowest unsigned type that holds them.
-
-    Raises
-    ------
-    SegmentationError
-        Where a label is negative, or more than a Segment Number can be.
-    """
+    """Labels in the narrowest unsigned type that holds them."""
     if array.dtype == np.uint8:
         return array.copy()
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)

@@ -32,13 +32,7 @@ _ALONG_NORMAL = AxisOrder((0, 1, 2), (False, False, False))
 
 
 def library(module: str, extra: str) -> Any:
-    """A module of another library.
-
-    Raises
-    ------
-    UsageError
-        Where it is not installed.
-    """
+    """A module of another library."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -48,13 +42,7 @@ def library(module: str, extra: str) -> Any:
 
 
 def even_geometry(volume: Volume, name: str) -> StackGeometry:
-    """The geometry of a volume that one affine places.
-
-    Raises
-    ------
-    GeometryError
-        Where it has none, or its slices are not evenly spaced.
-    """
+    """The geometry of a volume that one affine places."""
     geometry = volume.geometry
     if geometry is None:
         raise GeometryError(
@@ -75,15 +63,7 @@ def ras_affine(geometry: StackGeometry) -> Matrix:
 
 
 def with_one_channel_axis(volume: Volume, name: str) -> tuple[Array, Matrix]:
-    """(column, row, slice), repetitions or colour samples last, and the affine to RAS mm of that.
-
-    Raises
-    ------
-    GeometryError
-        As `even_geometry`.
-    UsageError
-        For colour that is repeated in time.
-    """
+    """(column, row, slice), repetitions or colour samples last, and the affine to RAS mm of that."""
     affine, array = ras_affine(even_geometry(volume, name)), transposed(volume)
     if array.ndim > 4:
         raise UsageError(f"colour that is repeated in time has no form in {name}: use dicomarray.load")
@@ -102,11 +82,6 @@ def volume_of(array: Array, affine: Matrix, axes: tuple[str, ...], like: Volume 
 
     Slices that run against row x column direction are turned, so that they ascend along the normal.  With
     ``like`` all three axes are turned to run as those of that volume, and what is known of it is kept.
-
-    Raises
-    ------
-    UsageError
-        Where the affine is none.
     """
     colour = axes[-1] == "sample"
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) == 0:
@@ -138,13 +113,7 @@ def _known_as(made: Volume, like: Volume) -> Volume:
 
 
 def placed_axes(dimensions: int, colour: bool, name: str) -> tuple[str, ...]:
-    """Names of the axes of an array of another library, once it is turned: time first, samples last.
-
-    Raises
-    ------
-    UsageError
-        Where it is no image of three dimensions, or four with time.
-    """
+    """Names of the axes of an array of another library, once it is turned: time first, samples last."""
     if dimensions not in (3, 4):
         raise UsageError(f"the {name} has {dimensions} axes; a volume has three, or four with time")
     return ("time",) * (dimensions - 3) + PLACED + ("sample",) * colour

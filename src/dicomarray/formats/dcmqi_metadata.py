@@ -24,15 +24,7 @@ _TEXTS = {
 
 
 def segments_of(content: Mapping[str, Any]) -> list[Segment]:
-    """The segments that such a JSON describes; its labels are the numbers.
-
-    Raises
-    ------
-    SegmentationError
-        Where it describes the labels of several files, of which some are equal.
-    UsageError
-        Where an item is nothing of the kind.
-    """
+    """The segments that such a JSON describes; its labels are the numbers."""
     files = content[KEY] if isinstance(content[KEY], list) else [content[KEY]]
     items = [item for file in files for item in (file if isinstance(file, list) else [file])]
     found = [_segment(item) for item in items]

@@ -113,13 +113,7 @@ def is_sidecar(path: Path) -> bool:
 
 
 def from_json(content: Any) -> VolumeInfo:
-    """What `to_json` was given; whatever stands in ``content`` is checked.
-
-    Raises
-    ------
-    InputError
-        Where it is something else; the message names the key.
-    """
+    """What `to_json` was given; InputError, which names the key, where ``content`` is something else."""
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         others = isinstance(content, Mapping) and dcmqi_metadata.KEY in content
         hint = (

@@ -44,13 +44,7 @@ class Overlay:
 
     @classmethod
     def of(cls, segmentation: Segmentation, volume: Volume) -> Overlay:
-        """What is drawn over a volume, or over each of its repetitions.
-
-        Raises
-        ------
-        GeometryError
-            Where the masks lie on another grid than the volume.
-        """
+        """What is drawn over a volume, or over each of its repetitions."""
         check_grid(segmentation, volume)
         labels, notes = _one_a_voxel(segmentation)
         segments = segmentation.segments

@@ -73,7 +73,7 @@ class WriteReport:
         )
 
 
-# Called with the files in their temporary folder and the report.
+# Called with the files in their temporary folder and the report; what it raises undoes everything.
 Check = Callable[[Sequence[Path], WriteReport], None]
 
 

@@ -64,13 +64,7 @@ class SeriesIdentity:
 
 
 def new_identity(headers: Sequence[Dataset], series_uid: str, options: SeriesOptions) -> SeriesIdentity:
-    """That of a series whose template has these headers.
-
-    Raises
-    ------
-    UsageError
-        Where a description or number cannot be written.
-    """
+    """That of a series whose template has these headers."""
     return SeriesIdentity(
         series_uid=series_uid,
         series_number=_series_number(headers[0], options.series_number),

@@ -59,13 +59,7 @@ class Layout:
 
 
 def description_of(header: Dataset, path: Reference) -> PixelDescription:
-    """What a file's header says of its pixels, by the rules of reading.
-
-    Raises
-    ------
-    TemplateError
-        Where an attribute is missing, or breaks a rule.
-    """
+    """What a file's header says of its pixels, by the rules of reading."""
     try:
         return PixelDescription.from_dataset(header, str(path))
     except HeaderError as error:

@@ -22,13 +22,7 @@ from dicomarray.objects.derived_image.template import Template
 def make_plan(
     template: Template, encoding: Encoding, options: WriteOptions, request: WriteRequest
 ) -> SeriesPlan:
-    """Everything that is one for the whole series.
-
-    Raises
-    ------
-    UsageError
-        Where a description or number cannot be written.
-    """
+    """Everything that is one for the whole series."""
     low, high = _ends(
         (float(value), rescale)
         for pair, rescale in zip(encoding.ends, encoding.rescales, strict=True)

@@ -111,11 +111,6 @@ def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] =
     """Read and check the headers of a template series.
 
     ``mapped`` is by what each file is read, where its Rescale does not tell it.
-
-    Raises
-    ------
-    TemplateError
-        Where a file is no image that an array can be written to, or the files are not of one kind.
     """
     if not files:
         raise TemplateError("the template has no files; name a folder with a series of DICOM images")

@@ -109,15 +109,7 @@ def _threads_for(size: int, options: WriteOptions) -> int:
 
 
 def _encoding(request: WriteRequest, template: Template, options: WriteOptions) -> Encoding:
-    """The array as stored values of the template.
-
-    Raises
-    ------
-    TemplateError
-        Where the template has another shape, or stores what the compression cannot hold.
-    ValuesError
-        Where values cannot be stored, or not as exactly as ``max_error`` asks for.
-    """
+    """The array as stored values of the template."""
     if options.compress != "none":
         for stored in set(template.stored):
             check_compression(stored, options.compress)

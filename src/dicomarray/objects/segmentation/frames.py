@@ -68,13 +68,7 @@ def stored_fraction(fraction: Array) -> Array:
 
 
 def plan_frames(segmentation: Segmentation, options: SegmentationOptions) -> FramePlan:
-    """The frames of a kind of segmentation.
-
-    Raises
-    ------
-    SegmentationError
-        Where the kind cannot hold it: fractions in one of masks, overlaps in a label map.
-    """
+    """The frames of a kind of segmentation."""
     if segmentation.fractional and options.kind != "fractional":
         raise SegmentationError(
             f'the masks are fractions, which kind="{options.kind}" cannot hold: take kind="fractional", or '

@@ -31,13 +31,7 @@ def syntax_of(compress: str) -> str:
 
 
 def check_size(pixels: int, frames: int, stored: StoredType, compress: str) -> int:
-    """How many bytes native frames of so many pixels take.
-
-    Raises
-    ------
-    SegmentationError
-        Where Pixel Data cannot hold them.
-    """
+    """How many bytes native frames of so many pixels take."""
     size = -(-pixels * frames * stored.bits_allocated // 8)
     if compress == "none" and size > _MAX_BYTES:
         raise SegmentationError(

@@ -40,13 +40,7 @@ def read_masks(file: SegmentationFile, info: VolumeInfo) -> Segmentation:
 
 
 def read_label_images(file: SegmentationFile, info: VolumeInfo) -> Iterator[tuple[int, Labels]]:
-    """The images of a label map on a grid, one after the other: which slice each is, and its labels.
-
-    Raises
-    ------
-    SegmentationError, PixelError
-        As `read_masks`.
-    """
+    """The images of a label map on a grid, one after the other: which slice each is, and its labels."""
     with _opened(file, info) as (stack, frames):
         yield from _label_images(stack, frames)
 
@@ -95,13 +89,7 @@ class _Frames:
         self._reader, self.file, self.shape = reader, file, shape
 
     def image(self, place: FramePlace, index: int) -> Array:
-        """A frame where it lies.
-
-        Raises
-        ------
-        SegmentationError
-            Where a part of it lies outside of the grid.
-        """
+        """A frame where it lies."""
         image = place.put(self._reader.read(index)[0], *self.shape[-2:])
         if image is None:
             raise SegmentationError(

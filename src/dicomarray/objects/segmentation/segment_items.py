@@ -71,13 +71,7 @@ def _algorithm(segment: Segment) -> Dataset:
 
 
 def segment_of(item: Mapping[str, Value], name: str) -> Segment:
-    """What an item says; ``name`` names the file in messages.
-
-    Raises
-    ------
-    SegmentationError
-        Where its number is none.
-    """
+    """What an item says; ``name`` names the file in messages."""
     number = item.get("SegmentNumber")
     if not isinstance(number, int) or number < 1:
         raise SegmentationError(

@@ -32,24 +32,7 @@ _PER_FRAME = struct.pack("<HH2sH", 0x5200, 0x9230, b"SQ", 0)
 def write_segmentation(
     request: SegmentationRequest, output: Path, options: SegmentationOptions, check: Check | None = None
 ) -> WriteReport:
-    """Write a segmentation as a new series of the template's study.
-
-    Parameters
-    ----------
-    output
-        A folder that is new or empty; with ``overwrite`` one that holds nothing but ``.dcm`` files.
-    check
-        Called with the file in its temporary folder and the report; what it raises undoes everything.
-
-    Raises
-    ------
-    SegmentationError
-        Where the kind cannot hold the masks.
-    TemplateError
-        Where the template's header cannot be read.
-    OutputError
-        Where the output exists already, or cannot be written.
-    """
+    """Write a segmentation as a new series of the template's study."""
     notes = check_labels(request.segmentation.segments)
     plan = plan_frames(request.segmentation, options)
     _, rows, columns = request.segmentation.shape

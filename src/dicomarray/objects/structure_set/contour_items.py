@@ -55,13 +55,7 @@ class RegionContours:
 
 
 def contours_of(request: StructureSetRequest, options: StructureSetOptions) -> dict[int, RegionContours]:
-    """The contours of all regions, by the numbers of their segments, slices ascending.
-
-    Raises
-    ------
-    GeometryError
-        Where 16 characters cannot say the points with the precision that the voxels need.
-    """
+    """The contours of all regions, by the numbers of their segments, slices ascending."""
     segmentation, found = request.segmentation, defaultdict[int, RegionContours](RegionContours)
     geometry = segmentation.geometry
     assert geometry is not None  # the workflow has seen to it
@@ -137,13 +131,7 @@ class PointText:
 
 
 def digits_for(farthest: float, finest: float) -> int:
-    """How many decimals numbers up to ``farthest`` mm need, where the least voxel's side is ``finest`` mm.
-
-    Raises
-    ------
-    GeometryError
-        Where 16 characters are too few.
-    """
+    """How many decimals numbers up to ``farthest`` mm need, where the least voxel's side is ``finest`` mm."""
     wanted = max(0, math.ceil(-math.log10(finest * DIGITS_OF_VOXEL) - 1e-9))
     whole = len(str(int(farthest) + 1))
     digits = min(wanted, MAX_LENGTH - whole - 2)  # a sign and a point

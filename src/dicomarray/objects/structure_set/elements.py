@@ -49,13 +49,7 @@ class Items:
         self._explicit = explicit
 
     def of(self, elements: Elements, tag: int) -> list[dict[int, Element]]:
-        """The items of a sequence; none where it is absent or empty.
-
-        Raises
-        ------
-        DoubtError
-            Where they are not understood.
-        """
+        """The items of a sequence, none where it is absent or empty; DoubtError where they are not understood."""
         element = elements.get(tag)
         if element is None or not element.value:
             return []
@@ -96,13 +90,7 @@ def _items(content: bytes, explicit: bool, undefined: bool) -> Iterator[dict[int
 
 
 def read_elements(path: Reference) -> tuple[Elements, Items]:
-    """All elements at the top level of a file, and what reads the items of its sequences.
-
-    Raises
-    ------
-    InputError
-        Where it cannot be read as DICOM.
-    """
+    """All elements at the top level of a file, and what reads the items of its sequences."""
     try:
         with open_plain(path) as stream:
             found = read_part10(stream, None)

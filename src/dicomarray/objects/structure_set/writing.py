@@ -28,24 +28,7 @@ from dicomarray.objects.structure_set.request import StructureSetRequest
 def write_structure_set(
     request: StructureSetRequest, output: Path, options: StructureSetOptions, check: Check | None = None
 ) -> WriteReport:
-    """Write a structure set as a new series of the template's study.
-
-    Parameters
-    ----------
-    output
-        A folder that is new or empty; with ``overwrite`` one that holds nothing but ``.dcm`` files.
-    check
-        Called with the file in its temporary folder and the report; what it raises undoes everything.
-
-    Raises
-    ------
-    GeometryError
-        Where 16 characters cannot say the points.
-    TemplateError
-        Where the template's header cannot be read.
-    OutputError
-        Where the output exists already, or cannot be written.
-    """
+    """Write a structure set as a new series of the template's study."""
     notes = check_labels(request.segmentation.segments)
     regions = contours_of(request, options)
     source = read_header(request.template)

@@ -25,13 +25,7 @@ class Build:
 
 
 def niivue() -> Build:
-    """The build that is installed.
-
-    Raises
-    ------
-    UsageError
-        Where there is none, or one that is not understood.
-    """
+    """The build that is installed."""
     try:
         package = distribution("ipyniivue")
     except PackageNotFoundError as error:

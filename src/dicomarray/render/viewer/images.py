@@ -111,15 +111,7 @@ class Masks:
 
 
 def picture_of(volume: Volume) -> Picture:
-    """What the page shows of a volume.
-
-    Raises
-    ------
-    ValuesError
-        For an empty array, colour of other than three samples, numbers that are complex.
-    GeometryError
-        Where slices cannot be brought to an even grid.
-    """
+    """What the page shows of a volume."""
     first = first_repetition(volume)
     if first.dtype.kind not in "biuf":
         raise ValuesError(f"values of the type {first.dtype} cannot be drawn")

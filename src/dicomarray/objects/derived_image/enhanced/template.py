@@ -34,13 +34,7 @@ _KEPT = (
 
 
 def read_objects(sources: Sequence[Source]) -> Template:
-    """Read and check the headers of the objects that frames are derived from.
-
-    Raises
-    ------
-    TemplateError
-        Where an object cannot carry a derived volume, or the objects are not of one kind.
-    """
+    """Read and check the headers of the objects that frames are derived from."""
     if not sources:
         raise TemplateError("the template has no frames; name a folder with a series of DICOM images")
     by_path: dict[Reference, list[int]] = {}
