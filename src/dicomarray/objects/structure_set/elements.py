@@ -49,7 +49,7 @@ class Items:
         self._explicit = explicit
 
     def of(self, elements: Elements, tag: int) -> list[dict[int, Element]]:
-        """The items of a sequence, none where it is absent or empty; DoubtError where they are not understood."""
+        """The items of a sequence, none where it is absent; DoubtError where they are not understood."""
         element = elements.get(tag)
         if element is None or not element.value:
             return []
