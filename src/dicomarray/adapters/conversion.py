@@ -7,7 +7,6 @@ copies nothing, and a 4x4 has its first three columns in reverse order.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,16 +28,6 @@ FOR_TORCH = {"uint16": np.int32, "uint32": np.int64, "uint64": np.float64}
 FOR_IMAGES = {"bool": np.uint8, "float16": np.float32}
 _AGAINST_NORMAL = AxisOrder((0, 1, 2), (True, False, False))
 _ALONG_NORMAL = AxisOrder((0, 1, 2), (False, False, False))
-
-
-def library(module: str, extra: str) -> Any:
-    """A module of another library."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UsageError(
-            f"{module.partition('.')[0]} is not installed ({error}): pip install 'dicomarray[{extra}]'"
-        ) from error
 
 
 def even_geometry(volume: Volume, name: str) -> StackGeometry:

@@ -11,14 +11,15 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from dicomarray.adapters.conversion import library, with_one_channel_axis
+from dicomarray.adapters.conversion import with_one_channel_axis
 from dicomarray.assembly.options import ReadKeywords, ReadOptions
+from dicomarray.core.optional_packages import package
 from dicomarray.core.options import made_of
 from dicomarray.core.pixel_values import Array
 from dicomarray.workflows.to_numpy import load
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
-_ImageReader: Any = library("monai.data.image_reader", "monai").ImageReader
+_ImageReader: Any = package("monai.data.image_reader", "monai").ImageReader
 
 
 class DicomArrayReader(_ImageReader):  # type: ignore[misc]

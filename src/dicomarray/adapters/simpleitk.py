@@ -14,12 +14,12 @@ from dicomarray.adapters.conversion import (
     FOR_IMAGES,
     REVERSED,
     even_geometry,
-    library,
     placed_axes,
     volume_of,
     widened,
 )
 from dicomarray.core.geometry import TILT_DRIFT_MM, StackGeometry
+from dicomarray.core.optional_packages import package
 from dicomarray.errors import GeometryError
 from dicomarray.volume import Volume
 
@@ -40,7 +40,7 @@ def to_image(volume: Volume) -> Any:
     UsageError
         Where SimpleITK is not installed.
     """
-    sitk = library("SimpleITK", "simpleitk")
+    sitk = package("SimpleITK", "simpleitk")
     geometry = even_geometry(volume, _NAME)
     affine = geometry.affine[:, REVERSED]
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
@@ -82,7 +82,7 @@ def from_image(image: Any, like: Volume | None = None) -> Volume:
     UsageError
         Where the image has other dimensions, or SimpleITK is not installed.
     """
-    sitk = library("SimpleITK", "simpleitk")
+    sitk = package("SimpleITK", "simpleitk")
     colour = image.GetNumberOfComponentsPerPixel() > 1
     axes = placed_axes(image.GetDimension(), colour, "SimpleITK image")
     dimensions = image.GetDimension()

@@ -11,17 +11,18 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from dicomarray.adapters.conversion import FOR_TORCH, library, widened
+from dicomarray.adapters.conversion import FOR_TORCH, widened
 from dicomarray.adapters.sampling import Errors, FailedSeries, Item, Volumes
 from dicomarray.assembly.options import ReadKeywords, ReadOptions
 from dicomarray.catalog.series_selection import Inputs
 from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.optional_packages import package
 from dicomarray.core.options import made_of, takes
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, UsageError
 
-_torch: Any = library("torch", "torch")
-_Dataset: Any = library("torch.utils.data", "torch").Dataset
+_torch: Any = package("torch", "torch")
+_Dataset: Any = package("torch.utils.data", "torch").Dataset
 Sample = dict[str, Any]
 Transform = Callable[[Sample], Any]
 # Of what a process keeps by default, in bytes: some hundred slices.

@@ -10,9 +10,10 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from dicomarray.adapters.conversion import FOR_TORCH, library, widened, with_one_channel_axis
+from dicomarray.adapters.conversion import FOR_TORCH, widened, with_one_channel_axis
 from dicomarray.assembly.options import ReadKeywords
 from dicomarray.core.geometry import Matrix
+from dicomarray.core.optional_packages import package
 from dicomarray.workflows.to_numpy import load
 
 
@@ -31,7 +32,7 @@ def read(path: str | PathLike[str], **options: Unpack[ReadKeywords]) -> tuple[An
     UsageError
         For colour that is repeated in time; where PyTorch is not installed.
     """
-    torch = library("torch", "torchio")
+    torch = package("torch", "torchio")
     array, affine = with_one_channel_axis(load(path, **options), "TorchIO")
     channels = np.moveaxis(array, -1, 0) if array.ndim == 4 else array[np.newaxis]
     return torch.from_numpy(np.ascontiguousarray(widened(channels, FOR_TORCH))), affine

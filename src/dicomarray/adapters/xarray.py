@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dicomarray.adapters.conversion import library
+from dicomarray.core.optional_packages import package
 from dicomarray.errors import UsageError
 from dicomarray.formats import sidecar
 from dicomarray.volume import Volume
@@ -30,7 +30,7 @@ def to_dataarray(volume: Volume) -> Any:
     UsageError
         Where xarray is not installed.
     """
-    xarray = library("xarray", "xarray")
+    xarray = package("xarray", "xarray")
     attributes: dict[str, Any] = {"units": volume.units, METADATA: json.dumps(volume.metadata)}
     if volume.affine is not None:
         attributes["affine"] = volume.affine.ravel().tolist()

@@ -8,7 +8,6 @@ held against the size of the file.
 from __future__ import annotations
 
 import gzip
-import importlib
 import json
 import math
 import os
@@ -23,6 +22,7 @@ import numpy as np
 
 from dicomarray.core.axis_order import AxisOrder, order_alone, order_like, snapped
 from dicomarray.core.geometry import FARTHEST_MM, Matrix, StackGeometry, checked_affine
+from dicomarray.core.optional_packages import package
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.volume_info import PLACED, VolumeInfo
 from dicomarray.errors import GeometryError, InputError, UsageError
@@ -58,19 +58,8 @@ def is_nifti(path: str | os.PathLike[str]) -> bool:
 
 
 def nibabel(module: str, purpose: object) -> Any:
-    """A module of nibabel, imported when it is needed.
-
-    Raises
-    ------
-    UsageError
-        Where it is not installed.
-    """
-    try:
-        return importlib.import_module(f"nibabel.{module}")
-    except ImportError as error:
-        raise UsageError(
-            f"{purpose}: NIfTI needs the package nibabel: pip install 'dicomarray[nifti]'"
-        ) from error
+    """A module of nibabel, imported when it is needed; UsageError where it is not installed."""
+    return package(f"nibabel.{module}", "nifti", f"{purpose}: NIfTI needs the package nibabel")
 
 
 @dataclass(frozen=True, eq=False)

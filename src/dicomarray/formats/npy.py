@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import numpy as np
 
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import InputError, OutputError
+from dicomarray.storage.plain_files import open_plain
 
 # What damage leads to in NumPy, which lets Python parse the header.
 _DAMAGE = (
@@ -35,7 +35,6 @@ def load_array(path: Path) -> Array:
     InputError
         Where the file is no such array of numbers.
     """
-    _refuse_other_than_file(path)
     _refuse_other_format(path)
     try:
         # mapped, the file's size is compared with what it claims to hold before memory is taken
@@ -62,23 +61,14 @@ def _damage() -> tuple[type[Exception], ...]:
     return (*_DAMAGE, BadZipFile)
 
 
-def _refuse_other_than_file(path: Path) -> None:
-    """A FIFO or device would be waited for."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from error
-    if not stat.S_ISREG(mode):
-        raise InputError(f"{path} is no file, but a folder, FIFO or device; name an array (.npy, .nii)")
-
-
 def _refuse_other_format(path: Path) -> None:
-    """What begins otherwise: NumPy would speak of pickles."""
+    """What begins otherwise: NumPy would speak of pickles, and wait for a FIFO or device."""
     try:
-        with path.open("rb") as stream:
+        with open_plain(path) as stream:
             start = stream.read(FIRST_BYTES)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", error)
+        raise InputError(f"{path} cannot be read: {why}; name an array (.npy, .nii)") from error
     if start.startswith((MAGIC, ZIP)):
         return
     is_dicom = start[128:132] == b"DICM"

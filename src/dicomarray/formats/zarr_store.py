@@ -6,7 +6,6 @@ its transforms (version 0.5) scale and move, and cannot turn, so that an oblique
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
 from collections.abc import Iterator
@@ -16,9 +15,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from dicomarray.core.optional_packages import package
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.volume_info import VolumeInfo
-from dicomarray.errors import InputError, OutputError, UsageError
+from dicomarray.errors import InputError, OutputError
 from dicomarray.formats import sidecar
 from dicomarray.storage.atomic import new_folder
 
@@ -142,10 +142,7 @@ def is_lazy(array: Array) -> bool:
 
 
 def _zarr(purpose: str) -> Any:
-    try:
-        return importlib.import_module("zarr")
-    except ImportError as error:
-        raise UsageError(f"Zarr: to {purpose}, install zarr: pip install 'dicomarray[zarr]'") from error
+    return package("zarr", "zarr", f"Zarr: to {purpose}, install zarr")
 
 
 @contextmanager

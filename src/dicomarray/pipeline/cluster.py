@@ -7,7 +7,6 @@ all the same, Dask gives its jobs to another one (at most ``distributed.schedule
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import queue
 import threading
@@ -17,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dicomarray.core.optional_packages import package
 from dicomarray.errors import UsageError
 from dicomarray.pipeline.entries import RunEntry
 from dicomarray.pipeline.jobs import Job, Task
@@ -76,12 +76,7 @@ def _is_taken(job: Job, task: Task) -> bool:
 
 def distributed_package() -> Any:
     """The package that speaks with a scheduler; UsageError where it is not installed."""
-    try:
-        return importlib.import_module("distributed")
-    except ImportError as error:
-        raise UsageError(
-            "a scheduler needs the package distributed: pip install 'dicomarray[dask]'"
-        ) from error
+    return package("distributed", "dask", "a scheduler needs the package distributed")
 
 
 def _check_workers(client: Any, address: str) -> None:

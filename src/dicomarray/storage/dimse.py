@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import ssl
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from dicomarray.core.optional_packages import package
 from dicomarray.errors import StorageError, UsageError
 from dicomarray.storage.connections import seconds_of
 from dicomarray.storage.dimse_transport import Activity, prompt
@@ -177,10 +177,7 @@ class Proposal:
 
 def pynetdicom_for(address: object) -> Any:
     """The package; raises UsageError where it is not installed."""
-    try:
-        return importlib.import_module("pynetdicom")
-    except ImportError as error:
-        raise UsageError(f"{address}: a PACS needs more: pip install 'dicomarray[pacs]'") from error
+    return package("pynetdicom", "pacs", f"{address}: a PACS needs more")
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import random
 import time
@@ -13,7 +12,8 @@ from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
-from dicomarray.errors import StorageError, UsageError
+from dicomarray.core.optional_packages import package
+from dicomarray.errors import StorageError
 from dicomarray.storage.connections import CREDENTIALS_FILE, TOKEN, USER, WebAddress, credentials_for
 from dicomarray.storage.limits import UNLIMITED, Rate, TransferOptions
 from dicomarray.storage.places import Url
@@ -100,10 +100,7 @@ class WebServer:
         self.web = WebAddress.of(address)
         self.rate = Rate(limits.bytes_a_second or self.web.rate)
         self._sleep = sleep
-        try:
-            self._requests: Any = importlib.import_module("requests")
-        except ImportError as error:
-            raise UsageError(f"{address}: a PACS needs more: pip install 'dicomarray[pacs]'") from error
+        self._requests = package("requests", "pacs", f"{address}: a PACS needs more")
         self._session = self._requests.Session()
         self._session.headers["User-Agent"] = f"dicomarray/{__version__}"
         self._session.auth = _authorization(self.web.host)

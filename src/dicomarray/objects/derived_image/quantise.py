@@ -41,9 +41,7 @@ def quantise(
     broken = clipped = 0
     greatest, total = 0.0, 0.0
     least, most = math.inf, -math.inf
-    for piece, exact, whole, result in _pieces(values, target):
-        np.copyto(exact, piece)
-        _undo(exact, rescale, whole)
+    for _, exact, whole, result in _pieces(values, rescale, target):
         if whole_only:
             broken += int(np.count_nonzero(whole != exact))
         low, high = float(whole.min()), float(whole.max())
@@ -70,9 +68,7 @@ def invert(values: Array, rescale: Rescale, stored: StoredType, target: Array) -
     if not (math.isfinite(rescale.slope) and rescale.slope and math.isfinite(rescale.intercept)):
         return None
     least, most = math.inf, -math.inf
-    for piece, exact, whole, result in _pieces(values, target):
-        np.copyto(exact, piece)
-        _undo(exact, rescale, whole)
+    for piece, exact, whole, result in _pieces(values, rescale, target):
         low, high = float(whole.min()), float(whole.max())
         if low < stored.minimum or high > stored.maximum:
             return None
@@ -92,25 +88,23 @@ def is_whole(image: Array) -> bool:
     return image.dtype.kind in "iu" or all(np.array_equal(part, np.rint(part)) for part in parts)
 
 
-def _pieces(values: Array, target: Array) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Some rows of the values, two float64 arrays to work in, which are used again, and the target's rows."""
+def _pieces(values: Array, rescale: Rescale, target: Array) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """Some rows of the values; in float64 these, and the nearest stored ones; the rows of the target."""
     step = _rows(values)
     one, other = (np.empty((min(step, len(values)), *values.shape[1:])) for _ in range(2))
     for start in range(0, len(values), step):
         piece = values[start : start + step]
-        yield piece, one[: len(piece)], other[: len(piece)], target[start : start + step]
+        exact, whole = one[: len(piece)], other[: len(piece)]  # which are used again
+        np.copyto(exact, piece)
+        np.subtract(exact, rescale.intercept, out=whole)
+        if rescale.slope != 1:
+            whole /= rescale.slope
+        np.rint(whole, out=whole)
+        yield piece, exact, whole, target[start : start + step]
 
 
 def _rows(image: Array) -> int:
     return max(1, PIECE * len(image) // max(1, image.size))
-
-
-def _undo(exact: Array, rescale: Rescale, out: Array) -> None:
-    """The whole numbers nearest to the values that slope and intercept lead to."""
-    np.subtract(exact, rescale.intercept, out=out)
-    if rescale.slope != 1:
-        out /= rescale.slope
-    np.rint(out, out=out)
 
 
 def _decode(whole: Array, rescale: Rescale) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dicomarray.core.pixel_values import Array, StoredType
 from dicomarray.errors import SegmentationError
@@ -74,43 +73,27 @@ def plan_frames(segmentation: Segmentation, options: SegmentationOptions) -> Fra
             f'the masks are fractions, which kind="{options.kind}" cannot hold: take kind="fractional", or '
             "decide where each structure is (mask > 0.5)"
         )
-    labels = [segment.number for segment in segmentation.segments]
-    if options.kind == "labelmap":
-        return _label_map(segmentation, options, labels)
-    found = segmentation.presence()
-    covered = _covered(found)
-    slices: Any = range(segmentation.shape[0])
-    chosen = dict.fromkeys(labels, slices) if options.empty_frames else found
-    frames = tuple((label, int(index)) for label in labels for index in chosen[label])
-    return FramePlan(
-        segmentation,
-        frames or ((labels[0], 0),),  # an object has at least one
-        {label: number for number, label in enumerate(labels, 1)},
-        BIT if options.kind == "binary" else BYTE,
-        options.kind,
-        covered,
-    )
-
-
-def _label_map(segmentation: Segmentation, options: SegmentationOptions, labels: Sequence[int]) -> FramePlan:
-    if segmentation.overlapping:
+    kind, labels = options.kind, [segment.number for segment in segmentation.segments]
+    if kind == "labelmap" and segmentation.overlapping:
         try:
             segmentation.labels  # noqa: B018 - it names those that overlap
         except SegmentationError as error:
             raise SegmentationError(f'{error}. A label map cannot hold them; take kind="binary"') from error
     found = segmentation.presence()
-    every = range(segmentation.shape[0])
-    slices = every if options.empty_frames else sorted({int(i) for chosen in found.values() for i in chosen})
-    frames = tuple((0, index) for index in slices)
+    chosen: Any = dict.fromkeys(labels, range(segmentation.shape[0])) if options.empty_frames else found
+    if kind == "labelmap":
+        frames = [(0, index) for index in sorted({int(one) for slices in chosen.values() for one in slices})]
+        numbers = {label: label for label in labels}
+        stored = BYTE if max(labels) < 1 << 8 else WORD
+    else:
+        frames = [(label, int(index)) for label in labels for index in chosen[label]]
+        numbers = {label: number for number, label in enumerate(labels, 1)}
+        stored = BIT if kind == "binary" else BYTE
     return FramePlan(
         segmentation,
-        frames or ((0, 0),),
-        {label: label for label in labels},
-        BYTE if max(labels) < 1 << 8 else WORD,
-        options.kind,
-        _covered(found),
+        tuple(frames) or ((0 if kind == "labelmap" else labels[0], 0),),  # an object has at least one
+        numbers,
+        stored,
+        kind,
+        frozenset(label for label, slices in found.items() if len(slices)),
     )
-
-
-def _covered(found: Mapping[int, NDArray[np.intp]]) -> frozenset[int]:
-    return frozenset(label for label, slices in found.items() if len(slices))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from dicomarray.core.nearest import nearest_slices
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.volume_info import PLACED, UNPLACED, VolumeInfo
 from dicomarray.errors import SegmentationError
-from dicomarray.objects.segmentation.description import SegmentationFile, SegmentFrame
+from dicomarray.objects.segmentation.description import SegmentationFile, SegmentFrame, SourceFrame
 
 # A frame lies on a grid where no voxel of it is further from one of the grid than this part of a voxel:
 # writers round, and no other grid comes so near.
@@ -172,7 +173,11 @@ def image_size(info: VolumeInfo) -> tuple[int, int]:
 
 def place_frames(file: SegmentationFile, info: VolumeInfo) -> list[FramePlace] | str:
     """Which slice of a grid each frame is; or why one is on none of it, in words."""
-    by_source = _by_source(info)
+    slices = info.shape[info.slice_axis]
+    by_source = {
+        source: {position % slices for position in positions}
+        for source, positions in positions_of(info).items()
+    }
     unplaced = iter(range(len(file.frames)))
     known: dict[Plane, FramePlace | str] = {}
     places: list[FramePlace] = []
@@ -188,29 +193,28 @@ def place_frames(file: SegmentationFile, info: VolumeInfo) -> list[FramePlace] |
     return places
 
 
-def _by_source(info: VolumeInfo) -> dict[tuple[str, int | None], int]:
-    """The slice of each image, by its UID and frame (from 1); by its UID alone where it has one frame."""
-    slices = info.shape[info.slice_axis]
-    found: dict[tuple[str, int | None], int] = {}
+def positions_of(info: VolumeInfo) -> Mapping[SourceFrame, set[int]]:
+    """Where each image is among the records of a grid, by its UID and frame (from 1) and by its UID."""
+    found: dict[SourceFrame, set[int]] = defaultdict(set)
     for position, record in enumerate(info.slices):
         uid, frame = str(record.get("SOPInstanceUID")), record.get("frame")
+        found[uid, None].add(position)
         if isinstance(frame, int):
-            found[uid, frame + 1] = position % slices
-        here = position % slices
-        found[uid, None] = here if found.get((uid, None), here) == here else -1
-    return found
+            found[uid, frame + 1].add(position)
+    return dict(found)
 
 
 def _at_source(
     frame: SegmentFrame,
-    by_source: Mapping[tuple[str, int | None], int],
+    by_source: Mapping[SourceFrame, set[int]],
     file: SegmentationFile,
     info: VolumeInfo,
     index: int,
 ) -> FramePlace | str:
     if (size := image_size(info)) != (file.rows, file.columns):
         return f"it has {file.rows} x {file.columns} pixels, the images {size[0]} x {size[1]}"
-    slices = {by_source[source] for source in frame.sources if by_source.get(source, -1) >= 0}
+    named = (by_source.get(source, set()) for source in frame.sources)
+    slices = set[int]().union(*(here for here in named if len(here) == 1))  # else it names several frames
     if len(slices) == 1:
         return FramePlace(slices.pop())
     if not info.slices and not frame.sources and info.geometry is None:

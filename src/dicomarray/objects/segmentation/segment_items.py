@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydicom.dataset import Dataset
 
 from dicomarray.core.segments import ALGORITHM_TYPES, Code, Segment
+from dicomarray.dicom.functional_groups import items_of
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import SegmentationError
 from dicomarray.objects.common.modules import code_item
@@ -78,7 +78,7 @@ def segment_of(item: Mapping[str, Value], name: str) -> Segment:
             f"{name}: SegmentNumber is {number!r:.40}, and no number from 1 (PS3.3 C.8.20.4)"
         )
     kind, region = (
-        _first(item, name) for name in ("SegmentedPropertyTypeCodeSequence", "AnatomicRegionSequence")
+        _first(item, keyword) for keyword in ("SegmentedPropertyTypeCodeSequence", "AnatomicRegionSequence")
     )
     algorithm = _first(item, "SegmentationAlgorithmIdentificationSequence")
     algorithm_type = _text(item, "SegmentAlgorithmType")
@@ -100,9 +100,7 @@ def segment_of(item: Mapping[str, Value], name: str) -> Segment:
 
 
 def _first(item: Mapping[str, Value], keyword: str) -> Mapping[str, Value]:
-    found = item.get(keyword)
-    first: Any = found[0] if isinstance(found, tuple) and found else {}
-    return first if isinstance(first, Mapping) else {}
+    return next(iter(items_of(item.get(keyword))), {})
 
 
 def _text(item: Mapping[str, Value], keyword: str) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from dicomarray.core.coded_warnings import warning
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import SegmentationError, UsageError
-from dicomarray.objects.segmentation.description import SegmentationFile, SegmentFrame, SourceFrame
+from dicomarray.objects.segmentation.description import SegmentationFile, SegmentFrame
+from dicomarray.objects.segmentation.grids import positions_of
 
 Steps = frozenset[int]
 
@@ -63,10 +64,11 @@ def _warned(file: SegmentationFile, steps: Sequence[Steps | None], known: Sequen
 
 
 def _steps(file: SegmentationFile, grid: VolumeInfo) -> list[Steps | None]:
-    at_source = _steps_of_sources(grid)
+    slices = grid.shape[grid.slice_axis]
+    positions = positions_of(grid) if len(grid.slices) > slices else {}
     by_source = [
-        Steps().union(*(at_source.get(source, ()) for source in frame.sources)) or None
-        for frame in (file.frames if at_source else ())
+        Steps(at // slices for source in frame.sources for at in positions.get(source, ())) or None
+        for frame in (file.frames if positions else ())
     ]
     if any(by_source):
         return by_source
@@ -74,20 +76,6 @@ def _steps(file: SegmentationFile, grid: VolumeInfo) -> list[Steps | None]:
         indices = (frame.temporal_index for frame in file.frames)
         return [None if index is None else Steps({index - 1}) for index in indices]
     return _by_time(file.frames)
-
-
-def _steps_of_sources(grid: VolumeInfo) -> Mapping[SourceFrame, set[int]]:
-    """Of each image of a grid with repetitions, by its UID and frame (from 1), and by its UID alone."""
-    slices = grid.shape[grid.slice_axis]
-    found: dict[SourceFrame, set[int]] = defaultdict(set)
-    if len(grid.slices) <= slices:
-        return found
-    for position, record in enumerate(grid.slices):
-        uid, frame = str(record.get("SOPInstanceUID")), record.get("frame")
-        found[uid, None].add(position // slices)
-        if isinstance(frame, int):
-            found[uid, frame + 1].add(position // slices)
-    return dict(found)
 
 
 def _by_time(frames: Sequence[SegmentFrame]) -> list[Steps | None]:
