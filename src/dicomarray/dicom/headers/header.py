@@ -145,9 +145,7 @@ class HeaderReader:
             status = os.fstat(descriptor)
             require_plain(status.st_mode, path)
             size, start = status.st_size, os.read(descriptor, self._layouts.first_read)
-            found = self._layouts.read_uniform(start, size)
-            if found is None:
-                found = self._layouts.read(Window(partial(read_at, descriptor), size, start))
+            found = self._layouts.read(Window(partial(read_at, descriptor), size, start))
         except DoubtError:
             return None
         finally:

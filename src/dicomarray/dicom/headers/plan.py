@@ -6,7 +6,7 @@ differ just from series to series.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -113,10 +113,6 @@ class Plan:
     def shared(self, pixels: PixelPlace) -> PixelPlace:
         """One object for the files that have their pixels at the same place, as most of a series have."""
         return self.places.setdefault(pixels, pixels)
-
-    def taken(self, values: Sequence[Any], pixels: PixelPlace | None) -> Taken:
-        """What was found in a file, from the values by slot."""
-        return Taken(tuple(values[: self.count_own]), tuple(values[self.count_own :]), pixels)
 
     def common_of(self, series: OfSeries) -> Common:
         """What the files of a series share, one object for all of them."""

@@ -1,13 +1,13 @@
 """Reads a file that has the elements of an earlier one: what is constant is compared, the rest is taken.
 
 A value that differs stands behind bytes that are known: the run of equal elements before it, its tag and its
-VR.  Where several files in a row had values of just the same lengths, every value has a fixed place, and all
-are taken at once.
+VR.  Values whose lengths were the same in several files are taken at once, up to one whose length differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -34,22 +34,16 @@ from dicomarray.dicom.part10 import (
 )
 from dicomarray.dicom.vr import Value
 
-# So many files in a row with values of the same lengths lead to a fixed layout, which takes as long to make
-# as two files take to read.
-FILES_OF_SAME_LENGTHS = 4
-# Of one template: a volume has few, since numbers grow by a digit now and then.
-MAX_FIXED_LAYOUTS = 32
-
-Parts = tuple[bytes, ...]
-TakeApart = Callable[[bytes], Parts]
-
 
 class _Step(NamedTuple):
     """Known bytes, and the element behind them: in how many bytes its length is, and where its value goes.
 
-    ``size`` counts the known bytes and those of the length, ``head`` those from the tag to the value.
+    ``size`` counts the known bytes and those of the length, ``head`` those from the tag to the value;
+    ``usual`` is the length of a value that can be taken with others, -1 of one that cannot.
     """
 
+    tag: int
+    usual: int
     known: bytes
     size: int
     length_bytes: int
@@ -58,22 +52,28 @@ class _Step(NamedTuple):
     is_kept: bool
 
 
-class _FixedLayout(NamedTuple):
-    """Every value at its place, up to ``end``, where the pixels begin or the file ends."""
+class _Part(NamedTuple):
+    """Steps that are taken at once, since all values but the last have the same length in all files.
 
-    end: int
-    pixels: PixelPlace | None
-    known: Parts
-    known_parts: TakeApart
-    own_parts: TakeApart
-    series_parts: TakeApart
+    ``take`` gives known bytes and values by turns; in the place of the last value stands its length.  The
+    last part has no ``step`` at its end, but the place where the pixels begin or the file ends.
+    """
+
+    known: tuple[bytes, ...]
+    size: int
+    take: Callable[[bytes, int], tuple[Any, ...]]
+    step: _Step | None
 
 
 class Template:
-    """Reads files with just the elements of an earlier one, which had these."""
+    """Reads files with just the elements of an earlier one, which had these.
 
-    def __init__(self, plan: Plan, raws: Mapping[int, Raw]) -> None:
+    ``uneven`` are tags of values that have other lengths in other files; what is found of them is added.
+    """
+
+    def __init__(self, plan: Plan, raws: Mapping[int, Raw], uneven: set[int]) -> None:
         self._plan = plan
+        self._uneven = uneven
         self._steps: list[_Step] = []
         known = b"DICM"
         for tag, raw in raws.items():
@@ -85,34 +85,49 @@ class Template:
             known += raw.head[:-length_bytes]
             is_kept = slot is not None and slot.lazy and slot.vr == raw.vr
             size = len(known) + length_bytes
-            self._steps.append(_Step(known, size, length_bytes, head, slot, is_kept))
+            most = MAX_CACHED_LENGTH if is_kept else MAX_SHARED_LENGTH if slot is None else -1
+            usual = -1 if raw.undefined or raw.length > most else raw.length
+            self._steps.append(_Step(tag, usual, known, size, length_bytes, head, slot, is_kept))
             known = b""
         self._rest = known
         self._last_tag = max(raws)
-        present = [step.slot.index for step in self._steps if step.slot is not None]
-        self._absent = sorted(set(range(plan.count)).difference(present))
-        # elements of the file meta information need not be in the order of their tags
-        self._is_in_order = sorted(present, key=lambda i: i >= plan.count_own) == sorted(present)
+        at = {step.slot.index: number for number, step in enumerate(self._steps, 1) if step.slot is not None}
+        places = [at.get(index, 0) for index in range(plan.count)]  # what is absent stands before all steps
+        self._own, self._of_series = _getter(places[: plan.count_own]), _getter(places[plan.count_own :])
         self._decoded_last: dict[int, tuple[Element, Value]] = {}
-        self._lengths: list[int] = []
-        self._files_of_same_lengths = 0
-        self._fixed_layouts: dict[tuple[int, ...], _FixedLayout] = {}
-        self._fixed: _FixedLayout | None = None
+        self._parts: list[_Part] = []
+        self._pixels: PixelPlace | None = None
 
-    def read_fixed(self, start: bytes, size: int) -> Taken | None:
-        """What a file of that size has which begins so, where its values have the places of earlier ones."""
-        fixed = self._fixed
-        if fixed is None or len(start) < fixed.end or (fixed.pixels is None and size != fixed.end):
-            return None
-        if fixed.known_parts(start) != fixed.known:
-            return None
-        own, of_series = fixed.own_parts(start), fixed.series_parts(start)
-        if not self._absent:
-            return Taken(own, of_series, fixed.pixels)
-        values: list[Any] = [*own, *of_series]
-        for index in self._absent:
-            values.insert(index, ABSENT)
-        return self._plan.taken(values, fixed.pixels)
+    def read_at_once(self, window: Window) -> Taken:
+        """As `read`, where no lengths differ that were the same in all files."""
+        if not self._parts:
+            raise ChangedError
+        window.hold(PREAMBLE, 4)
+        data, base, end = window.data, window.base, window.end
+        values: list[Any] = [ABSENT]
+        place = PREAMBLE
+        for known, size, take, step in self._parts:
+            if place + size > end:
+                window.hold(place, size)
+                data, base, end = window.data, window.base, window.end
+            found = take(data, place - base)
+            if found[::2] != known:
+                raise ChangedError
+            values += found[1::2]
+            place += size
+            if step is None:
+                continue
+            length = values[-1]
+            if step.is_kept and length <= MAX_CACHED_LENGTH:
+                if place + length > end:
+                    window.hold(place, length)
+                    data, base, end = window.data, window.base, window.end
+                values[-1] = data[place - base : place - base + length]
+            elif step.slot is not None or length == UNDEFINED:
+                length, values[-1] = self._take_otherwise(window, place, step)
+                data, base, end = window.data, window.base, window.end
+            place += length
+        return self._taken(values, self._pixels_known_at(place, window.size))
 
     def read(self, window: Window) -> Taken:
         """What a file has, the same as a whole walk gives.
@@ -122,47 +137,40 @@ class Template:
         ChangedError, DoubtError
             Where it has other elements, or others than are known to differ do; a full walk says why.
         """
-        values: list[Any] = [ABSENT] * self._plan.count
-        lengths: list[int] = []
+        values: list[Any] = [ABSENT]
+        uneven: set[int] = set()
         place = PREAMBLE
         window.hold(place, 4)
-        data, base, end = window.data, window.base, window.end
         for step in self._steps:
-            known, size, length_bytes, _, slot, is_kept = step
-            if place + size > end:
-                window.hold(place, size)
-                data, base, end = window.data, window.base, window.end
-            if not data.startswith(known, place - base):
+            if window.bytes_at(place, step.size)[: -step.length_bytes] != step.known:
                 raise ChangedError
-            place += size
-            at = place - base
-            length = int.from_bytes(data[at - length_bytes : at], "little")
-            if is_kept and length <= MAX_CACHED_LENGTH:
-                if place + length > end:
-                    window.hold(place, length)
-                    data, base, end = window.data, window.base, window.end
-                    at = place - base
-                values[slot.index] = data[at : at + length]  # type: ignore[union-attr]
-            elif slot is not None or length == UNDEFINED:
-                length = self._take_otherwise(window, place, step, values)
-                data, base, end = window.data, window.base, window.end
-            lengths.append(length)
+            place += step.size
+            length = int.from_bytes(window.bytes_at(place - step.length_bytes, step.length_bytes), "little")
+            if length != step.usual:
+                uneven.add(step.tag)
+            value: Any = None
+            if step.is_kept and length <= MAX_CACHED_LENGTH:
+                value = window.bytes_at(place, length)
+            elif step.slot is not None or length == UNDEFINED:
+                length, value = self._take_otherwise(window, place, step)
+            values.append(value)
             place += length
         pixels = self._pixels_at(window, place)
-        self._learn_lengths(window, lengths, pixels)
-        return self._plan.taken(values, pixels)
+        self._uneven |= uneven
+        end = window.size if pixels is None else pixels.start
+        self._parts, self._pixels = list(self._made_parts(window.bytes_at(place, end - place))), pixels
+        return self._taken(values, pixels)
 
-    def _take_otherwise(self, window: Window, place: int, step: _Step, values: list[Any]) -> int:
-        """Pass by an element that has no length, or whose value is not kept as bytes; how long it is."""
+    def _take_otherwise(self, window: Window, place: int, step: _Step) -> tuple[int, Value]:
+        """How long an element is that has no length, or whose value is not kept as bytes; and its value."""
         plan, slot = self._plan, step.slot
         tag, vr, _, length, undefined = element_at(window, place - step.head, plan.meta.explicit)
-        if slot is not None:
-            if slot.index >= plan.count_own:
-                raise ChangedError
-            kept = window.bytes_at(place, length) if plan.request.keeps(tag, vr, length) else None
-            values[slot.index] = self._decoded(tag, Element(vr_text(vr), kept, length, undefined))
-        self._files_of_same_lengths = 0
-        return length
+        if slot is None:
+            return length, None
+        if slot.index >= plan.count_own:
+            raise ChangedError
+        kept = window.bytes_at(place, length) if plan.request.keeps(tag, vr, length) else None
+        return length, self._decoded(tag, Element(vr_text(vr), kept, length, undefined))
 
     def _decoded(self, tag: int, element: Element) -> Value:
         """The value of an element; most often it is the one of the last file."""
@@ -186,33 +194,37 @@ class Template:
             raise ChangedError
         return self._plan.shared(pixel_place(element))
 
-    def _learn_lengths(self, window: Window, lengths: list[int], pixels: PixelPlace | None) -> None:
-        if lengths != self._lengths:
-            self._lengths, self._files_of_same_lengths = lengths, 0
-            self._fixed = self._fixed_layouts.get(tuple(lengths), self._fixed)
-        self._files_of_same_lengths += 1
-        if (
-            self._files_of_same_lengths == FILES_OF_SAME_LENGTHS
-            and (layout := self._fixed_layout(window, pixels)) is not None
-            and len(self._fixed_layouts) < MAX_FIXED_LAYOUTS
-        ):
-            self._fixed = self._fixed_layouts[tuple(lengths)] = layout
+    def _pixels_known_at(self, place: int, size: int) -> PixelPlace | None:
+        """Where the pixel data is, behind the last part."""
+        pixels = self._pixels
+        if pixels is None and place != size:
+            raise ChangedError
+        if pixels is None or pixels.start == place:
+            return pixels
+        return self._plan.shared(PixelPlace(pixels.tag, place, pixels.length, pixels.vr))
 
-    def _fixed_layout(self, window: Window, pixels: PixelPlace | None) -> _FixedLayout | None:
-        """Of a file that was read just now; None where it is not at hand up to its pixels."""
-        end = window.size if pixels is None else pixels.start
-        if window.base != 0 or end > window.end or not self._is_in_order:
-            return None
-        known, own, of_series = [f"{PREAMBLE}x"], [f"{PREAMBLE}x"], [f"{PREAMBLE}x"]
-        place = PREAMBLE
-        for step, length in zip(self._steps, self._lengths, strict=True):
-            is_own = step.slot is not None and step.slot.index < self._plan.count_own
-            is_of_series = step.slot is not None and not is_own
-            known.append(f"{step.size}s{length}x")
-            own.append(f"{step.size}x{length}{'s' if is_own else 'x'}")
-            of_series.append(f"{step.size}x{length}{'s' if is_of_series else 'x'}")
-            place += step.size + length
-        known_parts, own_parts, series_parts = (
-            Struct("".join(parts)).unpack_from for parts in ([*known, f"{end - place}s"], own, of_series)
-        )
-        return _FixedLayout(end, pixels, known_parts(window.data), known_parts, own_parts, series_parts)
+    def _taken(self, values: Sequence[Any], pixels: PixelPlace | None) -> Taken:
+        return Taken(self._own(values), self._of_series(values), pixels)
+
+    def _made_parts(self, rest: bytes) -> Iterator[_Part]:
+        """Parts that end at each value of another length, and with ``rest``, which is behind all values."""
+        form, known, size = "<", [], 0
+        for step in self._steps:
+            size += step.size
+            if step.usual >= 0 and step.tag not in self._uneven:
+                form += f"{step.size}s{step.usual}s"
+                known.append(step.known + step.usual.to_bytes(step.length_bytes, "little"))
+                size += step.usual
+            else:
+                form += f"{len(step.known)}s{'H' if step.length_bytes == 2 else 'L'}"
+                yield _Part((*known, step.known), size, Struct(form).unpack_from, step)
+                form, known, size = "<", [], 0
+        form += f"{len(rest)}s"
+        yield _Part((*known, rest), size + len(rest), Struct(form).unpack_from, None)
+
+
+def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Takes what lies at these places."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple([values[place] for place in places])

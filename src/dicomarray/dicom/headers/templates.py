@@ -8,7 +8,7 @@ whole, and what is new in it leaves the runs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dicomarray.dicom.attribute_names import Request
@@ -47,6 +47,15 @@ from dicomarray.dicom.part10 import (
 )
 from dicomarray.dicom.vr import Value
 
+# What nearly always differs between the files of a series need not be found out first: group length and UID
+# of the file meta information, Instance Creation and Content Time, SOP Instance UID, Instance Number, Image
+# Position, Slice Location, least and greatest pixel value, window.
+OF_FILES = (
+    0x00020000, 0x00020003, 0x00080013, 0x00080018, 0x00080033, 0x00200013, 0x00200032, 0x00201041,
+    0x00280106, 0x00280107, 0x00281050, 0x00281051,
+)  # fmt: skip
+# Study and Series Instance UID
+OF_SERIES = (0x0020000D, 0x0020000E)
 # Where files still differ in new elements after so many, a layout does not pay; half of them are for files of
 # series that it already has.
 MAX_CHANGES = 64
@@ -77,16 +86,13 @@ class Layouts:
         self._latest: _Layout | None = None
         self._of_kind: dict[tuple[str, str | None], _Layout] = {}
         # what differed within one series most often does in the next
-        self._differing: set[int] = set()
+        self._differing: set[int] = set(OF_FILES)
+        self._uneven: set[int] = set()
 
     @property
     def first_read(self) -> int:
         """How many bytes of a file to read first: all before its pixels, if it is like the latest ones."""
         return FIRST_READ if self._latest is None else self._latest.first_read
-
-    def read_uniform(self, start: bytes, size: int) -> Found | None:
-        """What a file of that size has which begins so, if it is like the latest ones; see `read`."""
-        return None if self._latest is None else self._latest.find_uniform(start, size)
 
     def read(self, window: Window) -> Found:
         """What a file has of the request, the same whatever was read before.
@@ -96,12 +102,16 @@ class Layouts:
         DoubtError
             Where pydicom had better read the file.
         """
+        if self._latest is not None and (found := self._latest.find_uniform(window)) is not None:
+            return found
+        window.hold(0, 1)
         key = series_key(window.data)
         is_known = key in self._layouts
-        layout = self._layouts[key] if is_known else self._latest
-        if layout is not None and (found := layout.found(window, key)) is not None:
-            self._use(key, layout)
-            return found
+        layout = self._layouts.get(key)
+        for similar in (layout,) if is_known else self._of_kind.values():
+            if similar is not None and (found := similar.found(window, key)) is not None:
+                self._use(key, similar)
+                return found
         table = _table(window, self._request)
         if not is_known:
             layout = self._of_kind.get(_kind(table))
@@ -112,7 +122,7 @@ class Layouts:
         if is_known:
             remember(self._layouts, key, None)
         elif all(raw.is_short for tag, raw in table.raws.items() if self._request.explains(tag)):
-            layout = _Layout(self._request, table, alone.attributes, self._differing)
+            layout = _Layout(self._request, table, alone.attributes, self._differing, self._uneven)
             layout.add_series(key)
             self._of_kind[_kind(table)] = layout
             self._use(key, layout)
@@ -130,11 +140,17 @@ def _kind(table: _Table) -> tuple[str, str | None]:
 class _Layout:
     """What is known of the files of similar series.
 
-    ``differing`` are tags that differ within other series; what differs in these is added.
+    ``differing`` are tags that differ within other series, ``uneven`` those whose values have other lengths;
+    what does so in these is added.
     """
 
     def __init__(
-        self, request: Request, first: _Table, values: Mapping[str, Value], differing: set[int]
+        self,
+        request: Request,
+        first: _Table,
+        values: Mapping[str, Value],
+        differing: set[int],
+        uneven: set[int],
     ) -> None:
         self._request = request
         self._meta = first.meta
@@ -142,9 +158,9 @@ class _Layout:
         self._latest = self._samples
         # what was decoded of long elements would take memory, and is never the same in another file
         self._values = values if self._samples == first.raws else {}
-        self._differing = differing
+        self._differing, self._uneven = differing, uneven
         self._varying = {tag for tag, raw in first.raws.items() if not raw.is_short or tag in differing}
-        self._varying_between_series: set[int] = set()
+        self._varying_between_series = set(first.raws.keys() & OF_SERIES)
         # by series; None where it is not known yet
         self._series: dict[bytes, OfSeries | None] = {}
         self._changes = 0
@@ -157,10 +173,9 @@ class _Layout:
         """Know a series, and what differs in it from others."""
         remember(self._series, key, values)
 
-    def find_uniform(self, start: bytes, size: int) -> Found | None:
-        """What a file of that size has which begins so, if it is just as the last ones of a known series."""
-        taken = self._templates[0].read_fixed(start, size) if self._templates else None
-        if taken is None or self._plan is None:
+    def find_uniform(self, window: Window) -> Found | None:
+        """What a file has of the request, if it fits and is of a series that is known."""
+        if self._plan is None or (taken := self._taken(window, Template.read_at_once)) is None:
             return None
         common = self._plan.commons.get(taken.of_series)
         return None if common is None else Found(self._plan.meta, Attributes(common, taken.own), taken.pixels)
@@ -171,7 +186,7 @@ class _Layout:
             plan = self._plan or self._planned()
         except DoubtError:
             return None  # the whole walk decides
-        taken = self._taken(window)
+        taken = self._taken(window, Template.read_at_once) or self._taken(window, Template.read)
         if taken is None:
             return None
         known = self._series.get(key)
@@ -181,10 +196,10 @@ class _Layout:
         common = plan.common_of(taken.of_series)
         return Found(plan.meta, Attributes(common, taken.own), taken.pixels)
 
-    def _taken(self, window: Window) -> Taken | None:
+    def _taken(self, window: Window, read: Callable[[Template, Window], Taken]) -> Taken | None:
         for template in self._templates:
             try:
-                taken = template.read(window)
+                taken = read(template, window)
             except (ChangedError, DoubtError):
                 continue
             if template is not self._templates[0]:
@@ -228,7 +243,7 @@ class _Layout:
             self._varying_between_series |= changed | new
         self._latest = raws
         if self._plan is not None and not changed and not new:  # just some of the elements have come or gone
-            self._templates.appendleft(Template(self._plan, raws))
+            self._templates.appendleft(Template(self._plan, raws, self._uneven))
             return True
         self._samples.update((tag, raws[tag]) for tag in new)
         return self._plan_again()
@@ -254,7 +269,7 @@ class _Layout:
         differing = Differing(self._varying, self._varying_between_series - self._varying)
         self._plan = make_plan(self._request, self._meta, self._samples, differing, known)
         self._templates.clear()
-        self._templates.appendleft(Template(self._plan, self._latest))
+        self._templates.appendleft(Template(self._plan, self._latest, self._uneven))
         return self._plan
 
     def _is_fixed(self, tag: int) -> bool:
@@ -274,20 +289,21 @@ def _table(window: Window, request: Request) -> _Table:
     place = META_START
     while place < meta.end:
         element = element_at(window, place, True)
-        raws[element[0]] = _raw(window, place, element, False)
+        raws[element[0]] = _raw(window, place, element)
         place = element[2] + element[3]
     pixels = None
     for element in walk(window, meta.end, meta.explicit):
         if element[0] in PIXEL_DATA:
             pixels = pixel_place(element)
         else:
-            raws[element[0]] = _raw(window, place, element, request.keeps(*element[:2], element[3]))
+            raws[element[0]] = _raw(window, place, element, request)
             place = element[2] + element[3]
     return _Table(meta, raws, pixels)
 
 
-def _raw(window: Window, start: int, element: Place, wanted: bool) -> Raw:
-    _, vr, place, length, undefined = element
-    head = window.bytes_at(start, place - start)
-    content = window.bytes_at(place, length) if wanted or length <= MAX_SHARED_LENGTH else None
-    return Raw(vr, head, content, length, undefined)
+def _raw(window: Window, start: int, element: Place, request: Request | None = None) -> Raw:
+    """An element; its value too where others may share it, or it is asked for."""
+    tag, vr, place, length, undefined = element
+    is_kept = length <= MAX_SHARED_LENGTH or (request is not None and request.keeps(tag, vr, length))
+    content, head = window.bytes_at(start, place - start + (length if is_kept else 0)), place - start
+    return Raw(vr, content[:head], content[head:] if is_kept else None, length, undefined)
