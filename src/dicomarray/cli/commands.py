@@ -313,12 +313,15 @@ def view(options: argparse.Namespace) -> int:
 
 
 def _volume_beside(options: argparse.Namespace) -> Volume | None:
-    from dicomarray.workflows.overlays import volume_beside
+    """The volume in a ``.npy`` or NIfTI file, or of a series in a folder, read as the options say."""
+    from dicomarray.workflows.given_labels import SUFFIXES
 
     if options.beside is None:
         return None
+    if options.beside.lower().endswith(SUFFIXES):
+        return dicomarray.Volume.load(options.beside)
     try:
-        return volume_beside(options.beside, series=options.beside_series, **_given(options, READ_NAMES))
+        return dicomarray.load(options.beside, series=options.beside_series, **_given(options, READ_NAMES))
     except ChoiceError as error:
         raise ChoiceError(f"--beside (choose by --beside-series UID): {error}") from error
 

@@ -27,8 +27,6 @@ Results go to standard output, progress, warnings and errors to standard error.
 Nothing is overwritten without --overwrite, and nothing is ever written into an input folder.
 """
 
-# These derive new objects from a series, which they take by -d.
-TEMPLATE_COMMANDS = ("to_dicom", "to_rtstruct", "to_seg")
 # Where the options are declared that become flags (`_options`).
 READING, WRITING = "assembly.options:ReadOptions", "objects.common.options:WriteOptions"
 LIMITS, PAGE = "storage.limits:TransferOptions", "render.options:PageOptions"
@@ -90,31 +88,24 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     words = sys.argv[1:] if arguments is None else arguments
     called = next((word for word in words if word in COMMANDS), "")
     options, rest = parser(called).parse_known_args(arguments)
-    command, name = options.command, str(getattr(options, "inputs", ""))
-    if rest and (not name or any(word.startswith("-") for word in rest)):
-        by_d = "-i" in rest and options.run in TEMPLATE_COMMANDS
+    command, takes_inputs = options.command, "needed" in options
+    if rest and (not takes_inputs or any(word.startswith("-") for word in rest)):
+        by_d = "-i" in rest and takes_inputs and options.needed.startswith("-d")
         hint = " (the template is -d/--input-dicom)" if by_d else ""
         command.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
     if "" in rest:
         command.error("argument -i/--input-dicom: an empty name")
     if rest:
-        given = getattr(options, name)
-        setattr(options, name, [*([given] if isinstance(given, str) else given or ()), *rest])
+        given = options.input_dicom
+        options.input_dicom = [*([given] if isinstance(given, str) else given or ()), *rest]
     indexed = getattr(options, "index", None) is not None and options.run != "index"
-    if name and not getattr(options, name) and not indexed:
-        _refuse_without_input(options)
-    if options.run == "view" and options.input_npy is not None and (options.input_dicom or indexed):
-        command.error("argument -n/--input-npy: not allowed with argument -i/--input-dicom or --index")
+    if options.run == "view" and options.input_npy is not None:
+        if options.input_dicom or indexed:
+            command.error("argument -n/--input-npy: not allowed with argument -i/--input-dicom or --index")
+    elif takes_inputs and options.needed and not options.input_dicom and not indexed:
+        needed = f"{options.needed} (a folder, or several)"
+        command.error(f"the following arguments are required: {needed}")
     return options
-
-
-def _refuse_without_input(options: argparse.Namespace) -> None:
-    template = dict.fromkeys(TEMPLATE_COMMANDS, "-d/--input-dicom")
-    flags = {**template, "view": "-i/--input-dicom or -n/--input-npy"}
-    if options.run in ("filter", "run") or (options.run == "view" and options.input_npy is not None):
-        return  # of these the command says what is missing
-    flag = flags.get(options.run, "-i/--input-dicom")
-    options.command.error(f"the following arguments are required: {flag} (a folder, or several)")
 
 
 def parser(called: str | None = None) -> argparse.ArgumentParser:
@@ -242,7 +233,7 @@ def _labels(c: argparse.ArgumentParser, name: str, options: str) -> None:
 
 
 def _filter(c: argparse.ArgumentParser) -> None:
-    _inputs(c)
+    _inputs(c, needed="")
     _series(c)
     _flag(c, "--format", None, "default: table", default="table", choices=("table", "json", "csv", "files"))
     _switch(c, "-0 --null", "with --format files: a zero byte ends each name")
@@ -276,10 +267,13 @@ def _push(c: argparse.ArgumentParser) -> None:
     _options(c, LIMITS)
 
 
-def _inputs(c: argparse.ArgumentParser) -> None:
-    """Folders or files, searched as one; words without a flag are such as well (`parsed`)."""
+def _inputs(c: argparse.ArgumentParser, needed: str = "-i/--input-dicom") -> None:
+    """Folders or files, searched as one; words without a flag are such as well (`parsed`).
+
+    Where nothing is ``needed`` the command says what is missing.
+    """
     _folders(c, "folders or files, searched as one; those without a flag are inputs too")
-    c.set_defaults(inputs="input_dicom")
+    c.set_defaults(needed=needed)
 
 
 def _folders(c: argparse.ArgumentParser, text: str) -> None:
@@ -288,7 +282,7 @@ def _folders(c: argparse.ArgumentParser, text: str) -> None:
 
 def _input(c: argparse.ArgumentParser, flag: str, metavar: str, text: str) -> None:
     _flag(c, f"{flag} --input-dicom", metavar, f"{text}; also without a flag", type=_path)
-    c.set_defaults(inputs="input_dicom")
+    c.set_defaults(needed=f"{flag}/--input-dicom")
 
 
 def _path(text: str) -> str:
@@ -299,7 +293,7 @@ def _path(text: str) -> str:
 
 
 def _run(c: argparse.ArgumentParser) -> None:
-    _inputs(c)
+    _inputs(c, needed="")
     _series(c)
     _flag(c, "-o --output-dicom", "DIR", "folder for the new series", required=True)
     _function(c)
@@ -344,6 +338,7 @@ def _listen(c: argparse.ArgumentParser) -> None:
 
 def _view(c: argparse.ArgumentParser) -> None:
     _input(c, "-i", "DIR", "folder or file with the series")
+    c.set_defaults(needed="-i/--input-dicom or -n/--input-npy")
     _flag(c, "-n --input-npy", "FILE", "instead: an array that to-numpy wrote")
     _flag(c, "-j --input-json", "FILE", "the array's metadata; default: beside the array")
     _flag(c, "-o --output", "FILE.png|FILE.html", "the picture", required=True)

@@ -29,18 +29,9 @@ Points = NDArray[np.float64]
 class MaskPlaces:
     """How voxels of masks lie on images.
 
-    Attributes
-    ----------
-    voxels, outside
-        How many voxels belong to any segment, and how many of them lie outside of every image.
-    slices, between
-        How many slices have such voxels, and how many of them lie between or beyond images.
-    farthest_mm
-        How far a slice lies from the image that is nearest to it, at most.
-    turned_degrees
-        The angle between the slices and the images.
-    between_pixels
-        How far a voxel lies, within its image, from the nearest pixel, at most; in pixels.
+    ``outside`` of every image lie some of the voxels that belong to any segment, ``between`` or beyond images
+    some of the slices with such voxels, ``farthest_mm`` from the nearest image at most; slices are turned
+    against images by an angle, and voxels lie ``between_pixels`` of their image, so many pixels at most.
     """
 
     voxels: int

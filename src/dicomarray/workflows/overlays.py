@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from dicomarray.volume import Volume
 from dicomarray.workflows.given_arrays import labels_file
 from dicomarray.workflows.given_labels import SUFFIXES, whole_numbers
 from dicomarray.workflows.load_segmentation import Resampling, load_segmentation
-from dicomarray.workflows.to_numpy import load
 
 
 def overlay_on(path: PathLike, volume: Volume, resample: Resampling | None = None) -> Segmentation:
@@ -33,13 +31,6 @@ def overlay_on(path: PathLike, volume: Volume, resample: Resampling | None = Non
         array = array.astype(np.uint8)
     segments = grid.segments or _numbered(array)
     return Segmentation(array, segments, geometry_of=grid)
-
-
-def volume_beside(path: PathLike, series: str | None = None, **options: Any) -> Volume:
-    """The volume in a ``.npy`` or NIfTI file, or of a series in a folder, read as options say."""
-    if Path(path).name.lower().endswith(SUFFIXES):
-        return Volume.load(path)
-    return load(path, series=series, **options)
 
 
 def _numbered(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> list[Segment]:
