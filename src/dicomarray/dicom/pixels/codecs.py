@@ -302,10 +302,9 @@ def _low_bits_first(samples: Array, codestream: Codestream, description: PixelDe
 
 def _reinterpret(samples: Array, bits: int, signed: bool) -> Array:
     """The lowest ``bits`` of every sample as two's complement, or as unsigned."""
-    wide = samples.astype(np.int64) & ((1 << bits) - 1)
-    if signed:
-        wide -= (wide >> (bits - 1)) << bits
-    return wide
+    size = samples.dtype.itemsize
+    words = samples.view(f"u{size}") << (8 * size - bits)
+    return words.view(f"{'i' if signed else 'u'}{size}") >> (8 * size - bits)
 
 
 def _decode_rle(stream: bytes, description: PixelDescription, frame: int) -> tuple[Array, Warnings]:

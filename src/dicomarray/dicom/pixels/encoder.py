@@ -1,13 +1,13 @@
 """Frames of stored values to lossless compressed streams (PS3.5 8.2, Annex A.4), and these into Pixel Data.
 
-Every stream is decoded again and compared with what went in before it is written.
+Every stream is decoded again, as it will be read, and compared with what went in before it is written.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from types import MappingProxyType
 
 import numpy as np
@@ -17,6 +17,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, HTJ2KLossless, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from dicomarray.core.pixel_values import Array, StoredType
+from dicomarray.dicom.pixels.codecs import decode_frame
+from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.errors import PixelError, TemplateError, UsageError
 from dicomarray.runtime.threads import do_all, thread_count
 
@@ -87,39 +89,29 @@ def compress_frame(image: Array, stored: StoredType, name: str, where: str = "th
         Where the stream does not decode to the same values.
     """
     check_compression(stored, name)
-    encode, decode = _CODECS[name]
     image = np.ascontiguousarray(image, stored.dtype)
     try:
-        stream = encode(image, stored)
-        same = np.array_equal(decode(stream, image), image)
+        stream = _ENCODERS[name](image, stored)
     except (RuntimeError, ValueError) as error:  # all that the codecs of imagecodecs raise
         raise PixelError(f"{where}: the {name} codec failed: {error}; choose another compression") from error
-    if not same:
+    description = PixelDescription(
+        rows=image.shape[0],
+        columns=image.shape[1],
+        samples=3 if image.ndim == 3 else 1,
+        frames=1,
+        photometric=photometric("RGB", name) if image.ndim == 3 else "MONOCHROME2",
+        planar=False,
+        stored=stored,
+        high_bit=stored.bits_stored - 1,
+        transfer_syntax=SYNTAXES[name],
+        path=where,
+    )
+    if not np.array_equal(decode_frame(stream, description, 0).samples, image):
         raise PixelError(
             f"{where}: the {name} codec changed the values of an image of shape {image.shape} with "
             f"{stored.bits_stored} bits stored; choose another compression"
         )
     return stream
-
-
-def compress_frames(
-    images: Array,
-    stored: StoredType,
-    name: str,
-    where: str = "the image",
-    done: Callable[[int], None] = lambda _: None,
-) -> list[bytes]:
-    """`compress_frame` of each frame of (frames, rows, columns) or (frames, rows, columns, 3), in threads.
-
-    ``done`` is called with how many more are done.
-    """
-    streams = [b""] * len(images)
-
-    def compress(index: int) -> None:
-        streams[index] = compress_frame(images[index], stored, name, f"{where}: frame {index + 1}")
-
-    do_all(compress, range(len(images)), thread_count(None), lambda _: done(1))
-    return streams
 
 
 def photometric(colour: str, name: str) -> str:
@@ -153,7 +145,7 @@ def compress_pixels(
     where: str,
     done: Callable[[int], None] = lambda _: None,
 ) -> UID:
-    """Compress all frames of an image into its header, in place; returns the transfer syntax to write with.
+    """Compress all frames of an image into its header, in threads; returns the transfer syntax to write with.
 
     Parameters
     ----------
@@ -171,11 +163,13 @@ def compress_pixels(
     """
     axes = 2 if header.get("SamplesPerPixel", 1) == 1 else 3
     frames = pixels.reshape(-1, *pixels.shape[-axes:])
-    if len(frames) == 1:
-        streams = [compress_frame(frames[0], stored, name, where)]
-        done(1)
-    else:
-        streams = compress_frames(frames, stored, name, where, done)
+    streams = [b""] * len(frames)
+
+    def compress(index: int) -> None:
+        place = where if len(frames) == 1 else f"{where}: frame {index + 1}"
+        streams[index] = compress_frame(frames[index], stored, name, place)
+
+    do_all(compress, range(len(frames)), thread_count(None), lambda _: done(1))
     return set_compressed(header, streams, name)
 
 
@@ -191,30 +185,10 @@ def _encode_rle(image: Array, _stored: StoredType) -> bytes:
     return _RLE_HEADER.pack(len(padded), *offsets, *unused) + b"".join(padded)
 
 
-def _decode_rle(stream: bytes, image: Array) -> Array:
-    import imagecodecs
-
-    count, *offsets = _RLE_HEADER.unpack_from(stream)
-    bounds = [*offsets[:count], len(stream)]
-    pixels = image.shape[0] * image.shape[1]
-    planes = [
-        np.frombuffer(imagecodecs.packbits_decode(stream[first:last]), np.uint8, pixels)
-        for first, last in pairwise(bounds)
-    ]
-    words = np.ascontiguousarray(np.stack(planes, axis=-1)).view(image.dtype.newbyteorder(">"))
-    return words.reshape(image.shape)
-
-
 def _encode_jpeg_ls(image: Array, _stored: StoredType) -> bytes:
     import imagecodecs
 
-    return bytes(imagecodecs.jpegls_encode(image.view(_unsigned(image)), out=_room(image)))
-
-
-def _decode_jpeg_ls(stream: bytes, image: Array) -> Array:
-    import imagecodecs
-
-    return np.asarray(imagecodecs.jpegls_decode(stream)).view(image.dtype)
+    return bytes(imagecodecs.jpegls_encode(image.view(f"u{image.dtype.itemsize}"), out=_room(image)))
 
 
 def _encode_jpeg_2000(image: Array, stored: StoredType) -> bytes:
@@ -251,25 +225,14 @@ def _encode_htj2k(image: Array, stored: StoredType) -> bytes:
     return bytes(stream)
 
 
-def _decode_jpeg_2000(stream: bytes, _image: Array) -> Array:
-    """By OpenJPEG, which reads the high-throughput streams too, and did not write them."""
-    import imagecodecs
-
-    return np.asarray(imagecodecs.jpeg2k_decode(stream))
-
-
 def _room(image: Array) -> int:
     """Bytes that hold any stream of the image: noise takes more than its pixels, and codecs reserve less."""
     return 2 * image.nbytes + _GREATEST_OVERHEAD
 
 
-def _unsigned(image: Array) -> np.dtype[np.unsignedinteger]:
-    return np.dtype(f"u{image.dtype.itemsize}")
-
-
-_CODECS: dict[str, tuple[Callable[[Array, StoredType], bytes], Callable[[bytes, Array], Array]]] = {
-    RLE: (_encode_rle, _decode_rle),
-    JPEG_LS: (_encode_jpeg_ls, _decode_jpeg_ls),
-    JPEG_2000: (_encode_jpeg_2000, _decode_jpeg_2000),
-    HTJ2K: (_encode_htj2k, _decode_jpeg_2000),
+_ENCODERS: dict[str, Callable[[Array, StoredType], bytes]] = {
+    RLE: _encode_rle,
+    JPEG_LS: _encode_jpeg_ls,
+    JPEG_2000: _encode_jpeg_2000,
+    HTJ2K: _encode_htj2k,
 }

@@ -24,7 +24,7 @@ from dicomarray.dicom.pixels.encoder import (
     SYNTAXES,
     check_compression,
     compress_frame,
-    compress_frames,
+    compress_pixels,
     photometric,
     set_compressed,
 )
@@ -143,7 +143,10 @@ def test_rle_is_what_the_standard_says() -> None:
 def test_frames_are_compressed_in_order() -> None:
     """Threads give the streams back in the order of the frames."""
     images = noise(KINDS["unsigned 12"], (7, 12, 10))
-    streams = compress_frames(images, KINDS["unsigned 12"], "jpeg-ls")
+    header = pydicom.Dataset()
+    header.PhotometricInterpretation = "MONOCHROME2"
+    compress_pixels(header, images, KINDS["unsigned 12"], "jpeg-ls", "series")
+    streams = generate_frames(header.PixelData, number_of_frames=7)
     np.testing.assert_array_equal([imagecodecs.jpegls_decode(stream) for stream in streams], images)
 
 
@@ -165,7 +168,9 @@ def test_a_codec_that_changes_values_is_caught(monkeypatch: pytest.MonkeyPatch) 
         imagecodecs, "jpegls_encode", lambda image, *rest, **more: encode(image ^ 1, *rest, **more)
     )
     with pytest.raises(PixelError, match="frame 1: the jpeg-ls codec changed the values"):
-        compress_frames(np.zeros((1, 4, 4), np.uint8), KINDS["unsigned 8"], "jpeg-ls", "series")
+        compress_pixels(
+            pydicom.Dataset(), np.zeros((2, 4, 4), np.uint8), KINDS["unsigned 8"], "jpeg-ls", "series"
+        )
 
 
 def test_a_codec_that_fails_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
