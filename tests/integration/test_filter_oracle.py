@@ -24,8 +24,7 @@ from pydicom.multival import MultiValue
 
 from dicomarray import Catalog, dicom_filter, scan
 from dicomarray.assembly.series import Series
-from dicomarray.query.evaluation import evaluate_all
-from dicomarray.query.selection import parse
+from dicomarray.query.selection import evaluate_all, parse
 
 Test = Callable[[Dataset], bool]
 SeriesTest = Callable[[list[Dataset]], bool]

@@ -12,8 +12,7 @@ from pydicom import Dataset
 
 import synthetic
 from dicomarray import Catalog, scan
-from dicomarray.query.evaluation import evaluate_all
-from dicomarray.query.selection import parse
+from dicomarray.query.selection import evaluate_all, parse
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "filter.md"
 SECTION = PAGE.read_text(encoding="utf-8").partition("## Selections people make")[2].partition("\n## ")[0]

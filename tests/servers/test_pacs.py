@@ -18,9 +18,8 @@ import pytest
 
 import dicomarray
 from dicomarray.cli.main import main
-from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.pushdown import queries_of
-from dicomarray.query.selection import parse
+from dicomarray.query.selection import evaluate_all, parse
 from dicomarray.sources.base import server_of
 from dicomarray.storage.places import Url
 from faulty_server import Reply, before

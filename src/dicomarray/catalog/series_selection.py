@@ -23,8 +23,8 @@ from dicomarray.storage.references import file_of
 
 if TYPE_CHECKING:
     from dicomarray.query.config import Config
-    from dicomarray.query.evaluation import Verdicts
     from dicomarray.query.explanation import Explanation
+    from dicomarray.query.selection import Verdicts
 
 Inputs = PathLike | Url | Iterable[PathLike | Url]
 
@@ -241,8 +241,8 @@ def select(request: ScanRequest) -> Found:
         catalog = _catalog(request, queries=_of_series(request, [{}]))
         return Found(request, catalog, _of_uid(catalog, request.series))
     from dicomarray.query.config import selection_of
-    from dicomarray.query.evaluation import evaluate_all
     from dicomarray.query.pushdown import queries_of
+    from dicomarray.query.selection import evaluate_all
 
     selection = selection_of(request.config)
     catalog = _catalog(request, selection.attributes, _of_series(request, queries_of(selection)))

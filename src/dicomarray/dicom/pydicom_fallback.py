@@ -91,7 +91,7 @@ def encodings_in(dataset: Dataset) -> tuple[str, ...]:
     return encodings_of(texts(known_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
 
 
-def dataset_of_file(path: Reference, tags: list[BaseTag] | None) -> Dataset:
+def dataset_of_file(path: Reference, tags: list[BaseTag] | list[str] | None) -> Dataset:
     """The elements with these tags, or all before the pixel data; raises as `attributes_of`."""
     with open_header(path) as stream:
         if file_meta_has_items(stream):

@@ -15,10 +15,9 @@ from dicomarray.dicom.dictionary import keywords, vr_for_tag
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
-from dicomarray.query.evaluation import Verdicts, evaluate_all
 from dicomarray.query.nodes import FieldEntry
 from dicomarray.query.rows import HasRows
-from dicomarray.query.selection import Failure, Seen, Selection, parse
+from dicomarray.query.selection import Failure, Seen, Selection, Verdicts, evaluate_all, parse
 from dicomarray.sources.base import Skipped
 from dicomarray.storage.references import ObjectReference
 

@@ -26,10 +26,9 @@ from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.errors import DataError, OutputError, StorageError
 from dicomarray.query.config import Config, selection_of
-from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.partial import asked_attributes, may_match
 from dicomarray.query.pushdown import queries_of
-from dicomarray.query.selection import Selection
+from dicomarray.query.selection import Selection, evaluate_all
 from dicomarray.sources.base import Progress, RemoteSeries, Server, Skipped, server_of
 from dicomarray.sources.filesystem import UNFINISHED
 from dicomarray.sources.instances import LocalFiles

@@ -13,7 +13,7 @@ from dicomarray.catalog.index.scanning import index
 from dicomarray.catalog.series_selection import ScanRequest, select
 from dicomarray.cli.why import explanation_lines
 from dicomarray.errors import ConfigError
-from dicomarray.query import evaluation
+from dicomarray.query import selection
 from dicomarray.query.explanation import HIDDEN, Explanation, Scanned
 from dicomarray.query.selection import parse
 
@@ -190,7 +190,7 @@ def test_memory_of_an_index_is_let_go_and_verdicts_stay(
     index(archive, file)
     config = {"all": [{"num_slices": 4}, {"InstanceNumber": {"lte": 9}}], "StationName[0]": "CT02"}
     usual = select(ScanRequest(None, file, config))
-    monkeypatch.setattr(evaluation, "MAX_HELD", 1)
+    monkeypatch.setattr(selection, "MAX_HELD", 1)
     small = select(ScanRequest(None, file, config))
     assert small.explanation() == usual.explanation()
     (found,), (expected,) = small.series, usual.series

@@ -10,9 +10,8 @@ import pytest
 
 from dicomarray import dicom_filter, scan
 from dicomarray.dicom.headers.header import read_header
-from dicomarray.query.evaluation import evaluate_all
 from dicomarray.query.rows import rows_of
-from dicomarray.query.selection import parse
+from dicomarray.query.selection import evaluate_all, parse
 from enhanced_files import (
     at,
     content,

@@ -23,7 +23,6 @@ from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import HeaderError, InputError, ValuesError, quoted
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
-from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
 
 if TYPE_CHECKING:
@@ -60,27 +59,18 @@ def read_modality_lut(path: Reference) -> ModalityLut | None:
         Where the table breaks the standard, or stands beside Rescale Slope and Intercept that differ from 1
         and 0: which of them holds is then not said.
     """
-    import pydicom
+    from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES, dataset_of_file
 
-    from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
-
-    tags = ["ModalityLUTSequence", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"]
+    names = ["ModalityLUTSequence", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"]
     try:
         with pydicom_quiet:
-            with open_header(path) as stream:
-                dataset = pydicom.dcmread(
-                    stream, stop_before_pixels=True, force=True, specific_tags=list(tags)
-                )
+            dataset = _in_file(path, dataset_of_file, path, names)
             items = dataset.get("ModalityLUTSequence") or []
             if not items:
                 return None
             _require_no_rescale(path, dataset)
             item = items[0]
-            descriptor, data, kind = (
-                item.get("LUTDescriptor"),
-                item.get("LUTData"),
-                item.get("ModalityLUTType"),
-            )
+            descriptor, data, kind = map(item.get, ("LUTDescriptor", "LUTData", "ModalityLUTType"))
             little_endian = dataset.original_encoding[1] is not False
             signed = dataset.get("PixelRepresentation") == 1
     except PYDICOM_FAILURES as error:
@@ -192,14 +182,13 @@ def palette_colours(path: Reference) -> Callable[[Array], Array]:
     HeaderError
         Where its tables are missing or broken.
     """
-    import pydicom
     from pydicom.pixels.processing import apply_color_lut
 
-    from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
+    from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES, dataset_of_file
 
     try:
-        with pydicom_quiet, open_header(path) as stream:
-            dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
+        with pydicom_quiet:
+            dataset = _in_file(path, dataset_of_file, path, None)
     except PYDICOM_FAILURES as error:
         raise InputError(f"{path} cannot be read: {type(error).__name__} {error}") from error
 
@@ -242,7 +231,7 @@ def _in_file(path: Reference, function: Callable[..., Result], *arguments: Any) 
     """The function's result; an error of it names the file."""
     try:
         return function(*arguments)
-    except (ValuesError, HeaderError) as error:
+    except (ValuesError, HeaderError, InputError) as error:
         raise type(error)(f"{path}: {error}") from error
 
 

@@ -33,8 +33,7 @@ from dicomarray.catalog.scan import scan
 from dicomarray.dicom.headers import header as headers_module
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError, OutputError, UsageError
-from dicomarray.query.evaluation import evaluate_all
-from dicomarray.query.selection import parse
+from dicomarray.query.selection import evaluate_all, parse
 from dicomarray.sources import header_workers
 from watching import opened_files
 
