@@ -28,6 +28,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path, PurePath
 from typing import IO, Any, BinaryIO, Literal, cast
@@ -278,6 +279,9 @@ def _unpack_tar(work: _Unpacking, stream: Forward) -> None:
                     _take_member(work, name, data)
     if stream.last_block != bytes(TAR_BLOCK):  # tarfile takes any odd block for the end
         raise tarfile.ReadError(f"no end of the archive, or damage, behind member {work.members}")
+    # to the end: only there a compressed stream is held against its checksum
+    if any([piece.count(0) < len(piece) for piece in iter(partial(stream.read, PIECE), b"")]):
+        work.skip(Path("rest"), "what stands behind the end of a tar: archives were joined", lost=True)
 
 
 def _unpack_single(work: _Unpacking, stream: Metered, start: bytes) -> None:

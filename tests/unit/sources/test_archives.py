@@ -289,6 +289,31 @@ def test_safe_path_is_relative_and_harmless(name: str) -> None:
     assert len(str(path)) <= archive_guards.MAX_MEMBER_PATH_LENGTH
 
 
+def test_a_tar_that_goes_on_behind_its_end_is_told(ct: Path, tmp_path: Path) -> None:
+    """A second archive joined to it; zeros that fill a record are none."""
+    first, second = (tar_bytes([(name, data)]) for name, data in (("a", CT), ("b", MR)))
+    for joined, named in ((first + bytes(20480), []), (first + second, ["rest"])):
+        for suffix, content in ((".tar", joined), (".tgz", gzip.compress(joined))):
+            (tmp_path / f"a{suffix}").write_bytes(content)
+            catalog = scan(tmp_path / f"a{suffix}")
+            assert [item.path.name for item in catalog.skipped] == named
+            codes = [one.code for one in catalog[0].volume().warnings]
+            assert ("unreadable" in codes) == bool(named)
+
+
+@pytest.mark.parametrize("change", ["a voxel", "no checksum"])
+def test_a_compressed_tar_is_held_against_its_checksum(tmp_path: Path, change: str) -> None:
+    """Noise is not compressed: a bit that was turned over is no fault of the stream, and a wrong voxel."""
+    noise = np.random.default_rng(0).bytes(len(CT))
+    content = bytearray(gzip.compress(tar_bytes([("a", CT), ("b", noise)]), 0))
+    if change == "a voxel":
+        content[content.index(CT[-64:]) + 8] ^= 1
+    else:
+        del content[-6:]
+    (tmp_path / "a.tgz").write_bytes(content)
+    assert "cannot be unpacked" in only_reason(tmp_path / "a.tgz")
+
+
 def test_members_with_one_name_are_all_taken(tmp_path: Path) -> None:
     """Twice the same name, and a file where another member has a folder."""
     members = [("a", CT), ("a", MR), ("a/b", CT), ("c/d", CT), ("c", MR), ("../a", MR)]
