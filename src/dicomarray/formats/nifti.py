@@ -111,10 +111,7 @@ def load(path: Path, sidecar_json: Path | None = None, *, beside: bool = True) -
         A sidecar of ours, which says more, and which axis is which; by default the one ``beside`` the file,
         if that is one (other programs write JSON of their own there).
 
-    Raises
-    ------
-    InputError
-        As `read`; where array and sidecar do not belong together.
+    Raises InputError as `read`, and where array and sidecar do not belong together.
     """
     image = read(path)
     info = sidecar.read(sidecar_json) if sidecar_json is not None else _beside(path) if beside else None
@@ -153,14 +150,9 @@ def _beside(path: Path) -> VolumeInfo | None:
 def read(path: Path) -> NiftiImage:
     """Read a file whole.
 
-    Raises
-    ------
-    InputError
-        Where it is none, damaged, cut short, or claims more than it can hold.
-    GeometryError
-        Where it says no place for its voxels, or two of them that differ; in mm.
-    UsageError
-        Where nibabel is not installed.
+    Raises InputError where it is none, damaged, cut short, or claims more than it can hold; GeometryError
+    where it says no place for its voxels, or two of them that differ; UsageError where nibabel is not
+    installed.
     """
     with _opened(path) as stream:
         header = _header(path, stream)

@@ -246,10 +246,7 @@ def open_nifti(
 def write_array(path: Path, array: Array, layout: Layout, colour: bool, packed: bool, seconds: float) -> None:
     """A whole array, ([repetitions,] slices, rows, columns[, samples]).
 
-    Raises
-    ------
-    OutputError
-        Where the file cannot be written: the disk is full.
+    Raises OutputError where the file cannot be written: the disk is full.
     """
     if may_be_narrow(array.dtype) and fits(array):
         array = array.astype(NARROW)

@@ -30,10 +30,7 @@ MAGIC, ZIP, FIRST_BYTES = b"\x93NUMPY", b"PK", 132
 def load_array(path: Path) -> Array:
     """The array of a ``.npy`` file; never unpickles.
 
-    Raises
-    ------
-    InputError
-        Where the file is no such array of numbers.
+    Raises InputError where the file is no such array of numbers.
     """
     _refuse_other_format(path)
     try:
@@ -79,10 +76,7 @@ def _refuse_other_format(path: Path) -> None:
 def save(path: Path, array: Array) -> None:
     """Write a whole array.
 
-    Raises
-    ------
-    OutputError
-        Where the file cannot be written: the disk is full.
+    Raises OutputError where the file cannot be written: the disk is full.
     """
     with written(path), _opened_empty(path) as stream:
         np.save(stream, array, allow_pickle=False)
@@ -106,10 +100,7 @@ class ImagesFile:
     def write(self, index: int, images: Array) -> None:
         """Write images, C-contiguous: the ``index``-th and those that follow it, first axis slowest.
 
-        Raises
-        ------
-        OutputError
-            Where the file cannot be written: the disk is full.
+        Raises OutputError where the file cannot be written: the disk is full.
         """
         rest = images.data.cast("B")
         place = self._start + index * self._image_bytes

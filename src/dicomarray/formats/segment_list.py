@@ -38,14 +38,8 @@ def segments_of(given: Segments | None, masks: Iterable[str] = ()) -> tuple[Segm
     masks
         The names of masks, where they have names: each needs a segment of its label.
 
-    Raises
-    ------
-    SegmentationError
-        Where a name is unknown (the message suggests), or there are no segments and no names.
-    UsageError
-        Where it is nothing of the kind.
-    InputError
-        Where the file cannot be read.
+    Raises SegmentationError where a name is unknown (the message suggests), or there are no segments and no
+    names; UsageError where it is nothing of the kind; InputError where the file cannot be read.
     """
     names = tuple(masks)
     segments = (
@@ -132,10 +126,8 @@ def relabelled(segments: Sequence[Segment], given: Segments | None) -> tuple[Seg
 
     What has a number and a label that are not known is a further segment.
 
-    Raises
-    ------
-    SegmentationError
-        Where a label is known by another number than the user says, which is another segment's.
+    Raises SegmentationError where a label is known by another number than the user says, which is another
+    segment's.
     """
     if given is None:
         return tuple(segments)

@@ -89,10 +89,7 @@ def write(path: Path, info: VolumeInfo) -> None:
 def read(path: Path) -> VolumeInfo:
     """Read a sidecar and check it.
 
-    Raises
-    ------
-    InputError
-        Where the file is no sidecar of this format; the message names the key.
+    Raises InputError where the file is no sidecar of this format; the message names the key.
     """
     content = read_json(path, LARGEST_BYTES, "sidecar")
     if isinstance(content, Mapping) and content.get("node_type") == "array":

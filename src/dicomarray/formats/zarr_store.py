@@ -41,10 +41,7 @@ def metadata_of(path: Path) -> Path:
 def new_store(path: Path, overwrite: bool) -> Iterator[Path]:
     """A folder to write an array in, which becomes ``path`` at the end, or vanishes; see `new_folder`.
 
-    Raises
-    ------
-    OutputError
-        Where it is named as OME-Zarr, which this is not.
+    Raises OutputError where it is named as OME-Zarr, which this is not.
     """
     if path.name.lower().endswith(_OME):
         raise OutputError(
@@ -102,12 +99,8 @@ def describe(folder: Path, info: VolumeInfo) -> None:
 def load(path: Path) -> tuple[Array, VolumeInfo]:
     """An array that stays in its file, and what its attributes say of it.
 
-    Raises
-    ------
-    InputError
-        Where it is no such array, or its attributes are no sidecar.
-    UsageError
-        Where Zarr is not installed.
+    Raises InputError where it is no such array, or its attributes are no sidecar; UsageError where Zarr is
+    not installed.
     """
     try:
         array = _zarr("read it").open(str(path), mode="r")

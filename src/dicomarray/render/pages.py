@@ -129,14 +129,9 @@ def save_page(
         Shown beside it, and moved together with it where both have a place in the patient. NiiVue has it
         alone.
 
-    Raises
-    ------
-    UsageError
-        Where the small page is asked for a second volume, or a package of the extra ``viewer`` is missing.
-    OutputError
-        Where ``path`` exists and ``overwrite`` is not set.
-    ValuesError, GeometryError
-        Where a volume cannot be drawn, or the segmentation lies on another grid.
+    Raises UsageError where the small page is asked for a second volume, or a package of the extra ``viewer``
+    is missing; OutputError where ``path`` exists and ``overwrite`` is not set; ValuesError or GeometryError
+    where a volume cannot be drawn, or the segmentation lies on another grid.
     """
     if options.viewer == "niivue":
         from dicomarray.render.viewer.page import viewer_page

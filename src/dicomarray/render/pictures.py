@@ -51,12 +51,8 @@ def draw(volume: Volume, segmentation: Segmentation | None = None) -> Image:
     PIL.Image.Image
         RGB, with orientation letters and a caption (modality, shape, spacing, units, window).
 
-    Raises
-    ------
-    ValuesError
-        For an empty array, or colour of other than three samples.
-    GeometryError
-        Where the segmentation lies on another grid.
+    Raises ValuesError for an empty array, or colour of other than three samples; GeometryError where the
+    segmentation lies on another grid.
     """
     overlay = None if segmentation is None else Overlay.of(segmentation, volume)
     planes = planes_of(volume, None if overlay is None else overlay.shown_at)
@@ -195,10 +191,7 @@ def _resized(pixels: NDArray[np.uint8], size: tuple[float, float], max_side: int
 def save_png(image: Image, path: str | PathLike[str], overwrite: bool = False) -> None:
     """Write a picture as PNG; the file appears whole or not at all.
 
-    Raises
-    ------
-    OutputError
-        Where ``path`` exists and ``overwrite`` is not set.
+    Raises OutputError where ``path`` exists and ``overwrite`` is not set.
     """
     with atomic.new_files([Path(path)], overwrite) as (file,):
         image.save(file, format="PNG")

@@ -31,10 +31,7 @@ UNREADABLE = (
 def read_header(path: Reference) -> FileDataset:
     """The whole header of one file, without pixels.
 
-    Raises
-    ------
-    TemplateError
-        Where it cannot be read.
+    Raises TemplateError where it cannot be read.
     """
     try:
         with open_header(path) as stream:

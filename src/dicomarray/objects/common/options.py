@@ -154,10 +154,7 @@ class PrivateBlock:
 def private_block(text: str) -> PrivateBlock:
     """What ``"(gggg,CREATOR,ee)"`` or ``"(gggg,CREATOR)"`` names.
 
-    Raises
-    ------
-    UsageError
-        Where it is neither, or the group is not private (odd).
+    Raises UsageError where it is neither, or the group is not private (odd).
     """
     found = _PRIVATE.fullmatch(text.strip())
     if found is None or int(found[1], 16) % 2 == 0:

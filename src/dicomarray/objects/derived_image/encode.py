@@ -119,13 +119,9 @@ def encode(
     clip
         Move values that cannot be stored to the nearest that can, and count them, instead of an error.
 
-    Raises
-    ------
-    ValuesError
-        NaN or infinity without fill; values that the stored type or the class cannot hold; integers beyond
-        2**53; dtypes that are no numbers.
-    UsageError
-        An unknown mode or a fill that is not finite.
+    Raises ValuesError for NaN or infinity without fill, values that the stored type or the class cannot hold,
+    integers beyond 2**53, and dtypes that are no numbers; UsageError for an unknown mode, or a fill that is
+    not finite.
     """
     if mode not in get_args(Mode):
         raise UsageError(f"values={mode!r} is unknown; choose one of {', '.join(get_args(Mode))}")

@@ -87,10 +87,7 @@ def _spacing(geometry: StackGeometry) -> float:
 def place(header: Dataset, grid: NewGrid, plane: Plane | None) -> None:
     """Size, place and thickness of one image, in place; ``plane`` None leaves it where it is, to the letter.
 
-    Raises
-    ------
-    GeometryError
-        Where the header has a geometry that cannot be compared with the new one.
+    Raises GeometryError where the header has a geometry that cannot be compared with the new one.
     """
     changed = plane is not None or (header.Rows, header.Columns) != (grid.rows, grid.columns)
     header.Rows, header.Columns = grid.rows, grid.columns

@@ -131,10 +131,8 @@ def is_multiframe(uid: str) -> bool:
 def image_class(uid: str, where: str, *, enhanced: bool = False) -> ImageClass:
     """The class of a template, of classic or of enhanced objects.
 
-    Raises
-    ------
-    TemplateError
-        For those that cannot carry a derived image: a segmentation, a dose, a report; says why.
+    Raises TemplateError for those that cannot carry a derived image: a segmentation, a dose, a report; says
+    why.
     """
     suffix = _suffix(uid)
     known = _CLASSES.get(suffix)

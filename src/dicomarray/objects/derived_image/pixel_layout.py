@@ -93,12 +93,8 @@ def encode_files(
     stored, rescales
         One a file.
 
-    Raises
-    ------
-    UsageError, ValuesError
-        As `encode` does; colours and indices must be whole and fit the stored bits.
-    TemplateError
-        A slope or intercept beside colours or indices.
+    Raises UsageError or ValuesError as `encode` does; colours and indices must be whole and fit the stored
+    bits; TemplateError for a slope or intercept beside colours or indices.
     """
     mode = options.values if layout.measured else _unmeasured_mode(options.values, rescales)
     encoding = encode(

@@ -42,31 +42,11 @@ def write_series(
 ) -> WriteReport:
     """Write an array as a new series of the template's study, ``0001.dcm`` and so on.
 
-    There is one file for each image, or for each enhanced object of the template.
-
-    Parameters
-    ----------
-    request
-        The array, and the file (and frame) of the template for each of its images; see `encode` for dtypes.
-    output
-        A folder that is new or empty; with ``overwrite`` one that holds nothing but ``.dcm`` files.
-    options
-        How to write; ``verify`` is the caller's, who knows how to read: see ``check``.
-    check
-        Called with the files in their temporary folder and the report; what it raises undoes everything.
-    progress
-        Called with the number of images that are written, their bytes, and the number of all.
-
-    Raises
-    ------
-    TemplateError
-        The template cannot carry the array: its class, its kind of pixels, its shape.
-    ValuesError
-        Values that cannot be stored.
-    UsageError
-        An option that cannot be written.
-    OutputError
-        The output exists already, lies inside the template's folder, or cannot be written.
+    There is one file for each image, or for each enhanced object of the template; see `encode` for dtypes.
+    ``options.verify`` is the caller's, who knows how to read, and gives a ``check``.  ``progress`` is called
+    with the number of images that are written, their bytes, and the number of all.  Raises TemplateError
+    where the template cannot carry the array, ValuesError for values that cannot be stored, UsageError for
+    an option that cannot be written, OutputError where the output exists or lies inside the template's folder.
     """
     files = [source.path for source in request.sources]
     for folder in {path.parent for path in files}:

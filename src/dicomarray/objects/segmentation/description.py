@@ -89,12 +89,8 @@ class SegmentationFile:
 def read_description(path: Reference) -> SegmentationFile:
     """The header of a segmentation.
 
-    Raises
-    ------
-    InputError
-        Where the file cannot be read.
-    SegmentationError
-        Where it is no segmentation, or breaks a rule that its masks depend on; the message names it.
+    Raises InputError where the file cannot be read; SegmentationError where it is no segmentation, or breaks
+    a rule that its masks depend on; the message names it.
     """
     try:
         header = read_header(path, _NAMES)

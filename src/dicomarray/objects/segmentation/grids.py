@@ -59,10 +59,7 @@ class FramePlace:
 def own_grid(file: SegmentationFile) -> VolumeInfo:
     """The grid of the frames themselves, without holes: slices that have no frame are empty.
 
-    Raises
-    ------
-    SegmentationError
-        Where the frames do not lie in parallel planes, or some at no place.
+    Raises SegmentationError where the frames do not lie in parallel planes, or some at no place.
     """
     shape = (file.rows, file.columns)
     series = {"SeriesInstanceUID": file.header.get("SeriesInstanceUID"), "Modality": "SEG"}

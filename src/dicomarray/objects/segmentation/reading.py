@@ -25,12 +25,8 @@ Placed = tuple[int, FramePlace, int]  # number in the file, place on the grid, i
 def read_masks(file: SegmentationFile, info: VolumeInfo) -> Segmentation:
     """All masks on a grid whose slices the frames are; see `place_frames`.
 
-    Raises
-    ------
-    SegmentationError
-        Where a frame is on no slice of the grid, or the file contradicts itself.
-    PixelError
-        Where pixels cannot be read.
+    Raises SegmentationError where a frame is on no slice of the grid, or the file contradicts itself;
+    PixelError where pixels cannot be read.
     """
     try:
         return _read_masks(file, info)

@@ -21,12 +21,8 @@ def of_step(file: SegmentationFile, grid: VolumeInfo, time: int | None) -> Segme
     A frame is of the steps of the images that it was made of, where ``grid`` has these; else of that which
     Temporal Position Index says; else frames at one place are in the order of their times.
 
-    Raises
-    ------
-    UsageError
-        Where no frame is of that step.
-    SegmentationError
-        Where a frame does not say of which it is.
+    Raises UsageError where no frame is of that step; SegmentationError where a frame does not say of which it
+    is.
     """
     steps = _steps(file, grid)
     known = sorted(Steps().union(*filter(None, steps)))

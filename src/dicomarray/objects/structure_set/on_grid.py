@@ -25,10 +25,7 @@ def segmentation_on(structures: StructureSet, grid: VolumeInfo, *, occupancy: bo
     occupancy
         The covered part of each voxel instead of the voxels whose centre lies inside.
 
-    Raises
-    ------
-    SegmentationError
-        Where the grid has no place in the patient, or counts in other coordinates.
+    Raises SegmentationError where the grid has no place in the patient, or counts in other coordinates.
     """
     geometry = grid.geometry
     if geometry is None:

@@ -43,12 +43,8 @@ _CLOSED = (CLOSED, XOR)
 def read_structure_set(path: Reference) -> StructureSet:
     """A structure set, with all of its contours.
 
-    Raises
-    ------
-    InputError
-        Where the file cannot be read as DICOM.
-    SegmentationError
-        Where it is no structure set, or says nothing of its regions.
+    Raises InputError where the file cannot be read as DICOM; SegmentationError where it is no structure set,
+    or says nothing of its regions.
     """
     elements, items = read_elements(path)
     try:
