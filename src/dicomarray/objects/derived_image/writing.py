@@ -46,7 +46,7 @@ def write_series(
     ``options.verify`` is the caller's, who knows how to read, and gives a ``check``.  ``progress`` is called
     with the number of images that are written, their bytes, and the number of all.  Raises TemplateError
     where the template cannot carry the array, ValuesError for values that cannot be stored, UsageError for
-    an option that cannot be written, OutputError where the output exists or lies inside the template's folder.
+    an option that cannot be written, OutputError where the output exists or lies in the template's folder.
     """
     files = [source.path for source in request.sources]
     for folder in {path.parent for path in files}:
