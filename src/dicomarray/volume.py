@@ -18,7 +18,7 @@ from dicomarray.core.notebook import notebook
 from dicomarray.core.pixel_values import Array, Normalization, Rescale, Statistics, finite_statistics
 from dicomarray.core.volume_info import NORMALIZED, PLACED, UNPLACED, VolumeInfo
 from dicomarray.errors import ArrayUseError, InputError, OutputError, UsageError
-from dicomarray.formats import nifti, sidecar, zarr_store
+from dicomarray.formats import sidecar, zarr_store
 from dicomarray.formats.npy import load_array, save
 from dicomarray.storage.atomic import new_files
 from dicomarray.storage.places import Place, local_path
@@ -275,6 +275,8 @@ class Volume:
         GeometryError
             Where a NIfTI file says no place for its voxels, or its sform and qform differ.
         """
+        from dicomarray.formats import nifti
+
         path = local_path(npy)
         if zarr_store.is_zarr(path):
             return cls(*zarr_store.load(path))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.plain_text import some
@@ -17,8 +17,7 @@ from dicomarray.sources.base import EXAMPLES, Skipped
 from dicomarray.storage.places import Place
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableFiles:
+class UnreadableFiles(NamedTuple):
     """What was skipped and may have been an image, by the folder or archive that it lies in."""
 
     by_place: Mapping[str, Sequence[Skipped]]

@@ -12,10 +12,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 B_VALUE, GRADIENT = "DiffusionBValue", "DiffusionGradientOrientation"
 Direction = tuple[float, float, float]
@@ -38,8 +37,7 @@ class Axes(Enum):
     GE = "frequency, phase, slice"
 
 
-@dataclass(frozen=True, slots=True)
-class Vendor:
+class Vendor(NamedTuple):
     """Private elements that hold the b-value, and the direction: X\\Y\\Z, or one for each of them.
 
     Those that pydicom's dictionary lacks need their VR in `dicom.dictionary`, too.
@@ -169,8 +167,7 @@ def _direction(vector: Sequence[float]) -> Direction | None:
     return (x / length, y / length, z / length)
 
 
-@dataclass(frozen=True, slots=True)
-class Turning:
+class Turning(NamedTuple):
     """Directions in an image -> along the patient's axes."""
 
     orientation: tuple[float, ...]

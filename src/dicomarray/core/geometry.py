@@ -9,8 +9,9 @@ here follows from those numbers.  Index order is always ``(slice, row, column)``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,8 +51,7 @@ RIGHT_ANGLE = 1e-6
 TILT_DRIFT_MM = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Plane:
+class Plane(NamedTuple):
     """Where one 2-D image lies in the patient.
 
     ``position`` is the centre of voxel (row 0, column 0); ``row_direction`` points along a row (the
@@ -331,13 +331,12 @@ def same_position_tolerance(pixel_spacing: Sequence[float]) -> float:
     return min(SAME_POSITION_MM, SAME_POSITION_RELATIVE * min(pixel_spacing))
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """Slices missing between two neighbours: ``after`` is the index of the slice below the gap."""
 
     after: int
     missing: int
-    width_mm: float = field(default=0.0)
+    width_mm: float = 0.0
 
 
 def median(values: NDArray[np.float64]) -> float:

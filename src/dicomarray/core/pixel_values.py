@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,7 @@ FLOAT32_EPSILON = 2.0**-24
 PIECE = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class StoredType:
+class StoredType(NamedTuple):
     """The pixel description of PS3.3 C.7.6.3.1: what a stored value can be."""
 
     bits_allocated: int

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from dicomarray.dicom.dictionary import tag_for_keyword
 from dicomarray.dicom.private_blocks import PrivateElement, is_creator
@@ -20,8 +19,7 @@ PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET = 0x00280103, 0x00080005
 PRIVATE_NAME = re.compile(r"\(([0-9A-Fa-f]{4}),([^,]+),([0-9A-Fa-f]{2})\)")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """The names that are asked for: with their tags, and those whose tag depends on the file.
 
     Where it ``is_tolerant``, a value that cannot be read does no harm to the others.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dicomarray.dicom.attribute_names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
 from dicomarray.dicom.part10 import DoubtError, Element
@@ -26,8 +26,7 @@ READ_BY_PYDICOM = ("SQ", "UN")
 UNREADABLE = "<unreadable>"
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """What a data set says of how its elements are read: those elements themselves, and what they mean.
 
     Where it ``is_tolerant``, a value that cannot be read, or was not kept, becomes a text that says so.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dicomarray.dicom.attribute_names import tag_of
 from dicomarray.dicom.private_blocks import blocks_of, tags_in_block
@@ -31,8 +31,7 @@ _UNASSIGNED = frozenset((
 Items = tuple[Mapping[str, Value], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FunctionalGroups:
+class FunctionalGroups(NamedTuple):
     """The macros that all frames share, empty where there are none, and those of each frame."""
 
     shared: Mapping[str, Value]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
 from struct import Struct, pack
 from typing import BinaryIO, NamedTuple
@@ -271,8 +270,7 @@ class _UniformItems:
         return Sample(content, tuple(found))
 
 
-@dataclass(frozen=True, slots=True)
-class FileMeta:
+class FileMeta(NamedTuple):
     """What the file meta information says, and where the data set behind it starts (PS3.10 7.1)."""
 
     transfer_syntax: str

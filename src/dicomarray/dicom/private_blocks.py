@@ -8,16 +8,14 @@ files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 FIRST_BLOCK, LAST_BLOCK = 0x10, 0xFF
 
 Tag = TypeVar("Tag", bound=int)
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateElement:
+class PrivateElement(NamedTuple):
     """A private element as its vendor numbers it: ``element`` is its place in the creator's block.
 
     ``value_representation`` is what it has where a file does not say so.

@@ -8,10 +8,9 @@ same elements: what a walk goes by, tags, VRs, lengths, delimiters, lies between
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from operator import getitem, is_
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 from dicomarray.dicom.vr import Value
 
@@ -25,16 +24,14 @@ MAX_UNLIKE = 32
 MAX_UNIFORM_LENGTH = 1 << 14
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Enclosing:
+class Enclosing(NamedTuple):
     """A sequence or item of defined length inside an item: where its four bytes of length stand."""
 
     place: int
     length: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Leaf:
+class Leaf(NamedTuple):
     """The value of an element in an item: its place and length, what encloses it, its VR.
 
     ``width`` is how many bytes its length has; they stand before its ``start``.
@@ -51,8 +48,7 @@ class Leaf:
         return sample[self.start : self.start + self.length]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class Sample(NamedTuple):
     """An item as a walk found it: its bytes, the delimiter at its end included, and all values in it.
 
     ``context`` is what else the walk has to tell.
@@ -63,8 +59,7 @@ class Sample:
     context: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(NamedTuple):
     """An item up to a value of any length, or its end: in turns what items share, and where they differ.
 
     Last, before a value of any length, comes that length.
@@ -164,8 +159,7 @@ class ItemLayouts:
                 layouts.insert(0, ItemLayout(walk(), (), ()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Hole:
+class _Hole(NamedTuple):
     """Where items differ: a value, a length, or the length of a value of any length, with that behind it."""
 
     start: int

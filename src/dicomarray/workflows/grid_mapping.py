@@ -295,7 +295,7 @@ def _snapped(grid: StackGeometry, stack: Stack, shape: Sequence[int]) -> StackGe
     nearest = _nearest(grid, stack, shape)
     first = stack.frames[nearest[0]].plane
     assert first is not None  # place() has seen to it
-    turned = replace(first, position=vector(grid.slice_positions[0]))
+    turned = first._replace(position=vector(grid.slice_positions[0]))
     if _same_plane(_plane(grid, grid.slice_positions[0]), turned, shape):
         grid = replace(
             grid,

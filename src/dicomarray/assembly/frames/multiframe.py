@@ -7,8 +7,7 @@ first slice, and Slice Vector counts slices from 1 on (PS3.3 C.8.4.8, C.8.4.11, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dicomarray.core.geometry import COSINE_TOLERANCE, SAME_POSITION_MM, Plane
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, contradictions, layers
@@ -19,8 +18,7 @@ from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, HeaderError
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _SharedPart:
+class _SharedPart(NamedTuple):
     """What some frames say: the same of everything but of the ``names``, for which each has a value."""
 
     common: Mapping[str, Value]

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -28,8 +27,7 @@ from dicomarray.storage.references import Reference, Stamp
 _KEYWORDS = frozenset(KEYWORDS)
 
 
-@dataclass(frozen=True, slots=True)
-class UniformFrame:
+class UniformFrame(NamedTuple):
     """Where the frame lies in each of the files, and what its words are."""
 
     start: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -160,8 +160,7 @@ def pixel_keyword(dataset: Dataset) -> str | None:
     return next((keyword for keyword in PIXEL_KEYWORDS if keyword in dataset), None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(NamedTuple):
     """Attributes of one file, each checked as it is taken."""
 
     get: Callable[[str], Any]

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from dicomarray.dicom.part10 import PixelPlace
 from dicomarray.errors import PixelError
@@ -23,8 +23,7 @@ PIXEL_TAGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PixelSource:
+class PixelSource(NamedTuple):
     """Where the value of a pixel data element lies, in bytes of a stream.
 
     ``length`` is None where the element has no defined length, as encapsulated pixel data has.

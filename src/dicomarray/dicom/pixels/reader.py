@@ -158,7 +158,7 @@ class FrameReader:
 
     def on(self, stream: BinaryIO) -> FrameReader:
         """The same for another stream of the same file: a thread needs one of its own."""
-        return replace(self, source=replace(self.source, stream=stream))
+        return replace(self, source=self.source._replace(stream=stream))
 
     def read(self, first: int, out: Array | None = None, count: int = 1) -> Array:
         """Stored values of ``count`` frames from ``first`` on; `array_dtype`, (count, *frame_shape).
