@@ -41,10 +41,8 @@ OBJECTS_A_COLLECTION = 100_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     options = parsed(arguments)
-    if options.run not in (
-        "run",
-        "listen",
-    ):  # there a user's function works, in whose threads and garbage we do not meddle
+    # where a user's function works we do not meddle in its threads and garbage
+    if options.run not in ("run", "listen"):
         _start_and_end_quickly()
     command = importlib.import_module("dicomarray.cli.commands")
     try:

@@ -45,16 +45,12 @@ def add_flags(
         elif get_origin(kinds[name]) is tuple:
             command.add_argument(f"--{flag}", action="append", metavar="TEXT", help=f"{text} (repeatable)")
         else:
-            kind = _read_as(kinds[name])
+            # what it is beside None; of several a text, which the dataclass understands
+            wanted = [one for one in get_args(kinds[name]) if one is not NoneType] or [kinds[name]]
+            kind = wanted[0] if len(wanted) == 1 else str
             default = "" if field.default is None else f" (default: {field.default})"
             metavar = metavars.get(name, _METAVARS[kind])
             command.add_argument(f"--{flag}", type=kind, metavar=metavar, help=text + default)
-
-
-def _read_as(kind: Any) -> type[Any]:
-    """The type that an option has beside None; of several a text, which the dataclass understands."""
-    wanted = [one for one in get_args(kind) if one is not NoneType] or [kind]
-    return wanted[0] if len(wanted) == 1 else str
 
 
 def _plain(text: str) -> str:

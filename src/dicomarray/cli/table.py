@@ -57,6 +57,7 @@ def _cut(cell: str, width: int, name: str) -> str:
 
 
 def _cells(series: Series, row: Mapping[str, Any]) -> list[str]:
+    more = len(series.folders) - 1
     values = (
         row["Modality"],
         row["SeriesNumber"],
@@ -64,11 +65,6 @@ def _cells(series: Series, row: Mapping[str, Any]) -> list[str]:
         *described(series).values(),
         row["Manufacturer"],
         row["SeriesInstanceUID"],
-        _folder(series, row["folder"]),
+        f"{row['folder']} and {more} more" if more else row["folder"],
     )
     return ["" if value is None else str(value) for value in values]
-
-
-def _folder(series: Series, first: str) -> str:
-    more = len(series.folders) - 1
-    return f"{first} and {more} more" if more else first

@@ -18,9 +18,8 @@ _CONDITION = re.compile(
     r"(?P<field>[^=<>!~]+?)\s*(?P<sign><=|>=|!=|=|<|>|~)\s*(?P<value>.*?)\s*",
     re.DOTALL,
 )
-_NUMBER = re.compile(
-    r"[0-9]{1,18}"
-)  # of more digits there are no series, and Python reads only some thousand
+# of more digits there are no series, and Python reads only some thousand
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _OPERATORS = {"<=": "lte", ">=": "gte", "<": "lt", ">": "gt", "~": "regex"}
 
 

@@ -92,8 +92,15 @@ def _all_series() -> Iterator[_Series]:
     thin = thorax(Grid.of(z, x, x), SEED)
     thick, thick_z = 0.5 * (thin[0::2] + thin[1::2]), (z[0::2] + z[1::2]) / 2
     yield _localizer(x)
-    yield _soft_tissue(_reconstructed(thin, SOFT_NOISE, SOFT_BLUR, random), _positions(x[0], x[0], z))
-    yield _lung(_reconstructed(thick, LUNG_NOISE, LUNG_BLUR, random), _positions(x[0], x[0], thick_z), random)
+    soft = _reconstructed(thin, SOFT_NOISE, SOFT_BLUR, random)
+    # numbered from the head down, as most scanners do: against the order of the volume
+    down = np.arange(len(soft), 0, -1)
+    stored = (soft + np.int16(1024)).astype(np.uint16)
+    yield _Series(2, "CHEST STD 2.5", stored, _positions(x[0], x[0], z), down, down, _SOFT_TISSUE)
+    lung = _reconstructed(thick, LUNG_NOISE, LUNG_BLUR, random)
+    # numbered and named in no order, as after a transfer that lost it
+    numbers, names = random.permutation(len(lung)) + 1, random.permutation(len(lung)) + 1
+    yield _Series(3, "CHEST LUNG 5.0", lung, _positions(x[0], x[0], thick_z), numbers, names, _LUNG)
 
 
 def _reconstructed(hu: Image, noise: float, blur: float, random: np.random.Generator) -> NDArray[np.int16]:
@@ -129,19 +136,6 @@ def _localizer(x: Coordinates) -> _Series:
     one = np.array([1])
     position = _positions(columns[0], 0.0, z[-1:])
     return _Series(1, "SCOUT AP", stored, position, one, one, _LOCALIZER)
-
-
-def _soft_tissue(hu: NDArray[np.int16], positions: NDArray[np.float64]) -> _Series:
-    """Numbered from the head down, as most scanners do: against the order of the volume."""
-    numbers = np.arange(len(hu), 0, -1)
-    stored = (hu + np.int16(1024)).astype(np.uint16)
-    return _Series(2, "CHEST STD 2.5", stored, positions, numbers, numbers, _SOFT_TISSUE)
-
-
-def _lung(hu: NDArray[np.int16], positions: NDArray[np.float64], random: np.random.Generator) -> _Series:
-    """Numbered and named in no order, as after a transfer that lost it."""
-    numbers, names = random.permutation(len(hu)) + 1, random.permutation(len(hu)) + 1
-    return _Series(3, "CHEST LUNG 5.0", hu, positions, numbers, names, _LUNG)
 
 
 # --- headers ----------------------------------------------------------------------------------------------

@@ -47,17 +47,6 @@ TICK_SECONDS, PAGE_SECONDS = 0.2, 60.0
 REFUSALS_SECONDS = 10.0
 
 
-def _limits(options: ListenOptions) -> Limits:
-    """Those of the storage."""
-    return Limits(
-        tuple(filter(None, (one.strip() for one in options.allow.split(",")))),
-        options.max_instance << 20,
-        options.max_waiting << 30,
-        options.max_associations,
-        options.silence,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Status:
     """How many instances were received or refused, and series wait, are in work, done, and failed.
@@ -150,8 +139,11 @@ def listen(
         lines = stack.enter_context(Ledger(folder / ledger.FILE_NAME, home))
         record = ledger.run_record(task, called)
         loop = _Loop(asked, spool, folder, home, task, record, work, lines, finished, noted)
-        place_here = (asked.options.bind, asked.port)
-        storage = Listener(spool, asked.title, place_here, _limits(asked.options), tls)
+        given = asked.options
+        allowed = tuple(filter(None, (one.strip() for one in given.allow.split(","))))
+        largest, most = given.max_instance << 20, given.max_waiting << 30
+        limits = Limits(allowed, largest, most, given.max_associations, given.silence)
+        storage = Listener(spool, asked.title, (given.bind, asked.port), limits, tls)
         loop.go_on()
         with storage:
             over = " over TLS" if asked.options.tls_cert else ""

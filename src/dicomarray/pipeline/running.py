@@ -107,7 +107,10 @@ def run(
     if chosen.index is not None:
         # an index is one of files on this computer, by their real paths
         roots = [local_path(root).resolve() for root in roots]
-    isolated = _is_isolated(chosen, function, (*roots, output))
+    # what is given by name can be done by another process, whose crash costs a series and not the run
+    by_name = isinstance(function, str) and isinstance(chosen.observe, str | None)
+    shared = not any(map(is_of_one_process, (*roots, output)))
+    isolated = chosen.isolated or (by_name and shared)
     check_urls(roots, output, by_others=isolated or chosen.scheduler is not None)
     if chosen.scheduler is not None:
         distributed_package()  # where it is missing no ledger is begun
@@ -140,15 +143,6 @@ def refuse_as_output(output: Place, inputs: Iterable[object]) -> None:
     """Raise OutputError where what a run reads is a file that it would write, its ledger or its page."""
     if isinstance(output, Path):
         refuse_inputs((output / ledger.FILE_NAME, output / PAGE_NAME), inputs)
-
-
-def _is_isolated(chosen: RunOptions, function: Function | str, places: Iterable[Place]) -> bool:
-    """Whether other processes here do the work.
-
-    What is given by name can be done by one, whose crash costs a series and not the run.
-    """
-    by_name = isinstance(function, str) and isinstance(chosen.observe, str | None)
-    return chosen.isolated or (by_name and not any(map(is_of_one_process, places)))
 
 
 def _by_name(

@@ -12,19 +12,10 @@ from typing import Any
 
 from dicomarray.dicom.recognition import FIRST_BYTES, looks_like_dicom
 from dicomarray.errors import OutputError, StorageError
-from dicomarray.storage.places import (
-    StoredFile,
-    Url,
-    asking,
-    filesystem,
-    list_files,
-    read_ranges,
-)
+from dicomarray.storage.places import StoredFile, Url, asking, filesystem, list_files, read_ranges
 
 # Stores in which a folder has to be made before there are files in it.  Elsewhere that could make a bucket.
 _WITH_FOLDERS = ("file", "local", "sftp", "ssh", "smb", "ftp", "hdfs", "webhdfs", "arrow_hdfs", "dbfs")
-
-
 _MARKER_END = ".uploading"
 
 

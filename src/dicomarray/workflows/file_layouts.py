@@ -71,7 +71,13 @@ def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:
     images = request.array.reshape(len(stack.frames), *request.array.shape[len(stack.shape) :])
     groups = _by_file(stack.frames)
     for members in groups:
-        _check_complete([stack.frames[index] for index in members])
+        frames = [stack.frames[index] for index in members]
+        path, whole = frames[0].header.path, len(frames_of(frames[0].header))
+        if [frame.index for frame in frames] != list(range(whole)):
+            raise TemplateError(
+                f"{path} holds {whole} images, and the array has {len(frames)} of them: a file is written "
+                "with all of its images; choose a volume that has them"
+            )
     tiled = stack.frames[0].tile is not None
     pictures = _pictures(images, groups, stack.frames) if tiled else _loops(images, groups, stack.frames)
     sources = tuple(
@@ -87,15 +93,6 @@ def _by_file(frames: Sequence[Frame]) -> list[list[int]]:
     for index, frame in enumerate(frames):
         members.setdefault(id(frame.header), []).append(index)
     return [sorted(group, key=lambda index: frames[index].index) for group in members.values()]
-
-
-def _check_complete(frames: Sequence[Frame]) -> None:
-    whole = len(frames_of(frames[0].header))
-    if [frame.index for frame in frames] != list(range(whole)):
-        raise TemplateError(
-            f"{frames[0].header.path} holds {whole} images, and the array has {len(frames)} of them: a file "
-            "is written with all of its images; choose a volume that has them"
-        )
 
 
 def _pictures(images: Array, groups: Sequence[Sequence[int]], frames: Sequence[Frame]) -> Array:

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from dicomarray.core.coded_terms import coded, filled, look_up
 from dicomarray.core.pixel_values import Array
-from dicomarray.core.segments import Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import GeometryError, InputError, SegmentationError, UsageError
 from dicomarray.formats import sidecar, zarr_store
@@ -50,7 +49,10 @@ def with_terms(masks: Segmentation, required: bool = True) -> Segmentation:
     Raises SegmentationError where they are ``required``, and a segment has none and a label that the table
     does not have.
     """
-    return masks.with_segments(tuple(coded(one) if required else _completed(one) for one in masks.segments))
+    if required:
+        return masks.with_segments(tuple(map(coded, masks.segments)))
+    terms = ((one, look_up(one.label)) for one in masks.segments)
+    return masks.with_segments(tuple(one if term is None else filled(one, term) for one, term in terms))
 
 
 def labels_at(labels: Labels, input_json: PathLike | None, affine: ArrayLike | PathLike | None) -> Labels:
@@ -82,11 +84,6 @@ def images_of_labels(labels: Labels) -> VolumeInfo | None:
     return None if info is None or info.series.get("Modality") in ("SEG", "RTSTRUCT") else info
 
 
-def _completed(segment: Segment) -> Segment:
-    term = look_up(segment.label)
-    return segment if term is None else filled(segment, term)
-
-
 def _segmentation(labels: Labels, segments: Segments | None, template: VolumeInfo) -> Segmentation:
     if isinstance(labels, str | os.PathLike):
         if not os.fspath(labels):
@@ -103,8 +100,8 @@ def _segmentation(labels: Labels, segments: Segments | None, template: VolumeInf
     if isinstance(labels, Mapping):
         return Segmentation(labels, segments, geometry_of=template)
     array = whole_numbers(np.asarray(labels))
-    if array.dtype.kind == "b" and segments is not None:
-        _check_one(segments_of(segments))
+    if array.dtype.kind == "b" and segments is not None and (count := len(segments_of(segments))) != 1:
+        raise SegmentationError(f"a bool mask is of one segment, and there are {count}: give masks by name")
     return _of_array(array, segments, template)
 
 
@@ -114,13 +111,6 @@ def _of_array(array: Array, segments: Segments | None, grid: VolumeInfo) -> Segm
         given = segments_of(segments)
         return Segmentation.from_layers([array], {}, info_of_labels(grid, array.shape, given))
     return Segmentation(array, segments, geometry_of=grid)
-
-
-def _check_one(segments: tuple[Segment, ...]) -> None:
-    if len(segments) != 1:
-        raise SegmentationError(
-            f"a bool mask is of one segment, and there are {len(segments)}: give masks by name"
-        )
 
 
 class MaskFiles(Mapping[str, Array]):

@@ -86,9 +86,14 @@ def place(array: Array, asked: StackGeometry | None, stack: Stack) -> WriteReque
         _check_own_grid(array, asked, own_shape, stack)
     else:
         _check_axes(array, stack, name)
-        if asked is None:
-            _check_shape(array, own_shape, name)
-        else:
+        if asked is None and array.shape != own_shape:
+            raise TemplateError(
+                f"the array has the shape {array.shape}, {name} {own_shape}, and nothing says where the "
+                "array's voxels lie: give its affine (affine=, --affine: 4x4, from slice, row, column to LPS "
+                "mm) or its sidecar (input_json=, --input-json), or resample it to the template's grid, axes "
+                "(slice, row, column)"
+            )
+        if asked is not None:
             placed = place_grid(asked, stack, array.shape)
             array = np.flip(array, -3) if placed.flipped else array
     return WriteRequest(
@@ -192,16 +197,6 @@ def _check_axes(array: Array, stack: Stack, name: str) -> None:
         f"the array has the shape {array.shape}, {name} has {shape}, {axes}: the array must have these axes"
         f"{'' if stack.axis is None else f', and {stack.repetitions} repetitions'}; {advice}"
     )
-
-
-def _check_shape(array: Array, own_shape: tuple[int, ...], name: str) -> None:
-    if array.shape != own_shape:
-        raise TemplateError(
-            f"the array has the shape {array.shape}, {name} {own_shape}, and nothing says where the array's "
-            "voxels lie: give its affine (affine=, --affine: 4x4, from slice, row, column to LPS mm) or its "
-            "sidecar (input_json=, --input-json), or resample it to the template's grid, axes (slice, row, "
-            "column)"
-        )
 
 
 def _runs_backwards(asked: StackGeometry) -> bool:
