@@ -82,10 +82,11 @@ class _Similar:
         slots = [*zip(*self.own, strict=True)]
         for name, slot in self.common.slots.items():
             values = slots[slot]
-            raw = [value for value in dict.fromkeys(values) if type(value) is bytes]
+            known: dict[Any, str] = dict(zip(values, values, strict=True))
+            raw = [value for value in known if type(value) is bytes]
             texts = texts_of(self.common.representations[slot], raw, self.common.encodings)
-            known: dict[Any, str] = dict(zip(raw, texts, strict=True))
-            yield name, _shortest([known.get(value, value) for value in values])
+            known.update(zip(raw, texts, strict=True))
+            yield name, _shortest([*map(known.__getitem__, values)])
 
     def _text_of(self, slot: int, value: Value) -> str:
         """Of a value that was decoded at once; most often it is the one of the last file."""

@@ -130,10 +130,10 @@ class Plan:
                 yield name, self.context.value(slot.tag, Element(vr_text(slot.vr), content, len(content)))
 
 
-def remember(known: dict[Key, Item], key: Key, item: Item) -> None:
+def remember(known: dict[Key, Item], key: Key, item: Item, most: int = MAX_SERIES) -> None:
     """Add what is known of a series; the oldest series is forgotten where there are too many."""
     known[key] = item
-    if len(known) > MAX_SERIES:
+    if len(known) > most:
         del known[next(iter(known))]
 
 

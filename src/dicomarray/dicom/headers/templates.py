@@ -65,6 +65,10 @@ MAX_BETWEEN_SERIES = 40
 MAX_FIRST_READ = 64 * 1024
 # Some elements come and go: most files of a series have the elements of one of a few.
 MAX_TEMPLATES = 8
+# Of scanners and kinds of series; a file of a further series is held against the layouts of all.
+MAX_KINDS = 32
+
+_Kind = tuple[str | bytes | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Layouts:
         # by series; None where its files are walked whole, each
         self._layouts: dict[bytes, _Layout | None] = {}
         self._latest: _Layout | None = None
-        self._of_kind: dict[tuple[str, str | None], _Layout] = {}
+        self._of_kind: dict[_Kind, _Layout] = {}
         # what differed within one series most often does in the next
         self._differing: set[int] = set(OF_FILES)
         self._uneven: set[int] = set()
@@ -114,7 +118,7 @@ class Layouts:
                 return found
         table = _table(window, self._request)
         if not is_known:
-            layout = self._of_kind.get(_kind(table))
+            layout = self._of_kind.get(self._kind(table))
         if layout is not None and layout.learn(table, key):
             self._use(key, layout)
             return layout.found(window, key) or _found_in(table, self._request)
@@ -124,17 +128,18 @@ class Layouts:
         elif all(raw.is_short for tag, raw in table.raws.items() if self._request.explains(tag)):
             layout = _Layout(self._request, table, alone.attributes, self._differing, self._uneven)
             layout.add_series(key)
-            self._of_kind[_kind(table)] = layout
+            remember(self._of_kind, self._kind(table), layout, MAX_KINDS)
             self._use(key, layout)
         return alone
+
+    def _kind(self, table: _Table) -> _Kind:
+        """What must be the same in all files of a layout, so that no other one is asked to learn from it."""
+        explaining = [raw.content for tag, raw in table.raws.items() if self._request.explains(tag)]
+        return table.meta.transfer_syntax, table.meta.media_storage_class, *explaining
 
     def _use(self, key: bytes, layout: _Layout) -> None:
         remember(self._layouts, key, layout)
         self._latest = layout
-
-
-def _kind(table: _Table) -> tuple[str, str | None]:
-    return table.meta.transfer_syntax, table.meta.media_storage_class
 
 
 class _Layout:
