@@ -7,6 +7,7 @@ headers of a thousand files.  It inflates a deflated data set whole: how far tha
 from __future__ import annotations
 
 import os
+import struct
 import zlib
 from collections.abc import Mapping
 from functools import partial
@@ -261,7 +262,10 @@ def inflates_beyond_limit(stream: BinaryIO) -> bool:
 
 
 def behind_deflated(stream: BinaryIO) -> bytes:
-    """What stands behind a deflated data set, or the begin of it: at most a zero belongs there."""
+    """What stands behind a deflated data set, or the begin of it: at most a zero belongs there.
+
+    Some writers leave the trailer of gzip there (RFC 1952, 2.3.1).  It is left out where it is right.
+    """
     return _inflated(stream)[1]
 
 
@@ -307,10 +311,12 @@ def _inflated(stream: BinaryIO) -> tuple[int, bytes]:
     if meta.get("TransferSyntaxUID") != DEFLATED:
         return 0, b""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated, pending = 0, b""
+    inflated, checksum, pending = 0, 0, b""
     while (pending or (pending := stream.read(INFLATED_PIECE))) and not inflater.eof:
-        inflated += len(inflater.decompress(pending, INFLATED_PIECE))
+        piece = inflater.decompress(pending, INFLATED_PIECE)
+        inflated, checksum = inflated + len(piece), zlib.crc32(piece, checksum)
         pending = inflater.unconsumed_tail
         if inflated > LARGEST_INFLATED_BYTES:
             break
-    return inflated, inflater.unused_data + stream.read(INFLATED_PIECE)
+    rest = inflater.unused_data + stream.read(INFLATED_PIECE)
+    return inflated, rest.removeprefix(struct.pack("<II", checksum, inflated & 0xFFFFFFFF))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +65,17 @@ def test_elements_of_big_endian_files_may_follow(tmp_path: Path) -> None:
         tail = struct.pack(">HH2sHL", 0xFFFC, 0xFFFC, b"OB", 0, 6) + bytes(6)
         file.write_bytes(file.read_bytes() + tail)
     assert _told(tmp_path / "ct") == ([], [])
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_right_trailer_of_gzip_may_follow_deflated_data(tmp_path: Path, right: bool) -> None:
+    """A checksum and a length that fit are left out without a word; others are told as any bytes."""
+    (file,) = write_series(tmp_path / "ct", stored_values((1, *SHAPE[1:])), syntax="deflated")
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = file.read_bytes()
+    start = 144 + int.from_bytes(content[140:144], "little")
+    data_set = inflater.decompress(content[start:])
+    trailer = struct.pack("<II", zlib.crc32(data_set) ^ (not right), len(data_set))
+    file.write_bytes(content.removesuffix(inflater.unused_data) + trailer)
+    loaded, found = _told(tmp_path / "ct")
+    assert (len(loaded), len(found)) == ((0, 0) if right else (1, 1))
