@@ -82,8 +82,9 @@ def _geometry_to_json(geometry: StackGeometry) -> dict[str, Any]:
 
 def write(path: Path, info: VolumeInfo) -> None:
     """UTF-8 JSON; numbers that JSON does not know (NaN) are an error, not invalid JSON."""
-    text = json.dumps(to_json(info), ensure_ascii=False, indent=1, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    with path.open("w", encoding="utf-8") as stream:  # piece by piece: thousands of slices are some megabytes
+        json.dump(to_json(info), stream, ensure_ascii=False, indent=1, allow_nan=False)
+        stream.write("\n")
 
 
 def read(path: Path) -> VolumeInfo:
