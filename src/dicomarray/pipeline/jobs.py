@@ -24,6 +24,7 @@ from dicomarray.errors import InputError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline.entries import RunEntry, Status
 from dicomarray.pipeline.options import Per, RunOptions
+from dicomarray.pipeline.page import MAX_THUMBNAILS
 from dicomarray.storage.places import Place, Url
 from dicomarray.storage.references import Reference, Stamp, file_of, state_of
 from dicomarray.workflows.to_numpy import free_name
@@ -74,7 +75,8 @@ class Job:
 
     ``inputs`` is a digest of the names, sizes and times of the files: another digest, other inputs.
     ``contents`` leaves out the times at which entries changed: these may be others than in an index (a copy,
-    other rights), and who reads the headers again sees what the files are.
+    other rights), and who reads the headers again sees what the files are.  ``pictured``: the page of the
+    run, which shows pictures of the first ones of many, has a place for its own.
     """
 
     title: str
@@ -82,6 +84,7 @@ class Job:
     series: tuple[SeriesFiles, ...]
     inputs: str
     contents: str
+    pictured: bool = True
 
     @property
     def name(self) -> str:
@@ -101,8 +104,9 @@ class Job:
 def jobs_of(found: Iterable[Series], per: Per, roots: Sequence[Place], output: Path) -> Iterator[Job]:
     """The jobs for the series that have images, in the order of the catalog."""
     images = (series for series in found if series.is_image)
-    for stem, group in _studies(images) if per == "study" else _one_each(images):
-        yield _job(stem, group, per, roots, output)
+    groups = _studies(images) if per == "study" else _one_each(images)
+    for number, (stem, group) in enumerate(groups):
+        yield _job(stem, group, per, roots, output, pictured=number < MAX_THUMBNAILS)
 
 
 def _studies(images: Iterable[Series]) -> Iterable[tuple[str, list[Series]]]:
@@ -135,14 +139,16 @@ def _study_title(series: Series) -> str:
     return one_line(title)
 
 
-def _job(stem: str, group: Sequence[Series], per: Per, roots: Sequence[Place], output: Path) -> Job:
+def _job(
+    stem: str, group: Sequence[Series], per: Per, roots: Sequence[Place], output: Path, pictured: bool
+) -> Job:
     title = group[0].described if per == "series" else _study_title(group[0])
     files = tuple(
         SeriesFiles(s.uid, tuple(_kept(header.path) for header in s.instances), s.notes) for s in group
     )
     headers = [header for series in group for header in series.instances]
     inputs, contents = (_digest(headers, roots, entries) for entries in (True, False))
-    return Job(title, output / stem, files, inputs, contents)
+    return Job(title, output / stem, files, inputs, contents, pictured)
 
 
 def _kept(reference: Reference) -> Reference:

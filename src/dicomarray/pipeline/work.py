@@ -121,7 +121,7 @@ def _convert(job: Job, task: Task, ready: Ready, started: float) -> RunEntry:
     outputs, warnings, stored = [], dict[CodedWarning, None](), None
     with new_folder(job.output, task.writing.overwrite, _is_result, tidied=True) as folder:
         found = read_again(job, task.roots)
-        for result in _results(_sources(found, task, ready), task, ready):
+        for result in _results(_sources(found, job, task, ready), task, ready):
             report = _write(result, folder / result.label, task)
             outputs.append(_output(result, report, job.output, ready))
             warnings |= dict.fromkeys((*result.after.warnings, *report.warnings))
@@ -134,7 +134,7 @@ def _convert(job: Job, task: Task, ready: Ready, started: float) -> RunEntry:
     )  # fmt: skip
 
 
-def _sources(found: list[Series], task: Task, ready: Ready) -> Iterator[_Source]:
+def _sources(found: list[Series], job: Job, task: Task, ready: Ready) -> Iterator[_Source]:
     """The volumes of the job's series, or the one of each that was chosen, as they are asked for."""
     chosen = task.options.volume
     for series in found:
@@ -147,7 +147,7 @@ def _sources(found: list[Series], task: Task, ready: Ready) -> Iterator[_Source]
             key = f"{series.uid}:{index}" if which else series.uid
             volume = assemble(stack, task.reading, task.threads)
             before = None if ready.observe is None else volume.with_array(volume.array.copy())
-            plane = plane_to_show(volume) if task.options.report else None
+            plane = plane_to_show(volume) if task.options.report and job.pictured else None
             label = "_".join(filter(None, (stem, which)))
             yield _Source(key, label, index, stack, volume, before, plane)
 

@@ -16,6 +16,7 @@ from PIL import Image
 import dicomarray
 import synthetic
 from dicomarray import Volume
+from dicomarray.pipeline import jobs
 from dicomarray.pipeline.page import FILE_NAME, THUMBNAILS, plane_to_show, thumbnail
 
 
@@ -69,6 +70,18 @@ def test_entries_carry_no_pictures(archive: Path, tmp_path: Path) -> None:
     lines = (tmp_path / "out" / THUMBNAILS).read_text().splitlines()
     name = report.written[0].name
     assert [json.loads(line)[0] for line in lines] == [f"{name}/soft", f"{name}/mask"]
+
+
+def test_of_many_series_the_first_have_pictures(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No picture is drawn that the page would not show; the others have rows as well."""
+    monkeypatch.setattr(jobs, "MAX_THUMBNAILS", 1)
+    report = dicomarray.run(archive, tmp_path / "out", lambda volume: volume.array)
+    assert len((tmp_path / "out" / THUMBNAILS).read_text().splitlines()) == 1
+    first, second = articles(Path(report.page).read_text("utf-8"))
+    assert "<img" in first
+    assert "<img" not in second
 
 
 def test_a_resumed_run_shows_everything(archive: Path, tmp_path: Path) -> None:
