@@ -85,7 +85,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """
     words = sys.argv[1:] if arguments is None else arguments
     called = next((word for word in words if word in COMMANDS), "")
-    options, rest = parser(called).parse_known_args(arguments)
+    options, rest = parser(called, alone=called in words[:1]).parse_known_args(arguments)
     command, takes_inputs = options.command, "needed" in options
     if rest and (not takes_inputs or any(word.startswith("-") for word in rest)):
         by_d = "-i" in rest and takes_inputs and options.needed.startswith("-d")
@@ -106,8 +106,8 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def parser(called: str | None = None) -> argparse.ArgumentParser:
-    """The whole command line; or with the arguments of one command alone, which takes less time."""
+def parser(called: str | None = None, alone: bool = False) -> argparse.ArgumentParser:
+    """The whole command line; or with the arguments of one command, or of it ``alone``, which is faster."""
     top = argparse.ArgumentParser(
         prog="dicomarray",
         description="DICOM series in, NumPy arrays out, and back into DICOM that a PACS accepts.",
@@ -117,6 +117,8 @@ def parser(called: str | None = None) -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"dicomarray {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (text, add_arguments) in COMMANDS.items():
+        if alone and name != called:
+            continue
         command = commands.add_parser(name, help=text, description=text)
         command.register("action", None, _Once)
         command.set_defaults(run=name.replace("-", "_"), command=command)
