@@ -23,7 +23,10 @@ _SIZES = {"UL": 4, "US": 2}
 # VRs of the default character repertoire: printable ASCII, padded with a space or a zero (PS3.5 6.2).
 _ASCII_VRS = ("AE", "CS", "DA", "DT", "TM", "UI")
 _ASCII = frozenset((0, *range(0x20, 0x7F)))
-ZEROS = "not DICOM: it begins with zeros, as an interrupted copy does"
+_ZEROS = "not DICOM: it begins with zeros, as an interrupted copy does"
+# Text that Git LFS and git-annex have in place of a file, and what is to be done.
+_POINTERS = b"version https://git-lfs.", b"/annex/objects/"
+_NOT_FETCHED = "not DICOM: it stands for a file that was not fetched (git lfs pull, git annex get)"
 
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -41,8 +44,8 @@ def require_dicom(path: Reference) -> None:
         raise InputError("an empty file")
     if looks_like_dicom(start):
         return
-    if begins_with_zeros(start):
-        raise InputError(ZEROS)
+    if (lost := why_lost(start)) is not None:
+        raise InputError(lost)
     raise NoImageError("not DICOM")
 
 
@@ -52,9 +55,14 @@ def refuse_directory(storage_class: object) -> None:
         raise NoImageError("a DICOMDIR, which lists files and holds no image")
 
 
-def begins_with_zeros(start: bytes) -> bool:
-    """Whether a file has nothing where DICOM begins: a copy that was interrupted, or a disk that was full."""
-    return not any(start) or start[PREAMBLE : PREAMBLE + 4] == b"DICM"
+def why_lost(start: bytes) -> str | None:
+    """Why a file may have been an image that begins so, and not as DICOM does; None where nothing says so.
+
+    Where DICOM begins there is nothing: a copy that was interrupted, or a disk that was full; or a pointer.
+    """
+    if start.startswith(_POINTERS):
+        return _NOT_FETCHED
+    return _ZEROS if not any(start) or start[PREAMBLE : PREAMBLE + 4] == b"DICM" else None
 
 
 def looks_like_dicom(start: bytes) -> bool:

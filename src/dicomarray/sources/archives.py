@@ -33,7 +33,7 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import IO, Any, BinaryIO, Literal, cast
 
-from dicomarray.dicom.recognition import FIRST_BYTES, ZEROS, NoImageError, begins_with_zeros, looks_like_dicom
+from dicomarray.dicom.recognition import FIRST_BYTES, NoImageError, looks_like_dicom, why_lost
 from dicomarray.errors import InputError
 from dicomarray.sources.archive_guards import (
     PIECE,
@@ -272,7 +272,8 @@ def _unpack_tar(work: _Unpacking, stream: Forward) -> None:
             if info.isdir():
                 continue
             if not info.isfile() or info.issparse():
-                work.skip(name, "a link, device or sparse file in an archive, which is not followed")
+                reason = "a link, device or sparse file in an archive, which is not followed"
+                work.skip(name, reason, lost=info.issparse())
             else:
                 data = archive.extractfile(info)
                 if data is not None:
@@ -301,8 +302,8 @@ def _take_member(work: _Unpacking, name: Path, stream: Readable) -> None:
     elif not start:
         work.skip(name, "an empty file", lost=True)
     else:
-        zeros = begins_with_zeros(start)
-        work.skip(name, _NESTED if _kind_from(start) else ZEROS if zeros else "not DICOM", lost=zeros)
+        lost = why_lost(start)
+        work.skip(name, _NESTED if _kind_from(start) else lost or "not DICOM", lost=lost is not None)
 
 
 def _write(work: _Unpacking, name: Path, stream: Readable, start: bytes = b"") -> Path:

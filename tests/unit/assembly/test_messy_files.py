@@ -287,6 +287,18 @@ def test_huge_file_of_zeros_is_refused_by_its_first_bytes(tmp_path: Path) -> Non
     assert time.perf_counter() - began < 5
 
 
+def test_what_stands_for_a_file_that_was_not_fetched_is_told(ct: Path) -> None:
+    """Of Git LFS and of git-annex, in place of the last two slices."""
+    *_, one, other = sorted(ct.iterdir())
+    one.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 12345\n")
+    other.write_text("/annex/objects/MD5E-s12345--ab.dcm\n")
+    (volume,) = (series.volume() for series in scan(ct))
+    assert len(volume.array) == 4
+    (told,) = volume.warnings
+    assert "2 files beside the images could not be read" in told
+    assert "git lfs pull" in told
+
+
 # --- files that cannot be opened ------------------------------------------------------------------------
 
 

@@ -301,6 +301,22 @@ def test_a_tar_that_goes_on_behind_its_end_is_told(ct: Path, tmp_path: Path) -> 
             assert ("unreadable" in codes) == bool(named)
 
 
+def test_a_sparse_file_in_a_tar_may_have_been_an_image(tmp_path: Path) -> None:
+    """A blank slice is packed so (tar -S); it is left out, and its series says that images may be missing."""
+    sparse = tarfile.TarInfo("blank")
+    sparse.pax_headers = {"GNU.sparse.size": "4096", "GNU.sparse.map": "0,512", "GNU.sparse.numblocks": "1"}
+    sparse.size = 512
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        plain = tarfile.TarInfo("a")
+        plain.size = len(CT)
+        archive.addfile(plain, io.BytesIO(CT))
+        archive.addfile(sparse, io.BytesIO(bytes(512)))
+    (tmp_path / "a.tar").write_bytes(out.getvalue())
+    (told,) = (note for note in scan(tmp_path / "a.tar")[0].volume().warnings if note.code == "unreadable")
+    assert "blank" in told
+
+
 @pytest.mark.parametrize("change", ["a voxel", "no checksum"])
 def test_a_compressed_tar_is_held_against_its_checksum(tmp_path: Path, change: str) -> None:
     """Noise is not compressed: a bit that was turned over is no fault of the stream, and a wrong voxel."""
