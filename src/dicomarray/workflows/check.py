@@ -25,7 +25,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.valuerep import validate_value
 
-from dicomarray.assembly.grouping.stacking import spacing_warnings
+from dicomarray.assembly.grouping.consistency_checks import spacing_warnings
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import Inputs

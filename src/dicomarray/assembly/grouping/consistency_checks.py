@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Iterable, Sequence
 
+import numpy as np
+
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.discriminators import TIME_INDEX, differing, value_of, vendor_of
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.core.geometry import SAME_POSITION_MM
+from dicomarray.core.geometry import SAME_POSITION_MM, StackGeometry
 from dicomarray.core.plain_text import some
 from dicomarray.dicom.functional_groups import CONTRADICTED
 from dicomarray.dicom.headers.attributes import may_differ, misplaced
@@ -194,3 +196,22 @@ def scanner_faults(first: Frame) -> Warnings:
         f"images may be upside down: GE's sequence epi_pepolar stores {which} with their rows reversed, "
         "and ImageOrientationPatient does not say so; compare with normal phase encoding [reversed-rows]"
     )
+
+
+def spacing_warnings(geometry: StackGeometry | None) -> Warnings:
+    """What a user must know of where the slices lie."""
+    warnings: Warnings = ()
+    if geometry is None:
+        return ()
+    if geometry.tilt_degrees:
+        warnings += warning(
+            f"tilted gantry: slices are shifted by {geometry.tilt_degrees:.2f} degrees; the affine has the "
+            "shear, a viewer that ignores it shows the patient slanted [gantry-tilt]"
+        )
+    if not geometry.uniform:
+        gaps = np.diff(geometry.distances)
+        warnings += warning(
+            f"slices are not evenly spaced: {gaps.min():.4g} to {gaps.max():.4g} mm; no affine places all of "
+            "them, slice_positions_mm does [slice-spacing]"
+        )
+    return warnings

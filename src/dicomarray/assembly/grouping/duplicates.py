@@ -9,7 +9,7 @@ these leave a copy possible.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -45,6 +45,10 @@ _RESCALE_FURTHER = ("RealWorldValueMappingSequence",)
 COPY_NAMES = (*_ACQUIRED_FURTHER, *_RESCALE_FURTHER, *image_kinds.ATTRIBUTES)
 # So many images of one instance are decoded at a time.
 _DECODED_TOGETHER = 32
+# An image whose pixels may be those of another one is known by so many of its rows and columns.
+_PROBED = 8
+# No more images than these are decoded again: that there are some is a warning either way.
+MAX_COMPARED = 256
 
 
 def drop_copies(
@@ -236,15 +240,17 @@ def equal_pixels_at(positions: Sequence[Sequence[Frame]]) -> Warnings:
     """
     if any(isinstance(frame.header, ClosedHeader) for frames in positions for frame in frames):
         return ()
-    repeated = []
-    for frames in positions:
-        if len(frames) > 1:
-            digests = pixel_digests(frames)
-            repeated += [f for f, own in zip(frames, digests, strict=True) if digests.count(own) > 1]
-    return equal_pixels_note(repeated)
+    several = [frames for frames in positions if len(frames) > 1]
+    return _equal_pixels_note([frame for frames in several for frame in _with_equal_pixels(frames)])
 
 
-def equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> Warnings:
+def _with_equal_pixels(frames: Sequence[Frame]) -> list[Frame]:
+    """Those that have the pixels of another one."""
+    digests = pixel_digests(frames)
+    return [frame for frame, own in zip(frames, digests, strict=True) if digests.count(own) > 1]
+
+
+def _equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> Warnings:
     """The warning for these; ``complete`` is not set where there may be more of them."""
     if not frames:
         return ()
@@ -253,3 +259,53 @@ def equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> Warning
         f"{'' if complete else 'at least '}{len(frames)} images have the same pixels as another one at their "
         f"place, and all are kept, since nothing says that they are copies: {names} [equal-images]"
     )
+
+
+class Probes:
+    """Some pixels of each image of a stack, by its index; for any thread.
+
+    All pixels of a volume are read anyway.  Only images that agree in those that are kept are decoded once
+    more and compared whole.
+    """
+
+    def __init__(self, frames: Sequence[Frame], repetitions: int) -> None:
+        self._frames, self._repetitions = frames, repetitions
+        self._probes: dict[int, bytes] = {}
+
+    def take(self, index: int, stored: Array) -> None:
+        """Keep those of images, shape (images, rows, columns[, samples]), from an index on."""
+        if self._repetitions == 1:
+            return
+        rows, columns = (max(1, size // _PROBED) for size in stored.shape[1:3])
+        few = stored[:, rows // 2 :: rows, columns // 2 :: columns]
+        for place, image in enumerate(few, index):
+            self._probes[place] = image.tobytes()
+
+    def notes(self) -> Warnings:
+        """The warning for images of the stack that have the pixels of another one at their place.
+
+        Raises
+        ------
+        DataError
+            Where an image cannot be decoded once more.
+        """
+        equal: list[Frame] = []
+        compared = 0
+        for candidates in self._equal_probes():
+            if compared and compared + len(candidates) > MAX_COMPARED:
+                return _equal_pixels_note(equal, complete=False)
+            compared += len(candidates)
+            equal += _with_equal_pixels(candidates)
+        return _equal_pixels_note(equal)
+
+    def _equal_probes(self) -> Iterator[Sequence[Frame]]:
+        """Images at one place that agree in what was kept of them."""
+        if self._repetitions == 1:
+            return
+        frames = self._frames
+        slices = len(frames) // self._repetitions
+        for place in range(slices):
+            groups: dict[bytes | None, list[Frame]] = {}
+            for index in range(place, len(frames), slices):
+                groups.setdefault(self._probes.get(index), []).append(frames[index])
+            yield from (group for group in groups.values() if len(group) > 1)

@@ -384,22 +384,3 @@ def _refuse_gaps(frames: Sequence[Frame], distances: Matrix) -> None:
         'missing files; or take the slices at their real positions with missing="keep" (--missing keep), '
         'fill the gap with "fill", or interpolate across it with "resample"'
     )
-
-
-def spacing_warnings(geometry: StackGeometry | None) -> Warnings:
-    """What a user must know of where the slices lie."""
-    warnings: Warnings = ()
-    if geometry is None:
-        return ()
-    if geometry.tilt_degrees:
-        warnings += warning(
-            f"tilted gantry: slices are shifted by {geometry.tilt_degrees:.2f} degrees; the affine has the "
-            "shear, a viewer that ignores it shows the patient slanted [gantry-tilt]"
-        )
-    if not geometry.uniform:
-        gaps = np.diff(geometry.distances)
-        warnings += warning(
-            f"slices are not evenly spaced: {gaps.min():.4g} to {gaps.max():.4g} mm; no affine places all of "
-            "them, slice_positions_mm does [slice-spacing]"
-        )
-    return warnings

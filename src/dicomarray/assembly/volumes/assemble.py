@@ -10,12 +10,12 @@ import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.frames.multiframe import DOSE_KINDS
+from dicomarray.assembly.grouping.consistency_checks import spacing_warnings
 from dicomarray.assembly.grouping.image_kinds import ISOTROPIC, common_type, image_kinds, is_trace
-from dicomarray.assembly.grouping.stacking import Stack, spacing_warnings
+from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import DEFAULTS, ReadOptions
 from dicomarray.assembly.values.modality import RGB, values_of
 from dicomarray.assembly.values.rescale_checks import mislabelled_notes
-from dicomarray.assembly.volumes.equal_pixels import Probes
 from dicomarray.assembly.volumes.filling import Job, fill
 from dicomarray.assembly.volumes.regrid import regrid
 from dicomarray.assembly.volumes.targets import ArrayTarget, FileTarget, OpenFile, Target
@@ -78,7 +78,10 @@ def assemble(
         Where the file does not say what is needed for its values: a slope, what SUV needs.
     """
     values, target = values_of(stack, options), ArrayTarget(stack.shape, options.exclude_padding)
-    info = _read(Job(stack, values, Probes(stack), options.exclude_padding, workers, progress), target)
+    info = _read(
+        Job(stack, values, options.exclude_padding, workers, progress),
+        target,
+    )
     array, info = regrid(target.array, info, options)
     files = tuple(file_of(frame.header.path) for frame in stack.frames)
     return Volume(array, info.warned(spacing_warnings(info.geometry)), target.padding, files)
@@ -107,7 +110,7 @@ def assemble_through(
     values = values_of(stack, options)
     if bounds is not None:
         values = values.normalized(bounds.lower, bounds.upper)
-    job = Job(stack, values, Probes(stack), options.exclude_padding, workers, progress)
+    job = Job(stack, values, options.exclude_padding, workers, progress)
     with closing(FileTarget(open_file, stack.shape)) as target:
         return _read(job, target).warned(spacing_warnings(stack.geometry))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame, by_file
 from dicomarray.assembly.frames.instance_files import ImageFiles
+from dicomarray.assembly.grouping.duplicates import Probes
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.values.modality import Values, stored_type
-from dicomarray.assembly.volumes.equal_pixels import Probes
 from dicomarray.assembly.volumes.targets import Mask, ScratchMemory, Target
 from dicomarray.assembly.volumes.uniform_layout import UniformFiles
 from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
@@ -40,18 +40,22 @@ SMALL_NATIVE_BYTES, SMALL_COMPRESSED_BYTES = 1 << 23, 1 << 18
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What is read, what becomes of it, and how: see `assemble`; ``probes`` keeps some pixels.
+    """What is read, what becomes of it, and how: see `assemble`.
 
     ``only`` are the indices of the images to read, ascending; None for all of the stack.
     """
 
     stack: Stack
     values: Values
-    probes: Probes
     with_padding: bool = False
     workers: int | None = None
     progress: PixelProgress | None = None
     only: Sequence[int] | None = None
+    probes: Probes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """For all threads: what keeps some pixels of each image."""
+        object.__setattr__(self, "probes", Probes(self.stack.frames, self.stack.repetitions))
 
     @property
     def images(self) -> Sequence[int]:

@@ -8,7 +8,6 @@ from functools import cached_property
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.values.modality import Values, values_of
-from dicomarray.assembly.volumes.equal_pixels import Probes
 from dicomarray.assembly.volumes.filling import Job, fill
 from dicomarray.assembly.volumes.regrid import changes_grid
 from dicomarray.assembly.volumes.targets import PartTarget
@@ -70,5 +69,8 @@ class SliceReader:
         starts = range(0, len(self.stack.frames), self.slices)
         only = [start + index for start in starts for index in slices]
         target = PartTarget((*self.stack.shape[:-1], len(slices)), only)
-        fill(Job(self.stack, self.values, Probes(self.stack), workers=workers, only=only), target)
+        fill(
+            Job(self.stack, self.values, workers=workers, only=only),
+            target,
+        )
         return target.array

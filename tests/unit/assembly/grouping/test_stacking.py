@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 import oracles
 import synthetic
 from dicomarray import Volume, load, scan
-from dicomarray.assembly.grouping.stacking import plane_name, spacing_warnings
+from dicomarray.assembly.grouping.consistency_checks import spacing_warnings
+from dicomarray.assembly.grouping.stacking import plane_name
 from dicomarray.core.plain_text import some
 from dicomarray.errors import ChoiceError, GeometryError
 from synthetic import ORIGIN_MM, SPACING_MM
