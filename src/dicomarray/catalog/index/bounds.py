@@ -74,7 +74,7 @@ class BoundedConnection(sqlite3.Connection):
             for row in self.execute(query, parameters):
                 found.append(row)
                 for cell in row:
-                    if isinstance(cell, (str, bytes)):
+                    if type(cell) is str or type(cell) is bytes:
                         characters += len(cell)
                 if max(characters, MIN_ROW * len(found)) > room and self._exceeded(len(found), characters):
                     raise ValueError("it tells of more than a file of its size can hold")

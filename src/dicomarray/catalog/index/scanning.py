@@ -213,9 +213,13 @@ class _Indexing:
         OSError
             Where the file cannot be opened: that may change without the file being changed.
         """
-        items = list(self._instances_in(path, outcome))
+        first = instance_of(outcome)
+        if isinstance(first, Header):
+            self._gather(Origin(seen), first)
+            return
+        items = list(self._members_in(path, first))
         self.has_several |= len(items) > 1
-        if not any(isinstance(item, Header) for _, item in items):
+        if all(isinstance(item, Skipped) for _, item in items):
             self.batch.files.append(seen)
         for origin, item in items:
             if isinstance(item, Skipped):
@@ -224,19 +228,15 @@ class _Indexing:
             else:
                 self._gather(Origin(seen, *origin), item)
 
-    def _instances_in(self, path: Path, outcome: Outcome) -> Iterator[tuple[_Member, Outcome]]:
-        """The instance of a file, or those of the members of an archive; as `scan` takes them."""
-        first = instance_of(outcome)
-        if not isinstance(first, Skipped):
-            yield (None, None), first
-            return
+    def _members_in(self, path: Path, skipped: Skipped) -> Iterator[tuple[_Member, Outcome]]:
+        """The instances in an archive, as `scan` takes them; of any other file why it was skipped."""
         try:
             members = members_of(path)
         except InputError as error:
             yield (None, None), Skipped.because(path, error)
             return
         if members is None:
-            yield (None, None), first
+            yield (None, None), skipped
             return
         for number, member in enumerate(members):
             if isinstance(member, Skipped):

@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import gt
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
@@ -46,8 +47,7 @@ class Batch:
 KnownFile = tuple[int, int, int, int, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(NamedTuple):
     """An instance of a series that is being written: its place in the order of files, and its row."""
 
     order: tuple[Any, ...]
@@ -298,7 +298,7 @@ class Store:
                 continue
             old = text_of(kind, value)
             if set(new) != {old}:
-                stored = _stored_column([old], count, new, len(added), range(count + len(added)))
+                stored = _stored_column([old], count, new, len(added))
                 rows.append((series, self._name(name), *stored))
         self.connection.executemany("INSERT OR REPLACE INTO stored_values VALUES (?, ?, ?, ?)", rows)
         self._set_count(series, count + len(added))
@@ -323,8 +323,11 @@ class Store:
             self._delete("series", "id", [series])
             return
         orders = [member.order for member in members]
-        order = sorted(range(len(members)), key=orders.__getitem__)
-        self._insert_instances(series, [members[index] for index in order], 0)
+        order = None
+        if any(map(gt, orders, orders[1:])):
+            order = sorted(range(len(members)), key=orders.__getitem__)
+            members = [members[index] for index in order]
+        self._insert_instances(series, members, 0)
         rows = []
         gathered_columns = {} if gathered is None else gathered.columns()
         for name in dict.fromkeys((*columns, *gathered_columns)):
@@ -408,16 +411,19 @@ def _placed(origin: Origin, file: int) -> _Placed:
 
 
 def _stored_column(
-    old: list[str], num_old: int, new: list[str], num_new: int, order: Sequence[int]
+    old: list[str], num_old: int, new: list[str], num_new: int, order: Sequence[int] | None = None
 ) -> tuple[int, Any]:
-    """Kind and value of an attribute; ``(0, ABSENT)`` where no instance has it."""
+    """Kind and value of an attribute; ``(0, ABSENT)`` where no instance has it.
+
+    ``order`` has the places of the old and the new ones; None where they stand in order.
+    """
     different = {*(old if num_old else ()), *(new if num_new else ())}
     if len(different) == 1:
         (text,) = different
         return (0, ABSENT) if text == ABSENT else to_stored(text)
     texts = (old * num_old if len(old) == 1 else old) if num_old else []
     texts = texts + ((new * num_new if len(new) == 1 else new) if num_new else [])
-    return LIST, f"[{','.join([texts[index] for index in order])}]"
+    return LIST, f"[{','.join(texts if order is None else [texts[index] for index in order])}]"
 
 
 def _by_folder(files: Iterable[SeenFile]) -> dict[str, list[SeenFile]]:
