@@ -53,15 +53,11 @@ _BITS_ALLOCATED = (8, 16, 32)
 class TemplateObject:
     """One file of the template, and which images of the array are derived from its frames.
 
-    ``images`` are indices into the array; ``rescales`` and ``indices`` are those of their frames;
-    ``organizations`` are the Dimension Organization UIDs.
+    ``images`` are indices into the array; ``organizations`` are the Dimension Organization UIDs.
     """
 
-    path: Reference
     images: tuple[int, ...]
     stored: StoredType
-    rescales: tuple[Rescale, ...]
-    indices: tuple[FrameIndices, ...]
     organizations: tuple[str, ...]
 
 
@@ -86,8 +82,8 @@ class Template:
         Rescale Slope and Intercept, one a slice; 1 and 0 where there are none.
     raw_headers
         Of each file, where it is known already.
-    objects
-        Of enhanced files what is said of their frames; then stored and rescales are one a frame.
+    objects, indices
+        Of enhanced files; then ``stored``, ``rescales`` and ``indices`` are one a frame.
     """
 
     files: tuple[Reference, ...]
@@ -100,6 +96,7 @@ class Template:
     rescales: tuple[Rescale, ...]
     raw_headers: tuple[RawHeader | None, ...] = ()
     objects: tuple[TemplateObject, ...] = ()
+    indices: tuple[FrameIndices, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -85,14 +85,8 @@ def derived_objects(
 
 def _frames(request: WriteRequest, template: Template, plan: SeriesPlan) -> list[FrameOutput]:
     """Each image of the array with its place among the frames of the series."""
-    found = {
-        index: indices
-        for one in template.objects
-        for index, indices in zip(one.images, one.indices, strict=True)
-    }
-    stated = [found[index] for index in range(len(request.sources))]
-    moved = plan.grid is not None and plan.grid.moved
-    placed = restacked(stated, plan.grid.slices) if plan.grid is not None and moved else compacted(stated)
+    stated, grid = template.indices, plan.grid
+    placed = compacted(stated) if grid is None or not grid.moved else restacked(stated, grid.slices)
     users = Counter((source.path, source.frame) for source in request.sources)
     return [
         FrameOutput(

@@ -7,14 +7,13 @@ from dataclasses import replace
 
 from pydicom.dataset import Dataset, FileDataset
 
-from dicomarray.core.pixel_values import Rescale
+from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.dicom.functional_groups import PER_FRAME, SHARED
-from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.headers import UNREADABLE, part_of, read_header, reason, text, values
-from dicomarray.objects.derived_image.enhanced.dimensions import dimensions_of, indices_of
-from dicomarray.objects.derived_image.image_classes import image_class
-from dicomarray.objects.derived_image.pixel_layout import description_of, layout_of
+from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices, dimensions_of, indices_of
+from dicomarray.objects.derived_image.image_classes import ImageClass, image_class
+from dicomarray.objects.derived_image.pixel_layout import Layout, description_of, layout_of
 from dicomarray.objects.derived_image.request import Source
 from dicomarray.objects.derived_image.template import (
     Template,
@@ -42,66 +41,54 @@ def read_objects(sources: Sequence[Source]) -> Template:
         by_path.setdefault(source.path, []).append(index)
     first_path = next(iter(by_path))
     headers: list[Dataset] = []
-    described: list[PixelDescription] = []
-    objects = []
+    layouts: list[Layout] = []
+    objects: list[TemplateObject] = []
+    frames: dict[int, tuple[StoredType, Rescale, FrameIndices]] = {}
     for path, images in by_path.items():
         header = read_header(path)
         try:
             headers.append(part_of(header, _KEPT))
             check_same(headers[-1], headers[0], path, first_path)
-            described.append(description_of(header, path))
-            objects.append(_object(header, described[-1], path, tuple(images), sources))
+            described = description_of(header, path)
+            layouts.append(replace(layout_of(described), frames=1))
+            stored = stored_type(described, _class_of(header, path))
+            groups = _groups(header, path, described.frames)
+            dimensions = dimensions_of(header)
+            for index in images:
+                if not 0 <= (at := sources[index].frame) < len(groups):
+                    raise TemplateError(f"{path}: has {len(groups)} frames, and none of index {at}")
+                rescale = sources[index].rescale or _rescale(groups[at], header, path)
+                frames[index] = stored, rescale, indices_of(groups[at], dimensions)
+            objects.append(TemplateObject(tuple(images), stored, _organizations(header)))
         except UNREADABLE as error:
             raise TemplateError(
                 f"{path}: its functional groups cannot be read ({reason(error)}); check it with dciodvfy, "
                 "or choose another template"
             ) from error
-    of_image = {index: (one, place) for one in objects for place, index in enumerate(one.images)}
-    each = [of_image[index] for index in range(len(sources))]
+    each = [frames[index] for index in range(len(sources))]
     return Template(
         files=tuple(by_path),
         headers=tuple(headers),
         sop_uids=tuple(text(header, "SOPInstanceUID") for header in headers),
         instance_numbers=tuple(text(header, "InstanceNumber") for header in headers),
-        kind=image_class(text(headers[0], "SOPClassUID"), str(first_path), enhanced=True),
-        stored=tuple(one.stored for one, _ in each),
-        layout=replace(layout_of(described[0]), frames=1),
-        rescales=tuple(one.rescales[place] for one, place in each),
+        kind=_class_of(headers[0], first_path),
+        stored=tuple(stored for stored, _, _ in each),
+        layout=layouts[0],
+        rescales=tuple(rescale for _, rescale, _ in each),
+        indices=tuple(indices for _, _, indices in each),
         objects=tuple(objects),
     )
 
 
-def _object(
-    header: FileDataset,
-    described: PixelDescription,
-    path: Reference,
-    images: tuple[int, ...],
-    sources: Sequence[Source],
-) -> TemplateObject:
-    kind = image_class(text(header, "SOPClassUID"), str(path), enhanced=True)
-    groups = _groups(header, path, described.frames)
-    shared = next(iter(values(header, SHARED)), Dataset())
-    for index in images:
-        if not 0 <= sources[index].frame < len(groups):
-            raise TemplateError(f"{path}: has {len(groups)} frames, and none of index {sources[index].frame}")
-    chosen = [groups[sources[index].frame] for index in images]
-    dimensions = dimensions_of(header)
-    return TemplateObject(
-        path=path,
-        images=images,
-        stored=stored_type(described, kind),
-        rescales=tuple(
-            sources[index].rescale or _rescale(group, shared, header, path)
-            for index, group in zip(images, chosen, strict=True)
-        ),
-        indices=tuple(indices_of(group, dimensions) for group in chosen),
-        organizations=tuple(
-            uid
-            for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence")
-            for item in values(header, keyword)
-            if (uid := text(item, "DimensionOrganizationUID"))
-        ),
-    )
+def _class_of(header: Dataset, path: Reference) -> ImageClass:
+    return image_class(text(header, "SOPClassUID"), str(path), enhanced=True)
+
+
+def _organizations(header: Dataset) -> tuple[str, ...]:
+    """The Dimension Organization UIDs."""
+    keywords = ("DimensionOrganizationSequence", "DimensionIndexSequence")
+    uids = (text(one, "DimensionOrganizationUID") for keyword in keywords for one in values(header, keyword))
+    return tuple(filter(None, uids))
 
 
 def _groups(header: FileDataset, path: Reference, count: int) -> list[Dataset]:
@@ -118,9 +105,9 @@ def _groups(header: FileDataset, path: Reference, count: int) -> list[Dataset]:
     return groups or [Dataset()]
 
 
-def _rescale(group: Dataset, shared: Dataset, header: Dataset, path: Reference) -> Rescale:
+def _rescale(group: Dataset, header: Dataset, path: Reference) -> Rescale:
     """The frame's own slope and intercept, else those of all frames, else (not standard) of the object."""
-    for place in (group, shared):
+    for place in (group, *values(header, SHARED)[:1]):
         for item in values(place, "PixelValueTransformationSequence"):
             return rescale_of(item, path)
     return rescale_of(header, path)
