@@ -12,7 +12,7 @@ from itertools import permutations
 
 import numpy as np
 
-from dicomarray.core.geometry import Matrix, StackGeometry
+from dicomarray.core.geometry import Matrix, StackGeometry, affines_apart
 from dicomarray.core.pixel_values import Array
 
 # Voxels this near to those of a template, in mm at every corner, are the template's: other formats keep
@@ -119,9 +119,7 @@ def snapped(geometry: StackGeometry, shape: Sequence[int], template: StackGeomet
     offset = np.rint(relative[:3, 3])
     on_lattice = template.affine.copy()
     on_lattice[:3, 3] += template.affine[:3, :3] @ offset
-    corners = np.array([(*np.unravel_index(n, (2, 2, 2)), 1) for n in range(8)], float)
-    corners[:, :3] *= np.array(shape[-3:]) - 1
-    off = np.linalg.norm((corners @ (on_lattice - geometry.affine).T)[:, :3], axis=1).max()
+    off = affines_apart(on_lattice, geometry.affine, shape[-3:])
     if off > min(SAME_LATTICE_MM, SAME_LATTICE_RELATIVE * min(template.spacing)):
         return geometry
     slices = np.arange(shape[-3]) + int(offset[0])

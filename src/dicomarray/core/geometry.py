@@ -297,6 +297,13 @@ def checked_affine(affine: ArrayLike) -> Matrix:
     return matrix
 
 
+def affines_apart(one: Matrix, other: Matrix, shape: Sequence[int]) -> float:
+    """How far, in mm, two affines of so many voxels along their axes place the same one apart at most."""
+    corners = np.array([(*np.unravel_index(n, (2, 2, 2)), 1) for n in range(8)], float)
+    corners[:, :3] *= np.array(shape) - 1
+    return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
+
+
 def is_even(positions: Matrix, steps: NDArray[np.intp] | None = None) -> bool:
     """Whether positions lie evenly on a straight line, in order: each near its place on a grid.
 

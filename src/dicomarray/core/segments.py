@@ -13,6 +13,9 @@ MAX_LABEL = 64  # characters of Segment Label, VR LO (PS3.5 6.2)
 ALGORITHM_TYPES = ("AUTOMATIC", "SEMIAUTOMATIC", "MANUAL")
 
 
+Colour = tuple[int, int, int]  # red, green, blue, from 0 to 255
+
+
 class Code(NamedTuple):
     """A coded term: ``("10200004", "SCT", "Liver")`` (PS3.3 8)."""
 
@@ -120,6 +123,16 @@ def _code(value: Any, label: str, name: str) -> Code | None:
     if not all(isinstance(part, str) and part.strip() for part in value):
         raise UsageError(f"the {name} of {label} is {value!r:.80}; its three parts are texts")
     return Code(*value)
+
+
+def rgb_of(value: Any) -> Colour | None:
+    """Red, green and blue from 0 to 255, as a file has them; None for anything else."""
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        return None
+    if not all(isinstance(part, int) and 0 <= part <= 255 for part in value):
+        return None
+    red, green, blue = value
+    return red, green, blue
 
 
 def _colour(value: Any, label: str) -> tuple[int, int, int]:

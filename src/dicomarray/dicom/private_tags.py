@@ -39,7 +39,7 @@ def all_private_bytes(stream: BinaryIO, path: str) -> dict[int, bytes]:
         Where the file cannot be read.
     """
     dataset = read_header(stream, path)
-    return {int(tag): private_bytes(dataset, tag) for tag in dataset.keys() if tag.is_private}  # noqa: SIM118
+    return {int(tag): bytes_of(dataset, tag) for tag in dataset.keys() if tag.is_private}  # noqa: SIM118
 
 
 def private_tags(dataset: Dataset, wanted: PrivateElement) -> list[BaseTag]:
@@ -52,7 +52,7 @@ def private_tags(dataset: Dataset, wanted: PrivateElement) -> list[BaseTag]:
 
 def _by_creator(dataset: Dataset, wanted: PrivateElement) -> list[BaseTag]:
     def creator_at(tag: int) -> str:
-        return creator_name(private_bytes(dataset, Tag(tag)))
+        return creator_name(bytes_of(dataset, Tag(tag)))
 
     return [Tag(tag) for tag in wanted.places(dataset.keys(), creator_at) if tag in dataset]
 
@@ -63,7 +63,7 @@ def creator_in(dataset: Dataset, tag: int) -> str:
     return creator_name(value) if isinstance(value, bytes) else str(value).strip()
 
 
-def private_bytes(dataset: Dataset, tag: BaseTag) -> bytes:
+def bytes_of(dataset: Dataset, tag: BaseTag) -> bytes:
     """The bytes of an element, empty where it has none; text in Latin-1."""
     element = _element(dataset, tag)
     value = None if element is None else element.value

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from dicomarray.core.segments import ALGORITHM_TYPES, Code, Segment
+from dicomarray.core.segments import ALGORITHM_TYPES, Code, Segment, rgb_of
 from dicomarray.errors import SegmentationError, UsageError
 
 KEY = "segmentAttributes"
@@ -55,7 +55,7 @@ def _segment(item: Any) -> Segment:
         number,
         label,
         **parts,
-        colour=_colour(item.get("recommendedDisplayRGBValue")),
+        colour=rgb_of(item.get("recommendedDisplayRGBValue")),
         algorithm_type=algorithm_type if algorithm_type in ALGORITHM_TYPES else "MANUAL",
     )
 
@@ -71,12 +71,3 @@ def _code(item: Any) -> Code | None:
     parts = [_text(item.get(key)) for key in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")]
     value, scheme, meaning = parts
     return Code(value, scheme, meaning) if value and scheme and meaning else None
-
-
-def _colour(value: Any) -> tuple[int, int, int] | None:
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 3:
-        return None
-    if not all(isinstance(part, int) and 0 <= part <= 255 for part in value):
-        return None
-    red, green, blue = value
-    return red, green, blue

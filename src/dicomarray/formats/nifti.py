@@ -12,7 +12,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from dicomarray.core.axis_order import AxisOrder, order_alone, order_like, snapped
-from dicomarray.core.geometry import FARTHEST_MM, Matrix, StackGeometry, checked_affine
+from dicomarray.core.geometry import FARTHEST_MM, Matrix, StackGeometry, affines_apart, checked_affine
 from dicomarray.core.optional_packages import package
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.volume_info import PLACED, VolumeInfo
@@ -267,15 +267,8 @@ def _qform(header: Any) -> Matrix:
     return affine
 
 
-def forms_apart(one: Matrix, other: Matrix, shape: Sequence[int]) -> float:
-    """How far, in mm, two affines place the same voxel apart at most."""
-    corners = np.array([(*np.unravel_index(n, (2, 2, 2)), 1) for n in range(8)], float)
-    corners[:, :3] *= np.array(shape[:3]) - 1
-    return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
-
-
 def _check_forms(path: Path, sform: Matrix, qform: Matrix, shape: tuple[int, ...]) -> None:
-    apart = forms_apart(sform, qform, shape)
+    apart = affines_apart(sform, qform, shape[:3])
     smallest = float(np.linalg.norm(sform[:3, :3], axis=0).min())
     if apart > min(FORMS_AGREE_MM, FORMS_AGREE_RELATIVE * smallest):
         raise GeometryError(

@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 
 from dicomarray.core.axis_order import AxisOrder
-from dicomarray.core.geometry import Matrix, StackGeometry
+from dicomarray.core.geometry import Matrix, StackGeometry, affines_apart
 from dicomarray.core.pixel_values import Array
 from dicomarray.formats.nifti import (
     FORMS_AGREE_MM,
     FORMS_AGREE_RELATIVE,
     RAS_TO_LPS,
     RGB,
-    forms_apart,
     nibabel,
 )
 from dicomarray.formats.npy import ImagesFile, written
@@ -87,7 +86,7 @@ def layout_of(
     turned = [shape[axis] for axis in order.source]
     header = _empty_header(turned, np.dtype(np.uint8))
     header.set_qform(RAS_TO_LPS @ affine, _SCANNER)
-    apart = forms_apart(affine, RAS_TO_LPS @ np.asarray(header.get_qform(), float), turned)
+    apart = affines_apart(affine, RAS_TO_LPS @ np.asarray(header.get_qform(), float), turned)
     quaternion = apart <= min(FORMS_AGREE_MM, FORMS_AGREE_RELATIVE * min(spacing))
     return Layout(order, affine, spacing, quaternion)
 

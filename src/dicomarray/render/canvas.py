@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dicomarray.render.planes import Bar, Colour, DrawnPlane, Legend, Sheet, Strip
+from dicomarray.core.segments import Colour
+from dicomarray.render.planes import Bar, DrawnPlane, Legend, Sheet, Strip
 
 # The longest side of the largest panel, in pixels: three panels side by side fit a common screen (1920).
 PANEL_PIXELS = 512

@@ -13,9 +13,9 @@ from dicomarray.core.coded_terms import look_up
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.label_layer import Labels
 from dicomarray.core.pixel_values import Array
-from dicomarray.core.segments import Segment
+from dicomarray.core.segments import Colour, Segment
 from dicomarray.errors import GeometryError, SegmentationError
-from dicomarray.render.planes import Colour, DrawnPlane, Legend, Place, planes_of
+from dicomarray.render.planes import DrawnPlane, Legend, Place, planes_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.volume import Volume
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from dicomarray.core.geometry import Matrix, StackGeometry, letters
 from dicomarray.core.pixel_values import Array
+from dicomarray.core.segments import Colour
 from dicomarray.errors import ValuesError
 from dicomarray.volume import Volume
 
 Place = tuple[int, int, int]  # of a voxel: slice, row, column
-Colour = tuple[int, int, int]  # red, green, blue
 Legend = tuple[tuple[Colour, str], ...]
 
 

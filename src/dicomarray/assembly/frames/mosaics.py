@@ -23,8 +23,8 @@ from dicomarray.dicom.pixels.pydicom_source import read_header
 from dicomarray.dicom.private_blocks import PrivateElement
 from dicomarray.dicom.private_tags import (
     all_private_tags,
+    bytes_of,
     finite_numbers,
-    private_bytes,
     private_items,
     private_numbers,
     private_tags,
@@ -178,9 +178,9 @@ def _csa_image_header(dataset: Dataset) -> tuple[_Csa, str]:
 
 def _csa_candidates(dataset: Dataset) -> Iterator[bytes]:
     """First where it belongs; then, where a PACS has moved it or its creator is lost, by how it begins."""
-    yield from (private_bytes(dataset, tag) for tag in private_tags(dataset, CSA_IMAGE))
+    yield from (bytes_of(dataset, tag) for tag in private_tags(dataset, CSA_IMAGE))
     for tag in all_private_tags(dataset):
-        raw = private_bytes(dataset, tag)
+        raw = bytes_of(dataset, tag)
         if raw.startswith(MAGIC):
             yield raw
 
@@ -208,7 +208,7 @@ def _count(picture: Picture, dataset: Dataset, csa: _Csa, damage: str) -> int:
 
 
 def _protocol(dataset: Dataset) -> ProtocolSlices | None:
-    texts = (parse_protocol(private_bytes(dataset, tag)) for tag in all_private_tags(dataset))
+    texts = (parse_protocol(bytes_of(dataset, tag)) for tag in all_private_tags(dataset))
     return next((slices for slices in texts if slices is not None), None)
 
 

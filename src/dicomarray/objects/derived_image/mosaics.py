@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
-from dicomarray.dicom.private_tags import private_bytes
+from dicomarray.dicom.private_tags import bytes_of
 from dicomarray.dicom.siemens_csa import MAGIC
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.options import WriteOptions, private_block
@@ -38,7 +38,7 @@ def check_headers(header: Dataset, path: Reference) -> None:
     """
     kept = set(kept_tags(header, [private_block(block) for block in _BLOCKS]))
     private = [tag for tag in header.keys() if tag.is_private]  # noqa: SIM118 - which parses nothing
-    found = [tag for tag in private if private_bytes(header, tag).startswith(MAGIC)]
+    found = [tag for tag in private if bytes_of(header, tag).startswith(MAGIC)]
     if found and kept.isdisjoint(found):
         raise TemplateError(
             f"{path}: the Siemens CSA header stands in ({found[0].group:04X},{found[0].element:04X}) without "

@@ -59,9 +59,12 @@ class Items:
         return list(_items(element.value, self._explicit, element.undefined))
 
 
+def _window(content: bytes) -> Window:
+    return Window(lambda place, count: content[place : place + count], len(content), content)
+
+
 def _items(content: bytes, explicit: bool, undefined: bool) -> Iterator[dict[int, Element]]:
-    window = Window(lambda place, count: content[place : place + count], len(content), content)
-    place = 0
+    window, place = _window(content), 0
     while undefined or place < window.size:
         window.hold(place, 8)
         group, number, length = TAG_AND_LENGTH(content, place)
@@ -112,10 +115,9 @@ def read_again(path: Reference) -> tuple[Elements, Items]:
         if fault is not None:
             raise InputError(f"{path}: {fault}")
         content = _in_implicit_vr(dataset)
-    window = Window(lambda place, count: content[place : place + count], len(content), content)
     return {
         tag: Element(vr_text(vr), content[value : value + length], length, is_open)
-        for tag, vr, value, length, is_open in walk(window, 0, False)
+        for tag, vr, value, length, is_open in walk(_window(content), 0, False)
     }, Items(False)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.core.geometry import FARTHEST_MM
-from dicomarray.core.segments import Code
+from dicomarray.core.segments import Code, rgb_of
 from dicomarray.dicom.part10 import DoubtError, Element
 from dicomarray.dicom.segment_objects import STRUCTURE_SET
 from dicomarray.dicom.vr import LATIN_1, Value, decode, encodings_of, texts
@@ -110,7 +110,7 @@ class _Parser:
             exclusive=np.array(exclusive, bool)[whole],
             left_out=dict(left_out),
             damaged=int(np.count_nonzero(~whole)),
-            colour=next((colour for item in contours if (colour := self._colour(item))), None),
+            colour=next(filter(None, (rgb_of(self._value(item, _COLOUR, "IS")) for item in contours)), None),
             kind=self._text(observation, _KIND, "CS") or None,
             algorithm=self._text(region, _ALGORITHM, "CS") or None,
             code=self._code(observation),
@@ -155,15 +155,6 @@ class _Parser:
                 "contours cannot be found"
             )
         return value
-
-    def _colour(self, contours: Elements) -> tuple[int, int, int] | None:
-        value = self._value(contours, _COLOUR, "IS")
-        if not isinstance(value, tuple) or len(value) != 3:
-            return None
-        if not all(isinstance(part, int) and 0 <= part <= 255 for part in value):
-            return None
-        red, green, blue = value
-        return red, green, blue
 
     def _code(self, observation: Elements) -> Code | None:
         for item in self._items(observation, _CODES):

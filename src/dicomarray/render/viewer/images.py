@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dicomarray.core.geometry import Matrix, StackGeometry
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.resampling import resample_even, upright
+from dicomarray.core.segments import Colour
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.dicom.identities import may_identify
 from dicomarray.errors import ValuesError
@@ -22,7 +23,7 @@ from dicomarray.formats.nifti_file import GZIP_LEVEL, NARROW, fits, header_of, l
 from dicomarray.render.greys import colour, window_of
 from dicomarray.render.overlay import colour_of
 from dicomarray.render.pictures import TIMES, number_text
-from dicomarray.render.planes import Colour, first_repetition, planes_of
+from dicomarray.render.planes import first_repetition, planes_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.volume import Volume
 
@@ -249,9 +250,7 @@ def _ordinal(step: int) -> str:
 def _degrees_off(geometry: StackGeometry) -> float:
     """The greatest angle between an axis of a stack and the nearest one of the patient."""
     cosines = np.abs(np.array([geometry.normal, geometry.column_direction, geometry.row_direction]))
-    best = max(
-        (cosines[list(order), range(3)].min() for order in itertools.permutations(range(3))), default=1.0
-    )
+    best = max(cosines[list(order), range(3)].min() for order in itertools.permutations(range(3)))
     return float(np.degrees(np.arccos(min(1.0, float(best)))))
 
 
