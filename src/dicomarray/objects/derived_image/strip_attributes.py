@@ -1,9 +1,13 @@
-"""What does not survive into a derived image: whatever describes the old pixels, or vouches for them."""
+"""What does not survive into a derived image: whatever describes the old pixels, or vouches for them.
+
+Private elements go too, but for those that are to be kept, and the headers of mosaics.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,10 +17,13 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.dicom.private_blocks import blocks_of, tags_in_block
-from dicomarray.dicom.private_tags import creator_in
+from dicomarray.dicom.private_tags import bytes_of, creator_in
+from dicomarray.dicom.siemens_csa import MAGIC
+from dicomarray.errors import TemplateError
 from dicomarray.objects.common.header_faults import is_sequence
 from dicomarray.objects.common.headers import drop
-from dicomarray.objects.common.options import PrivateBlock
+from dicomarray.objects.common.options import PrivateBlock, WriteOptions, private_block
+from dicomarray.storage.references import Reference
 
 # Dropped at every depth, beside private elements and overlays.
 _NOWHERE = {
@@ -50,6 +57,16 @@ _NUMBERS_OF_TEXT: dict[str, Callable[[str], Any]] = {
 _WORDS = {"OW": 2, "OL": 4, "OF": 4, "OV": 8, "OD": 8}
 
 
+# What alone tells the slices of a mosaic apart: of Siemens how many there are, their direction, when each was
+# acquired; of UIH the place of each.  They describe the acquisition, and no pixel values.
+_MOSAIC_BLOCKS = (
+    "(0019,SIEMENS MR HEADER)",
+    "(0029,SIEMENS CSA HEADER)",
+    "(0051,SIEMENS MR HEADER)",
+    "(0065,Image Private Header)",
+)
+
+
 def strip(header: Dataset, keep: Sequence[PrivateBlock] = ()) -> None:
     """Drop, in place, what must not stand in a derived image.  Elements that stay are not even parsed.
 
@@ -70,6 +87,30 @@ def kept_tags(header: Dataset, keep: Sequence[PrivateBlock]) -> Iterator[BaseTag
             if chosen := [tag for tag in found if wanted.element in (None, tag.element & 0xFF)]:
                 yield Tag(creator)
             yield from chosen
+
+
+def for_mosaics(options: WriteOptions) -> WriteOptions:
+    """The options for a template of mosaics: its private headers stay, and so does the equipment.
+
+    Readers know by Manufacturer whose mosaic it is: without it dcm2niix finds its slices, in other places.
+    """
+    return replace(options, keep_private=(*options.keep_private, *_MOSAIC_BLOCKS), equipment="keep")
+
+
+def check_mosaics(header: Dataset, path: Reference) -> None:
+    """Raise TemplateError where the CSA header that places a mosaic's slices would not stay.
+
+    Reading finds one that was moved, or whose creator was removed; nobody could who reads what is written.
+    """
+    kept = set(kept_tags(header, [private_block(block) for block in _MOSAIC_BLOCKS]))
+    private = [tag for tag in header.keys() if tag.is_private]  # noqa: SIM118 - which parses nothing
+    found = [tag for tag in private if bytes_of(header, tag).startswith(MAGIC)]
+    if found and kept.isdisjoint(found):
+        raise TemplateError(
+            f"{path}: the Siemens CSA header stands in ({found[0].group:04X},{found[0].element:04X}) without "
+            "its creator's name (SIEMENS CSA HEADER, group 0029), so that what is written from it could not "
+            "be read as a mosaic; use a copy with untouched private elements as template"
+        )
 
 
 def _strip_everywhere(data_set: Dataset, keep: frozenset[BaseTag] = frozenset()) -> None:

@@ -20,10 +20,10 @@ from dicomarray.objects.derived_image.encode import Encoding
 from dicomarray.objects.derived_image.enhanced.enhanced import derived_objects, write_objects
 from dicomarray.objects.derived_image.enhanced.template import read_objects
 from dicomarray.objects.derived_image.image_classes import RescalePlace
-from dicomarray.objects.derived_image.mosaics import check_headers, for_mosaics
 from dicomarray.objects.derived_image.pixel_layout import encode_files
 from dicomarray.objects.derived_image.plan import image_maker, image_uids, make_plan
 from dicomarray.objects.derived_image.request import WriteRequest
+from dicomarray.objects.derived_image.strip_attributes import check_mosaics, for_mosaics
 from dicomarray.objects.derived_image.template import Template, read_template
 from dicomarray.runtime.threads import MAX_THREADS, ImageCount, PixelProgress, do_each
 from dicomarray.storage.atomic import refuse_inside
@@ -56,7 +56,7 @@ def write_series(
     else:
         template = read_template(files, [source.rescale for source in request.sources])
     if request.tiled:
-        check_headers(read_header(files[0]), files[0])
+        check_mosaics(read_header(files[0]), files[0])
         options = for_mosaics(options)
     check_units(request.units, template.kind)
     encoding = _encoding(request, template, options)
