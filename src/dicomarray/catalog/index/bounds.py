@@ -76,7 +76,9 @@ class BoundedConnection(sqlite3.Connection):
                 for cell in row:
                     if type(cell) is str or type(cell) is bytes:
                         characters += len(cell)
-                if max(characters, MIN_ROW * len(found)) > room and self._exceeded(len(found), characters):
+                if (characters > room or MIN_ROW * len(found) > room) and self._exceeded(
+                    len(found), characters
+                ):
                     raise ValueError("it tells of more than a file of its size can hold")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:

@@ -70,11 +70,8 @@ class IndexedHeader(Header):
     @property
     def transfer_syntax(self) -> str | None:
         """Transfer Syntax UID."""
-        uid = self._instances.columns.cell(TRANSFER_SYNTAX, self._place)
-        with damage_as_error(self._instances.columns.source.path):
-            if uid is None or isinstance(uid, str):
-                return uid
-            raise TypeError(f"a Transfer Syntax UID that is {type(uid).__name__}")
+        syntaxes = self._instances.transfer_syntaxes
+        return syntaxes[self._place if len(syntaxes) > 1 else 0]
 
     @property
     def attributes(self) -> Mapping[str, Value]:
@@ -239,22 +236,28 @@ class IndexedInstances(Sequence[Header], HasColumns, HasRows):
 
         shown = self.columns.source.shown
         attributes = self.columns.attributes({n: k for n, k in shown.items() if n in DEFAULT_KEYWORDS})
-        tiles, csa = self._only_in_file(TILES, kept_tiles), self._only_in_file(CSA, kept_csa)
+        tiles, csa = self._of_file(TILES, kept_tiles), self._of_file(CSA, kept_csa)
+        syntaxes, files, references = self.transfer_syntaxes, self.files, self.references
         return [
             KeptHeader(
-                self.references[place],
-                header.transfer_syntax,
+                references[place],
+                syntaxes[place if len(syntaxes) > 1 else 0],
                 attributes[place],
                 source=header,
                 tiles=tiles[place if len(tiles) > 1 else 0],
                 csa=csa[place if len(csa) > 1 else 0],
-                size=self.files[place].stamp.size if self.files[place].member is None else None,
+                size=files[place].stamp.size if files[place].member is None else None,
             )
             for place, header in zip(self.places, self._headers, strict=True)
         ]
 
-    def _only_in_file(self, name: str, made: Callable[[Value], T]) -> list[T]:
-        """Of each instance, or of all, what `KeptHeader` has under this name."""
+    @property
+    def transfer_syntaxes(self) -> list[str | None]:
+        """Of each instance, or of all, the Transfer Syntax UID."""
+        return self._of_file(TRANSFER_SYNTAX, _uid)
+
+    def _of_file(self, name: str, made: Callable[[Value], T]) -> list[T]:
+        """Of each instance, or of all, what is kept of its file under this name."""
         with damage_as_error(self.columns.source.path):
             return [made(None if cell is ABSENT else cell) for cell in self.columns.cells(name)]
 
@@ -279,6 +282,12 @@ class IndexedRows:
     def column(self, name: str) -> Sequence[Value]:
         """The cells of an attribute, or a single one where all are the same."""
         return self.instances.column(name) if self.frames is None else self.frames.column(name)
+
+
+def _uid(cell: Value) -> str | None:
+    if cell is None or isinstance(cell, str):
+        return cell
+    raise TypeError(f"a Transfer Syntax UID that is {type(cell).__name__}")
 
 
 def _is_place(number: Value) -> bool:
