@@ -27,7 +27,7 @@ from dicomarray.errors import DataError
 if TYPE_CHECKING:
     from dicomarray.assembly.frames.mosaics import Tile
 
-_TELLING = ("ImageType", "Modality", "NumberOfFrames", "Manufacturer")
+_DECIDING = ("ImageType", "Modality", "NumberOfFrames", "Manufacturer")
 
 
 def only_in_file(header: Header) -> dict[str, Value]:
@@ -97,26 +97,26 @@ def _tile(item: Any) -> Tile:
 
 def _similar_may_have_facts(values: Attributes) -> bool:
     """The same, without decoding what was decoded for another instance."""
-    telling, slots = _telling(values.common)
-    return _known_may_have_facts(telling, tuple([values.own[slot] for slot in slots]))
+    deciding, slots = _deciding(values.common)
+    return _known_may_have_facts(deciding, tuple([values.own[slot] for slot in slots]))
 
 
 @lru_cache(maxsize=16)
-def _telling(common: Common) -> tuple[Common, Sequence[int]]:
+def _deciding(common: Common) -> tuple[Common, Sequence[int]]:
     """What is shared of the attributes that `_may_have_facts` asks for, and the slots of the others."""
-    slots = [common.slots[name] for name in _TELLING if name in common.slots]
+    slots = [common.slots[name] for name in _DECIDING if name in common.slots]
     return Common(
-        {name: common.values[name] for name in _TELLING if name in common.values},
-        {name: number for number, name in enumerate(name for name in _TELLING if name in common.slots)},
+        {name: common.values[name] for name in _DECIDING if name in common.values},
+        {name: number for number, name in enumerate(name for name in _DECIDING if name in common.slots)},
         tuple(common.representations[slot] for slot in slots),
         common.encodings,
-        _TELLING,
+        _DECIDING,
     ), slots
 
 
 @lru_cache(maxsize=256)
-def _known_may_have_facts(telling: Common, own: tuple[Any, ...]) -> bool:
-    return _may_have_facts(Attributes(telling, own))
+def _known_may_have_facts(deciding: Common, own: tuple[Any, ...]) -> bool:
+    return _may_have_facts(Attributes(deciding, own))
 
 
 def _may_have_facts(values: Mapping[str, Value]) -> bool:
