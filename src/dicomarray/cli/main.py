@@ -119,10 +119,11 @@ def parser(called: str | None = None, alone: bool = False) -> argparse.ArgumentP
     for name, (text, add_arguments) in COMMANDS.items():
         if alone and name != called:
             continue
-        command = commands.add_parser(name, help=text, description=text)
+        is_wanted = called in (None, name)
+        command = commands.add_parser(name, help=text, description=text, add_help=is_wanted)
         command.register("action", None, _Once)
         command.set_defaults(run=name.replace("-", "_"), command=command)
-        if called in (None, name):
+        if is_wanted:
             add_arguments(command)
     return top
 
