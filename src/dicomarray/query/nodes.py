@@ -1,4 +1,4 @@
-"""Nodes: what is asked of every instance.  A node holds where all its entries do.
+"""What is asked of every instance, as a tree: conditions, and what combines them.
 
 `passing` gives the rows for which something holds, as `Evaluation` represents them.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as field_of_class
 
@@ -26,7 +26,7 @@ Displayed = tuple[str | None, bool]
 
 @dataclass(frozen=True, slots=True)
 class Entry(ABC):
-    """One entry of a node; ``path`` is its place in the config, such as ``$.all[0].Modality``."""
+    """One part of a config; ``path`` is its place in the config, such as ``$.all[0].Modality``."""
 
     path: str
 
@@ -37,29 +37,6 @@ class Entry(ABC):
     @abstractmethod
     def leaves(self) -> Iterator[Leaf]:
         """The conditions that it consists of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """All entries hold; an empty node matches everything."""
-
-    entries: tuple[Entry, ...]
-
-    def passing(self, evaluation: Evaluation) -> int:
-        """The rows that satisfy all entries."""
-        return _all(self.entries, evaluation)
-
-    def leaves(self) -> Iterator[Leaf]:
-        """The conditions that it consists of."""
-        for entry in self.entries:
-            yield from entry.leaves()
-
-
-def some_item(node: Node) -> Condition:
-    """The condition that at least one item of a sequence satisfies a node."""
-    return lambda found, evaluation: any(
-        node.passing(evaluation.of_item(item)) != 0 for item in found.elements if isinstance(item, Mapping)
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,69 +175,68 @@ def display_fact(value: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Combined(Entry):
-    """An entry that consists of nodes."""
+    """An entry that consists of others."""
 
-    nodes: tuple[Node, ...]
+    parts: tuple[Entry, ...]
 
     def leaves(self) -> Iterator[Leaf]:
-        for node in self.nodes:
-            yield from node.leaves()
+        for part in self.parts:
+            yield from part.leaves()
 
 
 @dataclass(frozen=True, slots=True)
 class All(Combined):
-    """Every node holds."""
+    """Every part holds, as of a mapping every entry has to; without parts it matches everything."""
 
     def passing(self, evaluation: Evaluation) -> int:
-        return _all(self.nodes, evaluation)
+        passing = evaluation.everyone
+        for part in self.parts:
+            passing &= part.passing(evaluation)
+            if not passing:
+                break
+        return passing
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf(Combined):
-    """At least one node holds."""
+    """At least one part holds."""
 
     def passing(self, evaluation: Evaluation) -> int:
-        return _any(self.nodes, evaluation)
+        passing = 0
+        for part in self.parts:
+            passing |= part.passing(evaluation)
+            if passing == evaluation.everyone:
+                break
+        return passing
 
 
 @dataclass(frozen=True, slots=True)
-class NoneOf(Combined):
-    """No node holds."""
+class NoneOf(AnyOf):
+    """No part holds."""
 
     def passing(self, evaluation: Evaluation) -> int:
-        return evaluation.everyone ^ _any(self.nodes, evaluation)
+        return evaluation.everyone ^ AnyOf.passing(self, evaluation)
 
 
 @dataclass(frozen=True, slots=True)
 class Some(Combined):
-    """The node holds for at least one instance of the series: the same answer for all of them."""
+    """Its part holds for at least one instance of the series: the same answer for all of them."""
 
     def passing(self, evaluation: Evaluation) -> int:
-        return evaluation.everyone if self.nodes[0].passing(evaluation) else 0
+        return evaluation.everyone if self.parts[0].passing(evaluation) else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Every(Combined):
-    """The node holds for every instance of the series: the same answer for all of them."""
+    """Its part holds for every instance of the series: the same answer for all of them."""
 
     def passing(self, evaluation: Evaluation) -> int:
         everyone = evaluation.everyone
-        return everyone if self.nodes[0].passing(evaluation) == everyone else 0
+        return everyone if self.parts[0].passing(evaluation) == everyone else 0
 
 
-def _all(parts: Sequence[Entry | Node], evaluation: Evaluation) -> int:
-    passing = evaluation.everyone
-    for part in parts:
-        passing &= part.passing(evaluation)
-        if not passing:
-            break
-    return passing
-
-
-def _any(nodes: tuple[Node, ...], evaluation: Evaluation) -> int:
-    passing = 0
-    for node in nodes:
-        passing |= node.passing(evaluation)
-        if passing == evaluation.everyone:
-            break
-    return passing
+def some_item(node: Entry) -> Condition:
+    """The condition that at least one item of a sequence satisfies a node."""
+    return lambda found, evaluation: any(
+        node.passing(evaluation.of_item(item)) != 0 for item in found.elements if isinstance(item, Mapping)
+    )

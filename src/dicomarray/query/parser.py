@@ -32,7 +32,6 @@ from dicomarray.query.nodes import (
     Every,
     FactEntry,
     FieldEntry,
-    Node,
     NoneOf,
     Some,
     some_item,
@@ -42,8 +41,6 @@ from dicomarray.query.patterns import has_wildcard
 from dicomarray.query.ranking import Ranking, parse_ranking, unknown_name
 from dicomarray.query.value_types import Kind, Test, describe
 
-# What a list or a mapping with mistakes in it is read as; the config is refused in the end.
-_NOTHING = Node(())
 _LISTS: dict[str, type[All | AnyOf | NoneOf]] = {"all": All, "any": AnyOf, "not": NoneOf}
 _NEVER = operators.together(())
 # The number of values, which `count` asks like any other number.
@@ -77,9 +74,9 @@ class Parser:
     errors: ConfigErrors = field(default_factory=ConfigErrors)
     warnings: dict[CodedWarning, None] = field(default_factory=dict)
 
-    def parse(self, config: Any) -> tuple[Node, Ranking]:
+    def parse(self, config: Any) -> tuple[All, Ranking]:
         """The whole config; ConfigError with all its mistakes."""
-        root, ranking = _NOTHING, Ranking()
+        root, ranking = All("$", ()), Ranking()
         with suppress(StoppedError):  # its reason is among the mistakes
             top: dict[str, Any] = {}
             if isinstance(config, Mapping):
@@ -90,22 +87,22 @@ class Parser:
         self.errors.raise_if_any()
         return root, ranking
 
-    def _ranking_node(self, raw: Any, path: str) -> Node:
+    def _ranking_node(self, raw: Any, path: str) -> All:
         return self._node(raw, path, depth=2, in_item=False)
 
     # Nodes ---------------------------------------------------------------------------------------
 
-    def _node(self, raw: Any, path: str, depth: int, in_item: bool) -> Node:
+    def _node(self, raw: Any, path: str, depth: int, in_item: bool) -> All:
         self.errors.count_node(path)
         if self.errors.too_deep(path, depth):
-            return _NOTHING
+            return All(path, ())
         if not isinstance(raw, Mapping):
             self.errors.add(path, f"a mapping of attributes was expected, not {describe(raw)}")
-            return _NOTHING
+            return All(path, ())
         if not raw and depth > 1:
             self.errors.add(path, "an empty mapping asks nothing; leave it out")
         found = [self._entry(key, value, path, depth, in_item) for key, value in raw.items()]
-        return Node(tuple(entry for entry in found if entry is not None))
+        return All(path, tuple(entry for entry in found if entry is not None))
 
     def _entry(self, key: Any, raw: Any, parent: str, depth: int, in_item: bool) -> Entry | None:
         path = f"{parent}.{key}"

@@ -12,7 +12,7 @@ from functools import reduce
 from operator import and_, or_
 
 from dicomarray.query.instance import Evaluation, is_blank
-from dicomarray.query.nodes import All, Combined, Entry, Every, FactEntry, FieldEntry, Node, NoneOf, Some
+from dicomarray.query.nodes import All, Combined, Entry, Every, FactEntry, FieldEntry, NoneOf, Some
 from dicomarray.query.rows import ListRows
 from dicomarray.query.selection import Selection
 
@@ -46,11 +46,7 @@ def may_match(selection: Selection, listed: Sequence[Mapping[str, str]], *, ever
     known = {name for name in listed[0] if not any(is_blank(row.get(name)) for row in listed)}
     if every_instance:
         known.add(COUNT)
-    return _of_node(selection.root, evaluation, known)[1] == evaluation.everyone
-
-
-def _of_node(node: Node, evaluation: Evaluation, known: set[str]) -> Bounds:
-    return _all_of([_of_entry(entry, evaluation, known) for entry in node.entries], evaluation)
+    return _of_entry(selection.root, evaluation, known)[1] == evaluation.everyone
 
 
 def _of_entry(entry: Entry, evaluation: Evaluation, known: set[str]) -> Bounds:
@@ -60,9 +56,10 @@ def _of_entry(entry: Entry, evaluation: Evaluation, known: set[str]) -> Bounds:
         passing = entry.passing(evaluation) if name in known else None
         return (0, everyone) if passing is None else (passing, passing)
     assert isinstance(entry, Combined)  # there are no others
-    inner = [_of_node(node, evaluation, known) for node in entry.nodes]
+    inner = [_of_entry(part, evaluation, known) for part in entry.parts]
     if isinstance(entry, All):
-        return _all_of(inner, evaluation)
+        surely, perhaps = (reduce(and_, (one[at] for one in inner), everyone) for at in (0, 1))
+        return surely, perhaps
     surely, perhaps = (reduce(or_, (one[at] for one in inner)) for at in (0, 1))
     if isinstance(entry, NoneOf):
         return everyone ^ perhaps, everyone ^ surely
@@ -71,8 +68,3 @@ def _of_entry(entry: Entry, evaluation: Evaluation, known: set[str]) -> Bounds:
     if isinstance(entry, Every):
         return everyone * (surely == everyone), everyone * (perhaps == everyone)
     return surely, perhaps  # any of them
-
-
-def _all_of(several: Sequence[Bounds], evaluation: Evaluation) -> Bounds:
-    surely, perhaps = (reduce(and_, (one[at] for one in several), evaluation.everyone) for at in (0, 1))
-    return surely, perhaps

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from functools import partial
+from typing import Any, Literal
 
 from dicomarray.dicom.dates import Interval
 from dicomarray.dicom.headers.attributes import ABSENT
@@ -23,7 +24,7 @@ from dicomarray.query.grammar import (
     suggest_node_word,
 )
 from dicomarray.query.instance import Evaluation
-from dicomarray.query.nodes import Node
+from dicomarray.query.nodes import Entry
 from dicomarray.query.operators import kind_of
 from dicomarray.query.person_names import Name
 from dicomarray.query.value_types import Kind, NoText, Words, describe, plain_number
@@ -39,70 +40,15 @@ _GROUPS: dict[Per, frozenset[str]] = {
 }
 
 
-class Key(Protocol):
-    """Something that series are sorted by."""
-
-    @property
-    def attributes(self) -> frozenset[str]:
-        """The attributes that it needs."""
-
-    def value(self, evaluation: Evaluation) -> Any:
-        """What is compared; None where it is unknown or instances disagree."""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldKey:
-    """By the values of a field."""
-
-    field: Field
-    kind: Kind
-
-    @property
-    def attributes(self) -> frozenset[str]:
-        return frozenset({self.field.key})
-
-    def value(self, evaluation: Evaluation) -> Any:
-        found = [self.field.find(cell).elements for cell in evaluation.column(self.field.key).cells]
-        elements = found[0]
-        if any(other != elements for other in found):
-            return None
-        values = [None if isinstance(e, Mapping) else self.kind.value(e) for e in elements]
-        return None if not values or None in values else tuple(_comparable(value) for value in values)
-
-
-@dataclass(frozen=True, slots=True)
-class FactKey:
-    """By a fact of the series."""
-
-    fact: str
-
-    @property
-    def attributes(self) -> frozenset[str]:
-        return FACTS[self.fact].attributes
-
-    def value(self, evaluation: Evaluation) -> Any:
-        return evaluation.fact(self.fact)
-
-
-@dataclass(frozen=True, slots=True)
-class NodeKey:
-    """Series for which a node holds come first."""
-
-    node: Node
-
-    @property
-    def attributes(self) -> frozenset[str]:
-        return frozenset().union(*(leaf.attributes for leaf in self.node.leaves()))
-
-    def value(self, evaluation: Evaluation) -> Any:
-        return self.node.passing(evaluation) != evaluation.everyone
-
-
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """A key and its direction."""
+    """What series are sorted by, in which direction, and the attributes that it needs.
 
-    key: Key
+    ``value`` gives what is compared; None where it is unknown or instances disagree.
+    """
+
+    attributes: frozenset[str]
+    value: Callable[[Evaluation], Any]
     descending: bool = False
 
 
@@ -142,13 +88,13 @@ class Ranking:
         if not self.asked:
             return frozenset()
         needed = _IDENTITY | (_GROUPS[self.per] if self.per else frozenset())
-        return needed.union(*(key.key.attributes for key in self.keys))
+        return needed.union(*(key.attributes for key in self.keys))
 
     def place(self, evaluation: Evaluation) -> Place:
         """What one series is ranked by."""
         number, uid = _common(evaluation, "SeriesNumber"), _common(evaluation, "SeriesInstanceUID")
         return Place(
-            tuple(key.key.value(evaluation) for key in self.keys),
+            tuple(key.value(evaluation) for key in self.keys),
             (number if isinstance(number, int) else _NO_NUMBER, str(uid or "")),
             self._group(evaluation),
         )
@@ -204,7 +150,7 @@ def _comparable(value: Any) -> Any:
 # Of the grammar; a config may name it, so that a later one could tell.
 VERSION = 1
 
-ReadNode = Callable[[Any, str], Node]
+ReadNode = Callable[[Any, str], Entry]
 
 
 def parse_ranking(top: Mapping[str, Any], errors: ConfigErrors, read_node: ReadNode) -> Ranking:
@@ -243,17 +189,23 @@ def _sort_keys(raw: Any, errors: ConfigErrors, read_node: ReadNode) -> tuple[Sor
 
 def _sort_key(raw: Any, path: str, read_node: ReadNode) -> SortKey:
     if isinstance(raw, Mapping):
-        return SortKey(NodeKey(read_node(raw, path)))
+        node = read_node(raw, path)
+        needed = frozenset[str]().union(*(leaf.attributes for leaf in node.leaves()))
+        # those for which it holds come first
+        return SortKey(needed, lambda evaluation: node.passing(evaluation) != evaluation.everyone)
     if not isinstance(raw, str):
         raise PartError(
             f'a fact, an attribute or a mapping was expected, such as "-num_slices", not {describe(raw)}'
         )
     name = raw.strip().removeprefix("-").strip()
-    key: Key = FactKey(name) if name in FACTS else _field_key(name)
-    return SortKey(key, descending=raw.strip().startswith("-"))
+    descending = raw.strip().startswith("-")
+    if name in FACTS:
+        return SortKey(FACTS[name].attributes, lambda evaluation: evaluation.fact(name), descending)
+    field, kind = _ordered_field(name)
+    return SortKey(frozenset({field.key}), partial(_field_value, field, kind), descending)
 
 
-def _field_key(name: str) -> FieldKey:
+def _ordered_field(name: str) -> tuple[Field, Kind]:
     try:
         field = parse_field(name)
     except PartError as mistake:
@@ -263,7 +215,16 @@ def _field_key(name: str) -> FieldKey:
     kind = kind_of(field.vr)
     if isinstance(kind, NoText):
         raise PartError(f"{name} ({field.vr}) has no order; sort by an attribute inside it, or by a mapping")
-    return FieldKey(field, kind)
+    return field, kind
+
+
+def _field_value(field: Field, kind: Kind, evaluation: Evaluation) -> Any:
+    found = [field.find(cell).elements for cell in evaluation.column(field.key).cells]
+    elements = found[0]
+    if any(other != elements for other in found):
+        return None
+    values = [None if isinstance(e, Mapping) else kind.value(e) for e in elements]
+    return None if not values or None in values else tuple(_comparable(value) for value in values)
 
 
 def unknown_name(key: str, mistake: PartError) -> str:

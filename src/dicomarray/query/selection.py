@@ -17,7 +17,7 @@ from dicomarray.assembly.series import Series
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.errors import UsageError
 from dicomarray.query.instance import Evaluation, Instance, Value
-from dicomarray.query.nodes import Combined, Displayed, Entry, FactEntry, Leaf, Node, NoneOf
+from dicomarray.query.nodes import All, Combined, Displayed, Entry, FactEntry, Leaf, NoneOf
 from dicomarray.query.parser import Parser
 from dicomarray.query.ranking import Place, Ranked, Ranking
 from dicomarray.query.rows import HasRows, ListRows, Rows, rows_of
@@ -29,7 +29,7 @@ __all__ = ["Decision", "Failure", "Instance", "Ranked", "Seen", "Selection", "Va
 class Selection:
     """A config without mistakes; ``warnings`` say what is legal but odd in it, such as a retired keyword."""
 
-    root: Node
+    root: All
     ranking: Ranking
     warnings: Warnings
     config: Mapping[str, Any] = field(repr=False)
@@ -51,7 +51,7 @@ class Selection:
     @property
     def conditions(self) -> tuple[str, ...]:
         """The places of the top level's entries; a `Failure` names the one that it belongs to."""
-        return tuple(entry.path for entry in self.root.entries)
+        return tuple(entry.path for entry in self.root.parts)
 
     def decide(self, instances: Sequence[Instance] | Rows) -> Decision:
         """Judge a series by all its instances (of an enhanced object: its frames).
@@ -72,7 +72,7 @@ class Selection:
         if not rows.size:
             raise UsageError("a series without instances can be neither accepted nor rejected")
         evaluation = Evaluation(rows, dict.fromkeys(rows.warnings))
-        entries = sorted(self.root.entries, key=_asks_facts)  # facts, which cost most, last
+        entries = sorted(self.root.parts, key=_asks_facts)  # facts, which cost most, last
         accepted = all(entry.passing(evaluation) == evaluation.everyone for entry in entries)
         return Decision(accepted, rows.size, tuple(evaluation.warnings), self.root, self.ranking, evaluation)
 
@@ -142,7 +142,7 @@ class Decision:
     accepted: bool
     total: int
     warnings: Warnings
-    root: Node = field(repr=False)
+    root: All = field(repr=False)
     ranking: Ranking = field(repr=False)
     evaluation: Evaluation = field(repr=False)
 
@@ -152,9 +152,7 @@ class Decision:
         if self.accepted:
             return ()
         return tuple(
-            failure
-            for entry in self.root.entries
-            for failure in _failures(entry, entry.path, self.evaluation)
+            failure for entry in self.root.parts for failure in _failures(entry, entry.path, self.evaluation)
         )
 
     @cached_property
@@ -166,7 +164,7 @@ class Decision:
         """The values of each field and fact that a condition of the top level asks."""
         return {
             leaf.name: leaf.seen(self.evaluation)
-            for entry in self.root.entries
+            for entry in self.root.parts
             if entry.path == condition
             for leaf in entry.leaves()
         }
@@ -188,9 +186,8 @@ def _failures(entry: Entry, condition: str, evaluation: Evaluation) -> Iterator[
         # What is inside does hold, which is the trouble; the counts are those of the negation.
         yield from (make(leaf) for leaf in entry.leaves())
     elif isinstance(entry, Combined):
-        for node in entry.nodes:
-            for inner in node.entries:
-                yield from _failures(inner, condition, evaluation)
+        for part in entry.parts:
+            yield from _failures(part, condition, evaluation)
 
 
 def _failure(leaf: Leaf, condition: str, passed: int, evaluation: Evaluation) -> Failure:
