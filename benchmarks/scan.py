@@ -211,7 +211,7 @@ def measure(folder: Path) -> None:
     catalog = dicomarray.scan(folder, workers=1)
     seconds = time.perf_counter() - start
     gc.collect()
-    names = [str(header.path) for series in catalog for header in series.instances]
+    names = [str(header.reference) for series in catalog for header in series.instances]
     size = (resident_bytes() - before) / len(names)
     del catalog
     several = seconds_of(lambda: dicomarray.scan(folder, workers=os.cpu_count()))
@@ -265,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.folder is None:
             make_files(made / "files", options.files)
         catalog = dicomarray.scan(options.folder or made / "files")
-        files = [header.path for series in catalog for header in series.instances]
+        files = [header.reference for series in catalog for header in series.instances]
         print_speeds(medians(contenders(files), options.runs, len(files)))
         if options.many and options.folder is None:
             print_growth(made, options.files, options.many, 3)

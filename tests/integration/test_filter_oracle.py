@@ -245,7 +245,7 @@ def oracle(folders: list[Path], catalog: Catalog) -> Oracle:
     by_path = dict(datasets(folders))
     series: Oracle = {}
     for one in catalog:
-        paths = [header.path for header in one.instances]
+        paths = [header.reference for header in one.instances]
         if all(path in by_path for path in paths):
             series[frozenset(paths)] = [part for path in paths for part in frames_of(by_path[path])]
     return series
@@ -280,7 +280,7 @@ def lay_over(frame: Dataset, item: Dataset) -> None:
 
 def disagreements(found: Iterable[Series], expected: SeriesTest, oracle: Oracle) -> list[Path]:
     """The first file of each series about which filter and evaluator differ."""
-    taken = {frozenset(header.path for header in series.instances) for series in found}
+    taken = {frozenset(header.reference for header in series.instances) for series in found}
     return [min(paths) for paths, members in oracle.items() if (paths in taken) is not expected(members)]
 
 

@@ -119,10 +119,10 @@ def test_views_agree_with_the_catalog(database: sqlite3.Connection) -> None:
         if member is None
     }
     assert paths >= {
-        h.path
+        h.reference
         for s in catalog
         for h in s.instances
-        if isinstance(h.path, Path) and "test_files" in h.path.parts
+        if isinstance(h.reference, Path) and "test_files" in h.reference.parts
     }
     query = "SELECT count(*) FROM instance_attributes WHERE keyword = 'InstanceNumber' AND value IS NOT NULL"
     numbers = [h.attributes.get("InstanceNumber") for s in catalog for h in s.instances]

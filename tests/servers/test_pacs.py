@@ -336,7 +336,7 @@ def test_one_command_pulls_runs_and_stores(
 
     def segmentations() -> set[str]:
         return {
-            header.path.name
+            header.reference.name
             for one in dicomarray.dicom_filter(orthanc.url, {"Modality": "SEG"})
             for header in one.instances
         }

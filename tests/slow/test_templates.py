@@ -86,19 +86,19 @@ class Unit:
 
     @cached_property
     def files(self) -> list[Path]:
-        return list(dict.fromkeys(frame.header.path for frame in self.stack.frames))
+        return list(dict.fromkeys(frame.header.reference for frame in self.stack.frames))
 
     @property
     def whole(self) -> bool:
         """Whether the template's files hold nothing else."""
-        headers = {frame.header.path: frame.header for frame in self.stack.frames}
+        headers = {frame.header.reference: frame.header for frame in self.stack.frames}
         return len(self.stack.frames) == sum(len(frames_of(header)) for header in headers.values())
 
     @cached_property
     def place(self) -> int:
         """Which volume of its own files it is."""
         files = set(self.files)
-        own = tuple(header for header in self.series.instances if header.path in files)
+        own = tuple(header for header in self.series.instances if header.reference in files)
         labels = [
             [frame.order for frame in stack.frames] for stack in Series(self.series.uid, own).stacks(KEEP)
         ]
@@ -161,7 +161,7 @@ def units_below(folder: Path) -> Iterator[Unit]:
         except DataError:
             continue  # what cannot be read is no template; the tests of reading name these
         for index, stack in enumerate(stacks):
-            first = stack.frames[0].header.path
+            first = stack.frames[0].header.reference
             yield Unit(f"{first.parent.name}/{first.name}:{index}", series, index, stack)
 
 
@@ -269,17 +269,17 @@ def compare_frames(
         if name == "SimpleITK" and photometric in NOT_FOR_SIMPLEITK:
             continue
         for frame, image in zip(derived.frames, images, strict=True):
-            found = read(frame.header.path, 0 if mosaic else frame.index)
+            found = read(frame.header.reference, 0 if mosaic else frame.index)
             if frame.tile is not None:
                 found = frame.tile.cut(found)
             error = np.abs(found - image).max()
-            assert error <= allowed + np.abs(image).max() * FLOAT32, (name, frame.header.path, error)
+            assert error <= allowed + np.abs(image).max() * FLOAT32, (name, frame.header.reference, error)
 
 
 def compare_stored(unit: Unit, derived: Stack) -> None:
     """The stored values of the derived series are the template's, bit for bit."""
     for source, frame in zip(unit.stack.frames, derived.frames, strict=True):
-        one, other = (_pydicom(f.header.path)[1] for f in (source, frame))
+        one, other = (_pydicom(f.header.reference)[1] for f in (source, frame))
         mosaic = source.tile is not None
         assert np.array_equal(one[0 if mosaic else source.index], other[0 if mosaic else frame.index])
 

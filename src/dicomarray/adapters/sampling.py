@@ -146,7 +146,7 @@ class Volumes:
         self._slices: ByteCache[Array] = ByteCache(self.cache_bytes)
 
     def _items_of(self, series: Series, check: Callable[[Item], None] | None) -> Iterator[Item]:
-        files = SeriesFiles(series.uid, tuple(_kept(h.path) for h in series.instances), series.notes)
+        files = SeriesFiles(series.uid, tuple(_kept(h.reference) for h in series.instances), series.notes)
         try:
             made = []
             for number, stack in enumerate(series.described_stacks(self.options)):

@@ -133,7 +133,7 @@ class Series:
         """As `files`: what opens each."""
         kept = self.instances
         order = kept.in_order(self._order) if isinstance(kept, HasColumns) else self._order().numbers
-        return [*dict.fromkeys(kept[number].path for number in order)]
+        return [*dict.fromkeys(kept[number].reference for number in order)]
 
     @property
     def folders(self) -> Sequence[Place]:
@@ -141,7 +141,7 @@ class Series:
         kept = self.instances
         if isinstance(kept, HasColumns):
             return kept.folders
-        return [*dict.fromkeys(header.path.parent for header in kept)]
+        return [*dict.fromkeys(header.reference.parent for header in kept)]
 
     def _order(self) -> Order:
         """The order of `files`."""
@@ -155,7 +155,7 @@ class Series:
         known = [header.instance_number for header in self.instances]
         rest = sorted(
             range(len(known)),
-            key=lambda n: (known[n] is None, known[n] or 0, Path(str(self.instances[n].path))),
+            key=lambda n: (known[n] is None, known[n] or 0, Path(str(self.instances[n].reference))),
         )
         return Order([*dict.fromkeys([*ordered, *rest])], of_volumes=bool(ordered))
 
@@ -183,7 +183,7 @@ class Series:
         images = [header for header in instances if header.is_image]
         if not images:
             raise GeometryError(f"series {self.title} has no images: nothing to make a volume of")
-        others = sorted(header.path.name for header in instances if not header.is_image)
+        others = sorted(header.reference.name for header in instances if not header.is_image)
         note = warning(f"{len(others)} instances without pixels left out: {some(others)} [objects-not-read]")
         known: KnownMosaics = {}
         frames = [frame for header in images for frame in frames_of(header, known, options.geometry)]
@@ -264,11 +264,11 @@ class Series:
 
 
 def _is_described(header: Header) -> bool:
-    return isinstance(header.path, ObjectReference) and header.path.is_described
+    return isinstance(header.reference, ObjectReference) and header.reference.is_described
 
 
 def _has_private(header: Header) -> bool:
-    return isinstance(header.path, ObjectReference) and header.path.has_private
+    return isinstance(header.reference, ObjectReference) and header.reference.has_private
 
 
 def volume_lines(stacks: Sequence[Stack]) -> list[str]:

@@ -123,4 +123,4 @@ class Catalog(Sequence[Series]):
 
 def in_catalog_order(series: Series) -> tuple[int, str, str]:
     number = series.instances[0].attributes.get("SeriesNumber")
-    return (number if isinstance(number, int) else NO_NUMBER, series.uid, str(series.instances[0].path))
+    return (number if isinstance(number, int) else NO_NUMBER, series.uid, str(series.instances[0].reference))

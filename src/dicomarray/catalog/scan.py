@@ -94,7 +94,7 @@ def _group(headers: Iterable[Header], skipped: Iterable[Skipped]) -> list[Series
     groups: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
         uid = header.text("SeriesInstanceUID") or ""
-        groups.setdefault((uid, "" if uid else str(header.path)), []).append(header)
+        groups.setdefault((uid, "" if uid else str(header.reference)), []).append(header)
     unreadable = UnreadableFiles.of(skipped)
     series = [Series(uid, tuple(members), unreadable.notes(members)) for (uid, _), members in groups.items()]
     return sorted(series, key=in_catalog_order)

@@ -342,6 +342,6 @@ def file_stem(series: Series) -> str:
     number = series.attributes.get("SeriesNumber", 0)
     modality = "".join(c for c in str(series.attributes.get("Modality", "XX")) if c.isalnum()) or "XX"
     first = series.instances[0]
-    key = series.uid or first.text("SOPInstanceUID") or str(file_of(first.path))
+    key = series.uid or first.text("SOPInstanceUID") or str(file_of(first.reference))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]
     return f"{modality}_{number if isinstance(number, int) else 0:04d}_{digest}"

@@ -109,7 +109,7 @@ def _of_instances(series: Sequence[Series], names: Sequence[str]) -> Columns:
     for one in series:
         for header in one.instances:
             known = _reader(header, further)
-            columns["path"].append(str(file_of(header.path)))
+            columns["path"].append(str(file_of(header.reference)))
             for name in names:
                 columns[name].append(known(name))
             if "SeriesInstanceUID" not in names:

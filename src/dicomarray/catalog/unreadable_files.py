@@ -54,7 +54,9 @@ def _places(headers: Iterable[Header]) -> set[str]:
     """The folders of the files; of those in archives the archives, and the folders of these."""
     found: set[Place] = set()
     for header in headers:
-        found.update((header.path.parent,) if isinstance(header.path, Path) else header.path.beside)
+        found.update(
+            (header.reference.parent,) if isinstance(header.reference, Path) else header.reference.beside
+        )
     return {_name(place) for place in found}
 
 

@@ -86,7 +86,7 @@ def _without_masks(found: Iterable[Series], skipping: Skipping) -> Iterator[Seri
     if not images:
         yield from masks
     elif masks:
-        files = [file_of(header.path).name for series in masks for header in series.instances]
+        files = [file_of(header.reference).name for series in masks for header in series.instances]
         skipping([SkippedGroup(MASKS, len(files), tuple(files[:EXAMPLES]))])
 
 

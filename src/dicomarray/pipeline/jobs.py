@@ -144,7 +144,7 @@ def _job(
 ) -> Job:
     title = group[0].described if per == "series" else _study_title(group[0])
     files = tuple(
-        SeriesFiles(s.uid, tuple(_kept(header.path) for header in s.instances), s.notes) for s in group
+        SeriesFiles(s.uid, tuple(_kept(header.reference) for header in s.instances), s.notes) for s in group
     )
     headers = [header for series in group for header in series.instances]
     inputs, contents = (_digest(headers, roots, entries) for entries in (True, False))
@@ -163,7 +163,7 @@ def _digest(headers: Iterable[Header], roots: Sequence[Place], entries: bool) ->
 
 def _line(header: Header, roots: Sequence[Place], entries: bool) -> str:
     """A file's name below its root, its size and its times; what is unpacked has none that say anything."""
-    stamp, file = _stamp(header), file_of(header.path)
+    stamp, file = _stamp(header), file_of(header.reference)
     place = file.absolute() if isinstance(file, Path) else file
     below = ((number, _below(place, root)) for number, root in enumerate(roots))
     root, name = next(((number, name) for number, name in below if name is not None), (None, place.name))
@@ -183,7 +183,7 @@ def _below(place: Place, root: Place) -> str | None:
 
 def _stamp(header: Header) -> Stamp:
     try:
-        return header.stamp or state_of(header.path)
+        return header.stamp or state_of(header.reference)
     except OSError:
         return Stamp(-1, 0)  # it is gone since the scan; who reads it will say so
 

@@ -127,7 +127,7 @@ def _convert(job: Job, task: Task, ready: Ready, started: float) -> RunEntry:
             warnings |= dict.fromkeys((*result.after.warnings, *report.warnings))
         if task.pacs is not None:
             stored = f"{task.pacs}: {store_result(folder, task.pacs).summary}"
-        read = sha256_of_series(header.path for series in found for header in series.instances)
+        read = sha256_of_series(header.reference for series in found for header in series.instances)
     return job.entry(
         "written", 0.0, started, output=job.output, outputs=tuple(outputs), warnings=tuple(warnings),
         stored=stored, inputs_sha256=read,

@@ -200,7 +200,7 @@ def _with_doubt(failure: Failure, series: Series) -> Failure:
     """Of a private element that a server does not tell nobody knows whether the instances have it."""
     if not failure.field.startswith("(") or any(item.present for item in failure.seen):
         return failure
-    first = next(iter(series.instances)).path
+    first = next(iter(series.instances)).reference
     if not (isinstance(first, ObjectReference) and first.is_described):
         return failure
     why = "the server does not tell it, and may leave out private elements; pull the series and ask its files"

@@ -140,10 +140,10 @@ def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None) 
 
 def _frame_rows(header: Header) -> Sequence[Mapping[str, Value]]:
     """The frames of an instance that say something of their own; else the instance as it is."""
-    groups = FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.path)
+    groups = FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.reference)
     if not groups:
         return [header.attributes]
-    groups.check_count(header.attributes.get("NumberOfFrames"), header.path)
+    groups.check_count(header.attributes.get("NumberOfFrames"), header.reference)
     common = _with_group(header.attributes, groups.shared)
     return [_with_group(common, group) for group in groups.per_frame] or [common]
 

@@ -54,7 +54,9 @@ def whole(headers: Sequence[Header]) -> Sequence[Header]:
     Where a server described the instances, their files are fetched and read: a description may have other
     digits than the file, and lacks what is binary.
     """
-    described = {h.path for h in headers if isinstance(h.path, ObjectReference) and h.path.is_described}
+    described = {
+        h.reference for h in headers if isinstance(h.reference, ObjectReference) and h.reference.is_described
+    }
     if not described:
         return headers
     copies = fetched(described, Path())
@@ -62,8 +64,8 @@ def whole(headers: Sequence[Header]) -> Sequence[Header]:
     for item in read_references(copies[one] for one in described):
         if isinstance(item, Skipped):
             raise InputError(f"{item.path}: {item.reason}")
-        found[item.path] = item
-    return [found[h.path] if h.path in described else h for h in headers]
+        found[item.reference] = item
+    return [found[h.reference] if h.reference in described else h for h in headers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ def _items(reference: Reference, outcome: Outcome, reader: HeaderReader) -> Iter
 def instance_of(outcome: Outcome) -> Header | Skipped:
     """The header, or why it is none of an instance."""
     reason = no_instance(outcome) if isinstance(outcome, Header) else None
-    return Skipped.lost(outcome.path, reason) if isinstance(outcome, Header) and reason else outcome
+    return Skipped.lost(outcome.reference, reason) if isinstance(outcome, Header) and reason else outcome
 
 
 def no_instance(header: Header) -> str | None:

@@ -72,7 +72,7 @@ def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:
     groups = _by_file(stack.frames)
     for members in groups:
         frames = [stack.frames[index] for index in members]
-        path, whole = frames[0].header.path, len(frames_of(frames[0].header))
+        path, whole = frames[0].header.reference, len(frames_of(frames[0].header))
         if [frame.index for frame in frames] != list(range(whole)):
             raise TemplateError(
                 f"{path} holds {whole} images, and the array has {len(frames)} of them: a file is written "
@@ -81,7 +81,7 @@ def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:
     tiled = stack.frames[0].tile is not None
     pictures = _pictures(images, groups, stack.frames) if tiled else _loops(images, groups, stack.frames)
     sources = tuple(
-        Source(stack.frames[first].header.path, rescale=request.sources[first].rescale)
+        Source(stack.frames[first].header.reference, rescale=request.sources[first].rescale)
         for first, *_ in groups
     )
     return replace(request, array=pictures, sources=sources, image_axes=pictures.ndim - 1, tiled=tiled)
@@ -111,7 +111,7 @@ def _loops(images: Array, groups: Sequence[Sequence[int]], frames: Sequence[Fram
     sizes = {len(members) for members in groups}
     if len(sizes) > 1:
         raise TemplateError(
-            f"{frames[0].header.path} and the other files of the template have loops of {sorted(sizes)} "
+            f"{frames[0].header.reference} and the other files of the template have loops of {sorted(sizes)} "
             "frames: take a single file as template"
         )
     order = [index for members in groups for index in members]

@@ -314,7 +314,7 @@ def _plane(grid: StackGeometry, position: Matrix) -> Plane:
 
 def _source(frame: Frame, plane: Plane | None, shape: Sequence[int], identity: dict[str, Any]) -> Source:
     same = plane is None or (frame.plane is not None and _same_plane(plane, frame.plane, shape))
-    return Source(frame.header.path, frame.index, None if same else plane, identity)
+    return Source(frame.header.reference, frame.index, None if same else plane, identity)
 
 
 def _same_plane(one: Plane, other: Plane, shape: Sequence[int]) -> bool:

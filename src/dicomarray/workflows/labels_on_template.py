@@ -132,7 +132,7 @@ def _request(
         segmentation=segmentation,
         planes=planes,
         sources=tuple(sources),
-        template=first.header.path,
+        template=first.header.reference,
         frame_of_reference_uid=None if geometry is None else one.frames[0].header.text("FrameOfReferenceUID"),
         referenced=() if any(sources) else tuple(_source(f, False) for f in one.frames if _is_legal(f)),
         thickness=thickness or spacing,

@@ -113,19 +113,19 @@ def load_from(segmented: Series, beside: Iterable[Series], asked: MaskReading) -
                 "places, whichever images they name; leave it out"
             )
         return load_structure_set(
-            header.path, asked.on, beside=images, volume=asked.volume, occupancy=asked.occupancy
+            header.reference, asked.on, beside=images, volume=asked.volume, occupancy=asked.occupancy
         )
     if asked.occupancy:
         raise UsageError(
             "occupancy=True is for structure sets; a fractional segmentation has seg.fraction(NAME)"
         )
-    return _from_seg(read_description(header.path), images, asked)
+    return _from_seg(read_description(header.reference), images, asked)
 
 
 def _one_instance(segmented: Series) -> Header:
     among = segmented.segmentations
     if len(among) > 1:
-        lines = "\n".join(f"  {one.instances[0].path}: {_said_of(one)}" for one in among)
+        lines = "\n".join(f"  {one.instances[0].reference}: {_said_of(one)}" for one in among)
         raise ChoiceError(
             f"series {segmented.title} holds {len(among)} segmentations; name the file of one of them, or "
             f"take all with to-nifti or to-numpy into a folder (-o DIR/, -n DIR/):\n{lines}"

@@ -279,6 +279,6 @@ def _outgoing(header: Header) -> Outgoing | PushedInstance:
     )
     if not all(map(is_safe_uid, (study, series, sop_class, uid))) or not header.transfer_syntax:
         what = "its UIDs, or the Transfer Syntax UID, are missing or none: no PACS can take it"
-        return PushedInstance(uid, series, study, file_of(header.path), "failed", what)
-    size = (header.stamp or state_of(header.path)).size
-    return Outgoing(header.path, study, series, sop_class, uid, header.transfer_syntax, size)
+        return PushedInstance(uid, series, study, file_of(header.reference), "failed", what)
+    size = (header.stamp or state_of(header.reference)).size
+    return Outgoing(header.reference, study, series, sop_class, uid, header.transfer_syntax, size)

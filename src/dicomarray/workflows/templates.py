@@ -30,7 +30,7 @@ def in_hand_or_asked(template: Template | None, volume: int | None, output: Path
         return request
     if any(asked[name] is not None for name in ("series", "config", "index")):
         raise UsageError("the template is in hand: series, config and index choose one below a path")
-    files = template.files if isinstance(template, Volume) else [one.path for one in template.instances]
+    files = template.files if isinstance(template, Volume) else [one.reference for one in template.instances]
     for folder in {path.parent for path in files}:
         refuse_inside(output, folder)
     return template

@@ -290,7 +290,7 @@ def _check_even(stack: Stack, reading: ReadOptions) -> None:
 
 def _check_colour(colour: bool, dtype: np.dtype[Any], frame: Frame) -> None:
     if colour and dtype != np.uint8:
-        raise PixelError(f"{frame.header.path}: colours of {dtype}; NIfTI has those of 8 bits only")
+        raise PixelError(f"{frame.header.reference}: colours of {dtype}; NIfTI has those of 8 bits only")
 
 
 def _pixel_spacing(known: Mapping[str, Any]) -> tuple[float, float]:

@@ -152,7 +152,7 @@ def _request(
     return StructureSetRequest(
         segmentation,
         images,
-        first.header.path,
+        first.header.reference,
         first.header.text("SeriesInstanceUID") or "",
         frame_of_reference,
         segmentation.warnings + patient_warnings(stack.frames) + notes,

@@ -167,7 +167,7 @@ def _of_xa(frame: Frame) -> dict[str, Any]:
 
 def groups_of(header: Header) -> FunctionalGroups:
     """The functional groups of an object's file."""
-    return FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.path)
+    return FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.reference)
 
 
 def _of_ge(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def test_pandas_instances(catalog: Catalog) -> None:
     names = ["InstanceNumber", "ImagePositionPatient", "PatientID", "KVP", "(0018,0050)"]
     frame = catalog.to_pandas("instances", names)
     assert list(frame.columns) == ["SeriesInstanceUID", "path", *names]
-    assert frame["path"].tolist() == [str(h.path) for series in catalog for h in series.instances]
+    assert frame["path"].tolist() == [str(h.reference) for series in catalog for h in series.instances]
     assert frame["ImagePositionPatient"][1] == catalog[0].instances[1].attributes["ImagePositionPatient"]
     assert set(frame["PatientID"]) == {"SYNTHETIC-1"}
     assert frame["KVP"].isna().tolist() == [False, False, False, True, True]

@@ -194,8 +194,8 @@ def test_memory_of_an_index_is_let_go_and_verdicts_stay(
     small = select(ScanRequest(None, file, config))
     assert small.explanation() == usual.explanation()
     (found,), (expected,) = small.series, usual.series
-    assert [(h.path, dict(h.attributes)) for h in found.instances] == [
-        (h.path, dict(h.attributes)) for h in expected.instances
+    assert [(h.reference, dict(h.attributes)) for h in found.instances] == [
+        (h.reference, dict(h.attributes)) for h in expected.instances
     ]
     assert found.files == expected.files
 

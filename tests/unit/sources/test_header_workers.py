@@ -104,7 +104,7 @@ def helped(monkeypatch: pytest.MonkeyPatch) -> Helped:
 def told(catalog: Catalog) -> object:
     """All that a catalog says."""
     headers = [
-        (series.uid, h.path, h.transfer_syntax, repr(dict(h.attributes)), h.pixels, h.stamp)
+        (series.uid, h.reference, h.transfer_syntax, repr(dict(h.attributes)), h.pixels, h.stamp)
         for series in catalog
         for h in series.instances
     ]

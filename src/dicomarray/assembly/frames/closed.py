@@ -32,7 +32,7 @@ class ClosedHeader(Header):
     def of(cls, header: Header) -> ClosedHeader:
         """The same header, closed."""
         return cls(
-            header.path, header.transfer_syntax, header.attributes, header.pixels, header.stamp, header
+            header.reference, header.transfer_syntax, header.attributes, header.pixels, header.stamp, header
         )
 
     def further(self, names: Iterable[str], reader: HeaderReader | None = None) -> Mapping[str, Value]:
@@ -42,7 +42,7 @@ class ClosedHeader(Header):
     def check_open(self) -> NoReturn:
         """Always raise."""
         raise PixelsClosedError(
-            f"only pixels show whether images are copies of each other; {self.path} is one of them"
+            f"only pixels show whether images are copies of each other; {self.reference} is one of them"
         )
 
 

@@ -75,7 +75,7 @@ class Frame:
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
         """So many finite numbers of an attribute, or None; HeaderError where it is something else."""
-        return numbers_of(self.attributes.get(keyword), keyword, count, self.header.path)
+        return numbers_of(self.attributes.get(keyword), keyword, count, self.header.reference)
 
     def number(self, keyword: str) -> float | None:
         """One finite number of an attribute, or None; HeaderError where it is something else."""
@@ -111,7 +111,7 @@ class Frame:
         number = self.header.instance_number
         offset = self.attributes.get("ConcatenationFrameOffsetNumber")
         index = self.index + (offset if isinstance(offset, int) else 0)
-        return (1 << 62 if number is None else number, index, str(self.header.path))
+        return (1 << 62 if number is None else number, index, str(self.header.reference))
 
 
 def frames_of(
@@ -159,7 +159,7 @@ def read_images(frames: Sequence[Frame]) -> Array:
     """
     header = frames[0].header
     header.check_open()
-    with open_frames(header.path) as reader:
+    with open_frames(header.reference) as reader:
         if frames[0].tile is None:
             return reader.read_all([frame.index for frame in frames])
         picture = reader.read_all([0])[0]
@@ -248,7 +248,7 @@ def _frame_count(header: Header) -> int:
     count = 1 if value is None else value
     if not isinstance(count, int) or not 1 <= count <= MAX_FRAMES:
         raise HeaderError(
-            f"{header.path}: NumberOfFrames is {quoted(value)} where a positive number is expected"
+            f"{header.reference}: NumberOfFrames is {quoted(value)} where a positive number is expected"
         )
     if count > 1:
         _check_room(header, count)
@@ -261,7 +261,7 @@ def _check_room(header: Header, count: int) -> None:
     needed = int(count * _least_frame_bytes(header))
     if size is not None and needed > size:
         raise HeaderError(
-            f"{header.path}: NumberOfFrames is {count}, which needs {needed} bytes or more, but the file has "
+            f"{header.reference}: NumberOfFrames is {count}, which needs {needed} bytes or more, but the file has "
             f"{size}; it is truncated, or the number is wrong"
         )
 
@@ -270,12 +270,12 @@ def _file_size(header: Header) -> int | None:
     """Bytes; None where it is not known."""
     if isinstance(header, KeptHeader):
         return header.size
-    if isinstance(header.path, ObjectReference) and header.path.is_described:
+    if isinstance(header.reference, ObjectReference) and header.reference.is_described:
         return None
     try:
-        return state_of(header.path).size
+        return state_of(header.reference).size
     except OSError as error:
-        raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
+        raise InputError(f"{header.reference} cannot be read: {error.strerror}") from error
 
 
 def _least_frame_bytes(header: Header) -> float:
@@ -309,7 +309,9 @@ def _frame(
 
     rows, columns = numbers("Rows"), numbers("Columns")
     if rows is None or columns is None or min(*rows, *columns) < 1:
-        raise HeaderError(f"{header.path}: Rows and Columns are {rows} and {columns}; no image without them")
+        raise HeaderError(
+            f"{header.reference}: Rows and Columns are {rows} and {columns}; no image without them"
+        )
     plane, broken = _place(header, attributes, strict)
     return Frame(
         header=header,
@@ -328,7 +330,9 @@ def _place(header: Header, attributes: Mapping[str, Value], strict: bool) -> tup
     """The plane, None where nothing says it; and, where that is no error, why it cannot be one."""
 
     try:
-        position = numbers_of(attributes.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.path)
+        position = numbers_of(
+            attributes.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.reference
+        )
         orientation = _usable_numbers(header, attributes, "ImageOrientationPatient", 6)
         spacing = _usable_numbers(header, attributes, "PixelSpacing", 2)
         return _plane(header, position, orientation, spacing), None
@@ -349,7 +353,7 @@ def _usable_numbers(
         known = _finite_numbers(value, size)
     except TypeError:  # something that has no hash is no number
         known = None
-    return numbers_of(value, keyword, size, header.path) if known is None else known
+    return numbers_of(value, keyword, size, header.reference) if known is None else known
 
 
 @lru_cache(maxsize=1024)
@@ -388,7 +392,7 @@ def _plane(
             return Plane.from_attributes(position, orientation, spacing)  # it says what is wrong
         at_origin = _plane_at_origin(orientation, spacing)
     except GeometryError as error:
-        raise GeometryError(f"{header.path}: {error}") from error
+        raise GeometryError(f"{header.reference}: {error}") from error
     x, y, z = position
     return Plane((x, y, z), at_origin.row_direction, at_origin.column_direction, at_origin.pixel_spacing)
 

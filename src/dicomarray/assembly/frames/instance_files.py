@@ -91,8 +91,8 @@ class ImageFiles:
 
     def at_hand(self, header: Header) -> Reference:
         """What opens its file, from a copy where it lies in a store."""
-        if isinstance(header.path, Path):
-            return header.path
+        if isinstance(header.reference, Path):
+            return header.reference
         with self._turn:
             if self._fetched is None:
                 self._folder = TemporaryDirectory(prefix="dicomarray-", ignore_cleanup_errors=True)
@@ -101,7 +101,7 @@ class ImageFiles:
 
     def _asked(self, header: Header) -> Any:
         """What is fetched of a file."""
-        path, wanted = header.path, self.wanted.get(header.path)
+        path, wanted = header.reference, self.wanted.get(header.reference)
         count = header.attributes.get("NumberOfFrames")
         if wanted is None or isinstance(path, Path) or not isinstance(count, int):
             return path
@@ -114,16 +114,18 @@ class ImageFiles:
             found = self.at_hand(header)
             return open_raw(found) if native and isinstance(found, Path) else open_plain(found)
         except OSError as error:
-            raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
+            raise InputError(f"{header.reference} cannot be read: {error.strerror}") from error
 
     def _description(self, header: Header, keyword: str) -> PixelDescription:
         get = header.attributes.get
         key = (keyword, header.transfer_syntax, *map(get, KEYWORDS))
         known = self._descriptions.get(key)
         if known is not None:
-            return replace(known, path=str(header.path))
+            return replace(known, path=str(header.reference))
         values = dict(zip(KEYWORDS, key[2:], strict=True))
-        made = PixelDescription.from_values(values, str(header.transfer_syntax), str(header.path), keyword)
+        made = PixelDescription.from_values(
+            values, str(header.transfer_syntax), str(header.reference), keyword
+        )
         self._descriptions[key] = made
         return made
 
@@ -149,16 +151,16 @@ def _current(stream: BinaryIO, header: Header) -> Header:
         Where the file says something else now.
     """
     stamp = header.stamp
-    if stamp is None or isinstance(stream, BytesIO) or is_unchanged(header.path, stream, stamp):
+    if stamp is None or isinstance(stream, BytesIO) or is_unchanged(header.reference, stream, stamp):
         return header
     try:
-        now = read_header(header.path)
+        now = read_header(header.reference)
     except InputError as error:
-        raise InputError(f"{header.path}: {error}") from error
+        raise InputError(f"{header.reference}: {error}") from error
     same = now.transfer_syntax == header.transfer_syntax and all(
         now.attributes.get(keyword) == header.attributes.get(keyword) for keyword in _COMPARED
     )
-    exchanged = isinstance(header.path, Path) and not is_unchanged(header.path, stream, now.stamp)
+    exchanged = isinstance(header.reference, Path) and not is_unchanged(header.reference, stream, now.stamp)
     if not same or now.pixels is None or exchanged:
         raise _changed(header)
     return now
@@ -166,6 +168,6 @@ def _current(stream: BinaryIO, header: Header) -> Header:
 
 def _changed(header: Header) -> InputError:
     return InputError(
-        f"{header.path} was changed after its header was read; read the series again "
+        f"{header.reference} was changed after its header was read; read the series again "
         "(an index: dicomarray index)"
     )

@@ -86,7 +86,9 @@ class Picture:
     plane: Plane | None
 
     def error(self, problem: str) -> GeometryError:
-        return GeometryError(f"{self.header.path}: a mosaic, all slices tiled into one image, but {problem}")
+        return GeometryError(
+            f"{self.header.reference}: a mosaic, all slices tiled into one image, but {problem}"
+        )
 
 
 def tiles_of(picture: Picture) -> list[Tile]:
@@ -108,10 +110,10 @@ def tiles_of(picture: Picture) -> list[Tile]:
 def _read(header: Header) -> Dataset:
     with pydicom_quiet:
         try:
-            with open_header(header.path) as stream:
-                return read_header(stream, str(header.path))
+            with open_header(header.reference) as stream:
+                return read_header(stream, str(header.reference))
         except OSError as error:
-            raise InputError(f"{header.path} cannot be read: {error.strerror}") from error
+            raise InputError(f"{header.reference} cannot be read: {error.strerror}") from error
 
 
 def _cut(
@@ -334,8 +336,10 @@ def _uih_tiles(picture: Picture, dataset: Dataset) -> list[Tile]:
 
 def _uih_plane(picture: Picture, item: Mapping[str, Value], index: int) -> Plane:
     header = picture.header
-    position = numbers_of(item.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.path)
-    orientation = numbers_of(item.get("ImageOrientationPatient"), "ImageOrientationPatient", 6, header.path)
+    position = numbers_of(item.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.reference)
+    orientation = numbers_of(
+        item.get("ImageOrientationPatient"), "ImageOrientationPatient", 6, header.reference
+    )
     orientation = orientation or header.numbers("ImageOrientationPatient", 6)
     spacing = header.numbers("PixelSpacing", 2)
     if position is None or orientation is None or spacing is None:
@@ -346,4 +350,4 @@ def _uih_plane(picture: Picture, item: Mapping[str, Value], index: int) -> Plane
     try:
         return Plane.from_attributes(position, orientation, spacing)
     except GeometryError as error:
-        raise GeometryError(f"{header.path}: slice {index} of the mosaic: {error}") from error
+        raise GeometryError(f"{header.reference}: slice {index} of the mosaic: {error}") from error

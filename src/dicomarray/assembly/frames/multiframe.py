@@ -44,7 +44,7 @@ def frame_attributes(header: Header, count: int) -> list[Attributes] | None:
     HeaderError
         Where the number of frames and what describes them do not fit.
     """
-    if groups := FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.path):
+    if groups := FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.reference):
         return _over_data_set(header, _frame_parts(header, count, groups))
     if (places := slices_of_reconstruction(header, count)) is not None:
         return _over_data_set(header, [(_SharedPart(place), ()) for place in places])
@@ -113,7 +113,7 @@ def _order(part: _SharedPart, varying: Sequence[str]) -> tuple[int, ...]:
 
 def _frame_parts(header: Header, count: int, groups: FunctionalGroups) -> list[_FrameParts]:
     """Enhanced objects: shared functional groups, and each frame's own over them (PS3.3 C.7.6.16)."""
-    groups.check_count(count, header.path)
+    groups.check_count(count, header.reference)
     below, common = layers(groups.shared)
     if count > 1 and header.attributes.get("ImagePositionPatient") is not None:
         common = {**_NO_PLACE, **common}
@@ -211,7 +211,7 @@ def slices_of_reconstruction(header: Header, count: int) -> list[dict[str, Value
     try:
         first, spacing = _first_plane(header, known.get(_DETECTORS)), header.number("SpacingBetweenSlices")
         slices, slots, intervals = (
-            numbers_of(known.get(keyword), keyword, count, header.path) for keyword in _VECTORS
+            numbers_of(known.get(keyword), keyword, count, header.reference) for keyword in _VECTORS
         )
     except (HeaderError, GeometryError):
         return None
@@ -238,7 +238,7 @@ def _first_plane(header: Header, detectors: Value) -> Plane | None:
     """Where the first slice lies: all detectors must agree."""
     items = [item for item in detectors if isinstance(item, Mapping)] if isinstance(detectors, tuple) else []
     places = {
-        tuple(numbers_of(item.get(name), name, size, header.path) for name, size in _PLACE.items())
+        tuple(numbers_of(item.get(name), name, size, header.reference) for name, size in _PLACE.items())
         for item in items
     }
     spacing = header.numbers("PixelSpacing", 2)

@@ -40,7 +40,7 @@ def mixed_scan_warnings(repetitions: Sequence[Sequence[Frame]]) -> Warnings:
                 first, other = list(dict.fromkeys(values))[:2]
                 notes[keyword] = warning(
                     f"{keyword} is {first} in some slices and {other} in others: the volume may be made of "
-                    f"two scans; {slices[values.index(other)].header.path.name} is of the other [mixed-scans]"
+                    f"two scans; {slices[values.index(other)].header.reference.name} is of the other [mixed-scans]"
                 )
     return tuple(itertools.chain(*notes.values()))
 
@@ -73,7 +73,7 @@ def _shared_and_own(frames: Sequence[Frame]) -> Warnings:
     differ = may_differ([frame.attributes for frame in frames], [CONTRADICTED])
     if not differ and frames[0].attributes.get(CONTRADICTED) is None:
         return ()
-    known = [(frame.header.path.name, texts(frame.attributes.get(CONTRADICTED))) for frame in frames]
+    known = [(frame.header.reference.name, texts(frame.attributes.get(CONTRADICTED))) for frame in frames]
     names = {name: None for _, several in known for name in several if name}
     files = {file: None for file, several in known if any(several)}
     return warning(
@@ -95,7 +95,7 @@ def _data_set_and_groups(frames: Sequence[Frame]) -> Warnings:
             if (value := first.get(name)) is stated or None in (value, stated):
                 continue
             if all(frame.attributes.get(name) != stated for frame in members):
-                names[name] = files[header.path.name] = None
+                names[name] = files[header.reference.name] = None
     if not names:
         return ()
     return warning(
@@ -129,7 +129,7 @@ def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> Warnings:
         total = int(first.number("InConcatenationTotalNumber") or max(numbers, default=len(members)))
         if len(members) >= total:
             continue
-        there = some([f"{frame.header.path} (part {number})" for number, frame in members.items()])
+        there = some([f"{frame.header.reference} (part {number})" for number, frame in members.items()])
         lost = total - len(members)
         stated = f"{lost} of the {total} parts of concatenation {uid} are missing; there is {there}"
         if options.missing == "error":

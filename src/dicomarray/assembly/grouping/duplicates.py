@@ -216,17 +216,17 @@ def _rank(frame: Frame) -> tuple[Hashable, ...]:
     """Which of several copies stays: the first by what they say, as far as every scan and index knows it."""
     uid = frame.header.text("SOPInstanceUID") or ""
     said = repr([frame.attributes.get(keyword) for keyword in sorted(DEFAULT_KEYWORDS)])
-    return *frame.order[:2], uid, frame.header.transfer_syntax or "", said, str(frame.header.path)
+    return *frame.order[:2], uid, frame.header.transfer_syntax or "", said, str(frame.header.reference)
 
 
 def _copy_warnings(dropped: Sequence[Frame], kept: Sequence[Frame]) -> Warnings:
     warnings: Warnings = ()
     if dropped:
-        names = some(sorted({frame.header.path.name for frame in dropped}))
+        names = some(sorted({frame.header.reference.name for frame in dropped}))
         warnings += warning(f"{len(dropped)} identical copies left out: {names} [copies]")
     shared = _occurring_twice([_by_uid(frame) for frame in kept])
     if shared:
-        names = some(sorted({frame.header.path.name for frame in kept if _by_uid(frame) in shared}))
+        names = some(sorted({frame.header.reference.name for frame in kept if _by_uid(frame) in shared}))
         warnings += warning(
             f"SOPInstanceUID is not unique: that of {names} is of several images [shared-uid]"
         )
@@ -254,7 +254,7 @@ def _equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> Warnin
     """The warning for these; ``complete`` is not set where there may be more of them."""
     if not frames:
         return ()
-    names = some(sorted({frame.header.path.name for frame in frames}))
+    names = some(sorted({frame.header.reference.name for frame in frames}))
     return warning(
         f"{'' if complete else 'at least '}{len(frames)} images have the same pixels as another one at their "
         f"place, and all are kept, since nothing says that they are copies: {names} [equal-images]"

@@ -150,7 +150,7 @@ def unusable_values(frames: Sequence[Frame]) -> Warnings:
             value = frame.attributes.get(keyword)
             if value is not None and frame.usable_number(keyword) is None:
                 notes += warning(
-                    f"{frame.header.path.name}: {keyword} is {quoted(value)} where the standard has one "
+                    f"{frame.header.reference.name}: {keyword} is {quoted(value)} where the standard has one "
                     "finite number; it is taken as absent [not-a-number]"
                 )
                 break
@@ -294,7 +294,7 @@ def split_side_by_side(positions: Sequence[Sequence[Frame]]) -> list[list[Frame]
     if len(stacks) > max(map(len, positions)):
         worst = positions[int(np.argmax(np.max(np.array(spread) / reach, axis=1)))]
         raise GeometryError(
-            f"{worst[0].header.path} and {worst[-1].header.path} lie side by side in one plane, and slices "
+            f"{worst[0].header.reference} and {worst[-1].header.reference} lie side by side in one plane, and slices "
             "drift: which of them form a volume is unknown; convert them from separate folders"
         )
     return stacks

@@ -88,4 +88,4 @@ def _mixed(headers: Sequence[Header], named: dict[str, list[str]]) -> str:
 
 
 def _files(headers: Sequence[Header]) -> str:
-    return some([header.path.name for header in headers])
+    return some([header.reference.name for header in headers])

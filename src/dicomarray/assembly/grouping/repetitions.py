@@ -171,7 +171,7 @@ def _in_acquisition_order(indistinct: Iterable[list[list[Frame]]]) -> tuple[list
                 f"nothing says for certain which of {len(several)} images at each position belong together: "
                 "instance numbers and times run in no order, or contradict each other. Images of different "
                 "repetitions may be mixed: look at the volume, or convert each repetition from a folder of "
-                f"its own. One has {first[0].header.path.name} and {len(first) - 1} more [mixed-repetitions]"
+                f"its own. One has {first[0].header.reference.name} and {len(first) - 1} more [mixed-repetitions]"
             )
     return groups, tuple(doubts[:1])
 
@@ -276,13 +276,13 @@ def _undecided(positions: Positions) -> GeometryError:
         values = [sorted(str(value_of(frame, key or 0)) for frame in frames) for frames in positions]
         odd = next(index for index, found in enumerate(values) if found != values[0])
         return GeometryError(
-            f"{keyword} is {', '.join(values[0])} at the position of {positions[0][0].header.path}, but "
-            f"{', '.join(values[odd])} at that of {positions[odd][0].header.path}: images of some "
+            f"{keyword} is {', '.join(values[0])} at the position of {positions[0][0].header.reference}, but "
+            f"{', '.join(values[odd])} at that of {positions[odd][0].header.reference}: images of some "
             f"repetitions are missing, and none is complete. Find them. {advice}"
         )
     usual, _ = counts.most_common(1)[0]
     frames = next(frames for frames in positions if len(frames) != usual)
-    names = ", ".join(str(frame.header.path) for frame in frames[:4])
+    names = ", ".join(str(frame.header.reference) for frame in frames[:4])
     return GeometryError(
         f"{len(frames)} images lie at one position where {usual} is usual, and nothing says which of them "
         f"belongs to the volume: {names}. {advice}"

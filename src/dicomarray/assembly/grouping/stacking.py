@@ -151,7 +151,7 @@ def stack_frames(
 
 def _unplaced(frames: Sequence[Frame]) -> str:
     """Which images have no place, where others have: one of them may be what is missing; empty for none."""
-    without = [frame.header.path.name for frame in frames if frame.plane is None]
+    without = [frame.header.reference.name for frame in frames if frame.plane is None]
     if not without or len(without) == len(frames):
         return ""
     return f"Beside them {len(without)} images have no ImagePositionPatient: {some(without)}. "
@@ -241,10 +241,10 @@ def _one_is_usual(positions: Sequence[Sequence[Frame]]) -> bool:
 
 def loops_of(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Frames without a place: those of each multi-frame object by themselves, single images together."""
-    several = Counter(frame.header.path for frame in frames)
+    several = Counter(frame.header.reference for frame in frames)
     loops: dict[Hashable, list[Frame]] = {}
     for frame in frames:
-        path = frame.header.path
+        path = frame.header.reference
         loop = frame.header.text("ConcatenationUID") or (path if several[path] > 1 else None)
         loops.setdefault(loop, []).append(frame)
     return list(loops.values())
@@ -280,7 +280,7 @@ def _unfinished(leftover: Sequence[Sequence[Frame]], options: ReadOptions) -> Wa
     return warning(
         f"{len(frames)} images that complete no repetition are "
         f"{'left out' if options.incomplete == 'drop' else fate}: "
-        + some([frame.header.path.name for frame in frames])
+        + some([frame.header.reference.name for frame in frames])
         + " [incomplete-repetition]"
     )
 
@@ -377,7 +377,7 @@ def _refuse_gaps(frames: Sequence[Frame], distances: Matrix) -> None:
     if not gaps:
         return
     count, first = sum(gap.missing for gap in gaps), gaps[0]
-    below, above = frames[first.after].header.path, frames[first.after + 1].header.path
+    below, above = frames[first.after].header.reference, frames[first.after + 1].header.reference
     raise GeometryError(
         f"{'1 slice is' if count == 1 else f'{count} slices are'} missing: {first.width_mm:.4g} mm between "
         f"{below} and {above}, where {first.width_mm / (first.missing + 1):.4g} mm is usual. Find the "

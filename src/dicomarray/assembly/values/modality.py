@@ -160,7 +160,7 @@ def _unscaled(stack: Stack, by_file: Mapping[int, StoredType], options: ReadOpti
     units = modality_units(stack.frames)
     what = "colours" if units == RGB else "indices into a palette"
     if options.units == "suv":
-        raise ValuesError(f"{stack.frames[0].header.path}: {what} are no activity, so there is no SUV")
+        raise ValuesError(f"{stack.frames[0].header.reference}: {what} are no activity, so there is no SUV")
     dtype = np.result_type(*(stored.dtype for stored in set(by_file.values())))
     return Values(_copying(dtype), dtype, (Rescale(),), units, _scaling_left_out(stack.frames, what))
 
@@ -268,8 +268,8 @@ def _coloured(stack: Stack) -> Values:
     """The colours that each file's own palette gives to its indices."""
     from dicomarray.assembly.values.scaling import palette_colours
 
-    palettes = {path: palette_colours(path) for path in {frame.header.path for frame in stack.frames}}
-    of_frame = [palettes[frame.header.path] for frame in stack.frames]
+    palettes = {path: palette_colours(path) for path in {frame.header.reference for frame in stack.frames}}
+    of_frame = [palettes[frame.header.reference] for frame in stack.frames]
     dtype = of_frame[0](np.zeros((1, 1), stored_type(stack.frames[0].header).dtype)).dtype
     return Values(
         lambda stored, index, _: np.stack([of_frame[index](image) for image in stored]),
@@ -285,9 +285,9 @@ def _looked_up(stack: Stack, options: ReadOptions) -> Values:
     from dicomarray.assembly.values.scaling import apply_modality_lut
 
     if options.units == "suv":
-        raise ValuesError(f"{stack.frames[0].header.path}: a Modality LUT gives no activity, so no SUV")
-    by_path = {path: _modality_lut(path) for path in dict.fromkeys(f.header.path for f in stack.frames)}
-    tables = [by_path[frame.header.path] for frame in stack.frames]
+        raise ValuesError(f"{stack.frames[0].header.reference}: a Modality LUT gives no activity, so no SUV")
+    by_path = {path: _modality_lut(path) for path in dict.fromkeys(f.header.reference for f in stack.frames)}
+    tables = [by_path[frame.header.reference] for frame in stack.frames]
     dtype = np.result_type(*(table.entries.dtype for table in tables))
     kinds = {table.type for table in tables}
     units = next(iter(kinds)) if len(kinds) == 1 else None
@@ -348,12 +348,14 @@ def stored_type(header: Header) -> StoredType:
     """
     allocated, stored = header.number("BitsAllocated"), header.number("BitsStored")
     if allocated is None:
-        raise HeaderError(f"{header.path}: BitsAllocated is missing; pixel data cannot be read without it")
+        raise HeaderError(
+            f"{header.reference}: BitsAllocated is missing; pixel data cannot be read without it"
+        )
     if stored is None and allocated in (32, 64):
         return StoredType(int(allocated), int(allocated), signed=True, floating=True)
     bits = int(allocated if stored is None else stored)
     if allocated not in (1, 8, 16, 32, 64) or not 1 <= bits <= allocated:
-        raise HeaderError(f"{header.path}: BitsAllocated {allocated:g} and BitsStored {bits} do not fit")
+        raise HeaderError(f"{header.reference}: BitsAllocated {allocated:g} and BitsStored {bits} do not fit")
     return StoredType(int(allocated), bits, signed=header.number("PixelRepresentation") == 1)
 
 

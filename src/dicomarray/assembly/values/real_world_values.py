@@ -113,7 +113,7 @@ def _chosen(
     outside = zip(frames, first, found, strict=True)
     frame, line, (lowest, highest) = next(each for each in outside if not each[1].covers(*each[2]))
     raise ValuesError(
-        f"{frame.header.path}: the stored values {lowest:g} to {highest:g} lie outside of what the Real "
+        f"{frame.header.reference}: the stored values {lowest:g} to {highest:g} lie outside of what the Real "
         f"World Value Mapping holds for, {_display(line.first)} to {_display(line.last)} "
         f'({", ".join(_ENDS)}); what they stand for is unknown; take units="stored"'
     )
@@ -166,7 +166,7 @@ def _mappings(header: Header, of_multiframe: bool) -> list[Items]:
     whole = items_of(header.attributes.get(MAPPING))
     if not of_multiframe:
         return [whole]
-    groups = FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.path)
+    groups = FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.reference)
     frames = range(max(len(groups.per_frame), 1))
     return [groups.macro(index, MAPPING) or whole for index in frames]
 

@@ -218,13 +218,13 @@ def suv_scales(frames: Sequence[Frame]) -> list[SuvScale]:
     ValuesError
         Where the headers do not say it; names the file and the attribute.
     """
-    paths = dict.fromkeys(frame.header.path for frame in frames)
+    paths = dict.fromkeys(frame.header.reference for frame in frames)
     images = {path: read_header(path, (*KEYWORDS, "SOPClassUID")).attributes for path in paths}
     acquired = [_in_file(path, _acquired, image) for path, image in images.items()]
     earliest = min((moment for moment in acquired if moment is not None), default=None)
     scales = {path: _in_file(path, suv_scale, image, earliest) for path, image in images.items()}
     require_one_injection(images)
-    return [scales[frame.header.path] for frame in frames]
+    return [scales[frame.header.reference] for frame in frames]
 
 
 def _in_file(path: Reference, function: Callable[..., Result], *arguments: Any) -> Result:
@@ -278,7 +278,7 @@ def philips_rescales(frames: Sequence[Frame]) -> list[Rescale]:
     per_file: dict[Reference, Sequence[Mapping[str, Value]]] = {}
     rescales = []
     for frame in frames:
-        path = frame.header.path
+        path = frame.header.reference
         if path not in per_file:
             per_file[path] = _philips_attributes(path)
         images = per_file[path]

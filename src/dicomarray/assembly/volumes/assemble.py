@@ -83,7 +83,7 @@ def assemble(
         target,
     )
     array, info = regrid(target.array, info, options)
-    files = tuple(file_of(frame.header.path) for frame in stack.frames)
+    files = tuple(file_of(frame.header.reference) for frame in stack.frames)
     return Volume(array, info.warned(spacing_warnings(info.geometry)), target.padding, files)
 
 

@@ -102,7 +102,7 @@ def _frames_of_files(frames: Sequence[Frame]) -> dict[Reference, list[int]]:
     """Which frames are wanted of each file, ascending; a picture of tiles is wanted whole."""
     wanted: dict[Reference, set[int]] = {}
     for frame in frames:
-        wanted.setdefault(frame.header.path, set()).add(0 if frame.tile is not None else frame.index)
+        wanted.setdefault(frame.header.reference, set()).add(0 if frame.tile is not None else frame.index)
     return {path: sorted(several) for path, several in wanted.items()}
 
 
@@ -293,7 +293,7 @@ class _Filler:
         if stored.dtype.kind == "f":
             if values.dtype.kind in "iu":
                 raise PixelError(
-                    f"{frame.header.path}: {stored.dtype} pixel data, where the header has integers"
+                    f"{frame.header.reference}: {stored.dtype} pixel data, where the header has integers"
                 )
             self._not_finite[index] = int(np.count_nonzero(~np.isfinite(stored)))
         if self._stored_shape not in (None, stored.shape[1:]):
@@ -310,7 +310,7 @@ class _Filler:
         self._target.put(index, images, padding)
 
     def _make(self, images: Array, stored: Array) -> None:
-        path = self._frames[0].header.path
+        path = self._frames[0].header.reference
         try:
             self._target.make(images.shape[1:], stored.shape[1:], self._values.dtype)
         except MemoryError as error:
@@ -322,7 +322,7 @@ class _Filler:
 
     def _shape_error(self, frame: Frame, found: Array, usual: tuple[int, ...] | None) -> PixelError:
         return PixelError(
-            f"{frame.header.path}: an image of {found.shape[1:]}, {found.dtype}, among images of {usual}, "
+            f"{frame.header.reference}: an image of {found.shape[1:]}, {found.dtype}, among images of {usual}, "
             f"{self._values.dtype}"
         )
 

@@ -42,7 +42,7 @@ def only_in_file(header: Header) -> dict[str, Value]:
     try:
         if is_mosaic(header):
             known = {name: values[name] for name in DEFAULT_KEYWORDS if name in values}
-            usual = Header(header.path, header.transfer_syntax, known, header.pixels)
+            usual = Header(header.reference, header.transfer_syntax, known, header.pixels)
             return {TILES: tuple(_plain(tile) for tile in mosaic_tiles(usual))}
     except DataError as error:
         return {TILES: str(error)}

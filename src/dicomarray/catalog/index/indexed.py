@@ -63,7 +63,7 @@ class IndexedHeader(Header):
         object.__setattr__(self, "_place", place)
 
     @property
-    def path(self) -> Reference:
+    def reference(self) -> Reference:
         """The file, or the member of an archive, which is unpacked when it is opened."""
         return self._instances.references[self._place]
 
@@ -99,7 +99,7 @@ class IndexedHeader(Header):
     @property
     def stamp(self) -> Stamp | None:
         """The state of the file when it was indexed; an archive's is compared when it is unpacked."""
-        return self._file.stamp if self._file.member is None else state_of(self.path)
+        return self._file.stamp if self._file.member is None else state_of(self.reference)
 
     @property
     def _file(self) -> FileOfInstance:
@@ -123,7 +123,7 @@ class IndexedHeader(Header):
         return columns.cell(known, self._place)
 
     def __reduce__(self) -> tuple[type[Header], tuple[Any, ...]]:
-        return Header, (self.path, self.transfer_syntax, dict(self.attributes), self.pixels, self.stamp)
+        return Header, (self.reference, self.transfer_syntax, dict(self.attributes), self.pixels, self.stamp)
 
 
 class IndexedInstances(Sequence[Header], HasColumns, HasRows):

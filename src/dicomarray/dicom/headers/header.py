@@ -40,7 +40,7 @@ class Header:
     of the file in which that is true; both are None where pydicom had to read it.
     """
 
-    path: Reference
+    reference: Reference
     transfer_syntax: str | None
     attributes: Mapping[str, Value] = field(repr=False)  # they name the patient
     pixels: PixelPlace | None = None
@@ -61,14 +61,16 @@ class Header:
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
         """So many finite numbers, or None where the attribute is absent or empty."""
-        return numbers_of(self.attributes.get(keyword), keyword, count, self.path)
+        return numbers_of(self.attributes.get(keyword), keyword, count, self.reference)
 
     def further(self, names: Iterable[str], reader: HeaderReader | None = None) -> Mapping[str, Value]:
         """Attributes that were not asked for when the header was read; raises InputError as `read_header`.
 
         A ``reader`` of the same names is faster where many files are asked.
         """
-        return (read_header(self.path, names) if reader is None else reader.read(self.path)).attributes
+        return (
+            read_header(self.reference, names) if reader is None else reader.read(self.reference)
+        ).attributes
 
     def check_open(self) -> None:
         """Raise where the file is not to be opened for its pixels; see `ClosedHeader`."""

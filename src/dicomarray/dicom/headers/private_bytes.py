@@ -17,13 +17,13 @@ def bytes_by_tag(header: Header, wanted: Callable[[int], bool]) -> Mapping[int, 
     None of a file that cannot be read: what reads its pixels will say why.
     """
     try:
-        with open_header(header.path, wanted) as stream:
+        with open_header(header.reference, wanted) as stream:
             if (found := read_part10(stream, wanted)) is not None:
                 return {tag: element.value for tag, element in found.elements.items()}
             from dicomarray.dicom.private_tags import all_private_bytes
 
             stream.seek(0)
-            private = all_private_bytes(stream, str(header.path))
+            private = all_private_bytes(stream, str(header.reference))
             return {tag: raw for tag, raw in private.items() if wanted(tag)}
     except (OSError, DataError):
         return {}

@@ -284,7 +284,7 @@ def precise(files: list[Path]) -> list[tuple[np.ndarray[Any, Any], float]]:
     values: dict[Any, list[np.ndarray[Any, Any]]] = {}
     allowed: dict[Any, float] = {}
     for frame, rescale in zip(scanned, philips_rescales(scanned), strict=True):
-        image = pixels[frame.header.path]
+        image = pixels[frame.header.reference]
         stored = (image[frame.index] if image.ndim == 3 else image).astype(np.float64)
         key = (rescale, frame.attributes.get("EchoTime"))
         values.setdefault(key, []).append(stored * rescale.slope + rescale.intercept)

@@ -32,7 +32,7 @@ def straight(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def counted(self: UniformFrame, header: Header, *rest: Any) -> Array | None:
         found = read(self, header, *rest)
         if found is not None:
-            names.append(header.path.name)
+            names.append(header.reference.name)
         return found
 
     monkeypatch.setattr(UniformFrame, "read", counted)

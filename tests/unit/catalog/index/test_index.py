@@ -64,7 +64,7 @@ CONFIGS: list[dict[str, Any]] = [
 def content(header: Header) -> tuple[Any, ...]:
     """All that a header says; where pydicom had to read it a scan knows no place of the pixels."""
     attributes = {name: repr(value) for name, value in sorted(header.attributes.items())}
-    return str(header.path), header.transfer_syntax, attributes
+    return str(header.reference), header.transfer_syntax, attributes
 
 
 def assert_same(indexed: Catalog, scanned: Catalog) -> None:
@@ -129,14 +129,14 @@ def test_any_attribute(indexed: Path) -> None:
         header = series.instances[0]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(header.path, stop_before_pixels=True, force=True)
+            dataset = pydicom.dcmread(header.reference, stop_before_pixels=True, force=True)
             names = [e.keyword for e in dataset if e.keyword and e.tag.group >> 8 != 0x60 and e.tag.element]
             names += [
                 f"({e.tag.group:04x},{e.private_creator},{e.tag.element & 0xFF:02x})"
                 for e in dataset
                 if e.tag.is_private and e.private_creator and "," not in str(e.private_creator)
             ]
-        read = headers_module.read_header(header.path, names).attributes
+        read = headers_module.read_header(header.reference, names).attributes
         known = header.further(names)
         assert {name: repr(known[name]) for name in read} == {name: repr(read[name]) for name in read}
         assert known.keys() == read.keys()
@@ -269,7 +269,7 @@ def test_encodings_within_a_series(tmp_path: Path) -> None:
     assert catalog[0].attributes["StudyDescription"] == "Schädel"
     names = ["(0019,ONE,01)", "(0019,TWO1,01)", "(0019,1101)", "StudyDescription"]
     for header in catalog[0].instances:
-        assert header.further(names) == headers_module.read_header(header.path, names).attributes
+        assert header.further(names) == headers_module.read_header(header.reference, names).attributes
 
 
 def test_archives(ct: Path, tmp_path: Path) -> None:
@@ -302,10 +302,10 @@ def test_several_roots(
     index(first, file)
     monkeypatch.chdir(tmp_path)
     index("b", "index")
-    assert [str(s.instances[0].path.parent) for s in open_index(file, second)] == [str(second)]
+    assert [str(s.instances[0].reference.parent) for s in open_index(file, second)] == [str(second)]
     assert len(open_index(file)) == 2
     one = sorted(second.iterdir())[3]
-    assert [h.path for h in open_index(file, [one])[0].instances] == [one]
+    assert [h.reference for h in open_index(file, [one])[0].instances] == [one]
     for path in second.iterdir():
         path.unlink()
     assert index(first, file).vanished == 0
@@ -349,7 +349,7 @@ def test_odd_folders(ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     index(ct, tmp_path / "index")
     monkeypatch.undo()
     catalog = open_index(tmp_path / "index")
-    assert odd in {header.path for header in catalog[0].instances}
+    assert odd in {header.reference for header in catalog[0].instances}
     reasons = {item.path: item.reason for item in catalog.skipped}
     assert reasons[gone] == "cannot be read: No such file or directory"
     assert "link to nothing" in reasons[ct / "nothing"]

@@ -210,7 +210,7 @@ def test_only_what_is_asked_for_is_read(ct: Path) -> None:
     file = ct / "0001.dcm"
     header = read_header(file, ["Modality", "(0018,0060)", "Laterality", "EchoTime"])
     assert header.attributes == {"Modality": "CT", "(0018,0060)": 120, "Laterality": None}
-    assert header.path == file
+    assert header.reference == file
 
 
 @pytest.mark.parametrize("name", ["SliceThicknes", "(0018,00)", "(0018,zzzz)", "0018", "", "(0029,10)"])
