@@ -261,8 +261,8 @@ def _check_room(header: Header, count: int) -> None:
     needed = int(count * _least_frame_bytes(header))
     if size is not None and needed > size:
         raise HeaderError(
-            f"{header.reference}: NumberOfFrames is {count}, which needs {needed} bytes or more, but the file has "
-            f"{size}; it is truncated, or the number is wrong"
+            f"{header.reference}: NumberOfFrames is {count}, which needs {needed} bytes or more, but the "
+            f"file has {size}; it is truncated, or the number is wrong"
         )
 
 

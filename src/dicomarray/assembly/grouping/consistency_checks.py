@@ -38,9 +38,10 @@ def mixed_scan_warnings(repetitions: Sequence[Sequence[Frame]]) -> Warnings:
             values = [value_of(frame, keyword) for frame in slices]
             if len(set(values)) > 1 and (keyword in _ONE or _come_and_go(values)):
                 first, other = list(dict.fromkeys(values))[:2]
+                name = slices[values.index(other)].header.reference.name
                 notes[keyword] = warning(
                     f"{keyword} is {first} in some slices and {other} in others: the volume may be made of "
-                    f"two scans; {slices[values.index(other)].header.reference.name} is of the other [mixed-scans]"
+                    f"two scans; {name} is of the other [mixed-scans]"
                 )
     return tuple(itertools.chain(*notes.values()))
 

@@ -294,8 +294,8 @@ def split_side_by_side(positions: Sequence[Sequence[Frame]]) -> list[list[Frame]
     if len(stacks) > max(map(len, positions)):
         worst = positions[int(np.argmax(np.max(np.array(spread) / reach, axis=1)))]
         raise GeometryError(
-            f"{worst[0].header.reference} and {worst[-1].header.reference} lie side by side in one plane, and slices "
-            "drift: which of them form a volume is unknown; convert them from separate folders"
+            f"{worst[0].header.reference} and {worst[-1].header.reference} lie side by side in one plane, "
+            "and slices drift: which of them form a volume is unknown; convert them from separate folders"
         )
     return stacks
 

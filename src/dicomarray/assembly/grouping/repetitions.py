@@ -171,7 +171,8 @@ def _in_acquisition_order(indistinct: Iterable[list[list[Frame]]]) -> tuple[list
                 f"nothing says for certain which of {len(several)} images at each position belong together: "
                 "instance numbers and times run in no order, or contradict each other. Images of different "
                 "repetitions may be mixed: look at the volume, or convert each repetition from a folder of "
-                f"its own. One has {first[0].header.reference.name} and {len(first) - 1} more [mixed-repetitions]"
+                f"its own. One has {first[0].header.reference.name} and {len(first) - 1} more "
+                "[mixed-repetitions]"
             )
     return groups, tuple(doubts[:1])
 

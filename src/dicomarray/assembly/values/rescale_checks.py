@@ -36,8 +36,8 @@ def require_rescale(frames: Sequence[Frame]) -> None:
     first = frames[0]
     if first.attributes.get("Modality") == "RTDOSE" and first.attributes.get("RescaleSlope") is None:
         raise HeaderError(
-            f"{first.header.reference}: DoseGridScaling is missing; without it stored values are no dose; take "
-            'units="stored"'
+            f"{first.header.reference}: DoseGridScaling is missing; without it stored values are no dose; "
+            'take units="stored"'
         )
     for keyword in may_differ([frame.attributes for frame in frames], _IDENTITY):
         stated = [frame for frame in frames if frame.attributes.get(keyword) is not None]
@@ -45,8 +45,8 @@ def require_rescale(frames: Sequence[Frame]) -> None:
         if rescaled and len(stated) < len(frames):
             silent = next(frame for frame in frames if frame.attributes.get(keyword) is None)
             raise HeaderError(
-                f"{silent.header.reference}: {keyword} is missing, and is {rescaled[0].attributes[keyword]} in "
-                f"{rescaled[0].header.reference} of the same volume; its values are unknown. Mend or "
+                f"{silent.header.reference}: {keyword} is missing, and is {rescaled[0].attributes[keyword]} "
+                f"in {rescaled[0].header.reference} of the same volume; its values are unknown. Mend or "
                 "leave out such files ("
                 f'{len(frames) - len(stated)} of {len(frames)}), or take units="stored"'
             )

@@ -322,8 +322,8 @@ class _Filler:
 
     def _shape_error(self, frame: Frame, found: Array, usual: tuple[int, ...] | None) -> PixelError:
         return PixelError(
-            f"{frame.header.reference}: an image of {found.shape[1:]}, {found.dtype}, among images of {usual}, "
-            f"{self._values.dtype}"
+            f"{frame.header.reference}: an image of {found.shape[1:]}, {found.dtype}, among images of "
+            f"{usual}, {self._values.dtype}"
         )
 
 
