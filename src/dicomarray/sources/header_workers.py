@@ -11,7 +11,6 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
-from threading import local
 from typing import Any
 
 from dicomarray.dicom.headers.all_elements import AllElementsReader
@@ -39,7 +38,6 @@ SERVER = "dicomarray.sources.header_workers:serve"
 READY = "ready"
 # A process has the next chunk before it is done with the last.
 MAX_CHUNKS_GIVEN = 2
-_of_thread = local()
 
 
 def outcome_of(reader: HeaderReader, path: Reference) -> Outcome:
@@ -50,25 +48,14 @@ def outcome_of(reader: HeaderReader, path: Reference) -> Outcome:
         return Skipped.because(path, error)
 
 
-def _reader_of_thread(names: frozenset[str]) -> HeaderReader:
-    """The reader of the few files before these, which are often like them: series after series of a run."""
-    if getattr(_of_thread, "names", None) != names:
-        _of_thread.names, _of_thread.reader = names, HeaderReader(names)
-    reader: HeaderReader = _of_thread.reader
-    return reader
-
-
 def read_outcomes(paths: Sequence[Path], names: Names, workers: int | None) -> Outcomes:
     """One outcome a path, in their order and the same however many processes there are.
 
     ``workers`` None chooses by the number of files and of processors.
     """
-    few = len(paths) <= CHUNK
-    if few and names is not None:
-        return (outcome_of(_reader_of_thread(names), path) for path in paths)
     count = useful_workers(len(paths)) if workers is None else workers
     reader = _reader_of(names)
-    if few or count < 2 or not can_start():
+    if count < 2 or not can_start() or len(paths) <= CHUNK:
         return (outcome_of(reader, path) for path in paths)
     return _read_by_several(paths, names, reader, min(count, -(-len(paths) // CHUNK)))
 

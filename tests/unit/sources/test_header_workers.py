@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -125,19 +123,6 @@ def test_what_instances_share_is_held_once_whoever_read_it(tmp_path: Path, helpe
     held = {id(header.attributes["StudyInstanceUID"]) for header in series.instances}
     assert helped
     assert len(held) <= 2 * 3
-
-
-def test_what_was_scanned_before_changes_nothing(archive: Path) -> None:
-    """A thread that has read other files, or these when they were others, finds what a new thread finds."""
-    files = sorted(archive.rglob("0*.dcm"))
-    for first, second in itertools.pairwise(files):
-        scan(first)
-        content = second.read_bytes()
-        second.write_bytes(content.replace(b"1.2.", b"1.3."))
-        scan(second)
-        second.write_bytes(content)
-        with ThreadPoolExecutor(1) as pool:
-            assert told(scan(second)) == told(pool.submit(scan, second).result())
 
 
 def test_processes_that_die_lose_nothing(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
