@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
 from dicomarray.catalog.index.columns import SeriesColumns
+from dicomarray.catalog.index.files import STAMP_COLUMNS, as_path, as_stamp, path_of_file
 from dicomarray.catalog.index.gathering import CSA, PIXEL_NAMES, TILES, TRANSFER_SYNTAX
 from dicomarray.catalog.index.json_values import LARGEST_INTEGER
 from dicomarray.catalog.index.schema import damage_as_error
-from dicomarray.catalog.index.storing import STAMP_COLUMNS, as_path, as_stamp, path_of_file
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.attribute_names import tag_of
 from dicomarray.dicom.headers.all_elements import canonical_name, standard_name

@@ -15,6 +15,7 @@ from dicomarray.assembly.series import Series
 from dicomarray.catalog.catalog import NO_NUMBER, Catalog, in_catalog_order
 from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.columns import Kept, SeriesColumns, Source
+from dicomarray.catalog.index.files import absolute_roots, as_path, as_stored, lies_below, path_of_file
 from dicomarray.catalog.index.indexed import IndexedInstances
 from dicomarray.catalog.index.json_values import LIST
 from dicomarray.catalog.index.schema import (
@@ -24,7 +25,6 @@ from dicomarray.catalog.index.schema import (
     connect_to_read,
     damage_as_error,
 )
-from dicomarray.catalog.index.storing import absolute_roots, as_path, as_stored, lies_below, path_of_file
 from dicomarray.catalog.unreadable_files import UnreadableFiles
 from dicomarray.dicom.headers.all_elements import canonical_name
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS

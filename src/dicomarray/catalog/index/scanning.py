@@ -11,9 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 from dicomarray.catalog.index.file_facts import only_in_file
+from dicomarray.catalog.index.files import absolute_roots, in_columns
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.schema import connect_to_write
-from dicomarray.catalog.index.storing import Batch, KnownFile, Store, absolute_roots, in_columns
+from dicomarray.catalog.index.storing import Batch, KnownFile, Store
 from dicomarray.dicom.headers.all_elements import AllElementsReader
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError

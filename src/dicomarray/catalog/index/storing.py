@@ -9,24 +9,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from operator import gt
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from dicomarray.catalog.index.bounds import BoundedConnection
+from dicomarray.catalog.index.files import (
+    STAMP_COLUMNS,
+    as_path,
+    as_stored,
+    file_order,
+    in_columns,
+    lies_below,
+)
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.json_values import ABSENT, JSON, LIST, text_of, texts_of_list, to_stored
 from dicomarray.catalog.index.schema import THIS_COMPUTER_ID, damage_as_error
 from dicomarray.sources.base import Skipped
-from dicomarray.storage.places import PathLike, local_path, places
-from dicomarray.storage.references import Stamp
 
 T = TypeVar("T")
 # More question marks than this SQLite does not take in one statement.
 MAX_PARAMETERS = 500
-# Of a file, in the order of `Stamp`.
-STAMP_COLUMNS = "size, modified_ns, changed_ns, inode"
 
 
 @dataclass(slots=True)
@@ -54,63 +57,6 @@ class _Placed(NamedTuple):
     file: int
     member: str | None
     number: int | None
-
-
-def absolute_roots(path: PathLike | Iterable[PathLike]) -> list[str]:
-    """The real paths: the same files wherever the index is used, and none of them by two names."""
-    return [os.path.realpath(local_path(item)) for item in places(path)]
-
-
-def as_stored(path: str) -> str | bytes:
-    """A path, or its bytes where it is no Unicode text."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(path)
-    return path
-
-
-def as_stamp(size: int, modified: int, changed: int, inode: str) -> Stamp:
-    """What is in the `STAMP_COLUMNS`; an inode can have more bits than a number in SQLite."""
-    return Stamp(size, modified, changed, int(inode))
-
-
-def in_columns(stamp: Stamp) -> tuple[int | str, ...]:
-    """What `as_stamp` is given."""
-    return (*stamp[:-1], str(stamp.inode))
-
-
-def as_path(stored: str | bytes) -> str:
-    """What `as_stored` was given."""
-    return stored if isinstance(stored, str) else os.fsdecode(stored)  # TypeError in a damaged index
-
-
-def path_of_file(folder: str, name: str) -> str:
-    """The path of a file in the index.
-
-    Raises
-    ------
-    ValueError
-        Where `index` cannot have stored it: it names real paths, which do not lead up and down again.
-    """
-    if not _is_real(folder) or not name or name in (os.curdir, os.pardir) or "\0" in name or os.sep in name:
-        raise ValueError(f"a file {name!r:.80} in {folder!r:.80}, which is no real path")
-    return os.path.join(folder, name)  # noqa: PTH118 - Path costs most
-
-
-@lru_cache(maxsize=64)
-def _is_real(folder: str) -> bool:
-    return os.path.isabs(folder) and os.path.normpath(folder) == folder and "\0" not in folder  # noqa: PTH117
-
-
-def file_order(folder: str, name: str, number: int | None) -> tuple[Any, ...]:
-    """Sorts files as `find_files` finds them: depth first, by names; members as their archive has them."""
-    return (*_parts_of(folder), name), number or 0
-
-
-@lru_cache(maxsize=64)
-def _parts_of(folder: str) -> tuple[str, ...]:
-    return Path(folder).parts
 
 
 @dataclass(slots=True)
@@ -394,11 +340,6 @@ class Store:
             (number,) = execute("SELECT id FROM names WHERE keyword = ?", (keyword,)).fetchone()
             self._names[keyword] = number
         return int(number)
-
-
-def lies_below(path: str, roots: Sequence[str]) -> bool:
-    """Whether a path is one of the roots or below one."""
-    return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
 
 
 def _lost_from(item: Skipped) -> str | bytes | None:
