@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
 from typing import Any, BinaryIO, cast
@@ -18,7 +18,7 @@ import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_dataset, read_preamble
+from pydicom.filereader import read_dataset, read_preamble, read_sequence
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
@@ -53,7 +53,7 @@ from dicomarray.dicom.vr import (
     texts,
     value_representation,
 )
-from dicomarray.errors import InputError
+from dicomarray.errors import HeaderError, InputError
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
@@ -63,6 +63,8 @@ PYDICOM_FAILURES = (BytesLengthException, InvalidDicomError, *FAILURES)
 # Data Set Trailing Padding (PS3.10 7.2), the last tag that there can be: if pydicom finds it behind the
 # others, none of them was read beyond its end.
 _TRAILING_PADDING = 0xFFFCFFFC
+# The tag that begins an item of a sequence, (FFFE,E000), little and big endian.
+_ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 
 
 def attributes_of(path: Reference, request: Request) -> tuple[str | None, dict[str, Value]]:
@@ -83,7 +85,7 @@ def attributes_of(path: Reference, request: Request) -> tuple[str | None, dict[s
 
 def tags_in(dataset: Dataset, request: Request) -> list[tuple[str, BaseTag]]:
     """The names that are asked for with their tags, of the elements that a data set has."""
-    wanted = request.names_among(dataset.keys(), partial(_creator, dataset, encodings_in(dataset)))
+    wanted = request.names_among(dataset.keys(), creator_in(dataset))
     return [(name, Tag(tag)) for name, tag in wanted if tag in dataset]
 
 
@@ -120,6 +122,11 @@ def transfer_syntax_of(dataset: Dataset) -> str | None:
     if uid is not None and not isinstance(uid, str):
         raise InputError("TransferSyntaxUID is no UID (PS3.10 7.1)")
     return None if uid is None else str(uid)
+
+
+def creator_in(dataset: Dataset) -> Callable[[int], str | None]:
+    """What tells whom the element with a tag names as the creator of a block."""
+    return partial(_creator, dataset, encodings_in(dataset))
 
 
 def _creator(dataset: Dataset, encodings: tuple[str, ...], tag: int) -> str | None:
@@ -174,6 +181,27 @@ def element_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) ->
     finally:
         if raw is not None:  # pydicom decodes it on the way, and the answer must not hang on the order
             dataset[representation] = raw
+
+
+def private_items(tag: int, element: Element, little_endian: bool) -> tuple[Mapping[str, Value], ...]:
+    """The items of a sequence; one of unknown type is in implicit little endian (PS3.5 6.2.2).
+
+    Raises
+    ------
+    HeaderError
+        Where there are none that can be read.
+    """
+    content, implicit = element.value or b"", element.vr != "SQ"
+    try:
+        with pydicom_quiet:
+            if not content.startswith(_ITEM) and (content or implicit):
+                raise ValueError("no items in it")
+            little = implicit or little_endian
+            items = read_sequence(BytesIO(content), implicit, little, len(content), "iso8859")
+            value = plain_value(DataElement(tag, "SQ", items))
+    except PYDICOM_FAILURES as error:
+        raise HeaderError(f"the private sequence {Tag(tag)} cannot be read; the file is damaged") from error
+    return cast("tuple[Mapping[str, Value], ...]", value)
 
 
 def known_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:

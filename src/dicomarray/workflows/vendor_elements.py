@@ -13,7 +13,7 @@ from dicomarray.assembly.grouping.image_kinds import GE_IMAGE_COMPONENT
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, items_of, private_block
 from dicomarray.dicom.ge_protocol import Epi, group_delay, is_flipped, protocol_settings
 from dicomarray.dicom.headers.header import Header
-from dicomarray.dicom.headers.private_bytes import bytes_by_tag, private_bytes
+from dicomarray.dicom.headers.private_bytes import PrivateElements
 from dicomarray.dicom.private_blocks import PrivateElement
 from dicomarray.dicom.siemens_csa import number_of
 from dicomarray.dicom.siemens_csa import protocol_settings as siemens_settings
@@ -93,11 +93,9 @@ def vendor_elements(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
 
 def _of_siemens(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
     if frame.of_multiframe:
-        groups = bytes_by_tag(frame.header, lambda tag: tag == _SHARED_GROUPS)
-        return _of_xa(frame) | _of_siemens_protocol(
-            siemens_settings(groups.get(_SHARED_GROUPS) or b""), known
-        )
-    private = bytes_by_tag(frame.header, lambda tag: tag >> 16 == _CSA_SERIES.group)
+        groups = PrivateElements.readable(frame.header, lambda tag: tag == _SHARED_GROUPS)
+        return _of_xa(frame) | _of_siemens_protocol(siemens_settings(groups.bytes_at(_SHARED_GROUPS)), known)
+    private = PrivateElements.readable(frame.header, lambda tag: tag >> 16 == _CSA_SERIES.group)
     csa = next(csa_headers_in(private), {})
     positive = csa.get("PhaseEncodingDirectionPositive", ())[:1]
     bandwidth = csa.get("BandwidthPerPixelPhaseEncode", ())[:1]
@@ -108,7 +106,7 @@ def _of_siemens(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
         _REDUCTIONS[0]: _factor(_IN_PLANE, known.get(_SIEMENS_PARALLEL)),
         bids_values.TOGETHER: _factor(_TOGETHER, known.get(_SIEMENS_PARALLEL)),
     }
-    protocol = siemens_settings(private_bytes(private, _CSA_SERIES))
+    protocol = siemens_settings(private.bytes_of(_CSA_SERIES))
     return found | _of_siemens_protocol(protocol, known)
 
 
@@ -172,12 +170,12 @@ def groups_of(header: Header) -> FunctionalGroups:
 
 def _of_ge(frame: Frame, known: Mapping[str, Value]) -> dict[str, Any]:
     groups = (_GE_PROTOCOL.group, _GE_USER_DATA.group)
-    elements = bytes_by_tag(frame.header, lambda tag: tag >> 16 in groups)
-    settings = protocol_settings(private_bytes(elements, _GE_PROTOCOL))
+    elements = PrivateElements.readable(frame.header, lambda tag: tag >> 16 in groups)
+    settings = protocol_settings(elements.bytes_of(_GE_PROTOCOL))
     epi = _ge_epi(known)
     bands = number(known, _GE_MULTIBAND), number(settings, "MBACCEL")
     found: dict[str, Any] = {
-        bids_values.POSITIVE: _ge_positive(known, private_bytes(elements, _GE_USER_DATA)),
+        bids_values.POSITIVE: _ge_positive(known, elements.bytes_of(_GE_USER_DATA)),
         bids_values.GE_ECHO_SPACING: known.get(_GE_ECHO_SPACING),
         bids_values.TOGETHER: max((band for band in bands if band), default=None),
         bids_values.GE_PROTOCOL: (settings, epi) if settings else None,

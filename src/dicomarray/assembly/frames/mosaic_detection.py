@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from dicomarray.dicom.headers.attributes import shared_by
 from dicomarray.dicom.headers.header import Header
-from dicomarray.dicom.headers.private_bytes import bytes_by_tag, private_bytes
+from dicomarray.dicom.headers.private_bytes import PrivateElements
 from dicomarray.dicom.private_blocks import PrivateElement
 from dicomarray.dicom.siemens_csa import mosaic_count, parse_csa
 from dicomarray.errors import HeaderError
@@ -28,8 +28,7 @@ _SIEMENS = "SIEMENS"
 # Where Siemens writes the number of tiles: in an element of its own, and in the CSA header of the image.
 MOSAIC_COUNT = PrivateElement(0x0019, "SIEMENS MR HEADER", 0x0A, "US")
 CSA_IMAGE = PrivateElement(0x0029, "SIEMENS CSA HEADER", 0x10, "OB")
-# The groups at which `mosaic_slice_count` looks.
-MOSAIC_GROUPS = frozenset((MOSAIC_COUNT.group, CSA_IMAGE.group))
+_MOSAIC_GROUPS = frozenset((MOSAIC_COUNT.group, CSA_IMAGE.group))
 
 # What `is_mosaic` asks of a header, and of which series it is.
 _ASKED = dict.fromkeys((
@@ -75,7 +74,7 @@ def _is_mosaic(header: Header) -> bool:
     extent = _extent(header)
     if extent <= IMPLAUSIBLE_MM:
         return False
-    count = mosaic_slice_count(_private_elements(header))
+    count = _slice_count(_private_elements(header))
     return count > 1 and extent / math.ceil(math.sqrt(count)) >= MIN_TILE_MM
 
 
@@ -89,9 +88,9 @@ def _extent(header: Header) -> float:
     return max(spacing[0] * rows, spacing[1] * columns)
 
 
-def _private_elements(header: Header) -> Mapping[int, bytes | None]:
-    """Those of the groups in which Siemens tells of a mosaic and of diffusion, as bytes by tag."""
-    return bytes_by_tag(header, lambda tag: tag >> 16 in MOSAIC_GROUPS)
+def _private_elements(header: Header) -> PrivateElements:
+    """Those of the groups in which Siemens tells of a mosaic and of diffusion."""
+    return PrivateElements.readable(header, lambda tag: tag >> 16 in _MOSAIC_GROUPS)
 
 
 def csa_headers(header: Header) -> Iterator[Mapping[str, tuple[str, ...]]]:
@@ -99,17 +98,17 @@ def csa_headers(header: Header) -> Iterator[Mapping[str, tuple[str, ...]]]:
     return csa_headers_in(_private_elements(header))
 
 
-def csa_headers_in(elements: Mapping[int, bytes | None]) -> Iterator[Mapping[str, tuple[str, ...]]]:
-    """The CSA headers among private elements, bytes by tag."""
-    for tag, raw in elements.items():
+def csa_headers_in(private: PrivateElements) -> Iterator[Mapping[str, tuple[str, ...]]]:
+    """The CSA headers among private elements."""
+    for tag, raw in private.values():
         if raw and CSA_IMAGE.may_be(tag):
             with suppress(HeaderError):
                 yield parse_csa(raw)
 
 
-def mosaic_slice_count(elements: Mapping[int, bytes | None]) -> int:
-    """How many slices are tiled in an image as Siemens' private elements, bytes by tag, tell; else 0."""
-    if raw := private_bytes(elements, MOSAIC_COUNT):
+def _slice_count(private: PrivateElements) -> int:
+    """How many slices are tiled in an image as Siemens' private elements tell; else 0."""
+    if raw := private.bytes_of(MOSAIC_COUNT):
         return int.from_bytes(raw, "little")
-    counts = (mosaic_count(raw) for tag, raw in elements.items() if raw and CSA_IMAGE.may_be(tag))
+    counts = (mosaic_count(raw) for tag, raw in private.values() if raw and CSA_IMAGE.may_be(tag))
     return next(filter(None, counts), 0)

@@ -12,28 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from dicomarray.assembly.frames.mosaic_detection import CSA_IMAGE, MOSAIC_COUNT, UIH_GRID
 from dicomarray.core.diffusion import B_VALUE, GRADIENT, Axes, Turning
 from dicomarray.core.geometry import COSINE_TOLERANCE, Matrix, Plane
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.header import Header, numbers_of
-from dicomarray.dicom.pixels.pydicom_source import read_header
-from dicomarray.dicom.private_blocks import PrivateElement
-from dicomarray.dicom.private_tags import (
-    all_private_tags,
-    bytes_of,
-    finite_numbers,
-    private_items,
-    private_numbers,
-    private_tags,
-)
+from dicomarray.dicom.headers.private_bytes import PrivateElements, finite_numbers
+from dicomarray.dicom.private_blocks import PrivateElement, is_in_block
 from dicomarray.dicom.siemens_csa import MAGIC, ProtocolSlices, csa_diffusion, parse_csa, parse_protocol
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, HeaderError, InputError
-from dicomarray.runtime.pydicom_warnings import pydicom_quiet
-from dicomarray.storage.plain_files import open_header
 
 # Least cosine between the slice normal of the private header and the image's own.  Of the private one only
 # the sign is needed; where it points somewhere else altogether, one of both is wrong.
@@ -101,19 +90,13 @@ def tiles_of(picture: Picture) -> list[Tile]:
     HeaderError, InputError
         Where the file is damaged.
     """
-    dataset = _read(picture.header)
+    try:
+        private = PrivateElements.read(picture.header, lambda tag: bool(tag >> 16 & 1))
+    except OSError as error:
+        raise InputError(f"{picture.header.reference} cannot be read: {error.strerror}") from error
     if UIH_GRID in (picture.header.text("ImageType") or "").upper().split("\\"):
-        return _uih_tiles(picture, dataset)
-    return _siemens_tiles(picture, dataset)
-
-
-def _read(header: Header) -> Dataset:
-    with pydicom_quiet:
-        try:
-            with open_header(header.reference) as stream:
-                return read_header(stream, str(header.reference))
-        except OSError as error:
-            raise InputError(f"{header.reference} cannot be read: {error.strerror}") from error
+        return _uih_tiles(picture, private)
+    return _siemens_tiles(picture, private)
 
 
 def _cut(
@@ -152,22 +135,22 @@ def _check_grid(picture: Picture, count: int, grid: tuple[int, int]) -> None:
 # ---- Siemens
 
 
-def _siemens_tiles(picture: Picture, dataset: Dataset) -> list[Tile]:
+def _siemens_tiles(picture: Picture, private: PrivateElements) -> list[Tile]:
     """Square grid; every slice lies one step along the normal after the one before."""
-    csa, damage = _csa_image_header(dataset)
-    count = _count(picture, dataset, csa, damage)
+    csa, damage = _csa_image_header(private)
+    count = _count(picture, private, csa, damage)
     grid = (math.isqrt(count - 1) + 1,) * 2  # the square root, rounded up
     _check_grid(picture, count, grid)
     first = _first_plane(picture, grid)
-    step = _step(picture, dataset, csa, first, count) if count > 1 else np.zeros(3)
+    step = _step(picture, private, csa, first, count) if count > 1 else np.zeros(3)
     planes = [_moved(first, index * step) for index in range(count)]
-    return _cut(picture, grid, planes, _siemens_diffusion(picture, dataset, csa))
+    return _cut(picture, grid, planes, _siemens_diffusion(picture, private, csa))
 
 
-def _csa_image_header(dataset: Dataset) -> tuple[_Csa, str]:
+def _csa_image_header(private: PrivateElements) -> tuple[_Csa, str]:
     """The CSA header of the image, empty where there is none, and what is wrong with the damaged ones."""
     damage = ""
-    for raw in _csa_candidates(dataset):
+    for raw in _csa_candidates(private):
         try:
             csa = parse_csa(raw)
         except HeaderError as error:
@@ -178,20 +161,17 @@ def _csa_image_header(dataset: Dataset) -> tuple[_Csa, str]:
     return {}, damage
 
 
-def _csa_candidates(dataset: Dataset) -> Iterator[bytes]:
+def _csa_candidates(private: PrivateElements) -> Iterator[bytes]:
     """First where it belongs; then, where a PACS has moved it or its creator is lost, by how it begins."""
-    yield from (bytes_of(dataset, tag) for tag in private_tags(dataset, CSA_IMAGE))
-    for tag in all_private_tags(dataset):
-        raw = bytes_of(dataset, tag)
-        if raw.startswith(MAGIC):
-            yield raw
+    yield from map(private.bytes_at, private.places(CSA_IMAGE, creator_lost=True))
+    yield from (raw for tag, raw in private.values() if is_in_block(tag) and raw.startswith(MAGIC))
 
 
-def _count(picture: Picture, dataset: Dataset, csa: _Csa, damage: str) -> int:
+def _count(picture: Picture, private: PrivateElements, csa: _Csa, damage: str) -> int:
     """Number of slices: what says so outright, else the protocol's."""
     stated = [
         finite_numbers(csa.get("NumberOfImagesInMosaic", ()), 1),
-        private_numbers(dataset, MOSAIC_COUNT, 1, creator_lost=not csa),
+        private.numbers(MOSAIC_COUNT, 1, creator_lost=not csa),
     ]
     counts = {int(numbers[0]) for numbers in stated if numbers and numbers[0] >= 1}
     if len(counts) > 1:
@@ -199,7 +179,7 @@ def _count(picture: Picture, dataset: Dataset, csa: _Csa, damage: str) -> int:
             "NumberOfImagesInMosaic of the CSA header and (0019,xx0A) disagree on how many: "
             f"{sorted(counts)}. {_ADVICE}"
         )
-    if not counts and (protocol := _protocol(dataset)) is not None and protocol.count > 0:
+    if not counts and (protocol := _protocol(private)) is not None and protocol.count > 0:
         counts = {protocol.count}
     if not counts:
         raise picture.error(
@@ -209,8 +189,8 @@ def _count(picture: Picture, dataset: Dataset, csa: _Csa, damage: str) -> int:
     return counts.pop()
 
 
-def _protocol(dataset: Dataset) -> ProtocolSlices | None:
-    texts = (parse_protocol(bytes_of(dataset, tag)) for tag in all_private_tags(dataset))
+def _protocol(private: PrivateElements) -> ProtocolSlices | None:
+    texts = (parse_protocol(raw) for tag, raw in private.values() if is_in_block(tag))
     return next((slices for slices in texts if slices is not None), None)
 
 
@@ -248,14 +228,14 @@ def _gap(picture: Picture) -> float:
     return abs(gap)
 
 
-def _step(picture: Picture, dataset: Dataset, csa: _Csa, first: Plane, count: int) -> Matrix:
+def _step(picture: Picture, private: PrivateElements, csa: _Csa, first: Plane, count: int) -> Matrix:
     """From one slice to the next, shape (3,), LPS mm: along the image's normal or against it."""
     gap = _gap(picture)
     normal = finite_numbers(csa.get("SliceNormalVector", ()), 3)
     if normal is not None:
         sign = _csa_sign(picture, first, normal)
     else:
-        sign = _protocol_sign(picture, first, gap * (count - 1) / 2, _protocol(dataset))
+        sign = _protocol_sign(picture, first, gap * (count - 1) / 2, _protocol(private))
     return np.asarray(sign * gap * first.normal)
 
 
@@ -288,13 +268,13 @@ def _protocol_sign(picture: Picture, first: Plane, extent: float, protocol: Prot
     return math.copysign(1.0, distance)
 
 
-def _siemens_diffusion(picture: Picture, dataset: Dataset, csa: _Csa) -> dict[str, Value]:
+def _siemens_diffusion(picture: Picture, private: PrivateElements, csa: _Csa) -> dict[str, Value]:
     b_value, gradient = csa_diffusion(csa)
     if b_value is None:
-        stated = private_numbers(dataset, _SIEMENS_B_VALUE, 1)
+        stated = private.numbers(_SIEMENS_B_VALUE, 1)
         b_value = stated[0] if stated else None
     if gradient is None:
-        gradient = private_numbers(dataset, _SIEMENS_GRADIENT, 3)
+        gradient = private.numbers(_SIEMENS_GRADIENT, 3)
     return _diffusion(picture, b_value, gradient, Axes.PATIENT)
 
 
@@ -311,11 +291,11 @@ def _diffusion(
 # ---- United Imaging (UIH)
 
 
-def _uih_tiles(picture: Picture, dataset: Dataset) -> list[Tile]:
+def _uih_tiles(picture: Picture, private: PrivateElements) -> list[Tile]:
     """A private sequence has an item with the place of each slice; the grid has no empty rows."""
-    stated = private_numbers(dataset, _GRID_COUNT, 1, creator_lost=True)
+    stated = private.numbers(_GRID_COUNT, 1, creator_lost=True)
     try:
-        slices = private_items(dataset, _GRID_SLICES)
+        slices = private.items(_GRID_SLICES)
     except HeaderError as error:
         raise picture.error(f"the places of its slices are lost: {error}. {_ADVICE}") from error
     count = len(slices) if stated is None else int(stated[0])
@@ -328,8 +308,8 @@ def _uih_tiles(picture: Picture, dataset: Dataset) -> list[Tile]:
     grid = (-(-count // columns), columns)
     _check_grid(picture, count, grid)
     planes = [_uih_plane(picture, item, index) for index, item in enumerate(slices)]
-    b_value = private_numbers(dataset, _UIH_B_VALUE, 1)
-    gradient = private_numbers(dataset, _UIH_GRADIENT, 3)
+    b_value = private.numbers(_UIH_B_VALUE, 1)
+    gradient = private.numbers(_UIH_GRADIENT, 3)
     known = _diffusion(picture, b_value[0] if b_value else None, gradient, Axes.IMAGE)
     return _cut(picture, grid, planes, known)
 

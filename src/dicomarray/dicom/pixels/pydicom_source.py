@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from io import BytesIO
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import pydicom
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_sequence
 
-from dicomarray.dicom.part10 import UNDEFINED
+from dicomarray.dicom.part10 import UNDEFINED, Element
 from dicomarray.dicom.pixels.description import PIXEL_KEYWORDS
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, PixelSource, unpack_offsets
 from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES, TOO_FAR, inflates_beyond_limit
@@ -43,6 +47,35 @@ def read_header(stream: BinaryIO, path: str) -> Dataset:
     if too_far:
         raise PixelError(f"{path}: {TOO_FAR}")
     return _dcmread(stream, path, stop_before_pixels=True)
+
+
+def private_elements(
+    stream: BinaryIO, path: str, wanted: Callable[[int], bool]
+) -> tuple[dict[int, Element], bool]:
+    """The private elements that are wanted as bytes, and whether they are little endian.
+
+    A sequence that pydicom has parsed is as one of unknown type.  Raises as `read_header`.
+    """
+    dataset = read_header(stream, path)
+    found: dict[int, Element] = {}
+    for tag in [tag for tag in dataset.keys() if tag.is_private and wanted(tag)]:  # noqa: SIM118 - undecoded
+        element = cast("DataElement | RawDataElement", dataset.get_item(tag, keep_deferred=True))
+        if isinstance(element, RawDataElement):
+            vr, value = element.VR, element.value or b""
+        else:
+            vr, value = None, _implicit_items(element, path)
+        found[int(tag)] = Element(vr, value, len(value))
+    return found, dataset.original_encoding[1] is not False
+
+
+def _implicit_items(element: DataElement, path: str) -> bytes:
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = buffer.is_implicit_VR = True
+    try:
+        write_sequence(buffer, element, ["iso8859"])
+    except UNREADABLE_VALUE as error:
+        raise InputError(f"{path}: the private sequence {element.tag} cannot be read") from error
+    return buffer.getvalue()
 
 
 def read_whole(stream: BinaryIO, path: str) -> Dataset:

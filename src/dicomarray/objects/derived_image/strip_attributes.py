@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_dict
@@ -17,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from dicomarray.dicom.private_blocks import blocks_of, tags_in_block
-from dicomarray.dicom.private_tags import bytes_of, creator_in
+from dicomarray.dicom.pydicom_fallback import creator_in
 from dicomarray.dicom.siemens_csa import MAGIC
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.header_faults import is_sequence
@@ -82,7 +81,7 @@ def kept_tags(header: Dataset, keep: Sequence[PrivateBlock]) -> Iterator[BaseTag
     tags = header.keys()  # iterating over a data set parses its elements
     for wanted in keep:
         group = [tag for tag in tags if tag.group == wanted.group]
-        for creator in blocks_of(wanted.creator, group, partial(creator_in, header)):
+        for creator in blocks_of(wanted.creator, group, creator_in(header)):
             found = tags_in_block(creator, group)
             if chosen := [tag for tag in found if wanted.element in (None, tag.element & 0xFF)]:
                 yield Tag(creator)
@@ -104,7 +103,8 @@ def check_mosaics(header: Dataset, path: Reference) -> None:
     """
     kept = set(kept_tags(header, [private_block(block) for block in _MOSAIC_BLOCKS]))
     private = [tag for tag in header.keys() if tag.is_private]  # noqa: SIM118 - which parses nothing
-    found = [tag for tag in private if bytes_of(header, tag).startswith(MAGIC)]
+    values = {tag: getattr(header.get_item(tag, keep_deferred=True), "value", None) for tag in private}
+    found = [tag for tag, raw in values.items() if isinstance(raw, bytes) and raw.startswith(MAGIC)]
     if found and kept.isdisjoint(found):
         raise TemplateError(
             f"{path}: the Siemens CSA header stands in ({found[0].group:04X},{found[0].element:04X}) without "

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -18,7 +17,7 @@ from pydicom.tag import BaseTag, Tag
 
 from dicomarray.dicom.functional_groups import SHARED
 from dicomarray.dicom.private_blocks import PrivateElement, creator_of
-from dicomarray.dicom.private_tags import creator_in
+from dicomarray.dicom.pydicom_fallback import creator_in
 from dicomarray.objects.common.headers import text, values
 
 # Dimension Index Pointers whose order is that of the slices of a stack.
@@ -187,7 +186,7 @@ def _located(data_set: Dataset, tag: BaseTag, creator: str) -> BaseTag | None:
     if not creator:
         return tag if tag in data_set and creator_of(tag) in data_set else None
     wanted = PrivateElement(tag.group, creator, tag.element & 0xFF)
-    places = wanted.places(data_set.keys(), partial(creator_in, data_set))
+    places = wanted.places(data_set.keys(), creator_in(data_set))
     return next((Tag(place) for place in places[:1] if place in data_set), None)
 
 
