@@ -150,9 +150,7 @@ def _read_toml(path: Path, text: str) -> Any:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error  # its message has the line
-    except ValueError as error:  # a number of so many digits that Python does not read it
+    except ValueError as error:  # with the line, or for a number of too many digits without
         raise ConfigError(f"{path}: not TOML: {error}") from error
 
 

@@ -61,15 +61,12 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """A condition that a series fails: instances that pass, the values seen, and what may help."""
+class Reason(Values):
+    """A condition that a series fails: the values seen, instances that pass, and what may help."""
 
     path: str
-    field: str
     passed: int
     total: int
-    common: tuple[Seen, ...]
-    distinct: int
     hints: tuple[str, ...]
 
 
@@ -159,9 +156,7 @@ def _condition(path: str, verdicts: Verdicts, show_patient: bool) -> Condition:
     values = []
     for name, counter in counts.items():
         common = [Seen(value, present, count) for (value, present), count in counter.most_common()]
-        if name in hidden:
-            common = _hide(common)
-        values.append(Values(name, tuple(common[:MAX_EXAMPLES]), len(common)))
+        values.append(Values(name, *_shown(common, len(common), name in hidden)))
     return Condition(
         path,
         passed=sum(path not in conditions for conditions in failing),
@@ -170,11 +165,14 @@ def _condition(path: str, verdicts: Verdicts, show_patient: bool) -> Condition:
     )
 
 
-def _hide(seen: Sequence[Seen]) -> list[Seen]:
-    """The same counts without the values; that there is none names nobody."""
-    count = sum(item.count for item in seen if item.value is not None)
-    kept = [item for item in seen if item.value is None]
-    return [Seen(HIDDEN, True, count), *kept] if count else kept
+def _shown(seen: Sequence[Seen], distinct: int, hide: bool) -> tuple[tuple[Seen, ...], int]:
+    """The most common values, and how many there are; hidden, without those that are: none names nobody."""
+    if hide:
+        count = sum(item.count for item in seen if item.value is not None)
+        kept = [item for item in seen if item.value is None]
+        seen = [Seen(HIDDEN, True, count), *kept] if count else kept
+        distinct = len(seen)
+    return tuple(seen[:MAX_EXAMPLES]), distinct
 
 
 def _missed(verdicts: Verdicts, number: int, relaxed: Verdicts | None, show_patient: bool) -> Missed:
@@ -208,17 +206,9 @@ def _with_doubt(failure: Failure, series: Series) -> Failure:
 
 
 def _reason(failure: Failure, by_case: bool, show_patient: bool) -> Reason:
-    hide = failure.identifying and not show_patient
-    common = _hide(failure.seen) if hide else list(failure.seen)
-    return Reason(
-        path=failure.path,
-        field=failure.field,
-        passed=failure.passed,
-        total=failure.total,
-        common=tuple(common[:MAX_EXAMPLES]),
-        distinct=len(common) if hide else failure.distinct,
-        hints=tuple(_hints(failure, by_case)),
-    )
+    shown = _shown(failure.seen, failure.distinct, failure.identifying and not show_patient)
+    hints = tuple(_hints(failure, by_case))
+    return Reason(failure.field, *shown, failure.path, failure.passed, failure.total, hints)
 
 
 def _hints(failure: Failure, by_case: bool) -> list[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dicomarray.query.facts import FACTS
 from dicomarray.query.grammar import ORDER, PartError, did_you_mean, suggest
-from dicomarray.query.instance import Value
-from dicomarray.query.value_types import Kind, Number, Test, Text, Uid, describe
+from dicomarray.query.value_types import Kind, Number, Text, Uid, describe
 
 _ONE_VALUE = frozenset({"eq", "in", "not", "exists"})
 _OF_SEVERAL = frozenset({"each", "has_all", "count"})
@@ -42,9 +40,6 @@ class FactWord(Kind):
     def noun(self) -> str:  # type: ignore[override]
         return f"one of {', '.join(self.words)}"
 
-    def value(self, raw: Value) -> Value:
-        return raw
-
     def literal(self, scalar: Any) -> str:
         word = scalar.strip().lower() if isinstance(scalar, str) else None
         if word not in self.words:
@@ -60,18 +55,12 @@ class FactTruth(Kind):
     noun = "true or false"
     operators = _ONE_VALUE
 
-    def value(self, raw: Value) -> Value:
-        return raw
-
     def literal(self, scalar: Any) -> bool:
         if isinstance(scalar, str):
             scalar = _TRUTHS.get(scalar.strip().lower(), scalar)
         if not isinstance(scalar, bool):
             raise PartError(f"true or false was expected, not {describe(scalar)}")
         return scalar
-
-    def any_of(self, literals: Sequence[bool]) -> Test:
-        return lambda value: value in literals
 
 
 def fact_kind(name: str) -> Kind:

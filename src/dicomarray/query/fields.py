@@ -90,7 +90,7 @@ def parse_field(name: str) -> Field:
 
     Raises
     ------
-    MistakeError
+    PartError
         Where the name, or a part of it, is no attribute; with the one that was probably meant.
     """
     steps: list[Step] = []

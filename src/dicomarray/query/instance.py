@@ -125,24 +125,17 @@ class Evaluation:
 def _column(cells: Sequence[Cell]) -> Column:
     if len(cells) == 1:
         return Column(cells, None)
+    keys: Sequence[Hashable] = cells
     try:
-        known = {cell: number for number, cell in enumerate(dict.fromkeys(cells))}
+        different: dict[Hashable, Cell] = {cell: cell for cell in dict.fromkeys(cells)}
     except TypeError:  # items of sequences among them
-        return _column_of_sequences(cells)
-    return Column(list(known), None if len(known) == 1 else [known[cell] for cell in cells])
-
-
-def _column_of_sequences(cells: Sequence[Cell]) -> Column:
-    numbers: dict[Hashable, int] = {}
-    different: list[Cell] = []
-    which = []
-    for cell in cells:
-        key = _key(cell)
-        number = numbers.setdefault(key, len(different))
-        if number == len(different):
-            different.append(cell)
-        which.append(number)
-    return Column(different, None if len(different) == 1 else which)
+        keys, different = [_key(cell) for cell in cells], {}
+        for key, cell in zip(keys, cells, strict=True):
+            different.setdefault(key, cell)
+    if len(different) == 1:
+        return Column(list(different.values()), None)
+    numbers = {key: number for number, key in enumerate(different)}
+    return Column(list(different.values()), [numbers[key] for key in keys])
 
 
 def _key(cell: Cell) -> Hashable:

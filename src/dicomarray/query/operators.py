@@ -45,18 +45,13 @@ _KINDS: dict[str, type[Kind]] = {
 
 
 def kind_of(vr: Any, case: bool | None = None) -> Kind:
-    """How values of a VR are compared; MistakeError where there is no such VR, or where it knows no case."""
+    """How values of a VR are compared; PartError where there is no such VR, or where it knows no case."""
     cls = _KINDS.get(vr) if isinstance(vr, str) else None
     if cls is None:
         raise PartError(f"{describe(vr)} is no VR of two capital letters, such as DS or LO")
     if case is not None and cls not in (Text, PersonName):
         raise PartError(f"case has no meaning for {vr}; only texts and names are compared without it")
     return cls(vr, bool(case))
-
-
-def element_test(kind: Kind, operator: str, argument: Any) -> Test:
-    """The test for an operator that asks one value at a time (`in` apart, a list)."""
-    return _BUILDERS[operator](kind, operator, argument)
 
 
 def _eq(kind: Kind, _: str, argument: Any) -> Test:
@@ -106,7 +101,8 @@ def _pair(operator: str, names: str, argument: Any) -> tuple[Any, Any]:
     return argument[0], argument[1]
 
 
-_BUILDERS: dict[str, Callable[[Kind, str, Any], Test]] = {
+# The tests of the operators that ask one value at a time (`in` apart, a list).
+ELEMENT_TESTS: dict[str, Callable[[Kind, str, Any], Test]] = {
     "eq": _eq,
     "like": _like,
     "regex": _regex,
@@ -117,7 +113,6 @@ _BUILDERS: dict[str, Callable[[Kind, str, Any], Test]] = {
     "between": _between,
     "near": _near,
 }
-ELEMENT_OPERATORS = frozenset(_BUILDERS)
 
 
 def some_value(field: Field, kind: Kind, tests: Sequence[Test]) -> Condition:

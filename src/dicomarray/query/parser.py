@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from dicomarray.core.coded_warnings import CodedWarning, warning
@@ -36,7 +37,7 @@ from dicomarray.query.nodes import (
     Some,
     some_item,
 )
-from dicomarray.query.operators import ELEMENT_OPERATORS, Condition, element_test, kind_of
+from dicomarray.query.operators import ELEMENT_TESTS, Condition, kind_of
 from dicomarray.query.patterns import has_wildcard
 from dicomarray.query.ranking import Ranking, parse_ranking, unknown_name
 from dicomarray.query.value_types import Kind, Test, describe
@@ -57,7 +58,7 @@ class Target:
     fact: str | None = None
 
     def kind(self) -> Kind:
-        """How the values are compared; MistakeError where the VR is not known."""
+        """How the values are compared; PartError where the VR is not known."""
         if self.fact is not None:
             return fact_kind(self.fact)
         if self.vr is None:
@@ -83,12 +84,9 @@ class Parser:
                 top = {key: value for key, value in config.items() if key in TOP_WORDS}
                 config = {key: value for key, value in config.items() if key not in TOP_WORDS}
             root = self._node(config, "$", depth=1, in_item=False)
-            ranking = parse_ranking(top, self.errors, self._ranking_node)
+            ranking = parse_ranking(top, self.errors, partial(self._node, depth=2, in_item=False))
         self.errors.raise_if_any()
         return root, ranking
-
-    def _ranking_node(self, raw: Any, path: str) -> All:
-        return self._node(raw, path, depth=2, in_item=False)
 
     # Nodes ---------------------------------------------------------------------------------------
 
@@ -238,8 +236,8 @@ class Parser:
                 if name == "in":
                     literals = self._literals(argument, target, kind, f"{path}.in")
                     tests.append(kind.any_of(literals))
-                elif name in ELEMENT_OPERATORS:
-                    tests.append(element_test(kind, name, argument))
+                elif name in ELEMENT_TESTS:
+                    tests.append(ELEMENT_TESTS[name](kind, name, argument))
                 else:
                     found.append(self._field_operator(name, argument, target, f"{path}.{name}", depth))
             except PartError as mistake:

@@ -58,13 +58,13 @@ class Kind(ABC):
     noun: ClassVar[str]
     operators: ClassVar[frozenset[str]]
 
-    @abstractmethod
     def value(self, raw: Value) -> Any | None:
         """A file's value, made comparable; None where it is not what its VR says."""
+        return raw
 
     @abstractmethod
     def literal(self, scalar: Any) -> Any:
-        """A config's value taken literally; MistakeError where it is of the wrong type or form."""
+        """A config's value taken literally; PartError where it is of the wrong type or form."""
 
     def wanted(self, scalar: Any) -> Any:
         """A config's plain value or member of a list, in which a text may hold wildcards."""
@@ -224,11 +224,7 @@ class Text(Kind):
 
     def value(self, raw: Value) -> Words:
         clean = unicodedata.normalize("NFC", str(raw).strip(PADDING))
-        return Words(clean, self.fold(clean))
-
-    def fold(self, text: str) -> str:
-        """The form in which texts are compared."""
-        return text if self.case else unicodedata.normalize("NFC", text.casefold())
+        return Words(clean, clean if self.case else unicodedata.normalize("NFC", clean.casefold()))
 
     def literal(self, scalar: Any) -> str:
         text = _need_text(self, scalar)
@@ -240,7 +236,11 @@ class Text(Kind):
 
     def wanted(self, scalar: Any) -> str | Wildcard:
         folded = self.literal(scalar)
-        return _wildcard(folded) if has_wildcard(folded) else folded
+        if not has_wildcard(folded):
+            return folded
+        if len(folded) > MAX_PATTERN_LENGTH:
+            raise PartError(f"a pattern has at most {MAX_PATTERN_LENGTH} characters, not {len(folded)}")
+        return Wildcard(folded)
 
     def any_of(self, literals: Sequence[str | Wildcard]) -> Test:
         plain = frozenset(literal for literal in literals if isinstance(literal, str))
@@ -286,9 +286,6 @@ class NoText(Kind):
     @property
     def operators(self) -> frozenset[str]:  # type: ignore[override]  # differs by VR
         return PRESENCE | {"each", "count"} if self.vr == "SQ" else PRESENCE
-
-    def value(self, raw: Value) -> Value:
-        return raw
 
     def literal(self, scalar: Any) -> Any:
         rule = (
@@ -352,9 +349,3 @@ def describe(scalar: Any) -> str:
         return "a number of very many digits"  # Python would not write it
     text = repr(scalar) if isinstance(scalar, str | int | float) else str(scalar)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _wildcard(pattern: str) -> Wildcard:
-    if len(pattern) > MAX_PATTERN_LENGTH:
-        raise PartError(f"a pattern has at most {MAX_PATTERN_LENGTH} characters, not {len(pattern)}")
-    return Wildcard(pattern)
