@@ -15,7 +15,7 @@ from dicomarray.dicom.dictionary import keywords, vr_for_tag
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
-from dicomarray.query.nodes import FieldEntry
+from dicomarray.query.nodes import Entry, FieldEntry
 from dicomarray.query.rows import HasRows
 from dicomarray.query.selection import Failure, Seen, Selection, Verdicts, evaluate_all, parse
 from dicomarray.sources.base import Skipped
@@ -117,7 +117,9 @@ def explain(verdicts: Verdicts, skipped: Sequence[Skipped], show_patient: bool =
     return Explanation(
         scanned=_scanned(verdicts.series, skipped),
         matching=len(verdicts.kept),
-        conditions=tuple(_condition(path, verdicts, show_patient) for path in verdicts.selection.conditions),
+        conditions=tuple(
+            _condition(entry, verdicts, show_patient) for entry in verdicts.selection.root.parts
+        ),
         missed=tuple(
             _missed(verdicts, number, relaxed, show_patient)
             for number in order
@@ -146,17 +148,16 @@ def _distance(verdicts: Verdicts, number: int) -> tuple[int, float]:
     return len(conditions), sum(failing) / len(failing) if failing else 0.0
 
 
-def _condition(path: str, verdicts: Verdicts, show_patient: bool) -> Condition:
+def _condition(entry: Entry, verdicts: Verdicts, show_patient: bool) -> Condition:
+    path = entry.path
     failing = [{failure.condition for failure in decision.failures} for decision in verdicts.decisions]
-    counts: dict[str, Counter[tuple[str | None, bool]]] = {}
-    for decision in verdicts.decisions:
-        for name, seen in decision.seen(path).items():
-            counts.setdefault(name, Counter()).update(seen.keys())
-    hidden = set() if show_patient else verdicts.selection.identifying
     values = []
-    for name, counter in counts.items():
+    for name, leaf in {leaf.name: leaf for leaf in entry.leaves()}.items():
+        counter = Counter(key for decision in verdicts.decisions for key in leaf.seen(decision.evaluation))
         common = [Seen(value, present, count) for (value, present), count in counter.most_common()]
-        values.append(Values(name, *_shown(common, len(common), name in hidden)))
+        if common:  # else there are no series
+            hide = leaf.identifying and not show_patient
+            values.append(Values(name, *_shown(common, len(common), hide)))
     return Condition(
         path,
         passed=sum(path not in conditions for conditions in failing),

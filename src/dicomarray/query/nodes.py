@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from dataclasses import field as field_of_class
 
 from dicomarray.dicom.headers.attributes import ABSENT
-from dicomarray.query.facts import FACTS
 from dicomarray.query.fields import Field
 from dicomarray.query.instance import Cell, Evaluation, Found, elements_of, is_blank
 from dicomarray.query.operators import Condition
@@ -41,24 +40,16 @@ class Entry(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Leaf(Entry):
-    """A condition on a field or a fact."""
+    """A condition on a field or a fact.
+
+    ``name`` is what it asks, as the config has it, ``attributes`` are those that it needs; the values of what
+    is ``identifying`` name the patient.
+    """
 
     condition: Condition
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """What it asks, as the config has it."""
-
-    @property
-    @abstractmethod
-    def attributes(self) -> frozenset[str]:
-        """The attributes that it needs."""
-
-    @property
-    @abstractmethod
-    def identifying(self) -> bool:
-        """Whether the values name the patient."""
+    name: str
+    attributes: frozenset[str]
+    identifying: bool
 
     @abstractmethod
     def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
@@ -81,18 +72,6 @@ class FieldEntry(Leaf):
     _known: dict[tuple[type, Cell], bool] = field_of_class(
         default_factory=dict, init=False, repr=False, compare=False
     )
-
-    @property
-    def name(self) -> str:
-        return self.field.name
-
-    @property
-    def attributes(self) -> frozenset[str]:
-        return frozenset({self.field.key})
-
-    @property
-    def identifying(self) -> bool:
-        return self.field.identifying
 
     def passing(self, evaluation: Evaluation) -> int:
         column, known = evaluation.column(self.field.key), self._known
@@ -137,31 +116,17 @@ class FieldEntry(Leaf):
 class FactEntry(Leaf):
     """A condition on a fact of the series, the same for all its rows."""
 
-    fact: str
-
-    @property
-    def name(self) -> str:
-        return self.fact
-
-    @property
-    def attributes(self) -> frozenset[str]:
-        return FACTS[self.fact].attributes
-
-    @property
-    def identifying(self) -> bool:
-        return FACTS[self.fact].identifying
-
     def passing(self, evaluation: Evaluation) -> int:
-        value = evaluation.fact(self.fact)
+        value = evaluation.fact(self.name)
         found = Found(False, ()) if value is None else Found(True, elements_of(value))
         return evaluation.everyone if self.condition(found, evaluation) else 0
 
     def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
-        value = evaluation.fact(self.fact)
+        value = evaluation.fact(self.name)
         return Counter({(display_fact(value), value is not None): evaluation.rows.size})
 
     def why_unknown(self, evaluation: Evaluation) -> str | None:
-        return evaluation.facts.why_unknown(self.fact)
+        return evaluation.facts.why_unknown(self.name)
 
 
 def display_fact(value: object) -> str | None:

@@ -131,14 +131,15 @@ class Parser:
                     warning(f"{path}: {step.key} is retired from the standard; newer files lack it [retired]")
                 )
         condition = self._condition(raw, Target(found, found.vr), path, depth)
-        return FieldEntry(path, condition, found)
+        return FieldEntry(path, condition, found.name, frozenset({found.key}), found.identifying, found)
 
     def _fact_entry(self, name: str, raw: Any, path: str, depth: int, in_item: bool) -> Entry:
         self.errors.count_node(path)
         if in_item:
             self.errors.add(path, f'"{name}" is a fact of the series, and an item of a sequence has none')
         target = Target(Field(name, (Step(name, None),)), None, fact=name)
-        return FactEntry(path, self._condition(raw, target, path, depth), name)
+        condition = self._condition(raw, target, path, depth)
+        return FactEntry(path, condition, name, FACTS[name].attributes, FACTS[name].identifying)
 
     def _combined(self, word: str, raw: Any, path: str, depth: int, in_item: bool) -> Entry:
         if word in ("some", "every"):

@@ -52,7 +52,7 @@ def may_match(selection: Selection, listed: Sequence[Mapping[str, str]], *, ever
 def _of_entry(entry: Entry, evaluation: Evaluation, known: set[str]) -> Bounds:
     everyone = evaluation.everyone
     if isinstance(entry, FieldEntry | FactEntry):
-        name = entry.field.key if isinstance(entry, FieldEntry) else entry.fact
+        name = entry.field.key if isinstance(entry, FieldEntry) else entry.name
         passing = entry.passing(evaluation) if name in known else None
         return (0, everyone) if passing is None else (passing, passing)
     assert isinstance(entry, Combined)  # there are no others

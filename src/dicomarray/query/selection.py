@@ -7,7 +7,6 @@ that nothing depends on which file comes first.  `parse` finds all mistakes befo
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -17,7 +16,7 @@ from dicomarray.assembly.series import Series
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.errors import UsageError
 from dicomarray.query.instance import Evaluation, Instance, Value
-from dicomarray.query.nodes import All, Combined, Displayed, Entry, FactEntry, Leaf, NoneOf
+from dicomarray.query.nodes import All, Combined, Entry, FactEntry, Leaf, NoneOf
 from dicomarray.query.parser import Parser
 from dicomarray.query.ranking import Place, Ranked, Ranking
 from dicomarray.query.rows import HasRows, ListRows, Rows, rows_of
@@ -159,15 +158,6 @@ class Decision:
     def place(self) -> Place:
         """Where the ranking puts the series among others."""
         return self.ranking.place(self.evaluation)
-
-    def seen(self, condition: str) -> dict[str, Counter[Displayed]]:
-        """The values of each field and fact that a condition of the top level asks."""
-        return {
-            leaf.name: leaf.seen(self.evaluation)
-            for entry in self.root.parts
-            if entry.path == condition
-            for leaf in entry.leaves()
-        }
 
 
 def _asks_facts(entry: Entry) -> bool:
