@@ -162,7 +162,7 @@ class Volume:
     @property
     def slices(self) -> tuple[Mapping[str, Any], ...]:
         """One record an image: where it came from."""
-        return self.info.slices
+        return tuple(self.info.slices)
 
     @property
     def warnings(self) -> Warnings:

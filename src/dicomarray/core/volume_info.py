@@ -63,7 +63,7 @@ class VolumeInfo:
     normalization: Normalization | None = None
     coordinates: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     series: Mapping[str, Any] = field(default_factory=dict)
-    slices: tuple[Mapping[str, Any], ...] = ()
+    slices: Sequence[Mapping[str, Any]] = ()
     warnings: Warnings = ()
     segments: tuple[Segment, ...] = ()
 

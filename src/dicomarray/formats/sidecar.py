@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,9 @@ Kind = TypeVar("Kind")
 FORMAT = "dicomarray/1"
 # A sidecar of a series with 100,000 slices is about 50 MB; more than this is some other file.
 LARGEST_BYTES = 1 << 30
+# What stands before the records of slices, and before no other value: no text in JSON has a line's end.
+_SLICES = '\n "slices": ['
+_SLICES_AT_ONCE = 256
 # Of an array: an index has 63 bits.
 _MAX_VOXELS = 1 << 62
 # The types of arrays of numbers, by name.
@@ -61,10 +65,14 @@ def to_json(info: VolumeInfo) -> dict[str, Any]:
             "units": info.value_units,
         },
         "series": {key: _plain(value) for key, value in info.series.items()},
-        "slices": [{key: _plain(value) for key, value in record.items()} for record in info.slices],
+        "slices": [_record(record) for record in info.slices],
         "warnings": list(info.warnings),
         **segments,
     }
+
+
+def _record(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in record.items()}
 
 
 def _geometry_to_json(geometry: StackGeometry) -> dict[str, Any]:
@@ -81,10 +89,19 @@ def _geometry_to_json(geometry: StackGeometry) -> dict[str, Any]:
 
 
 def write(path: Path, info: VolumeInfo) -> None:
-    """UTF-8 JSON; numbers that JSON does not know (NaN) are an error, not invalid JSON."""
-    with path.open("w", encoding="utf-8") as stream:  # piece by piece: thousands of slices are some megabytes
-        json.dump(to_json(info), stream, ensure_ascii=False, indent=1, allow_nan=False)
-        stream.write("\n")
+    """UTF-8 JSON; numbers that JSON does not know (NaN) are an error, not invalid JSON.
+
+    The slices, which may be many thousands, are made and written some at a time.
+    """
+    encoder = json.JSONEncoder(ensure_ascii=False, indent=1, allow_nan=False)
+    before, key, after = encoder.encode(to_json(replace(info, slices=()))).partition(_SLICES)
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(before + key)
+        for start in range(0, len(info.slices), _SLICES_AT_ONCE):
+            records = [_record(record) for record in info.slices[start : start + _SLICES_AT_ONCE]]
+            lines = encoder.encode(records).removeprefix("[").removesuffix("\n]")
+            stream.write(("," if start else "") + lines.replace("\n", "\n "))
+        stream.write(("\n " if info.slices else "") + after + "\n")
 
 
 def read(path: Path) -> VolumeInfo:

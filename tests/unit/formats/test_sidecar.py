@@ -53,6 +53,16 @@ def describe(**changes: Any) -> dict[str, Any]:
     return sidecar.to_json(made(**changes))
 
 
+@pytest.mark.parametrize("count", [0, 1, 1000])
+def test_file_is_that_of_all_slices_at_once(tmp_path: Path, count: int) -> None:
+    """However many slices there are, and whatever their texts hold, the file is one text of JSON."""
+    record = {"frame": 0, "text": '\n "slices": [', "ImagePositionPatient": (1.5, 2.0, None)}
+    info = made(slices=tuple({"SOPInstanceUID": f"1.{n}", **record} for n in range(count)), series=record)
+    sidecar.write(tmp_path / "a.json", info)
+    whole = json.dumps(sidecar.to_json(info), ensure_ascii=False, indent=1)
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == whole + "\n"
+
+
 def test_keys_are_the_fixed_ones() -> None:
     """Scripts rely on these names, and on no other type than JSON's."""
     content = describe()

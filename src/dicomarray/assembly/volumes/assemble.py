@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import overload
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def assemble(
         Job(stack, values, options.exclude_padding, workers, progress),
         target,
     )
-    array, info = regrid(target.array, info, options)
+    array, info = regrid(target.array, replace(info, slices=tuple(info.slices)), options)
     files = tuple(file_of(frame.header.reference) for frame in stack.frames)
     return Volume(array, info.warned(spacing_warnings(info.geometry)), target.padding, files)
 
@@ -98,7 +99,7 @@ def assemble_through(
     """Read the pixels of a stack into a file, a few frames at a time; returns what is known of the array.
 
     The array is that of `assemble`, with `Volume.normalize` applied where ``bounds`` are given.  The options
-    must not change its grid (`changes_grid`).
+    must not change its grid (`changes_grid`).  Its ``slices`` are made of the frames when they are asked for.
 
     Raises
     ------
@@ -118,7 +119,7 @@ def assemble_through(
 def _read(job: Job, target: Target) -> VolumeInfo:
     """Bring all images of a stack where they go; what is known of them then."""
     notes = fill(job, target) + job.probes.notes()
-    stack, values, info = job.stack, job.values, grid_of(job.stack)
+    stack, values, info = job.stack, job.values, _grid_of(job.stack)
     info = replace(
         info,
         shape=target.shape,
@@ -140,6 +141,11 @@ def _read(job: Job, target: Target) -> VolumeInfo:
 
 def grid_of(stack: Stack) -> VolumeInfo:
     """Where the images of a stack lie and which they are, without a look at their pixels."""
+    info = _grid_of(stack)
+    return replace(info, slices=tuple(info.slices))
+
+
+def _grid_of(stack: Stack) -> VolumeInfo:
     first = stack.frames[0]
     repetitions = () if stack.axis is None else (stack.axis,)
     return VolumeInfo(
@@ -148,7 +154,7 @@ def grid_of(stack: Stack) -> VolumeInfo:
         axes=(*repetitions, *(UNPLACED if stack.geometry is None else PLACED)),
         geometry=stack.geometry,
         series=_series_attributes(stack),
-        slices=_slice_records(stack.frames),
+        slices=_SliceRecords(stack.frames),
         warnings=stack.warnings,
     )
 
@@ -186,21 +192,36 @@ def common_attributes(
     return common
 
 
-def _slice_records(frames: Sequence[Frame]) -> tuple[dict[str, Value], ...]:
-    """What the sidecar tells of each image."""
-    differing = may_differ([frame.attributes for frame in frames], SLICE_KEYWORDS)
-    first = frames[0].attributes
-    keywords = [name for name in SLICE_KEYWORDS if name in differing or first.get(name) is not None]
-    return tuple(_slice_record(frame, keywords) for frame in frames)
+class _SliceRecords(Sequence[Mapping[str, Value]]):
+    """What the sidecar tells of each image, which is made when it is asked for: there may be very many."""
 
+    def __init__(self, frames: Sequence[Frame], keywords: Sequence[str] | None = None) -> None:
+        self._frames = frames
+        if keywords is None:
+            differing, first = (
+                may_differ([f.attributes for f in frames], SLICE_KEYWORDS),
+                frames[0].attributes,
+            )
+            keywords = [name for name in SLICE_KEYWORDS if name in differing or first.get(name) is not None]
+        self._keywords = keywords
 
-def _slice_record(frame: Frame, keywords: Iterable[str]) -> dict[str, Value]:
-    get = frame.attributes.get
-    record = {"SOPInstanceUID": get("SOPInstanceUID"), "frame": frame.index}
-    for keyword in keywords:
-        if (value := get(keyword)) is not None:
-            record[keyword] = value
-    return record
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @overload
+    def __getitem__(self, index: int) -> Mapping[str, Value]: ...
+    @overload
+    def __getitem__(self, index: slice) -> _SliceRecords: ...
+    def __getitem__(self, index: int | slice) -> Mapping[str, Value] | _SliceRecords:
+        if isinstance(index, slice):
+            return _SliceRecords(self._frames[index], self._keywords)
+        frame = self._frames[index]
+        get = frame.attributes.get
+        record = {"SOPInstanceUID": get("SOPInstanceUID"), "frame": frame.index}
+        for keyword in self._keywords:
+            if (value := get(keyword)) is not None:
+                record[keyword] = value
+        return record
 
 
 def _is_lossy(frame: Frame) -> bool:
