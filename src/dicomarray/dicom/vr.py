@@ -176,7 +176,8 @@ def decode(vr: str, raw: bytes, little_endian: bool, encodings: tuple[str, ...])
     if vr in OPAQUE or vr == MISPLACED:
         return ITEMS if vr == MISPLACED else f"<{len(raw)} bytes>" if raw else None
     if vr in _NUMBERS_IN_TEXT:
-        found = _numbers(raw, vr in _INTEGER_TEXT)
+        read = _several_numbers if b"\\" in raw else _numbers
+        found = read(raw, vr in _INTEGER_TEXT)
         return mislabelled(found) if vr in MISLABELLED.values() else found
     text = _decode_text(raw, encodings if vr in _TEXT_WITH_CHARACTER_SET else (LATIN_1,))
     if vr in SINGLE_VALUED:
@@ -220,6 +221,10 @@ def _numbers(raw: bytes, integer: bool) -> Value:
     if integer:
         numbers = [int(number) if number.is_integer() else number for number in numbers]
     return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+# Repetitions have the same places: their numbers are held once.
+_several_numbers = lru_cache(maxsize=1024)(_numbers)
 
 
 def _number(text: str, integer: bool) -> Value:

@@ -8,7 +8,7 @@ stand for those of the data set.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -141,12 +141,14 @@ def frames_of(
     return _frames(header, groups, multiframe=True, strict=strict)
 
 
-def by_file(frames: Sequence[Frame]) -> list[list[int]]:
+def by_file(frames: Sequence[Frame]) -> Iterator[tuple[int, ...]]:
     """The indices of the frames of each instance, instances in the order of their first frame."""
-    members: dict[int, list[int]] = {}
+    first: dict[Header, int] = {}
+    further: dict[Header, list[int]] = {}  # most often none: of thousands of files one list each is much
     for index, frame in enumerate(frames):
-        members.setdefault(id(frame.header), []).append(index)
-    return list(members.values())
+        if first.setdefault(frame.header, index) != index:
+            further.setdefault(frame.header, []).append(index)
+    return ((index, *further.get(header, ())) for header, index in first.items())
 
 
 def read_images(frames: Sequence[Frame]) -> Array:
@@ -390,11 +392,18 @@ def _plane(
     try:
         if max(map(abs, (*position, *spacing))) > FARTHEST_MM:
             return Plane.from_attributes(position, orientation, spacing)  # it says what is wrong
-        at_origin = _plane_at_origin(orientation, spacing)
+        return _plane_at(position, orientation, spacing)
     except GeometryError as error:
         raise GeometryError(f"{header.reference}: {error}") from error
+
+
+@lru_cache(maxsize=1024)
+def _plane_at(
+    position: tuple[float, ...], orientation: tuple[float, ...], spacing: tuple[float, ...]
+) -> Plane:
+    """One for all repetitions of an image."""
     x, y, z = position
-    return Plane((x, y, z), at_origin.row_direction, at_origin.column_direction, at_origin.pixel_spacing)
+    return _plane_at_origin(orientation, spacing)._replace(position=(x, y, z))
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ these leave a copy possible.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
@@ -264,13 +265,13 @@ def _equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> Warnin
 class Probes:
     """Some pixels of each image of a stack, by its index; for any thread.
 
-    All pixels of a volume are read anyway.  Only images that agree in those that are kept are decoded once
-    more and compared whole.
+    All pixels of a volume are read anyway.  Only images that agree in the hash of those, which is all that is
+    kept, are decoded once more and compared whole.
     """
 
     def __init__(self, frames: Sequence[Frame], repetitions: int) -> None:
         self._frames, self._repetitions = frames, repetitions
-        self._probes: dict[int, bytes] = {}
+        self._probes = array("q", bytes(8 * len(frames) if repetitions > 1 else 0))
 
     def take(self, index: int, stored: Array) -> None:
         """Keep those of images, shape (images, rows, columns[, samples]), from an index on."""
@@ -279,7 +280,7 @@ class Probes:
         rows, columns = (max(1, size // _PROBED) for size in stored.shape[1:3])
         few = stored[:, rows // 2 :: rows, columns // 2 :: columns]
         for place, image in enumerate(few, index):
-            self._probes[place] = image.tobytes()
+            self._probes[place] = hash(image.tobytes())
 
     def notes(self) -> Warnings:
         """The warning for images of the stack that have the pixels of another one at their place.
@@ -305,7 +306,7 @@ class Probes:
         frames = self._frames
         slices = len(frames) // self._repetitions
         for place in range(slices):
-            groups: dict[bytes | None, list[Frame]] = {}
+            groups: dict[int, list[Frame]] = {}
             for index in range(place, len(frames), slices):
-                groups.setdefault(self._probes.get(index), []).append(frames[index])
+                groups.setdefault(self._probes[index], []).append(frames[index])
             yield from (group for group in groups.values() if len(group) > 1)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -62,26 +62,19 @@ class Job:
         """The indices of the images that are read."""
         return range(len(self.stack.frames)) if self.only is None else self.only
 
-    def by_file(self) -> list[list[int]]:
+    def by_file(self) -> Iterator[tuple[int, ...]]:
         """The indices of the images of each file."""
         frames, images = self.stack.frames, self.images
         if self.only is None:
             return by_file(frames)
-        return [[images[place] for place in places] for places in by_file([frames[i] for i in images])]
+        several = by_file([frames[i] for i in images])
+        return (tuple([images[place] for place in places]) for places in several)
 
     def open_files(self) -> ImageFiles:
         """The files of its images; of those of which some frames are wanted, which."""
         frames = [self.stack.frames[index] for index in self.images]
         wanted = {} if self.only is None else _frames_of_files(frames)
         return ImageFiles([frame.header for frame in frames], wanted)
-
-
-class _Part(NamedTuple):
-    """Images of one file, by their indices in the stack; with its reader where another part has opened it."""
-
-    header: Header
-    members: Sequence[int]
-    reader: FrameReader | None = None
 
 
 def fill(job: Job, target: Target) -> Warnings:
@@ -112,26 +105,22 @@ def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
     count = ImageCount(job.progress, len(job.images), frame_bytes)
     workers, most = _division(job, frame_bytes)
 
-    def work(task: Sequence[_Part]) -> None:
-        for part in task:
-            if part.reader is None and filler.read_uniform(
-                part.header, files.at_hand(part.header), part.members
-            ):
+    def work(task: Sequence[Sequence[int]]) -> None:
+        for members in task:
+            header = frames[members[0]].header
+            if filler.read_uniform(header, files.at_hand(header), members):
                 continue
-            opened = (
-                files.open(part.header) if part.reader is None else files.reopened(part.header, part.reader)
-            )
-            with opened as reader:
-                filler.read(reader, part.members)
+            with files.open(header) as reader:
+                filler.read(reader, members)
 
-    def done(task: Sequence[_Part]) -> None:
-        count.add(sum(len(part.members) for part in task))
+    def done(task: Sequence[Sequence[int]]) -> None:
+        count.add(sum(map(len, task)))
 
-    pending: list[_Part] = []
+    pending: list[Sequence[int]] = []
     for members in job.by_file():
         first = frames[members[0]]
         if filler.started and (len(members) <= most or first.tile is not None):
-            pending.append(_Part(first.header, members))
+            pending.append(members)
             continue
         do_all(work, _tasks(pending, most), workers, done)
         pending = []
@@ -140,8 +129,15 @@ def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
             filler.read(reader, members[:alone])
             count.add(alone)
         rest = members[alone:]
-        parts = [_Part(first.header, rest[i : i + most], reader) for i in range(0, len(rest), most)]
-        do_all(work, [[part] for part in parts], workers, done)
+
+        def work_on_part(
+            part: Sequence[int], header: Header = first.header, opened: FrameReader = reader
+        ) -> None:
+            with files.reopened(header, opened) as again:
+                filler.read(again, part)
+
+        parts = [rest[i : i + most] for i in range(0, len(rest), most)]
+        do_all(work_on_part, parts, workers, lambda part: count.add(len(part)))
     do_all(work, _tasks(pending, most), workers, done)
     return filler.notes()
 
@@ -170,16 +166,16 @@ def _frame_bytes(frame: Frame) -> int:
     return frame.rows * frame.columns * samples * stored_type(frame.header).dtype.itemsize
 
 
-def _tasks(parts: Sequence[_Part], most: int) -> list[list[_Part]]:
-    """Whole files together, about as many images at a time."""
-    tasks: list[list[_Part]] = []
+def _tasks(files: Sequence[Sequence[int]], most: int) -> list[list[Sequence[int]]]:
+    """The images of whole files together, about as many at a time."""
+    tasks: list[list[Sequence[int]]] = []
     images = most
-    for part in parts:
+    for members in files:
         if images >= most:
             tasks.append([])
             images = 0
-        tasks[-1].append(part)
-        images += len(part.members)
+        tasks[-1].append(members)
+        images += len(members)
     return tasks
 
 
