@@ -13,6 +13,8 @@ from dicomarray.storage.references import Stamp
 
 # Of a file, in the order of `Stamp`.
 STAMP_COLUMNS = "size, modified_ns, changed_ns, inode"
+# What is in these; an inode can have more bits than a number in SQLite.
+State = tuple[int, int, int, str]
 
 
 def absolute_roots(path: PathLike | Iterable[PathLike]) -> list[str]:
@@ -29,14 +31,14 @@ def as_stored(path: str) -> str | bytes:
     return path
 
 
+def state_of(status: os.stat_result) -> State:
+    """The state of a file with this status."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, str(status.st_ino)
+
+
 def as_stamp(size: int, modified: int, changed: int, inode: str) -> Stamp:
-    """What is in the `STAMP_COLUMNS`; an inode can have more bits than a number in SQLite."""
+    """A `State` as the rest of the package knows it."""
     return Stamp(size, modified, changed, int(inode))
-
-
-def in_columns(stamp: Stamp) -> tuple[int | str, ...]:
-    """What `as_stamp` is given."""
-    return (*stamp[:-1], str(stamp.inode))
 
 
 def as_path(stored: str | bytes) -> str:

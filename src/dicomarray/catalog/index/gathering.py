@@ -13,13 +13,13 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from dicomarray.catalog.index.column_texts import texts_of
+from dicomarray.catalog.index.files import State
 from dicomarray.catalog.index.json_values import ABSENT, to_json
 from dicomarray.dicom.headers.attributes import ABSENT as NOT_THERE
 from dicomarray.dicom.headers.attributes import Attributes, Common
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.part10 import PixelPlace
 from dicomarray.dicom.vr import Value
-from dicomarray.storage.references import Stamp
 from dicomarray.version import __version__
 
 # What is known of an instance beside its attributes; no keyword is in lower case.
@@ -39,7 +39,7 @@ class SeenFile:
 
     folder: str
     name: str
-    stamp: Stamp
+    state: State
 
 
 class Origin(NamedTuple):

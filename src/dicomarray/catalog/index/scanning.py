@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from dicomarray.catalog.index.file_facts import only_in_file
-from dicomarray.catalog.index.files import absolute_roots, in_columns
+from dicomarray.catalog.index.files import State, absolute_roots, state_of
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
 from dicomarray.catalog.index.schema import connect_to_write
 from dicomarray.catalog.index.storing import Batch, KnownFile, Store
@@ -27,7 +27,6 @@ from dicomarray.sources.header_workers import Outcome, outcome_of, read_outcomes
 from dicomarray.sources.instances import instance_of
 from dicomarray.storage.atomic import refuse_inside
 from dicomarray.storage.places import PathLike, local_path
-from dicomarray.storage.references import Stamp
 
 # After so many files, series of which no file came since the last time are written: files of a series mostly
 # lie together, so that each is written once, and a kill loses little.
@@ -157,8 +156,8 @@ class _Indexing:
         while several := [*islice(changed, FILES_AT_ONCE)]:
             paths = [self.make_path(name) for name, _ in several]
             with closing(read_outcomes(paths, None, self.workers)) as outcomes:
-                for (name, stamp), path, outcome in zip(several, paths, outcomes, strict=True):
-                    if self._file(SeenFile(*os.path.split(name), stamp), path, outcome):
+                for (name, state), path, outcome in zip(several, paths, outcomes, strict=True):
+                    if self._file(SeenFile(*os.path.split(name), state), path, outcome):
                         known.pop(name, None)
                     self._done()
         self.batch.gone += [number for number, *_ in known.values()]
@@ -166,7 +165,7 @@ class _Indexing:
         self._write(everything=True)
         self.store.finish(roots, self.pathless)
 
-    def _changed(self, roots: list[str], known: dict[str, KnownFile]) -> Iterator[tuple[str, Stamp]]:
+    def _changed(self, roots: list[str], known: dict[str, KnownFile]) -> Iterator[tuple[str, State]]:
         """The files that are new or changed; those that are as they were are known no more."""
         for name in find_names(roots):
             if isinstance(name, Skipped):
@@ -178,11 +177,11 @@ class _Indexing:
                 self._unreadable(Path(name), error)
                 self._done()
                 continue
-            before, stamp = known.get(name), Stamp.of(status)
-            if before is not None and before[1:] == in_columns(stamp):
+            before, state = known.get(name), state_of(status)
+            if before is not None and before[1:] == state:
                 del known[name]
             elif stat.S_ISREG(status.st_mode):
-                yield name, stamp
+                yield name, state
                 continue
             else:
                 self._skip_pathless(Skipped(Path(name), "it is no regular file any more"))

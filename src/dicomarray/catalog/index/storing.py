@@ -19,7 +19,6 @@ from dicomarray.catalog.index.files import (
     as_path,
     as_stored,
     file_order,
-    in_columns,
     lies_below,
 )
 from dicomarray.catalog.index.gathering import Gathered, Origin, SeenFile
@@ -79,11 +78,11 @@ class Store:
             start = os.path.join(path, "")  # noqa: PTH118 - it ends in a separator
             query = f"SELECT name, id, {STAMP_COLUMNS} FROM files WHERE folder = ?"
             rows = self.connection.rows(query, (folder,))
-            files = {start + as_path(row[0]): row[1:] for row in rows}
-            if lies_below(path, roots):
-                known |= files
-            else:
-                known |= {name: file for name, file in files.items() if lies_below(name, roots)}
+            is_below = lies_below(path, roots)
+            for row in rows:
+                name = start + as_path(row[0])
+                if is_below or lies_below(name, roots):
+                    known[name] = row[1:]
         return known
 
     def start(self, roots: Iterable[str]) -> None:
@@ -168,11 +167,11 @@ class Store:
             for name, file in names.items():
                 if name in before:
                     number = before[name]
-                    changed.append((*in_columns(file.stamp), number))
+                    changed.append((*file.state, number))
                     known.add(number)
                 else:
                     number = next(new)
-                    rows.append((number, folder, name, *in_columns(file.stamp)))
+                    rows.append((number, folder, name, *file.state))
                 numbers[file] = number
         # to replace what may be there takes three times as long as to insert
         self.connection.executemany(
