@@ -5,8 +5,9 @@ Of a few attributes, so that a filter and a catalog can ask many objects; `objec
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from dicomarray.dicom.functional_groups import items_of
 from dicomarray.dicom.vr import Value
 
 SEGMENTATION, SURFACE, LABEL_MAP = (f"1.2.840.10008.5.1.4.1.1.66.{number}" for number in (4, 5, 7))
@@ -18,6 +19,7 @@ REFERENCES = frozenset({"SOPClassUID", "ReferencedSeriesSequence", "ReferencedFr
 _OF_STRUCTURE_SET = (
     "ReferencedFrameOfReferenceSequence", "RTReferencedStudySequence", "RTReferencedSeriesSequence",
 )  # fmt: skip
+_OF_SEG = ("ReferencedSeriesSequence",)
 
 
 def is_segment_object(attributes: Mapping[str, Value]) -> bool:
@@ -38,7 +40,7 @@ def segment_labels(attributes: Mapping[str, Value]) -> tuple[str, ...]:
         sequence, keyword = "StructureSetROISequence", "ROIName"
     else:
         sequence, keyword = "SegmentSequence", "SegmentLabel"
-    labels = (item.get(keyword) for item in _items(attributes, sequence))
+    labels = (item.get(keyword) for item in items_of(attributes.get(sequence)))
     return tuple(label for label in labels if isinstance(label, str) and label)
 
 
@@ -46,23 +48,8 @@ def referenced_series(attributes: Mapping[str, Value]) -> tuple[str, ...]:
     """The UIDs of the series of the images that were segmented; needs `REFERENCES`."""
     if not is_segment_object(attributes):
         return ()
-    if attributes.get("SOPClassUID") == STRUCTURE_SET:
-        items: Iterator[Mapping[str, Value]] = _below(attributes, _OF_STRUCTURE_SET)
-    else:
-        items = _items(attributes, "ReferencedSeriesSequence")
+    items = [attributes]
+    for sequence in _OF_STRUCTURE_SET if attributes.get("SOPClassUID") == STRUCTURE_SET else _OF_SEG:
+        items = [item for holder in items for item in items_of(holder.get(sequence))]
     uids = (item.get("SeriesInstanceUID") for item in items)
     return tuple(dict.fromkeys(uid for uid in uids if isinstance(uid, str) and uid))
-
-
-def _below(attributes: Mapping[str, Value], sequences: tuple[str, ...]) -> Iterator[Mapping[str, Value]]:
-    """The items of the last of nested sequences."""
-    for item in _items(attributes, sequences[0]):
-        if len(sequences) == 1:
-            yield item
-        else:
-            yield from _below(item, sequences[1:])
-
-
-def _items(attributes: Mapping[str, Value], keyword: str) -> Iterator[Mapping[str, Value]]:
-    value = attributes.get(keyword)
-    return (item for item in (value if isinstance(value, tuple) else ()) if isinstance(item, Mapping))

@@ -332,12 +332,7 @@ def _place(header: Header, attributes: Mapping[str, Value], strict: bool) -> tup
     """The plane, None where nothing says it; and, where that is no error, why it cannot be one."""
 
     try:
-        position = numbers_of(
-            attributes.get("ImagePositionPatient"), "ImagePositionPatient", 3, header.reference
-        )
-        orientation = _usable_numbers(header, attributes, "ImageOrientationPatient", 6)
-        spacing = _usable_numbers(header, attributes, "PixelSpacing", 2)
-        return _plane(header, position, orientation, spacing), None
+        return _plane(header, attributes), None
     except (GeometryError, HeaderError) as error:
         if strict:
             raise _with_way_out(error) from error
@@ -380,13 +375,12 @@ def _rescale(slope: float, intercept: float) -> Rescale:
     return Rescale(slope, intercept)
 
 
-def _plane(
-    header: Header,
-    position: tuple[float, ...] | None,
-    orientation: tuple[float, ...] | None,
-    spacing: tuple[float, ...] | None,
-) -> Plane | None:
+def _plane(header: Header, attributes: Mapping[str, Value]) -> Plane | None:
     """None where an attribute is absent, or the orientation all zero: scanners write that for "unknown"."""
+    name = "ImagePositionPatient"
+    position = numbers_of(attributes.get(name), name, 3, header.reference)
+    orientation = _usable_numbers(header, attributes, "ImageOrientationPatient", 6)
+    spacing = _usable_numbers(header, attributes, "PixelSpacing", 2)
     if position is None or orientation is None or spacing is None or not any(orientation):
         return None
     try:

@@ -10,7 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dicomarray.core.geometry import COSINE_TOLERANCE, SAME_POSITION_MM, Plane
-from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, contradictions, layers
+from dicomarray.dicom.functional_groups import (
+    FUNCTIONAL_GROUPS,
+    FunctionalGroups,
+    contradictions,
+    items_of,
+    layers,
+)
 from dicomarray.dicom.headers.attributes import ABSENT, Attributes, Common
 from dicomarray.dicom.headers.header import Header, numbers_of
 from dicomarray.dicom.sequence_items import Item, ItemTemplate, Leaf
@@ -154,22 +160,15 @@ def _dose_planes(header: Header, count: int) -> list[dict[str, Value]]:
     if count == 1:
         return [common]
     offsets = header.numbers("GridFrameOffsetVector", count)
-    position, orientation = (
-        header.numbers("ImagePositionPatient", 3),
-        header.numbers("ImageOrientationPatient", 6),
-    )
+    position, orientation = (header.numbers(name, size) for name, size in _PLACE.items())
     spacing = header.numbers("PixelSpacing", 2)
     if offsets is None or position is None or orientation is None or spacing is None:
-        return [common | {"ImagePositionPatient": None} for _ in range(count)]
+        return [{**common, **_NO_PLACE}] * count
     way = _way_of_offsets(Plane.from_attributes(position, orientation, spacing), offsets[0])
+    if way is None:
+        return [{**common, **_NO_PLACE}] * count
     return [
-        common
-        | {
-            "ImagePositionPatient": None
-            if way is None
-            else tuple(p + (offset - offsets[0]) * w for p, w in zip(position, way, strict=True))
-        }
-        for offset in offsets
+        {**common, "ImagePositionPatient": _moved(position, offset - offsets[0], way)} for offset in offsets
     ]
 
 
@@ -236,10 +235,9 @@ def _is_plain(slices: Sequence[float], slots: Sequence[float] | None) -> bool:
 
 def _first_plane(header: Header, detectors: Value) -> Plane | None:
     """Where the first slice lies: all detectors must agree."""
-    items = [item for item in detectors if isinstance(item, Mapping)] if isinstance(detectors, tuple) else []
     places = {
         tuple(numbers_of(item.get(name), name, size, header.reference) for name, size in _PLACE.items())
-        for item in items
+        for item in items_of(detectors)
     }
     spacing = header.numbers("PixelSpacing", 2)
     if len(places) != 1 or spacing is None:
@@ -252,6 +250,9 @@ def _first_plane(header: Header, detectors: Value) -> Plane | None:
 
 def _placed(first: Plane, distance: float) -> dict[str, Value]:
     """A slice so far along the normal of the first; against it where Spacing Between Slices is negative."""
-    position: Sequence[float] = first.position
-    moved = tuple(p + distance * n for p, n in zip(position, first.normal.tolist(), strict=True))
+    moved = _moved(first.position, distance, first.normal.tolist())
     return {"ImagePositionPatient": moved, "ImageOrientationPatient": first.orientation}
+
+
+def _moved(position: Sequence[float], distance: float, way: Sequence[float]) -> tuple[float, ...]:
+    return tuple(p + distance * w for p, w in zip(position, way, strict=True))

@@ -296,13 +296,8 @@ def _by_what_they_say(groups: list[Repetition]) -> list[Repetition]:
     def key(place: int) -> tuple[Any, ...]:
         group = groups[place]
         said = [_comparable(_only(distinct(group, name))) for name in named]
-        first = min(map(by_itself, group))
-        return (
-            [values[place] for values in known],
-            min(map(_sequence, group)),
-            said,
-            first,
-        )
+        numbered = [values[place] for values in known]
+        return numbered, min(map(_sequence, group)), said, min(map(by_itself, group))
 
     return [groups[place] for place in sorted(range(len(groups)), key=key)]
 

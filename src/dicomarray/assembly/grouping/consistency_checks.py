@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-from dicomarray.assembly.frames.frame import Frame
+from dicomarray.assembly.frames.frame import Frame, by_file
 from dicomarray.assembly.grouping.discriminators import TIME_INDEX, differing, value_of, vendor_of
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.core.coded_warnings import Warnings, warning
@@ -85,12 +85,10 @@ def _shared_and_own(frames: Sequence[Frame]) -> Warnings:
 
 def _data_set_and_groups(frames: Sequence[Frame]) -> Warnings:
     """Of attributes that have in the data set a value that none of its frames has."""
-    objects: dict[int, list[Frame]] = {}
-    for frame in frames:
-        if frame.of_multiframe:
-            objects.setdefault(id(frame.header), []).append(frame)
+    several = [frame for frame in frames if frame.of_multiframe]
     names, files = dict[str, None](), dict[str, None]()
-    for members in objects.values():
+    for indices in by_file(several):
+        members = [several[index] for index in indices]
         header, first = members[0].header, members[0].attributes
         for name, stated in header.attributes.items():
             if (value := first.get(name)) is stated or None in (value, stated):

@@ -57,17 +57,6 @@ def b_value_of(frame: Frame) -> float | None:
     return diffusion.b_value(frame.attributes)
 
 
-def names_to_read(frame: Frame) -> tuple[str, ...]:
-    """What has to be read of a frame so that b-value and gradient are known."""
-    known = frame.attributes
-    if frame.of_multiframe or frame.tile is not None or known.get("Modality") != "MR":
-        return ()
-    if known.get(B_VALUE) is not None and known.get(GRADIENT) is not None:
-        return ()
-    names = (*diffusion.elements_of(str(known.get("Manufacturer") or "")), *_TURNING)
-    return tuple(name for name in names if name not in known)
-
-
 def csa_diffusion_of(header: Header, known: Mapping[str, Value]) -> Mapping[str, Value]:
     """What only the CSA header of a classic Siemens image says; read where there may be something in it."""
     if isinstance(header, KeptHeader):
@@ -215,9 +204,11 @@ def _private_names(frame: Frame) -> tuple[str, ...]:
         return ()
     if known.get("Modality") != "MR":
         return tuple(name for name in RANKED_READ if name not in known)
-    diffusion = names_to_read(frame)
-    names = (*RANKED_READ, *diffusion, *((SIEMENS_DIRECTIONALITY,) if diffusion else ()))
+    names: tuple[str, ...] = RANKED_READ
     vendor = vendor_of(frame)
+    if frame.tile is None and None in (known.get(B_VALUE), known.get(GRADIENT)):
+        further = (*diffusion.elements_of(vendor), *_TURNING)
+        names = (*names, *further, *((SIEMENS_DIRECTIONALITY,) if set(further) - known.keys() else ()))
     if vendor.startswith("GE"):
         names = (*names, GE_IMAGE_COMPONENT, GE_DIFFUSION_IMAGE)
     elif not vendor or vendor.startswith("PHILIPS"):

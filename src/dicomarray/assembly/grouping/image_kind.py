@@ -8,7 +8,7 @@ broken, where places are to be ignored, join the stack that they are of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -18,11 +18,11 @@ import numpy as np
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.frames.multiframe import DOSE_KINDS
 from dicomarray.assembly.grouping import image_kinds
+from dicomarray.assembly.grouping.discriminators import value_of
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.geometry import same_position_tolerance
 from dicomarray.dicom.functional_groups import UNITS_CODE
 from dicomarray.dicom.headers.attributes import may_differ, shared_by
-from dicomarray.dicom.vr import Value
 from dicomarray.errors import GeometryError, quoted
 
 Item = TypeVar("Item")
@@ -43,6 +43,7 @@ KIND_KEYWORDS = frozenset((
     "DoseUnits", *DOSE_KINDS,
 ))  # fmt: skip
 _KIND_KEYWORDS = KIND_KEYWORDS | {UNITS_CODE}
+_UNITS_AND_DOSE = (UNITS_CODE, *DOSE_KINDS)
 # The Rescale Type that says nothing (PS3.3 C.11.1.1.2).  Philips' "normalized" says little, but not what
 # phases in mrad are.
 _UNSPECIFIED = "US"
@@ -87,7 +88,7 @@ class Kind:
 
 def kind_of(frame: Frame) -> Kind:
     """What a frame's attributes say that it is."""
-    get = partial(_plain, frame.attributes)
+    get = partial(value_of, frame)
     words = image_kinds.type_words(frame.attributes)
     return Kind(
         multiframe=frame.of_multiframe,
@@ -108,19 +109,8 @@ def kind_of(frame: Frame) -> Kind:
         series_number=get("SeriesNumber"),
         modality=get("Modality"),
         study=get("StudyInstanceUID"),
-        quantity=(
-            _rescale_type(frame),
-            get("Units") or get("DoseUnits"),
-            get(UNITS_CODE),
-            *map(get, DOSE_KINDS),
-        ),
+        quantity=(_rescale_type(frame), get("Units") or get("DoseUnits"), *map(get, _UNITS_AND_DOSE)),
     )
-
-
-def _plain(attributes: Mapping[str, Value], keyword: str) -> Hashable:
-    """A value, or the text of it where a broken file has items of a sequence in its place."""
-    value = attributes.get(keyword)
-    return value if not isinstance(value, tuple) or image_kinds.is_plain(value) else repr(value)
 
 
 def _echo_time(frame: Frame) -> float | str | None:
@@ -135,7 +125,7 @@ def _echo_time(frame: Frame) -> float | str | None:
 
 def _rescale_type(frame: Frame) -> Hashable:
     """What the values are, or None where nothing says it; those of a CT are HU then (PS3.3 C.11.1.1.2)."""
-    value = _plain(frame.attributes, "RescaleType")
+    value = value_of(frame, "RescaleType")
     if value == _UNSPECIFIED:
         return None
     return "HU" if not value and frame.attributes.get("Modality") == "CT" else value or None

@@ -191,7 +191,8 @@ def _stacks_with_place(
         if parts or len(parts := split_same_places(kind, positions)) > 1:
             return [stack for part in parts for stack in _stacks(*part, options, warnings, known=True)]
     look_closer = FurtherAttributes(further_names)
-    repetitions = arrange(positions, _may_split(positions, options), look_closer)
+    split = options.duplicates == "split" or (options.duplicates == "auto" and _one_is_usual(positions))
+    repetitions = arrange(positions, split, look_closer)
     warnings += repetitions.warnings + _unfinished(repetitions.leftover, options)
     if repetitions.leftover and _one_is_usual(positions):
         warnings += equal_pixels_at(positions)
@@ -226,11 +227,6 @@ def split_same_places(kind: Kind, positions: Sequence[Sequence[Frame]]) -> list[
     if len(by_words) > 1:
         return [(replace(kind, words=(*kind.words, *words)), members) for words, members in by_words]
     return [(kind, members) for members in split_side_by_side(positions)]
-
-
-def _may_split(positions: Sequence[Sequence[Frame]], options: ReadOptions) -> bool:
-    """Whether images that nothing distinguishes may be taken in the order of acquisition."""
-    return options.duplicates == "split" or (options.duplicates == "auto" and _one_is_usual(positions))
 
 
 def _one_is_usual(positions: Sequence[Sequence[Frame]]) -> bool:
