@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 B_VALUE, GRADIENT = "DiffusionBValue", "DiffusionGradientOrientation"
 Direction = tuple[float, float, float]
+# Along what a vendor counts a direction; "ge": frequency, phase, slice.
+Axes = Literal["patient", "image", "ge"]
 # How far the length of a direction may be from 1: it is rounded to three digits and more.
 LENGTH_TOLERANCE = 0.05
 # GE writes further flags in front of the b-value: 1,000,000,700 is 700.
@@ -27,14 +28,6 @@ _GE_SHORTEST = 0.03
 _GE_B_STEP = 5.0  # s/mm2, to which dcm2niix rounds them
 _CANON_TEXT = re.compile(r"b=([0-9.]+)\((-?[0-9.]+),(-?[0-9.]+),(-?[0-9.]+)\)")
 CANON_ELEMENT = "ImageComments"
-
-
-class Axes(Enum):
-    """Along what a vendor counts a direction."""
-
-    PATIENT = "x, y, z of the patient"
-    IMAGE = "row, column, normal"
-    GE = "frequency, phase, slice"
 
 
 class Vendor(NamedTuple):
@@ -49,24 +42,24 @@ class Vendor(NamedTuple):
     axes: Axes
 
 
-SIEMENS = Vendor(("SIEMENS",), "(0019,SIEMENS MR HEADER,0C)", ("(0019,SIEMENS MR HEADER,0E)",), Axes.PATIENT)
+SIEMENS = Vendor(("SIEMENS",), "(0019,SIEMENS MR HEADER,0C)", ("(0019,SIEMENS MR HEADER,0E)",), "patient")
 PHILIPS = Vendor(
     ("PHILIPS",),
     "(2001,Philips Imaging DD 001,03)",
     tuple(f"(2005,Philips MR Imaging DD 001,{element})" for element in ("B0", "B1", "B2")),
-    Axes.PATIENT,
+    "patient",
 )
 GE = Vendor(
     ("GE",),
     "(0043,GEMS_PARM_01,39)",
     tuple(f"(0019,GEMS_ACQU_01,{element})" for element in ("BB", "BC", "BD")),
-    Axes.GE,
+    "ge",
 )
 UIH = Vendor(
     ("UIH", "UNITED IMAGING"),
     "(0065,Image Private Header,09)",
     ("(0065,Image Private Header,37)",),
-    Axes.IMAGE,
+    "image",
 )
 VENDORS = (SIEMENS, PHILIPS, GE, UIH)
 _CANON_WORDS = ("CANON", "TOSHIBA")
@@ -123,7 +116,7 @@ def gradient(known: Mapping[str, Any], orientation: Sequence[float] | None = Non
         if vector and (any(vector) or b) and (b or vendor is not GE):  # GE has other numbers there, too
             return turning.in_patient(tuple(vector), vendor.axes)
     canon = canon_diffusion(known.get(CANON_ELEMENT))
-    return None if canon is None else turning.in_patient(canon[1], Axes.GE)
+    return None if canon is None else turning.in_patient(canon[1], "ge")
 
 
 def canon_diffusion(text: Any) -> tuple[float, Direction] | None:
@@ -183,7 +176,7 @@ class Turning(NamedTuple):
     @lru_cache(maxsize=1024)  # noqa: B019 - a turning is a few numbers, and slices share their direction
     def in_patient(self, vector: tuple[float, ...], axes: Axes) -> Direction | None:
         """The direction LPS; None where it cannot be turned."""
-        if axes is Axes.PATIENT or not any(vector):
+        if axes == "patient" or not any(vector):
             return _direction(vector)
         if len(self.orientation) != 6:
             return None
@@ -191,7 +184,7 @@ class Turning(NamedTuple):
 
         row, column = np.array(self.orientation[:3]), np.array(self.orientation[3:])
         normal = np.cross(row, column)
-        if axes is Axes.IMAGE:
+        if axes == "image":
             along = (row, column, normal)
         elif self.phase_encoding in ("COL", "ROW"):
             along = self._of_ge(row, column, normal)

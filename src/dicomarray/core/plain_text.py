@@ -39,13 +39,7 @@ def some(names: Sequence[str], most: int = 5) -> str:
 
 
 def _escape(match: re.Match[str]) -> str:
-    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(match[0]) or _code(ord(match[0]))
-
-
-def _code(number: int) -> str:
-    if number <= 0xFF:
-        return f"\\x{number:02x}"
-    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+    return match[0].encode("unicode_escape").decode()
 
 
 def _units(character: str) -> str:

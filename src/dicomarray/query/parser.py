@@ -29,6 +29,7 @@ from dicomarray.query.grammar import (
 from dicomarray.query.nodes import (
     All,
     AnyOf,
+    Combined,
     Entry,
     Every,
     FactEntry,
@@ -42,7 +43,7 @@ from dicomarray.query.patterns import has_wildcard
 from dicomarray.query.ranking import Ranking, parse_ranking, unknown_name
 from dicomarray.query.value_types import Kind, Test, describe
 
-_LISTS: dict[str, type[All | AnyOf | NoneOf]] = {"all": All, "any": AnyOf, "not": NoneOf}
+_COMBINED: dict[str, type[Combined]] = {"all": All, "any": AnyOf, "not": NoneOf, "some": Some, "every": Every}
 _NEVER = operators.together(())
 # The number of values, which `count` asks like any other number.
 _NUMBER_OF_VALUES = Field("count", (Step("count", "IS"),))
@@ -142,14 +143,11 @@ class Parser:
         return FactEntry(path, condition, name, FACTS[name].attributes, FACTS[name].identifying)
 
     def _combined(self, word: str, raw: Any, path: str, depth: int, in_item: bool) -> Entry:
-        if word in ("some", "every"):
-            if in_item:
-                self.errors.add(path, f'"{word}" asks the instances of the series, not items of a sequence')
-            quantifier = Some if word == "some" else Every
-            return quantifier(path, (self._node(raw, path, depth + 1, in_item),))
-        if word == "not" and isinstance(raw, Mapping):
-            return NoneOf(path, (self._node(raw, path, depth + 1, in_item),))
-        entry = _LISTS[word]
+        entry, asks_instances = _COMBINED[word], word in ("some", "every")
+        if asks_instances and in_item:
+            self.errors.add(path, f'"{word}" asks the instances of the series, not items of a sequence')
+        if asks_instances or (word == "not" and isinstance(raw, Mapping)):
+            return entry(path, (self._node(raw, path, depth + 1, in_item),))
         if not isinstance(raw, list | tuple):
             self.errors.add(path, f'"{word}" takes a list of mappings, not {describe(raw)}')
             return entry(path, ())

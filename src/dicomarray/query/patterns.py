@@ -38,7 +38,12 @@ def compile_search(pattern: str, case: bool) -> Callable[[str], bool]:
     """
     import regex
 
-    _refuse_large(pattern)
+    # compiling writes repetitions out, some of them several times: no time limit could end it
+    if _written_out(pattern, veiled=_VEILED.search(pattern) is not None) > LARGEST_PATTERN:
+        raise PartError(
+            f"{pattern!r} repeats too much: with its repetitions written out it may have more than "
+            f"{LARGEST_PATTERN} characters; repeat less, or use * or +"
+        )
     flags = regex.VERSION0 | (0 if case else regex.IGNORECASE)
     try:
         compiled = regex.compile(pattern, flags)
@@ -57,15 +62,6 @@ def compile_search(pattern: str, case: bool) -> Callable[[str], bool]:
             ) from error
 
     return search
-
-
-def _refuse_large(pattern: str) -> None:
-    """Compiling writes repetitions out, some of them several times: no time limit could end it."""
-    if _written_out(pattern, veiled=_VEILED.search(pattern) is not None) > LARGEST_PATTERN:
-        raise PartError(
-            f"{pattern!r} repeats too much: with its repetitions written out it may have more than "
-            f"{LARGEST_PATTERN} characters; repeat less, or use * or +"
-        )
 
 
 def _written_out(pattern: str, veiled: bool) -> int:

@@ -93,17 +93,13 @@ class ListRows:
     @property
     def headers(self) -> Sequence[ClosedHeader]:
         if self.instances is None:
-            return _headers_of(self.rows)
+            # what knows nothing but its row; without a file there is no room for several frames
+            return [KeptHeader(Path(f"instance {n}"), None, row, size=0) for n, row in enumerate(self.rows)]
         return [ClosedHeader.of(header) for header in self.instances]
 
     def column(self, name: str) -> Sequence[Value]:
         cells = [row.get(name, ABSENT) for row in self.rows]
         return cells[:1] if cells.count(cells[0]) == len(cells) else cells
-
-
-def _headers_of(rows: Sequence[Mapping[str, Value]]) -> list[ClosedHeader]:
-    """Headers that know nothing but their row; without a file there is no room for several frames."""
-    return [KeptHeader(Path(f"instance {number}"), None, row, size=0) for number, row in enumerate(rows)]
 
 
 def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None) -> Rows:

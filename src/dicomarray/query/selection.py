@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import chain
 from typing import Any
 
 from dicomarray.assembly.series import Series
@@ -42,16 +43,6 @@ class Selection:
         """
         return self.ranking.attributes.union(*(leaf.attributes for leaf in self.root.leaves()))
 
-    @property
-    def identifying(self) -> frozenset[str]:
-        """The fields asked for whose values name the patient."""
-        return frozenset(leaf.name for leaf in self.root.leaves() if leaf.identifying)
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        """The places of the top level's entries; a `Failure` names the one that it belongs to."""
-        return tuple(entry.path for entry in self.root.parts)
-
     def decide(self, instances: Sequence[Instance] | Rows) -> Decision:
         """Judge a series by all its instances (of an enhanced object: its frames).
 
@@ -73,7 +64,7 @@ class Selection:
         evaluation = Evaluation(rows, dict.fromkeys(rows.warnings))
         entries = sorted(self.root.parts, key=_asks_facts)  # facts, which cost most, last
         accepted = all(entry.passing(evaluation) == evaluation.everyone for entry in entries)
-        return Decision(accepted, rows.size, tuple(evaluation.warnings), self.root, self.ranking, evaluation)
+        return Decision(accepted, tuple(evaluation.warnings), self, evaluation)
 
     def rank(self, accepted: Sequence[Decision]) -> Ranked:
         """Which of the accepted series are taken, by their numbers in the list, and in which order."""
@@ -139,10 +130,8 @@ class Decision:
     """Whether a series is accepted; where it is not, the failures, one or more for each failing condition."""
 
     accepted: bool
-    total: int
     warnings: Warnings
-    root: All = field(repr=False)
-    ranking: Ranking = field(repr=False)
+    selection: Selection = field(repr=False)
     evaluation: Evaluation = field(repr=False)
 
     @cached_property
@@ -150,14 +139,13 @@ class Decision:
         """Looked for when they are asked for."""
         if self.accepted:
             return ()
-        return tuple(
-            failure for entry in self.root.parts for failure in _failures(entry, entry.path, self.evaluation)
-        )
+        found = (_failures(entry, entry.path, self.evaluation) for entry in self.selection.root.parts)
+        return tuple(chain.from_iterable(found))
 
     @cached_property
     def place(self) -> Place:
         """Where the ranking puts the series among others."""
-        return self.ranking.place(self.evaluation)
+        return self.selection.ranking.place(self.evaluation)
 
 
 def _asks_facts(entry: Entry) -> bool:

@@ -45,16 +45,14 @@ SCOUT_TURN_DEGREES = 20.0
 class Layout:
     """The frames of a series, and the stacks that they form; None where headers do not say.
 
-    ``images`` are the frames, also where the place of one is broken.  ``unplaced`` is why there are no
-    frames, ``why_no_stacks`` why there are no stacks; ``irregular`` is set where the images form no regular
-    volume, whatever their pixels are.
+    ``images`` are the frames, also where the place of one is broken.  ``why`` is why there are no stacks, or
+    not even frames; ``irregular`` is set where the images form no regular volume, whatever their pixels are.
     """
 
     images: Sequence[Frame] | None
     frames: Sequence[Frame] | None
     stacks: Sequence[Stack] | None
-    unplaced: str | None = None
-    why_no_stacks: str | None = None
+    why: str | None = None
     irregular: bool = False
 
 
@@ -78,9 +76,7 @@ class Facts:
         source = FACTS[name].source
         if source == "rows" or self.value(name) is not None:
             return None
-        if source == "images" and self._layout.images is not None:
-            return None
-        return self._layout.why_no_stacks if source == "stacks" else self._layout.unplaced
+        return self._layout.why if getattr(self._layout, source) is None else None
 
     def num_instances(self) -> int:
         """DICOM objects."""
@@ -211,15 +207,15 @@ def layout_of(headers: Iterable[Header]) -> Layout:
     """How the images of a series lie; ``headers`` are closed."""
     images = [header for header in headers if header.is_image]
     if not images:
-        return Layout(None, None, None, "the series has no images", "the series has no images")
+        return Layout(None, None, None, "the series has no images")
     try:
         frames = _frames(images, "strict")
     except DataError as error:
-        return Layout(_frames_without_places(images), None, None, str(error), str(error))
+        return Layout(_frames_without_places(images), None, None, str(error))
     try:
         return Layout(frames, frames, stack_frames(frames, THERE))
     except (DataError, PixelsClosedError) as error:
-        return Layout(frames, frames, None, None, str(error), isinstance(error, GeometryError))
+        return Layout(frames, frames, None, str(error), isinstance(error, GeometryError))
 
 
 def _frames(images: Sequence[Header], geometry: Geometry) -> list[Frame]:

@@ -59,7 +59,8 @@ def do_all(
         for thread in threads:
             thread.start()
         while crew.do_one():  # a thread that only waits would take its turns from those that work
-            while crew.is_done(reported):
+            while reported in crew.outcomes:
+                crew.wait_for(reported)
                 done(tasks[reported])
                 reported += 1
         for index in range(reported, len(tasks)):
@@ -114,7 +115,7 @@ class _Crew(Generic[Task]):
     def __init__(self, work: Callable[[Task], None], tasks: Sequence[Task]) -> None:
         self._work = work
         self._waiting = list(reversed(list(enumerate(tasks))))
-        self._outcomes: dict[int, BaseException | None] = {}
+        self.outcomes: dict[int, BaseException | None] = {}
         self._changed = Condition()
 
     def serve(self) -> None:
@@ -134,25 +135,17 @@ class _Crew(Generic[Task]):
         except BaseException as error:  # noqa: BLE001 - `wait_for` raises it, in the thread of the caller
             outcome = error
         with self._changed:
-            self._outcomes[index] = outcome
+            self.outcomes[index] = outcome
             self._changed.notify()
         if isinstance(outcome, KeyboardInterrupt):
             raise outcome  # in the thread of the caller, who asked for the end of it all
         return True
 
-    def is_done(self, index: int) -> bool:
-        """Whether a task is done; raises what it raised."""
-        with self._changed:
-            if index not in self._outcomes:
-                return False
-        self.wait_for(index)
-        return True
-
     def wait_for(self, index: int) -> None:
         """Until a task is done; raises what it raised."""
         with self._changed:
-            self._changed.wait_for(lambda: index in self._outcomes)
-            error = self._outcomes.pop(index)
+            self._changed.wait_for(lambda: index in self.outcomes)
+            error = self.outcomes.pop(index)
         if error is not None:
             raise error
 

@@ -23,7 +23,7 @@ from dicomarray.errors import InputError
 from dicomarray.sources.archives import TAR_BLOCK, unpacked
 from dicomarray.sources.base import Progress, Skipped, Source
 from dicomarray.sources.instances import read_objects
-from dicomarray.storage.places import Url, download, existing_files, read_ranges
+from dicomarray.storage.places import Url, download, list_files, read_ranges
 from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import ObjectReference, Stamp
 
@@ -44,7 +44,10 @@ class Store(Source):
     ) -> Iterator[Header | Skipped]:
         """As `Source.instances`."""
         references = []
-        for file in existing_files(self.url):
+        files = list_files(self.url)
+        if not files and not self.url.exists():
+            raise InputError(f"{self.url} does not exist")
+        for file in files:
             if file.is_regular:
                 references.append(StoredObject(self.url, file.name, file.path, file.size, file.mark))
             else:

@@ -265,14 +265,6 @@ def _stored(path: str, info: Mapping[str, Any], root: str) -> StoredFile:
     return StoredFile(name, path, None if size is None else int(size), mark, info.get("type") == "file")
 
 
-def existing_files(url: Url) -> list[StoredFile]:
-    """As `list_files`; InputError where there is nothing at all."""
-    files = list_files(url)
-    if not files and not url.exists():
-        raise InputError(f"{url} does not exist")
-    return files
-
-
 def read_ranges(url: Url, ranges: Sequence[tuple[str, int, int]]) -> list[bytes | OSError]:
     """Bytes from and to a place of files in the URL's store, by path; all at once, where it can do that.
 

@@ -449,7 +449,7 @@ def test_rejection_finds_the_innermost_failure(config, paths):
     selection = parse(config)
     failures = selection.decide(MIXED).failures
     assert [failure.path for failure in failures] == paths
-    assert {failure.condition for failure in failures} == set(selection.conditions)
+    assert {failure.condition for failure in failures} == {entry.path for entry in selection.root.parts}
 
 
 @pytest.mark.parametrize("config", MISSES, ids=str)

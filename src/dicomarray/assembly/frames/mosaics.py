@@ -275,7 +275,7 @@ def _siemens_diffusion(picture: Picture, private: PrivateElements, csa: _Csa) ->
         b_value = stated[0] if stated else None
     if gradient is None:
         gradient = private.numbers(_SIEMENS_GRADIENT, 3)
-    return _diffusion(picture, b_value, gradient, Axes.PATIENT)
+    return _diffusion(picture, b_value, gradient, "patient")
 
 
 def _diffusion(
@@ -310,7 +310,7 @@ def _uih_tiles(picture: Picture, private: PrivateElements) -> list[Tile]:
     planes = [_uih_plane(picture, item, index) for index, item in enumerate(slices)]
     b_value = private.numbers(_UIH_B_VALUE, 1)
     gradient = private.numbers(_UIH_GRADIENT, 3)
-    known = _diffusion(picture, b_value[0] if b_value else None, gradient, Axes.IMAGE)
+    known = _diffusion(picture, b_value[0] if b_value else None, gradient, "image")
     return _cut(picture, grid, planes, known)
 
 
