@@ -13,22 +13,19 @@ from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 
-from dicomarray.core.pixel_values import Array, Rescale, StoredType
+from dicomarray.core.pixel_values import StoredType
 from dicomarray.dicom import decimal_strings
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.headers import drop, text, values
 from dicomarray.objects.common.identity import SeriesIdentity
-from dicomarray.objects.common.modules import (
-    SOURCE_IMAGE,
-    code_item,
-    reference,
-    reference_series,
-)
-from dicomarray.objects.derived_image.encode import RescaleLimit
+from dicomarray.objects.common.modules import SOURCE_IMAGE, code_item, reference, reference_series
+from dicomarray.objects.common.options import WriteOptions
+from dicomarray.objects.derived_image.encode import Encoding, RescaleLimit
 from dicomarray.objects.derived_image.grid import NewGrid, count, place
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace
+from dicomarray.objects.derived_image.image_output import ImageOutput, SliceOutput
 from dicomarray.objects.derived_image.mappings import (
     MAPPING,
     agreeing,
@@ -38,7 +35,8 @@ from dicomarray.objects.derived_image.mappings import (
     units_of,
 )
 from dicomarray.objects.derived_image.pixel_layout import describe_colour, is_measured
-from dicomarray.objects.derived_image.request import Source
+from dicomarray.objects.derived_image.request import WriteRequest
+from dicomarray.objects.derived_image.template import Template
 from dicomarray.version import __version__
 
 DERIVATION = f"Pixel values computed from the source images; written by dicomarray {__version__}"
@@ -77,42 +75,34 @@ _SMALLEST_VALUE_BITS = 16
 class SeriesPlan:
     """What all images of the derived series share.
 
-    ``slope`` and ``intercept`` are Decimal Strings, or None where every slice keeps its own.  ``low`` and
-    ``high`` are the least and greatest decoded value of the series; ``representable`` is what the
+    ``low`` and ``high`` are the least and greatest decoded value of the series; ``representable`` is what the
     template could have held.  ``grid`` is None where the images lie where the template's do.
     ``orientation`` is that of the template's first image, where diffusion gradients are written along it.
     """
 
-    kind: ImageClass
+    request: WriteRequest
+    template: Template
+    encoding: Encoding
+    options: WriteOptions
     identity: SeriesIdentity
-    units: str | None
-    slope: str | None
-    intercept: str | None
     low: float
     high: float
     representable: tuple[float, float]
-    stored_values_given: bool
     grid: NewGrid | None = None
     orientation: Value = None
 
+    @property
+    def kind(self) -> ImageClass:
+        return self.template.kind
 
-@dataclass(frozen=True, eq=False)
-class SliceOutput:
-    """One derived image: (rows, columns) stored values, what leads back from them, its identity and place.
+    @property
+    def units(self) -> str | None:
+        return self.request.units
 
-    ``ends`` are the least and the greatest stored value.  ``index`` counts the images from 0.  ``timeless``
-    says that it lies between slices of the template, so that its source's times are not its own.
-    """
-
-    stored: Array
-    ends: tuple[int, int]
-    stored_type: StoredType
-    rescale: Rescale
-    sop_uid: str
-    instance_number: int | None
-    source: Source
-    index: int
-    timeless: bool = False
+    @property
+    def slope(self) -> str | None:
+        """None where every slice keeps its own."""
+        return self.encoding.slope
 
 
 def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
@@ -123,8 +113,7 @@ def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
     if plan.grid is not None:
         place(header, plan.grid, image.source.plane)
         count(header, plan.grid, image.index, image.timeless)
-    identify(header, plan, image.sop_uid, image.instance_number)
-    describe_pixels(header, image.ends, image.stored_type)
+    identify(header, plan, image)
     if is_measured(header):
         place_rescale(header, plan, image)
         set_window(header, plan)
@@ -150,12 +139,13 @@ def reference_source(header: Dataset) -> None:
     header.DerivationDescription = whole if len(whole) <= _MAX_TEXT_LENGTH else DERIVATION
 
 
-def identify(header: Dataset, plan: SeriesPlan, sop_uid: str, instance_number: int | None) -> None:
-    """A new, derived instance of a new series; ``instance_number`` None keeps the template's."""
-    plan.identity.put(header, sop_uid, instance_number, plan.kind.series_time_kept)
+def identify(header: Dataset, plan: SeriesPlan, image: ImageOutput) -> None:
+    """A new, derived instance of a new series, with what it says of its stored values."""
+    plan.identity.put(header, image.sop_uid, image.instance_number, plan.kind.series_time_kept)
     set_type(header, "ImageType", ["DERIVED", plan.kind.second_value, *values(header, "ImageType")[2:]])
     if "ContentQualification" in header:
         header.ContentQualification = "RESEARCH"
+    _describe_pixels(header, image.ends, image.stored_type)
 
 
 def set_type(item: Dataset, keyword: str, kinds: list[str]) -> None:
@@ -163,7 +153,7 @@ def set_type(item: Dataset, keyword: str, kinds: list[str]) -> None:
     item[keyword] = DataElement(keyword, "CS", kinds, validation_mode=config.IGNORE)
 
 
-def describe_pixels(header: Dataset, ends: tuple[int, int], stored_type: StoredType) -> None:
+def _describe_pixels(header: Dataset, ends: tuple[int, int], stored_type: StoredType) -> None:
     """High Bit, and the smallest and largest stored value where the template has them."""
     header.HighBit = stored_type.bits_stored - 1
     for keyword, value in zip(("SmallestImagePixelValue", "LargestImagePixelValue"), ends, strict=True):
@@ -177,7 +167,7 @@ def describe_pixels(header: Dataset, ends: tuple[int, int], stored_type: StoredT
 def place_rescale(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
     """Slope and intercept where the readers of this class look for them; nothing stale beside them."""
     if "ModalityLUTSequence" in header:
-        if plan.stored_values_given:
+        if plan.options.values == "stored":
             return
         del header.ModalityLUTSequence
     units = units_of(header, image.source.rescale) if plan.units is None else []
@@ -205,7 +195,7 @@ def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
     if plan.kind.place is RescalePlace.MAPPING:
         if plan.slope is not None:
             drop(header, ("RescaleSlope", "RescaleIntercept", "RescaleType"))
-    elif plan.slope is None or plan.intercept is None:
+    elif plan.slope is None:
         if needed and not had_rescale and not image.rescale.identity:  # that of a mapping, which it overrules
             header.RescaleSlope, header.RescaleIntercept = image.rescale.slope, image.rescale.intercept
             return
@@ -215,7 +205,7 @@ def _set_slope(header: Dataset, plan: SeriesPlan, image: SliceOutput) -> None:
         if (needed or had_rescale) and not intercept_stated:
             header.RescaleIntercept = "0"
     elif had_rescale or needed or not image.rescale.identity:
-        header.RescaleSlope, header.RescaleIntercept = plan.slope, plan.intercept
+        header.RescaleSlope, header.RescaleIntercept = plan.slope, plan.encoding.intercept
 
 
 def set_rescale_type(header: Dataset, plan: SeriesPlan, unspecified: bool = False) -> None:

@@ -13,21 +13,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from pydicom.datadict import keyword_dict
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.part10 import encoded, head_bytes
 from dicomarray.dicom.private_blocks import is_creator
 from dicomarray.dicom.raw_header import RawHeader
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common.header_faults import is_of_whole_numbers
 from dicomarray.objects.common.quick_elements import element_of
-from dicomarray.objects.derived_image.derive import SeriesPlan, SliceOutput
+from dicomarray.objects.derived_image.derive import SeriesPlan
 from dicomarray.objects.derived_image.image_classes import RescalePlace
+from dicomarray.objects.derived_image.image_output import SliceOutput
 
 # So many headers are kept to be compared with: a series has a few kinds of images, not many.
 MAX_KINDS = 8
@@ -68,9 +67,8 @@ class _Kind:
 class HeaderTemplate:
     """The headers of a series that were derived already; one is made for each series that is written."""
 
-    def __init__(self, plan: SeriesPlan, keeps_private: bool) -> None:
+    def __init__(self, plan: SeriesPlan) -> None:
         self._plan = plan
-        self._keeps_private = keeps_private
         self._kinds: list[_Kind] = []
 
     @property
@@ -123,7 +121,7 @@ class HeaderTemplate:
 
     def _ignored(self, stripped: frozenset[int], image: SliceOutput) -> frozenset[int]:
         """Tags whose values have no part in what is written."""
-        gone = {tag for tag in stripped if not (self._keeps_private and is_creator(tag))}
+        gone = {tag for tag in stripped if not (self._plan.options.keep_private and is_creator(tag))}
         if self._plan.identity.now is not None:
             kept = {keyword_dict["SeriesDate"], keyword_dict["SeriesTime"]}
             gone |= _DATED - (kept if self._plan.kind.series_time_kept else set())
@@ -173,11 +171,6 @@ class HeaderTemplate:
                 return False
             changed[kind.places[tag]] = raw.elements[tag]
         return True
-
-
-def pixel_words(image: SliceOutput) -> Array:
-    """The stored values, contiguous and little endian; no copy where they are so already."""
-    return np.ascontiguousarray(image.stored, image.stored_type.dtype.newbyteorder("<"))
 
 
 def tags_of(header: Dataset) -> frozenset[int]:

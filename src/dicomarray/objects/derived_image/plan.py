@@ -12,15 +12,16 @@ from dicomarray.core.pixel_values import Rescale
 from dicomarray.objects.common.headers import whole_number
 from dicomarray.objects.common.identity import new_identity, new_uid
 from dicomarray.objects.common.options import WriteOptions
-from dicomarray.objects.derived_image.derive import SeriesPlan, SliceOutput
+from dicomarray.objects.derived_image.derive import SeriesPlan
 from dicomarray.objects.derived_image.encode import Encoding
 from dicomarray.objects.derived_image.grid import new_grid
+from dicomarray.objects.derived_image.image_output import SliceOutput
 from dicomarray.objects.derived_image.request import WriteRequest
 from dicomarray.objects.derived_image.template import Template
 
 
 def make_plan(
-    template: Template, encoding: Encoding, options: WriteOptions, request: WriteRequest
+    request: WriteRequest, template: Template, encoding: Encoding, options: WriteOptions
 ) -> SeriesPlan:
     """Everything that is one for the whole series."""
     low, high = _ends(
@@ -29,11 +30,11 @@ def make_plan(
         for value in pair
     )
     return SeriesPlan(
-        kind=template.kind,
+        request=request,
+        template=template,
+        encoding=encoding,
+        options=options,
         identity=new_identity(template.headers, _series_uid(template, encoding, options, request), options),
-        units=request.units,
-        slope=encoding.slope,
-        intercept=encoding.intercept,
         low=low,
         high=high,
         representable=_ends(
@@ -41,23 +42,21 @@ def make_plan(
             for rescale, stored in zip(template.rescales, template.stored, strict=True)
             for value in (stored.minimum, stored.maximum)
         ),
-        stored_values_given=options.values == "stored",
         grid=new_grid(request),
     )
 
 
-def image_uids(template: Template, plan: SeriesPlan, options: WriteOptions) -> tuple[str, ...]:
+def image_uids(plan: SeriesPlan) -> tuple[str, ...]:
     """New SOP Instance UIDs, one for each file."""
     return tuple(
-        new_uid(options, plan.identity.series_uid, uid, str(index))
-        for index, uid in enumerate(template.sop_uids)
+        new_uid(plan.options, plan.identity.series_uid, uid, str(index))
+        for index, uid in enumerate(plan.template.sop_uids)
     )
 
 
-def image_maker(
-    template: Template, encoding: Encoding, plan: SeriesPlan, uids: Sequence[str], request: WriteRequest
-) -> Callable[[int], SliceOutput]:
+def image_maker(plan: SeriesPlan, uids: Sequence[str]) -> Callable[[int], SliceOutput]:
     """What makes the image of an index: its stored values may be a copy, which lasts as long as the image."""
+    request, template, encoding = plan.request, plan.template, plan.encoding
     repetitions = len(request.array) if request.array.ndim - request.image_axes == 2 else 1
     numbers = instance_numbers(template.instance_numbers, repetitions)
     users = Counter((source.path, source.frame) for source in request.sources if plan.grid is not None)

@@ -19,7 +19,7 @@ from dicomarray.objects.derived_image.diffusion import lost_directions, orientat
 from dicomarray.objects.derived_image.encode import Encoding
 from dicomarray.objects.derived_image.enhanced.enhanced import derived_objects, write_objects
 from dicomarray.objects.derived_image.enhanced.template import read_objects
-from dicomarray.objects.derived_image.image_classes import RescalePlace
+from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace
 from dicomarray.objects.derived_image.pixel_layout import encode_files
 from dicomarray.objects.derived_image.plan import image_maker, image_uids, make_plan
 from dicomarray.objects.derived_image.request import WriteRequest
@@ -28,7 +28,6 @@ from dicomarray.objects.derived_image.template import Template, read_template
 from dicomarray.runtime.threads import MAX_THREADS, ImageCount, PixelProgress, do_each
 from dicomarray.storage.atomic import refuse_inside
 
-DEFAULTS = WriteOptions()
 # A series of fewer bytes is written before a second thread has begun.
 _FEW_BYTES = 1 << 20
 
@@ -36,7 +35,7 @@ _FEW_BYTES = 1 << 20
 def write_series(
     request: WriteRequest,
     output: Path,
-    options: WriteOptions = DEFAULTS,
+    options: WriteOptions,
     check: Check | None = None,
     progress: PixelProgress | None = None,
 ) -> WriteReport:
@@ -60,9 +59,9 @@ def write_series(
         options = for_mosaics(options)
     check_units(request.units, template.kind)
     encoding = _encoding(request, template, options)
-    plan = make_plan(template, encoding, options, request)
-    uids = image_uids(template, plan, options)
-    report = _report(template, encoding, plan, uids, output)
+    plan = make_plan(request, template, encoding, options)
+    uids = image_uids(plan)
+    report = _report(plan, uids, output)
     if text(template.headers[0], "SOPClassUID") == MRImageStorage:
         plan = replace(plan, orientation=orientation_of(files[0], options))
         lost = lost_directions(request, plan.orientation, options)
@@ -70,16 +69,10 @@ def write_series(
     count = ImageCount(progress, len(files), encoding.image_bytes)
     with new_series(report, output, options, check) as paths:
         if request.enhanced:
-            images = derived_objects(request, template, encoding, plan, uids, options)
-            write_objects(paths, images, template, plan, options, count)
+            write_objects(paths, derived_objects(plan, uids), plan, count)
         else:
-            image_of = image_maker(template, encoding, plan, uids, request)
-            do_each(
-                file_writer(paths, image_of, template.raw_headers, plan, options),
-                range(len(paths)),
-                count.add,
-                _threads_for(len(paths) * encoding.image_bytes, options),
-            )
+            threads = _threads_for(len(paths) * encoding.image_bytes, options)
+            do_each(file_writer(paths, image_maker(plan, uids), plan), range(len(paths)), count.add, threads)
     return report
 
 
@@ -117,10 +110,9 @@ def check_error(greatest: float, mean: float, limit: float | None) -> None:
         )
 
 
-def _report(
-    template: Template, encoding: Encoding, plan: SeriesPlan, sop_uids: tuple[str, ...], output: Path
-) -> WriteReport:
+def _report(plan: SeriesPlan, sop_uids: tuple[str, ...], output: Path) -> WriteReport:
     """What is to be written: a file for each of the UIDs, in their order."""
+    encoding = plan.encoding
     return WriteReport(
         files=tuple(output / name for name in _file_names(len(sop_uids))),
         series_uid=plan.identity.series_uid,
@@ -128,13 +120,13 @@ def _report(
         max_error=encoding.max_error,
         mean_error=encoding.mean_error,
         clipped=encoding.clipped,
-        slope=None if plan.slope is None else float(plan.slope),
-        intercept=None if plan.intercept is None else float(plan.intercept),
-        warnings=_warnings_of(template, encoding),
+        slope=None if encoding.slope is None else float(encoding.slope),
+        intercept=None if encoding.intercept is None else float(encoding.intercept),
+        warnings=_warnings_of(plan.kind, encoding),
     )
 
 
-def _warnings_of(template: Template, encoding: Encoding) -> Warnings:
+def _warnings_of(kind: ImageClass, encoding: Encoding) -> Warnings:
     found: Warnings = ()
     if encoding.filled:
         found += warning(
@@ -151,9 +143,9 @@ def _warnings_of(template: Template, encoding: Encoding) -> Warnings:
             "[rescaled-values]"
         )
     rescaled = not all(rescale.identity for rescale in encoding.rescales)
-    if template.kind.place is RescalePlace.MAPPING and rescaled:
+    if kind.place is RescalePlace.MAPPING and rescaled:
         found += warning(
-            f"images of {template.kind.name} say slope and intercept in Real World Value Mapping only, which "
+            f"images of {kind.name} say slope and intercept in Real World Value Mapping only, which "
             "many viewers ignore: they will show stored values [mapping-units]"
         )
     return found

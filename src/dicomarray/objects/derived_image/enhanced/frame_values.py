@@ -26,7 +26,7 @@ def set_values(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, st
     ``groups`` are the shared group's item and those of all frames; ``rescale`` leads back from the values of
     the first one.
     """
-    if plan.slope is not None and plan.intercept is not None:
+    if plan.slope is not None:
         _rescale(groups, plan, rescale, stored)
     elif plan.units is not None:
         _rename(groups, plan)
@@ -57,7 +57,7 @@ def _rescale(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, stor
     for group in groups:
         drop(group, (_TRANSFORMATION, _MAPPING))
     item = Dataset()
-    item.RescaleIntercept, item.RescaleSlope, item.RescaleType = plan.intercept, plan.slope, kind
+    item.RescaleIntercept, item.RescaleSlope, item.RescaleType = plan.encoding.intercept, plan.slope, kind
     groups[0].PixelValueTransformationSequence = [item]
     if plan.kind.absolute:
         _share_type(groups)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset, FileDataset
 
-from dicomarray.core.pixel_values import Array, Rescale, StoredType
 from dicomarray.dicom.functional_groups import PER_FRAME, SHARED
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common.headers import drop, text, values
@@ -27,6 +26,7 @@ from dicomarray.objects.derived_image.enhanced.dimensions import (
 )
 from dicomarray.objects.derived_image.enhanced.frame_places import FrameOutput, place_frames
 from dicomarray.objects.derived_image.enhanced.frame_values import lead_with_mappings, set_values
+from dicomarray.objects.derived_image.image_output import ImageOutput
 
 _FRAME_TYPES = (
     "CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence", "XRay3DFrameTypeSequence",
@@ -64,28 +64,10 @@ _IMAGE_PROCESSING = ("110001", "DCM", "Image Processing")  # PS3.16 CID 7203
 
 
 @dataclass(frozen=True, eq=False)
-class ObjectOutput:
-    """One derived multi-frame object.
+class ObjectOutput(ImageOutput):
+    """A derived multi-frame object; ``organizations``: a new Dimension Organization UID for each old one."""
 
-    Attributes
-    ----------
-    stored
-        (frames, rows, columns), stored values.
-    ends
-        The least and the greatest of them.
-    rescale
-        What leads back from those of the first frame.
-    organizations
-        The new Dimension Organization UID for each of the template.
-    """
-
-    stored: Array
-    ends: tuple[int, int]
-    stored_type: StoredType
-    rescale: Rescale
     frames: tuple[FrameOutput, ...]
-    sop_uid: str
-    instance_number: int | None
     organizations: Mapping[str, str]
 
 
