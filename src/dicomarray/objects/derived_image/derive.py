@@ -23,7 +23,7 @@ from dicomarray.objects.common.identity import SeriesIdentity
 from dicomarray.objects.common.modules import SOURCE_IMAGE, code_item, reference, reference_series
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.objects.derived_image.encode import Encoding, RescaleLimit
-from dicomarray.objects.derived_image.grid import NewGrid, count, place
+from dicomarray.objects.derived_image.grid import NewGrid, place
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace
 from dicomarray.objects.derived_image.image_output import ImageOutput, SliceOutput
 from dicomarray.objects.derived_image.mappings import (
@@ -111,8 +111,7 @@ def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
     for keyword, value in image.source.identity.items():
         setattr(header, keyword, value)
     if plan.grid is not None:
-        place(header, plan.grid, image.source.plane)
-        count(header, plan.grid, image.index, image.timeless)
+        place(header, plan.grid, image)
     identify(header, plan, image)
     if is_measured(header):
         place_rescale(header, plan, image)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Encoding:
     rescales
         Slope and intercept that lead back, one a slice.
     slope, intercept
-        The same as Decimal Strings, one for the whole series; None where the template's are `kept`.
+        The same as Decimal Strings, one for the whole series; None where the template's own hold every value.
     max_error, mean_error
         Of ``|decoded - array|`` over all voxels, in the units of the array.
     clipped
@@ -61,8 +61,6 @@ class Encoding:
         How many were NaN or infinite and have got the fill value.
     outside
         For how many integers, beyond what the template can say, all values got a slope that is not exact.
-    kept
-        Whether the template's own slope and intercept hold every value.
     """
 
     stored: Array | OffsetArray
@@ -75,10 +73,6 @@ class Encoding:
     clipped: int = 0
     filled: int = 0
     outside: int = 0
-
-    @property
-    def kept(self) -> bool:
-        return self.slope is None
 
     @property
     def image_bytes(self) -> int:
@@ -120,11 +114,9 @@ def encode(
         Move values that cannot be stored to the nearest that can, and count them, instead of an error.
 
     Raises ValuesError for NaN or infinity without fill, values that the stored type or the class cannot hold,
-    integers beyond 2**53, and dtypes that are no numbers; UsageError for an unknown mode, or a fill that is
-    not finite.
+    integers beyond 2**53, and dtypes that are no numbers; UsageError for a fill that is not
+    finite.
     """
-    if mode not in get_args(Mode):
-        raise UsageError(f"values={mode!r} is unknown; choose one of {', '.join(get_args(Mode))}")
     numbers = _numbers(array, fill)
     kept = tuple(template_rescales)
     types = (stored,) * len(array) if isinstance(stored, StoredType) else tuple(stored)

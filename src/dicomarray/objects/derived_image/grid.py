@@ -11,6 +11,7 @@ from dicomarray.core.geometry import Plane, StackGeometry
 from dicomarray.dicom import decimal_strings
 from dicomarray.errors import GeometryError
 from dicomarray.objects.common.headers import drop, values
+from dicomarray.objects.derived_image.image_output import SliceOutput
 from dicomarray.objects.derived_image.request import WriteRequest
 
 # What is as near to the template's own number as this keeps the template's characters: cosines, and mm.
@@ -84,11 +85,12 @@ def _spacing(geometry: StackGeometry) -> float:
     return float(abs(geometry.step @ geometry.normal))
 
 
-def place(header: Dataset, grid: NewGrid, plane: Plane | None) -> None:
-    """Size, place and thickness of one image, in place; ``plane`` None leaves it where it is, to the letter.
+def place(header: Dataset, grid: NewGrid, image: SliceOutput) -> None:
+    """Size, place, thickness and numbers of one image, in place; without a plane it stays, to the letter.
 
     Raises GeometryError where the header has a geometry that cannot be compared with the new one.
     """
+    plane = image.source.plane
     changed = plane is not None or (header.Rows, header.Columns) != (grid.rows, grid.columns)
     header.Rows, header.Columns = grid.rows, grid.columns
     space_slices(header, grid, moved=plane is not None)
@@ -103,19 +105,12 @@ def place(header: Dataset, grid: NewGrid, plane: Plane | None) -> None:
     if grid.moved and "SliceLocation" in header:
         own = _own_plane(header)
         header.SliceLocation = decimal_strings.nearest(float(np.dot(own.position, own.normal)))
-
-
-def count(header: Dataset, grid: NewGrid, index: int, timeless: bool) -> None:
-    """Numbers that count slices, in place; ``index`` counts the images from 0.
-
-    ``timeless`` says that the times of the slice whose header this is are not those of the image.
-    """
     drop(header, ("ImagesInAcquisition",))
     if "NumberOfSlices" in header:
         header.NumberOfSlices = grid.slices
     if "ImageIndex" in header:
-        header.ImageIndex = index + 1
-    if timeless:
+        header.ImageIndex = image.index + 1
+    if image.timeless:
         drop(header, _OF_THE_SLICE)
 
 

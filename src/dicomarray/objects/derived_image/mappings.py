@@ -13,6 +13,8 @@ from dicomarray.objects.common.modules import code_item
 from dicomarray.objects.common.quick_elements import Item
 
 MAPPING = "RealWorldValueMappingSequence"
+# First and last value mapped are US or SS.
+MAPPED_BITS = 16
 _FIRST, _LAST = "RealWorldValueFirstValueMapped", "RealWorldValueLastValueMapped"
 # UCUM (PS3.16 CID 82).
 _HOUNSFIELD = ("[hnsf'U]", "UCUM", "Hounsfield unit")

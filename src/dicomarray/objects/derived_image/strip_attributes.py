@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_dict
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -150,7 +151,4 @@ def swap_words(data_set: Dataset) -> None:
 
 def _swapped(value: bytes, size: int) -> bytes:
     whole = len(value) - len(value) % size
-    reversed_words = bytearray(value[:whole])
-    for offset in range(size):
-        reversed_words[offset::size] = value[size - 1 - offset : whole : size]
-    return bytes(reversed_words) + value[whole:]
+    return np.frombuffer(value[:whole], f"u{size}").byteswap().tobytes() + value[whole:]

@@ -22,6 +22,7 @@ from dicomarray.objects.common.headers import UNREADABLE, reason, refuse_fault, 
 from dicomarray.objects.common.quick_elements import header_of
 from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace, image_class
+from dicomarray.objects.derived_image.mappings import MAPPED_BITS
 from dicomarray.objects.derived_image.pixel_layout import Layout, description_of, layout_of
 from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
@@ -44,8 +45,6 @@ _SHARED_TAGS = tuple(tag for tag in _READ_TAGS if tag not in _OWN_TAGS)
 _OWN_VALUE = re.compile(rb"([0-9][0-9.]*)[ \0]?")
 # Longer heads are read again when they are needed: kept, they would fill the memory.
 _MAX_CACHED_LENGTH = 1 << 14  # bytes
-# Real World Value First and Last Value Mapped are US or SS.
-_MAPPED_BITS = 16
 _BITS_ALLOCATED = (8, 16, 32)
 
 
@@ -227,10 +226,10 @@ def stored_type(description: PixelDescription, kind: ImageClass) -> StoredType:
             f"{description.path}: BitsAllocated is {stored.bits_allocated}; values can be written with "
             f"{', '.join(map(str, _BITS_ALLOCATED))}"
         )
-    if kind.place is not RescalePlace.RESCALE and stored.bits_stored > _MAPPED_BITS:
+    if kind.place is not RescalePlace.RESCALE and stored.bits_stored > MAPPED_BITS:
         raise TemplateError(
             f"{description.path}: BitsStored is {stored.bits_stored}; images of {kind.name} hold at most "
-            f"{_MAPPED_BITS}"
+            f"{MAPPED_BITS}"
         )
     return stored
 

@@ -78,10 +78,11 @@ def _frames(plan: SeriesPlan) -> list[FrameOutput]:
         FrameOutput(
             source=source,
             indices=indices,
+            rescale=rescale,
             # repetitions are told apart by their times
             timeless=users[source.path, source.frame] > 1 and request.array.ndim != 4,
         )
-        for source, indices in zip(request.sources, placed, strict=True)
+        for source, indices, rescale in zip(request.sources, placed, plan.template.rescales, strict=True)
     ]
 
 

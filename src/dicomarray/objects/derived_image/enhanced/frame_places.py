@@ -10,6 +10,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from dicomarray.core.geometry import Plane
+from dicomarray.core.pixel_values import Rescale
 from dicomarray.dicom import decimal_strings
 from dicomarray.objects.common.headers import drop, values
 from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
@@ -37,12 +38,14 @@ _OF_THE_IMAGE = {
 class FrameOutput:
     """A derived frame: what it is derived from, and its place among the frames of the series.
 
-    ``timeless`` says that it lies between slices of the template, so that its source's times are not its own.
+    ``rescale`` is its source's.  ``timeless`` says that it lies between slices of the template, so that its
+    source's times are not its own.
     """
 
     source: Source
     indices: FrameIndices
-    timeless: bool = False
+    rescale: Rescale
+    timeless: bool
 
 
 def place_frames(groups: Sequence[Dataset], frames: Sequence[FrameOutput], grid: NewGrid) -> None:

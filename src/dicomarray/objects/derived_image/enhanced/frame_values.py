@@ -12,22 +12,28 @@ from dicomarray.objects.common.headers import drop, text, values
 from dicomarray.objects.common.modules import code_item
 from dicomarray.objects.derived_image.derive import PET_CODES, RESCALE_TYPES, SeriesPlan, set_window
 from dicomarray.objects.derived_image.image_classes import RescalePlace
-from dicomarray.objects.derived_image.mappings import lead_with, mapping_item
+from dicomarray.objects.derived_image.image_output import ImageOutput
+from dicomarray.objects.derived_image.mappings import (
+    MAPPED_BITS,
+    MAPPING,
+    lead_with,
+    mapping_item,
+    units_of,
+)
 
 _TRANSFORMATION, _WINDOW = "PixelValueTransformationSequence", "FrameVOILUTSequence"
-_MAPPING, _CT_TYPE = "RealWorldValueMappingSequence", "CTImageFrameTypeSequence"
-# Real World Value First and Last Value Mapped are US or SS.
-_MAPPED_BITS = 16
+_CT_TYPE = "CTImageFrameTypeSequence"
 
 
-def set_values(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, stored: StoredType) -> None:
+def set_values(
+    groups: Sequence[Dataset], plan: SeriesPlan, image: ImageOutput, rescales: Sequence[Rescale]
+) -> None:
     """Slope, intercept and window, in place; where they change, one for all frames, as readers expect.
 
-    ``groups`` are the shared group's item and those of all frames; ``rescale`` leads back from the values of
-    the first one.
+    ``groups`` are the shared group's item and those of all frames; ``rescales`` are the template's, of each.
     """
     if plan.slope is not None:
-        _rescale(groups, plan, rescale, stored)
+        _rescale(groups, plan, _new_mapping(groups, plan, image, rescales))
     elif plan.units is not None:
         _rename(groups, plan)
     _set_window(groups, plan)
@@ -46,16 +52,16 @@ def lead_with_mappings(
     """
     shared, *frames = groups
     for group, rescale in zip(frames, read_by, strict=True):
-        held = next((place for place in (group, shared, header) if values(place, _MAPPING)), None)
+        held = next((place for place in (group, shared, header) if values(place, MAPPING)), None)
         if held is not None and rescale is not None:
             lead_with(held, rescale, ends, stored)
 
 
-def _rescale(groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, stored: StoredType) -> None:
-    kind, mapping = _rescale_type(groups, plan), _new_mapping(groups, plan, rescale, stored)
-    mapped = [group for group in groups[1:] if values(group, _MAPPING)]
+def _rescale(groups: Sequence[Dataset], plan: SeriesPlan, mapping: Dataset | None) -> None:
+    kind = _rescale_type(groups, plan)
+    mapped = [group for group in groups[1:] if values(group, MAPPING)]
     for group in groups:
-        drop(group, (_TRANSFORMATION, _MAPPING))
+        drop(group, (_TRANSFORMATION, MAPPING))
     item = Dataset()
     item.RescaleIntercept, item.RescaleSlope, item.RescaleType = plan.encoding.intercept, plan.slope, kind
     groups[0].PixelValueTransformationSequence = [item]
@@ -85,7 +91,7 @@ def _rename(groups: Sequence[Dataset], plan: SeriesPlan) -> None:
     for group in groups:
         for item in values(group, _TRANSFORMATION):
             item.RescaleType = _rescale_type(groups, plan)
-        for item in values(group, _MAPPING):
+        for item in values(group, MAPPING):
             new = mapping_item(Rescale(), StoredType(8, 8, False), plan.units)
             item.LUTExplanation, item.LUTLabel = new.LUTExplanation, new.LUTLabel
             item.MeasurementUnitsCodeSequence = _units(plan) or new.MeasurementUnitsCodeSequence
@@ -111,46 +117,33 @@ def _rescale_type(groups: Sequence[Dataset], plan: SeriesPlan) -> str:
 
 
 def _new_mapping(
-    groups: Sequence[Dataset], plan: SeriesPlan, rescale: Rescale, stored: StoredType
+    groups: Sequence[Dataset], plan: SeriesPlan, image: ImageOutput, rescales: Sequence[Rescale]
 ) -> Dataset | None:
     """Real World Value Mapping in the template's units, if it said the same as slope and intercept."""
-    present = any(values(group, _MAPPING) for group in groups)
-    wanted = present or (plan.kind.place is RescalePlace.BOTH and not rescale.identity) or bool(_units(plan))
-    if not wanted or stored.bits_stored > _MAPPED_BITS:
+    present = any(values(group, MAPPING) for group in groups)
+    wanted = (
+        present or (plan.kind.place is RescalePlace.BOTH and not image.rescale.identity) or bool(_units(plan))
+    )
+    if not wanted or image.stored_type.bits_stored > MAPPED_BITS:
         return None
-    mapping = mapping_item(rescale, stored, plan.units)
-    template = _mapped_units(groups) if plan.units is None else None
+    mapping = mapping_item(image.rescale, image.stored_type, plan.units)
+    template = _mapped_units(groups, rescales) if plan.units is None else None
     units = _units(plan) if template is None else [template]
     if units:
         mapping.MeasurementUnitsCodeSequence = units
     return mapping
 
 
-def _mapped_units(groups: Sequence[Dataset]) -> Dataset | None:
+def _mapped_units(groups: Sequence[Dataset], rescales: Sequence[Rescale]) -> Dataset | None:
     """The units of all frames, where their mapping leads to the array's values, as slope and intercept do."""
     shared, *frames = groups
     found: dict[tuple[str, str], Dataset] = {}
-    for group in frames:
-        meant = _linear(group, shared)
-        units = [
-            item.MeasurementUnitsCodeSequence[0]
-            for item in values(group, _MAPPING) or values(shared, _MAPPING)
-            if values(item, "MeasurementUnitsCodeSequence")
-            and (item.get("RealWorldValueSlope"), item.get("RealWorldValueIntercept")) == meant
-        ]
+    for group, rescale in zip(frames, rescales, strict=True):
+        units = units_of(group if values(group, MAPPING) else shared, rescale)
         if not units:
             return None
         found[text(units[0], "CodeValue"), text(units[0], "CodingSchemeDesignator")] = units[0]
     return next(iter(found.values())) if len(found) == 1 else None
-
-
-def _linear(group: Dataset, shared: Dataset) -> tuple[float, float]:
-    for item in values(group, _TRANSFORMATION) or values(shared, _TRANSFORMATION):
-        return float(item.RescaleSlope), float(item.RescaleIntercept)
-    for item in values(group, _MAPPING) or values(shared, _MAPPING):  # which then is all that tells it
-        if values(item, "RealWorldValueSlope") and values(item, "RealWorldValueIntercept"):
-            return item.RealWorldValueSlope, item.RealWorldValueIntercept
-    return 1.0, 0.0
 
 
 def _set_window(groups: Sequence[Dataset], plan: SeriesPlan) -> None:

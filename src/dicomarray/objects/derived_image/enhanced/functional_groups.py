@@ -105,7 +105,7 @@ def derive_groups(
     _drop_stale(header, groups, plan)
     _set_types(header, groups)
     _set_derivation(header, image)
-    set_values(groups, plan, image.rescale, image.stored_type)
+    set_values(groups, plan, image, [frame.rescale for frame in image.frames])
     if plan.slope is None:
         read_by = [frame.source.rescale for frame in image.frames]
         lead_with_mappings(header, groups, read_by, image.ends, image.stored_type)
