@@ -24,6 +24,7 @@ from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace, image_class
 from dicomarray.objects.derived_image.mappings import MAPPED_BITS
 from dicomarray.objects.derived_image.pixel_layout import Layout, description_of, layout_of
+from dicomarray.objects.derived_image.request import Source
 from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
 
@@ -103,13 +104,9 @@ class Template:
         return len(self.stored), *self.layout.shape
 
 
-def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] = ()) -> Template:
-    """Read and check the headers of a template series.
-
-    ``mapped`` is by what each file is read, where its Rescale does not tell it.
-    """
-    if not files:
-        raise TemplateError("the template has no files; name a folder with a series of DICOM images")
+def read_template(sources: Sequence[Source]) -> Template:
+    """Read and check the headers of a template series."""
+    files = [source.path for source in sources]
     seen = _seen(files)
     first = seen[0].header
     kind = image_class(text(first, "SOPClassUID"), str(files[0]))
@@ -138,7 +135,7 @@ def read_template(files: Sequence[Reference], mapped: Sequence[Rescale | None] =
         stored=tuple(stored[one.like] for one in seen),
         layout=layout_of(described[0]),
         rescales=tuple(
-            known or rescales[one.like] for one, known in zip(seen, mapped or [None] * len(seen), strict=True)
+            source.rescale or rescales[one.like] for source, one in zip(sources, seen, strict=True)
         ),
         raw_headers=tuple(one.raw for one in seen),
     )

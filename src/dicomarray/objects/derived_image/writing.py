@@ -48,12 +48,11 @@ def write_series(
     an option that cannot be written, OutputError where the output exists or lies in the template's folder.
     """
     files = [source.path for source in request.sources]
+    if not files:
+        raise TemplateError("the template has no files; name a folder with a series of DICOM images")
     for folder in {path.parent for path in files}:
         refuse_inside(output, folder)
-    if request.enhanced:
-        template = read_objects(request.sources)
-    else:
-        template = read_template(files, [source.rescale for source in request.sources])
+    template = (read_objects if request.enhanced else read_template)(request.sources)
     if request.tiled:
         check_mosaics(read_header(files[0]), files[0])
         options = for_mosaics(options)

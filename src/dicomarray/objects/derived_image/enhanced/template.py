@@ -34,8 +34,6 @@ _KEPT = (
 
 def read_objects(sources: Sequence[Source]) -> Template:
     """Read and check the headers of the objects that frames are derived from."""
-    if not sources:
-        raise TemplateError("the template has no frames; name a folder with a series of DICOM images")
     by_path: dict[Reference, list[int]] = {}
     for index, source in enumerate(sources):
         by_path.setdefault(source.path, []).append(index)
