@@ -107,6 +107,8 @@ class Template:
 def read_template(sources: Sequence[Source]) -> Template:
     """Read and check the headers of a template series."""
     files = [source.path for source in sources]
+    if not files:
+        raise TemplateError("the template has no files; name a folder with a series of DICOM images")
     seen = _seen(files)
     first = seen[0].header
     kind = image_class(text(first, "SOPClassUID"), str(files[0]))

@@ -48,8 +48,6 @@ def write_series(
     an option that cannot be written, OutputError where the output exists or lies in the template's folder.
     """
     files = [source.path for source in request.sources]
-    if not files:
-        raise TemplateError("the template has no files; name a folder with a series of DICOM images")
     for folder in {path.parent for path in files}:
         refuse_inside(output, folder)
     template = (read_objects if request.enhanced else read_template)(request.sources)

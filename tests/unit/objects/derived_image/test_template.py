@@ -10,6 +10,7 @@ import synthetic
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.headers import read_header, reason
+from dicomarray.objects.derived_image.request import Source
 from dicomarray.objects.derived_image.template import read_template
 
 REFUSED = {
@@ -22,11 +23,15 @@ REFUSED = {
 }
 
 
+def read(files):
+    return read_template([Source(file) for file in files])
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_files_say_why(name):
     """The file, what it is, and that it cannot carry the array."""
     with pytest.raises(TemplateError, match=REFUSED[name]) as caught:
-        read_template([Path(pydicom.data.get_testdata_file(name, download=False))])
+        read([Path(pydicom.data.get_testdata_file(name, download=False))])
     assert name in str(caught.value)
 
 
@@ -62,7 +67,7 @@ def test_faults_are_named(tmp_path, attributes, hint):
     """One attribute that is wrong in the only file is named."""
     files = synthetic.write_series(tmp_path, synthetic.stored_values((1, 4, 4)))
     with pytest.raises(TemplateError, match=hint):
-        read_template(change(files, **attributes))
+        read(change(files, **attributes))
 
 
 def test_a_file_without_transfer_syntax_is_a_template(tmp_path):
@@ -71,7 +76,7 @@ def test_a_file_without_transfer_syntax_is_a_template(tmp_path):
     data_set = pydicom.dcmread(files[0])
     del data_set.file_meta.TransferSyntaxUID
     data_set.save_as(files[0], enforce_file_format=False)
-    assert read_template(files).shape == (1, 4, 4)
+    assert read(files).shape == (1, 4, 4)
 
 
 @pytest.mark.parametrize(
@@ -87,20 +92,20 @@ def test_slices_of_two_kinds_are_refused(tmp_path, attributes):
     """The file that differs and the attribute are named."""
     files = synthetic.write_series(tmp_path, synthetic.stored_values((3, 4, 4)))
     with pytest.raises(TemplateError, match=rf"0002\.dcm: {next(iter(attributes))}"):
-        read_template(change(files, 1, **attributes))
+        read(change(files, 1, **attributes))
 
 
 def test_no_files_are_no_template():
     """An empty list is told as such."""
     with pytest.raises(TemplateError, match="no files"):
-        read_template([])
+        read([])
 
 
 def test_messages_hold_no_patient(tmp_path):
     """A broken header is refused without what it says of the patient."""
     files = synthetic.write_series(tmp_path, synthetic.stored_values((1, 4, 4)))
     with pytest.raises(TemplateError) as caught:
-        read_template(change(files, PhotometricInterpretation="CMYK"))
+        read(change(files, PhotometricInterpretation="CMYK"))
     for secret in ("SYNTHETIC^SERIES", "SYNTHETIC-1", "19700101"):
         assert secret not in str(caught.value)
 
@@ -114,7 +119,7 @@ def test_what_is_read(tmp_path):
         bits_stored=12,
         each=[{"RescaleSlope": "2"}, {"RescaleSlope": ..., "RescaleIntercept": "7"}],
     )
-    template = read_template(files)
+    template = read(files)
     assert template.shape == (2, 4, 5)
     assert template.stored == (StoredType(16, 12, False),) * 2
     assert template.rescales == (Rescale(2.0, -1024.0), Rescale(1.0, 7.0))
@@ -132,7 +137,7 @@ def test_what_is_read(tmp_path):
 )
 def test_colour_and_loops_have_more_axes(name, shape):
     """(files, frames, rows, columns, samples), without those that a template does not have."""
-    template = read_template([Path(get_testdata_file(name, download=False))])
+    template = read([Path(get_testdata_file(name, download=False))])
     assert template.shape == shape
     assert not template.layout.measured
 
@@ -141,7 +146,7 @@ def test_a_file_without_preamble_is_a_template_too():
     """Data sets without Part 10 header are common in old archives."""
     path = get_testdata_file("ExplVR_LitEndNoMeta.dcm", download=False)
     with pytest.raises(TemplateError, match=r"PhotometricInterpretation|cannot carry"):
-        read_template([Path(path)])
+        read([Path(path)])
 
 
 def test_the_reason_is_that_of_the_system():
