@@ -33,7 +33,9 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
         """Of a file with this status."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        modified, changed = status.st_mtime_ns, status.st_ctime_ns
+        # of very many files a number that is held once counts
+        return cls(status.st_size, modified, modified if changed == modified else changed, status.st_ino)
 
 
 class ObjectReference(ABC):

@@ -325,7 +325,8 @@ def _sequence(frame: Frame) -> tuple[Any, ...]:
 
 def same_counts(positions: Iterable[Sequence[Frame]], keys: Sequence[Discriminator]) -> bool:
     """Whether the values of some tellers, taken together, occur equally often at every place."""
-    counts = [
-        Counter(tuple(value_of(frame, key) for key in keys) for frame in frames) for frames in positions
-    ]
-    return all(count == counts[0] for count in counts)
+    counts = (
+        Counter([tuple([value_of(frame, key) for key in keys]) for frame in frames]) for frames in positions
+    )
+    first = next(counts)
+    return all(count == first for count in counts)

@@ -87,12 +87,10 @@ def possible_copies(frames: Sequence[Frame]) -> list[list[Frame]]:
 
     Only their pixels, and attributes that a scan does not read, could tell.
     """
-    uids, numbers = [_by_uid(frame) for frame in frames], [_by_number(frame) for frame in frames]
-    repeated = _occurring_twice(uids) | _occurring_twice(numbers)
+    repeated = _occurring_twice(map(_by_uid, frames)) | _occurring_twice(map(_by_number, frames))
     if not repeated:
         return []
-    named = zip(frames, uids, numbers, strict=True)
-    several = [frame for frame, *names in named if not repeated.isdisjoint(names)]
+    several = [frame for frame in frames if not repeated.isdisjoint((_by_uid(frame), _by_number(frame)))]
     identities = _identities(several, {id(frame): frame for frame in several})
     groups: dict[Hashable, list[Frame]] = {}
     of_frame: dict[int, list[Frame]] = {}
@@ -128,7 +126,7 @@ def _digest(image: Array) -> bytes:
 def _by_uid(frame: Frame) -> Hashable:
     """Which image a frame is by its instance's UID; None where it has none."""
     uid = frame.header.text("SOPInstanceUID")
-    return (uid, frame.index) if uid else None
+    return (uid, frame.index) if uid and frame.index else uid or None
 
 
 def _by_number(frame: Frame) -> Hashable:
@@ -138,7 +136,10 @@ def _by_number(frame: Frame) -> Hashable:
 
 def _occurring_twice(names: Iterable[Hashable]) -> set[Hashable]:
     """Those that several images have."""
-    return {name for name, count in Counter(names).items() if count > 1 and name is not None}
+    seen, twice = set[Hashable](), set[Hashable]()
+    for name in names:
+        (twice if name in seen else seen).add(name)
+    return twice - {None}
 
 
 def _identities(frames: Sequence[Frame], known: Mapping[int, Frame]) -> dict[int, list[Hashable]]:

@@ -161,6 +161,9 @@ _DECIDING = frozenset((
 ))  # fmt: skip
 
 
+_NOTHING: Mapping[str, Value] = {}  # one for all files
+
+
 class FurtherAttributes:
     """Gives frames further attributes; a file is read once, and those alike are read fast."""
 
@@ -179,7 +182,7 @@ class FurtherAttributes:
             further = header.further(names, reader)
             # nothing is written to what is chained, nor decoded that is not asked for
             known = ChainMap(dict(further), frame.attributes)  # type: ignore[arg-type]
-            self._read[id(header)] = {**csa_diffusion_of(header, known), **further}
+            self._read[id(header)] = {**csa_diffusion_of(header, known), **further} or _NOTHING
         return frame.with_attributes(self._read[id(header)])
 
     def _names_for(self, frame: Frame) -> tuple[str, ...]:
