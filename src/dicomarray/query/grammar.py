@@ -129,8 +129,6 @@ def suggest_keyword(name: str) -> str | None:
 def suggest_node_word(name: str) -> str | None:
     """The word that combines nodes, for a name that stands in its place."""
     bare = name.removeprefix("$").lower()
-    if bare in NODE_WORDS:
-        return bare
     return _FOREIGN_NODE_WORDS.get(bare) or suggest(bare, (*NODE_WORDS, *TOP_WORDS, *FACTS))
 
 
@@ -142,8 +140,6 @@ def is_foreign(name: str) -> bool:
 def suggest_operator(name: str) -> str | None:
     """The operator most like a name that is none."""
     bare = name.removeprefix("$").lower()
-    if bare in OPERATORS or bare in MODIFIERS:
-        return bare
     return _FOREIGN_OPERATORS.get(bare) or suggest(bare, (*OPERATORS, *MODIFIERS))
 
 

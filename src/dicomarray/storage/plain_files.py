@@ -30,7 +30,7 @@ def open_raw(path: Path) -> FileIO:
     OSError
         Where it cannot be opened, or is none.
     """
-    stream = FileIO(path, "rb", opener=_at_once)
+    stream = FileIO(path, "rb", opener=lambda name, flags: os.open(name, flags | READ_AT_ONCE))
     try:
         require_plain(os.fstat(stream.fileno()).st_mode, path)
     except OSError:
@@ -49,7 +49,3 @@ def open_plain(reference: Reference) -> BinaryIO:
 def open_header(reference: Reference, wants: Callable[[int], bool] | None = None) -> BinaryIO:
     """As `open_plain`, but the pixel data may be missing; see `ObjectReference.open_header`."""
     return open_plain(reference) if isinstance(reference, Path) else reference.open_header(wants)
-
-
-def _at_once(name: str, flags: int) -> int:
-    return os.open(name, flags | READ_AT_ONCE)

@@ -45,25 +45,26 @@ def changes_grid(geometry: StackGeometry | None, options: ReadOptions) -> bool:
     """Whether `regrid` makes other voxels for a volume of this geometry, and needs all of it for that."""
     if geometry is None:
         return False
-    gaps = missing_slices(geometry.distances)
-    return (
-        bool(gaps and options.missing in ("fill", "resample"))
-        or (not gaps and not geometry.uniform and options.uneven == "resample")
-        or bool(options.tilt == "upright" and geometry.tilt_degrees)
-    )
+    is_turned = bool(options.tilt == "upright" and geometry.tilt_degrees)
+    return is_turned or _way_to_even(geometry, options) is not None
+
+
+def _way_to_even(geometry: StackGeometry, options: ReadOptions) -> str | None:
+    """``"fill"`` or ``"resample"``, where the slices have gaps or are uneven and the options ask for it."""
+    if options.missing not in ("fill", "resample") and options.uneven != "resample":
+        return None
+    if missing_slices(geometry.distances):
+        return options.missing if options.missing in ("fill", "resample") else None
+    return "resample" if options.uneven == "resample" and not geometry.uniform else None
 
 
 def _even(
     array: Array, info: VolumeInfo, geometry: StackGeometry, options: ReadOptions
 ) -> tuple[Array, VolumeInfo]:
-    if options.missing not in ("fill", "resample") and options.uneven != "resample":
-        return array, info
-    gaps = missing_slices(geometry.distances)
-    if gaps and options.missing == "fill":
+    way = _way_to_even(geometry, options)
+    if way == "fill":
         return _filled(array, info, geometry, options)
-    if (gaps and options.missing == "resample") or (
-        not gaps and not geometry.uniform and options.uneven == "resample"
-    ):
+    if way == "resample":
         from dicomarray.core.resampling import resample_even
 
         array, even = resample_even(array, geometry, slice_axis=info.slice_axis)
