@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import dicomarray
 import survival
+from dicomarray.pipeline.entries import RunEntry
 from dicomarray.pipeline.ledger import read_entries
 
 # Four plain ones, four that are faulty, those that crash, hang and eat memory, and some more that are good.
@@ -94,6 +96,24 @@ def test_interrupted(archive: tuple[Path, dict[str, str]]) -> None:
     assert {path.name for path in output.iterdir() if path.is_dir()} >= {
         entry.name for entry in read_entries(output / "ledger.jsonl") if entry.status == "written"
     }
+
+
+def test_what_waits_together_is_told_when_the_ledger_has_it(tmp_path: Path) -> None:
+    """Results of several workers that come while one is told of have a line each before they are told of."""
+    survival.make_archive(tmp_path / "archive", 4, big=(4, 64, 64))
+    (tmp_path / "steps.py").write_text("def same(volume):\n    return volume.array\n")
+    told: list[str] = []
+
+    def finished(entry: RunEntry, _: int) -> None:
+        lines = (tmp_path / "out" / "ledger.jsonl").read_text().splitlines()
+        assert [json.loads(line).get("name") for line in lines].count(entry.name) == 1
+        told.append(entry.name)
+        time.sleep(1)
+
+    function = f"{tmp_path / 'steps.py'}:same"
+    report = dicomarray.run(tmp_path / "archive", tmp_path / "out", function, workers=2, finished=finished)
+    assert sorted(told) == sorted(entry.name for entry in report)
+    assert len(told) == 4
 
 
 def test_a_worker_ends_with_a_killed_driver(tmp_path: Path) -> None:

@@ -54,12 +54,13 @@ class Ledger:
             _mend(path)
             self._file = path.open("ab", buffering=0)
 
-    def append(self, record: Mapping[str, Any]) -> None:
-        """One line; it is on the disk when this returns, and its copy is sent now or with one of the next.
+    def append(self, *records: Mapping[str, Any]) -> None:
+        """A line each, or none; they are on the disk when this returns, and are sent now or with later ones.
 
-        Raises OutputError where it cannot be written: the disk is full.
+        The disk is waited for once.  Raises OutputError where they cannot be written: the disk is full.
         """
-        rest = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        lines = (json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records)
+        rest = "".join(f"{line}\n" for line in lines).encode()
         with self._writing():
             start = os.fstat(self._file.fileno()).st_size
             try:

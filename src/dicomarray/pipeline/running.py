@@ -198,14 +198,14 @@ def _run(
     _tidy(folder, places)
     with Ledger(path, output) as opened, closing(_execute(to_do, task)) as results:
         opened.append({**record, "series": len(jobs), "done_before": len(entries), "again": again})
-        for result in results:
-            entry = put_aside(result, folder)
-            opened.append(as_json(entry))
-            shown = with_urls(entry, output)
-            places[shown.name] = len(entries)
-            entries.append(shown)
-            if finished is not None:
-                finished(shown, len(to_do))
+        for several in results:
+            done = [put_aside(result, folder) for result in several]
+            opened.append(*map(as_json, done))
+            for shown in (with_urls(entry, output) for entry in done):
+                places[shown.name] = len(entries)
+                entries.append(shown)
+                if finished is not None:
+                    finished(shown, len(to_do))
     in_order = entries.picked(place for place in places.values() if place is not None)
     name = record["function"]["name"]
     page = write_report(folder, output, name, in_order) if chosen.report else None
@@ -228,13 +228,14 @@ def _tidy(output: Path, places: Mapping[str, int | None]) -> None:
             remove_leftovers(output / name)
 
 
-def _execute(jobs: Sequence[Job], task: Task) -> Generator[RunEntry, None, None]:
+def _execute(jobs: Sequence[Job], task: Task) -> Generator[list[RunEntry], None, None]:
+    """The entries as they are done, those that are there at the same time together."""
     if not jobs:
         return
     if task.options.scheduler is not None:
-        yield from on_cluster(jobs, task, task.options.scheduler)
+        yield from ([entry] for entry in on_cluster(jobs, task, task.options.scheduler))
     elif task.isolated:
         yield from side_by_side(jobs, task, min(task.options.workers, len(jobs)))
     else:  # in this process: what kills it ends the run
         ready = prepare(task)
-        yield from (process(job, task, ready) for job in jobs)
+        yield from ([process(job, task, ready)] for job in jobs)

@@ -161,8 +161,8 @@ def _wait(workers: Sequence[Worker], answers: Answers) -> None:
         worker.check(is_silent=answer is None)
 
 
-def side_by_side(jobs: Iterable[Job], task: Task, count: int) -> Iterator[RunEntry]:
-    """Several jobs at a time, each in a worker process; each entry as it is done.
+def side_by_side(jobs: Iterable[Job], task: Task, count: int) -> Iterator[list[RunEntry]]:
+    """Several jobs at a time, each in a worker process; entries as they are done, those that wait together.
 
     Raises UsageError where the first worker cannot start: then none could.
     """
@@ -176,10 +176,11 @@ def side_by_side(jobs: Iterable[Job], task: Task, count: int) -> Iterator[RunEnt
                 worker.stop()
 
 
-def _entries(workers: Sequence[Worker], answers: Answers, jobs: Iterator[Job]) -> Iterator[RunEntry]:
+def _entries(workers: Sequence[Worker], answers: Answers, jobs: Iterator[Job]) -> Iterator[list[RunEntry]]:
     for worker, job in zip(workers, jobs, strict=False):
         worker.begin(job)
     has_started = False
+    done: list[RunEntry] = []
     while any(worker.is_busy for worker in workers):
         _wait(workers, answers)
         has_started = has_started or any(worker.is_ready for worker in workers)
@@ -192,7 +193,12 @@ def _entries(workers: Sequence[Worker], answers: Answers, jobs: Iterator[Job]) -
                 worker.let_go()
             else:
                 worker.begin(following)
-            yield entry
+            done.append(entry)
+        if done and (answers.empty() or len(done) >= len(workers)):
+            yield done
+            done = []
+    if done:
+        yield done
 
 
 @contextmanager
