@@ -42,10 +42,7 @@ def geometry_of(
     way = (
         first.normal + shear[0] * np.array(first.column_direction) + shear[1] * np.array(first.row_direction)
     )
-    planes = [
-        dataclasses.replace(first, position=tuple(np.array(first.position) + height * way))
-        for height in heights
-    ]
+    planes = [first._replace(position=tuple(np.array(first.position) + height * way)) for height in heights]
     return StackGeometry.from_planes(planes, 3.0, "1.2.3")
 
 
