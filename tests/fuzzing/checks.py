@@ -83,8 +83,8 @@ def _disagreement(folder: Path, catalog: Any) -> list[str]:
 
 
 def _differences(scanned: Any, indexed: Any) -> list[str]:
-    told = {instance.path.name: instance.attributes for instance in scanned.instances}
-    kept = {instance.path.name: instance.attributes for instance in indexed.instances}
+    told = {instance.reference.name: instance.attributes for instance in scanned.instances}
+    kept = {instance.reference.name: instance.attributes for instance in indexed.instances}
     if told.keys() != kept.keys():
         return [f"index has {len(kept)} instances, scan {len(told)}"]
     return [
