@@ -42,7 +42,7 @@ def geometry_of(
     way = (
         first.normal + shear[0] * np.array(first.column_direction) + shear[1] * np.array(first.row_direction)
     )
-    planes = [first._replace(position=tuple(np.array(first.position) + height * way)) for height in heights]
+    planes = [Plane(tuple(np.array(first.position) + height * way), *first[1:]) for height in heights]
     return StackGeometry.from_planes(planes, 3.0, "1.2.3")
 
 
