@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from dicomarray.assembly.series import Series
+from dicomarray.core.optional_packages import package
 from dicomarray.dicom.attribute_names import check_name
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
@@ -36,10 +37,7 @@ Columns = dict[str, list[Any]]
 def to_pandas(series: Sequence[Series], rows: Rows, attributes: Iterable[str] | None) -> pandas.DataFrame:
     """The table as a data frame; see `Catalog.to_pandas`."""
     columns = _columns(series, rows, attributes)
-    try:
-        import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
-    except ImportError as error:
-        raise _missing("pandas") from error
+    pandas = _package("pandas")
     # not by pandas' own guess, for which a slice thickness of 2.0 would be a whole number
     return pandas.DataFrame(
         {n: pandas.Series(cells, dtype=_pandas_dtype(cells)) for n, cells in columns.items()}
@@ -63,18 +61,12 @@ def _pandas_dtype(cells: Sequence[Value]) -> str:
 def to_arrow(series: Sequence[Series], rows: Rows, attributes: Iterable[str] | None) -> pyarrow.Table:
     """The table for Arrow; see `Catalog.to_arrow`."""
     columns = _columns(series, rows, attributes)
-    try:
-        import pyarrow  # type: ignore[import-untyped,import-not-found,unused-ignore]
-    except ImportError as error:
-        raise _missing("pyarrow") from error
+    pyarrow = _package("pyarrow")
     return pyarrow.table({name: pyarrow.array(_of_one_type(cells)) for name, cells in columns.items()})
 
 
-def _missing(package: str) -> UsageError:
-    return UsageError(
-        f"this table needs {package}, which is not installed; install it alone, or: "
-        "pip install 'dicomarray[tables]'"
-    )
+def _package(name: str) -> Any:
+    return package(name, "tables", f"this table needs {name}, which is not installed; install it alone, or")
 
 
 def _columns(series: Sequence[Series], rows: Rows, attributes: Iterable[str] | None) -> Columns:

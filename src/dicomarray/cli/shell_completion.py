@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from dicomarray.errors import UsageError
+from dicomarray.core.optional_packages import package
 
 # The values of a flag, as its help lists them: binary|labelmap|fractional.  Other metavars are in capitals.
 _VALUES = re.compile(r"[a-z][a-z0-9-]*(\|[a-z][a-z0-9-]*)*")
@@ -16,12 +16,9 @@ def completion_script(command: argparse.ArgumentParser, shell: str) -> str:
 
     Raises UsageError where shtab is not installed.
     """
-    try:
-        import shtab
-    except ImportError as error:
-        raise UsageError("completion needs shtab: pip install 'dicomarray[completion]'") from error
+    shtab = package("shtab", "completion", "completion needs shtab")
     _offer_values(command)
-    return shtab.complete(command, shell)
+    return str(shtab.complete(command, shell))
 
 
 def _offer_values(command: argparse.ArgumentParser) -> None:
