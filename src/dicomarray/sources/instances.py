@@ -86,7 +86,7 @@ class LocalFiles(Source):
             for seen, found in enumerate(files, 1):
                 for item in (found,) if isinstance(found, Skipped) else _items(found, next(outcomes), reader):
                     yield item
-                    if isinstance(item, Header) and item.stamp is not None:
+                    if progress is not None and isinstance(item, Header) and item.stamp is not None:
                         size += item.stamp.size
                 if progress is not None:
                     progress(seen, size, len(files))

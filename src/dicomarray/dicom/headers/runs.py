@@ -55,13 +55,14 @@ class _Step(NamedTuple):
 class _Part(NamedTuple):
     """Steps that are taken at once, since all values but the last have the same length in all files.
 
-    ``take`` gives known bytes and values by turns; in the place of the last value stands its length.  The
-    last part has no ``step`` at its end, but the place where the pixels begin or the file ends.
+    In the place of the last value stands its length.  The last part has no ``step`` at its end, but the place
+    where the pixels begin or the file ends.
     """
 
     known: tuple[bytes, ...]
     size: int
-    take: Callable[[bytes, int], tuple[Any, ...]]
+    take_known: Callable[[bytes, int], tuple[Any, ...]]
+    take_values: Callable[[bytes, int], tuple[Any, ...]]
     step: _Step | None
 
 
@@ -102,18 +103,18 @@ class Template:
         """As `read`, where no lengths differ that were the same in all files."""
         if not self._parts:
             raise ChangedError
-        window.hold(PREAMBLE, 4)
+        if window.base:  # an earlier try has moved it
+            window.hold(PREAMBLE, 4)
         data, base, end = window.data, window.base, window.end
         values: list[Any] = [ABSENT]
         place = PREAMBLE
-        for known, size, take, step in self._parts:
+        for known, size, take_known, take_values, step in self._parts:
             if place + size > end:
                 window.hold(place, size)
                 data, base, end = window.data, window.base, window.end
-            found = take(data, place - base)
-            if found[::2] != known:
+            if take_known(data, place - base) != known:
                 raise ChangedError
-            values += found[1::2]
+            values += take_values(data, place - base)
             place += size
             if step is None:
                 continue
@@ -127,7 +128,12 @@ class Template:
                 length, values[-1] = self._take_otherwise(window, place, step)
                 data, base, end = window.data, window.base, window.end
             place += length
-        return self._taken(values, self._pixels_known_at(place, window.size))
+        pixels = self._pixels
+        if pixels is None and place != window.size:
+            raise ChangedError
+        if pixels is not None and pixels.start != place:
+            pixels = self._plan.shared(PixelPlace(pixels.tag, place, pixels.length, pixels.vr))
+        return Taken(self._own(values), self._of_series(values), pixels)
 
     def read(self, window: Window) -> Taken:
         """What a file has, the same as a whole walk gives.
@@ -159,7 +165,7 @@ class Template:
         self._uneven |= uneven
         end = window.size if pixels is None else pixels.start
         self._parts, self._pixels = list(self._made_parts(window.bytes_at(place, end - place))), pixels
-        return self._taken(values, pixels)
+        return Taken(self._own(values), self._of_series(values), pixels)
 
     def _take_otherwise(self, window: Window, place: int, step: _Step) -> tuple[int, Value]:
         """How long an element is that has no length, or whose value is not kept as bytes; and its value."""
@@ -194,33 +200,26 @@ class Template:
             raise ChangedError
         return self._plan.shared(pixel_place(element))
 
-    def _pixels_known_at(self, place: int, size: int) -> PixelPlace | None:
-        """Where the pixel data is, behind the last part."""
-        pixels = self._pixels
-        if pixels is None and place != size:
-            raise ChangedError
-        if pixels is None or pixels.start == place:
-            return pixels
-        return self._plan.shared(PixelPlace(pixels.tag, place, pixels.length, pixels.vr))
-
-    def _taken(self, values: Sequence[Any], pixels: PixelPlace | None) -> Taken:
-        return Taken(self._own(values), self._of_series(values), pixels)
-
     def _made_parts(self, rest: bytes) -> Iterator[_Part]:
         """Parts that end at each value of another length, and with ``rest``, which is behind all values."""
-        form, known, size = "<", [], 0
+        steps: list[_Step] = []
         for step in self._steps:
-            size += step.size
-            if step.usual >= 0 and step.tag not in self._uneven:
-                form += f"{step.size}s{step.usual}s"
-                known.append(step.known + step.usual.to_bytes(step.length_bytes, "little"))
-                size += step.usual
-            else:
-                form += f"{len(step.known)}s{'H' if step.length_bytes == 2 else 'L'}"
-                yield _Part((*known, step.known), size, Struct(form).unpack_from, step)
-                form, known, size = "<", [], 0
-        form += f"{len(rest)}s"
-        yield _Part((*known, rest), size + len(rest), Struct(form).unpack_from, None)
+            steps.append(step)
+            if step.usual < 0 or step.tag in self._uneven:
+                yield _part(steps[:-1], step.known, step)
+                steps = []
+        yield _part(steps, rest, None)
+
+
+def _part(steps: Sequence[_Step], rest: bytes, last: _Step | None) -> _Part:
+    """Steps whose values have the usual lengths, and the bytes behind them."""
+    known = [step.known + step.usual.to_bytes(step.length_bytes, "little") for step in steps]
+    take_known = "".join([f"{step.size}s{step.usual}x" for step in steps]) + f"{len(rest)}s"
+    take_values = "".join([f"{step.size}x{step.usual}s" for step in steps]) + f"{len(rest)}x"
+    if last is not None:
+        take_values += "H" if last.length_bytes == 2 else "L"
+    values = Struct("<" + take_values)
+    return _Part((*known, rest), values.size, Struct(take_known).unpack_from, values.unpack_from, last)
 
 
 def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:

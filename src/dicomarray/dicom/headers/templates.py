@@ -211,8 +211,8 @@ class _Layout:
                 self._templates.remove(template)
                 self._templates.appendleft(template)
             end = window.size if taken.pixels is None else taken.pixels.start
-            if end <= MAX_FIRST_READ:
-                self.first_read = max(self.first_read, end)
+            if self.first_read < end <= MAX_FIRST_READ:
+                self.first_read = end
             return taken
         return None
 
