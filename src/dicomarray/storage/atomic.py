@@ -46,10 +46,8 @@ def refuse_inside(output: Place, inputs: Place) -> None:
     OutputError
         Where ``output`` is ``inputs`` or lies below it.
     """
-    if is_server(output) or is_server(inputs):
-        return
     if isinstance(output, Url) or isinstance(inputs, Url):
-        if is_inside(output, inputs):
+        if not (is_server(output) or is_server(inputs)) and is_inside(output, inputs):
             raise InsideInputError(f"{output} lies inside the input {inputs}; choose a place outside it")
         return
     with making(output):
