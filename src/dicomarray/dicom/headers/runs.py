@@ -128,12 +128,7 @@ class Template:
                 length, values[-1] = self._take_otherwise(window, place, step)
                 data, base, end = window.data, window.base, window.end
             place += length
-        pixels = self._pixels
-        if pixels is None and place != window.size:
-            raise ChangedError
-        if pixels is not None and pixels.start != place:
-            pixels = self._plan.shared(PixelPlace(pixels.tag, place, pixels.length, pixels.vr))
-        return Taken(self._own(values), self._of_series(values), pixels)
+        return Taken(self._own(values), self._of_series(values), self._pixels_known_at(place, window.size))
 
     def read(self, window: Window) -> Taken:
         """What a file has, the same as a whole walk gives.
@@ -199,6 +194,15 @@ class Template:
         if element[0] not in PIXEL_DATA or element[0] <= self._last_tag:
             raise ChangedError
         return self._plan.shared(pixel_place(element))
+
+    def _pixels_known_at(self, place: int, size: int) -> PixelPlace | None:
+        """Where the pixel data is, behind the last part."""
+        pixels = self._pixels
+        if pixels is None and place != size:
+            raise ChangedError
+        if pixels is None or pixels.start == place:
+            return pixels
+        return self._plan.shared(PixelPlace(pixels.tag, place, pixels.length, pixels.vr))
 
     def _made_parts(self, rest: bytes) -> Iterator[_Part]:
         """Parts that end at each value of another length, and with ``rest``, which is behind all values."""
