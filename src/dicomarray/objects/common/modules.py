@@ -6,7 +6,6 @@ from pydicom.dataset import Dataset
 
 from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common.headers import drop, text, values
-from dicomarray.objects.common.quick_elements import Item, Known
 from dicomarray.version import __version__
 
 SOFTWARE = "dicomarray"
@@ -29,14 +28,14 @@ _CONTRIBUTING = tuple(keyword for keyword in EQUIPMENT if keyword != "GantryID")
 
 def code_item(code: tuple[str, str, str]) -> Dataset:
     """A code sequence item (PS3.3 8.8)."""
-    item = Item()
+    item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code
     return item
 
 
 def reference(class_uid: str, instance_uid: str) -> Dataset:
     """An item that names an instance (PS3.3 table 10-11)."""
-    item = Item()
+    item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = class_uid, instance_uid
     return item
 
@@ -53,7 +52,7 @@ def reference_series(header: Dataset, class_uid: str, source_uid: str, series_ui
                 reference(class_uid, source_uid),
             ]
             return
-    series = Item()
+    series = Dataset()
     series.SeriesInstanceUID = series_uid
     series.ReferencedInstanceSequence = [reference(class_uid, source_uid)]
     header.ReferencedSeriesSequence = [*header.ReferencedSeriesSequence, series]
@@ -62,12 +61,11 @@ def reference_series(header: Dataset, class_uid: str, source_uid: str, series_ui
 def replace_equipment(header: Dataset) -> None:
     """This software made the image; the machine that made the source contributed (PS3.3 C.12.1.1.5)."""
     if text(header, "Manufacturer") != SOFTWARE:
-        item = Item()
+        item = Dataset()
         item.PurposeOfReferenceCodeSequence = [code_item(_ACQUISITION_EQUIPMENT)]
         for keyword in _CONTRIBUTING:
             if values(header, keyword):
-                known = header.get_item(keyword)
-                item[keyword] = known if isinstance(known, Known) else header[keyword]
+                item[keyword] = header[keyword]
         if "Manufacturer" not in item:
             item.Manufacturer = "UNKNOWN"  # type 1 in this sequence
         header.ContributingEquipmentSequence = [*values(header, "ContributingEquipmentSequence"), item]

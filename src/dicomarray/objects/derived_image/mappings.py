@@ -10,7 +10,6 @@ from pydicom.dataset import Dataset
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.objects.common.headers import values
 from dicomarray.objects.common.modules import code_item
-from dicomarray.objects.common.quick_elements import Item
 
 MAPPING = "RealWorldValueMappingSequence"
 # First and last value mapped are US or SS.
@@ -28,7 +27,7 @@ def set_stored_value(header: Dataset, keyword: str, value: int, stored: StoredTy
 
 def mapping_item(rescale: Rescale, stored: StoredType, units: str | None) -> Dataset:
     """What leads from all stored values to those of the array (PS3.3 table C.7.6.16-12b)."""
-    item = Item()
+    item = Dataset()
     _hold_all(item, stored)
     item.RealWorldValueIntercept, item.RealWorldValueSlope = rescale.intercept, rescale.slope
     item.LUTExplanation, item.LUTLabel = "Stored values to array values", "ARRAY"
