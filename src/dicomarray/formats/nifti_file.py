@@ -157,20 +157,16 @@ def _empty_header(shape: Sequence[int], dtype: np.dtype[Any]) -> Any:
 class NiftiFile(ImagesFile):
     """A ``.nii`` file that takes images (rows, columns), in any order."""
 
-    def __init__(self, path: Path, header: bytes, image_bytes: int, upwards: bool = True) -> None:
-        super().__init__(path, header, image_bytes)
-        self._upwards = upwards
-
     def write(self, index: int, images: Array) -> None:
         """Write the ``index``-th image and those that follow it; OutputError where the disk is full."""
-        super().write(index, np.ascontiguousarray(_stored(images, self._upwards)))
+        super().write(index, np.ascontiguousarray(_stored(images)))
 
 
 class PackedNiftiFile:
     """A ``.nii.gz`` file that takes images (rows, columns); those that come too early wait for the others."""
 
-    def __init__(self, path: Path, header: bytes, upwards: bool = True) -> None:
-        self._path, self._upwards = path, upwards
+    def __init__(self, path: Path, header: bytes) -> None:
+        self._path = path
         self._lock, self._waiting, self._next = Lock(), dict[int, Array](), 0
         with written(path):
             self._plain = path.open("wb")
@@ -181,7 +177,7 @@ class PackedNiftiFile:
     def write(self, index: int, images: Array) -> None:
         """Write the ``index``-th image and those that follow it; OutputError where the disk is full."""
         with self._lock, written(self._path):
-            self._waiting[index] = _stored(images, self._upwards).copy()
+            self._waiting[index] = _stored(images).copy()
             while (following := self._waiting.pop(self._next, None)) is not None:
                 self._stream.write(following.data.cast("B"))
                 self._next += len(following)
@@ -195,10 +191,9 @@ class PackedNiftiFile:
                 self._plain.close()
 
 
-def _stored(images: Array, upwards: bool) -> Array:
+def _stored(images: Array) -> Array:
     """Little endian, rows from below."""
-    flipped = images[:, ::-1] if upwards else images
-    return flipped.astype(images.dtype.newbyteorder("<"), copy=False)
+    return images[:, ::-1].astype(images.dtype.newbyteorder("<"), copy=False)
 
 
 class TooWideError(Exception):
@@ -233,13 +228,9 @@ def fits(array: Array) -> bool:
     return array.size == 0 or bool(array.min() >= limits.min and array.max() <= limits.max)
 
 
-def open_nifti(
-    path: Path, header: bytes, image_bytes: int, packed: bool, upwards: bool = True
-) -> NiftiFile | PackedNiftiFile:
-    """A file for images of so many bytes, rows stored from below where ``upwards``."""
-    if packed:
-        return PackedNiftiFile(path, header, upwards)
-    return NiftiFile(path, header, image_bytes, upwards)
+def open_nifti(path: Path, header: bytes, image_bytes: int, packed: bool) -> NiftiFile | PackedNiftiFile:
+    """A file for images of so many bytes."""
+    return PackedNiftiFile(path, header) if packed else NiftiFile(path, header, image_bytes)
 
 
 def write_array(path: Path, array: Array, layout: Layout, colour: bool, packed: bool, seconds: float) -> None:
@@ -259,9 +250,9 @@ def write_array(path: Path, array: Array, layout: Layout, colour: bool, packed: 
         *range(leading), leading + 2, leading + 1, leading, *range(leading + 3, turned.ndim)
     )
     image_bytes = math.prod(in_file.shape[leading + 1 :]) * array.dtype.itemsize
-    file = open_nifti(path, header, image_bytes, packed, upwards=False)
+    file = open_nifti(path, header, image_bytes, packed)
     try:
         for index, place in enumerate(np.ndindex(*in_file.shape[: leading + 1])):
-            file.write(index, np.ascontiguousarray(in_file[place])[None])
+            file.write(index, in_file[place][None, ::-1])  # which stores rows from below
     finally:
         file.close()

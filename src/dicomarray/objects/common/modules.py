@@ -40,22 +40,27 @@ def reference(class_uid: str, instance_uid: str) -> Dataset:
     return item
 
 
-def reference_series(header: Dataset, class_uid: str, source_uid: str, series_uid: str) -> None:
-    """Common Instance Reference (PS3.3 C.12.2) names every instance of the study that is referenced."""
+def reference_series(header: Dataset) -> None:
+    """Common Instance Reference (PS3.3 C.12.2), where there is one, names the image itself, as the source.
+
+    Every instance of the study that is referenced stands there; what has no legal UIDs cannot.
+    """
+    if "ReferencedSeriesSequence" not in header:
+        return
+    source_uid, series_uid = text(header, "SOPInstanceUID"), text(header, "SeriesInstanceUID")
     if not (legal_uid(source_uid) and legal_uid(series_uid)):
         del header.ReferencedSeriesSequence
         return
-    for item in header.ReferencedSeriesSequence:
-        if text(item, "SeriesInstanceUID") == series_uid:
-            item.ReferencedInstanceSequence = [
-                *values(item, "ReferencedInstanceSequence"),
-                reference(class_uid, source_uid),
-            ]
-            return
-    series = Dataset()
-    series.SeriesInstanceUID = series_uid
-    series.ReferencedInstanceSequence = [reference(class_uid, source_uid)]
-    header.ReferencedSeriesSequence = [*header.ReferencedSeriesSequence, series]
+    found = (one for one in header.ReferencedSeriesSequence if text(one, "SeriesInstanceUID") == series_uid)
+    series = next(found, None)
+    if series is None:
+        series = Dataset()
+        series.SeriesInstanceUID = series_uid
+        header.ReferencedSeriesSequence = [*header.ReferencedSeriesSequence, series]
+    series.ReferencedInstanceSequence = [
+        *values(series, "ReferencedInstanceSequence"),
+        reference(text(header, "SOPClassUID"), source_uid),
+    ]
 
 
 def replace_equipment(header: Dataset) -> None:

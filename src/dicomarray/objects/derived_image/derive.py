@@ -122,17 +122,13 @@ def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
 
 def reference_source(header: Dataset) -> None:
     """Source Image Sequence names the one image of the template (PS3.3 C.12.4)."""
-    class_uid, source_uid, series_uid = (
-        text(header, keyword) for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
-    )
     drop(header, ("SourceImageSequence",))
-    if legal_uid(source_uid):
-        item = reference(class_uid, source_uid)
+    if legal_uid(source_uid := text(header, "SOPInstanceUID")):
+        item = reference(text(header, "SOPClassUID"), source_uid)
         item.SpatialLocationsPreserved = "YES"
         item.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
         header.SourceImageSequence = [item]
-    if "ReferencedSeriesSequence" in header:
-        reference_series(header, class_uid, source_uid, series_uid)
+    reference_series(header)
     earlier = text(header, "DerivationDescription")
     whole = f"{earlier}; {DERIVATION}" if earlier else DERIVATION
     header.DerivationDescription = whole if len(whole) <= _MAX_TEXT_LENGTH else DERIVATION

@@ -5,7 +5,7 @@ Private elements go too, but for those that are to be kept, and the headers of m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -67,14 +67,16 @@ _MOSAIC_BLOCKS = (
 )
 
 
-def strip(header: Dataset, keep: Sequence[PrivateBlock] = ()) -> None:
+def strip(
+    header: Dataset, keep: Sequence[PrivateBlock] = (), inside: Mapping[int, Set[int]] | None = None
+) -> None:
     """Drop, in place, what must not stand in a derived image.  Elements that stay are not even parsed.
 
     ``keep`` are private elements that stay as they are at the top level, with all that a private sequence
-    among them holds; the items of other sequences lose theirs.
+    among them holds; the items of other sequences lose theirs, but for those ``inside``, by the item's id.
     """
     drop(header, _TOP_LEVEL)
-    _strip_everywhere(header, frozenset(kept_tags(header, keep)))
+    _strip_everywhere(header, {**(inside or {}), id(header): set(kept_tags(header, keep))})
 
 
 def kept_tags(header: Dataset, keep: Sequence[PrivateBlock]) -> Iterator[BaseTag]:
@@ -114,15 +116,16 @@ def check_mosaics(header: Dataset, path: Reference) -> None:
         )
 
 
-def _strip_everywhere(data_set: Dataset, keep: frozenset[BaseTag] = frozenset()) -> None:
+def _strip_everywhere(data_set: Dataset, keep: Mapping[int, Set[int]]) -> None:
+    kept = keep.get(id(data_set), ())
     for tag in list(data_set.keys()):
-        if tag in keep:
+        if tag in kept:
             continue
         if tag.is_private or tag.group in _OVERLAYS or tag in _NOWHERE or tag.group < 0x0008:
             del data_set[tag]
         elif is_sequence(tag, data_set.get_item(tag).VR):
             for item in data_set[tag].value or ():
-                _strip_everywhere(item)
+                _strip_everywhere(item, keep)
         elif data_set.get_item(tag).VR in _TEXT_VRS:
             _relabel(data_set, tag)
 

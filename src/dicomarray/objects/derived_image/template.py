@@ -50,18 +50,6 @@ _BITS_ALLOCATED = (8, 16, 32)
 
 
 @dataclass(frozen=True, eq=False)
-class TemplateObject:
-    """One file of the template, and which images of the array are derived from its frames.
-
-    ``images`` are indices into the array; ``organizations`` are the Dimension Organization UIDs.
-    """
-
-    images: tuple[int, ...]
-    stored: StoredType
-    organizations: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
 class Template:
     """A series as what an array must fit: one image a file, or the frames of enhanced objects.
 
@@ -82,8 +70,9 @@ class Template:
         Rescale Slope and Intercept, one a slice; 1 and 0 where there are none.
     raw_headers
         Of each file, where it is known already.
-    objects, indices
-        Of enhanced files; then ``stored``, ``rescales`` and ``indices`` are one a frame.
+    images, indices
+        Of enhanced files: which images of the array are derived from the frames of each, by their index; then
+        ``stored``, ``rescales`` and ``indices`` are one a frame.
     """
 
     files: tuple[Reference, ...]
@@ -95,7 +84,7 @@ class Template:
     layout: Layout
     rescales: tuple[Rescale, ...]
     raw_headers: tuple[RawHeader | None, ...] = ()
-    objects: tuple[TemplateObject, ...] = ()
+    images: tuple[tuple[int, ...], ...] = ()
     indices: tuple[FrameIndices, ...] = ()
 
     @property

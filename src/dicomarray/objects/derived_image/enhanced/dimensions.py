@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import product
 
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import BaseTag, Tag
 
-from dicomarray.dicom.functional_groups import SHARED
+from dicomarray.dicom.functional_groups import PER_FRAME, SHARED
 from dicomarray.dicom.private_blocks import PrivateElement, creator_of
 from dicomarray.dicom.pydicom_fallback import creator_in
 from dicomarray.objects.common.headers import text, values
@@ -130,7 +129,7 @@ def drop_empty(header: Dataset, dimensions: tuple[Dimension, ...], groups: Seque
         place
         for place, dimension in enumerate(dimensions)
         if len({numbers[place] for numbers in stated}) > 1
-        or all(_found(dimension, (group, shared)) for group in groups)
+        or all(_stands_in(group, dimension) or _stands_in(shared, dimension) for group in groups)
     ]
     if len(kept) == len(dimensions) or not kept:
         return
@@ -143,40 +142,34 @@ def drop_empty(header: Dataset, dimensions: tuple[Dimension, ...], groups: Seque
 # --- private attributes that a dimension names ------------------------------------------------------------
 
 
-def private_excerpt(group: Dataset, dimensions: Iterable[Dimension]) -> Dataset:
-    """The private elements of a functional group item that dimensions name, with their creators."""
-    excerpt = Dataset()
-    for dimension in dimensions:
-        if dimension.group is None or not dimension.pointer.is_private:
+def keep_named(header: Dataset) -> dict[int, set[int]]:
+    """Private elements that dimensions name, with their creators (PS3.5 7.8.1), by the ``id`` of their item.
+
+    A private functional group loses, in place, all else that it holds.
+    """
+    kept: dict[int, set[int]] = defaultdict(set)
+    private = []
+    named = [one for one in dimensions_of(header) if one.group is not None and one.pointer.is_private]
+    for group, dimension in product([*values(header, SHARED), *values(header, PER_FRAME)], named):
+        macro, items = _macro(group, dimension)
+        pointer = _located(items[0], dimension.pointer, dimension.creator) if items else None
+        if macro is None or pointer is None:
             continue
-        macro = _located(group, dimension.group, dimension.group_creator)
-        if macro is None or group[macro].VR != "SQ" or not group[macro].value:
-            continue
-        item = group[macro].value[0]
-        pointer = _located(item, dimension.pointer, dimension.creator)
-        if pointer is None:
-            continue
-        if macro not in excerpt:
-            _take(excerpt, group, macro, DicomSequence([Dataset()]))
-        _take(excerpt[macro].value[0], item, pointer, item[pointer].value)
-    return excerpt
+        kept[id(items[0])] |= {pointer, creator_of(pointer)}
+        if macro.is_private:
+            kept[id(group)] |= {macro, creator_of(macro)}
+            private.append((group, macro, items[0]))
+    for group, macro, item in private:
+        group.add_new(macro, "SQ", [Dataset({Tag(tag): item[tag] for tag in kept[id(item)]})])
+    return kept
 
 
-def restore(group: Dataset, excerpt: Dataset) -> None:
-    """Put back, in place, what `private_excerpt` took; the functional group item was stripped since."""
-    for element in excerpt:
-        if element.VR == "SQ" and element.tag in group and group[element.tag].value:
-            group[element.tag].value[0].update(element.value[0])
-        else:
-            group[element.tag] = element
-
-
-def _take(target: Dataset, source: Dataset, tag: BaseTag, value: Any) -> None:
-    """Copy an element, and the Private Creator that reserves it (PS3.5 7.8.1)."""
-    if tag.is_private:
-        creator = creator_of(tag)
-        target.add_new(creator, "LO", source[creator].value)
-    target.add_new(tag, source[tag].VR, value)
+def _macro(group: Dataset, dimension: Dimension) -> tuple[BaseTag | None, Sequence[Dataset]]:
+    """Where the functional group of a dimension is in an item, and what it holds."""
+    assert dimension.group is not None
+    macro = _located(group, dimension.group, dimension.group_creator)
+    found = () if macro is None or group[macro].VR != "SQ" else group[macro].value or ()
+    return macro, found
 
 
 def _located(data_set: Dataset, tag: BaseTag, creator: str) -> BaseTag | None:
@@ -190,19 +183,14 @@ def _located(data_set: Dataset, tag: BaseTag, creator: str) -> BaseTag | None:
     return next((Tag(place) for place in places[:1] if place in data_set), None)
 
 
-def _found(dimension: Dimension, groups: Iterable[Dataset]) -> bool:
-    for group in groups:
-        if dimension.group is None:
-            if _located(group, dimension.pointer, dimension.creator) is not None:
-                return True
-            continue
-        macro = _located(group, dimension.group, dimension.group_creator)
-        items = [] if macro is None else group[macro].value or []
-        if any(_located(item, dimension.pointer, dimension.creator) is not None for item in items):
-            return True
-        if dimension.pointer == dimension.group and macro is not None:
-            return True
-    return False
+def _stands_in(group: Dataset, dimension: Dimension) -> bool:
+    """Whether an item of functional groups has the attribute that a dimension names."""
+    if dimension.group is None:
+        return _located(group, dimension.pointer, dimension.creator) is not None
+    macro, items = _macro(group, dimension)
+    if dimension.pointer == dimension.group and macro is not None:
+        return True
+    return any(_located(item, dimension.pointer, dimension.creator) is not None for item in items)
 
 
 def _ranks(pairs: Iterable[tuple[Hashable, int | None]]) -> dict[Hashable, dict[int, int]]:

@@ -9,27 +9,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import FileDataset
 
 from dicomarray.core.pixel_values import Array
-from dicomarray.dicom.uids import legal_uid
 from dicomarray.objects.common import lossy
 from dicomarray.objects.common.files import write_errors_named
-from dicomarray.objects.common.headers import read_header, text
+from dicomarray.objects.common.headers import read_header
 from dicomarray.objects.common.identity import new_uid
 from dicomarray.objects.common.modules import reference_series
 from dicomarray.objects.common.options import PrivateBlock, private_block
 from dicomarray.objects.derived_image.derive import SeriesPlan, identify
-from dicomarray.objects.derived_image.enhanced.dimensions import compacted, restacked
+from dicomarray.objects.derived_image.enhanced.dimensions import compacted, keep_named, restacked
 from dicomarray.objects.derived_image.enhanced.frame_places import FrameOutput
 from dicomarray.objects.derived_image.enhanced.functional_groups import (
     ObjectOutput,
     choose_frames,
     derive_groups,
-    private_dimensions,
 )
 from dicomarray.objects.derived_image.image_output import write_image
 from dicomarray.objects.derived_image.pixel_layout import describe_colour
@@ -46,26 +45,22 @@ def derived_objects(plan: SeriesPlan, uids: Sequence[str]) -> list[ObjectOutput]
     numbers = instance_numbers(template.instance_numbers)
     stored = np.asarray(encoding.stored)
     frames = _frames(plan)
-    organizations = {
-        uid: new_uid(plan.options, plan.identity.series_uid, uid)
-        for one in template.objects
-        for uid in one.organizations
-    }
+    organization = cache(partial(new_uid, plan.options, plan.identity.series_uid))
     return [
         ObjectOutput(
-            stored=_images(stored, one.images),
+            stored=_images(stored, images),
             ends=(
-                min(encoding.ends[image][0] for image in one.images),
-                max(encoding.ends[image][1] for image in one.images),
+                min(encoding.ends[image][0] for image in images),
+                max(encoding.ends[image][1] for image in images),
             ),
-            stored_type=one.stored,
-            rescale=encoding.rescales[one.images[0]],
-            frames=tuple(frames[index] for index in one.images),
+            stored_type=template.stored[images[0]],
+            rescale=encoding.rescales[images[0]],
+            frames=tuple(frames[index] for index in images),
             sop_uid=uid,
             instance_number=number,
-            organizations=organizations,
+            organization=organization,
         )
-        for one, uid, number in zip(template.objects, uids, numbers, strict=True)
+        for images, uid, number in zip(template.images, uids, numbers, strict=True)
     ]
 
 
@@ -111,19 +106,15 @@ def write_objects(
 def _derive(header: FileDataset, plan: SeriesPlan, image: ObjectOutput) -> None:
     """Turn a header of the template, in place, into that of the derived object, but for its pixels."""
     choose_frames(header, image.frames)
-    excerpts = private_dimensions(header)
+    named = keep_named(header)
     # readers divide the frames of Philips' private dimensions by it
-    counted = [PHILIPS_SLICES] if any(len(excerpt) for excerpt in excerpts) else []
-    strip(header, [*(private_block(text) for text in plan.options.keep_private), *counted])
+    counted = [PHILIPS_SLICES] if named else []
+    strip(header, [*(private_block(text) for text in plan.options.keep_private), *counted], named)
     _count_slices(header, image)
     if header.original_encoding[1] is False:
         swap_words(header)
-    derive_groups(header, plan, image, excerpts)
-    class_uid, source_uid, series_uid = (
-        text(header, keyword) for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
-    )
-    if "ReferencedSeriesSequence" in header and legal_uid(source_uid) and legal_uid(series_uid):
-        reference_series(header, class_uid, source_uid, series_uid)
+    derive_groups(header, plan, image)
+    reference_series(header)
     identify(header, plan, image)
     header.Rows, header.Columns = image.stored.shape[1:3]
     describe_colour(header)

@@ -6,7 +6,7 @@ time, cardiac phase, coil.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -20,8 +20,6 @@ from dicomarray.objects.derived_image.derive import DERIVATION, SeriesPlan, set_
 from dicomarray.objects.derived_image.enhanced.dimensions import (
     dimensions_of,
     drop_empty,
-    private_excerpt,
-    restore,
     set_indices,
 )
 from dicomarray.objects.derived_image.enhanced.frame_places import FrameOutput, place_frames
@@ -65,10 +63,10 @@ _IMAGE_PROCESSING = ("110001", "DCM", "Image Processing")  # PS3.16 CID 7203
 
 @dataclass(frozen=True, eq=False)
 class ObjectOutput(ImageOutput):
-    """A derived multi-frame object; ``organizations``: a new Dimension Organization UID for each old one."""
+    """A derived multi-frame object; ``organization`` makes a new Dimension Organization UID of an old one."""
 
     frames: tuple[FrameOutput, ...]
-    organizations: Mapping[str, str]
+    organization: Callable[[str], str]
 
 
 def choose_frames(header: Dataset, frames: Sequence[FrameOutput]) -> None:
@@ -85,23 +83,12 @@ def choose_frames(header: Dataset, frames: Sequence[FrameOutput]) -> None:
     header.NumberOfFrames = len(chosen)
 
 
-def private_dimensions(header: Dataset) -> list[Dataset]:
-    """What of the private elements must survive: those that dimensions name; the shared group's first."""
-    dimensions = [dimension for dimension in dimensions_of(header) if dimension.pointer.is_private]
-    return [private_excerpt(group, dimensions) for group in _all_groups(header)]
-
-
-def derive_groups(
-    header: FileDataset, plan: SeriesPlan, image: ObjectOutput, excerpts: Sequence[Dataset]
-) -> None:
+def derive_groups(header: FileDataset, plan: SeriesPlan, image: ObjectOutput) -> None:
     """Turn the functional groups of chosen frames, in place, into those of derived ones.
 
-    The header still has its old identity and size, but was stripped; ``excerpts`` are what
-    `private_dimensions` found in it before.
+    The header still has its old identity and size, but was stripped.
     """
     groups = _all_groups(header)
-    for group, excerpt in zip(groups, excerpts, strict=True):
-        restore(group, excerpt)
     _drop_stale(header, groups, plan)
     _set_types(header, groups)
     _set_derivation(header, image)
@@ -117,7 +104,7 @@ def derive_groups(
     for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
         for item in values(header, keyword):
             old = text(item, "DimensionOrganizationUID")
-            item.DimensionOrganizationUID = image.organizations.get(old, old)
+            item.DimensionOrganizationUID = image.organization(old) if old else old
 
 
 def _all_groups(header: Dataset) -> list[Dataset]:

@@ -17,7 +17,6 @@ from dicomarray.objects.derived_image.pixel_layout import Layout, description_of
 from dicomarray.objects.derived_image.request import Source
 from dicomarray.objects.derived_image.template import (
     Template,
-    TemplateObject,
     check_same,
     rescale_of,
     stored_type,
@@ -40,7 +39,6 @@ def read_objects(sources: Sequence[Source]) -> Template:
     first_path = next(iter(by_path))
     headers: list[Dataset] = []
     layouts: list[Layout] = []
-    objects: list[TemplateObject] = []
     frames: dict[int, tuple[StoredType, Rescale, FrameIndices]] = {}
     for path, images in by_path.items():
         header = read_header(path)
@@ -57,7 +55,6 @@ def read_objects(sources: Sequence[Source]) -> Template:
                     raise TemplateError(f"{path}: has {len(groups)} frames, and none of index {at}")
                 rescale = sources[index].rescale or _rescale(groups[at], header, path)
                 frames[index] = stored, rescale, indices_of(groups[at], dimensions)
-            objects.append(TemplateObject(tuple(images), stored, _organizations(header)))
         except UNREADABLE as error:
             raise TemplateError(
                 f"{path}: its functional groups cannot be read ({reason(error)}); check it with dciodvfy, "
@@ -74,19 +71,12 @@ def read_objects(sources: Sequence[Source]) -> Template:
         layout=layouts[0],
         rescales=tuple(rescale for _, rescale, _ in each),
         indices=tuple(indices for _, _, indices in each),
-        objects=tuple(objects),
+        images=tuple(map(tuple, by_path.values())),
     )
 
 
 def _class_of(header: Dataset, path: Reference) -> ImageClass:
     return image_class(text(header, "SOPClassUID"), str(path), enhanced=True)
-
-
-def _organizations(header: Dataset) -> tuple[str, ...]:
-    """The Dimension Organization UIDs."""
-    keywords = ("DimensionOrganizationSequence", "DimensionIndexSequence")
-    uids = (text(one, "DimensionOrganizationUID") for keyword in keywords for one in values(header, keyword))
-    return tuple(filter(None, uids))
 
 
 def _groups(header: FileDataset, path: Reference, count: int) -> list[Dataset]:
