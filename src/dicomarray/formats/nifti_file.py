@@ -242,17 +242,13 @@ def write_array(path: Path, array: Array, layout: Layout, colour: bool, packed: 
         array = array.astype(NARROW)
     shape = array.shape[:-1] if colour else array.shape
     header = header_of(layout, shape, array.dtype, colour, seconds)
-    voxels = np.moveaxis(array, -1, 0) if colour else array
-    turned = layout.order.turn(voxels)  # ([samples,] [repetitions,] i, j, k)
-    turned = np.moveaxis(turned, 0, -1) if colour else turned
-    leading = len(shape) - 3
-    in_file = turned.transpose(
-        *range(leading), leading + 2, leading + 1, leading, *range(leading + 3, turned.ndim)
-    )
-    image_bytes = math.prod(in_file.shape[leading + 1 :]) * array.dtype.itemsize
-    file = open_nifti(path, header, image_bytes, packed)
+    turned = layout.order.turn(np.moveaxis(array, -1, 0) if colour else array)  # (..., i, j, k)
+    in_file = turned.swapaxes(-1, -3)  # ([samples,] [repetitions,] k, j, i)
+    in_file = np.moveaxis(in_file, 0, -1) if colour else in_file
+    images = in_file.shape[: len(shape) - 2]
+    file = open_nifti(path, header, array.nbytes // math.prod(images), packed)
     try:
-        for index, place in enumerate(np.ndindex(*in_file.shape[: leading + 1])):
+        for index, place in enumerate(np.ndindex(*images)):
             file.write(index, in_file[place][None, ::-1])  # which stores rows from below
     finally:
         file.close()
