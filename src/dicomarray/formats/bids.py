@@ -30,44 +30,22 @@ from dicomarray.formats.bids_values import (
 )
 from dicomarray.version import __version__
 
-# BIDS' name, and the attribute that it is, where the value is the same.
+# What has the same value in BIDS, by BIDS' name, and the attributes that have another name than that.
 _SAME = (
-    ("Modality", "Modality"),
-    ("MagneticFieldStrength", "MagneticFieldStrength"),
-    ("ManufacturersModelName", "ManufacturerModelName"),
-    ("DeviceSerialNumber", "DeviceSerialNumber"),
-    ("StationName", "StationName"),
-    ("BodyPart", "BodyPartExamined"),
-    ("PatientPosition", "PatientPosition"),
-    ("SoftwareVersions", "SoftwareVersions"),
-    ("MRAcquisitionType", "MRAcquisitionType"),
-    ("StudyDescription", "StudyDescription"),
-    ("SeriesDescription", "SeriesDescription"),
-    ("ProtocolName", "ProtocolName"),
-    ("ScanningSequence", "ScanningSequence"),
-    ("SequenceVariant", "SequenceVariant"),
-    ("ScanOptions", "ScanOptions"),
-    ("SequenceName", "SequenceName"),
-    ("SeriesNumber", "SeriesNumber"),
-    ("AcquisitionNumber", "AcquisitionNumber"),
-    ("RadionuclidePositronFraction", "RadionuclidePositronFraction"),
-    ("RadionuclideHalfLife", "RadionuclideHalfLife"),
-    ("DoseCalibrationFactor", "DoseCalibrationFactor"),
-    ("ConvolutionKernel", "ConvolutionKernel"),
-    ("DecayCorrection", "DecayCorrection"),
-    ("AttenuationCorrectionMethod", "AttenuationCorrectionMethod"),
-    ("RandomsCorrectionMethod", "RandomsCorrectionMethod"),
-    ("ScatterCorrectionMethod", "ScatterCorrectionMethod"),
-    ("ReconstructionMethod", "ReconstructionMethod"),
-    ("XRayTubeCurrent", "XRayTubeCurrent"),
-    ("SAR", "SAR"),
-    ("FlipAngle", "FlipAngle"),
-    ("ReceiveCoilName", "ReceiveCoilName"),
-    ("PercentPhaseFOV", "PercentPhaseFieldOfView"),
-    ("PercentSampling", "PercentSampling"),
-    ("PixelBandwidth", "PixelBandwidth"),
-    ("ParallelAcquisitionTechnique", "ParallelAcquisitionTechnique"),
-)
+    "Modality", "MagneticFieldStrength", "ManufacturersModelName", "DeviceSerialNumber", "StationName",
+    "BodyPart", "PatientPosition", "SoftwareVersions", "MRAcquisitionType", "StudyDescription",
+    "SeriesDescription", "ProtocolName", "ScanningSequence", "SequenceVariant", "ScanOptions",
+    "SequenceName", "SeriesNumber", "AcquisitionNumber", "RadionuclidePositronFraction",
+    "RadionuclideHalfLife", "DoseCalibrationFactor", "ConvolutionKernel", "DecayCorrection",
+    "AttenuationCorrectionMethod", "RandomsCorrectionMethod", "ScatterCorrectionMethod",
+    "ReconstructionMethod", "XRayTubeCurrent", "SAR", "FlipAngle", "ReceiveCoilName", "PercentPhaseFOV",
+    "PercentSampling", "PixelBandwidth", "ParallelAcquisitionTechnique",
+)  # fmt: skip
+_KEYWORDS = {
+    "ManufacturersModelName": "ManufacturerModelName",
+    "BodyPart": "BodyPartExamined",
+    "PercentPhaseFOV": "PercentPhaseFieldOfView",
+}
 # The same, in another unit: milliseconds are seconds, Bq are MBq.
 _SCALED = (
     ("RepetitionTime", "RepetitionTime", 1e-3),
@@ -103,7 +81,9 @@ _OTHERS = (
 # What has to be known of an image.
 NAMES = tuple(
     name
-    for name in dict.fromkeys((*(one for _, one in _SAME), *(one for _, one, _ in _SCALED), *_OTHERS))
+    for name in dict.fromkeys(
+        (*(_KEYWORDS.get(one, one) for one in _SAME), *(one for _, one, _ in _SCALED), *_OTHERS)
+    )
     if not name.startswith("(")
 )
 _X_RAY = ("CT", "CR", "DX", "MG", "XA", "RF")
@@ -145,8 +125,8 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 
 def _plain(known: Attributes) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, keyword in _SAME:
-        value = text_of(known.get(keyword))
+    for name in _SAME:
+        value = text_of(known.get(_KEYWORDS.get(name, name)))
         if value is not None and value != "":
             found[name] = value
     for name, keyword, factor in _SCALED:
