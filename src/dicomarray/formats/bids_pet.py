@@ -15,6 +15,10 @@ FRAME_NAMES = (
 _DAY_SECONDS = 86400
 # Of Units (PS3.3 C.8.9.1.1.3) the word that BIDS has for it.
 _UNITS = {"BQML": "Bq/mL"}
+_SYMBOLS = {
+    "fluorine": "F", "carbon": "C", "nitrogen": "N", "oxygen": "O", "gallium": "Ga", "copper": "Cu",
+    "rubidium": "Rb", "zirconium": "Zr", "iodine": "I",
+}  # fmt: skip
 
 
 def tracer(known: Attributes) -> dict[str, Any]:
@@ -74,12 +78,6 @@ def _radionuclide(code: Attributes) -> str | None:
     digits = "".join(character for character in meaning if character.isdigit())
     letters = "".join(character for character in meaning if character.isalpha())
     return f"{digits}{_SYMBOLS.get(letters.lower(), letters[:2])}" if digits and letters else None
-
-
-_SYMBOLS = {
-    "fluorine": "F", "carbon": "C", "nitrogen": "N", "oxygen": "O", "gallium": "Ga", "copper": "Cu",
-    "rubidium": "Rb", "zirconium": "Zr", "iodine": "I",
-}  # fmt: skip
 
 
 def _decay_corrected_to(

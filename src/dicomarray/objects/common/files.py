@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,18 +105,8 @@ def write_errors_named(path: Path, source: Reference) -> Iterator[None]:
 def write_bytes(path: Path, header: bytes, pixels: Array) -> None:
     words = pixels.reshape(-1).view(np.uint8)
     try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            rest = [memoryview(part) for part in (header, words.data, b"\0" * (words.size % 2))]
-            while rest:
-                # in one call where the system can: a file begun with a few bytes takes longer to write
-                written = os.writev(file, rest) if hasattr(os, "writev") else os.write(file, rest[0])
-                while rest and written >= len(rest[0]):
-                    written -= len(rest.pop(0))
-                if rest:
-                    rest[0] = rest[0][written:]
-        finally:
-            os.close(file)
+        # at once: a file begun with a few bytes takes longer to write
+        path.write_bytes(b"".join((header, words.data, b"\0" * (words.size % 2))))
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {reason(error)}") from error
 
@@ -131,7 +120,10 @@ def write_header(path: Path, header: FileDataset, syntax: UID | None = None) -> 
     if syntax is None:
         native_implicit = header.original_encoding == (True, True)
         syntax = ImplicitVRLittleEndian if native_implicit else ExplicitVRLittleEndian
-    _with_meta(header, syntax)
+    header.preamble, header.file_meta = None, FileMetaDataset()  # pydicom knows the rest of both
+    header.file_meta.TransferSyntaxUID = syntax
+    header.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    header.file_meta.ImplementationVersionName = _VERSION_NAME
     dcmwrite(path, header, enforce_file_format=True)
 
 
@@ -150,18 +142,6 @@ def start_of_file(header: Dataset, syntax: str) -> bytes:
             (0x00020013, "SH", _VERSION_NAME.encode("ascii")),
         ]
     )
-
-
-def _with_meta(header: FileDataset, syntax: str) -> None:
-    """Give a header, in place, the same for pydicom to write."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = header.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    meta.TransferSyntaxUID = UID(syntax)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = _VERSION_NAME
-    header.file_meta = meta
-    header.preamble = b"\0" * _PREAMBLE
 
 
 def is_result(entry: Path) -> bool:

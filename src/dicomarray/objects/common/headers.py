@@ -26,6 +26,7 @@ UNREADABLE = (
     OSError, EOFError, InvalidDicomError, BytesLengthException, ValueError, TypeError, KeyError, IndexError,
     AttributeError, NotImplementedError, OverflowError, RecursionError, struct.error, zlib.error,
 )  # fmt: skip
+_WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,11}")
 
 
 def read_header(path: Reference) -> FileDataset:
@@ -102,6 +103,3 @@ def part_of(data_set: Dataset, keywords: Iterable[str]) -> Dataset:
         if keyword in data_set:
             part[keyword] = data_set[keyword]
     return part
-
-
-_WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,11}")

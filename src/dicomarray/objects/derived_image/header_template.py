@@ -18,7 +18,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from dicomarray.dicom.part10 import encoded, head_bytes
+from dicomarray.dicom.part10 import encoded, head_bytes, padded
 from dicomarray.dicom.private_blocks import is_creator
 from dicomarray.dicom.raw_header import RawHeader
 from dicomarray.dicom.uids import legal_uid
@@ -151,7 +151,7 @@ class HeaderTemplate:
             image.stored.shape,
             image.instance_number is None,
             None if self._plan.kind.place is RescalePlace.RESCALE else image.rescale,
-            len(_padded(image.sop_uid)),
+            len(padded(image.sop_uid.encode(), "UI")),
             len(source_uid),
             legal_uid(source_uid.rstrip(b"\0 ").decode("latin-1")),
         )
@@ -180,7 +180,7 @@ def tags_of(header: Dataset) -> frozenset[int]:
 
 def _identity(kind: _Kind, raw: RawHeader, image: SliceOutput) -> dict[int, bytes]:
     """The parts that name the image and its source."""
-    old, new = _padded(kind.image.sop_uid), _padded(image.sop_uid)
+    old, new = (padded(one.sop_uid.encode(), "UI") for one in (kind.image, image))
     changed: dict[int, bytes] = {0: kind.parts[0].replace(old, new)}
     changed[kind.places[_UID]] = encoded(_UID, "UI", new, raw.explicit)
     for tag in _NAMING:
@@ -188,8 +188,8 @@ def _identity(kind: _Kind, raw: RawHeader, image: SliceOutput) -> dict[int, byte
             place = kind.places[tag]
             changed[place] = kind.parts[place].replace(kind.source_uid, raw.value(_UID))
     if image.instance_number is not None:
-        text = str(image.instance_number).encode()
-        changed[kind.places[_NUMBER]] = encoded(_NUMBER, "IS", text + b" " * (len(text) % 2), raw.explicit)
+        text = padded(str(image.instance_number).encode(), "IS")
+        changed[kind.places[_NUMBER]] = encoded(_NUMBER, "IS", text, raw.explicit)
     return changed
 
 
@@ -208,7 +208,3 @@ def _is_sound(tag: int, element: bytes, explicit: bool) -> bool:
     """Whether an element can be copied without a look at it: one of numbers has none that is cut off."""
     declared = element[4:6].decode("ascii") if explicit else None
     return is_of_whole_numbers(Tag(tag), declared, len(element) - head_bytes(element, explicit))
-
-
-def _padded(uid: str) -> bytes:
-    return uid.encode("ascii") + b"\0" * (len(uid) % 2)
