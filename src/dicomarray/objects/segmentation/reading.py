@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -70,7 +72,7 @@ def _opened(file: SegmentationFile, info: VolumeInfo) -> Iterator[tuple[_Frames,
         )
     frames = sorted(
         ((frame.number, place, frame.index) for frame, place in zip(file.frames, places, strict=True)),
-        key=lambda placed: placed[0],
+        key=itemgetter(0),
     )
     with open_frames(file.path) as reader:
         if (reader.description.rows, reader.description.columns) != (file.rows, file.columns):
@@ -139,10 +141,10 @@ def _binary(stack: _Frames, frames: Sequence[Placed]) -> list[Labels]:
     numbers = [segment.number for segment in file.segments.values()]
     dtype = np.min_scalar_type(max(numbers))
     layers: list[Labels] = [np.zeros(stack.shape, dtype)]
-    for number, members in _by_segment(frames):
+    for number, members in groupby(frames, itemgetter(0)):
         label = dtype.type(file.segments[number].number)
         layer, written = 0, set[int]()
-        for place, index in members:
+        for _, place, index in members:
             if place.index in written:
                 before = layers[layer][place.index] == label
                 _check_equal(file, index, before, stack.bits(place, index))
@@ -174,9 +176,9 @@ def _moved(layers: list[Labels], layer: int, label: np.unsignedinteger[Any], wri
 def _fractions(stack: _Frames, frames: Sequence[Placed]) -> dict[int, NDArray[np.float32]]:
     file = stack.file
     found = {segment.number: np.zeros(stack.shape, np.float32) for segment in file.segments.values()}
-    for number, members in _by_segment(frames):
+    for number, members in groupby(frames, itemgetter(0)):
         fraction, seen = found[file.segments[number].number], set[int]()
-        for place, index in members:
+        for _, place, index in members:
             image = stack.image(place, index)
             if image.max(initial=0) > file.maximum:
                 raise SegmentationError(
@@ -189,13 +191,6 @@ def _fractions(stack: _Frames, frames: Sequence[Placed]) -> dict[int, NDArray[np
             seen.add(place.index)
             fraction[place.index] = values
     return found
-
-
-def _by_segment(frames: Sequence[Placed]) -> Iterator[tuple[int, list[tuple[FramePlace, int]]]]:
-    members: dict[int, list[tuple[FramePlace, int]]] = {}
-    for number, place, index in frames:
-        members.setdefault(number, []).append((place, index))
-    yield from members.items()
 
 
 def _check_equal(file: SegmentationFile, index: int, before: Array, image: Array) -> None:

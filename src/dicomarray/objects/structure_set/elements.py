@@ -42,21 +42,13 @@ _PADDING = Tag(0xFFFCFFFC)  # Data Set Trailing Padding (PS3.10 7.2), the last t
 Elements = Mapping[int, Element]
 
 
-class Items:
-    """Reads the items of sequences of one file."""
-
-    def __init__(self, explicit: bool) -> None:
-        self._explicit = explicit
-
-    def of(self, elements: Elements, tag: int) -> list[dict[int, Element]]:
-        """The items of a sequence, none where it is absent; DoubtError where they are not understood."""
-        element = elements.get(tag)
-        if element is None or not element.value:
-            return []
-        if element.vr == "UN" and self._explicit:
-            # what is unknown is in Implicit VR, whatever the rest of the file is (PS3.5 6.2.2)
-            return list(_items(element.value, False, element.undefined))
-        return list(_items(element.value, self._explicit, element.undefined))
+def items_of(elements: Elements, tag: int, explicit: bool) -> list[dict[int, Element]]:
+    """The items of a sequence, none where it is absent; DoubtError where they are not understood."""
+    element = elements.get(tag)
+    if element is None or not element.value:
+        return []
+    # what is unknown is in Implicit VR, whatever the rest of the file is (PS3.5 6.2.2)
+    return list(_items(element.value, explicit and element.vr != "UN", element.undefined))
 
 
 def _window(content: bytes) -> Window:
@@ -92,19 +84,19 @@ def _items(content: bytes, explicit: bool, undefined: bool) -> Iterator[dict[int
         yield item
 
 
-def read_elements(path: Reference) -> tuple[Elements, Items]:
-    """All elements at the top level of a file, and what reads the items of its sequences."""
+def read_elements(path: Reference) -> tuple[Elements, bool]:
+    """All elements at the top level of a file, and whether it is in Explicit VR."""
     try:
         with open_plain(path) as stream:
             found = read_part10(stream, None)
         if found is not None:
-            return found.elements, Items(found.explicit)
+            return found.elements, found.explicit
         return read_again(path)
     except (*UNREADABLE, DoubtError) as error:
         raise InputError(f"{path} cannot be read as DICOM: {reason(error)}") from error
 
 
-def read_again(path: Reference) -> tuple[Elements, Items]:
+def read_again(path: Reference) -> tuple[Elements, bool]:
     """The same by way of pydicom, which understands more; raises what it raises, and DoubtError."""
     with pydicom_quiet, open_plain(path) as stream:
         if file_meta_has_items(stream) or inflates_beyond_limit(stream):
@@ -118,7 +110,7 @@ def read_again(path: Reference) -> tuple[Elements, Items]:
     return {
         tag: Element(vr_text(vr), content[value : value + length], length, is_open)
         for tag, vr, value, length, is_open in walk(_window(content), 0, False)
-    }, Items(False)
+    }, False
 
 
 def _whole_dataset(data: bytes) -> Dataset:

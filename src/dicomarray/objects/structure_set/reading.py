@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,8 @@ from dicomarray.dicom.segment_objects import STRUCTURE_SET
 from dicomarray.dicom.vr import LATIN_1, Value, decode, encodings_of, texts
 from dicomarray.errors import InputError, SegmentationError
 from dicomarray.objects.common.headers import UNREADABLE, reason
-from dicomarray.objects.structure_set.contents import (
-    CLOSED,
-    XOR,
-    ReferencedSeries,
-    Roi,
-    StructureSet,
-)
-from dicomarray.objects.structure_set.elements import Elements, Items, read_again, read_elements
+from dicomarray.objects.structure_set.contents import CLOSED, XOR, ReferencedSeries, Roi, StructureSet
+from dicomarray.objects.structure_set.elements import Elements, items_of, read_again, read_elements
 from dicomarray.objects.structure_set.number_tables import numbers_of
 from dicomarray.storage.references import Reference
 
@@ -46,9 +41,9 @@ def read_structure_set(path: Reference) -> StructureSet:
     Raises InputError where the file cannot be read as DICOM; SegmentationError where it is no structure set,
     or says nothing of its regions.
     """
-    elements, items = read_elements(path)
+    found = read_elements(path)
     try:
-        return _Parser(elements, items, path).structure_set()
+        return _Parser(*found, path).structure_set()
     except (DoubtError, struct.error):
         pass  # pydicom may understand it
     try:
@@ -60,8 +55,8 @@ def read_structure_set(path: Reference) -> StructureSet:
 class _Parser:
     """Takes one file apart."""
 
-    def __init__(self, elements: Elements, items: Items, path: Reference) -> None:
-        self._elements, self._items, self._path = elements, items.of, path
+    def __init__(self, elements: Elements, explicit: bool, path: Reference) -> None:
+        self._elements, self._items, self._path = elements, partial(items_of, explicit=explicit), path
         self._encodings: tuple[str, ...] = (LATIN_1,)
         self._kinds: dict[bytes, str] = {}
         self._encodings = encodings_of(texts(self._value(elements, _CHARACTER_SET, "CS")))
