@@ -54,7 +54,7 @@ def to_json(info: VolumeInfo) -> dict[str, Any]:
             "dtype": info.dtype.name,
             "axes": list(info.axes),
             "units": info.units,
-            "coordinates": {key: _plain(values) for key, values in info.coordinates.items()},
+            "coordinates": _plain(info.coordinates),
         },
         "geometry": None if info.geometry is None else _geometry_to_json(info.geometry),
         "values": {
@@ -64,15 +64,11 @@ def to_json(info: VolumeInfo) -> dict[str, Any]:
             else {"lower": normalization.lower, "upper": normalization.upper, "clip": normalization.clip},
             "units": info.value_units,
         },
-        "series": {key: _plain(value) for key, value in info.series.items()},
-        "slices": [_record(record) for record in info.slices],
+        "series": _plain(info.series),
+        "slices": _plain(info.slices),
         "warnings": list(info.warnings),
         **segments,
     }
-
-
-def _record(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in record.items()}
 
 
 def _geometry_to_json(geometry: StackGeometry) -> dict[str, Any]:
@@ -98,8 +94,8 @@ def write(path: Path, info: VolumeInfo) -> None:
     with path.open("w", encoding="utf-8") as stream:
         stream.write(before + key)
         for start in range(0, len(info.slices), _SLICES_AT_ONCE):
-            records = [_record(record) for record in info.slices[start : start + _SLICES_AT_ONCE]]
-            lines = encoder.encode(records).removeprefix("[").removesuffix("\n]")
+            records = info.slices[start : start + _SLICES_AT_ONCE]
+            lines = encoder.encode(_plain(records)).removeprefix("[").removesuffix("\n]")
             stream.write(("," if start else "") + lines.replace("\n", "\n "))
         stream.write(("\n " if info.slices else "") + after + "\n")
 

@@ -7,7 +7,7 @@ segment, is encoded once; an item is these bytes one after the other, in Explici
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from pydicom.dataset import Dataset
@@ -18,6 +18,7 @@ from dicomarray.dicom import decimal_strings
 from dicomarray.dicom.part10 import ITEM, encoded, padded
 from dicomarray.objects.common.modules import SOURCE_IMAGE, code_item
 from dicomarray.objects.common.quick_elements import encoded_elements
+from dicomarray.objects.segmentation.frames import FramePlan
 from dicomarray.objects.segmentation.request import SegmentationRequest, SourceImage
 
 _DERIVED_BY = ("113076", "DCM", "Segmentation")  # PS3.16 CID 7203
@@ -64,30 +65,22 @@ def set_dimensions(header: Dataset, organization_uid: str, by_segment: bool, pla
     header.DimensionIndexSequence = indices
 
 
-class FrameItems:
-    """Makes the item of each frame in Per-Frame Functional Groups.
-
-    ``slices`` are those that have a frame, ascending.  ``by_segment`` says that each frame is one segment's.
-    """
-
-    def __init__(self, request: SegmentationRequest, slices: Sequence[int], by_segment: bool) -> None:
-        self._derivations = {index: _derivation(request.sources[index]) for index in slices}
-        planes = request.planes
-        self._positions = {index: _position(planes[index]) if planes else b"" for index in slices}
-        self._ranks = {index: rank for rank, index in enumerate(slices, 1)}
-        self._by_segment = by_segment
-
-    def item(self, number: int, index: int) -> bytes:
-        """That of a segment (by its number in the file) in a slice."""
-        dimensions = (number, self._ranks[index]) if self._by_segment else (self._ranks[index],)
+def frame_items(request: SegmentationRequest, plan: FramePlan) -> Iterator[bytes]:
+    """The item of each frame in Per-Frame Functional Groups."""
+    derivations = {index: _derivation(request.sources[index]) for index in plan.slices}
+    positions = {index: _position(request.planes[index]) if request.planes else b"" for index in plan.slices}
+    ranks = {index: rank for rank, index in enumerate(plan.slices, 1)}
+    for label, index in plan.frames:
+        number = plan.numbers.get(label, 0)
+        dimensions = (number, ranks[index]) if plan.by_segment else (ranks[index],)
         content = _sequence(
             _CONTENT_GROUP,
             encoded(0x00209056, "SH", b"1 ", True)
             + encoded(_IN_STACK, "UL", struct.pack("<L", index + 1), True)
             + encoded(0x00209157, "UL", struct.pack(f"<{len(dimensions)}L", *dimensions), True),
         )
-        segment = _segment(number) if self._by_segment else b""
-        return _item(self._derivations[index] + content + self._positions[index] + segment)
+        segment = _segment(number) if plan.by_segment else b""
+        yield _item(derivations[index] + content + positions[index] + segment)
 
 
 def _derivation(sources: Sequence[SourceImage]) -> bytes:

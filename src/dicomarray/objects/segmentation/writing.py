@@ -15,7 +15,7 @@ from dicomarray.objects.common.headers import read_header
 from dicomarray.objects.common.identity import new_identity, new_uid
 from dicomarray.objects.common.mask_objects import FILE_NAME, check_labels, empty_segments, write_object
 from dicomarray.objects.segmentation.frames import MAX_FRACTION, FramePlan, plan_frames, stored_fraction
-from dicomarray.objects.segmentation.functional_groups import FrameItems, encoded_data_set
+from dicomarray.objects.segmentation.functional_groups import encoded_data_set, frame_items
 from dicomarray.objects.segmentation.header import make_header
 from dicomarray.objects.segmentation.options import SegmentationOptions
 from dicomarray.objects.segmentation.pixel_data import (
@@ -78,8 +78,7 @@ def _write(
     options: SegmentationOptions,
     size: int,
 ) -> None:
-    items = FrameItems(request, plan.slices, plan.by_segment)
-    groups = [items.item(plan.numbers.get(label, 0), index) for label, index in plan.frames]
+    groups = list(frame_items(request, plan))
     stream.write(start + _PER_FRAME + struct.pack("<L", sum(map(len, groups))))
     stream.writelines(groups)
     del groups
