@@ -6,7 +6,7 @@ The file is not walked a second time, if it still is the file that the header wa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -15,12 +15,14 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any, BinaryIO
 
+from dicomarray.assembly.frames.frame import Frame
 from dicomarray.dicom.headers.header import Header, read_header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS, PATIENT
 from dicomarray.dicom.pixels.description import KEYWORDS, PixelDescription
 from dicomarray.dicom.pixels.location import PIXEL_TAGS, source_at
 from dicomarray.dicom.pixels.reader import VISITED_VRS, FrameReader, frame_reader, open_frames
 from dicomarray.dicom.transfer_syntaxes import NATIVE_SYNTAXES
+from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
 from dicomarray.storage.plain_files import open_plain, open_raw
 from dicomarray.storage.references import ObjectReference, Reference, fetched, is_unchanged
@@ -34,13 +36,12 @@ class ImageFiles:
     """Opens the files of a series; what equals in all of them is checked once.
 
     What lies in a store is fetched, many files at once, when the first file is opened that is not here; it is
-    removed at the end.  Of a file with several frames those may do that ``wanted`` has, by its reference.
+    removed at the end.  Of a file with several frames those may do that are among ``frames``.
     """
 
-    headers: Iterable[Header]
-    wanted: Mapping[Reference, Sequence[int]] = field(default_factory=dict)
+    frames: Sequence[Frame]
     _descriptions: dict[tuple[Any, ...], PixelDescription] = field(default_factory=dict)
-    _fetched: Mapping[ObjectReference, ObjectReference] | None = None
+    _fetched: dict[Reference, ObjectReference] | None = None
     _folder: TemporaryDirectory[str] | None = None
     _turn: Lock = field(default_factory=Lock)
 
@@ -96,16 +97,23 @@ class ImageFiles:
         with self._turn:
             if self._fetched is None:
                 self._folder = TemporaryDirectory(prefix="dicomarray-", ignore_cleanup_errors=True)
-                self._fetched = fetched(map(self._asked, self.headers), Path(self._folder.name))
-        return self._fetched[self._asked(header)]
+                asked = self._asked()
+                copies = fetched(asked.values(), Path(self._folder.name))
+                self._fetched = {file: copies[part] for file, part in asked.items()}
+        return self._fetched[header.reference]
 
-    def _asked(self, header: Header) -> Any:
-        """What is fetched of a file."""
-        path, wanted = header.reference, self.wanted.get(header.reference)
-        count = header.attributes.get("NumberOfFrames")
-        if wanted is None or isinstance(path, Path) or not isinstance(count, int):
-            return path
-        return path.part(wanted, count)
+    def _asked(self) -> dict[Reference, ObjectReference]:
+        """What is fetched of each file in a store; a picture of tiles is wanted whole."""
+        wanted: dict[ObjectReference, tuple[Value, set[int]]] = {}
+        for frame in self.frames:
+            file, count = frame.header.reference, frame.header.attributes.get("NumberOfFrames")
+            if isinstance(file, ObjectReference):
+                _, indices = wanted.setdefault(file, (count, set()))
+                indices.add(0 if frame.tile is not None else frame.index)
+        return {
+            file: file.part(sorted(indices), count) if isinstance(count, int) else file
+            for file, (count, indices) in wanted.items()
+        }
 
     def _opened(self, header: Header) -> BinaryIO:
         # native frames go straight into their array; items of compressed ones are looked at piece by piece

@@ -65,6 +65,16 @@ class Values:
     warnings: Warnings = ()
     normalization: Normalization | None = None
 
+    def of_images(self, indices: Sequence[int]) -> Values:
+        """The same for these images of the stack alone, counted from 0."""
+
+        def convert(stored: Array, index: int, out: Array | None) -> Array:
+            return self.convert(stored, indices[index], out)
+
+        several = len(self.rescales) > 1
+        rescales = tuple([self.rescales[i] for i in indices]) if several else self.rescales
+        return replace(self, convert=convert, rescales=rescales)
+
     def normalized(self, lower: float, upper: float) -> Values:
         """The same with `Normalization` applied to each frame."""
         normalization = Normalization(lower, upper, units=self.units)
@@ -243,7 +253,7 @@ def _of_the_real_world(
 def _stored_extents(frames: Sequence[Frame]) -> list[tuple[float, float]]:
     """The least and the greatest stored value of each frame; reads all pixels, one image at a time."""
     found = [(0.0, 0.0)] * len(frames)
-    with ImageFiles([frame.header for frame in frames]) as files:
+    with ImageFiles(frames) as files:
         for indices in by_file(frames):
             with files.open(frames[indices[0]].header) as reader:
                 for index in indices:

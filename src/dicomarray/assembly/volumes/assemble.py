@@ -79,10 +79,7 @@ def assemble(
         Where the file does not say what is needed for its values: a slope, what SUV needs.
     """
     values, target = values_of(stack, options), ArrayTarget(stack.shape, options.exclude_padding)
-    info = _read(
-        Job(stack, values, options.exclude_padding, workers, progress),
-        target,
-    )
+    info = _read(Job(stack, values, options.exclude_padding, workers, progress), target)
     array, info = regrid(target.array, replace(info, slices=tuple(info.slices)), options)
     files = tuple(file_of(frame.header.reference) for frame in stack.frames)
     return Volume(array, info.warned(spacing_warnings(info.geometry)), target.padding, files)
@@ -118,7 +115,7 @@ def assemble_through(
 
 def _read(job: Job, target: Target) -> VolumeInfo:
     """Bring all images of a stack where they go; what is known of them then."""
-    notes = fill(job, target) + job.probes.notes()
+    notes = fill(job, target)
     stack, values, info = job.stack, job.values, _grid_of(job.stack)
     info = replace(
         info,

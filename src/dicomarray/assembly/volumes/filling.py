@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -40,45 +40,17 @@ SMALL_NATIVE_BYTES, SMALL_COMPRESSED_BYTES = 1 << 23, 1 << 18
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What is read, what becomes of it, and how: see `assemble`.
-
-    ``only`` are the indices of the images to read, ascending; None for all of the stack.
-    """
+    """What is read, what becomes of it, and how: see `assemble`."""
 
     stack: Stack
     values: Values
     with_padding: bool = False
     workers: int | None = None
     progress: PixelProgress | None = None
-    only: Sequence[int] | None = None
-    probes: Probes = field(init=False)
-
-    def __post_init__(self) -> None:
-        """For all threads: what keeps some pixels of each image."""
-        object.__setattr__(self, "probes", Probes(self.stack.frames, self.stack.repetitions))
-
-    @property
-    def images(self) -> Sequence[int]:
-        """The indices of the images that are read."""
-        return range(len(self.stack.frames)) if self.only is None else self.only
-
-    def by_file(self) -> Iterator[tuple[int, ...]]:
-        """The indices of the images of each file."""
-        frames, images = self.stack.frames, self.images
-        if self.only is None:
-            return by_file(frames)
-        several = by_file([frames[i] for i in images])
-        return (tuple([images[place] for place in places]) for places in several)
-
-    def open_files(self) -> ImageFiles:
-        """The files of its images; of those of which some frames are wanted, which."""
-        frames = [self.stack.frames[index] for index in self.images]
-        wanted = {} if self.only is None else _frames_of_files(frames)
-        return ImageFiles([frame.header for frame in frames], wanted)
 
 
 def fill(job: Job, target: Target) -> Warnings:
-    """Read all images, in the order of the array as far as several threads keep one; what to say of decoding.
+    """Read all images, in the order of the array as far as several threads keep one; what to say of them.
 
     Raises
     ------
@@ -87,22 +59,16 @@ def fill(job: Job, target: Target) -> Warnings:
     OutputError
         Where a file cannot be written.
     """
-    with job.open_files() as files:
-        return _fill_from(files, job, target)
+    filler = _Filler(job, target)
+    with ImageFiles(job.stack.frames) as files:
+        _fill_from(files, job, filler)
+    return filler.notes()
 
 
-def _frames_of_files(frames: Sequence[Frame]) -> dict[Reference, list[int]]:
-    """Which frames are wanted of each file, ascending; a picture of tiles is wanted whole."""
-    wanted: dict[Reference, set[int]] = {}
-    for frame in frames:
-        wanted.setdefault(frame.header.reference, set()).add(0 if frame.tile is not None else frame.index)
-    return {path: sorted(several) for path, several in wanted.items()}
-
-
-def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
-    frames, filler = job.stack.frames, _Filler(job, target)
+def _fill_from(files: ImageFiles, job: Job, filler: _Filler) -> None:
+    frames = job.stack.frames
     frame_bytes = _frame_bytes(frames[0])
-    count = ImageCount(job.progress, len(job.images), frame_bytes)
+    count = ImageCount(job.progress, len(frames), frame_bytes)
     workers, most = _division(job, frame_bytes)
 
     def work(task: Sequence[Sequence[int]]) -> None:
@@ -117,7 +83,7 @@ def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
         count.add(sum(map(len, task)))
 
     pending: list[Sequence[int]] = []
-    for members in job.by_file():
+    for members in by_file(frames):
         first = frames[members[0]]
         if filler.started and (len(members) <= most or first.tile is not None):
             pending.append(members)
@@ -139,7 +105,6 @@ def _fill_from(files: ImageFiles, job: Job, target: Target) -> Warnings:
         parts = [rest[i : i + most] for i in range(0, len(rest), most)]
         do_all(work_on_part, parts, workers, lambda part: count.add(len(part)))
     do_all(work, _tasks(pending, most), workers, done)
-    return filler.notes()
 
 
 def _alone(members: Sequence[int], first: Frame, reader: FrameReader, started: bool) -> int:
@@ -152,7 +117,7 @@ def _alone(members: Sequence[int], first: Frame, reader: FrameReader, started: b
 
 def _division(job: Job, frame_bytes: int) -> tuple[int, int]:
     """How many threads work, and how many images are a part of the work."""
-    count, workers = len(job.images), thread_count(job.workers)
+    count, workers = len(job.stack.frames), thread_count(job.workers)
     native = job.stack.frames[0].header.transfer_syntax in NATIVE_SYNTAXES
     if count * frame_bytes < (SMALL_NATIVE_BYTES if native else SMALL_COMPRESSED_BYTES):
         workers = 1
@@ -188,7 +153,7 @@ class _Filler:
     def __init__(self, job: Job, target: Target) -> None:
         self._frames, self._values = job.stack.frames, job.values
         self._with_padding, self._target = job.with_padding, target
-        self._probes = job.probes
+        self._probes = Probes(job.stack.frames, job.stack.repetitions)
         self._stored_shape: tuple[int, ...] | None = None
         self._memory = ScratchMemory()
         self._uniform = UniformFiles()
@@ -196,12 +161,13 @@ class _Filler:
         self._not_finite: dict[int, int] = {}  # how many values, by the index of their first image
 
     def notes(self) -> Warnings:
-        """What there is to tell of how images were decoded, and of how many of them."""
+        """What there is to tell of how images were decoded, of how many of them, and which are equal."""
         counts = Counter(note for _, _, note in self._notes)
         of_all = len(self._frames)
         notes = tuple(note.with_detail(f"({counts[note]} of {of_all} images)") for note in sorted(counts))
         not_finite = sum(self._not_finite.values())
-        return notes + warning(f"{not_finite} values are NaN or infinite [not-finite]") * bool(not_finite)
+        notes += warning(f"{not_finite} values are NaN or infinite [not-finite]") * bool(not_finite)
+        return notes + self._probes.notes()
 
     @property
     def started(self) -> bool:

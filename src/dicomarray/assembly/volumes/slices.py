@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dicomarray.assembly.grouping.stacking import Stack
@@ -10,7 +10,7 @@ from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.values.modality import Values, values_of
 from dicomarray.assembly.volumes.filling import Job, fill
 from dicomarray.assembly.volumes.regrid import changes_grid
-from dicomarray.assembly.volumes.targets import PartTarget
+from dicomarray.assembly.volumes.targets import ArrayTarget
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, UsageError
 
@@ -67,10 +67,9 @@ class SliceReader:
         if not slices or slices.step != 1 or slices.start < 0 or slices.stop > self.slices:
             raise UsageError(f"{slices} are no slices of {self.slices}")
         starts = range(0, len(self.stack.frames), self.slices)
-        only = [start + index for start in starts for index in slices]
-        target = PartTarget((*self.stack.shape[:-1], len(slices)), only)
-        fill(
-            Job(self.stack, self.values, workers=workers, only=only),
-            target,
-        )
+        indices = [start + index for start in starts for index in slices]
+        # as one repetition: of a part nobody asks whether images are equal
+        part = replace(self.stack, frames=tuple([self.stack.frames[i] for i in indices]), repetitions=1)
+        target = ArrayTarget((*self.stack.shape[:-1], len(slices)), with_padding=False)
+        fill(Job(part, self.values.of_images(indices), workers=workers), target)
         return target.array

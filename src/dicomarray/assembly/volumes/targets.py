@@ -6,7 +6,7 @@ Either is made when the first image has shown that its file really holds what it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import local
 from typing import Any, Protocol
 
@@ -88,22 +88,6 @@ class ArrayTarget:
         """The mask, of the same leading axes."""
         mask = self._padding
         return None if mask is None else mask.reshape(*self._leading, *mask.shape[1:])
-
-
-class PartTarget(ArrayTarget):
-    """An array of some images of a volume: ``only`` are their indices in it, ascending."""
-
-    def __init__(self, leading: tuple[int, ...], only: Sequence[int]) -> None:
-        super().__init__(leading, with_padding=False)
-        self._places = {index: place for place, index in enumerate(only)}
-
-    def room(self, index: int, count: int) -> Array:
-        """See `Target`; images that follow each other do so in the array too."""
-        return super().room(self._places[index], count)
-
-    def put(self, index: int, images: Array, padding: Mask | None) -> None:
-        """See `Target`."""
-        super().put(self._places[index], images, padding)
 
 
 class ImageWriter(Protocol):
