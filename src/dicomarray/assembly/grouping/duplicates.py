@@ -8,9 +8,10 @@ these leave a copy possible.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -24,9 +25,8 @@ from dicomarray.assembly.grouping.discriminators import (
     RANKED,
     VENDOR_B_VALUES,
 )
-from dicomarray.assembly.grouping.image_kind import kind_of
+from dicomarray.assembly.grouping.image_kind import kind_of, places_of
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.core.geometry import ORIENTATION_TOLERANCE, Matrix, same_position_tolerance
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.plain_text import some
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
@@ -53,37 +53,35 @@ MAX_COMPARED = 256
 
 
 def drop_copies(
-    frames: Sequence[Frame], look_closer: Callable[[Frame], Frame]
+    frames: Sequence[Frame], look_closer: Callable[[Sequence[Frame]], Sequence[Frame]]
 ) -> tuple[list[Frame], Warnings]:
     """The frames without second copies, in their order, and warnings that name what was left out.
 
     Which of two copies stays depends on what they say, not on where they were found; only files that say
-    exactly the same are chosen by their path.  ``look_closer`` gives a frame the attributes `COPY_NAMES`.
+    exactly the same are chosen by their path.  ``look_closer`` gives frames the attributes `COPY_NAMES`.
 
     Raises
     ------
     PixelError
         Where an image that may be a copy cannot be decoded.
     """
-    suspects = [frame for group in possible_copies(frames) for frame in group]
-    identities = _identities(suspects, {id(frame): look_closer(frame) for frame in suspects})
-    shared = Counter(identity for known in identities.values() for identity in known)
-    similar = [f for f in suspects if any(shared[identity] > 1 for identity in identities[id(f)])]
-    pixels = dict(zip(map(id, similar), pixel_digests(similar), strict=True))
+    suspects = possible_copies(frames)
+    similar = _similar(suspects, look_closer(suspects))
+    pixels = dict(zip(similar, pixel_digests([*similar]), strict=True))
     kept: set[Hashable] = set()
-    dropped: set[int] = set()
+    dropped: set[Frame] = set()
     for frame in sorted(similar, key=_rank):
-        images = {(identity, pixels[id(frame)]) for identity in identities[id(frame)]}
+        images = {(identity, pixels[frame]) for identity in similar[frame]}
         if kept.isdisjoint(images):
             kept |= images
         else:
-            dropped.add(id(frame))
-    left = [frame for frame in frames if id(frame) not in dropped]
-    return left, _copy_warnings([frame for frame in frames if id(frame) in dropped], left)
+            dropped.add(frame)
+    left = [frame for frame in frames if frame not in dropped]
+    return left, _copy_warnings([frame for frame in frames if frame in dropped], left)
 
 
-def possible_copies(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Images that may be copies of each other, by the attributes at hand; each image once.
+def possible_copies(frames: Sequence[Frame]) -> list[Frame]:
+    """Images that may be copies of others, by the attributes at hand.
 
     Only their pixels, and attributes that a scan does not read, could tell.
     """
@@ -91,17 +89,7 @@ def possible_copies(frames: Sequence[Frame]) -> list[list[Frame]]:
     if not repeated:
         return []
     several = [frame for frame in frames if not repeated.isdisjoint((_by_uid(frame), _by_number(frame)))]
-    identities = _identities(several, {id(frame): frame for frame in several})
-    groups: dict[Hashable, list[Frame]] = {}
-    of_frame: dict[int, list[Frame]] = {}
-    for frame in several:
-        joined = {id(groups[i]): groups[i] for i in identities[id(frame)] if i in groups}
-        group = [*(member for others in joined.values() for member in others), frame]
-        for member in group:
-            of_frame[id(member)] = group
-            groups.update(dict.fromkeys(identities[id(member)], group))
-    found = {id(group): group for group in of_frame.values()}
-    return [group for group in found.values() if len(group) > 1]
+    return [*_similar(several, several)]
 
 
 def pixel_digests(frames: Sequence[Frame]) -> list[bytes]:
@@ -142,23 +130,21 @@ def _occurring_twice(names: Iterable[Hashable]) -> set[Hashable]:
     return twice - {None}
 
 
-def _identities(frames: Sequence[Frame], known: Mapping[int, Frame]) -> dict[int, list[Hashable]]:
-    """By the id of each frame: under what each image is one with others, but for pixels.
+def _similar(frames: Sequence[Frame], known: Sequence[Frame]) -> dict[Frame, list[Hashable]]:
+    """Images that are one with others, but for pixels, and under what each of them may be.
 
-    ``known`` has, by the id of each frame, the frame with as many attributes as there are.  An image
-    without a known place is known by its UID only.
+    ``known`` are the same frames with as many attributes as there are.  An image without a known place is
+    known by its UID only.
     """
-    places = _places(frames)
-    found: dict[int, list[Hashable]] = {}
-    for frame, place in zip(frames, places, strict=True):
-        read_further = known[id(frame)]
+    identities: dict[Frame, list[Hashable]] = {}
+    for frame, read_further, place in zip(frames, known, places_of(frames), strict=True):
         by_uid, by_number = _by_uid(frame), _by_number(frame)
         similar = (place, *_appearance(read_further))
-        identities: list[Hashable] = [] if by_uid is None else [("uid", by_uid, similar)]
+        identities[frame] = [] if by_uid is None else [("uid", by_uid, similar)]
         if by_number is not None and place is not None:
-            identities.append(("number", by_number, similar, _acquisition(read_further)))
-        found[id(frame)] = identities
-    return found
+            identities[frame].append(("number", by_number, similar, _acquisition(read_further)))
+    shared = Counter(itertools.chain.from_iterable(identities.values()))
+    return {frame: own for frame, own in identities.items() if any(shared[one] > 1 for one in own)}
 
 
 def _appearance(frame: Frame) -> tuple[Hashable, ...]:
@@ -187,31 +173,6 @@ def _moment(frame: Frame, keyword: str) -> Hashable:
 
 def _plain(value: Value) -> Hashable:
     return value if value is None or isinstance(value, str | int | float) else repr(value)
-
-
-def _places(frames: Sequence[Frame]) -> list[Hashable]:
-    """A number for each place; frames at one place, in one orientation, share it; None without a place."""
-    placed = [(index, frame.plane) for index, frame in enumerate(frames) if frame.plane is not None]
-    found: list[Hashable] = [None] * len(frames)
-    if placed:
-        positions = np.array([plane.position for _, plane in placed])
-        orientations = np.array([plane.orientation for _, plane in placed])
-        tolerance = min(same_position_tolerance(plane.pixel_spacing) for _, plane in placed)
-        parts = zip(*_steps(positions, tolerance), *_steps(orientations, ORIENTATION_TOLERANCE), strict=True)
-        for (index, _), place in zip(placed, parts, strict=True):
-            found[index] = place
-    return found
-
-
-def _steps(values: Matrix, tolerance: float) -> list[list[int]]:
-    """For each column which of its values are one: in steps of no more than the tolerance."""
-    found = []
-    for column in values.T:
-        order = np.argsort(column, kind="stable")
-        step = np.empty(len(column), np.intp)
-        step[order] = np.concatenate([[0], np.cumsum(np.diff(column[order]) > tolerance)])
-        found.append(step.tolist())
-    return found
 
 
 def _rank(frame: Frame) -> tuple[Hashable, ...]:

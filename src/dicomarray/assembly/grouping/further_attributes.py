@@ -164,40 +164,35 @@ _DECIDING = frozenset((
 _NOTHING: Mapping[str, Value] = {}  # one for all files
 
 
-class FurtherAttributes:
-    """Gives frames further attributes; a file is read once, and those alike are read fast."""
-
-    def __init__(self, names_of: Callable[[Frame], tuple[str, ...]]) -> None:
-        self._names_of = names_of
-        self._names: dict[Hashable, tuple[str, ...]] = {}
-        self._readers: dict[tuple[str, ...], HeaderReader] = {}
-        self._read: dict[int, Mapping[str, Value]] = {}  # by the header's id
-
-    def __call__(self, frame: Frame) -> Frame:
-        names, header = self._names_for(frame), frame.header
-        if not names:
-            return frame
-        if id(header) not in self._read:
-            reader = self._readers.get(names) or self._readers.setdefault(names, HeaderReader(names))
+def _with_further(frames: Sequence[Frame], names_of: Callable[[Frame], tuple[str, ...]]) -> list[Frame]:
+    """Frames that know more attributes; a file is read once, and those alike are read fast."""
+    names_by_what_decides: dict[Hashable, tuple[str, ...]] = {}
+    readers: dict[tuple[str, ...], HeaderReader] = {}
+    read: dict[Header, Mapping[str, Value]] = {}
+    found = []
+    for frame in frames:
+        header, common = frame.header, shared_by(frame.attributes, _DECIDING)
+        key = common or frame, frame.of_multiframe, frame.tile is None
+        if (names := names_by_what_decides.get(key)) is None:
+            names = names_by_what_decides[key] = names_of(frame)
+        if names and header not in read:
+            reader = readers.get(names) or readers.setdefault(names, HeaderReader(names))
             further = header.further(names, reader)
             # nothing is written to what is chained, nor decoded that is not asked for
             known = ChainMap(dict(further), frame.attributes)  # type: ignore[arg-type]
-            self._read[id(header)] = {**csa_diffusion_of(header, known), **further} or _NOTHING
-        return frame.with_attributes(self._read[id(header)])
-
-    def _names_for(self, frame: Frame) -> tuple[str, ...]:
-        """What has to be read; frames that share all that decides it share the answer."""
-        common = shared_by(frame.attributes, _DECIDING)
-        if common is None:
-            return self._names_of(frame)
-        key = common, frame.of_multiframe, frame.tile is None
-        names = self._names.get(key)
-        return self._names.setdefault(key, self._names_of(frame)) if names is None else names
+            read[header] = {**csa_diffusion_of(header, known), **further} or _NOTHING
+        found.append(frame.with_attributes(read[header]) if names else frame)
+    return found
 
 
-def copy_names(frame: Frame) -> tuple[str, ...]:
-    """What is read only where an image may be a copy of another."""
-    return tuple(name for name in COPY_NAMES if name not in frame.attributes)
+def for_copies(frames: Sequence[Frame]) -> list[Frame]:
+    """Frames with what is read only where an image may be a copy of another."""
+    return _with_further(frames, lambda frame: tuple(n for n in COPY_NAMES if n not in frame.attributes))
+
+
+def for_repetitions(frames: Sequence[Frame]) -> list[Frame]:
+    """Frames with what is read only where nothing else tells repetitions apart."""
+    return _with_further(frames, lambda frame: () if frame.of_multiframe else FURTHER_READ)
 
 
 def _private_names(frame: Frame) -> tuple[str, ...]:
@@ -219,12 +214,6 @@ def _private_names(frame: Frame) -> tuple[str, ...]:
     return tuple(name for name in names if name not in known)
 
 
-def further_names(frame: Frame) -> tuple[str, ...]:
-    """What is read only where nothing else tells repetitions apart."""
-    return () if frame.of_multiframe else FURTHER_READ
-
-
 def with_private(frames: Sequence[Frame]) -> list[Frame]:
     """Frames that know what private attributes tell of their component, b-value and gradient; it is read."""
-    read_further = FurtherAttributes(_private_names)
-    return with_diffusion([read_further(frame) for frame in frames])
+    return with_diffusion(_with_further(frames, _private_names))

@@ -20,7 +20,7 @@ from dicomarray.assembly.frames.multiframe import DOSE_KINDS
 from dicomarray.assembly.grouping import image_kinds
 from dicomarray.assembly.grouping.discriminators import value_of
 from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.core.geometry import same_position_tolerance
+from dicomarray.core.geometry import ORIENTATION_TOLERANCE, Plane, same_position_tolerance
 from dicomarray.dicom.functional_groups import UNITS_CODE
 from dicomarray.dicom.headers.attributes import may_differ, shared_by
 from dicomarray.errors import GeometryError, quoted
@@ -37,12 +37,11 @@ _DIGITS = 9
 SIDE_BY_SIDE = 0.1
 
 # The attributes that `kind_of` asks for.
-KIND_KEYWORDS = frozenset((
+_KIND_KEYWORDS = frozenset((
     *image_kinds.OF_KINDS, "EchoTime", "EffectiveEchoTime", "EchoNumbers", "SamplesPerPixel", "ProtocolName",
     "ReferencedSegmentNumber", "SeriesNumber", "Modality", "StudyInstanceUID", "RescaleType", "Units",
-    "DoseUnits", *DOSE_KINDS,
+    "DoseUnits", *DOSE_KINDS, UNITS_CODE,
 ))  # fmt: skip
-_KIND_KEYWORDS = KIND_KEYWORDS | {UNITS_CODE}
 _UNITS_AND_DOSE = (UNITS_CODE, *DOSE_KINDS)
 # The Rescale Type that says nothing (PS3.3 C.11.1.1.2).  Philips' "normalized" says little, but not what
 # phases in mrad are.
@@ -79,11 +78,6 @@ class Kind:
     study: object
     quantity: tuple[object, ...]
     words: tuple[str, ...] = ()
-
-    def differences(self, other: Kind) -> dict[str, tuple[object, object]]:
-        """Names of what differs, with both values."""
-        pairs = {name: (getattr(self, name), getattr(other, name)) for name in self.__slots__}
-        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def kind_of(frame: Frame) -> Kind:
@@ -232,6 +226,22 @@ def _nearest(values: Iterable[object], tolerance: float) -> dict[object, float]:
     return found
 
 
+def places_of(frames: Sequence[Frame]) -> list[Hashable]:
+    """For each frame its place and orientation, the same for those that differ by rounding; or None."""
+    planes = [frame.plane for frame in frames if frame.plane is not None]
+    tolerance = min((same_position_tolerance(plane.pixel_spacing) for plane in planes), default=0.0)
+    same = [_nearest(values, tolerance) for values in zip(*(plane.position for plane in planes), strict=True)]
+    same += [
+        _nearest(values, ORIENTATION_TOLERANCE)
+        for values in zip(*(plane.orientation for plane in planes), strict=True)
+    ]
+
+    def place(plane: Plane) -> Hashable:
+        return tuple(one[v] for one, v in zip(same, (*plane.position, *plane.orientation), strict=True))
+
+    return [None if frame.plane is None else place(frame.plane) for frame in frames]
+
+
 def _split_by_stack(frames: list[Frame]) -> list[list[Frame]]:
     """Parallel frames by their Stack ID (PS3.3 C.7.6.16.2.2), where stacks lie at different places.
 
@@ -242,13 +252,8 @@ def _split_by_stack(frames: list[Frame]) -> list[list[Frame]]:
         stacks.setdefault(frame.attributes.get("StackID"), []).append(frame)
     if len(stacks) == 1 or frames[0].plane is None:
         return [frames]
-    planes = {id(frame): frame.plane for frame in frames if frame.plane}
-    tolerance = min(same_position_tolerance(plane.pixel_spacing) for plane in planes.values())
-    same = [_nearest([plane.position[axis] for plane in planes.values()], tolerance) for axis in range(3)]
-    places = [
-        {tuple(same[axis][v] for axis, v in enumerate(planes[id(frame)].position)) for frame in stack}
-        for stack in stacks.values()
-    ]
+    place = dict(zip(frames, places_of(frames), strict=True))
+    places = [{place[frame] for frame in stack} for stack in stacks.values()]
     apart = any(place != places[0] for place in places) and max(map(len, places)) > 1
     return list(stacks.values()) if apart else [frames]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ from dicomarray.assembly.grouping.discriminators import (
     distinct,
     value_of,
 )
+from dicomarray.assembly.grouping.further_attributes import for_repetitions
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.errors import GeometryError
 
@@ -62,9 +63,7 @@ Positions = Sequence[Sequence[Frame]]
 _SAFE_ATTRIBUTES = tuple(name for name in ATTRIBUTES if name not in ("AcquisitionNumber", *RANKED))
 
 
-def arrange(
-    positions: Positions, split: bool = False, look_closer: Callable[[Frame], Frame] | None = None
-) -> Repetitions:
+def arrange(positions: Positions, split: bool = False) -> Repetitions:
     """Sort the frames at each position into repetitions.
 
     Parameters
@@ -74,8 +73,6 @@ def arrange(
     split
         Where nothing says which repetition an image belongs to: take the first acquired ones at all
         positions, and leave the others over.
-    look_closer
-        Where nothing but numbers and times tells frames apart: what gives each of them further attributes.
 
     Raises
     ------
@@ -90,8 +87,9 @@ def arrange(
     warnings: Warnings = ()
     even = len({len(frames) for frames in ordered}) == 1
     indistinct = _indistinct(ordered, _discriminators(ordered)) if even else []
-    if look_closer is not None and any(len(several) > 1 for several in indistinct):
-        ordered = [[look_closer(frame) for frame in frames] for frames in ordered]
+    if any(len(several) > 1 for several in indistinct):  # nothing but numbers and times tells these apart
+        closer = iter(for_repetitions(list(itertools.chain(*ordered))))
+        ordered = [list(itertools.islice(closer, len(frames))) for frames in ordered]
         indistinct = _indistinct(ordered, _discriminators(ordered))
     if even and _uneven(ordered) is None:
         groups, warnings = _in_acquisition_order(indistinct)

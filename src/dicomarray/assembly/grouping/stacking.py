@@ -29,10 +29,9 @@ from dicomarray.assembly.grouping.consistency_checks import (
 from dicomarray.assembly.grouping.discriminators import differing, time_index
 from dicomarray.assembly.grouping.duplicates import drop_copies, equal_pixels_at
 from dicomarray.assembly.grouping.further_attributes import (
-    FurtherAttributes,
     are_traces,
-    copy_names,
-    further_names,
+    for_copies,
+    for_repetitions,
     split_traces,
     with_private,
 )
@@ -137,7 +136,7 @@ def stack_frames(
     """
     ordered = sorted(frames, key=lambda frame: frame.order)
     patients = patient_warnings(ordered)  # before anything is left out: a copy may name another patient
-    ordered, warnings = drop_copies(ordered, FurtherAttributes(copy_names))
+    ordered, warnings = drop_copies(ordered, for_copies)
     warnings = notes + patients + warnings + missing_parts(ordered, options) + unusable_values(ordered)
     warnings += group_warnings(ordered)
     if is_one_study(ordered):
@@ -190,9 +189,8 @@ def _stacks_with_place(
         parts = [] if known else _looked_closer(frames)
         if parts or len(parts := split_same_places(kind, positions)) > 1:
             return [stack for part in parts for stack in _stacks(*part, options, warnings, known=True)]
-    look_closer = FurtherAttributes(further_names)
     split = options.duplicates == "split" or (options.duplicates == "auto" and _one_is_usual(positions))
-    repetitions = arrange(positions, split, look_closer)
+    repetitions = arrange(positions, split)
     warnings += repetitions.warnings + _unfinished(repetitions.leftover, options)
     if repetitions.leftover and _one_is_usual(positions):
         warnings += equal_pixels_at(positions)
@@ -262,8 +260,8 @@ def _as_acquired(frames: Sequence[Frame]) -> list[Frame] | None:
     """Frames in the order of their numbers, or else times; None where neither tells all of them apart."""
     ordered = as_acquired([[frame] for frame in frames])
     if ordered is None and not any(isinstance(frame.header, ClosedHeader) for frame in frames):
-        look_closer = FurtherAttributes(further_names)  # not where files stay closed: nobody asks then
-        ordered = as_acquired([[look_closer(frame)] for frame in frames])
+        # not where files stay closed: nobody asks then
+        ordered = as_acquired([[frame] for frame in for_repetitions(frames)])
     return None if ordered is None else [frame for (frame,) in ordered]
 
 
