@@ -65,7 +65,7 @@ def to_json(info: VolumeInfo) -> dict[str, Any]:
             "units": info.value_units,
         },
         "series": _plain(info.series),
-        "slices": _plain(info.slices),
+        "slices": _plain(list(info.slices)),
         "warnings": list(info.warnings),
         **segments,
     }

@@ -192,15 +192,11 @@ def common_attributes(
 class _SliceRecords(Sequence[Mapping[str, Value]]):
     """What the sidecar tells of each image, which is made when it is asked for: there may be very many."""
 
-    def __init__(self, frames: Sequence[Frame], keywords: Sequence[str] | None = None) -> None:
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        differing = may_differ([frame.attributes for frame in frames], SLICE_KEYWORDS)
+        get = frames[0].attributes.get
         self._frames = frames
-        if keywords is None:
-            differing, first = (
-                may_differ([f.attributes for f in frames], SLICE_KEYWORDS),
-                frames[0].attributes,
-            )
-            keywords = [name for name in SLICE_KEYWORDS if name in differing or first.get(name) is not None]
-        self._keywords = keywords
+        self._keywords = [name for name in SLICE_KEYWORDS if name in differing or get(name) is not None]
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -208,11 +204,13 @@ class _SliceRecords(Sequence[Mapping[str, Value]]):
     @overload
     def __getitem__(self, index: int) -> Mapping[str, Value]: ...
     @overload
-    def __getitem__(self, index: slice) -> _SliceRecords: ...
-    def __getitem__(self, index: int | slice) -> Mapping[str, Value] | _SliceRecords:
+    def __getitem__(self, index: slice) -> Sequence[Mapping[str, Value]]: ...
+    def __getitem__(self, index: int | slice) -> Mapping[str, Value] | Sequence[Mapping[str, Value]]:
         if isinstance(index, slice):
-            return _SliceRecords(self._frames[index], self._keywords)
-        frame = self._frames[index]
+            return [self._record(frame) for frame in self._frames[index]]
+        return self._record(self._frames[index])
+
+    def _record(self, frame: Frame) -> Mapping[str, Value]:
         get = frame.attributes.get
         record = {"SOPInstanceUID": get("SOPInstanceUID"), "frame": frame.index}
         for keyword in self._keywords:
