@@ -68,6 +68,20 @@ class Raw(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """All elements of a file before its pixel data, by tag in their order; of that only where it is."""
+
+    meta: FileMeta
+    raws: Mapping[int, Raw]
+    pixels: PixelPlace | None
+    pixel_head: bytes
+
+    def without_long_values(self) -> Table:
+        """The same, without values that take memory and that no other file shares."""
+        return replace(self, raws={tag: raw.without_long_value() for tag, raw in self.raws.items()})
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """Where the value of an element that differs goes, and whether it can be kept as bytes."""
 

@@ -6,7 +6,7 @@ VR.  Values whose lengths were the same in several files are taken at once, up t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from operator import itemgetter
 from struct import Struct
 from typing import Any, NamedTuple
@@ -17,21 +17,11 @@ from dicomarray.dicom.headers.plan import (
     MAX_SHARED_LENGTH,
     ChangedError,
     Plan,
-    Raw,
     Slot,
+    Table,
     Taken,
 )
-from dicomarray.dicom.part10 import (
-    PIXEL_DATA,
-    PREAMBLE,
-    UNDEFINED,
-    Element,
-    PixelPlace,
-    Window,
-    element_at,
-    pixel_place,
-    vr_text,
-)
+from dicomarray.dicom.part10 import PREAMBLE, UNDEFINED, Element, PixelPlace, Window, element_at, vr_text
 from dicomarray.dicom.vr import Value
 
 
@@ -67,17 +57,17 @@ class _Part(NamedTuple):
 
 
 class Template:
-    """Reads files with just the elements of an earlier one, which had these.
+    """Reads files with just the elements of an earlier one, the ``sample``.
 
-    ``uneven`` are tags of values that have other lengths in other files; what is found of them is added.
+    ``uneven`` are tags of values that have other lengths in other files.
     """
 
-    def __init__(self, plan: Plan, raws: Mapping[int, Raw], uneven: set[int]) -> None:
+    def __init__(self, plan: Plan, sample: Table, uneven: Collection[int]) -> None:
         self._plan = plan
-        self._uneven = uneven
-        self._steps: list[_Step] = []
+        self._pixels = sample.pixels
+        steps: list[_Step] = []
         known = b"DICM"
-        for tag, raw in raws.items():
+        for tag, raw in sample.raws.items():
             if tag not in plan.slots:
                 known += raw.content
                 continue
@@ -87,22 +77,24 @@ class Template:
             is_kept = slot is not None and slot.lazy and slot.vr == raw.vr
             size = len(known) + length_bytes
             most = MAX_CACHED_LENGTH if is_kept else MAX_SHARED_LENGTH if slot is None else -1
-            usual = -1 if raw.undefined or raw.length > most else raw.length
-            self._steps.append(_Step(tag, usual, known, size, length_bytes, head, slot, is_kept))
+            usual = -1 if raw.undefined or raw.length > most or tag in uneven else raw.length
+            steps.append(_Step(tag, usual, known, size, length_bytes, head, slot, is_kept))
             known = b""
-        self._rest = known
-        self._last_tag = max(raws)
-        at = {step.slot.index: number for number, step in enumerate(self._steps, 1) if step.slot is not None}
+        self._parts = list(_parts(steps, known + sample.pixel_head))
+        at = {step.slot.index: number for number, step in enumerate(steps, 1) if step.slot is not None}
         places = [at.get(index, 0) for index in range(plan.count)]  # what is absent stands before all steps
         self._own, self._of_series = _getter(places[: plan.count_own]), _getter(places[plan.count_own :])
         self._decoded_last: dict[int, tuple[Element, Value]] = {}
-        self._parts: list[_Part] = []
-        self._pixels: PixelPlace | None = None
 
-    def read_at_once(self, window: Window) -> Taken:
-        """As `read`, where no lengths differ that were the same in all files."""
-        if not self._parts:
-            raise ChangedError
+    def read(self, window: Window) -> Taken:
+        """What a file has, the same as a whole walk gives.
+
+        Raises
+        ------
+        ChangedError, DoubtError
+            Where it has other elements, lengths that did not differ, or others than are known to differ do; a
+            full walk says why.
+        """
         if window.base:  # an earlier try has moved it
             window.hold(PREAMBLE, 4)
         data, base, end = window.data, window.base, window.end
@@ -128,39 +120,7 @@ class Template:
                 length, values[-1] = self._take_otherwise(window, place, step)
                 data, base, end = window.data, window.base, window.end
             place += length
-        return Taken(self._own(values), self._of_series(values), self._pixels_known_at(place, window.size))
-
-    def read(self, window: Window) -> Taken:
-        """What a file has, the same as a whole walk gives.
-
-        Raises
-        ------
-        ChangedError, DoubtError
-            Where it has other elements, or others than are known to differ do; a full walk says why.
-        """
-        values: list[Any] = [ABSENT]
-        uneven: set[int] = set()
-        place = PREAMBLE
-        window.hold(place, 4)
-        for step in self._steps:
-            if window.bytes_at(place, step.size)[: -step.length_bytes] != step.known:
-                raise ChangedError
-            place += step.size
-            length = int.from_bytes(window.bytes_at(place - step.length_bytes, step.length_bytes), "little")
-            if length != step.usual:
-                uneven.add(step.tag)
-            value: Any = None
-            if step.is_kept and length <= MAX_CACHED_LENGTH:
-                value = window.bytes_at(place, length)
-            elif step.slot is not None or length == UNDEFINED:
-                length, value = self._take_otherwise(window, place, step)
-            values.append(value)
-            place += length
-        pixels = self._pixels_at(window, place)
-        self._uneven |= uneven
-        end = window.size if pixels is None else pixels.start
-        self._parts, self._pixels = list(self._made_parts(window.bytes_at(place, end - place))), pixels
-        return Taken(self._own(values), self._of_series(values), pixels)
+        return Taken(self._own(values), self._of_series(values), self._pixels_at(place, window.size))
 
     def _take_otherwise(self, window: Window, place: int, step: _Step) -> tuple[int, Value]:
         """How long an element is that has no length, or whose value is not kept as bytes; and its value."""
@@ -183,19 +143,7 @@ class Template:
             self._decoded_last[tag] = element, value
         return value
 
-    def _pixels_at(self, window: Window, place: int) -> PixelPlace | None:
-        """Where the pixel data is, behind the last step."""
-        if window.bytes_at(place, len(self._rest)) != self._rest:
-            raise ChangedError
-        place += len(self._rest)
-        if place == window.size:
-            return None
-        element = element_at(window, place, self._plan.meta.explicit)
-        if element[0] not in PIXEL_DATA or element[0] <= self._last_tag:
-            raise ChangedError
-        return self._plan.shared(pixel_place(element))
-
-    def _pixels_known_at(self, place: int, size: int) -> PixelPlace | None:
+    def _pixels_at(self, place: int, size: int) -> PixelPlace | None:
         """Where the pixel data is, behind the last part."""
         pixels = self._pixels
         if pixels is None and place != size:
@@ -204,15 +152,17 @@ class Template:
             return pixels
         return self._plan.shared(PixelPlace(pixels.tag, place, pixels.length, pixels.vr))
 
-    def _made_parts(self, rest: bytes) -> Iterator[_Part]:
-        """Parts that end at each value of another length, and with ``rest``, which is behind all values."""
-        steps: list[_Step] = []
-        for step in self._steps:
-            steps.append(step)
-            if step.usual < 0 or step.tag in self._uneven:
-                yield _part(steps[:-1], step.known, step)
-                steps = []
-        yield _part(steps, rest, None)
+
+def _parts(steps: Iterable[_Step], rest: bytes) -> Iterator[_Part]:
+    """Parts that end at each value of another length, and with ``rest``, which is behind all values."""
+    before: list[_Step] = []
+    for step in steps:
+        if step.usual < 0:
+            yield _part(before, step.known, step)
+            before = []
+        else:
+            before.append(step)
+    yield _part(before, rest, None)
 
 
 def _part(steps: Sequence[_Step], rest: bytes, last: _Step | None) -> _Part:

@@ -8,8 +8,7 @@ whole, and what is new in it leaves the runs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from dicomarray.dicom.attribute_names import Request
 from dicomarray.dicom.decoding import values_of
@@ -23,6 +22,7 @@ from dicomarray.dicom.headers.plan import (
     OfSeries,
     Plan,
     Raw,
+    Table,
     Taken,
     make_plan,
     remember,
@@ -36,8 +36,6 @@ from dicomarray.dicom.part10 import (
     PIXEL_DATA,
     TRANSFER_SYNTAX,
     DoubtError,
-    FileMeta,
-    PixelPlace,
     Place,
     Window,
     element_at,
@@ -69,15 +67,6 @@ MAX_TEMPLATES = 8
 MAX_KINDS = 32
 
 _Kind = tuple[str | bytes | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """All elements of a file before its pixel data, by tag in their order."""
-
-    meta: FileMeta
-    raws: dict[int, Raw]
-    pixels: PixelPlace | None
 
 
 class Layouts:
@@ -132,7 +121,7 @@ class Layouts:
             self._use(key, layout)
         return alone
 
-    def _kind(self, table: _Table) -> _Kind:
+    def _kind(self, table: Table) -> _Kind:
         """What must be the same in all files of a layout, so that no other one is asked to learn from it."""
         explaining = [raw.content for tag, raw in table.raws.items() if self._request.explains(tag)]
         return table.meta.transfer_syntax, table.meta.media_storage_class, *explaining
@@ -152,15 +141,15 @@ class _Layout:
     def __init__(
         self,
         request: Request,
-        first: _Table,
+        first: Table,
         values: Mapping[str, Value],
         differing: set[int],
         uneven: set[int],
     ) -> None:
         self._request = request
         self._meta = first.meta
-        self._samples = {tag: raw.without_long_value() for tag, raw in first.raws.items()}
-        self._latest = self._samples
+        self._latest = first.without_long_values()
+        self._samples = dict(self._latest.raws)
         # what was decoded of long elements would take memory, and is never the same in another file
         self._values = values if self._samples == first.raws else {}
         self._differing, self._uneven = differing, uneven
@@ -180,7 +169,7 @@ class _Layout:
 
     def find_uniform(self, window: Window) -> Found | None:
         """What a file has of the request, if it fits and is of a series that is known."""
-        if self._plan is None or (taken := self._taken(window, Template.read_at_once)) is None:
+        if self._plan is None or (taken := self._taken(window)) is None:
             return None
         common = self._plan.commons.get(taken.of_series)
         return None if common is None else Found(self._plan.meta, Attributes(common, taken.own), taken.pixels)
@@ -191,8 +180,7 @@ class _Layout:
             plan = self._plan or self._planned()
         except DoubtError:
             return None  # the whole walk decides
-        taken = self._taken(window, Template.read_at_once) or self._taken(window, Template.read)
-        if taken is None:
+        if (taken := self._taken(window)) is None:
             return None
         known = self._series.get(key)
         if known is not None and known != taken.of_series:
@@ -201,10 +189,10 @@ class _Layout:
         common = plan.common_of(taken.of_series)
         return Found(plan.meta, Attributes(common, taken.own), taken.pixels)
 
-    def _taken(self, window: Window, read: Callable[[Template, Window], Taken]) -> Taken | None:
+    def _taken(self, window: Window) -> Taken | None:
         for template in self._templates:
             try:
-                taken = read(template, window)
+                taken = template.read(window)
             except (ChangedError, DoubtError):
                 continue
             if template is not self._templates[0]:
@@ -227,9 +215,10 @@ class _Layout:
         self._differing |= within
         return self._plan_again()
 
-    def learn(self, table: _Table, key: bytes) -> bool:
+    def learn(self, table: Table, key: bytes) -> bool:
         """Take what differs in a further file out of the runs; False where it differs too much."""
-        raws = {tag: raw.without_long_value() for tag, raw in table.raws.items()}
+        table = table.without_long_values()
+        raws = table.raws
         changed = {tag for tag, raw in self._samples.items() if not self._fits(tag, raw, raws.get(tag))}
         new = raws.keys() - self._samples.keys()
         if any(self._is_fixed(tag) for tag in changed | new):
@@ -246,9 +235,12 @@ class _Layout:
             # what changes again does not fit a slot of a series
             self._varying |= changed & self._varying_between_series
             self._varying_between_series |= changed | new
-        self._latest = raws
-        if self._plan is not None and not changed and not new:  # just some of the elements have come or gone
-            self._templates.appendleft(Template(self._plan, raws, self._uneven))
+        before, self._latest = self._latest.raws, table
+        if self._plan is not None and not changed and not new:
+            # just some lengths are others, or some of the elements have come or gone
+            both = raws.keys() & before.keys()
+            self._uneven |= {tag for tag in both if raws[tag].length != before[tag].length}
+            self._templates.appendleft(Template(self._plan, table, self._uneven))
             return True
         self._samples.update((tag, raws[tag]) for tag in new)
         return self._plan_again()
@@ -282,12 +274,12 @@ class _Layout:
         return tag in (TRANSFER_SYNTAX, MEDIA_STORAGE_CLASS) or self._request.explains(tag)
 
 
-def _found_in(table: _Table, request: Request) -> Found:
+def _found_in(table: Table, request: Request) -> Found:
     wanted = {tag: raw.element() for tag, raw in table.raws.items() if request.wants(tag)}
     return Found(table.meta, values_of(wanted, request, table.meta.explicit), table.pixels)
 
 
-def _table(window: Window, request: Request) -> _Table:
+def _table(window: Window, request: Request) -> Table:
     """Every element of a file; DoubtError where pydicom had better read it."""
     meta = read_file_meta(window)
     raws: dict[int, Raw] = {}
@@ -296,14 +288,14 @@ def _table(window: Window, request: Request) -> _Table:
         element = element_at(window, place, True)
         raws[element[0]] = _raw(window, place, element)
         place = element[2] + element[3]
-    pixels = None
+    pixels, pixel_head = None, b""
     for element in walk(window, meta.end, meta.explicit):
         if element[0] in PIXEL_DATA:
-            pixels = pixel_place(element)
+            pixels, pixel_head = pixel_place(element), window.bytes_at(place, element[2] - place)
         else:
             raws[element[0]] = _raw(window, place, element, request)
             place = element[2] + element[3]
-    return _Table(meta, raws, pixels)
+    return Table(meta, raws, pixels, pixel_head)
 
 
 def _raw(window: Window, start: int, element: Place, request: Request | None = None) -> Raw:
