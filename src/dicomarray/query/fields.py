@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from dicomarray.dicom.dictionary import is_retired, keyword_for_tag, private_vr, tag_for_keyword, vr_for_tag
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.identities import may_identify
 from dicomarray.query.grammar import PartError, did_you_mean, suggest_keyword
-from dicomarray.query.instance import Cell, Found, Instance, Value, elements_of, is_blank
+from dicomarray.query.instance import Cell, Found, Value, elements_of, is_blank
 
 _STEP = re.compile(
     r"(?P<name>\(.+?\)(?=[.\[]|$)|[^.\[\]()]+)(?:\[(?P<index>\d{1,9})\])?(?P<dot>\.(?!$))?", re.ASCII
@@ -28,6 +29,11 @@ class Step:
     vr: str | None
     index: int | None = None
     retired: bool = False
+
+    def of(self, value: Value) -> Found:
+        """The values that are meant, blank ones included; None where the one with the index is not there."""
+        values = elements_of(value)
+        return values if self.index is None else values[self.index : self.index + 1] or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +65,16 @@ class Field:
     def find(self, cell: Cell) -> Found:
         """All values of the field where its `key` has this cell, of all items of sequences on the way."""
         if cell is ABSENT:
-            return Found(False, ())
+            return None
         if self.is_plain and isinstance(cell, str | int | float):  # as nearly always
-            return Found(True, () if is_blank(cell) else (cell,))
-        holders: list[Instance] = [{self.key: cell}]
-        for step in self.steps[:-1]:
-            holders = [item for holder in holders for item in _items(step, holder)]
-        last = self.steps[-1]
-        present = False
-        elements: list[Value] = []
-        for holder in holders:
-            if last.key in holder:
-                values = elements_of(holder[last.key])
-                if last.index is not None:
-                    values = values[last.index : last.index + 1]
-                present = present or last.index is None or bool(values)
-                elements += values
-        return Found(present, tuple(element for element in elements if not is_blank(element)))
-
-
-def _items(step: Step, holder: Instance) -> list[Instance]:
-    items = elements_of(holder.get(step.key))
-    if step.index is not None:
-        items = items[step.index : step.index + 1]
-    return [item for item in items if isinstance(item, Mapping)]
+            return () if is_blank(cell) else (cell,)
+        found = self.steps[0].of(cell)
+        for step in self.steps[1:]:
+            holders = [item for item in found or () if isinstance(item, Mapping) and step.key in item]
+            inner = [step.of(item[step.key]) for item in holders]
+            known = [values for values in inner if values is not None]
+            found = tuple(chain.from_iterable(known)) if known else None
+        return found and tuple(value for value in found if not is_blank(value))
 
 
 def parse_field(name: str) -> Field:

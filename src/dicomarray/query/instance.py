@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
-from dicomarray.dicom.headers.attributes import ABSENT, Absent
+from dicomarray.dicom.headers.attributes import Absent
 from dicomarray.query.rows import ListRows, Rows
 
 if TYPE_CHECKING:  # to compute facts takes all that builds volumes, and few configs ask for one
@@ -17,40 +17,14 @@ if TYPE_CHECKING:  # to compute facts takes all that builds volumes, and few con
 Value: TypeAlias = "str | int | float | tuple[Value, ...] | Mapping[str, Value] | None"
 Instance: TypeAlias = Mapping[str, Value]
 Cell: TypeAlias = "Value | Absent"
+# The values of one field in one instance, without the blank ones; None where it is absent.
+Found: TypeAlias = "tuple[Value, ...] | None"
+Answer = TypeVar("Answer")
 
 # What pads a value to its even length (PS3.5 6.2), and what careless writers pad with.
 PADDING = " \0\t\r\n\v\f"
 # A broken series can hold a different broken value in every file; nobody reads more warnings than this.
 MAX_WARNINGS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The values of one field in one instance; blank ones are left out."""
-
-    present: bool
-    elements: tuple[Value, ...]
-
-    @property
-    def empty(self) -> bool:
-        return self.present and not self.elements
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """The different cells of an attribute, and which of them each row has; None where all have the first."""
-
-    cells: Sequence[Cell]
-    which: Sequence[int] | None
-
-    def counts(self, size: int) -> list[int]:
-        """How many rows have each cell."""
-        if self.which is None:
-            return [size]
-        counts = [0] * len(self.cells)
-        for number in self.which:
-            counts[number] += 1
-        return counts
 
 
 @dataclass(slots=True)
@@ -64,7 +38,7 @@ class Evaluation:
     rows: Rows
     warnings: dict[CodedWarning, None] = field(default_factory=dict)
     num_warned: int = 0  # how often something was odd
-    _columns: dict[str, Column] = field(default_factory=dict)
+    _columns: dict[str, Sequence[Cell]] = field(default_factory=dict)
     _facts: Facts | None = None
     _known_facts: dict[str, Value] = field(default_factory=dict)
     _everyone: int | None = None
@@ -76,20 +50,12 @@ class Evaluation:
             self._everyone = int.from_bytes(b"\1" * self.rows.size, "little")
         return self._everyone
 
-    def column(self, name: str) -> Column:
-        """An attribute by its different cells."""
+    def column(self, name: str) -> Sequence[Cell]:
+        """The cells of an attribute, one for each row, or a single one where all are the same."""
         column = self._columns.get(name)
         if column is None:
-            column = self._columns[name] = _column(self.rows.column(name))
+            column = self._columns[name] = self.rows.column(name)
         return column
-
-    def chosen(self, column: Column, answers: Sequence[bool]) -> int:
-        """The set of rows whose cell has the answer True; ``answers`` has one for each different cell."""
-        if all(answers):
-            return self.everyone
-        if column.which is None or not any(answers):
-            return 0
-        return int.from_bytes(bytes([answers[number] for number in column.which]), "little")
 
     @property
     def facts(self) -> Facts:
@@ -122,29 +88,14 @@ class Evaluation:
             self.warnings |= dict.fromkeys(messages)
 
 
-def _column(cells: Sequence[Cell]) -> Column:
-    if len(cells) == 1:
-        return Column(cells, None)
-    keys: Sequence[Hashable] = cells
+def of_each(cells: Sequence[Cell], ask: Callable[[Cell], Answer]) -> list[Answer]:
+    """What is said of each cell; of equal ones it is asked once."""
     try:
-        different: dict[Hashable, Cell] = {cell: cell for cell in dict.fromkeys(cells)}
-    except TypeError:  # items of sequences among them
-        keys, different = [_key(cell) for cell in cells], {}
-        for key, cell in zip(keys, cells, strict=True):
-            different.setdefault(key, cell)
-    if len(different) == 1:
-        return Column(list(different.values()), None)
-    numbers = {key: number for number, key in enumerate(different)}
-    return Column(list(different.values()), [numbers[key] for key in keys])
-
-
-def _key(cell: Cell) -> Hashable:
-    """What tells cells apart; items of sequences cannot be keys, so that each sequence is told by itself."""
-    try:
-        hash(cell)
-    except TypeError:
-        return (ABSENT, id(cell))
-    return cell
+        different = dict.fromkeys(cells)
+    except TypeError:  # items of sequences are no keys
+        return [ask(cell) for cell in cells]
+    answers = {cell: ask(cell) for cell in different}
+    return [answers[cell] for cell in cells]
 
 
 def is_blank(value: Value) -> bool:

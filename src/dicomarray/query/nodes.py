@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as field_of_class
+from functools import partial
 
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.query.fields import Field
-from dicomarray.query.instance import Cell, Evaluation, Found, elements_of, is_blank
+from dicomarray.query.instance import Cell, Evaluation, elements_of, is_blank, of_each
 from dicomarray.query.operators import Condition
 
 # Values whose answers are remembered, and of how many different ones: some MB.
@@ -74,39 +75,41 @@ class FieldEntry(Leaf):
     )
 
     def passing(self, evaluation: Evaluation) -> int:
-        column, known = evaluation.column(self.field.key), self._known
-        answers = []
-        for cell in column.cells:
-            key = type(cell), cell
-            answer = known.get(key) if key[0] in _SINGLE else None
-            answers.append(self._answer(key, evaluation) if answer is None else answer)
-        return evaluation.chosen(column, answers)
+        cells = evaluation.column(self.field.key)
+        if len(cells) == 1:  # as nearly always
+            return evaluation.everyone if self._answer(cells[0], evaluation) else 0
+        answers = of_each(cells, partial(self._answer, evaluation=evaluation))
+        return int.from_bytes(bytes(answers), "little")
 
-    def _answer(self, key: tuple[type, Cell], evaluation: Evaluation) -> bool:
-        before = evaluation.num_warned
-        answer = self.condition(self.field.find(key[1]), evaluation)
-        # what is odd about a value is told of every series
-        if evaluation.num_warned == before and key[0] in _SINGLE and len(self._known) < _MAX_KNOWN:
-            self._known[key] = answer
+    def _answer(self, cell: Cell, evaluation: Evaluation) -> bool:
+        key = type(cell), cell
+        if key[0] not in _SINGLE:
+            return self.condition(self.field.find(cell), evaluation)
+        answer = self._known.get(key)
+        if answer is None:
+            before = evaluation.num_warned
+            answer = self.condition(self.field.find(cell), evaluation)
+            # what is odd about a value is told of every series
+            if evaluation.num_warned == before and len(self._known) < _MAX_KNOWN:
+                self._known[key] = answer
         return answer
 
     def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
-        column = evaluation.column(self.field.key)
-        seen: Counter[Displayed] = Counter()
-        for cell, count in zip(column.cells, column.counts(evaluation.rows.size), strict=True):
-            seen[self._display(cell)] += count
-        return seen
+        cells = evaluation.column(self.field.key)
+        if len(cells) == 1:
+            return Counter({self._display(cells[0]): evaluation.rows.size})
+        return Counter(of_each(cells, self._display))
 
     def _display(self, cell: Cell) -> Displayed:
         if self.field.is_plain and cell is not ABSENT:
-            present, elements = True, elements_of(cell)  # with the blank ones, each in its place
+            elements = elements_of(cell)  # with the blank ones, each in its place
             if all(is_blank(element) for element in elements):
                 return None, True
         else:
             found = self.field.find(cell)
-            present, elements = found.present, found.elements
-            if not elements:
-                return None, present
+            if not found:
+                return None, found is not None
+            elements = found
         if any(isinstance(element, Mapping) for element in elements):
             return f"{len(elements)} item" + ("s" if len(elements) > 1 else ""), True
         return "\\".join("" if element is None else str(element).strip() for element in elements), True
@@ -118,7 +121,7 @@ class FactEntry(Leaf):
 
     def passing(self, evaluation: Evaluation) -> int:
         value = evaluation.fact(self.name)
-        found = Found(False, ()) if value is None else Found(True, elements_of(value))
+        found = None if value is None else elements_of(value)
         return evaluation.everyone if self.condition(found, evaluation) else 0
 
     def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
@@ -203,5 +206,5 @@ class Every(Combined):
 def some_item(node: Entry) -> Condition:
     """The condition that at least one item of a sequence satisfies a node."""
     return lambda found, evaluation: any(
-        node.passing(evaluation.of_item(item)) != 0 for item in found.elements if isinstance(item, Mapping)
+        node.passing(evaluation.of_item(item)) != 0 for item in found or () if isinstance(item, Mapping)
     )

@@ -134,7 +134,7 @@ def has_all(field: Field, kind: Kind, tests: Sequence[Test]) -> Condition:
 
 def _comparable(field: Field, kind: Kind, found: Found, evaluation: Evaluation) -> Iterator[Any]:
     """The values made comparable; a warning for each that cannot be read."""
-    for element in found.elements:
+    for element in found or ():
         is_item = isinstance(element, Mapping)
         value = None if is_item else kind.value(element)
         if value is not None:
@@ -148,17 +148,14 @@ def _comparable(field: Field, kind: Kind, found: Found, evaluation: Evaluation) 
 
 def each(condition: Condition) -> Condition:
     """There are values, and every one of them satisfies a condition by itself."""
-    return lambda found, evaluation: (
-        bool(found.elements)
-        and all(condition(Found(True, (element,)), evaluation) for element in found.elements)
+    return lambda found, evaluation: bool(
+        found and all(condition((element,), evaluation) for element in found)
     )
 
 
 def count(condition: Condition) -> Condition:
     """There are values, and their number satisfies a condition."""
-    return lambda found, evaluation: (
-        bool(found.elements) and condition(Found(True, (len(found.elements),)), evaluation)
-    )
+    return lambda found, evaluation: bool(found and condition((len(found),), evaluation))
 
 
 def together(conditions: Sequence[Condition]) -> Condition:

@@ -251,8 +251,8 @@ class Parser:
             if not isinstance(argument, bool):
                 raise PartError(f"true or false was expected, not {describe(argument)}")
             if name == "exists":
-                return lambda found, _: bool(found.elements) is argument
-            return lambda found, _: found.empty is argument
+                return lambda found, _: bool(found) is argument
+            return lambda found, _: (found == ()) is argument
         if name == "not":
             condition = self._condition(argument, target, path, depth)
             return lambda found, evaluation: not condition(found, evaluation)

@@ -6,7 +6,7 @@ whichever way it sorts; ties go by Series Number, then by Series Instance UID.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -53,15 +53,6 @@ class SortKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What a series is ranked by: its keys, what decides ties, and the group that a limit counts."""
-
-    keys: tuple[Any, ...]
-    tie: tuple[float, str]
-    group: Hashable
-
-
-@dataclass(frozen=True, slots=True)
 class Ranked:
     """Which of some series are taken, by their numbers, in order; and who took the places of the others."""
 
@@ -90,15 +81,6 @@ class Ranking:
         needed = _IDENTITY | (_GROUPS[self.per] if self.per else frozenset())
         return needed.union(*(key.attributes for key in self.keys))
 
-    def place(self, evaluation: Evaluation) -> Place:
-        """What one series is ranked by."""
-        number, uid = _common(evaluation, "SeriesNumber"), _common(evaluation, "SeriesInstanceUID")
-        return Place(
-            tuple(key.value(evaluation) for key in self.keys),
-            (number if isinstance(number, int) else _NO_NUMBER, str(uid or "")),
-            self._group(evaluation),
-        )
-
     def _group(self, evaluation: Evaluation) -> Hashable:
         """A series of unknown study is a group of its own; a patient without ID is known by the study."""
         study = _common(evaluation, "StudyInstanceUID")
@@ -109,32 +91,40 @@ class Ranking:
             return ("patient", str(patient).strip(), _common(evaluation, "IssuerOfPatientID"))
         return ("study", study) if study is not None else ("series", id(evaluation))
 
-    def rank(self, places: Sequence[Place]) -> Ranked:
-        """Sort, and take as many as the limit says."""
-        order = list(range(len(places)))
-        order.sort(key=lambda number: places[number].tie)
-        for index, key in reversed(list(enumerate(self.keys))):
-            known = [number for number in order if places[number].keys[index] is not None]
-            unknown = [number for number in order if places[number].keys[index] is None]
-            known.sort(key=lambda number: places[number].keys[index], reverse=key.descending)
-            order = known + unknown
+    def rank(self, series: Mapping[int, Evaluation]) -> Ranked:
+        """Sort the series that match, which have these numbers, and take as many as the limit says."""
+        if not self.asked:
+            return Ranked(tuple(series), {})
+        order = sorted(series, key=lambda number: _tie(series[number]))
+        for key in reversed(self.keys):
+            values = {number: key.value(series[number]) for number in order}
+            unknown = [number for number in order if values[number] is None]
+            known = [number for number in order if values[number] is not None]
+            order = sorted(known, key=values.__getitem__, reverse=key.descending) + unknown
         if self.limit is None:
             return Ranked(tuple(order), {})
-        taken: dict[Hashable, list[int]] = {}
-        dropped: list[int] = []
+        groups: dict[Hashable, list[int]] = {}
+        kept: list[int] = []
+        dropped: dict[int, list[int]] = {}
         for number in order:
-            group = taken.setdefault(places[number].group, [])
-            (group if len(group) < self.limit else dropped).append(number)
-        kept = {number for group in taken.values() for number in group}
-        return Ranked(
-            tuple(number for number in order if number in kept),
-            {number: tuple(taken[places[number].group]) for number in dropped},
-        )
+            group = groups.setdefault(self._group(series[number]), [])
+            if len(group) < self.limit:
+                group.append(number)
+                kept.append(number)
+            else:
+                dropped[number] = group  # which is full
+        return Ranked(tuple(kept), {number: tuple(group) for number, group in dropped.items()})
+
+
+def _tie(evaluation: Evaluation) -> tuple[float, str]:
+    """What decides where keys do not."""
+    number, uid = _common(evaluation, "SeriesNumber"), _common(evaluation, "SeriesInstanceUID")
+    return number if isinstance(number, int) else _NO_NUMBER, str(uid or "")
 
 
 def _common(evaluation: Evaluation, name: str) -> Any:
     """An attribute's value where all instances have the same; None otherwise."""
-    cells = evaluation.column(name).cells
+    cells = evaluation.column(name)
     return cells[0] if len(cells) == 1 and cells[0] is not ABSENT else None
 
 
@@ -219,9 +209,9 @@ def _ordered_field(name: str) -> tuple[Field, Kind]:
 
 
 def _field_value(field: Field, kind: Kind, evaluation: Evaluation) -> Any:
-    found = [field.find(cell).elements for cell in evaluation.column(field.key).cells]
-    elements = found[0]
-    if any(other != elements for other in found):
+    cells = evaluation.column(field.key)
+    elements = field.find(cells[0]) or ()
+    if any((field.find(cell) or ()) != elements for cell in cells[1:]):
         return None
     values = [None if isinstance(e, Mapping) else kind.value(e) for e in elements]
     return None if not values or None in values else tuple(_comparable(value) for value in values)

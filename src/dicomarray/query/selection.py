@@ -19,7 +19,7 @@ from dicomarray.errors import UsageError
 from dicomarray.query.instance import Evaluation, Instance, Value
 from dicomarray.query.nodes import All, Combined, Entry, FactEntry, Leaf, NoneOf
 from dicomarray.query.parser import Parser
-from dicomarray.query.ranking import Place, Ranked, Ranking
+from dicomarray.query.ranking import Ranked, Ranking
 from dicomarray.query.rows import HasRows, ListRows, Rows, rows_of
 
 __all__ = ["Decision", "Failure", "Instance", "Ranked", "Seen", "Selection", "Value", "parse"]
@@ -65,12 +65,6 @@ class Selection:
         entries = sorted(self.root.parts, key=_asks_facts)  # facts, which cost most, last
         accepted = all(entry.passing(evaluation) == evaluation.everyone for entry in entries)
         return Decision(accepted, tuple(evaluation.warnings), self, evaluation)
-
-    def rank(self, accepted: Sequence[Decision]) -> Ranked:
-        """Which of the accepted series are taken, by their numbers in the list, and in which order."""
-        if not self.ranking.asked:
-            return Ranked(tuple(range(len(accepted))), {})
-        return self.ranking.rank([decision.place for decision in accepted])
 
 
 def parse(config: Mapping[str, Any]) -> Selection:
@@ -141,11 +135,6 @@ class Decision:
             return ()
         found = (_failures(entry, entry.path, self.evaluation) for entry in self.selection.root.parts)
         return tuple(chain.from_iterable(found))
-
-    @cached_property
-    def place(self) -> Place:
-        """Where the ranking puts the series among others."""
-        return self.selection.ranking.place(self.evaluation)
 
 
 def _asks_facts(entry: Entry) -> bool:
@@ -224,14 +213,10 @@ def evaluate_all(selection: Selection, series: Sequence[Series]) -> Verdicts:
         Where a regular expression takes too long on a value.
     """
     decisions = tuple(_decisions(selection, series))
-    accepted = [number for number, decision in enumerate(decisions) if decision.accepted]
-    ranked = selection.rank([decisions[number] for number in accepted])
-    dropped = {
-        accepted[number]: tuple(accepted[taker] for taker in takers)
-        for number, takers in ranked.dropped.items()
-    }
-    kept = tuple(accepted[number] for number in ranked.kept)
-    return Verdicts(selection, tuple(series), decisions, kept, dropped)
+    ranked = selection.ranking.rank(
+        {number: decision.evaluation for number, decision in enumerate(decisions) if decision.accepted}
+    )
+    return Verdicts(selection, tuple(series), decisions, ranked.kept, ranked.dropped)
 
 
 def _decisions(selection: Selection, series: Sequence[Series]) -> Iterator[Decision]:

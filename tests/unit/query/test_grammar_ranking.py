@@ -19,9 +19,8 @@ def taken(config: dict[str, Any], *series: list[dict[str, Any]]) -> list[str]:
     """The UIDs of the series that match, in order."""
     selection = parse(config)
     decisions = [selection.decide(instances) for instances in series]
-    accepted = [number for number, decision in enumerate(decisions) if decision.accepted]
-    ranked = selection.rank([decisions[number] for number in accepted])
-    return [series[accepted[number]][0]["SeriesInstanceUID"] for number in ranked.kept]
+    ranked = selection.ranking.rank({n: d.evaluation for n, d in enumerate(decisions) if d.accepted})
+    return [series[number][0]["SeriesInstanceUID"] for number in ranked.kept]
 
 
 def one(uid: str, number: int | None = 1, count: int = 1, **further: Any) -> list[dict[str, Any]]:
@@ -120,7 +119,7 @@ def test_limit_counts_matches_only() -> None:
 def test_dropped_series_know_who_took_their_place() -> None:
     """By number, in the group that the limit counts."""
     selection = parse({"sort": "-num_instances", "limit": 1})
-    ranked = selection.rank([selection.decide(series) for series in (A, B, C)])
+    ranked = selection.ranking.rank({n: selection.decide(s).evaluation for n, s in enumerate((A, B, C))})
     assert ranked.kept == (1,)
     assert ranked.dropped == {0: (1,), 2: (1,)}
 
