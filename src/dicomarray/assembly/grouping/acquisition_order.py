@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -17,7 +17,7 @@ from typing import Any
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.grouping.discriminators import (
     AXES,
-    PHILIPS_ORDER,
+    PHILIPS,
     RANKED,
     RANKED_FRAMES,
     TIME_INDEX,
@@ -60,14 +60,15 @@ def distinguished(indistinct: Sequence[Repetition]) -> list[Repetition] | None:
     """
     if len(indistinct) == 1:
         return list(indistinct)
-    at_each = [list(frames) for frames in zip(*indistinct, strict=True)]
-
-    def by(place: _Place) -> list[Repetition]:
-        return [list(frames) for frames in zip(*(sorted(f, key=place) for f in at_each), strict=True)]
-
-    ordered = ((place, by(place)) for place in _places(indistinct))
+    ordered = ((place, _sorted_at_each(indistinct, place)) for place in _places(indistinct))
     found = [repetitions for place, repetitions in ordered if _runs(repetitions, place)]
     return found[0] if len(set(map(_members, found))) == 1 else None
+
+
+def _sorted_at_each(repetitions: Sequence[Repetition], place: _Place) -> list[Repetition]:
+    """The images at each position in the order of that place."""
+    at_each = (sorted(frames, key=place) for frames in zip(*repetitions, strict=True))
+    return [list(frames) for frames in zip(*at_each, strict=True)]
 
 
 def _members(repetitions: Sequence[Repetition]) -> frozenset[tuple[int, ...]]:
@@ -82,14 +83,6 @@ def as_acquired(repetitions: Sequence[Repetition]) -> list[Repetition] | None:
         if _runs(ordered, place):
             return ordered
     return None
-
-
-def runs_by_number(repetitions: Sequence[Repetition]) -> list[Repetition] | None:
-    """The images at each place in the order of their numbers, where these run; else None."""
-    at_each = zip(*repetitions, strict=True)
-    numbered = [sorted(frames, key=_number) for frames in at_each]
-    ordered = [list(frames) for frames in zip(*numbered, strict=True)]
-    return ordered if _runs(ordered, _number) else None
 
 
 def by_itself(frame: Frame) -> tuple[tuple[int, int], str, str]:
@@ -261,9 +254,9 @@ def _groups_by_rank(
 def _against_numbers(groups: list[Repetition]) -> Warnings:
     """A warning where attributes put images into another order than their numbers, which run in one."""
     keywords = [keyword for keyword in RANKED if _groups_by_rank(groups, keyword)]
-    numbered = runs_by_number(groups) if keywords else None
-    ours, theirs = (([list(map(id, group)) for group in several or ()]) for several in (groups, numbered))
-    if ours == theirs or sorted(ours) != sorted(theirs):  # numbers of each place by itself tell no order
+    numbered = _sorted_at_each(groups, _number) if keywords else groups
+    # numbers of each place by itself tell no order
+    if numbered == groups or _members(numbered) != _members(groups) or not _runs(numbered, _number):
         return ()
     return warning(
         f"repetitions are in the order of {keywords[0]}, which is not that of InstanceNumber [time-order]"
@@ -289,7 +282,7 @@ def _by_frames(groups: list[Repetition]) -> list[Repetition]:
 
 def _by_what_they_say(groups: list[Repetition]) -> list[Repetition]:
     """By Philips' private numbers that all have, their first images, and what tells them apart."""
-    stated = [[_only(distinct(group, name)) for group in groups] for name in PHILIPS_ORDER]
+    stated = [[_only(distinct(group, name)) for group in groups] for name in PHILIPS]
     known = [values for values in stated if None not in values]
     named = differing(itertools.chain(*groups), itertools.chain(*AXES.values()))
 
@@ -321,12 +314,3 @@ def _sequence(frame: Frame) -> tuple[Any, ...]:
     number, index, _ = frame.order
     slowest_first = reversed(dimensions_of(frame))
     return (number, tuple(v for v in slowest_first if isinstance(v, int)), index)
-
-
-def same_counts(positions: Iterable[Sequence[Frame]], keys: Sequence[Discriminator]) -> bool:
-    """Whether the values of some tellers, taken together, occur equally often at every place."""
-    counts = (
-        Counter([tuple([value_of(frame, key) for key in keys]) for frame in frames]) for frames in positions
-    )
-    first = next(counts)
-    return all(count == first for count in counts)

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.core.diffusion import B_VALUE, GE, GRADIENT, SIEMENS, VENDORS
-from dicomarray.core.diffusion import PHILIPS as PHILIPS_VENDOR
+from dicomarray.core.diffusion import B_VALUE, DIRECTION_ELEMENTS, GRADIENT
 from dicomarray.dicom.headers.attributes import may_differ
 from dicomarray.dicom.vr import Value
 
-# b-value where the standard attribute is missing.
-VENDOR_B_VALUES = tuple(vendor.b_value for vendor in VENDORS)
 # Numbers a time point outright; where they exist, repetitions are in their order.
 TIME_INDEX = ("TemporalPositionIdentifier", "TemporalPositionIndex")
 # What tells repetitions apart in Philips' classic images, whose instance numbers may be in no order: which of
@@ -25,15 +22,8 @@ _PHILIPS_PHASE = "(2001,Philips Imaging DD 001,08)"
 # Numbers the volumes of a diffusion scan in the order of acquisition, since software 5.6.
 _PHILIPS_VOLUME = "(2005,Philips MR Imaging DD 006,96)"
 _PHILIPS_DIFFUSION = (_PHILIPS_VOLUME, _PHILIPS_B_NUMBER, _PHILIPS_GRADIENT_NUMBER)
-PHILIPS = (*_PHILIPS_DIFFUSION, _PHILIPS_PHASE, PHILIPS_LABEL)
-# Their order, where the instance numbers have none.
-PHILIPS_ORDER = (
-    _PHILIPS_VOLUME,
-    _PHILIPS_B_NUMBER,
-    _PHILIPS_GRADIENT_NUMBER,
-    PHILIPS_LABEL,
-    _PHILIPS_PHASE,
-)
+# All of them, in the order of what they tell.
+PHILIPS = (*_PHILIPS_DIFFUSION, PHILIPS_LABEL, _PHILIPS_PHASE)
 # Attributes that tell repetitions apart, and the axis that each makes; the first that varies names it.
 DIFFUSION = (B_VALUE, GRADIENT, *_PHILIPS_DIFFUSION)
 AXES: dict[str, tuple[str, ...]] = {
@@ -41,8 +31,7 @@ AXES: dict[str, tuple[str, ...]] = {
     "inversion_time": ("InversionTime", "InversionTimes"),
     "flip_angle": ("FlipAngle",),
     "time": (
-        "TemporalPositionIdentifier",
-        "TemporalPositionIndex",
+        *TIME_INDEX,
         "TriggerTime",
         "NominalCardiacTriggerDelayTime",
         "TemporalPositionTimeOffset",
@@ -54,11 +43,13 @@ AXES: dict[str, tuple[str, ...]] = {
 ATTRIBUTES = tuple(keyword for keywords in AXES.values() for keyword in keywords)
 # One value for all images of a repetition, whatever the sequence: where it differs, they are of several.
 CONSTANT = (*TIME_INDEX, B_VALUE, "FlipAngle")
-# What frames of enhanced objects say: label or control, the direction of flow that a phase image measures.
+# Whether a frame of an enhanced object is a label or a control.
 ASL_CONTEXT = "ASLContext"
-OF_FRAMES = (ASL_CONTEXT, "VelocityEncodingDirection")
-# What else may tell repetitions apart; no axis is named by it.  A scan reads the first of these, ...
-FURTHER_SCANNED = (
+# Read where nothing else tells repetitions apart: also directions that cannot be turned into the standard's
+# words.
+FURTHER_READ = ("FrameReferenceTime", "ContentDate", "ContentTime", "ImageComments", *DIRECTION_ELEMENTS)
+# What else may tell repetitions apart; no axis is named by it.  A scan reads these but for the last.
+FURTHER = (
     "ImageType",
     "ConvolutionKernel",
     "KVP",
@@ -69,19 +60,10 @@ FURTHER_SCANNED = (
     "AcquisitionDateTime",
     "AcquisitionTime",
     "FrameAcquisitionDateTime",
-    *OF_FRAMES,
+    ASL_CONTEXT,
+    "VelocityEncodingDirection",
+    *FURTHER_READ,
 )
-# ... and the others are read where nothing else does: also directions that cannot be turned into the
-# standard's words.
-(SIEMENS_GRADIENT,), GE_GRADIENT, PHILIPS_GRADIENT = SIEMENS.direction, GE.direction, PHILIPS_VENDOR.direction
-FURTHER_READ = (
-    "FrameReferenceTime",
-    "ContentDate",
-    "ContentTime",
-    "ImageComments",
-    *(name for vendor in VENDORS for name in vendor.direction),
-)
-FURTHER = (*FURTHER_SCANNED, *FURTHER_READ)
 # Attributes that order repetitions, the first one first: images are compared by their rank at each place,
 # since slices of a cine, or beds of a whole-body PET, have times of their own.
 RANKED = (
@@ -149,7 +131,7 @@ def _hashable(value: Hashable) -> Hashable:
     return value
 
 
-def differing(frames: Iterable[Frame], keywords: Iterable[str] = ATTRIBUTES) -> list[str]:
+def differing(frames: Iterable[Frame], keywords: Iterable[str]) -> list[str]:
     """Those of some attributes that tell repetitions apart whose values are not the same in all frames."""
     several = list(frames)
     may = may_differ([frame.attributes for frame in several], keywords)

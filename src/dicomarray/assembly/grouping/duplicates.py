@@ -23,14 +23,14 @@ from dicomarray.assembly.grouping.discriminators import (
     FURTHER_READ,
     PHILIPS,
     RANKED,
-    VENDOR_B_VALUES,
+    value_of,
 )
 from dicomarray.assembly.grouping.image_kind import kind_of, places_of
 from dicomarray.core.coded_warnings import Warnings, warning
+from dicomarray.core.diffusion import B_VALUE_ELEMENTS
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.plain_text import some
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
-from dicomarray.dicom.vr import Value
 
 # When and how an image was acquired, as far as a scan reads it, ...
 _ACQUIRED = (
@@ -39,7 +39,7 @@ _ACQUIRED = (
 )  # fmt: skip
 # ... and what is read only of images that may be copies: the b-value and gradient of every vendor among it.
 _ACQUIRED_FURTHER = tuple(
-    dict.fromkeys(("ContentDate", "ContentTime", *RANKED, *FURTHER_READ, *VENDOR_B_VALUES, *PHILIPS))
+    dict.fromkeys(("ContentDate", "ContentTime", *RANKED, *FURTHER_READ, *B_VALUE_ELEMENTS, *PHILIPS))
 )
 _RESCALE = ("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "DoseGridScaling")
 _RESCALE_FURTHER = ("RealWorldValueMappingSequence",)
@@ -149,13 +149,12 @@ def _similar(frames: Sequence[Frame], known: Sequence[Frame]) -> dict[Frame, lis
 
 def _appearance(frame: Frame) -> tuple[Hashable, ...]:
     """Kind, and what makes values and colours of stored pixels."""
-    get = frame.attributes.get
-    colours = get("SamplesPerPixel") not in (1, None)  # that a codec may keep in other terms
+    colours = frame.attributes.get("SamplesPerPixel") not in (1, None)  # that a codec may keep in other terms
     return (
         kind_of(frame),
         image_kinds.type_words(frame.attributes),
-        None if colours else _plain(get("PhotometricInterpretation")),
-        *(_plain(get(keyword)) for keyword in (*_RESCALE, *_RESCALE_FURTHER)),
+        None if colours else value_of(frame, "PhotometricInterpretation"),
+        *(value_of(frame, keyword) for keyword in (*_RESCALE, *_RESCALE_FURTHER)),
     )
 
 
@@ -165,14 +164,10 @@ def _acquisition(frame: Frame) -> tuple[Hashable, ...]:
 
 
 def _moment(frame: Frame, keyword: str) -> Hashable:
-    value = frame.attributes.get(keyword)
+    value = value_of(frame, keyword)
     if isinstance(value, str) and keyword.endswith("Time") and "." in value:
         return value.rstrip("0").rstrip(".")  # 100000.5 and 100000.500000 are one moment
-    return _plain(value)
-
-
-def _plain(value: Value) -> Hashable:
-    return value if value is None or isinstance(value, str | int | float) else repr(value)
+    return value
 
 
 def _rank(frame: Frame) -> tuple[Hashable, ...]:

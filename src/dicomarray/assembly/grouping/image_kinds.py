@@ -139,16 +139,10 @@ def type_words(attributes: Mapping[str, Value]) -> tuple[str, ...]:
     """Frame Type, or else Image Type: capitals, blanks as underlines, no padding, no trailing empties."""
     value = attributes.get("FrameType") or attributes.get("ImageType") or ()
     values = value if isinstance(value, tuple) else (value,)
-    return _words(values) if is_plain(values) else ()
-
-
-def is_plain(values: tuple[Value, ...]) -> bool:
-    """Whether values are texts and numbers; a broken file has items of a sequence in their place."""
     try:
-        hash(values)
-    except TypeError:
-        return False
-    return True
+        return _words(values)
+    except TypeError:  # a broken file has items of a sequence, that have no hash, in the place of texts
+        return ()
 
 
 def common_type(several: Sequence[Mapping[str, Value]]) -> tuple[str, ...]:

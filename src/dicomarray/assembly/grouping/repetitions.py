@@ -19,7 +19,6 @@ from dicomarray.assembly.grouping.acquisition_order import (
     distinguished,
     in_order,
     ranks,
-    same_counts,
 )
 from dicomarray.assembly.grouping.coordinates import axis_and_coordinates, out_of_time
 from dicomarray.assembly.grouping.discriminators import (
@@ -136,9 +135,16 @@ def _consistent(
 ) -> list[Discriminator]:
     """With those whose values, taken together with the chosen ones, occur equally often at every position."""
     for key in keys:
-        if same_counts(positions, [*chosen, key]):
-            chosen = [*chosen, key]
+        together = [*chosen, key]
+        counts = (Counter([_values(frame, together) for frame in frames]) for frames in positions)
+        first = next(counts)
+        if all(count == first for count in counts):
+            chosen = together
     return chosen
+
+
+def _values(frame: Frame, keys: Sequence[Discriminator]) -> tuple[Hashable, ...]:
+    return tuple([value_of(frame, key) for key in keys])
 
 
 def _indistinct(positions: Positions, keys: Sequence[Discriminator]) -> list[list[list[Frame]]]:
@@ -150,7 +156,7 @@ def _indistinct(positions: Positions, keys: Sequence[Discriminator]) -> list[lis
     for frames in positions:
         occurrences: Counter[Hashable] = Counter()
         for frame in frames:
-            key = tuple(value_of(frame, key) for key in keys)
+            key = _values(frame, keys)
             groups[key][occurrences[key]].append(frame)
             occurrences[key] += 1
     return [list(several.values()) for several in groups.values()]
@@ -227,10 +233,7 @@ def _by_completeness(
 
 def _one_each(positions: Positions, keys: Sequence[Discriminator]) -> bool:
     """Whether all images at a position differ, at each position."""
-    return all(
-        len({tuple(value_of(frame, key) for key in keys) for frame in frames}) == len(frames)
-        for frames in positions
-    )
+    return all(len({_values(frame, keys) for frame in frames}) == len(frames) for frames in positions)
 
 
 def _in_sequence(positions: Positions, groups: list[list[Frame]]) -> bool:
