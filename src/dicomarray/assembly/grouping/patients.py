@@ -18,22 +18,23 @@ from dicomarray.errors import TemplateError
 def patient_warnings(frames: Sequence[Frame]) -> Warnings:
     """The warnings for images that name several patients, or of which some name none; no name is shown."""
     headers = _headers(frames)
-    named, unnamed = _several(headers), _partly_empty(headers)
+    differing = _differing(headers)
     notes: Warnings = ()
-    if named:
+    if named := _several(differing):
         notes += warning(f"{_mixed(headers, named)}: the volume may mix patients [mixed-patients]")
-    for keyword, without in unnamed.items():
-        notes += warning(
-            f"{keyword} is empty in {len(without)} of {len(headers)} files ({_files(without)}) and filled in "
-            "the others: whether all are of one patient is not known [mixed-patients]"
-        )
+    for keyword, values in differing.items():
+        if without := [header for header, value in zip(headers, values, strict=True) if not value]:
+            notes += warning(
+                f"{keyword} is empty in {len(without)} of {len(headers)} files ({_files(without)}) and "
+                "filled in the others: whether all are of one patient is not known [mixed-patients]"
+            )
     return notes
 
 
 def refuse_mixed_patients(frames: Sequence[Frame], template: str) -> None:
     """Raise TemplateError for images of several patients: what is written would name the wrong one."""
     headers = _headers(frames)
-    if named := _several(headers):
+    if named := _several(_differing(headers)):
         raise TemplateError(
             f"{template} is of no single patient: {_mixed(headers, named)}. What is made of it would name "
             "the wrong patient: correct these files, or choose images of one patient"
@@ -44,21 +45,13 @@ def _headers(frames: Sequence[Frame]) -> list[Header]:
     return list({id(frame.header): frame.header for frame in frames}.values())
 
 
-def _several(headers: Sequence[Header]) -> dict[str, list[str]]:
+def _several(differing: dict[str, list[str]]) -> dict[str, list[str]]:
     """The attributes in which images name different patients, with the value of each image."""
-    return {keyword: values for keyword, values in _differing(headers).items() if len(set(values) - {""}) > 1}
-
-
-def _partly_empty(headers: Sequence[Header]) -> dict[str, list[Header]]:
-    """The attributes that some images have and others lack, and the images that lack each."""
-    found = {
-        keyword: [header for header, value in zip(headers, values, strict=True) if not value]
-        for keyword, values in _differing(headers).items()
-    }
-    return {keyword: without for keyword, without in found.items() if without}
+    return {keyword: values for keyword, values in differing.items() if len(set(values) - {""}) > 1}
 
 
 def _differing(headers: Sequence[Header]) -> dict[str, list[str]]:
+    """The attributes of the patient that differ, also where some are empty, with the value of each image."""
     differing = may_differ([header.attributes for header in headers], PATIENT)
     values = {keyword: [_plain(keyword, h.attributes.get(keyword)) for h in headers] for keyword in differing}
     return {keyword: each for keyword, each in values.items() if len(set(each)) > 1}
