@@ -25,7 +25,6 @@ _MAGIC_SIZE = 8
 # Number of elements, and 77 ("M"), which stands for "is valid" all over the format.
 _TABLE = struct.Struct("<2I")
 _VALID = 77
-_MOSAIC_NAME = b"NumberOfImagesInMosaic\0"
 # Name, value multiplicity, value representation, type code, number of items, 77 or 205.
 _ELEMENT = struct.Struct("<64si4s3i")
 # In front of each item; which of the four numbers is its length depends on the form.
@@ -88,21 +87,6 @@ def parse_csa(raw: bytes) -> dict[str, tuple[str, ...]]:
         values, offset = _items(raw, offset + _ELEMENT.size, items, 0 if newer else first_items)
         elements.setdefault(_text(name), values)
     return elements
-
-
-def mosaic_count(raw: bytes) -> int:
-    """The number of slices that a CSA header says are tiled in its image; 0 where it says nothing of it.
-
-    Cheap where there are none: the element is then empty, and the others are not looked at.
-    """
-    place = raw.find(_MOSAIC_NAME)
-    if place < 0 or len(raw) < place + _ELEMENT.size or _ELEMENT.unpack_from(raw, place)[4] == 0:
-        return 0
-    try:
-        (count,) = parse_csa(raw).get("NumberOfImagesInMosaic", ("0",))
-        return int(count)
-    except (HeaderError, ValueError):
-        return 0
 
 
 def csa_diffusion(csa: Mapping[str, Sequence[str]]) -> tuple[float | None, tuple[float, ...] | None]:

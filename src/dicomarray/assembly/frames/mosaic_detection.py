@@ -8,9 +8,9 @@ from contextlib import suppress
 
 from dicomarray.dicom.headers.attributes import shared_by
 from dicomarray.dicom.headers.header import Header
-from dicomarray.dicom.headers.private_bytes import PrivateElements
+from dicomarray.dicom.headers.private_bytes import PrivateElements, finite_numbers
 from dicomarray.dicom.private_blocks import PrivateElement
-from dicomarray.dicom.siemens_csa import mosaic_count, parse_csa
+from dicomarray.dicom.siemens_csa import parse_csa
 from dicomarray.errors import HeaderError
 
 # Words of Image Type.
@@ -110,5 +110,5 @@ def _slice_count(private: PrivateElements) -> int:
     """How many slices are tiled in an image as Siemens' private elements tell; else 0."""
     if raw := private.bytes_of(MOSAIC_COUNT):
         return int.from_bytes(raw, "little")
-    counts = (mosaic_count(raw) for tag, raw in private.values() if raw and CSA_IMAGE.may_be(tag))
-    return next(filter(None, counts), 0)
+    stated = (finite_numbers(csa.get("NumberOfImagesInMosaic", ()), 1) for csa in csa_headers_in(private))
+    return next((int(numbers[0]) for numbers in stated if numbers and numbers[0]), 0)
