@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
+from operator import eq
 from typing import Any, Final
 
 from dicomarray.dicom.vr import ITEMS, MISPLACED, Value, decode
@@ -65,12 +66,6 @@ class Attributes(Mapping[str, Value]):
     def own(self) -> tuple[Any, ...]:
         """The instance's own values by slot: bytes until they are decoded, `ABSENT` for what it lacks."""
         return self._own
-
-    def own_equal_to(self, value: Value) -> list[str]:
-        """The names of what is the instance's own, was decoded, and equals a value."""
-        if value not in self._own:
-            return []
-        return [name for name, slot in self._common.slots.items() if self._own[slot] == value]
 
     def own_that(self, holds: Callable[[Value], bool]) -> list[str]:
         """The names of what is the instance's own, was decoded, and is as asked."""
@@ -154,7 +149,7 @@ def misplaced(several: Iterable[Mapping[str, Value]]) -> list[str]:
     similar: dict[int, Mapping[str, Value]] = {}  # what shares its attributes with others is looked at once
     for one in several:
         if isinstance(one, Attributes):
-            found.update(one.own_equal_to(ITEMS))
+            found.update(one.own_that(partial(eq, ITEMS)))
             similar[id(one.common)] = one
         else:
             similar[id(one)] = one
