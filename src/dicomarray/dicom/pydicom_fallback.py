@@ -24,7 +24,7 @@ from pydicom.tag import BaseTag, Tag
 
 from dicomarray.core.nesting import MAX_DEPTH, TOO_DEEP
 from dicomarray.dicom.attribute_names import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Request
-from dicomarray.dicom.dictionary import added_private_vr, keyword_for_tag
+from dicomarray.dicom.dictionary import added_private_vr
 from dicomarray.dicom.part10 import (
     LONG_VRS,
     META_GROUP,
@@ -37,6 +37,7 @@ from dicomarray.dicom.part10 import (
 )
 from dicomarray.dicom.private_blocks import creator_of
 from dicomarray.dicom.recognition import refuse_directory
+from dicomarray.dicom.sequences import item_name
 from dicomarray.dicom.transfer_syntaxes import DEFLATED
 from dicomarray.dicom.vr import (
     BINARY_NUMBERS,
@@ -44,11 +45,10 @@ from dicomarray.dicom.vr import (
     ITEMS,
     LATIN_1,
     MAX_LIST_LENGTH,
+    MISPLACED,
     Value,
     decode,
     encodings_of,
-    is_misplaced,
-    is_number_in_text,
     one_or_many,
     texts,
     value_representation,
@@ -102,7 +102,7 @@ def dataset_of_file(path: Reference, tags: list[BaseTag] | list[str] | None) -> 
         if inflates_beyond_limit(stream):
             raise InputError(TOO_FAR)
         if (twice := repeated_tag(stream)) is not None:
-            raise InputError(f"{_name(twice)} stands twice, with two values (PS3.5 7.1 has each once)")
+            raise InputError(f"{item_name(twice)} stands twice, with two values (PS3.5 7.1 has each once)")
         stream.seek(0)
         try:
             return pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
@@ -217,30 +217,23 @@ def plain_value(element: DataElement, depth: int = 0) -> Value:
     ValueError
         Where sequences are nested too deep; any other of `PYDICOM_FAILURES` where there is no value.
     """
+    representation = value_representation(element.VR, int(element.tag), False)
+    if representation == MISPLACED:
+        return ITEMS
     if element.VR == "SQ":
-        if is_misplaced(int(element.tag)):
-            return ITEMS
         if depth >= MAX_DEPTH:
             raise ValueError(TOO_DEEP)
-        return tuple({_name(e.tag): plain_value(e, depth + 1) for e in item} for item in element.value or ())
-    value = element.value
-    if is_number_in_text(element.VR, int(element.tag)):
-        representation = value_representation(element.VR, int(element.tag), False)
-        raw = "\\".join(texts(_plain_texts(value))).encode("latin-1", "replace")  # as `decode` takes it
+        items = element.value or ()
+        return tuple({item_name(e.tag): plain_value(e, depth + 1) for e in item} for item in items)
+    value = tuple(element.value) if isinstance(element.value, MultiValue | list | tuple) else element.value
+    if element.VR not in (representation, "UN"):  # text where the dictionary knows numbers
+        raw = "\\".join(texts(value)).encode("latin-1", "replace")  # as `decode` takes it
         return decode(representation, raw, True, ())
-    if isinstance(value, MultiValue | list | tuple):
-        if element.VR in BINARY_NUMBERS and len(value) > MAX_LIST_LENGTH:
-            return f"<{len(value)} numbers>"
-        return one_or_many(tuple(_plain_scalar(v) for v in value))
-    return _plain_scalar(value)
-
-
-def _name(tag: int) -> str:
-    return keyword_for_tag(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
-def _plain_texts(value: Any) -> Value:
-    return tuple(value) if isinstance(value, MultiValue | list | tuple) else value
+    if not isinstance(value, tuple):
+        return _plain_scalar(value)
+    if element.VR in BINARY_NUMBERS and len(value) > MAX_LIST_LENGTH:
+        return f"<{len(value)} numbers>"
+    return one_or_many(tuple(map(_plain_scalar, value)))
 
 
 def _plain_scalar(value: Any) -> Value:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from struct import error, unpack
+from struct import error, iter_unpack
 
 from dicomarray.core.nesting import MAX_DEPTH
 from dicomarray.dicom.dictionary import keyword_for_tag, vr_for_tag
@@ -42,8 +42,8 @@ from dicomarray.dicom.vr import (
     MAX_LIST_LENGTH,
     Value,
     decode,
-    is_misplaced,
-    is_number_in_text,
+    one_or_many,
+    value_representation,
 )
 
 _BYTES = frozenset(("OB", "OW", "OF", "OD", "OL", "OV"))
@@ -157,22 +157,20 @@ class _Reader:
             if tag == ITEM_END and undefined:
                 return item, place
             if tag <= last or tag >= ITEM:
-                if _name(tag) in item:
-                    raise ValueError(f"{_name(tag)} stands twice in an item (PS3.5 7.1 has each once)")
+                if item_name(tag) in item:
+                    raise ValueError(f"{item_name(tag)} stands twice in an item (PS3.5 7.1 has each once)")
                 raise DoubtError
             last = tag
-            if vr == "SQ" and is_misplaced(tag):
-                raise DoubtError
             if vr == "SQ" and length == UNDEFINED:
-                item[_name(tag)], place = self.items(place, end, True, depth + 1)
+                item[item_name(tag)], place = self.items(place, end, True, depth + 1)
                 continue
             if place + length > end:
                 raise DoubtError
             if vr == "SQ":
-                item[_name(tag)] = self._sequence(place, length, depth + 1)
+                item[item_name(tag)] = self._sequence(place, length, depth + 1)
                 place += length
                 continue
-            item[_name(tag)] = self._value(vr, place, length)
+            item[item_name(tag)] = self._value(vr, place, length)
             place += length
         if undefined or place != end:
             raise DoubtError
@@ -197,7 +195,7 @@ class _Reader:
             return tag, _dictionary_vr(tag), place + 8, length
         _, _, raw, length = EXPLICIT_HEAD(self._data, place)
         vr = _VRS.get(raw)
-        if vr is None or is_number_in_text(vr, tag):
+        if vr is None or value_representation(vr, tag, False) != vr:
             raise DoubtError
         if vr not in _LONG:
             return tag, vr, place + 8, length
@@ -257,13 +255,14 @@ def _decoded(vr: str, raw: bytes) -> Value:
     if vr in _BYTES:
         return f"<{len(raw)} bytes>"
     if vr in BINARY_NUMBERS:
-        return _numbers(vr, raw)
-    if vr == "AT":
-        words = _numbers("US", raw)
-        if not isinstance(words, tuple) or len(words) % 2:
+        _, size = BINARY_NUMBERS[vr]
+        if len(raw) % size or len(raw) > MAX_LIST_LENGTH * size:
             raise DoubtError
-        tags = tuple(high << 16 | low for high, low in zip(words[::2], words[1::2], strict=True))
-        return tags[0] if len(tags) == 1 else tags
+        return decode(vr, raw, True, ())
+    if vr == "AT":
+        if len(raw) % 4:
+            raise DoubtError
+        return one_or_many(tuple([high << 16 | low for high, low in iter_unpack("<HH", raw)]))
     if not raw.isascii() or ESCAPE in raw:
         raise DoubtError
     if vr in _TEXT and (raw[:1] == b" " or b" \\" in raw or b"\\ " in raw or b"\0\\" in raw):
@@ -274,15 +273,6 @@ def _decoded(vr: str, raw: bytes) -> Value:
     return value
 
 
-def _numbers(vr: str, raw: bytes) -> Value:
-    code, size = BINARY_NUMBERS[vr]
-    count, rest = divmod(len(raw), size)
-    if count > MAX_LIST_LENGTH or rest:
-        raise DoubtError
-    values = unpack(f"<{count}{code}", raw)
-    return values[0] if count == 1 else values
-
-
 def _is_number(value: Value, whole: bool) -> bool:
     kinds = (int,) if whole else (int, float)
     values = value if isinstance(value, tuple) else (value,)
@@ -290,7 +280,8 @@ def _is_number(value: Value, whole: bool) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _name(tag: int) -> str:
+def item_name(tag: int) -> str:
+    """The name of an element in an item: its keyword, or ``"(GGGG,EEEE)"``."""
     return keyword_for_tag(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 

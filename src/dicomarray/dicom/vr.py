@@ -102,53 +102,25 @@ def mislabelled(value: Value) -> Value:
 
 
 @lru_cache(maxsize=4096)
-def is_misplaced(tag: int) -> bool:
-    """Whether a sequence with this tag stands where the standard has words or numbers."""
-    try:
-        return vr_for_tag(tag) != "SQ"
-    except KeyError:
-        return False
-
-
-@lru_cache(maxsize=4096)
 def value_representation(declared: str | None, tag: int, signed: bool) -> str:
     """The element's own VR, or the dictionary's; "US or SS" goes by Pixel Representation (PS3.5 A.1).
 
     `MISPLACED` for a sequence where the standard has words or numbers: whoever asks for these gets no items.
     Where the file has a VR of text for what the dictionary knows as a number, the text is read as numbers.
     """
-    if declared == "SQ" and is_misplaced(tag):
+    try:
+        known = vr_for_tag(tag)
+    except KeyError:
+        known = ""
+    if declared == "SQ" and known not in ("SQ", ""):
         return MISPLACED
-    if declared in TEXT:
-        return _mislabelled(tag) or str(declared)
-    if declared == "DS" and _mislabelled(tag) == MISLABELLED["IS"]:
+    if declared == "DS" and known in _WHOLE_NUMBERS:
         return "IS"  # the same text, and whole
+    if declared in TEXT and known in _NUMBERS:
+        return MISLABELLED["IS" if known in _WHOLE_NUMBERS else "DS"]
     if declared not in (None, "UN"):
         return str(declared)
-    try:
-        known = vr_for_tag(tag)
-    except KeyError:
-        return "UN"
-    return "SS" if signed and known.startswith("US or SS") else known.split(" ")[0]
-
-
-def is_number_in_text(declared: str, tag: int) -> bool:
-    """Whether a file gives a VR of text to an element that the dictionary knows as numbers, or whole ones."""
-    if declared == "DS":
-        return _mislabelled(tag) == MISLABELLED["IS"]
-    return declared in TEXT and _mislabelled(tag) is not None
-
-
-@lru_cache(maxsize=4096)
-def _mislabelled(tag: int) -> str | None:
-    """How an element of text is read that the dictionary knows as numbers; None for all others."""
-    try:
-        known = vr_for_tag(tag)
-    except KeyError:
-        return None
-    if known not in _NUMBERS:
-        return None
-    return MISLABELLED["IS" if known in _WHOLE_NUMBERS else "DS"]
+    return "SS" if signed and known.startswith("US or SS") else known.split(" ")[0] or "UN"
 
 
 @lru_cache(maxsize=256)
