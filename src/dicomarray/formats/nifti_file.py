@@ -154,19 +154,27 @@ def _empty_header(shape: Sequence[int], dtype: np.dtype[Any]) -> Any:
     return header
 
 
+class TooWideError(Exception):
+    """Values that do not fit into int16; the file has to be made anew in their own type."""
+
+
 class NiftiFile(ImagesFile):
-    """A ``.nii`` file that takes images (rows, columns), in any order."""
+    """A ``.nii`` file that takes images (rows, columns), in any order, and holds them as ``dtype``."""
+
+    def __init__(self, path: Path, header: bytes, image_bytes: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(path, header, image_bytes)
+        self._dtype = dtype
 
     def write(self, index: int, images: Array) -> None:
         """Write the ``index``-th image and those that follow it; OutputError where the disk is full."""
-        super().write(index, np.ascontiguousarray(_stored(images)))
+        super().write(index, np.ascontiguousarray(_stored(images, self._dtype)))
 
 
 class PackedNiftiFile:
     """A ``.nii.gz`` file that takes images (rows, columns); those that come too early wait for the others."""
 
-    def __init__(self, path: Path, header: bytes) -> None:
-        self._path = path
+    def __init__(self, path: Path, header: bytes, dtype: np.dtype[Any]) -> None:
+        self._path, self._dtype = path, dtype
         self._lock, self._waiting, self._next = Lock(), dict[int, Array](), 0
         with written(path):
             self._plain = path.open("wb")
@@ -176,8 +184,9 @@ class PackedNiftiFile:
 
     def write(self, index: int, images: Array) -> None:
         """Write the ``index``-th image and those that follow it; OutputError where the disk is full."""
+        stored = _stored(images, self._dtype).copy()
         with self._lock, written(self._path):
-            self._waiting[index] = _stored(images).copy()
+            self._waiting[index] = stored
             while (following := self._waiting.pop(self._next, None)) is not None:
                 self._stream.write(following.data.cast("B"))
                 self._next += len(following)
@@ -191,30 +200,11 @@ class PackedNiftiFile:
                 self._plain.close()
 
 
-def _stored(images: Array) -> Array:
-    """Little endian, rows from below."""
-    return images[:, ::-1].astype(images.dtype.newbyteorder("<"), copy=False)
-
-
-class TooWideError(Exception):
-    """Values that do not fit into int16; the file has to be made anew in their own type."""
-
-
-class NarrowedFile:
-    """Takes images of whole numbers for a file of int16."""
-
-    def __init__(self, file: NiftiFile | PackedNiftiFile) -> None:
-        self._file = file
-
-    def write(self, index: int, images: Array) -> None:
-        """Write images; TooWideError where a value is none of int16."""
-        if not fits(images):
-            raise TooWideError
-        self._file.write(index, images.astype(NARROW))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+def _stored(images: Array, dtype: np.dtype[Any]) -> Array:
+    """Little endian, rows from below; TooWideError where a value is none of int16 that is to be one."""
+    if dtype == NARROW and images.dtype != NARROW and not fits(images):
+        raise TooWideError
+    return images[:, ::-1].astype(dtype.newbyteorder("<"), copy=False)
 
 
 def may_be_narrow(dtype: np.dtype[Any]) -> bool:
@@ -228,9 +218,11 @@ def fits(array: Array) -> bool:
     return array.size == 0 or bool(array.min() >= limits.min and array.max() <= limits.max)
 
 
-def open_nifti(path: Path, header: bytes, image_bytes: int, packed: bool) -> NiftiFile | PackedNiftiFile:
+def open_nifti(
+    path: Path, header: bytes, image_bytes: int, dtype: np.dtype[Any], packed: bool
+) -> NiftiFile | PackedNiftiFile:
     """A file for images of so many bytes."""
-    return PackedNiftiFile(path, header) if packed else NiftiFile(path, header, image_bytes)
+    return PackedNiftiFile(path, header, dtype) if packed else NiftiFile(path, header, image_bytes, dtype)
 
 
 def write_array(path: Path, array: Array, layout: Layout, colour: bool, packed: bool, seconds: float) -> None:
@@ -246,7 +238,7 @@ def write_array(path: Path, array: Array, layout: Layout, colour: bool, packed: 
     in_file = turned.swapaxes(-1, -3)  # ([samples,] [repetitions,] k, j, i)
     in_file = np.moveaxis(in_file, 0, -1) if colour else in_file
     images = in_file.shape[: len(shape) - 2]
-    file = open_nifti(path, header, array.nbytes // math.prod(images), packed)
+    file = open_nifti(path, header, array.nbytes // math.prod(images), array.dtype, packed)
     try:
         for index, place in enumerate(np.ndindex(*images)):
             file.write(index, in_file[place][None, ::-1])  # which stores rows from below

@@ -30,7 +30,6 @@ from dicomarray.formats.bids_values import TOGETHER, number
 from dicomarray.formats.nifti_file import (
     NARROW,
     Layout,
-    NarrowedFile,
     TooWideError,
     header_of,
     layout_of,
@@ -258,11 +257,9 @@ class _Writer:
         ) -> Any:
             colour = len(shape) > 2
             _check_colour(colour, dtype, first)
-            narrow = narrow and may_be_narrow(dtype)
-            stored = NARROW if narrow else dtype
+            stored = NARROW if narrow and may_be_narrow(dtype) else dtype
             header = header_of(layout, (*leading, *shape[:2]), stored, colour, seconds)
-            file = open_nifti(image, header, math.prod(shape) * stored.itemsize, packed)
-            return NarrowedFile(file) if narrow else file
+            return open_nifti(image, header, math.prod(shape) * stored.itemsize, stored, packed)
 
         reading = (stack, self.reading, None, self.workers, self.progress)
         try:
