@@ -17,6 +17,7 @@ from dicomarray.dicom.pixels.encoder import compress_pixels
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.files import write_header
 from dicomarray.objects.common.options import Compression
+from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
 from dicomarray.objects.derived_image.request import Source
 from dicomarray.storage.references import Reference
 
@@ -55,6 +56,28 @@ class SliceOutput(ImageOutput):
     source: Source
     index: int
     timeless: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameOutput:
+    """A derived frame: what it is derived from, and its place among the frames of the series.
+
+    ``rescale`` is its source's.  ``timeless`` says that it lies between slices of the template, so that its
+    source's times are not its own.
+    """
+
+    source: Source
+    indices: FrameIndices
+    rescale: Rescale
+    timeless: bool
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectOutput(ImageOutput):
+    """A derived multi-frame object; ``organization`` makes a new Dimension Organization UID of an old one."""
+
+    frames: tuple[FrameOutput, ...]
+    organization: Callable[[str], str]
 
 
 def write_image(

@@ -24,13 +24,8 @@ from dicomarray.objects.common.modules import reference_series
 from dicomarray.objects.common.options import PrivateBlock, private_block
 from dicomarray.objects.derived_image.derive import SeriesPlan, identify
 from dicomarray.objects.derived_image.enhanced.dimensions import compacted, keep_named, restacked
-from dicomarray.objects.derived_image.enhanced.frame_places import FrameOutput
-from dicomarray.objects.derived_image.enhanced.functional_groups import (
-    ObjectOutput,
-    choose_frames,
-    derive_groups,
-)
-from dicomarray.objects.derived_image.image_output import write_image
+from dicomarray.objects.derived_image.enhanced.functional_groups import choose_frames, derive_groups
+from dicomarray.objects.derived_image.image_output import FrameOutput, ObjectOutput, write_image
 from dicomarray.objects.derived_image.pixel_layout import describe_colour
 from dicomarray.objects.derived_image.plan import instance_numbers
 from dicomarray.objects.derived_image.strip_attributes import kept_tags, strip, swap_words

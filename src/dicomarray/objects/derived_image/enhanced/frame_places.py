@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 
 import numpy as np
 from pydicom.dataset import Dataset
 
 from dicomarray.core.geometry import Plane
-from dicomarray.core.pixel_values import Rescale
 from dicomarray.dicom import decimal_strings
 from dicomarray.objects.common.headers import drop, values
-from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
 from dicomarray.objects.derived_image.grid import SAME_COSINE, SAME_SPACING_MM, NewGrid, space_slices
-from dicomarray.objects.derived_image.request import Source
+from dicomarray.objects.derived_image.image_output import FrameOutput
 
 _POSITION, _ORIENTATION, _MEASURES = (
     "PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence",
@@ -32,20 +29,6 @@ _OF_THE_IMAGE = {
     "PETReconstructionSequence": ("ReconstructionDiameter", "ReconstructionFieldOfView"),
     "PETPositionSequence": ("DataCollectionCenterPatient", "ReconstructionTargetCenterPatient"),
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrameOutput:
-    """A derived frame: what it is derived from, and its place among the frames of the series.
-
-    ``rescale`` is its source's.  ``timeless`` says that it lies between slices of the template, so that its
-    source's times are not its own.
-    """
-
-    source: Source
-    indices: FrameIndices
-    rescale: Rescale
-    timeless: bool
 
 
 def place_frames(groups: Sequence[Dataset], frames: Sequence[FrameOutput], grid: NewGrid) -> None:

@@ -12,7 +12,7 @@ from dicomarray.objects.common.headers import drop, text, values
 from dicomarray.objects.common.modules import code_item
 from dicomarray.objects.derived_image.derive import PET_CODES, RESCALE_TYPES, SeriesPlan, set_window
 from dicomarray.objects.derived_image.image_classes import RescalePlace
-from dicomarray.objects.derived_image.image_output import ImageOutput
+from dicomarray.objects.derived_image.image_output import FrameOutput, ObjectOutput
 from dicomarray.objects.derived_image.mappings import (
     MAPPED_BITS,
     MAPPING,
@@ -25,36 +25,24 @@ _TRANSFORMATION, _WINDOW = "PixelValueTransformationSequence", "FrameVOILUTSeque
 _CT_TYPE = "CTImageFrameTypeSequence"
 
 
-def set_values(
-    groups: Sequence[Dataset], plan: SeriesPlan, image: ImageOutput, rescales: Sequence[Rescale]
-) -> None:
+def set_values(groups: Sequence[Dataset], plan: SeriesPlan, image: ObjectOutput) -> None:
     """Slope, intercept and window, in place; where they change, one for all frames, as readers expect.
 
-    ``groups`` are the shared group's item and those of all frames; ``rescales`` are the template's, of each.
+    ``groups`` are the shared group's item and those of all frames.
     """
     if plan.slope is not None:
-        _rescale(groups, plan, _new_mapping(groups, plan, image, rescales))
+        _rescale(groups, plan, _new_mapping(groups, plan, image))
     elif plan.units is not None:
         _rename(groups, plan)
     _set_window(groups, plan)
 
 
-def lead_with_mappings(
-    header: Dataset,
-    groups: Sequence[Dataset],
-    read_by: Sequence[Rescale | None],
-    ends: tuple[int, int],
-    stored: StoredType,
-) -> None:
-    """`lead_with` for each frame: its own mapping, else that of all frames, else that of the data set.
-
-    ``read_by`` is what a mapping says of each frame, None where a Rescale does.
-    """
-    shared, *frames = groups
-    for group, rescale in zip(frames, read_by, strict=True):
-        held = next((place for place in (group, shared, header) if values(place, MAPPING)), None)
-        if held is not None and rescale is not None:
-            lead_with(held, rescale, ends, stored)
+def lead_with_mappings(header: Dataset, groups: Sequence[Dataset], image: ObjectOutput) -> None:
+    """`lead_with` for each frame: its own mapping, else that of all frames, else that of the data set."""
+    for group, frame in zip(groups[1:], image.frames, strict=True):
+        held = next((place for place in (group, groups[0], header) if values(place, MAPPING)), None)
+        if held is not None and frame.source.rescale is not None:
+            lead_with(held, frame.source.rescale, image.ends, image.stored_type)
 
 
 def _rescale(groups: Sequence[Dataset], plan: SeriesPlan, mapping: Dataset | None) -> None:
@@ -116,9 +104,7 @@ def _rescale_type(groups: Sequence[Dataset], plan: SeriesPlan) -> str:
     return (stated.pop() or unspecified) if len(stated) == 1 else "US" if stated else unspecified
 
 
-def _new_mapping(
-    groups: Sequence[Dataset], plan: SeriesPlan, image: ImageOutput, rescales: Sequence[Rescale]
-) -> Dataset | None:
+def _new_mapping(groups: Sequence[Dataset], plan: SeriesPlan, image: ObjectOutput) -> Dataset | None:
     """Real World Value Mapping in the template's units, if it said the same as slope and intercept."""
     present = any(values(group, MAPPING) for group in groups)
     wanted = (
@@ -127,19 +113,18 @@ def _new_mapping(
     if not wanted or image.stored_type.bits_stored > MAPPED_BITS:
         return None
     mapping = mapping_item(image.rescale, image.stored_type, plan.units)
-    template = _mapped_units(groups, rescales) if plan.units is None else None
+    template = _mapped_units(groups, image.frames) if plan.units is None else None
     units = _units(plan) if template is None else [template]
     if units:
         mapping.MeasurementUnitsCodeSequence = units
     return mapping
 
 
-def _mapped_units(groups: Sequence[Dataset], rescales: Sequence[Rescale]) -> Dataset | None:
+def _mapped_units(groups: Sequence[Dataset], frames: Sequence[FrameOutput]) -> Dataset | None:
     """The units of all frames, where their mapping leads to the array's values, as slope and intercept do."""
-    shared, *frames = groups
     found: dict[tuple[str, str], Dataset] = {}
-    for group, rescale in zip(frames, rescales, strict=True):
-        units = units_of(group if values(group, MAPPING) else shared, rescale)
+    for group, frame in zip(groups[1:], frames, strict=True):
+        units = units_of(group if values(group, MAPPING) else groups[0], frame.rescale)
         if not units:
             return None
         found[text(units[0], "CodeValue"), text(units[0], "CodingSchemeDesignator")] = units[0]

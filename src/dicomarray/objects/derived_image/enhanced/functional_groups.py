@@ -6,9 +6,8 @@ time, cardiac phase, coil.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 
 from pydicom.dataset import Dataset, FileDataset
 
@@ -22,9 +21,9 @@ from dicomarray.objects.derived_image.enhanced.dimensions import (
     drop_empty,
     set_indices,
 )
-from dicomarray.objects.derived_image.enhanced.frame_places import FrameOutput, place_frames
+from dicomarray.objects.derived_image.enhanced.frame_places import place_frames
 from dicomarray.objects.derived_image.enhanced.frame_values import lead_with_mappings, set_values
-from dicomarray.objects.derived_image.image_output import ImageOutput
+from dicomarray.objects.derived_image.image_output import FrameOutput, ObjectOutput
 
 _FRAME_TYPES = (
     "CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence", "XRay3DFrameTypeSequence",
@@ -61,14 +60,6 @@ _FLAVOR_VALUES = 4  # Image Type and Frame Type of an enhanced image (PS3.3 C.8.
 _IMAGE_PROCESSING = ("110001", "DCM", "Image Processing")  # PS3.16 CID 7203
 
 
-@dataclass(frozen=True, eq=False)
-class ObjectOutput(ImageOutput):
-    """A derived multi-frame object; ``organization`` makes a new Dimension Organization UID of an old one."""
-
-    frames: tuple[FrameOutput, ...]
-    organization: Callable[[str], str]
-
-
 def choose_frames(header: Dataset, frames: Sequence[FrameOutput]) -> None:
     """Leave, in place, the functional groups of the frames that are derived, in their order."""
     groups = values(header, PER_FRAME) or [Dataset()]
@@ -92,10 +83,9 @@ def derive_groups(header: FileDataset, plan: SeriesPlan, image: ObjectOutput) ->
     _drop_stale(header, groups, plan)
     _set_types(header, groups)
     _set_derivation(header, image)
-    set_values(groups, plan, image, [frame.rescale for frame in image.frames])
+    set_values(groups, plan, image)
     if plan.slope is None:
-        read_by = [frame.source.rescale for frame in image.frames]
-        lead_with_mappings(header, groups, read_by, image.ends, image.stored_type)
+        lead_with_mappings(header, groups, image)
     if plan.grid is not None:
         place_frames(groups, image.frames, plan.grid)
     for group, frame in zip(groups[1:], image.frames, strict=True):
