@@ -69,15 +69,13 @@ def own_grid(file: SegmentationFile) -> VolumeInfo:
     if len(planes) < len(file.frames):
         raise SegmentationError(
             f"{file.path}: {len(file.frames) - len(planes)} of {len(file.frames)} frames do not say where "
-            "they "
-            "lie; give the images that they were made of (on=, --on)"
+            "they lie; give the images that they were made of (on=, --on)"
         )
     first = planes[0]
     if not all(_equal_but_position(plane, first) for plane in planes):
         raise SegmentationError(
             f"{file.path}: its frames lie in different orientations or have different pixel spacing, which "
-            "is "
-            "no grid; give the images that they were made of (on=, --on)"
+            "is no grid; give the images that they were made of (on=, --on)"
         )
     positions, warnings = _positions(np.unique([plane.position for plane in planes], axis=0), first, file)
     thickness = file.slice_spacing or file.slice_thickness or 1.0
@@ -140,8 +138,7 @@ def _positions(found: Matrix, plane: Plane, file: SegmentationFile) -> tuple[Mat
             return _filled(found, steps), ()
     return found, warning(
         f"slices are not evenly spaced: {gaps.min():.4g} to {gaps.max():.4g} mm; slices that have no frame "
-        "are "
-        "missing, unless the masks are loaded on the images that they were made of [slice-spacing]"
+        "are missing, unless the masks are loaded on the images that they were made of [slice-spacing]"
     )
 
 

@@ -92,8 +92,7 @@ class _Frames:
         if image is None:
             raise SegmentationError(
                 f"{self.file.path}: frame {index + 1} reaches beyond the grid asked for; load the masks on "
-                "their "
-                'own grid (on=None), or cut them by resample="nearest"'
+                'their own grid (on=None), or cut them by resample="nearest"'
             )
         return image
 
@@ -109,8 +108,7 @@ class _Frames:
         if self._reader.description.stored.bits_stored > 1 and image.max(initial=0) > 1:
             raise SegmentationError(
                 f"{self.file.path}: frame {index + 1} of a BINARY segmentation holds {int(image.max())}, and "
-                "not "
-                "0 and 1 (PS3.3 C.8.20.2)"
+                "not 0 and 1 (PS3.3 C.8.20.2)"
             )
         return image
 

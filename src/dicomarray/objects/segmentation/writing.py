@@ -115,6 +115,5 @@ def _renumbered(plan: FramePlan) -> Warnings:
     return warning(
         f"segments of a {plan.kind} object are numbered from 1 without gaps: label {label} is Segment Number "
         f'{number} in the file. dicomarray reads the labels back as they were; kind="labelmap" keeps them '
-        "for "
-        "other readers too [segments-renumbered]"
+        "for other readers too [segments-renumbered]"
     )
