@@ -142,17 +142,8 @@ class WriteOptions:
 WRITE_NAMES = names_of(WriteOptions)
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateBlock:
-    """Private elements of one creator; ``element`` is the last byte of a tag, None means all."""
-
-    group: int
-    creator: str
-    element: int | None
-
-
-def private_block(text: str) -> PrivateBlock:
-    """What ``"(gggg,CREATOR,ee)"`` or ``"(gggg,CREATOR)"`` names.
+def private_block(text: str) -> tuple[int, str, int | None]:
+    """What ``"(gggg,CREATOR,ee)"`` or ``"(gggg,CREATOR)"`` names; without an element it means all.
 
     Raises UsageError where it is neither, or the group is not private (odd).
     """
@@ -162,4 +153,4 @@ def private_block(text: str) -> PrivateBlock:
             f'keep_private="{text}": write a private element as (gggg,CREATOR,ee) with an odd group, such as '
             "(0019,SIEMENS MR HEADER,0C), or its whole block as (gggg,CREATOR)"
         )
-    return PrivateBlock(int(found[1], 16), found[2].strip(), None if found[3] is None else int(found[3], 16))
+    return int(found[1], 16), found[2].strip(), None if found[3] is None else int(found[3], 16)

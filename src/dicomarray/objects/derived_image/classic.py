@@ -12,7 +12,6 @@ from dicomarray.dicom.raw_header import RawHeader, read_raw_header
 from dicomarray.objects.common import lossy
 from dicomarray.objects.common.files import start_of_file, write_bytes, write_errors_named
 from dicomarray.objects.common.headers import parsed_header, read_header
-from dicomarray.objects.common.options import private_block
 from dicomarray.objects.common.quick_elements import encoded_elements
 from dicomarray.objects.derived_image.derive import SeriesPlan, derive
 from dicomarray.objects.derived_image.diffusion import add_direction
@@ -64,7 +63,7 @@ def _derive_file(
     with write_errors_named(path, source):
         lossy.remember(header, source, image.stored_type)
         needed = add_direction(header, plan.orientation)
-        strip(header, [private_block(text) for text in plan.options.keep_private])
+        strip(header, plan.options.keep_private)
         stripped = before - tags_of(header) - needed
         if header.original_encoding[1] is False:
             swap_words(header)

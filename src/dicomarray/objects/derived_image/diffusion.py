@@ -17,7 +17,7 @@ from dicomarray.dicom.attribute_names import request_for
 from dicomarray.dicom.pydicom_fallback import element_value, encodings_in, known_value, tags_in
 from dicomarray.dicom.vr import Value
 from dicomarray.objects.common.headers import read_header, text, values
-from dicomarray.objects.common.options import WriteOptions, private_block
+from dicomarray.objects.common.options import WriteOptions
 from dicomarray.objects.derived_image.request import WriteRequest
 from dicomarray.objects.derived_image.strip_attributes import kept_tags
 from dicomarray.storage.references import Reference
@@ -74,7 +74,7 @@ def lost_directions(request: WriteRequest, orientation: Value, options: WriteOpt
     same_equipment = options.equipment == "keep"
     of_ge = {tags[name] for name in GE.direction if name in tags}
     if diffusion.b_value(known) and any(map(known.get, GE.direction)):
-        kept = set(kept_tags(header, [private_block(word) for word in options.keep_private]))
+        kept = set(kept_tags(header, options.keep_private))
         if same_equipment and kept.issuperset(of_ge):
             return ()
         where = "in GE's private elements, along frequency, phase and slice"

@@ -22,7 +22,7 @@ from dicomarray.dicom.siemens_csa import MAGIC
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.header_faults import is_sequence
 from dicomarray.objects.common.headers import drop
-from dicomarray.objects.common.options import PrivateBlock, WriteOptions, private_block
+from dicomarray.objects.common.options import WriteOptions, private_block
 from dicomarray.storage.references import Reference
 
 # Dropped at every depth, beside private elements and overlays.
@@ -67,9 +67,7 @@ _MOSAIC_BLOCKS = (
 )
 
 
-def strip(
-    header: Dataset, keep: Sequence[PrivateBlock] = (), inside: Mapping[int, Set[int]] | None = None
-) -> None:
+def strip(header: Dataset, keep: Sequence[str] = (), inside: Mapping[int, Set[int]] | None = None) -> None:
     """Drop, in place, what must not stand in a derived image.  Elements that stay are not even parsed.
 
     ``keep`` are private elements that stay as they are at the top level, with all that a private sequence
@@ -79,14 +77,14 @@ def strip(
     _strip_everywhere(header, {**(inside or {}), id(header): set(kept_tags(header, keep))})
 
 
-def kept_tags(header: Dataset, keep: Sequence[PrivateBlock]) -> Iterator[BaseTag]:
+def kept_tags(header: Dataset, keep: Sequence[str]) -> Iterator[BaseTag]:
     """The tags of private elements that stay, their creators' among them (PS3.5 7.8.1)."""
     tags = header.keys()  # iterating over a data set parses its elements
-    for wanted in keep:
-        group = [tag for tag in tags if tag.group == wanted.group]
-        for creator in blocks_of(wanted.creator, group, creator_in(header)):
+    for number, name, element in map(private_block, keep):
+        group = [tag for tag in tags if tag.group == number]
+        for creator in blocks_of(name, group, creator_in(header)):
             found = tags_in_block(creator, group)
-            if chosen := [tag for tag in found if wanted.element in (None, tag.element & 0xFF)]:
+            if chosen := [tag for tag in found if element in (None, tag.element & 0xFF)]:
                 yield Tag(creator)
             yield from chosen
 
@@ -104,7 +102,7 @@ def check_mosaics(header: Dataset, path: Reference) -> None:
 
     Reading finds one that was moved, or whose creator was removed; nobody could who reads what is written.
     """
-    kept = set(kept_tags(header, [private_block(block) for block in _MOSAIC_BLOCKS]))
+    kept = set(kept_tags(header, _MOSAIC_BLOCKS))
     private = [tag for tag in header.keys() if tag.is_private]  # noqa: SIM118 - which parses nothing
     values = {tag: getattr(header.get_item(tag, keep_deferred=True), "value", None) for tag in private}
     found = [tag for tag, raw in values.items() if isinstance(raw, bytes) and raw.startswith(MAGIC)]

@@ -21,7 +21,6 @@ from dicomarray.objects.common.files import write_errors_named
 from dicomarray.objects.common.headers import read_header
 from dicomarray.objects.common.identity import new_uid
 from dicomarray.objects.common.modules import reference_series
-from dicomarray.objects.common.options import PrivateBlock, private_block
 from dicomarray.objects.derived_image.derive import SeriesPlan, identify
 from dicomarray.objects.derived_image.enhanced.dimensions import compacted, keep_named, restacked
 from dicomarray.objects.derived_image.enhanced.functional_groups import choose_frames, derive_groups
@@ -31,7 +30,7 @@ from dicomarray.objects.derived_image.plan import instance_numbers
 from dicomarray.objects.derived_image.strip_attributes import kept_tags, strip, swap_words
 from dicomarray.runtime.threads import ImageCount
 
-PHILIPS_SLICES = PrivateBlock(0x2001, "Philips Imaging DD 001", 0x18)
+PHILIPS_SLICES = "(2001,Philips Imaging DD 001,18)"
 
 
 def derived_objects(plan: SeriesPlan, uids: Sequence[str]) -> list[ObjectOutput]:
@@ -104,7 +103,7 @@ def _derive(header: FileDataset, plan: SeriesPlan, image: ObjectOutput) -> None:
     named = keep_named(header)
     # readers divide the frames of Philips' private dimensions by it
     counted = [PHILIPS_SLICES] if named else []
-    strip(header, [*(private_block(text) for text in plan.options.keep_private), *counted], named)
+    strip(header, [*plan.options.keep_private, *counted], named)
     _count_slices(header, image)
     if header.original_encoding[1] is False:
         swap_words(header)
