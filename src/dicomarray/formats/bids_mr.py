@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from dicomarray.formats.bids_values import (
@@ -25,6 +24,7 @@ from dicomarray.formats.bids_values import (
     WATER_FAT_SHIFT,
     Attributes,
     at_least_one,
+    first_item,
     maker_of,
     number,
     positive,
@@ -52,16 +52,12 @@ def describe_mr(known: Attributes) -> dict[str, Any]:
 
 def _units_of_map(known: Attributes) -> str | None:
     """The units of a field map, by its Real World Value Mapping, where that gives the values in the file."""
-    mapping = known.get("RealWorldValueMappingSequence")
-    if not isinstance(mapping, tuple) or not mapping or not isinstance(mapping[0], Mapping):
-        return None
-    codes = mapping[0].get("MeasurementUnitsCodeSequence")
-    code = codes[0] if isinstance(codes, tuple) and codes and isinstance(codes[0], Mapping) else {}
+    mapping = first_item(known, "RealWorldValueMappingSequence")
     for name, usual in (("Slope", 1.0), ("Intercept", 0.0)):
-        mapped, rescaled = number(mapping[0], f"RealWorldValue{name}"), number(known, f"Rescale{name}")
+        mapped, rescaled = number(mapping, f"RealWorldValue{name}"), number(known, f"Rescale{name}")
         if mapped is None or not math.isclose(mapped, usual if rescaled is None else rescaled, rel_tol=1e-6):
             return None
-    return _FIELD_UNITS.get(str(code.get("CodeValue")))
+    return _FIELD_UNITS.get(str(first_item(mapping, "MeasurementUnitsCodeSequence").get("CodeValue")))
 
 
 def _readout(known: Attributes) -> dict[str, Any]:

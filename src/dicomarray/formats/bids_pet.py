@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dicomarray.formats.bids_reconstruction import describe_reconstruction
-from dicomarray.formats.bids_values import Attributes, clock, number, rounded, seconds_of_day, text_of
+from dicomarray.formats.bids_values import (
+    Attributes,
+    clock,
+    first_item,
+    number,
+    rounded,
+    seconds_of_day,
+    text_of,
+)
 
 # What has to be known of each frame of a dynamic PET.
 FRAME_NAMES = (
@@ -23,22 +31,20 @@ _SYMBOLS = {
 
 def tracer(known: Attributes) -> dict[str, Any]:
     """What a PET's tracer is, of the first item of its sequence."""
-    items = known.get("RadiopharmaceuticalInformationSequence")
-    return dict(items[0]) if isinstance(items, tuple) and items and isinstance(items[0], Mapping) else {}
+    return dict(first_item(known, "RadiopharmaceuticalInformationSequence"))
 
 
 def describe_pet(known: Attributes, repetitions: int) -> dict[str, Any]:
     """What is said of PET only."""
     if known.get("Modality") != "PT":
         return {}
-    codes = known.get("RadionuclideCodeSequence")
-    nuclide = codes[0] if isinstance(codes, tuple) and codes and isinstance(codes[0], Mapping) else {}
     started, acquired = (seconds_of_day(known.get(name)) for name in ("SeriesTime", "AcquisitionTime"))
+    since = acquired if started is None else started
     correction = str(known.get("DecayCorrection") or "")
     method = str(known.get("AttenuationCorrectionMethod") or "")
     found: dict[str, Any] = {
         "TracerName": str(known.get("Radiopharmaceutical") or "").partition(" -- ")[0] or None,
-        "TracerRadionuclide": _radionuclide(nuclide),
+        "TracerRadionuclide": _radionuclide(first_item(known, "RadionuclideCodeSequence")),
         "InjectedRadioactivityUnits": "MBq" if number(known, "RadionuclideTotalDose") else None,
         "MolarActivity": number(known, "RadiopharmaceuticalSpecificActivity") or None,
         "MolarActivityUnits": "Bq/umol" if number(known, "RadiopharmaceuticalSpecificActivity") else None,
@@ -47,25 +53,24 @@ def describe_pet(known: Attributes, repetitions: int) -> dict[str, Any]:
         "Units": _UNITS.get(str(known.get("Units")), text_of(known.get("Units"))) or None,
         "InjectedVolume": number(known, "RadiopharmaceuticalVolume") or None,
         "SeriesTime": None if started is None else clock(int(started), 0),
-        **_times_of_injection(known, started, acquired),
+        **_times_of_injection(known, since),
         "ImageDecayCorrected": None if not correction else correction != "NONE",
-        "ImageDecayCorrectionTime": _decay_corrected_to(known, correction, started, acquired),
+        "ImageDecayCorrectionTime": _decay_corrected_to(known, correction, since),
         "RepetitionTime": None,
     }
     found |= describe_reconstruction(known)
     if repetitions == 1:
-        found |= _one_frame(known, started, acquired)
+        factor = number(known, "DecayFactor")
+        found["DecayCorrectionFactor"] = _listed(factor)
+        found["FrameTimesStart"] = [rounded(_start(known) or 0.0)] if factor else None
+        found["FrameDuration"] = _listed(number(known, "ActualFrameDuration"), 1e-3)
     return found
 
 
-def _one_frame(known: Attributes, started: float | None, acquired: float | None) -> dict[str, Any]:
-    factor, duration = number(known, "DecayFactor"), number(known, "ActualFrameDuration")
-    start = 0.0 if started is None or acquired is None else max(acquired - started, 0.0)
-    return {
-        "DecayCorrectionFactor": _listed(factor),
-        "FrameTimesStart": [rounded(start)] if factor else None,
-        "FrameDuration": _listed(duration, 1e-3),
-    }
+def _start(known: Attributes) -> float | None:
+    """When a frame began, in seconds after the start of the series."""
+    started, acquired = (seconds_of_day(known.get(name)) for name in ("SeriesTime", "AcquisitionTime"))
+    return None if started is None or acquired is None else max(acquired - started, 0.0)
 
 
 def _listed(value: float | None, factor: float = 1.0) -> list[float] | None:
@@ -80,19 +85,15 @@ def _radionuclide(code: Attributes) -> str | None:
     return f"{digits}{_SYMBOLS.get(letters.lower(), letters[:2])}" if digits and letters else None
 
 
-def _decay_corrected_to(
-    known: Attributes, correction: str, started: float | None, acquired: float | None
-) -> float | None:
+def _decay_corrected_to(known: Attributes, correction: str, since: float | None) -> float | None:
     """The moment to which counts are corrected, in seconds after the start of the series."""
     if correction == "START":
         return 0
-    given = _injected(known, "Start", acquired if started is None else started)
-    return given if correction == "ADMIN" else None
+    return _injected(known, "Start", since) if correction == "ADMIN" else None
 
 
-def _times_of_injection(known: Attributes, started: float | None, acquired: float | None) -> dict[str, Any]:
+def _times_of_injection(known: Attributes, since: float | None) -> dict[str, Any]:
     """The moment that all times count from, the start of the series, and what they are."""
-    since = acquired if started is None else started
     if since is None:
         return {}
     start, end = (_injected(known, which, since) for which in ("Start", "Stop"))
@@ -117,12 +118,8 @@ def _injected(known: Attributes, which: str, since: float | None) -> float | Non
 
 def describe_frames(frames: Sequence[Attributes]) -> dict[str, Any]:
     """What is said of each frame of a dynamic PET, by the attributes of an image of each."""
-    starts = []
-    for known in frames:
-        started, acquired = (seconds_of_day(known.get(name)) for name in ("SeriesTime", "AcquisitionTime"))
-        starts.append(None if started is None or acquired is None else max(acquired - started, 0.0))
     found = {
-        "FrameTimesStart": starts,
+        "FrameTimesStart": [_start(known) for known in frames],
         "FrameDuration": [_times(known, "ActualFrameDuration", 1e-3) for known in frames],
         "FrameReferenceTime": [_times(known, "FrameReferenceTime", 1e-3) for known in frames],
         "DecayCorrectionFactor": [_times(known, "DecayFactor") for known in frames],

@@ -101,6 +101,12 @@ def words_of(known: Attributes, keyword: str) -> Sequence[Any]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def first_item(known: Attributes, keyword: str) -> Attributes:
+    """The first item of a sequence, empty where there is none."""
+    items = known.get(keyword)
+    return items[0] if isinstance(items, tuple) and items and isinstance(items[0], Mapping) else {}
+
+
 def positive(known: Attributes, keyword: str) -> float | None:
     """A number above 0, or None."""
     value = number(known, keyword)
