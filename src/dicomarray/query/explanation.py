@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from dicomarray.assembly.series import Series
 from dicomarray.dicom.dictionary import keywords, vr_for_tag
@@ -230,23 +231,20 @@ def _hints(failure: Failure, by_case: bool) -> list[str]:
 
 def _without_case(verdicts: Verdicts) -> Verdicts | None:
     """The verdicts of the same config without ``case: true``; None where it has none."""
-    config, changed = _drop_case(verdicts.selection.config)
-    if not changed:
+    config = _drop_case(verdicts.selection.config)
+    if config == verdicts.selection.config:
         return None
     selection = parse(config)
     decisions = tuple(selection.decide(decision.evaluation.rows) for decision in verdicts.decisions)
     return replace(verdicts, selection=selection, decisions=decisions)
 
 
-def _drop_case(config: Value) -> tuple[Value, bool]:
+def _drop_case(config: Any) -> Any:
     if isinstance(config, list | tuple):
-        parts = [_drop_case(part) for part in config]
-        return [part for part, _ in parts], any(changed for _, changed in parts)
+        return [_drop_case(part) for part in config]
     if not isinstance(config, dict):
-        return config, False
-    kept = {key: _drop_case(value) for key, value in config.items() if key != "case"}
-    changed = len(kept) < len(config) or any(changed for _, changed in kept.values())
-    return {key: value for key, (value, _) in kept.items()}, changed
+        return config
+    return {key: _drop_case(value) for key, value in config.items() if key != "case"}
 
 
 def _absent_everywhere(verdicts: Verdicts) -> list[str]:

@@ -149,10 +149,6 @@ MAX_DEPTH = 32
 MAX_ERRORS = 100
 
 
-class StoppedError(ConfigError):
-    """The config is too large, or too wrong, to go on; the parser catches it."""
-
-
 @dataclass(slots=True)
 class ConfigErrors:
     """What is wrong with a config, by place, and how large it has turned out to be."""
@@ -161,18 +157,18 @@ class ConfigErrors:
     nodes: int = 0
 
     def add(self, path: str, message: str) -> None:
-        """Note a mistake; StoppedError after too many of them."""
+        """Note a mistake; ConfigError after too many of them."""
         self.messages.append(f"{path}: {message}")
         if len(self.messages) >= MAX_ERRORS:
             self.messages.append(f"... and perhaps more: reading stopped after {MAX_ERRORS} mistakes")
-            raise StoppedError
+            self.raise_if_any()
 
     def count_node(self, path: str) -> None:
-        """Count a node, an operator or a wildcard of a list; StoppedError where there are too many."""
+        """Count a node, an operator or a wildcard of a list; ConfigError where there are too many."""
         self.nodes += 1
         if self.nodes > MAX_NODES:
             self.messages.append(f"{path}: a config has at most {MAX_NODES} conditions and patterns")
-            raise StoppedError
+            self.raise_if_any()
 
     def too_deep(self, path: str, depth: int) -> bool:
         """Note it where a mapping lies too deep."""

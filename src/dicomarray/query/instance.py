@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
@@ -27,7 +28,7 @@ PADDING = " \0\t\r\n\v\f"
 MAX_WARNINGS = 20
 
 
-@dataclass(slots=True)
+@dataclass
 class Evaluation:
     """The series that is being judged, its columns as far as they were asked, and what was odd about them.
 
@@ -39,16 +40,12 @@ class Evaluation:
     warnings: dict[CodedWarning, None] = field(default_factory=dict)
     num_warned: int = 0  # how often something was odd
     _columns: dict[str, Sequence[Cell]] = field(default_factory=dict)
-    _facts: Facts | None = None
     _known_facts: dict[str, Value] = field(default_factory=dict)
-    _everyone: int | None = None
 
-    @property
+    @cached_property
     def everyone(self) -> int:
         """The set of all rows."""
-        if self._everyone is None:
-            self._everyone = int.from_bytes(b"\1" * self.rows.size, "little")
-        return self._everyone
+        return int.from_bytes(b"\1" * self.rows.size, "little")
 
     def column(self, name: str) -> Sequence[Cell]:
         """The cells of an attribute, one for each row, or a single one where all are the same."""
@@ -57,14 +54,12 @@ class Evaluation:
             column = self._columns[name] = self.rows.column(name)
         return column
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         """The facts of the series."""
-        if self._facts is None:
-            from dicomarray.query.series_facts import Facts
+        from dicomarray.query.series_facts import Facts
 
-            self._facts = Facts(self.rows)
-        return self._facts
+        return Facts(self)
 
     def fact(self, name: str) -> Value:
         """A fact of the series; None where it is unknown."""
@@ -75,7 +70,8 @@ class Evaluation:
     def let_go(self) -> None:
         """Keep what facts came to, and forget the rest, which is found again where it is asked for."""
         self._columns.clear()
-        self._facts = self._everyone = None
+        for name in ("facts", "everyone"):
+            self.__dict__.pop(name, None)
 
     def of_item(self, item: Instance) -> Evaluation:
         """The evaluation of an item of a sequence, as a series of one; its warnings come here."""

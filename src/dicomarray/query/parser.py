@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -22,7 +21,6 @@ from dicomarray.query.grammar import (
     TOP_WORDS,
     ConfigErrors,
     PartError,
-    StoppedError,
     did_you_mean,
     suggest_operator,
 )
@@ -78,14 +76,12 @@ class Parser:
 
     def parse(self, config: Any) -> tuple[All, Ranking]:
         """The whole config; ConfigError with all its mistakes."""
-        root, ranking = All("$", ()), Ranking()
-        with suppress(StoppedError):  # its reason is among the mistakes
-            top: dict[str, Any] = {}
-            if isinstance(config, Mapping):
-                top = {key: value for key, value in config.items() if key in TOP_WORDS}
-                config = {key: value for key, value in config.items() if key not in TOP_WORDS}
-            root = self._node(config, "$", depth=1, in_item=False)
-            ranking = parse_ranking(top, self.errors, partial(self._node, depth=2, in_item=False))
+        top: dict[str, Any] = {}
+        if isinstance(config, Mapping):
+            top = {key: value for key, value in config.items() if key in TOP_WORDS}
+            config = {key: value for key, value in config.items() if key not in TOP_WORDS}
+        root = self._node(config, "$", depth=1, in_item=False)
+        ranking = parse_ranking(top, self.errors, partial(self._node, depth=2, in_item=False))
         self.errors.raise_if_any()
         return root, ranking
 

@@ -16,13 +16,11 @@ from typing import Any
 from dicomarray.assembly.series import Series
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.errors import UsageError
-from dicomarray.query.instance import Evaluation, Instance, Value
+from dicomarray.query.instance import Evaluation, Instance
 from dicomarray.query.nodes import All, Combined, Entry, FactEntry, Leaf, NoneOf
 from dicomarray.query.parser import Parser
-from dicomarray.query.ranking import Ranked, Ranking
+from dicomarray.query.ranking import Ranking
 from dicomarray.query.rows import HasRows, ListRows, Rows, rows_of
-
-__all__ = ["Decision", "Failure", "Instance", "Ranked", "Seen", "Selection", "Value", "parse"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,15 @@ from dicomarray.assembly.grouping.image_kind import PIXEL_SPACING_TOLERANCE_MM
 from dicomarray.assembly.grouping.image_kinds import IMAGE_KINDS, image_kinds
 from dicomarray.assembly.grouping.stacking import Stack, plane_name, stack_frames
 from dicomarray.assembly.options import Geometry, ReadOptions
-from dicomarray.core.geometry import EVEN_CEILING_MM, Matrix, Plane, StackGeometry
+from dicomarray.core.geometry import EVEN_CEILING_MM, Matrix, Plane
 from dicomarray.dicom import segment_objects
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import DataError, GeometryError
 from dicomarray.query import duration
-from dicomarray.query.facts import FACTS, MIXED, SIZE
-from dicomarray.query.rows import Rows
+from dicomarray.query.facts import FACTS, MIXED
+from dicomarray.query.instance import Evaluation
 
 # What is there, whatever is missing: `is_regular` says that something is.
 THERE = ReadOptions(missing="keep")
@@ -59,9 +59,9 @@ class Layout:
 class Facts:
     """The facts of one series, each computed when it is asked for."""
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
-        self._columns: dict[str, Sequence[Value]] = {}
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._rows = evaluation.rows
+        self._column = evaluation.column
 
     def value(self, name: str) -> Any:
         """A fact by name: int, float, str, bool, or a tuple of them; None where it is unknown."""
@@ -115,7 +115,7 @@ class Facts:
         """Whether any image says so (PS3.3 C.8.2.1.1.1), or all are a few slices in each of three planes."""
         known = False
         for name in ("ImageType", "FrameType"):
-            for cell in self._rows.column(name):
+            for cell in self._column(name):
                 words = [str(word).upper() for word in (cell if isinstance(cell, tuple) else (cell,))]
                 known = known or cell not in (None, ABSENT)
                 if cell is not ABSENT and "LOCALIZER" in words:
@@ -181,9 +181,7 @@ class Facts:
 
     def _cell(self, name: str, row: int) -> Any:
         """A cell; None also where the attribute is absent."""
-        cells = self._columns.get(name)
-        if cells is None:
-            cells = self._columns[name] = self._rows.column(name)
+        cells = self._column(name)
         cell = cells[0] if len(cells) == 1 else cells[row]
         return None if cell is ABSENT else cell
 
@@ -198,8 +196,6 @@ class Facts:
     @cached_property
     def _images(self) -> Sequence[int]:
         every = range(self._rows.size)
-        if all(len(self._rows.column(name)) == 1 for name in SIZE):
-            return every if self._cell("Rows", 0) and self._cell("Columns", 0) else ()
         return [row for row in every if self._cell("Rows", row) and self._cell("Columns", row)]
 
 
@@ -258,26 +254,17 @@ def _on_one_grid(stack: Stack, other: Stack) -> bool:
     one, two = stack.geometry, other.geometry
     if one is None or two is None or one is two:
         return one is two
-    same_shape = one.slice_positions.shape == two.slice_positions.shape and (
-        (stack.frames[0].rows, stack.frames[0].columns) == (other.frames[0].rows, other.frames[0].columns)
-    )
-    return same_shape and _same_place(one, two)
-
-
-def _same_place(one: StackGeometry, two: StackGeometry) -> bool:
+    first, second = stack.frames[0], other.frames[0]
+    if first.plane is None or second.plane is None or len(one.slice_positions) != len(two.slice_positions):
+        return False
     spacing = np.abs(np.subtract(one.pixel_spacing, two.pixel_spacing)).max()
     places = np.abs(one.slice_positions - two.slice_positions).max()
-    planes = (_plane_of(one), _plane_of(two))
     return bool(
-        spacing <= PIXEL_SPACING_TOLERANCE_MM
+        (first.rows, first.columns) == (second.rows, second.columns)
+        and spacing <= PIXEL_SPACING_TOLERANCE_MM
         and places <= EVEN_CEILING_MM
-        and planes[0].parallel_to(planes[1])
+        and first.plane.parallel_to(second.plane)
     )
-
-
-def _plane_of(geometry: StackGeometry) -> Plane:
-    row, column = (tuple(map(float, v)) for v in (geometry.row_direction, geometry.column_direction))
-    return Plane((0.0, 0.0, 0.0), row, column, geometry.pixel_spacing)  # type: ignore[arg-type]
 
 
 def plane(planes: Sequence[Plane]) -> str:

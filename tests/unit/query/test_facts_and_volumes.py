@@ -22,6 +22,7 @@ from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.series import Series
 from dicomarray.errors import DataError
 from dicomarray.query.facts import FACTS
+from dicomarray.query.instance import Evaluation
 from dicomarray.query.rows import rows_of
 from dicomarray.query.series_facts import THERE, Facts, largest
 from enhanced_files import at, content, measured, write_cine, write_dose, write_enhanced
@@ -34,7 +35,7 @@ ASKED = frozenset().union(*(fact.attributes for fact in FACTS.values()))
 
 def facts_of(series: Series) -> dict[str, tuple[Any, str | None]]:
     """Every fact and why it is unknown."""
-    facts = Facts(rows_of(series.instances, ASKED))
+    facts = Facts(Evaluation(rows_of(series.instances, ASKED)))
     return {name: (facts.value(name), facts.why_unknown(name)) for name in FACTS}
 
 

@@ -19,6 +19,7 @@ from dicomarray.core.diffusion import B_VALUE_ELEMENTS
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.query.facts import FACTS
+from dicomarray.query.instance import Evaluation
 from dicomarray.query.rows import ListRows
 from dicomarray.query.selection import parse
 from dicomarray.query.series_facts import Facts
@@ -47,7 +48,7 @@ def stack(*positions: float, **further: Any) -> list[dict[str, Any]]:
 
 
 def fact(name: str, rows: list[dict[str, Any]]) -> Any:
-    return Facts(ListRows(rows)).value(name)
+    return Facts(Evaluation(ListRows(rows))).value(name)
 
 
 def tilted(degrees: float) -> tuple[float, ...]:
