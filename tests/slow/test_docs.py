@@ -15,9 +15,9 @@ from typing import Any, cast
 import pytest
 from pydicom import Dataset
 
-from dicomarray.assembly.options import READ_NAMES, ReadOptions
+from dicomarray.assembly.options import ReadOptions
 from dicomarray.cli.main import parser
-from dicomarray.core.options import choices_of
+from dicomarray.core.options import choices_of, names_of
 from dicomarray.demo.phantom import write_study
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.objects.common.options import WriteOptions
@@ -171,7 +171,9 @@ def test_every_flag_is_described(command: str) -> None:
     assert section is not None
     shared = "the options of reading" in section[1]
     missing = [flag for flag in flags()[command] if flag not in section[1]]
-    assert [flag for flag in missing if not (shared and flag[2:].replace("-", "_") in READ_NAMES)] == []
+    assert [
+        flag for flag in missing if not (shared and flag[2:].replace("-", "_") in names_of(ReadOptions))
+    ] == []
 
 
 def option_rows(page: str) -> dict[str, list[str]]:

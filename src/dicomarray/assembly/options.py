@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Literal, TypedDict
 
-from dicomarray.core.options import check_choices, names_of
+from dicomarray.core.options import check_choices
 from dicomarray.errors import UsageError
 
 Units = Literal["modality", "stored", "suv"]
@@ -117,4 +117,3 @@ def _is_finite_number(value: object) -> bool:
 
 
 DEFAULTS = ReadOptions()
-READ_NAMES = names_of(ReadOptions)

@@ -10,10 +10,10 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dicomarray
-from dicomarray.assembly.options import READ_NAMES, ReadOptions
+from dicomarray.assembly.options import ReadOptions
 from dicomarray.cli import rendering
 from dicomarray.cli.exit_codes import DONE, NOT_CONVERTED, SOME_FAILED
 from dicomarray.cli.progress import Counter, SeriesProgress, StatusLine
@@ -33,35 +33,29 @@ if TYPE_CHECKING:
     from dicomarray.workflows.to_nifti import NiftiReport
     from dicomarray.workflows.to_numpy import NumpyReport
 
+Options = TypeVar("Options")
+# What the namespace of a command has beside parameters of the function that it calls (`main.parser`).
+_OF_COMMAND_LINE = ("run", "command", "needed", "where", "config", "_given")
+
 
 def to_numpy(options: argparse.Namespace) -> int:
     """A DICOM series to an array and its metadata."""
     if options.config is not None:
         npy = Path(options.output_npy)
         refuse_inputs([npy, Path(options.output_json or npy.with_suffix(".json"))], [options.config])
-    return _converted(dicomarray.to_numpy, options, ("output_npy", "output_json", "normalize"))
+    return _converted(dicomarray.to_numpy, options)
 
 
 def to_nifti(options: argparse.Namespace) -> int:
     """A DICOM series to NIfTI, with what BIDS wants beside it."""
-    from dicomarray.workflows.nifti_options import NIFTI_NAMES
-
-    return _converted(dicomarray.to_nifti, options, ("output", *NIFTI_NAMES))
+    return _converted(dicomarray.to_nifti, options)
 
 
-def _converted(
-    convert: Callable[..., NumpyReport | NiftiReport], options: argparse.Namespace, own: Iterable[str]
-) -> int:
-    """Volumes to files, by a function that has some options of its own; then what is to be said of them."""
-    names = (*own, "overwrite", "on", "resample", "time", "workers", *READ_NAMES)
+def _converted(convert: Callable[..., NumpyReport | NiftiReport], options: argparse.Namespace) -> int:
+    """Volumes to files; then what is to be said of them."""
     with Counter("files scanned") as counter, Counter("images read") as images:
-        report = convert(
-            options.input_dicom,
-            **_choice(options),
-            progress=counter,
-            pixel_progress=images,
-            **_given(options, names),
-        )
+        given = _given(options, "input_dicom")
+        report = convert(options.input_dicom, progress=counter, pixel_progress=images, **given)
     for paths, shown in zip(report.files, report.volumes, strict=True):
         print_text(f"{' '.join(map(str, paths))} {shown}")
     _warn(report.warnings)
@@ -73,39 +67,26 @@ def _converted(
 
 def to_dicom(options: argparse.Namespace) -> int:
     """An array to a new DICOM series."""
-    from dicomarray.objects.common.options import WRITE_NAMES
-
-    return _written(dicomarray.to_dicom, options, ("units", *WRITE_NAMES), of_images=True)
+    return _written(dicomarray.to_dicom, options, of_images=True)
 
 
 def to_seg(options: argparse.Namespace) -> int:
     """Labels to a DICOM Segmentation."""
-    from dicomarray.objects.segmentation.options import SEGMENTATION_NAMES
-
-    return _written(dicomarray.to_seg, options, ("segments", "time", *SEGMENTATION_NAMES))
+    return _written(dicomarray.to_seg, options)
 
 
 def to_rtstruct(options: argparse.Namespace) -> int:
     """Labels to a structure set."""
-    from dicomarray.objects.structure_set.options import STRUCTURE_SET_NAMES
-
-    return _written(dicomarray.to_rtstruct, options, ("segments", "time", *STRUCTURE_SET_NAMES))
+    return _written(dicomarray.to_rtstruct, options)
 
 
-def _written(
-    write: Callable[..., WriteReport],
-    options: argparse.Namespace,
-    names: Iterable[str],
-    of_images: bool = False,
-) -> int:
-    """An array to a new series like a template, by a function that takes the options with these names."""
+def _written(write: Callable[..., WriteReport], options: argparse.Namespace, of_images: bool = False) -> int:
+    """An array to a new series like a template."""
+    places = ("input_npy", "input_dicom", "output_dicom")
     with Counter("files scanned") as counter, Counter("images written, then read back") as images:
         report = write(
-            options.input_npy,
-            options.input_dicom,
-            options.output_dicom,
-            **_choice(options),
-            **_given(options, ("input_json", "affine", *names)),
+            *(getattr(options, name) for name in places),
+            **_given(options, *places),
             **{"progress": counter} | ({"pixel_progress": images} if of_images else {}),
         )
     print_text("\n".join(rendering.write_lines(report, of_images)))
@@ -158,8 +139,6 @@ def index(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """A function over every matching series."""
     from dicomarray.cli.where import with_parameters
-    from dicomarray.objects.common.options import WRITE_NAMES
-    from dicomarray.pipeline.options import RUN_NAMES
     from dicomarray.pipeline.running import refuse_as_output
     from dicomarray.storage.places import place_of
 
@@ -173,13 +152,10 @@ def run(options: argparse.Namespace) -> int:
     with Counter("files scanned") as counter, series:
         report = dicomarray.run(
             options.input_dicom,
-            options.output_dicom,
-            options.function,
-            _config(options),
             progress=counter,
             finished=finished,
-            **_given(options, (*RUN_NAMES, *READ_NAMES, *WRITE_NAMES))
-            | {"parameters": with_parameters(options.parameters, options.param)},
+            parameters=with_parameters(options.parameters, options.param),
+            **_given(options, "input_dicom", "parameters", "param"),
         )
     _note(rendering.skipped_lines(report.skipped))
     if not report.entries:
@@ -200,7 +176,6 @@ def _tell(entry: RunEntry, before: str = "") -> None:
 def pull(options: argparse.Namespace) -> int:
     """The matching series of a PACS, into a folder."""
     from dicomarray.cli import transfer_lines
-    from dicomarray.storage.limits import TransferOptions
 
     series = SeriesProgress()
 
@@ -210,15 +185,7 @@ def pull(options: argparse.Namespace) -> int:
             print_text(line, sys.stderr if entry.status == "failed" else sys.stdout)
 
     with Counter("instances") as counter, series:
-        report = dicomarray.pull(
-            options.source,
-            options.output,
-            _config(options),
-            index=options.index,
-            progress=counter,
-            finished=finished,
-            **_given(options, names_of(TransferOptions)),
-        )
+        report = dicomarray.pull(progress=counter, finished=finished, **_given(options))
     _warn(report.warnings)
     _note([transfer_lines.pull_summary(report)])
     return SOME_FAILED if report.failed else DONE
@@ -227,7 +194,6 @@ def pull(options: argparse.Namespace) -> int:
 def push(options: argparse.Namespace) -> int:
     """A folder, into a PACS."""
     from dicomarray.cli import transfer_lines
-    from dicomarray.storage.limits import TransferOptions
 
     def finished(uid: str, pushed: Sequence[PushedInstance]) -> None:
         failed = any(entry.status == "failed" for entry in pushed)
@@ -235,14 +201,8 @@ def push(options: argparse.Namespace) -> int:
         _note(transfer_lines.push_failures(pushed))
 
     with Counter("instances") as counter:
-        report = dicomarray.push(
-            options.input_dicom,
-            options.target,
-            progress=counter,
-            finished=finished,
-            **_choice(options),
-            **_given(options, names_of(TransferOptions)),
-        )
+        given = _given(options, "input_dicom")
+        report = dicomarray.push(options.input_dicom, progress=counter, finished=finished, **given)
     _warn(report.warnings)
     _note(rendering.skipped_lines(report.skipped))
     _note([report.summary])
@@ -255,7 +215,7 @@ def listen(options: argparse.Namespace) -> int:
     import threading
 
     from dicomarray.cli.where import with_parameters
-    from dicomarray.objects.common.options import WRITE_NAMES, WriteOptions
+    from dicomarray.objects.common.options import WriteOptions
     from dicomarray.pipeline import listening
     from dicomarray.pipeline.options import ListenOptions
 
@@ -267,9 +227,9 @@ def listen(options: argparse.Namespace) -> int:
         _config(options),
         options.spool,
         with_parameters(options.parameters, options.param),
-        made_of(ListenOptions, _given(options, names_of(ListenOptions))),
-        made_of(ReadOptions, _given(options, READ_NAMES)),
-        made_of(WriteOptions, _given(options, WRITE_NAMES)),
+        _made(ListenOptions, options),
+        _made(ReadOptions, options),
+        _made(WriteOptions, options),
     )
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
@@ -289,13 +249,13 @@ def listen(options: argparse.Namespace) -> int:
 
 def view(options: argparse.Namespace) -> int:
     """A picture of three planes, or a page to look through the volume."""
-    from dicomarray.render.options import PAGE_NAMES, PageOptions
+    from dicomarray.render.options import PageOptions
     from dicomarray.render.pages import save_page
     from dicomarray.render.pictures import draw, save_png
     from dicomarray.workflows.overlays import overlay_on
 
     output = Path(options.output)
-    page = made_of(PageOptions, _given(options, PAGE_NAMES))
+    page = _made(PageOptions, options)
     _refuse_view(options, output, page)
     if options.input_npy is not None:
         volume, notes = dicomarray.Volume.load(options.input_npy, options.input_json), list[str]()
@@ -321,7 +281,8 @@ def _volume_beside(options: argparse.Namespace) -> Volume | None:
     if options.beside.lower().endswith(SUFFIXES):
         return dicomarray.Volume.load(options.beside)
     try:
-        return dicomarray.load(options.beside, series=options.beside_series, **_given(options, READ_NAMES))
+        reading = _those(ReadOptions, options)
+        return dicomarray.load(options.beside, series=options.beside_series, **reading)
     except ChoiceError as error:
         raise ChoiceError(f"--beside (choose by --beside-series UID): {error}") from error
 
@@ -344,7 +305,7 @@ def _volume_of_series(options: argparse.Namespace, output: Path) -> tuple[Volume
     """The volume that a command is given as a folder; what is no image there, and what was skipped."""
     from dicomarray.catalog.series_selection import ScanRequest, select
 
-    reading = _given(options, READ_NAMES)
+    reading = _those(ReadOptions, options)
     made_of(ReadOptions, reading)
     with Counter("files scanned") as counter, Counter("images read") as images:
         request = ScanRequest(options.input_dicom, **_choice(options), progress=counter)
@@ -359,14 +320,13 @@ def browse(options: argparse.Namespace) -> int:
     """The archive as a page, until it is interrupted."""
     from dicomarray.cli.browse.archive import Archive
     from dicomarray.cli.browse.server import serve
-    from dicomarray.render.options import PAGE_NAMES, PageOptions
+    from dicomarray.render.options import PageOptions
 
     def started(address: str) -> None:
         print_text(address)
         _note(["open this address in a browser on this computer; Ctrl-C ends it"])
 
-    page = made_of(PageOptions, _given(options, PAGE_NAMES))
-    archive = Archive(options.index, options.show_patient, page, options.made_by)
+    archive = Archive(options.index, options.show_patient, _made(PageOptions, options), options.made_by)
     archive.search(())  # what is wrong with the index is told before anyone opens the page
     serve(archive, options.port, started)
     return DONE
@@ -439,9 +399,20 @@ def _config(options: argparse.Namespace) -> Any:
     return with_conditions(config, options.where)
 
 
-def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
-    """The options that were given; the defaults have one home, and it is not here."""
-    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
+def _given(options: argparse.Namespace, *apart: str) -> dict[str, Any]:
+    """What was given but for some, by the names of parameters; the defaults have one home: it is not here."""
+    left_out = (*_OF_COMMAND_LINE, *apart)
+    given = {name: value for name, value in vars(options).items() if name not in left_out}
+    return {name: value for name, value in given.items() if value is not None} | {"config": _config(options)}
+
+
+def _those(kind: type[Any], options: argparse.Namespace) -> dict[str, Any]:
+    """The options of a dataclass that were given."""
+    return {name: value for name in names_of(kind) if (value := getattr(options, name, None)) is not None}
+
+
+def _made(kind: type[Options], options: argparse.Namespace) -> Options:
+    return made_of(kind, _those(kind, options))
 
 
 def _warn(lines: Iterable[str], kind: str = "warning") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -31,16 +31,18 @@ def made_of(options: type[Options], given: Mapping[str, Any]) -> Options:
     UsageError
         For a name that is no option; the message lists those that exist.
     """
-    check_names(given, names_of(options))
-    return options(**given)
+    (made,) = all_made_of(given, options)
+    return made  # type: ignore[no-any-return]
 
 
-def check_names(given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise UsageError for the first name that is no option."""
-    names = tuple(known)
+def all_made_of(given: Mapping[str, Any], *kinds: type[Any]) -> tuple[Any, ...]:
+    """As `made_of`, of several dataclasses whose options are given together."""
+    known = {kind: names_of(kind) for kind in kinds}
+    names = [name for some in known.values() for name in some]
     for name in given:
         if name not in names:
             raise UsageError(f'there is no option "{name}"; there are: {", ".join(names)}')
+    return tuple(kind(**{name: given[name] for name in known[kind] if name in given}) for kind in kinds)
 
 
 @cache

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dicomarray.assembly.options import READ_NAMES, ReadKeywords, ReadOptions
-from dicomarray.core.options import check_choices, check_names, made_of, names_of, size_of
+from dicomarray.assembly.options import ReadKeywords
+from dicomarray.core.options import check_choices, size_of
 from dicomarray.core.segments import MAX_LABEL
 from dicomarray.errors import UsageError
-from dicomarray.objects.common.options import WRITE_NAMES, WriteKeywords, WriteOptions
+from dicomarray.objects.common.options import WriteKeywords
 from dicomarray.storage.places import PathLike
 
 Per = Literal["series", "study"]
@@ -131,26 +131,6 @@ class RunOptions:
     def isolated(self) -> bool:
         """Whether the work has to be done in processes that can be ended."""
         return self.workers > 1 or self.timeout is not None or self.memory_limit is not None
-
-
-RUN_NAMES = names_of(RunOptions)
-
-
-def run_options(keywords: RunKeywords) -> tuple[RunOptions, ReadOptions, WriteOptions]:
-    """The options of the run itself, of reading and of writing, all checked.
-
-    Raises UsageError for an unknown option or value; the message lists those that exist.
-    """
-    check_names(keywords, (*RUN_NAMES, *READ_NAMES, *WRITE_NAMES))
-
-    def those(names: tuple[str, ...]) -> dict[str, Any]:
-        return {name: value for name, value in keywords.items() if name in names}
-
-    return (
-        made_of(RunOptions, those(RUN_NAMES)),
-        made_of(ReadOptions, those(READ_NAMES)),
-        made_of(WriteOptions, those(WRITE_NAMES)),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Unpack
 
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.catalog.series_selection import Inputs, ScanRequest
-from dicomarray.core.options import takes
+from dicomarray.core.options import all_made_of, takes
 from dicomarray.errors import OutputError, UsageError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
@@ -26,7 +26,7 @@ from dicomarray.pipeline.entries import RunEntry, RunReport, as_json
 from dicomarray.pipeline.functions import Function, check_call, load_parameters, reference, resolve
 from dicomarray.pipeline.jobs import Job, Task
 from dicomarray.pipeline.ledger import Ledger
-from dicomarray.pipeline.options import RunKeywords, RunOptions, run_options
+from dicomarray.pipeline.options import RunKeywords, RunOptions
 from dicomarray.pipeline.page import FILE_NAME as PAGE_NAME
 from dicomarray.pipeline.page import put_aside, write_report
 from dicomarray.pipeline.run_folder import (
@@ -96,7 +96,7 @@ def run(
             "run was called while a worker imported the script that defines the function; put the call "
             'below: if __name__ == "__main__":'
         )
-    chosen, reading, writing = run_options(options)
+    chosen, reading, writing = all_made_of(options, RunOptions, ReadOptions, WriteOptions)
     called = resolve(function)
     request = ScanRequest(input_dicom, chosen.index, config, chosen.series)
     roots, output, pacs = list(request.roots), place_of(output_dicom), None

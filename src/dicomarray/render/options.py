@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dicomarray.core.options import check_choices, names_of
+from dicomarray.core.options import check_choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,3 @@ class PageOptions:
 
     def __post_init__(self) -> None:
         check_choices(self)
-
-
-PAGE_NAMES = names_of(PageOptions)

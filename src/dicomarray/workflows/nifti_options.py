@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicomarray.assembly.options import ReadKeywords
-from dicomarray.core.options import names_of
 from dicomarray.errors import DataError, UsageError
 
 DEFAULT_NAME = "{SeriesNumber}_{SeriesDescription}"
@@ -40,9 +39,6 @@ class NiftiOptions:
         parts = Path(self.name).parts
         if not self.name or self.name.endswith("/") or ".." in parts or Path(self.name).is_absolute():
             raise UsageError(f'name="{self.name}" names no file below the output folder')
-
-
-NIFTI_NAMES = names_of(NiftiOptions)
 
 
 class NiftiKeywords(ReadKeywords, total=False):

@@ -21,7 +21,7 @@ from dicomarray.assembly.volumes.assemble import assemble, assemble_through
 from dicomarray.assembly.volumes.regrid import changes_grid
 from dicomarray.catalog.series_selection import Found, Inputs, ScanRequest, select
 from dicomarray.core.coded_warnings import warning
-from dicomarray.core.options import made_of, takes
+from dicomarray.core.options import all_made_of, takes
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import GeometryError, OutputError, PixelError
@@ -42,7 +42,7 @@ from dicomarray.sources.base import Progress
 from dicomarray.storage.atomic import new_files, refuse_existing
 from dicomarray.storage.places import PathLike, local_path
 from dicomarray.workflows.acquisition import acquisition, diffusion_table, encoding, is_along_patient
-from dicomarray.workflows.nifti_options import NIFTI_NAMES, NiftiKeywords, NiftiOptions, keywords_in
+from dicomarray.workflows.nifti_options import NiftiKeywords, NiftiOptions, keywords_in
 from dicomarray.workflows.to_numpy import (
     ConversionReport,
     MaskReading,
@@ -126,9 +126,7 @@ def to_nifti(  # noqa: PLR0913 - the options of the command, by the same names
     DataError
         As in `load`, where a single file is asked for.
     """
-    given: dict[str, Any] = dict(options)
-    wanted = NiftiOptions(**{name: given.pop(name) for name in NIFTI_NAMES if name in given})
-    reading = made_of(ReadOptions, given)
+    wanted, reading = all_made_of(options, NiftiOptions, ReadOptions)
     if reading.missing == "resample":
         reading = replace(reading, uneven="resample")
     thread_count(workers)

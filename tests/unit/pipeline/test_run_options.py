@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from dicomarray.core.options import made_of
 from dicomarray.errors import UsageError
-from dicomarray.pipeline.options import RunOptions, run_options
+from dicomarray.pipeline.options import RunOptions
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_memory_limit(text: Any, size: int) -> None:
 def test_wrong_options(wrong: dict[str, Any]) -> None:
     """What cannot work, or does not exist, is refused."""
     with pytest.raises(UsageError):
-        run_options(wrong)  # type: ignore[arg-type]
+        made_of(RunOptions, wrong)
 
 
 def test_limits_need_a_process() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, Protocol, TypedDict
 
-from dicomarray.core.options import check_choices, names_of
+from dicomarray.core.options import check_choices
 from dicomarray.errors import UsageError
 
 Mode = Literal["auto", "stored", "full-range"]
@@ -137,9 +137,6 @@ class WriteOptions:
         object.__setattr__(self, "keep_private", (given,) if isinstance(given, str) else tuple(given))
         for text in self.keep_private:
             private_block(text)
-
-
-WRITE_NAMES = names_of(WriteOptions)
 
 
 def private_block(text: str) -> tuple[int, str, int | None]:

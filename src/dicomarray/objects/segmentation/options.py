@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dicomarray.core.options import check_choices, names_of
+from dicomarray.core.options import check_choices
 from dicomarray.errors import UsageError
 from dicomarray.objects.common.options import SeriesKeywords, check_series_options
 
@@ -70,6 +70,3 @@ class SegmentationOptions:
                 f'compress="{self.compress}" holds no single bits: write them uncompressed or "deflated", or '
                 'take kind="labelmap"'
             )
-
-
-SEGMENTATION_NAMES = names_of(SegmentationOptions)

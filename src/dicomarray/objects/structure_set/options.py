@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dicomarray.core.options import check_choices, names_of
+from dicomarray.core.options import check_choices
 from dicomarray.objects.common.options import SeriesKeywords, check_series_options
 
 Contours = Literal["edges", "smooth"]
@@ -58,6 +58,3 @@ class StructureSetOptions:
         """Refuse what is no option, before anything is read."""
         check_choices(self)
         check_series_options(self)
-
-
-STRUCTURE_SET_NAMES = names_of(StructureSetOptions)
