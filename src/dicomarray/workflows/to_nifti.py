@@ -332,7 +332,7 @@ def _echoes(stacks: Sequence[Stack]) -> Mapping[object, int]:
     numbers = {stack.kind.echo_number for stack in stacks}
     if len(numbers) > 1:
         return {number: number for number in numbers if isinstance(number, int) and number > 0}
-    kinds = [stack.kind for stack in stacks if stack.kind.multiframe]
+    kinds = [stack.kind for stack in stacks if stack.frames[0].of_multiframe]
     times = sorted({kind.echo_time for kind in kinds if isinstance(kind.echo_time, float)})
     return {time: place for place, time in enumerate(times, 1)} if len(times) > 1 else {}
 

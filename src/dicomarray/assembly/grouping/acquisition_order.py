@@ -178,18 +178,18 @@ def ranks(
 
     None where an image lacks it: then it orders nothing.
     """
-    found: dict[int, int] = {}
+    found: Rank = {}
     for frames in positions:
-        similar: dict[Hashable, list[tuple[Any, int]]] = defaultdict(list)
+        similar: dict[Hashable, list[tuple[Any, Frame]]] = defaultdict(list)
         for frame in frames:
             value = frame.attributes.get(keyword)
             if not isinstance(value, kind):
                 return None
-            similar[tuple(value_of(frame, key) for key in chosen)].append((moment(value), id(frame)))
+            similar[tuple(value_of(frame, key) for key in chosen)].append((moment(value), frame))
         for several in similar.values():
             order = {value: rank for rank, value in enumerate(sorted({value for value, _ in several}))}
-            found.update((frame_id, order[value]) for value, frame_id in several)
-    return Rank(keyword, found)
+            found.update((frame, order[value]) for value, frame in several)
+    return found
 
 
 def in_order(groups: Iterable[Repetition]) -> tuple[list[Repetition], Warnings]:
@@ -244,7 +244,7 @@ def _groups_by_rank(
         return None
     found: dict[int, list[Repetition]] = defaultdict(list)
     for group in groups:
-        of_group = {rank.of_frame[id(frame)] for frame in group}
+        of_group = {rank[frame] for frame in group}
         if len(of_group) > 1:
             return None
         found[of_group.pop()].append(group)

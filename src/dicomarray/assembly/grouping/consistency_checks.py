@@ -23,9 +23,12 @@ _ONE = ("ConvolutionKernel", "KVP", "DiffusionBValue", "FlipAngle", "PatientPosi
 # ... while these may change along it, or count its slices, but do not come and go.  MR scanners number the
 # acquisitions of odd and even slices.
 _IN_BLOCKS = ("SliceThickness", *TIME_INDEX)
+_IN_BLOCKS_OF_CT = ("AcquisitionNumber",)
 # Slice Location of repetitions of a slice differs by less, also where they follow the patient's motion.
 OTHER_SLICE_MM = 0.5
-_IN_BLOCKS_OF_CT = ("AcquisitionNumber",)
+# GE's name of the pulse sequence, and its user data 12: for epi_pepolar, which volumes are reversed.
+_GE_SEQUENCE, _GE_USER_DATA_12 = "(0019,GEMS_ACQU_01,9C)", "(0019,GEMS_ACQU_01,B3)"
+_REVERSED = {1: "all volumes", 2: "the first of each two volumes", 3: "the second of each two volumes"}
 
 
 def mixed_scan_warnings(repetitions: Sequence[Sequence[Frame]]) -> Warnings:
@@ -137,11 +140,6 @@ def missing_parts(frames: Sequence[Frame], options: ReadOptions) -> Warnings:
             )
         warnings += warning(f"{stated} [missing-parts]")
     return warnings
-
-
-# GE's name of the pulse sequence, and its user data 12: for epi_pepolar, which volumes are reversed.
-_GE_SEQUENCE, _GE_USER_DATA_12 = "(0019,GEMS_ACQU_01,9C)", "(0019,GEMS_ACQU_01,B3)"
-_REVERSED = {1: "all volumes", 2: "the first of each two volumes", 3: "the second of each two volumes"}
 
 
 def misplaced_sequences(frames: Iterable[Frame]) -> Warnings:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
 from typing import cast
 
 from dicomarray.assembly.frames.frame import Frame
@@ -78,14 +77,8 @@ RANKED_READ = (RANKED[0], *RANKED[2:])
 RANKED_FRAMES = (*RANKED[:2], "NominalCardiacTriggerDelayTime", *RANKED[2:])
 
 
-@dataclass(frozen=True, eq=False)
-class Rank:
-    """The rank of an attribute's value among the images at one place, by the frame's id."""
-
-    keyword: str
-    of_frame: Mapping[int, int]
-
-
+# The rank of an attribute's value among the images at one place.
+Rank = dict[Frame, int]
 # What tells repetitions apart: an attribute by its name, a component of DimensionIndexValues by its place, a
 # rank at each place.
 Discriminator = str | int | Rank
@@ -105,8 +98,8 @@ def value_of(frame: Frame, key: Discriminator) -> Hashable:
     if isinstance(key, int):
         dimensions = dimensions_of(frame)
         return dimensions[key] if key < len(dimensions) else None
-    if isinstance(key, Rank):
-        return key.of_frame[id(frame)]
+    if isinstance(key, dict):
+        return key[frame]
     value = frame.attributes.get(key)
     if value is None or type(value) in (int, float, str):  # asked very often, and this is fast
         return cast("Hashable", value)

@@ -36,16 +36,23 @@ _DIGITS = 9
 # is a scan that follows the patient's motion.
 SIDE_BY_SIDE = 0.1
 
+# Attributes that have one value in a volume, and tell nothing else of it.
+_AGREEING = ("ProtocolName", "ReferencedSegmentNumber", "SeriesNumber", "Modality")
+_UNITS_AND_DOSE = (UNITS_CODE, *DOSE_KINDS)
 # The attributes that `kind_of` asks for.
 _KIND_KEYWORDS = frozenset((
-    *image_kinds.OF_KINDS, "EchoTime", "EffectiveEchoTime", "EchoNumbers", "SamplesPerPixel", "ProtocolName",
-    "ReferencedSegmentNumber", "SeriesNumber", "Modality", "StudyInstanceUID", "RescaleType", "Units",
-    "DoseUnits", *DOSE_KINDS, UNITS_CODE,
+    *image_kinds.OF_KINDS, "EchoTime", "EffectiveEchoTime", "EchoNumbers", "SamplesPerPixel",
+    "StudyInstanceUID", "RescaleType", "Units", "DoseUnits", *_UNITS_AND_DOSE, *_AGREEING,
 ))  # fmt: skip
-_UNITS_AND_DOSE = (UNITS_CODE, *DOSE_KINDS)
 # The Rescale Type that says nothing (PS3.3 C.11.1.1.2).  Philips' "normalized" says little, but not what
 # phases in mrad are.
 _UNSPECIFIED = "US"
+# What agrees in all images of one study, whatever their Study Instance UIDs; absent agrees with absent.
+_OF_ONE_STUDY = ("FrameOfReferenceUID", "PatientID")
+ONE_STUDY = warning(
+    "each image has a Study Instance UID of its own, which careless tools write; patient and frame of "
+    "reference agree: they are taken for one study [study-uids]"
+)
 # What is asked for and can be done without: where it is no number, it is as if it were absent.
 _DISPENSABLE = ("EchoTime", "EffectiveEchoTime", "SliceThickness", "SpacingBetweenSlices")
 
@@ -55,28 +62,20 @@ class Kind:
     """What frames of one volume have in common, beside their orientation.
 
     ``shows`` are quantities of the closed list of `image_kinds`; ``words`` are other words of Image Type that
-    tell the volume from others at the same places.
+    tell the volume from others at the same places.  ``others`` is what nobody asks for, and has to agree.
     """
 
-    multiframe: bool
-    mosaic: bool
     placed: bool
-    rows: int
-    columns: int
     colour: bool
     pixel_spacing: tuple[float, float]
     derived: bool
-    localizer: bool
     component: str
     shows: tuple[str, ...]
     echo_number: object
     echo_time: object
-    protocol: object
-    segment: object
-    series_number: object
-    modality: object
     study: object
     quantity: tuple[object, ...]
+    others: tuple[object, ...]
     words: tuple[str, ...] = ()
 
 
@@ -85,26 +84,23 @@ def kind_of(frame: Frame) -> Kind:
     get = partial(value_of, frame)
     words = image_kinds.type_words(frame.attributes)
     return Kind(
-        multiframe=frame.of_multiframe,
-        mosaic=frame.tile is not None,
         placed=frame.plane is not None,
-        rows=frame.rows,
-        columns=frame.columns,
         colour=get("SamplesPerPixel") not in (1, None),
         pixel_spacing=frame.plane.pixel_spacing if frame.plane else (0.0, 0.0),
         derived="DERIVED" in words,
-        localizer="LOCALIZER" in words,
         component=image_kinds.component_of(frame.attributes),
         shows=tuple(name for name in image_kinds.quantities_of(frame.attributes) if name != "trace"),
         echo_number=get("EchoNumbers"),
         echo_time=_echo_time(frame),
-        protocol=get("ProtocolName"),
-        segment=get("ReferencedSegmentNumber"),
-        series_number=get("SeriesNumber"),
-        modality=get("Modality"),
         study=get("StudyInstanceUID"),
         quantity=(_rescale_type(frame), get("Units") or get("DoseUnits"), *map(get, _UNITS_AND_DOSE)),
+        others=(*_form_of(frame), "LOCALIZER" in words, *map(get, _AGREEING)),
     )
+
+
+def _form_of(frame: Frame) -> tuple[object, ...]:
+    """What the frame is without its attributes."""
+    return frame.rows, frame.columns, frame.of_multiframe, frame.tile is None
 
 
 def _echo_time(frame: Frame) -> float | str | None:
@@ -147,7 +143,7 @@ def _known_kind(frame: Frame, known: dict[Hashable, Kind]) -> Kind:
     if common is None:
         return kind_of(frame)
     spacing = frame.plane.pixel_spacing if frame.plane else None
-    key = common, spacing, frame.rows, frame.columns, frame.of_multiframe, frame.tile is None
+    key = common, spacing, _form_of(frame)
     return known.get(key) or known.setdefault(key, kind_of(frame))
 
 
@@ -301,30 +297,17 @@ def _same_orientation(frame: Frame, other: Frame) -> bool:
     return frame.plane.parallel_to(other.plane)
 
 
-# What has to agree in all images; absent agrees with absent.
-_AGREEING = ("FrameOfReferenceUID", "PatientID")
-ONE_STUDY = warning(
-    "each image has a Study Instance UID of its own, which careless tools write; patient and frame of "
-    "reference agree: they are taken for one study [study-uids]"
-)
-
-
 def is_one_study(frames: Sequence[Frame]) -> bool:
     """Whether every instance names a study of its own, and what else tells studies apart agrees."""
-    return _a_study_each(frames) and all(
-        len({frame.header.text(keyword) or None for frame in frames}) == 1 for keyword in _AGREEING
-    )
-
-
-def _a_study_each(frames: Sequence[Frame]) -> bool:
     if not may_differ([frame.attributes for frame in frames], ["StudyInstanceUID"]):
         return False
-    studies = {id(frame.header): frame.header.text("StudyInstanceUID") for frame in frames}
-    named = set(studies.values())
-    return len(studies) > 1 and len(named) == len(studies) and all(named)
-
-
-Groups = list[tuple[Kind, list[Frame]]]
+    headers = dict.fromkeys(frame.header for frame in frames)
+    named = {header.text("StudyInstanceUID") for header in headers}
+    return (
+        len(headers) == len(named) > 1
+        and all(named)
+        and all(len({header.text(keyword) or None for header in headers}) == 1 for keyword in _OF_ONE_STUDY)
+    )
 
 
 def broken_place(frames: Sequence[Frame]) -> str | None:
@@ -332,7 +315,7 @@ def broken_place(frames: Sequence[Frame]) -> str | None:
     return next((frame.broken for frame in frames if frame.broken is not None), None)
 
 
-def with_broken_places(groups: Groups) -> Groups:
+def with_broken_places(groups: list[tuple[Kind, list[Frame]]]) -> list[tuple[Kind, list[Frame]]]:
     """Groups of one kind and orientation, those with a broken place joined to the stack that they are of.
 
     That is the one stack of their kind: all of it is read without a place.  Where several stacks differ in

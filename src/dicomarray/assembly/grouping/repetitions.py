@@ -112,7 +112,7 @@ def _discriminators(positions: Positions) -> list[Discriminator]:
         candidates = differing(everything, named) if named else further
         if further is not ranked:
             keys = _consistent(positions, candidates, keys)
-        elif not set(DIFFUSION).intersection(keys):
+        elif not any(key in DIFFUSION for key in keys):
             keys = _ranked(positions, candidates, keys)
         if all(len(several) == 1 for several in _indistinct(positions, keys)):
             break

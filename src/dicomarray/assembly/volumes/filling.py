@@ -183,13 +183,14 @@ class _Filler:
             return False
         room = self._target.room(index, 1)
         words = self._words(uniform.shape, uniform.dtype, room)
-        stored = uniform.read(header, file, words, self._tell_cut)
-        if stored is not None:
-            self._take(stored, index, room)
-        return stored is not None
-
-    def _tell_cut(self, header: Header) -> None:
-        self._notes.update((id(header), 0, note) for note in BITS_CUT)
+        found = uniform.read(header, file, words)
+        if found is None:
+            return False
+        stored, cut = found
+        if cut:
+            self._notes.update((id(header), 0, note) for note in BITS_CUT)
+        self._take(stored, index, room)
+        return True
 
     def read(self, reader: FrameReader, members: Sequence[int]) -> None:
         """Images of one file, by their indices in the stack."""

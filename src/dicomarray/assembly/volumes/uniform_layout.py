@@ -35,23 +35,17 @@ class UniformFrame(NamedTuple):
     dtype: np.dtype[Any]
     stored: Callable[[Array], tuple[Array, bool]]
 
-    def read(
-        self, header: Header, file: Reference, words: Array, tell_cut: Callable[[Header], None]
-    ) -> Array | None:
-        """The stored values of a file, (1, *frame shape), perhaps in the memory of ``words``, which is used.
+    def read(self, header: Header, file: Reference, words: Array) -> tuple[Array, bool] | None:
+        """The stored values of a file, (1, *frame shape), and whether bits were cut off.
 
-        None where the file is not what it was when its header was read, or cannot be read.  ``tell_cut`` is
-        called where bits are cut off.
+        They are perhaps in the memory of ``words``, which is used.  None where the file is not what it was
+        when its header was read, or cannot be read.
         """
         try:
-            if not _read_into(words, file, self.start, header.stamp):
-                return None
+            read = _read_into(words, file, self.start, header.stamp)
         except OSError:
             return None
-        stored, cut = self.stored(words)
-        if cut:
-            tell_cut(header)
-        return stored
+        return self.stored(words) if read else None
 
 
 def _read_into(words: Array, file: Reference, start: int, stamp: Stamp | None) -> bool:

@@ -29,7 +29,7 @@ def straight(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     read = UniformFrame.read
 
-    def counted(self: UniformFrame, header: Header, *rest: Any) -> Array | None:
+    def counted(self: UniformFrame, header: Header, *rest: Any) -> tuple[Array, bool] | None:
         found = read(self, header, *rest)
         if found is not None:
             names.append(header.reference.name)
