@@ -19,11 +19,12 @@ from dicomarray.assembly.frames.closed import PixelsClosedError
 from dicomarray.assembly.frames.frame import Frame, frames_of
 from dicomarray.assembly.frames.mosaic_detection import KnownMosaics
 from dicomarray.assembly.grouping.consistency_checks import missing_parts
-from dicomarray.assembly.grouping.further_attributes import b_value_of, with_private
+from dicomarray.assembly.grouping.further_attributes import with_private
 from dicomarray.assembly.grouping.image_kind import PIXEL_SPACING_TOLERANCE_MM
 from dicomarray.assembly.grouping.image_kinds import IMAGE_KINDS, image_kinds
 from dicomarray.assembly.grouping.stacking import Stack, plane_name, stack_frames
 from dicomarray.assembly.options import Geometry, ReadOptions
+from dicomarray.core import diffusion
 from dicomarray.core.geometry import EVEN_CEILING_MM, Matrix, Plane
 from dicomarray.dicom import segment_objects
 from dicomarray.dicom.headers.attributes import ABSENT
@@ -128,7 +129,8 @@ class Facts:
     def b_value(self) -> tuple[float, ...] | None:
         """Every b-value of its MR images, s/mm2, ascending, whichever way their vendor writes it."""
         images = [frame for frame in self._known_images or () if frame.attributes.get("Modality") == "MR"]
-        return tuple(sorted({b for frame in images if (b := b_value_of(frame)) is not None})) or None
+        found = {diffusion.b_value(frame.attributes) for frame in images}
+        return tuple(sorted(value for value in found if value is not None)) or None
 
     def image_kinds(self) -> tuple[str, ...] | None:
         """What images say that they show, and volumes are known to show, such as phase, water or adc."""

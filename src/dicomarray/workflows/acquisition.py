@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from dicomarray.assembly.frames.frame import Frame
-from dicomarray.assembly.grouping.further_attributes import b_value_of
 from dicomarray.assembly.grouping.image_kinds import component_of
 from dicomarray.assembly.grouping.stacking import Stack
-from dicomarray.core.diffusion import GRADIENT
+from dicomarray.core.diffusion import GRADIENT, b_value
 from dicomarray.core.geometry import Matrix
 from dicomarray.dicom.vr import Value
 from dicomarray.formats import bids, bids_mr, bids_values
@@ -92,7 +91,7 @@ def diffusion_table(stack: Stack) -> DiffusionTable | None:
     if stack.axis is None or stack.geometry is None:
         return None
     firsts = _firsts(stack)
-    values = [b_value_of(frame) for frame in firsts]
+    values = [b_value(frame.attributes) for frame in firsts]
     if all(value is None for value in values) or not any(values):
         return None
     b_values = tuple(value or 0.0 for value in values)

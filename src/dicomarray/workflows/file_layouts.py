@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dicomarray.assembly.frames.frame import Frame, frames_of
+from dicomarray.assembly.frames.frame import Frame, by_file, frames_of
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import TemplateError
@@ -69,7 +69,7 @@ def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:
     if not is_grouped(stack):
         return replace(request, image_axes=3) if stack.kind.colour else request
     images = request.array.reshape(len(stack.frames), *request.array.shape[len(stack.shape) :])
-    groups = _by_file(stack.frames)
+    groups = [sorted(group, key=lambda n: stack.frames[n].index) for group in by_file(stack.frames)]
     for members in groups:
         frames = [stack.frames[index] for index in members]
         path, whole = frames[0].header.reference, len(frames_of(frames[0].header))
@@ -85,14 +85,6 @@ def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:
         for first, *_ in groups
     )
     return replace(request, array=pictures, sources=sources, image_axes=pictures.ndim - 1, tiled=tiled)
-
-
-def _by_file(frames: Sequence[Frame]) -> list[list[int]]:
-    """Indices of the images of each file, in its order; files in the order of the array."""
-    members: dict[int, list[int]] = {}
-    for index, frame in enumerate(frames):
-        members.setdefault(id(frame.header), []).append(index)
-    return [sorted(group, key=lambda index: frames[index].index) for group in members.values()]
 
 
 def _pictures(images: Array, groups: Sequence[Sequence[int]], frames: Sequence[Frame]) -> Array:

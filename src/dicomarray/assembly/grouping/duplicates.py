@@ -124,10 +124,7 @@ def _by_number(frame: Frame) -> Hashable:
 
 def _occurring_twice(names: Iterable[Hashable]) -> set[Hashable]:
     """Those that several images have."""
-    seen, twice = set[Hashable](), set[Hashable]()
-    for name in names:
-        (twice if name in seen else seen).add(name)
-    return twice - {None}
+    return {name for name, count in Counter(names).items() if count > 1 and name is not None}
 
 
 def _similar(frames: Sequence[Frame], known: Sequence[Frame]) -> dict[Frame, list[Hashable]]:

@@ -52,11 +52,6 @@ DIFFUSION_NAMES = frozenset((
 ))  # fmt: skip
 
 
-def b_value_of(frame: Frame) -> float | None:
-    """The b-value in s/mm2 of a frame that `with_diffusion` was given, or that has it by itself."""
-    return diffusion.b_value(frame.attributes)
-
-
 def csa_diffusion_of(header: Header, known: Mapping[str, Value]) -> Mapping[str, Value]:
     """What only the CSA header of a classic Siemens image says; read where there may be something in it."""
     if isinstance(header, KeptHeader):
@@ -110,17 +105,13 @@ def _diffusion(known: Mapping[str, Value], orientation: Sequence[float] | None) 
     return stated
 
 
-# What tells traces from directions.
-TRACE_KEYWORDS = (*ATTRIBUTES, *DIFFUSION)
-
-
 def split_traces(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Frames of one kind -> directions with what was acquired without diffusion; traces.
 
     A series of traces alone, with what it has at b = 0, stays together.
     """
     together = [list(frames)]
-    if not may_differ([frame.attributes for frame in frames], TRACE_KEYWORDS):
+    if not may_differ([frame.attributes for frame in frames], (*ATTRIBUTES, *DIFFUSION)):
         return together
     traces = [is_trace(frame.attributes) for frame in frames]
     others = [frame for frame, trace in zip(frames, traces, strict=True) if not trace]
@@ -141,14 +132,14 @@ def are_traces(frames: Sequence[Frame]) -> bool:
 
 
 def _is_unweighted(frame: Frame) -> bool:
-    b_value = b_value_of(frame)
+    b_value = diffusion.b_value(frame.attributes)
     return b_value is not None and b_value <= LOW_B_VALUE
 
 
 def _is_direction(frame: Frame) -> bool:
     """Whether an image has diffusion along a direction, also where that cannot be turned to the patient."""
     known = frame.attributes
-    if not b_value_of(frame):
+    if not diffusion.b_value(known):
         return False
     gradient = diffusion.gradient(known) or tuple(map(known.get, diffusion.DIRECTION_ELEMENTS))
     return is_along_a_direction(known) or any(gradient)
@@ -159,9 +150,6 @@ _DECIDING = frozenset((
     *DIFFUSION_NAMES, *RANKED_READ, *PHILIPS, *COPY_NAMES, SIEMENS_DIRECTIONALITY, GE_IMAGE_COMPONENT,
     GE_DIFFUSION_IMAGE, PHILIPS_DIRECTION,
 ))  # fmt: skip
-
-
-_NOTHING: Mapping[str, Value] = {}  # one for all files
 
 
 def _with_further(frames: Sequence[Frame], names_of: Callable[[Frame], tuple[str, ...]]) -> list[Frame]:
@@ -180,7 +168,7 @@ def _with_further(frames: Sequence[Frame], names_of: Callable[[Frame], tuple[str
             further = header.further(names, reader)
             # nothing is written to what is chained, nor decoded that is not asked for
             known = ChainMap(dict(further), frame.attributes)  # type: ignore[arg-type]
-            read[header] = {**csa_diffusion_of(header, known), **further} or _NOTHING
+            read[header] = {**csa_diffusion_of(header, known), **further}
         found.append(frame.with_attributes(read[header]) if names else frame)
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import overload
@@ -174,16 +174,13 @@ def _series_attributes(stack: Stack) -> dict[str, Value]:
     return found
 
 
-def common_attributes(
-    records: Iterable[Mapping[str, Value]], keywords: Collection[str] = SERIES_KEYWORDS
-) -> dict[str, Value]:
-    """The keywords that are present with one value in all records."""
-    several = list(records)
-    differing = set(may_differ(several, keywords))
+def common_attributes(records: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
+    """The keywords of a series that are present with one value in all records."""
+    differing = set(may_differ(records, SERIES_KEYWORDS))
     common = {}
-    for keyword in keywords:
-        value = several[0].get(keyword)
-        others = several if keyword in differing else several[:1]
+    for keyword in SERIES_KEYWORDS:
+        value = records[0].get(keyword)
+        others = records if keyword in differing else ()
         if value is not None and all(record.get(keyword) == value for record in others):
             common[keyword] = value
     return common

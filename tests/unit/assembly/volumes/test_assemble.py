@@ -331,8 +331,9 @@ def test_text_in_pixels_is_a_warning(make_series: MakeSeries) -> None:
 
 def test_common_attributes_are_those_that_equal() -> None:
     """They are present in all slices, with one value."""
-    records = [{"A": 1, "B": (1, 2), "C": 3, "D": None}, {"A": 1, "B": (1, 2), "C": 4}]
-    assert common_attributes(records, ("A", "B", "C", "D", "E")) == {"A": 1, "B": (1, 2)}
+    common = {"Modality": "MR", "PixelSpacing": (1, 2)}
+    records = [{**common, "Rows": 3, "Units": None, "SOPInstanceUID": "1.2"}, {**common, "Rows": 4}]
+    assert common_attributes(records) == common
 
 
 # --- faults ---------------------------------------------------------------------------------------------
