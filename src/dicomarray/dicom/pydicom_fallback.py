@@ -10,7 +10,6 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Mapping
-from functools import partial
 from io import BytesIO
 from typing import Any, BinaryIO, cast
 
@@ -65,6 +64,13 @@ PYDICOM_FAILURES = (BytesLengthException, InvalidDicomError, *FAILURES)
 _TRAILING_PADDING = 0xFFFCFFFC
 # The tag that begins an item of a sequence, (FFFE,E000), little and big endian.
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+# A few kilobytes can inflate to a thousand times as much.  Deflated images are small drawings and overlays.
+LARGEST_INFLATED_BYTES = 1 << 30
+INFLATED_PIECE = 1 << 20
+TOO_FAR = (
+    f"the deflated data set holds more than {LARGEST_INFLATED_BYTES} bytes; "
+    "inflate it with another tool first"
+)
 
 
 def attributes_of(path: Reference, request: Request) -> tuple[str | None, dict[str, Value]]:
@@ -73,14 +79,19 @@ def attributes_of(path: Reference, request: Request) -> tuple[str | None, dict[s
     Raises
     ------
     InputError
-        Where a deflated file would fill the memory, or it is a DICOMDIR; beside it any of `PYDICOM_FAILURES`.
+        Where a deflated file would fill the memory, it is a DICOMDIR, or its Transfer Syntax UID is no text;
+        beside it any of `PYDICOM_FAILURES`.
     """
     with pydicom_quiet:
         dataset = dataset_of_file(path, None if request.needs_all else [Tag(tag) for tag in request.read])
-        refuse_directory((getattr(dataset, "file_meta", None) or {}).get("MediaStorageSOPClassUID"))
+        meta = getattr(dataset, "file_meta", None) or {}
+        refuse_directory(meta.get("MediaStorageSOPClassUID"))
         encodings = encodings_in(dataset)
         attributes = {name: element_value(dataset, tag, encodings) for name, tag in tags_in(dataset, request)}
-        return transfer_syntax_of(dataset), attributes
+        syntax = meta.get("TransferSyntaxUID")
+        if syntax is not None and not isinstance(syntax, str):
+            raise InputError("TransferSyntaxUID is no UID (PS3.10 7.1)")
+        return None if syntax is None else str(syntax), attributes
 
 
 def tags_in(dataset: Dataset, request: Request) -> list[tuple[str, BaseTag]]:
@@ -91,7 +102,7 @@ def tags_in(dataset: Dataset, request: Request) -> list[tuple[str, BaseTag]]:
 
 def encodings_in(dataset: Dataset) -> tuple[str, ...]:
     """How the texts of a data set are encoded (PS3.3 C.12.1.1.2)."""
-    return encodings_of(texts(known_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
+    return encodings_of(texts(element_value(dataset, Tag(SPECIFIC_CHARACTER_SET), (LATIN_1,))))
 
 
 def dataset_of_file(path: Reference, tags: list[BaseTag] | list[str] | None) -> Dataset:
@@ -110,28 +121,10 @@ def dataset_of_file(path: Reference, tags: list[BaseTag] | list[str] | None) -> 
             raise InputError(TOO_DEEP) from error
 
 
-def transfer_syntax_of(dataset: Dataset) -> str | None:
-    """The Transfer Syntax UID of a file; None where it has none.
-
-    Raises
-    ------
-    InputError
-        Where it is no text.
-    """
-    uid = (getattr(dataset, "file_meta", None) or {}).get("TransferSyntaxUID")
-    if uid is not None and not isinstance(uid, str):
-        raise InputError("TransferSyntaxUID is no UID (PS3.10 7.1)")
-    return None if uid is None else str(uid)
-
-
-def creator_in(dataset: Dataset) -> Callable[[int], str | None]:
-    """What tells whom the element with a tag names as the creator of a block."""
-    return partial(_creator, dataset, encodings_in(dataset))
-
-
-def _creator(dataset: Dataset, encodings: tuple[str, ...], tag: int) -> str | None:
-    """The private creator that an element names (PS3.5 7.8.1); None where there is no such element."""
-    return "\\".join(texts(element_value(dataset, Tag(tag), encodings))).strip() if tag in dataset else None
+def creator_in(dataset: Dataset) -> Callable[[int], str]:
+    """What tells whom the element with a tag names as the creator of a block (PS3.5 7.8.1)."""
+    encodings = encodings_in(dataset)
+    return lambda tag: "\\".join(texts(element_value(dataset, Tag(tag), encodings))).strip()
 
 
 def value_among(
@@ -162,14 +155,16 @@ def _as_in_file(tag: int, element: Element, explicit: bool) -> bytes:
 
 
 def element_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:
-    """The plain value of an element that a data set of pydicom has."""
+    """The plain value of an element of a data set of pydicom; None where it has none."""
+    if tag not in dataset:
+        return None
     # raw, not as pydicom would decode it; its stub forgets the raw ones
     element = cast("DataElement | RawDataElement", dataset.get_item(tag, keep_deferred=True))
     if isinstance(element, RawDataElement):
-        signed = tag != PIXEL_REPRESENTATION and known_value(dataset, Tag(PIXEL_REPRESENTATION), ()) == 1
+        signed = tag != PIXEL_REPRESENTATION and element_value(dataset, Tag(PIXEL_REPRESENTATION), ()) == 1
         vr = value_representation(element.VR, int(tag), signed)
         if vr == "UN" and tag.is_private:
-            vr = added_private_vr(tag, _creator(dataset, encodings, creator_of(tag)) or "") or vr
+            vr = added_private_vr(tag, creator_in(dataset)(creator_of(tag))) or vr
         if vr not in ("SQ", "UN"):
             return decode(vr, element.value or b"", element.is_little_endian, encodings)
     representation = Tag(PIXEL_REPRESENTATION)
@@ -202,11 +197,6 @@ def private_items(tag: int, element: Element, little_endian: bool) -> tuple[Mapp
     except PYDICOM_FAILURES as error:
         raise HeaderError(f"the private sequence {Tag(tag)} cannot be read; the file is damaged") from error
     return cast("tuple[Mapping[str, Value], ...]", value)
-
-
-def known_value(dataset: Dataset, tag: BaseTag, encodings: tuple[str, ...]) -> Value:
-    """The plain value of an element; None where the data set has none."""
-    return element_value(dataset, tag, encodings) if tag in dataset else None
 
 
 def plain_value(element: DataElement, depth: int = 0) -> Value:
@@ -247,24 +237,12 @@ def _plain_scalar(value: Any) -> Value:
     return float(value) if isinstance(value, float) or hasattr(value, "as_tuple") else str(value)
 
 
-# A few kilobytes can inflate to a thousand times as much.  Deflated images are small drawings and overlays.
-LARGEST_INFLATED_BYTES = 1 << 30
-INFLATED_PIECE = 1 << 20
-TOO_FAR = (
-    f"the deflated data set holds more than {LARGEST_INFLATED_BYTES} bytes; "
-    "inflate it with another tool first"
-)
-# How many bytes from the start the file meta information is looked for; it has a few hundred (PS3.10 7.1).
-FILE_META_BYTES = 4096
-
-
 @pydicom_quiet
 def inflates_beyond_limit(stream: BinaryIO) -> bool:
     """Whether a deflated data set inflates to more than `LARGEST_INFLATED_BYTES` (PS3.5 A.5).
 
     pydicom inflates the whole data set, even for one attribute; here it is measured in pieces that are
-    not kept.  A file of another transfer syntax costs one look at its first bytes.  The stream stands at
-    its start afterwards.
+    not kept.  The stream stands at its start afterwards.
 
     Raises
     ------
@@ -272,12 +250,7 @@ def inflates_beyond_limit(stream: BinaryIO) -> bool:
         Where the data set is deflated and damaged.
     """
     try:
-        has_items, end = _file_meta(stream)
-        stream.seek(0)
-        start = stream.read(FILE_META_BYTES)
-        is_whole = (not has_items and end < FILE_META_BYTES) or len(start) < FILE_META_BYTES
-        may_be = DEFLATED.encode() in start or not is_whole
-        return may_be and _inflated(stream)[0] > LARGEST_INFLATED_BYTES
+        return _inflated(stream)[0] > LARGEST_INFLATED_BYTES
     finally:
         stream.seek(0)
 
@@ -293,17 +266,8 @@ def behind_deflated(stream: BinaryIO) -> bytes:
 def file_meta_has_items(stream: BinaryIO) -> bool:
     """Whether the file meta information (PS3.10 7.1) holds a sequence, which no element of it is.
 
-    pydicom tells its log what it found there, all items in each other, before anything can be checked.  The
-    stream stands at its start afterwards.
+    pydicom tells its log what it found there, all items in each other, before anything can be checked.
     """
-    try:
-        return _file_meta(stream)[0]
-    finally:
-        stream.seek(0)
-
-
-def _file_meta(stream: BinaryIO) -> tuple[bool, int]:
-    """Whether the file meta information holds a sequence, and where it ends, or that begins."""
     stream.seek(PREAMBLE)
     if stream.read(4) != b"DICM":
         stream.seek(0)
@@ -314,9 +278,9 @@ def _file_meta(stream: BinaryIO) -> tuple[bool, int]:
         elif not vr.isupper():  # implicit VR, which some writers used here against the rule
             length = int.from_bytes(head[4:8], "little")
         if vr == b"SQ" or length == UNDEFINED:
-            return True, stream.tell()
+            return True
         stream.seek(length, os.SEEK_CUR)
-    return False, stream.tell() - len(head)
+    return False
 
 
 def _inflated(stream: BinaryIO) -> tuple[int, bytes]:

@@ -92,10 +92,10 @@ class PixelDescription:
         """
         from pydicom.tag import Tag
 
-        from dicomarray.dicom.pydicom_fallback import known_value
+        from dicomarray.dicom.pydicom_fallback import element_value
 
         def get(keyword: str) -> Any:
-            return known_value(dataset, Tag(keyword), (LATIN_1,))
+            return element_value(dataset, Tag(keyword), (LATIN_1,))
 
         with pydicom_quiet:
             header = _Header(get, str(path))

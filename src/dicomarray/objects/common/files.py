@@ -16,8 +16,9 @@ from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.notebook import notebook
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.part10 import file_start
+from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
 from dicomarray.errors import OutputError, TemplateError
-from dicomarray.objects.common.headers import UNREADABLE, reason, text
+from dicomarray.objects.common.headers import reason, text
 from dicomarray.objects.common.options import SeriesOptions
 from dicomarray.storage.atomic import new_folder
 from dicomarray.storage.references import Reference
@@ -95,7 +96,7 @@ def write_errors_named(path: Path, source: Reference) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {reason(error)}") from error
-    except UNREADABLE as error:
+    except PYDICOM_FAILURES as error:
         raise TemplateError(
             f"{source}: the template's header cannot be written back ({reason(error)}); check "
             "it with dciodvfy, or choose another template"

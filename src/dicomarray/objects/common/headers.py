@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import struct
-import zlib
 from collections.abc import Iterable
 from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from dicomarray.core.nesting import TOO_DEEP
-from dicomarray.dicom.pydicom_fallback import TOO_FAR, inflates_beyond_limit
+from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES, TOO_FAR, inflates_beyond_limit
 from dicomarray.dicom.raw_header import RawHeader
 from dicomarray.errors import TemplateError
 from dicomarray.objects.common.header_faults import fault_of
@@ -21,11 +18,6 @@ from dicomarray.objects.common.quick_elements import header_of
 from dicomarray.storage.plain_files import open_header
 from dicomarray.storage.references import Reference
 
-# What pydicom raises on damaged files.
-UNREADABLE = (
-    OSError, EOFError, InvalidDicomError, BytesLengthException, ValueError, TypeError, KeyError, IndexError,
-    AttributeError, NotImplementedError, OverflowError, RecursionError, struct.error, zlib.error,
-)  # fmt: skip
 _WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,11}")
 
 
@@ -40,7 +32,7 @@ def read_header(path: Reference) -> FileDataset:
                 raise TemplateError(f"{path}: {TOO_FAR}")
             header = dcmread(stream, stop_before_pixels=True, force=True)
         fault = fault_of(header)
-    except UNREADABLE as error:
+    except PYDICOM_FAILURES as error:
         raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error
     refuse_fault(fault, path)
     return header

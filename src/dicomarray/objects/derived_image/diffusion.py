@@ -14,7 +14,7 @@ from dicomarray.core import diffusion
 from dicomarray.core.coded_warnings import Warnings, warning
 from dicomarray.core.diffusion import B_VALUE, CANON_ELEMENT, GE, GRADIENT
 from dicomarray.dicom.attribute_names import request_for
-from dicomarray.dicom.pydicom_fallback import element_value, encodings_in, known_value, tags_in
+from dicomarray.dicom.pydicom_fallback import element_value, encodings_in, tags_in
 from dicomarray.dicom.vr import Value
 from dicomarray.objects.common.headers import read_header, text, values
 from dicomarray.objects.common.options import WriteOptions
@@ -59,7 +59,7 @@ def orientation_of(path: Reference, options: WriteOptions) -> Value:
     """
     if options.equipment == "keep":
         return ()
-    return known_value(read_header(path), Tag("ImageOrientationPatient"), ()) or ()
+    return element_value(read_header(path), Tag("ImageOrientationPatient"), ()) or ()
 
 
 def lost_directions(request: WriteRequest, orientation: Value, options: WriteOptions) -> Warnings:

@@ -15,10 +15,11 @@ from pydicom.dataset import Dataset, FileDataset
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS
 from dicomarray.dicom.pixels.description import PixelDescription
+from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
 from dicomarray.dicom.raw_header import RawHeader, read_raw_header
 from dicomarray.errors import TemplateError, quoted
 from dicomarray.objects.common.header_faults import fault_of
-from dicomarray.objects.common.headers import UNREADABLE, reason, refuse_fault, text, values
+from dicomarray.objects.common.headers import reason, refuse_fault, text, values
 from dicomarray.objects.common.quick_elements import header_of
 from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace, image_class
@@ -181,7 +182,7 @@ def _summary(raw: RawHeader | None, path: Reference) -> Dataset:
         refuse_fault(fault_of(header, inside=False), path)
         for keyword in _READ:
             header.get(keyword)  # what pydicom cannot decode is found here
-    except UNREADABLE as error:
+    except PYDICOM_FAILURES as error:
         raise TemplateError(f"{path}: cannot be read as DICOM: {reason(error)}") from error
     return header
 

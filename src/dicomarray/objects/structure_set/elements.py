@@ -29,11 +29,16 @@ from dicomarray.dicom.part10 import (
     vr_text,
     walk,
 )
-from dicomarray.dicom.pydicom_fallback import TOO_FAR, file_meta_has_items, inflates_beyond_limit
+from dicomarray.dicom.pydicom_fallback import (
+    PYDICOM_FAILURES,
+    TOO_FAR,
+    file_meta_has_items,
+    inflates_beyond_limit,
+)
 from dicomarray.dicom.transfer_syntaxes import DEFLATED
 from dicomarray.errors import InputError
 from dicomarray.objects.common.header_faults import fault_of
-from dicomarray.objects.common.headers import UNREADABLE, reason
+from dicomarray.objects.common.headers import reason
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import Reference
@@ -92,7 +97,7 @@ def read_elements(path: Reference) -> tuple[Elements, bool]:
         if found is not None:
             return found.elements, found.explicit
         return read_again(path)
-    except (*UNREADABLE, DoubtError) as error:
+    except (*PYDICOM_FAILURES, DoubtError) as error:
         raise InputError(f"{path} cannot be read as DICOM: {reason(error)}") from error
 
 

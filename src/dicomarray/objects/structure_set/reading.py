@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from dicomarray.core.geometry import FARTHEST_MM
 from dicomarray.core.segments import Code, rgb_of
 from dicomarray.dicom.part10 import DoubtError, Element
+from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
 from dicomarray.dicom.segment_objects import STRUCTURE_SET
 from dicomarray.dicom.vr import LATIN_1, Value, decode, encodings_of, texts
 from dicomarray.errors import InputError, SegmentationError
-from dicomarray.objects.common.headers import UNREADABLE, reason
+from dicomarray.objects.common.headers import reason
 from dicomarray.objects.structure_set.contents import CLOSED, XOR, ReferencedSeries, Roi, StructureSet
 from dicomarray.objects.structure_set.elements import Elements, items_of, read_again, read_elements
 from dicomarray.objects.structure_set.number_tables import numbers_of
@@ -48,7 +49,7 @@ def read_structure_set(path: Reference) -> StructureSet:
         pass  # pydicom may understand it
     try:
         return _Parser(*read_again(path), path).structure_set()
-    except (*UNREADABLE, DoubtError) as error:
+    except (*PYDICOM_FAILURES, DoubtError) as error:
         raise InputError(f"{path} cannot be read as DICOM: {reason(error)}") from error
 
 

@@ -9,8 +9,9 @@ from pydicom.dataset import Dataset, FileDataset
 
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.dicom.functional_groups import PER_FRAME, SHARED
+from dicomarray.dicom.pydicom_fallback import PYDICOM_FAILURES
 from dicomarray.errors import TemplateError
-from dicomarray.objects.common.headers import UNREADABLE, part_of, read_header, reason, text, values
+from dicomarray.objects.common.headers import part_of, read_header, reason, text, values
 from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices, dimensions_of, indices_of
 from dicomarray.objects.derived_image.image_classes import ImageClass, image_class
 from dicomarray.objects.derived_image.pixel_layout import Layout, description_of, layout_of
@@ -55,7 +56,7 @@ def read_objects(sources: Sequence[Source]) -> Template:
                     raise TemplateError(f"{path}: has {len(groups)} frames, and none of index {at}")
                 rescale = sources[index].rescale or _rescale(groups[at], header, path)
                 frames[index] = stored, rescale, indices_of(groups[at], dimensions)
-        except UNREADABLE as error:
+        except PYDICOM_FAILURES as error:
             raise TemplateError(
                 f"{path}: its functional groups cannot be read ({reason(error)}); check it with dciodvfy, "
                 "or choose another template"
