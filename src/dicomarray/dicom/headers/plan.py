@@ -6,7 +6,7 @@ differ just from series to series.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -131,17 +131,13 @@ class Plan:
     def common_of(self, series: OfSeries) -> Common:
         """What the files of a series share, one object for all of them."""
         if series not in self.commons:
-            remember(self.commons, series, replace(self.common, values=dict(self._values_of(series))))
+            values = dict(self.common.values)
+            for name, slot in self.names_of_series.items():
+                if (content := series[slot.index - self.count_own]) is not ABSENT:
+                    element = Element(vr_text(slot.vr), content, len(content))
+                    values[name] = self.context.value(slot.tag, element)
+            remember(self.commons, series, replace(self.common, values=dict(sorted(values.items()))))
         return self.commons[series]
-
-    def _values_of(self, series: OfSeries) -> Iterator[tuple[str, Value]]:
-        for name in self.common.names:
-            slot = self.names_of_series.get(name)
-            if slot is None:
-                if name in self.common.values:
-                    yield name, self.common.values[name]
-            elif (content := series[slot.index - self.count_own]) is not ABSENT:
-                yield name, self.context.value(slot.tag, Element(vr_text(slot.vr), content, len(content)))
 
 
 def remember(known: dict[Key, Item], key: Key, item: Item, most: int = MAX_SERIES) -> None:
@@ -151,34 +147,28 @@ def remember(known: dict[Key, Item], key: Key, item: Item, most: int = MAX_SERIE
         del known[next(iter(known))]
 
 
-class Differing(NamedTuple):
-    """The tags of elements that differ between files, and of those that only differ from series to series."""
-
-    between_files: Collection[int]
-    between_series: Collection[int]
-
-
 def make_plan(
     request: Request,
     meta: FileMeta,
     samples: Mapping[int, Raw],
-    differing: Differing,
+    between_files: Collection[int],
+    between_series: Collection[int],
     known: Mapping[str, Value],
 ) -> Plan:
-    """A plan for files like the samples.
+    """A plan for files like the samples, by the tags that differ between files, or only between series.
 
     ``known`` are values that were decoded before.  DoubtError where pydicom had better read a value.
     """
-    varying = {*differing.between_files, *differing.between_series}
+    varying = {*between_files, *between_series}
     explaining = {tag: raw.element() for tag, raw in samples.items() if request.explains(tag)}
     context = context_of(explaining, request, meta.explicit)
     names = request.names_among(samples, context.creator)
     order = sorted(samples)
     slots = _slots(
-        [tag for tag in order if tag in varying], {tag for _, tag in names}, samples, differing, context
+        [tag for tag in order if tag in varying], {tag for _, tag in names}, samples, between_series, context
     )
     wanted = [slot for slot in slots.values() if slot is not None]
-    of_series = {slot.tag for slot in wanted if slot.lazy and slot.tag in differing.between_series}
+    of_series = {slot.tag for slot in wanted if slot.lazy and slot.tag in between_series}
     own = [slot for slot in wanted if slot.tag not in of_series]
     shared = {n: t for n, t in names if t in samples and t not in varying}
     places = {name: slot for name, tag in names if (slot := slots.get(tag)) is not None}
@@ -207,7 +197,7 @@ def _slots(
     tags: Iterable[int],
     wanted: Collection[int],
     samples: Mapping[int, Raw],
-    differing: Differing,
+    between_series: Collection[int],
     context: Context,
 ) -> dict[int, Slot | None]:
     """By tag; first the slots of values that are an instance's own, each kind in the order of the tags."""
@@ -218,6 +208,6 @@ def _slots(
         if tag in wanted
     }
     # what has to be decoded at once cannot tell series apart: two of them may not be comparable
-    order = sorted(lazy, key=lambda tag: lazy[tag] and tag in differing.between_series)
+    order = sorted(lazy, key=lambda tag: lazy[tag] and tag in between_series)
     slots.update((tag, Slot(tag, index, samples[tag].vr, lazy[tag])) for index, tag in enumerate(order))
     return slots

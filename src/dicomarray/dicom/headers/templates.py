@@ -17,7 +17,6 @@ from dicomarray.dicom.headers.plan import (
     MAX_CACHED_LENGTH,
     MAX_SHARED_LENGTH,
     ChangedError,
-    Differing,
     Found,
     OfSeries,
     Plan,
@@ -45,15 +44,6 @@ from dicomarray.dicom.part10 import (
 )
 from dicomarray.dicom.vr import Value
 
-# What nearly always differs between the files of a series need not be found out first: group length and UID
-# of the file meta information, Instance Creation and Content Time, SOP Instance UID, Instance Number, Image
-# Position, Slice Location, least and greatest pixel value, window.
-OF_FILES = (
-    0x00020000, 0x00020003, 0x00080013, 0x00080018, 0x00080033, 0x00200013, 0x00200032, 0x00201041,
-    0x00280106, 0x00280107, 0x00281050, 0x00281051,
-)  # fmt: skip
-# Study and Series Instance UID
-OF_SERIES = (0x0020000D, 0x0020000E)
 # Where files still differ in new elements after so many, a layout does not pay; half of them are for files of
 # series that it already has.
 MAX_CHANGES = 64
@@ -79,7 +69,7 @@ class Layouts:
         self._latest: _Layout | None = None
         self._of_kind: dict[_Kind, _Layout] = {}
         # what differed within one series most often does in the next
-        self._differing: set[int] = set(OF_FILES)
+        self._differing: set[int] = set()
         self._uneven: set[int] = set()
 
     @property
@@ -154,7 +144,7 @@ class _Layout:
         self._values = values if self._samples == first.raws else {}
         self._differing, self._uneven = differing, uneven
         self._varying = {tag for tag, raw in first.raws.items() if not raw.is_short or tag in differing}
-        self._varying_between_series = set(first.raws.keys() & OF_SERIES)
+        self._varying_between_series: set[int] = set()
         # by series; None where it is not known yet
         self._series: dict[bytes, OfSeries | None] = {}
         self._changes = 0
@@ -263,8 +253,8 @@ class _Layout:
 
     def _planned(self) -> Plan:
         known = self._values if self._plan is None else self._plan.common.values
-        differing = Differing(self._varying, self._varying_between_series - self._varying)
-        self._plan = make_plan(self._request, self._meta, self._samples, differing, known)
+        of_series = self._varying_between_series - self._varying
+        self._plan = make_plan(self._request, self._meta, self._samples, self._varying, of_series, known)
         self._templates.clear()
         self._templates.appendleft(Template(self._plan, self._latest, self._uneven))
         return self._plan
