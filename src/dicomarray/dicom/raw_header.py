@@ -60,26 +60,22 @@ def read_raw_header(path: Reference, like: RawHeader | None = None) -> RawHeader
     OSError
         Where the file cannot be read.
     """
-    if not isinstance(path, Path):
-        with path.open_header() as stream:
-            return _read(window_of(stream), like)
-    # without a file object, which asks the system six things more about each of many files
-    file = os.open(path, READ_AT_ONCE)
     try:
-        start = os.read(file, FIRST_READ)
-        return _read(Window(partial(read_at, file), os.fstat(file).st_size, start), like)
-    finally:
-        os.close(file)
-
-
-def _read(window: Window, like: RawHeader | None = None) -> RawHeader | None:
-    try:
-        return _head(window, like)
+        if not isinstance(path, Path):
+            with path.open_header() as stream:
+                return _read(window_of(stream), like)
+        # without a file object, which asks the system six things more about each of many files
+        file = os.open(path, READ_AT_ONCE)
+        try:
+            start = os.read(file, FIRST_READ)
+            return _read(Window(partial(read_at, file), os.fstat(file).st_size, start), like)
+        finally:
+            os.close(file)
     except DoubtError:
         return None
 
 
-def _head(window: Window, like: RawHeader | None) -> RawHeader:
+def _read(window: Window, like: RawHeader | None) -> RawHeader:
     meta = read_file_meta(window)
     elements: dict[int, bytes] = {}
     place = meta.end

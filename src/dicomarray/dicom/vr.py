@@ -97,8 +97,10 @@ def is_mislabelled(value: Value) -> bool:
 def mislabelled(value: Value) -> Value:
     """A number, or several, as read from an element of text: in the types that say so."""
     if isinstance(value, tuple):
-        return tuple([_marked(one) for one in value])
-    return _marked(value)
+        return tuple(map(mislabelled, value))
+    if isinstance(value, float):
+        return NumberInText(value)
+    return WholeNumberInText(value) if isinstance(value, int) else value
 
 
 @lru_cache(maxsize=4096)
@@ -211,13 +213,6 @@ def _number(text: str, integer: bool) -> Value:
     if integer and number.is_integer():
         return int(number)
     return number
-
-
-def _marked(number: Value) -> Value:
-    """A number from an element of text, in the type that says so."""
-    if isinstance(number, float):
-        return NumberInText(number)
-    return WholeNumberInText(number) if isinstance(number, int) else number
 
 
 def one_or_many(values: tuple[Value, ...]) -> Value:

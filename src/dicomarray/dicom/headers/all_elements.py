@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from dicomarray.dicom.attribute_names import PRIVATE_NAME, Request, explains, tag_of
@@ -40,9 +39,9 @@ class _Everything(Request):
     def names_among(
         self, tags: Iterable[int], creator_at: Callable[[int], str | None]
     ) -> list[tuple[str, int]]:
-        mine = [tag for tag in tags if self.wants(tag)]
-        names = Names.of({tag: creator_at(tag) or "" for tag in mine if is_creator(tag)})
-        return sorted((name, tag) for tag in mine if (name := names.of_tag(tag)) is not None)
+        mine = [tag for tag in tags if self.wants(tag) and tag & 0xFFFF]  # no group lengths (PS3.5 7.2)
+        owners = _owners({tag: creator_at(tag) or "" for tag in mine if is_creator(tag)})
+        return sorted((_name(tag, owners), tag) for tag in mine)
 
 
 _EVERYTHING = _Everything((), (), frozenset(), is_tolerant=True)
@@ -55,37 +54,20 @@ class AllElementsReader(HeaderReader):
         super().__init__(request=_EVERYTHING)
 
 
-@dataclass(slots=True)
-class Names:
-    """What the elements of a file are called: by keyword, tag, or private creator."""
+def _owners(creators: Mapping[int, str]) -> dict[int, str]:
+    """Private creators by tag; of one with several blocks only the first, for elements are named by it."""
+    owners: dict[tuple[int, str], int] = {}
+    for tag in sorted(creators):
+        if creator := creators[tag].strip():
+            owners.setdefault((tag >> 16, creator), tag)
+    return {tag: creator for (_, creator), tag in owners.items()}
 
-    owners: Mapping[int, str]
-    _known: dict[int, str | None] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, creators: Mapping[int, str]) -> Names:
-        """From the private creators by tag; of one with several blocks only the first is named by it."""
-        owners: dict[int, str] = {}
-        taken: set[tuple[int, str]] = set()
-        for tag in sorted(creators):
-            key = (tag >> 16, creators[tag].strip())
-            if key[1] and key not in taken:
-                taken.add(key)
-                owners[tag] = key[1]
-        return cls(owners)
-
-    def of_tag(self, tag: int) -> str | None:
-        """The name of an element; None for a group length, which is not kept (PS3.5 7.2)."""
-        if tag not in self._known:
-            self._known[tag] = self._make(tag)
-        return self._known[tag]
-
-    def _make(self, tag: int) -> str | None:
-        group, element = tag >> 16, tag & 0xFFFF
-        if element == 0:
-            return None
-        owner = self.owners.get(creator_of(tag)) if group & 1 and element > 0xFF else None
-        return standard_name(tag) if owner is None else f"({group:04x},{owner},{element & 0xFF:02x})"
+def _name(tag: int, owners: Mapping[int, str]) -> str:
+    """What an element is called: by keyword, tag, or private creator."""
+    group, element = tag >> 16, tag & 0xFFFF
+    owner = owners.get(creator_of(tag)) if group & 1 and element > 0xFF else None
+    return standard_name(tag) if owner is None else f"({group:04x},{owner},{element & 0xFF:02x})"
 
 
 @lru_cache(maxsize=8192)
