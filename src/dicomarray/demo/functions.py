@@ -37,7 +37,7 @@ def smooth(volume: Volume) -> NDArray[np.float32]:
         raise UsageError("smooth: the volume has no geometry, so its voxels have no size in mm")
     array = volume.array.astype(np.float32)
     for axis, spacing in enumerate(volume.spacing, start=volume.info.slice_axis):
-        array = _convolve(array, _gaussian(SMOOTHING_MM / spacing), axis)
+        array = convolve(array, _gaussian(SMOOTHING_MM / spacing), axis)
     return array
 
 
@@ -48,7 +48,7 @@ def _gaussian(sigma: float) -> NDArray[np.float32]:
     return np.asarray(weights / weights.sum(), np.float32)
 
 
-def _convolve(array: Array, weights: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+def convolve(array: Array, weights: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     """Weighted sum of shifted copies along one axis, the ends mirrored."""
     reach = len(weights) // 2
     margins = [(0, 0)] * array.ndim

@@ -19,6 +19,7 @@ from pydicom import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from dicomarray.demo.anatomy import Coordinates, Grid, Image, thorax
+from dicomarray.demo.functions import convolve
 from dicomarray.storage import atomic
 from dicomarray.version import __version__
 
@@ -39,6 +40,7 @@ SCOUT_MM, SCOUT_ROWS = 2.0, 150
 SCOUT_UNITS_PER_MM = 4.0  # stored values for each mm of water in the beam
 # Noise in HU before the kernel, and the kernel: the part of a 3 x 3 binomial blur that is mixed in (a
 # negative part sharpens).
+BINOMIAL = np.array((0.25, 0.5, 0.25), np.float32)
 SOFT_NOISE, SOFT_BLUR = 22.0, 0.9
 LUNG_NOISE, LUNG_BLUR = 26.0, -0.6
 
@@ -106,16 +108,12 @@ def _all_series() -> Iterator[_Series]:
 def _reconstructed(hu: Image, noise: float, blur: float, random: np.random.Generator) -> NDArray[np.int16]:
     """HU as the scanner would give them: noise, then the kernel; whole numbers from -1024 to 3071."""
     noisy = hu + np.float32(noise) * random.standard_normal(hu.shape, np.float32)
-    filtered = (1 - blur) * noisy + blur * _binomial(_binomial(noisy, 1), 2)
+    filtered = (1 - blur) * noisy + blur * _blurred(noisy)
     return np.clip(np.round(filtered), -1024, 3071).astype(np.int16)
 
 
-def _binomial(array: Image, axis: int) -> Image:
-    """Weights 1/4, 1/2, 1/4 along one axis, the ends repeated."""
-    margins = [(1, 1) if number == axis else (0, 0) for number in range(array.ndim)]
-    padded = np.moveaxis(np.pad(array, margins, mode="edge"), axis, 0)
-    total = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
-    return np.asarray(np.moveaxis(total, 0, axis))
+def _blurred(array: Image) -> Image:
+    return convolve(convolve(array, BINOMIAL, 1), BINOMIAL, 2)
 
 
 def _positions(x: float, y: float, z: Coordinates) -> NDArray[np.float64]:
@@ -131,7 +129,7 @@ def _localizer(x: Coordinates) -> _Series:
     columns = np.arange(x[0], x[-1] + SCOUT_MM / 2, SCOUT_MM)
     density = (thorax(Grid.of(z, y, columns), SEED) + 1000) / 1000
     water_mm = density.sum(axis=1, keepdims=True).transpose(1, 0, 2)[:, ::-1] * 3.0  # head first
-    sharpened = 2.0 * water_mm - _binomial(_binomial(water_mm, 1), 2)
+    sharpened = 2.0 * water_mm - _blurred(water_mm)
     stored = np.clip(np.round(sharpened * SCOUT_UNITS_PER_MM), 0, 4095).astype(np.uint16)
     one = np.array([1])
     position = _positions(columns[0], 0.0, z[-1:])

@@ -12,7 +12,6 @@ from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline.functions import name_of
 from dicomarray.pipeline.jobs import Task
 from dicomarray.segmentation import Segmentation
-from dicomarray.workflows.given_labels import with_terms
 
 # What results of all kinds share of how they are written.
 SHARED = ("verify", "overwrite", "uid_key", "series_description", "series_number")
@@ -32,12 +31,11 @@ def write_masks(
         from dicomarray.objects.structure_set.options import StructureSetOptions
         from dicomarray.workflows.to_rtstruct import write_rtstruct_like
 
-        named = with_terms(signed, required=False)
-        return write_rtstruct_like(named, stack, folder, StructureSetOptions(**shared))
+        return write_rtstruct_like(signed, stack, folder, StructureSetOptions(**shared))
     from dicomarray.objects.segmentation.options import SegmentationOptions
     from dicomarray.workflows.to_seg import write_seg_like
 
-    return write_seg_like(with_terms(signed), stack, folder, SegmentationOptions(**shared))
+    return write_seg_like(signed, stack, folder, SegmentationOptions(**shared))
 
 
 def _signed(masks: Segmentation, task: Task) -> Segmentation:

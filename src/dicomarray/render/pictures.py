@@ -130,8 +130,8 @@ def draw_thumbnails(before: PlaneOfVolume, after: Volume) -> tuple[Image, Image]
     plane, plane_after = before.plane, planes_of(after)[0]
     window, window_after = shared_windows(before.units, after.units, [plane], [plane_after])
     return (
-        _resized(_pixels(plane.values, before.units, window), plane.size),
-        _resized(_pixels(plane_after.values, after.units, window_after), plane_after.size),
+        resized(pixels_of(plane.values, before.units, window), plane.size),
+        resized(pixels_of(plane_after.values, after.units, window_after), plane_after.size),
     )
 
 
@@ -142,9 +142,9 @@ def draw_masks(volume: Volume, segmentation: Segmentation) -> tuple[Image, Image
     """
     overlay = Overlay.of(segmentation, volume)
     plane = planes_of(volume, overlay.shown_at)[0]
-    pixels = _pixels(plane.values, volume.units, window_of([plane.values]))
+    pixels = pixels_of(plane.values, volume.units, window_of([plane.values]))
     painted = overlay.paint(pixels, overlay.planes()[0].values)
-    return _resized(pixels, plane.size), _resized(painted, plane.size)
+    return resized(pixels, plane.size), resized(painted, plane.size)
 
 
 def draw_slices(volume: Volume, overlay: Overlay | None = None) -> list[tuple[str, Image]]:
@@ -167,18 +167,19 @@ def draw_slices(volume: Volume, overlay: Overlay | None = None) -> list[tuple[st
     size = (rows * spacing[0], columns * spacing[1])
     drawn = []
     for index in chosen:
-        pixels = _pixels(np.asarray(array[index]), volume.units, window)
+        pixels = pixels_of(np.asarray(array[index]), volume.units, window)
         if overlay is not None:
             pixels = overlay.paint(pixels, overlay.labels[index])
-        drawn.append((title.format(index + 1), _resized(pixels, size, SLICE_PIXELS)))
+        drawn.append((title.format(index + 1), resized(pixels, size, SLICE_PIXELS)))
     return drawn
 
 
-def _pixels(values: Array, units: str, window: Window | None) -> NDArray[np.uint8]:
+def pixels_of(values: Array, units: str, window: Window | None) -> NDArray[np.uint8]:
+    """Values as greys in a window, or as the colours that they are."""
     return colour(values, units) if window is None else grey(values, window)
 
 
-def _resized(pixels: NDArray[np.uint8], size: tuple[float, float], max_side: int = THUMBNAIL_PIXELS) -> Image:
+def resized(pixels: NDArray[np.uint8], size: tuple[float, float], max_side: int = THUMBNAIL_PIXELS) -> Image:
     """A picture of ``size`` (height, width), in any unit, the longer side of so many pixels."""
     from PIL import Image
 

@@ -40,16 +40,8 @@ def given_labels(
     Raises SegmentationError where a label has no segment, a segment no codes, or an array another shape than
     the template; UsageError where it is no array of labels.
     """
-    return with_terms(_segmentation(labels, segments, template), codes)
-
-
-def with_terms(masks: Segmentation, required: bool = True) -> Segmentation:
-    """The masks with coded terms for their segments, from the labels of those that have none.
-
-    Raises SegmentationError where they are ``required``, and a segment has none and a label that the table
-    does not have.
-    """
-    if required:
+    masks = _segmentation(labels, segments, template)
+    if codes:
         return masks.with_segments(tuple(map(coded, masks.segments)))
     terms = ((one, look_up(one.label)) for one in masks.segments)
     return masks.with_segments(tuple(one if term is None else filled(one, term) for one, term in terms))

@@ -61,15 +61,15 @@ def mask_places(masks: Segmentation, template: Stack) -> MaskPlaces:
         if not count:
             continue
         corners = _points(geometry, index, _corners(covered))
-        off = _from_images(corners, own)
+        off, pixels = _on_images(corners, own)
         boxes.append(corners)
         voxels, slices = voxels + count, slices + 1
         farthest = max(farthest, float(off.max()))
-        off_pixels = max(off_pixels, _from_pixels(corners, own))
+        off_pixels = max(off_pixels, float(np.abs(pixels - np.rint(pixels)).max()))
         between += bool(off.max() > even_tolerance(_step(own)))
-        if not _inside(corners, own, size).all():
+        if not _inside(off, pixels, own, size).all():
             points = _points(geometry, index, np.argwhere(covered))
-            outside += int(np.count_nonzero(~_inside(points, own, size)))
+            outside += int(np.count_nonzero(~_inside(*_on_images(points, own), own, size)))
     if voxels and outside == voxels:
         _refuse(np.concatenate(boxes), own, size, template)
     turned = float(np.degrees(np.arccos(cosine)))
@@ -122,9 +122,13 @@ def _points(geometry: StackGeometry, index: int, pixels: NDArray[np.intp]) -> Po
     return found
 
 
-def _from_images(points: Points, own: StackGeometry) -> Points:
-    """How far each point is from the plane of the image that is nearest to it, in mm."""
-    return nearest_slices(own, points @ own.normal)[1]
+def _on_images(points: Points, own: StackGeometry) -> tuple[Points, Points]:
+    """How far each point is from the plane of the image that is nearest to it, in mm; (row, column) there."""
+    nearest, off = nearest_slices(own, points @ own.normal)
+    steps = np.stack(
+        [own.column_direction * own.pixel_spacing[0], own.row_direction * own.pixel_spacing[1]], axis=1
+    )
+    return off, (points - own.slice_positions[nearest]) @ np.linalg.pinv(steps).T
 
 
 def _step(own: StackGeometry) -> float:
@@ -132,28 +136,9 @@ def _step(own: StackGeometry) -> float:
     return float(np.median(np.diff(own.distances))) if len(own.distances) > 1 else own.thickness
 
 
-def _pixels(relative: Points, own: StackGeometry) -> Points:
-    """(row, column) of points that are given from the first pixel of their image, in mm."""
-    steps = np.stack(
-        [own.column_direction * own.pixel_spacing[0], own.row_direction * own.pixel_spacing[1]], axis=1
-    )
-    found: Points = relative @ np.linalg.pinv(steps).T
-    return found
-
-
-def _from_pixels(points: Points, own: StackGeometry) -> float:
-    nearest, _ = nearest_slices(own, points @ own.normal)
-    pixels = _pixels(points - own.slice_positions[nearest], own)
-    return float(np.abs(pixels - np.rint(pixels)).max())
-
-
-def _inside(points: Points, own: StackGeometry, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which points lie on an image, within half a slice and half a pixel."""
-    nearest, off = nearest_slices(own, points @ own.normal)
-    relative = points - own.slice_positions[nearest]
-    half = max(_step(own), own.thickness) / 2
-    inside = off <= half * (1 + EDGE)
-    pixels = _pixels(relative, own)
+def _inside(off: Points, pixels: Points, own: StackGeometry, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which points lie on an image, within half a slice and half a pixel; they are given by `_on_images`."""
+    inside = off <= max(_step(own), own.thickness) / 2 * (1 + EDGE)
     least, most = -0.5 - EDGE, np.array(size) - 0.5 + EDGE
     found: NDArray[np.bool_] = inside & np.all((pixels >= least) & (pixels <= most), axis=1)
     return found

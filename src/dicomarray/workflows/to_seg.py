@@ -105,17 +105,21 @@ def to_seg(  # noqa: PLR0913 - the template, the labels' place and meaning, by n
         labels = labels_at(labels, input_json, affine)
         placed = not isinstance(labels, Volume | Segmentation) or labels.geometry is not None
         stack = template_stack(wanted, volume, KEEP if placed else UNPLACED, images_of_labels(labels))
-        masks = given_labels(labels, segments, grid_of(first_repetition(stack)))
-        report = write_seg_like(masks, stack, destination.folder, checked, time)
+        report = write_seg_like(labels, stack, destination.folder, checked, segments, time)
     return destination.reported(report)
 
 
 @pydicom_quiet
 def write_seg_like(
-    masks: Segmentation, stack: Stack, output: Path, options: SegmentationOptions, time: int | None = None
+    labels: Labels,
+    stack: Stack,
+    output: Path,
+    options: SegmentationOptions,
+    segments: Segments | None = None,
+    time: int | None = None,
 ) -> WriteReport:
-    """`to_seg` with a template that is found already; every segment has coded terms."""
-    request = place_labels(masks, stack, time)
+    """`to_seg` with a template that is found already."""
+    request = place_labels(given_labels(labels, segments, grid_of(first_repetition(stack))), stack, time)
 
     def check(files: Sequence[Path], _: WriteReport) -> None:
         _verify(files[0], request, options)

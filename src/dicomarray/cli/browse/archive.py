@@ -30,9 +30,10 @@ from dicomarray.query.facts import FACTS
 from dicomarray.query.fields import parse_field
 from dicomarray.query.grammar import NODE_WORDS, TOP_WORDS
 from dicomarray.query.json_schema import filter_schema
-from dicomarray.render.greys import colour, grey, window_of
+from dicomarray.render.greys import window_of
 from dicomarray.render.options import PageOptions
 from dicomarray.render.pages import save_page
+from dicomarray.render.pictures import pixels_of, resized
 from dicomarray.segmentation import Segmentation
 from dicomarray.storage.places import PathLike
 
@@ -166,20 +167,14 @@ def _middle(stack: Stack) -> Stack:
 
 
 def _picture_of(stack: Stack) -> bytes:
-    from PIL import Image
-
     volume = assemble(stack, READING)
     values = volume.array[0]
-    window = window_of([values])
-    pixels = colour(values, volume.units) if window is None else grey(values, window)
+    pixels = pixels_of(values, volume.units, window_of([values]))
     if volume.series.get("PhotometricInterpretation") == "MONOCHROME1":
         pixels = 255 - pixels
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
     height, width = values.shape[:2]
     if stack.geometry is not None:
         height, width = (np.array((height, width)) * stack.geometry.pixel_spacing).tolist()
-    scale = THUMBNAIL / max(height, width)
     stream = io.BytesIO()
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    picture.resize(size, Image.Resampling.BILINEAR).save(stream, format="PNG")
+    resized(pixels, (height, width), THUMBNAIL).save(stream, format="PNG")
     return stream.getvalue()

@@ -16,8 +16,6 @@ from dicomarray.storage.places import PathLike
 from dicomarray.volume import Volume
 from dicomarray.workflows.load_segmentation import load_segmentation
 
-_MASKS = ("SEG", "RTSTRUCT")
-
 
 class Results:
     """The results of a run by the UIDs of the series that they were made of.
@@ -57,7 +55,7 @@ class Results:
         catalog = scan(folder)
         if not catalog:
             raise InputError(f"{folder} holds no series any more; run --resume makes it again")
-        if catalog[0].attributes.get("Modality") in _MASKS:
+        if catalog[0].is_segments:
             return load_segmentation(folder, source)
         return assemble(largest(catalog[0].stacks(reading)), reading)
 
