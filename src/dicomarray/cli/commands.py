@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import dicomarray
 from dicomarray.assembly.options import ReadOptions
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from dicomarray.workflows.to_nifti import NiftiReport
     from dicomarray.workflows.to_numpy import NumpyReport
 
-Options = TypeVar("Options")
 # What the namespace of a command has beside parameters of the function that it calls (`main.parser`).
 _OF_COMMAND_LINE = ("run", "command", "needed", "where", "config", "_given")
 
@@ -100,10 +99,10 @@ def filter(options: argparse.Namespace) -> int:
 
     if options.null and options.format != "files":
         raise UsageError("--null ends file names, so it needs --format files")
-    choice = _choice(options)
-    choice["config"] = {} if choice["config"] is None else choice["config"]  # so that each is judged
+    config = _config(options)
+    choice = _those(ScanRequest, options) | {"config": {} if config is None else config}  # each is judged
     with Counter("files scanned") as counter:
-        found = select(ScanRequest(options.input_dicom, **choice, workers=options.workers, progress=counter))
+        found = select(ScanRequest(options.input_dicom, progress=counter, **choice))
     if options.format == "files":
         show_names(rendering.file_list(found.series, b"\0" if options.null else b"\n"))
     else:
@@ -215,22 +214,10 @@ def listen(options: argparse.Namespace) -> int:
     import threading
 
     from dicomarray.cli.where import with_parameters
-    from dicomarray.objects.common.options import WriteOptions
     from dicomarray.pipeline import listening
-    from dicomarray.pipeline.options import ListenOptions
 
-    asked = listening.Listening(
-        options.aet,
-        options.port,
-        options.function,
-        options.output_dicom,
-        _config(options),
-        options.spool,
-        with_parameters(options.parameters, options.param),
-        _made(ListenOptions, options),
-        _made(ReadOptions, options),
-        _made(WriteOptions, options),
-    )
+    given = _given(options, "parameters", "param")
+    parameters = with_parameters(options.parameters, options.param)
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     with StatusLine() as status:
@@ -243,7 +230,7 @@ def listen(options: argparse.Namespace) -> int:
             with status.hidden():
                 _note([f"dicomarray: {line}"])
 
-        entries = listening.listen(asked, stopped, status, finished, noted)
+        entries = listening.listen(stopped, status, finished, noted, parameters=parameters, **given)
     return SOME_FAILED if any(entry.status == "failed" for entry in entries) else DONE
 
 
@@ -255,7 +242,7 @@ def view(options: argparse.Namespace) -> int:
     from dicomarray.workflows.overlays import overlay_on
 
     output = Path(options.output)
-    page = _made(PageOptions, options)
+    page = made_of(PageOptions, _those(PageOptions, options))
     _refuse_view(options, output, page)
     if options.input_npy is not None:
         volume, notes = dicomarray.Volume.load(options.input_npy, options.input_json), list[str]()
@@ -308,7 +295,8 @@ def _volume_of_series(options: argparse.Namespace, output: Path) -> tuple[Volume
     reading = _those(ReadOptions, options)
     made_of(ReadOptions, reading)
     with Counter("files scanned") as counter, Counter("images read") as images:
-        request = ScanRequest(options.input_dicom, **_choice(options), progress=counter)
+        choice = _those(ScanRequest, options) | {"config": _config(options)}
+        request = ScanRequest(options.input_dicom, progress=counter, **choice)
         request.refuse_as_output(output)
         found = select(request)
         series = found.one()
@@ -326,7 +314,8 @@ def browse(options: argparse.Namespace) -> int:
         print_text(address)
         _note(["open this address in a browser on this computer; Ctrl-C ends it"])
 
-    archive = Archive(options.index, options.show_patient, _made(PageOptions, options), options.made_by)
+    page = made_of(PageOptions, _those(PageOptions, options))
+    archive = Archive(options.index, options.show_patient, page, options.made_by)
     archive.search(())  # what is wrong with the index is told before anyone opens the page
     serve(archive, options.port, started)
     return DONE
@@ -382,12 +371,6 @@ def demo(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _choice(options: argparse.Namespace) -> dict[str, Any]:
-    """Which series and volume is meant, by the same names everywhere; some commands ask for no volume."""
-    names = [name for name in ("index", "series", "volume") if name in options]
-    return {"config": _config(options)} | {name: getattr(options, name) for name in names}
-
-
 def _config(options: argparse.Namespace) -> Any:
     """The filter config of ``-c`` with the conditions of ``-w``; None where there is neither."""
     if not options.where:
@@ -409,10 +392,6 @@ def _given(options: argparse.Namespace, *apart: str) -> dict[str, Any]:
 def _those(kind: type[Any], options: argparse.Namespace) -> dict[str, Any]:
     """The options of a dataclass that were given."""
     return {name: value for name in names_of(kind) if (value := getattr(options, name, None)) is not None}
-
-
-def _made(kind: type[Options], options: argparse.Namespace) -> Options:
-    return made_of(kind, _those(kind, options))
 
 
 def _warn(lines: Iterable[str], kind: str = "warning") -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.catalog.series_selection import ScanRequest, select
+from dicomarray.core.options import all_made_of
 from dicomarray.errors import DicomArrayError, UsageError
 from dicomarray.objects.common.options import WriteOptions
 from dicomarray.pipeline import ledger
@@ -68,56 +69,48 @@ Finished = Callable[[RunEntry], object]
 Noted = Callable[[str], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """Where to listen, and what to do with what comes.
-
-    ``output`` is a folder, a URL of a store, or a PACS.  ``spool`` keeps what is received; None: ``OUTPUT``
-    with ``.received`` behind it.
-    """
-
-    title: str
-    port: int
-    function: str
-    output: PathLike | Url
-    config: Config = None
-    spool: PathLike | None = None
-    parameters: Mapping[str, Any] | PathLike | None = None
-    options: ListenOptions = field(default_factory=ListenOptions)
-    reading: ReadOptions = field(default_factory=ReadOptions)
-    writing: WriteOptions = field(default_factory=WriteOptions)
-
-    def __post_init__(self) -> None:
-        """Refuse what is no AE title or port."""
-        ae_title("listen", "aet", self.title)
-        if not 0 < self.port < 1 << 16:
-            raise UsageError(f"port is a number from 1 to 65535, not {self.port}")
-
-
-def listen(
-    asked: Listening, stopped: threading.Event, shown_status: Shown, finished: Finished, noted: Noted
+def listen(  # noqa: PLR0913 - the flags of the command, by the same names
+    stopped: threading.Event,
+    shown_status: Shown,
+    finished: Finished,
+    noted: Noted,
+    *,
+    aet: str,
+    port: int,
+    function: str,
+    output_dicom: PathLike | Url,
+    config: Config,
+    spool: PathLike | None = None,
+    parameters: Mapping[str, Any],
+    **options: Any,
 ) -> Sequence[RunEntry]:
     """Receive series and work on them until ``stopped`` is set; the entries of this time.
 
-    What was received and is not done when this ends, however it ends, is done by the next call.
+    ``output_dicom`` is a folder, a URL of a store, or a PACS.  ``spool`` keeps what is received; None: it is
+    the output with ``.received`` behind it.  What was received and is not done when this ends, however it
+    ends, is done by the next call.  ``options`` are those of `ListenOptions`, `ReadOptions`, `WriteOptions`.
 
     Raises UsageError for a function that cannot be imported, or options that cannot work; OutputError where
     the port cannot be opened, or another process listens or runs there.
     """
-    tls = server_context(asked.options.tls_cert, asked.options.tls_key, asked.options.tls_ca)
-    called = resolve(asked.function)
-    output = place_of(asked.output)
-    selection_of(asked.config)
-    place = _spool_of(asked, output)
+    given, reading, writing = all_made_of(options, ListenOptions, ReadOptions, WriteOptions)
+    ae_title("listen", "aet", aet)
+    if not 0 < port < 1 << 16:
+        raise UsageError(f"port is a number from 1 to 65535, not {port}")
+    tls = server_context(given.tls_cert, given.tls_key, given.tls_ca)
+    called = resolve(function)
+    output = place_of(output_dicom)
+    selection_of(config)
+    place = _spool_of(spool, output)
     if isinstance(output, Path):
         refuse_inside(output, place)
-    parameters = load_parameters(asked.parameters)
+    parameters = load_parameters(parameters)
     check_call(called, parameters)
     with ExitStack() as stack:
         with making(place):
             place.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(place))
-        spool = Spool(place)
+        received = Spool(place)
         folder = output if isinstance(output, Path) else place / "results"
         # a PACS has no ledger: it lies with the results, which stay here
         home: Place = folder if is_server(output) else output
@@ -125,29 +118,24 @@ def listen(
         with making(folder):
             folder.mkdir(parents=True, exist_ok=True)
         pacs = output if isinstance(output, Url) and is_server(output) else None
-        writing = replace(asked.writing, overwrite=True)
+        writing = replace(writing, overwrite=True)
         if pacs is not None and writing.uid_key is None:  # what is made again is not stored twice
             writing = replace(writing, uid_key=str(pacs))
         shared = ("workers", "timeout", "segmentation")
-        options = RunOptions(**{name: getattr(asked.options, name) for name in shared})
+        work_options = RunOptions(**{name: getattr(given, name) for name in shared})
         destination = home if isinstance(home, Url) else None
         task = Task(
-            reference(asked.function), asked.reading, writing, options, parameters, (place / "work",),
+            reference(function), reading, writing, work_options, parameters, (place / "work",),
             Path.cwd(), destination, pacs, isolated=True,
         )  # fmt: skip
-        work = stack.enter_context(_crew(task, asked.options.workers))
+        work = stack.enter_context(_crew(task, given.workers))
         lines = stack.enter_context(Ledger(folder / ledger.FILE_NAME, home))
         record = ledger.run_record(task, called)
-        loop = _Loop(asked, spool, folder, home, task, record, work, lines, finished, noted)
-        given = asked.options
-        allowed = tuple(filter(None, (one.strip() for one in given.allow.split(","))))
-        largest, most = given.max_instance << 20, given.max_waiting << 30
-        limits = Limits(allowed, largest, most, given.max_associations, given.silence)
-        storage = Listener(spool, asked.title, (given.bind, asked.port), limits, tls)
+        loop = _Loop(given, config, received, folder, home, task, record, work, lines, finished, noted)
+        storage = Listener(received, aet, (given.bind, port), _limits(given), tls)
         loop.go_on()
         with storage:
-            over = " over TLS" if asked.options.tls_cert else ""
-            noted(f"{asked.title} listens on {asked.options.bind}:{asked.port}{over}")
+            noted(f"{aet} listens on {given.bind}:{port}{' over TLS' if given.tls_cert else ''}")
             while not stopped.wait(TICK_SECONDS):
                 loop.tick(storage.busy())
                 loop.tell_refusals(storage.refused)
@@ -157,9 +145,15 @@ def listen(
         return loop.entries
 
 
-def _spool_of(asked: Listening, output: Place) -> Path:
-    if asked.spool is not None:
-        return local_path(asked.spool).absolute()
+def _limits(given: ListenOptions) -> Limits:
+    allowed = tuple(filter(None, (one.strip() for one in given.allow.split(","))))
+    largest, most = given.max_instance << 20, given.max_waiting << 30
+    return Limits(allowed, largest, most, given.max_associations, given.silence)
+
+
+def _spool_of(spool: PathLike | None, output: Place) -> Path:
+    if spool is not None:
+        return local_path(spool).absolute()
     if isinstance(output, Url):
         raise UsageError(f"{output}: name a folder of this computer for what is received (--spool DIR)")
     return output.absolute().with_name(f"{output.absolute().name}.received")
@@ -200,7 +194,8 @@ class _Loop:
     Results are made in ``folder``, and ``home`` is where the user finds them.
     """
 
-    asked: Listening
+    options: ListenOptions
+    config: Config
     spool: Spool
     folder: Path
     home: Place
@@ -237,14 +232,14 @@ class _Loop:
             self._failures[key] = earlier.failed.get(job.name, 0)
             if job.name in done:
                 self._finish(key, FINISHED)
-            elif self._failures[key] > self.asked.options.retries:
+            elif self._failures[key] > self.options.retries:
                 self._finish(key, FAILED)
             else:
                 self._begin(key, job)
 
     def tick(self, busy: frozenset[SeriesKey]) -> None:
         """Begin what is quiet, and end what is done."""
-        options = self.asked.options
+        options = self.options
         for key in self.spool.take(options.quiet, busy, options.cut_short == "run"):
             if (job := self._job(key)) is not None:
                 self._begin(key, job)
@@ -272,7 +267,7 @@ class _Loop:
         """What is to be done with a series; None where it is nothing for the function."""
         folder = key.below(self.spool.folder / "work")
         try:
-            found = select(ScanRequest(folder, config=self.asked.config))
+            found = select(ScanRequest(folder, config=self.config))
         except DicomArrayError as error:  # whatever was sent, the others are worked on
             self.noted(f"series {key.uid}: {error}")
             self._finish(key, FAILED)
@@ -309,7 +304,7 @@ class _Loop:
 
     def _is_tried_again(self, key: SeriesKey, entry: RunEntry) -> bool:
         """Whether a series that failed has another try, each after twice as long: a PACS may come back."""
-        options = self.asked.options
+        options = self.options
         tries = self._failures[key] = self._failures.get(key, 0) + 1
         if tries > options.retries:
             return False
