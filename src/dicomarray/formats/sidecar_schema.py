@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dicomarray.formats.sidecar import FORMAT
 
-_NUMBER = {"type": "number"}
-_POINT = {"type": "array", "items": _NUMBER, "minItems": 3, "maxItems": 3}
-_ROW = {"type": "array", "items": _NUMBER, "minItems": 4, "maxItems": 4}
-_TEXT = {"type": "string"}
+NUMBER = {"type": "number"}
+_POINT = {"type": "array", "items": NUMBER, "minItems": 3, "maxItems": 3}
+ROW = {"type": "array", "items": NUMBER, "minItems": 4, "maxItems": 4}
+TEXT = {"type": "string"}
 
 
 def sidecar_schema() -> dict[str, Any]:
@@ -17,7 +18,7 @@ def sidecar_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "dicomarray sidecar",
-        **_object(
+        **object_of(
             {
                 "format": {"const": FORMAT},
                 "array": _array(),
@@ -25,47 +26,48 @@ def sidecar_schema() -> dict[str, Any]:
                 "values": _values(),
                 "series": {"type": "object"},
                 "slices": {"type": "array", "items": _slice()},
-                "warnings": _list(_TEXT),
+                "warnings": list_of(TEXT),
+                "segments": list_of({"type": "object", "required": ["number", "label"]}),
             },
-            {"segments": _list({"type": "object", "required": ["number", "label"]})},
+            ("segments",),
         ),
     }
 
 
 def _array() -> dict[str, Any]:
-    return _object(
+    return object_of(
         {
             "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
-            "dtype": _TEXT,
-            "axes": _list(_TEXT),
-            "units": _TEXT,
+            "dtype": TEXT,
+            "axes": list_of(TEXT),
+            "units": TEXT,
             "coordinates": {"type": "object", "additionalProperties": {"type": "array"}},
         }
     )
 
 
 def _geometry() -> dict[str, Any]:
-    return _object(
+    return object_of(
         {
-            "affine": {"type": "array", "items": _ROW, "minItems": 4, "maxItems": 4},
+            "affine": {"type": "array", "items": ROW, "minItems": 4, "maxItems": 4},
             "spacing_mm": _POINT,
             "origin_mm": _POINT,
             "direction": {"type": "array", "items": _POINT, "minItems": 3, "maxItems": 3},
-            "slice_positions_mm": _list(_POINT),
+            "slice_positions_mm": list_of(_POINT),
             "uniform": {"type": "boolean"},
-            "gantry_tilt_deg": _NUMBER,
+            "gantry_tilt_deg": NUMBER,
             "frame_of_reference_uid": {"type": ["string", "null"]},
         }
     )
 
 
 def _values() -> dict[str, Any]:
-    normalization = _object({"lower": _NUMBER, "upper": _NUMBER, "clip": {"type": "boolean"}})
-    return _object(
+    normalization = object_of({"lower": NUMBER, "upper": NUMBER, "clip": {"type": "boolean"}})
+    return object_of(
         {
-            "modality": _list(_object({"slope": _NUMBER, "intercept": _NUMBER})),
+            "modality": list_of(object_of({"slope": NUMBER, "intercept": NUMBER})),
             "normalization": {"anyOf": [{"type": "null"}, normalization]},
-            "units": _TEXT,
+            "units": TEXT,
         }
     )
 
@@ -77,14 +79,16 @@ def _slice() -> dict[str, Any]:
     }
 
 
-def _list(items: dict[str, Any]) -> dict[str, Any]:
+def list_of(items: dict[str, Any]) -> dict[str, Any]:
+    """An array of such items."""
     return {"type": "array", "items": items}
 
 
-def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+def object_of(properties: dict[str, Any], optional: Sequence[str] = ()) -> dict[str, Any]:
+    """An object with these keys and no others; those that are ``optional`` may be missing."""
     return {
         "type": "object",
-        "properties": required | (optional or {}),
-        "required": list(required),
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
         "additionalProperties": False,
     }

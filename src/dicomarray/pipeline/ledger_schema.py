@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dicomarray.formats.sidecar_schema import NUMBER, ROW, TEXT, list_of, object_of
 from dicomarray.pipeline.entries import LATER
 from dicomarray.pipeline.ledger import FORMAT
 
-_TEXT, _NUMBER, _COUNT = {"type": "string"}, {"type": "number"}, {"type": "integer", "minimum": 0}
+_COUNT = {"type": "integer", "minimum": 0}
 _TEXT_OR_NULL, _NUMBER_OR_NULL = {"type": ["string", "null"]}, {"type": ["number", "null"]}
-_TEXTS, _OBJECT = {"type": "array", "items": _TEXT}, {"type": "object"}
+_TEXTS, _OBJECT = list_of(TEXT), {"type": "object"}
 _DIGEST = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"}
 
 
@@ -18,17 +19,17 @@ def ledger_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "a line of a dicomarray ledger",
-        "oneOf": [_object(_run()), _object(_entry(), LATER)],
+        "oneOf": [object_of(_run()), object_of(_entry(), LATER)],
     }
 
 
 def _run() -> dict[str, Any]:
-    function = _object({"name": _TEXT, "digest": _DIGEST, "version": _TEXT_OR_NULL})
+    function = object_of({"name": TEXT, "digest": _DIGEST, "version": _TEXT_OR_NULL})
     objects = dict.fromkeys(("parameters", "masks", "reading", "writing", "versions", "again"), _OBJECT)
     return {
         "record": {"const": "run"},
         "format": {"const": FORMAT},
-        "started": _TEXT,
+        "started": TEXT,
         "function": function,
         **objects,
         "observe": _TEXT_OR_NULL,
@@ -36,7 +37,7 @@ def _run() -> dict[str, Any]:
         "volume": {"type": ["integer", "null"]},
         "settings": _DIGEST,
         "source": _TEXT_OR_NULL,
-        "python": _TEXT,
+        "python": TEXT,
         "pacs": _TEXT_OR_NULL,
         "timeout": _NUMBER_OR_NULL,
         "memory_limit": _NUMBER_OR_NULL,
@@ -48,16 +49,16 @@ def _run() -> dict[str, Any]:
 def _entry() -> dict[str, Any]:
     return {
         "record": {"const": "entry"},
-        "name": _TEXT,
+        "name": TEXT,
         "series_uids": _TEXTS,
-        "title": _TEXT,
+        "title": TEXT,
         "status": {"enum": ["written", "failed"]},
-        "started": _NUMBER,
-        "seconds": _NUMBER,
-        "inputs": _TEXT,
+        "started": NUMBER,
+        "seconds": NUMBER,
+        "inputs": TEXT,
         "inputs_sha256": _DIGEST,
         "output": _TEXT_OR_NULL,
-        "outputs": {"type": "array", "items": _object(_output(), LATER)},
+        "outputs": list_of(object_of(_output(), LATER)),
         "warnings": _TEXTS,
         "error": _TEXT_OR_NULL,
         "traceback": _TEXT_OR_NULL,
@@ -66,27 +67,16 @@ def _entry() -> dict[str, Any]:
 
 
 def _output() -> dict[str, Any]:
-    row = {"type": "array", "items": _NUMBER, "minItems": 4, "maxItems": 4}
     return {
-        **dict.fromkeys(("name", "source_uid", "series_uid", "folder", "units"), _TEXT),
+        **dict.fromkeys(("name", "source_uid", "series_uid", "folder", "units"), TEXT),
         **dict.fromkeys(("count", "clipped"), _COUNT),
         **dict.fromkeys(("slope", "intercept"), _NUMBER_OR_NULL),
-        **dict.fromkeys(("max_error", "mean_error"), _NUMBER),
-        "shape": {"type": "array", "items": _COUNT},
+        **dict.fromkeys(("max_error", "mean_error"), NUMBER),
+        "shape": list_of(_COUNT),
         "axes": _TEXTS,
-        "affine": {"anyOf": [{"type": "null"}, {"type": "array", "items": row, "minItems": 4}]},
+        "affine": {"anyOf": [{"type": "null"}, {"type": "array", "items": ROW, "minItems": 4}]},
         "sha256": _DIGEST,
         "stamp": _DIGEST,
         "volume": {"type": ["integer", "null"]},
         "observed": _OBJECT,
-    }
-
-
-def _object(properties: dict[str, Any], later: tuple[str, ...] = ()) -> dict[str, Any]:
-    """An object with these keys and no others; those that came ``later`` are missing in older ledgers."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in later],
-        "additionalProperties": False,
     }
