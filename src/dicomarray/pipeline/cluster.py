@@ -32,10 +32,8 @@ IN_FLIGHT_A_THREAD = 2
 # Worker processes end after so many seconds without a job, should nobody come to end them.
 IDLE_SECONDS = 60.0
 
-# In a Dask worker: the processes of each run that have no job now, with the time of their last one, and those
-# that have one.
-_idle: dict[str, list[tuple[float, Worker]]] = {}
-_busy: dict[str, set[Worker]] = {}
+# In a Dask worker: the processes of each run.
+_workers: dict[str, list[Worker]] = {}
 _guard = threading.Lock()
 
 
@@ -128,30 +126,19 @@ def _stream(distributed: Any, client: Any, jobs: Iterator[Job], task: Task, run:
 def run_job(task: Task, job: Job, run: str) -> RunEntry:
     """In a Dask worker: do a job in a process that can be ended."""
     remove_leftovers(job.output)  # of a Dask worker that died with this job
-    worker = _take(task, run)
-    try:
-        return worker.run(job)
-    finally:
-        with _guard:
-            if worker in _busy.get(run, ()):
-                _busy[run].remove(worker)
-                _idle.setdefault(run, []).append((time.monotonic(), worker))
-
-
-def _take(task: Task, run: str) -> Worker:
-    """A process of this run that has nothing to do, or a new one."""
     with _guard:
-        idle = _idle.get(run)
-        since, worker = idle.pop() if idle else (0.0, Worker(task, queue.SimpleQueue(), IDLE_SECONDS))
-        _busy.setdefault(run, set()).add(worker)
-    if since and time.monotonic() - since > IDLE_SECONDS / 2:
-        worker.end()  # it may be about to end by itself
-    return worker
+        workers = _workers.setdefault(run, [])
+        worker = next((one for one in workers if not one.is_busy), None)
+        if worker is None:
+            worker = Worker(task, queue.SimpleQueue(), IDLE_SECONDS)
+            workers.append(worker)
+        worker.begin(job)
+    return worker.end_of_job()
 
 
 def stop_workers(run: str) -> None:
     """In a Dask worker: end the processes of a run; what they left half done is taken away."""
     with _guard:
-        workers = [*_busy.pop(run, ()), *(worker for _, worker in _idle.pop(run, ()))]
+        workers = _workers.pop(run, [])
     for worker in workers:
         worker.stop()

@@ -175,7 +175,8 @@ def _crew(task: Task, count: int) -> Iterator[_Crew]:
     def serve(worker: Worker) -> None:
         while (given := crew.jobs.get()) is not None:
             key, job = given
-            crew.entries.put((key, worker.run(job)))
+            worker.begin(job)
+            crew.entries.put((key, worker.end_of_job()))
 
     for worker in workers:
         threading.Thread(target=serve, args=(worker,), daemon=True).start()

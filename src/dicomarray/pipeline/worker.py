@@ -54,12 +54,15 @@ class Worker:
 
     @property
     def is_busy(self) -> bool:
-        """Whether it has a job."""
-        return self._job is not None
+        """Whether it has a job, or what became of one."""
+        return self._job is not None or self._entry is not None
 
     def begin(self, job: Job) -> None:
         """Give it a job; where it has no process, it starts one, in which the function is set up first."""
-        self._job, self._entry = job, None
+        is_old = self._idle is not None and time.monotonic() - self._clock > self._idle / 2
+        if self._child is not None and is_old and self._child.is_alive:
+            self._child.end()  # it may be about to end by itself
+        self._job = job
         self._started, self._clock = time.time(), time.monotonic()
         if self._stopped:
             self._fail("the run was stopped")
@@ -77,7 +80,7 @@ class Worker:
         if answer == READY:
             self.is_ready, self._clock = True, time.monotonic()
         elif isinstance(answer, RunEntry):
-            self._job, self._entry = None, answer
+            self._job, self._entry, self._clock = None, answer, time.monotonic()
             limit = self._task.options.memory_bytes
             if limit is not None and child.memory() > limit * LEAK_PART:
                 child.end()
@@ -121,9 +124,8 @@ class Worker:
         entry, self._entry = self._entry, None
         return entry
 
-    def run(self, job: Job) -> RunEntry:
-        """Do a job, by a worker whose answers nobody else takes."""
-        self.begin(job)
+    def end_of_job(self) -> RunEntry:
+        """Wait for what becomes of its job, of a worker whose answers nobody else takes."""
         while (entry := self.entry()) is None:
             _wait([self], self._answers)
         return entry
@@ -132,11 +134,6 @@ class Worker:
         """There is nothing more to do: the process may put things in order, and end."""
         if self._child is not None:
             self._child.send(END)
-
-    def end(self) -> None:
-        """As `let_go`; it is gone then."""
-        if self._child is not None and self._child.is_alive:
-            self._child.end()
 
     def stop(self) -> None:
         """End the process for good, at once where it has a job; what it left half done is taken away."""
