@@ -80,7 +80,7 @@ class Worker:
         if answer == READY:
             self.is_ready, self._clock = True, time.monotonic()
         elif isinstance(answer, RunEntry):
-            self._job, self._entry, self._clock = None, answer, time.monotonic()
+            self._entry, self._job, self._clock = answer, None, time.monotonic()
             limit = self._task.options.memory_bytes
             if limit is not None and child.memory() > limit * LEAK_PART:
                 child.end()
