@@ -13,11 +13,11 @@ from typing import Any
 
 from dicomarray.assembly.series import Series
 from dicomarray.dicom.dictionary import keywords, vr_for_tag
+from dicomarray.dicom.headers.columns import HasColumns
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
 from dicomarray.query.nodes import Entry, FieldEntry
-from dicomarray.query.rows import HasRows
 from dicomarray.query.selection import Failure, Seen, Selection, Verdicts, evaluate_all, parse
 from dicomarray.sources.base import Skipped
 from dicomarray.storage.references import ObjectReference
@@ -102,7 +102,7 @@ def explain_series(
 
 def _with(series: Series, names: frozenset[str]) -> Series:
     """The series with more attributes read; an index has all of them."""
-    if isinstance(series.instances, HasRows):
+    if isinstance(series.instances, HasColumns):
         return series
     headers = [
         replace(header, attributes={**header.attributes, **header.further(names)})

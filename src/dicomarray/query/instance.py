@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
 from dicomarray.dicom.headers.attributes import Absent
-from dicomarray.query.rows import ListRows, Rows
+from dicomarray.query.rows import Rows
 
 if TYPE_CHECKING:  # to compute facts takes all that builds volumes, and few configs ask for one
     from dicomarray.query.series_facts import Facts
@@ -75,7 +75,7 @@ class Evaluation:
 
     def of_item(self, item: Instance) -> Evaluation:
         """The evaluation of an item of a sequence, as a series of one; its warnings come here."""
-        return Evaluation(ListRows([item]), self.warnings)
+        return Evaluation(Rows(rows=[item]), self.warnings)
 
     def warn(self, messages: Warnings) -> None:
         """Remember some messages once."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dicomarray.query.instance import Evaluation, is_blank
 from dicomarray.query.nodes import All, AnyOf, Combined, Entry, FieldEntry, Leaf, NoneOf
-from dicomarray.query.rows import ListRows
+from dicomarray.query.rows import Rows
 from dicomarray.query.selection import Selection
 
 # The only fact that a list of instances tells.
@@ -37,7 +37,7 @@ def may_match(selection: Selection, listed: Sequence[Mapping[str, str]], *, ever
     every_instance
         Whether there are these instances and no others.
     """
-    evaluation = Evaluation(ListRows(listed))
+    evaluation = Evaluation(Rows(rows=listed))
     known = {name for name in listed[0] if not any(is_blank(row.get(name)) for row in listed)}
     if every_instance:
         known.add(COUNT)

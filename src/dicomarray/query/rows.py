@@ -1,9 +1,9 @@
 """A series as a filter sees it: a table with a row for each instance, or frame, and a column an attribute.
 
-A filter asks columns, never files.  `Rows` is all that it needs, so whoever keeps attributes elsewhere (an
-index) answers the same configs: a column has one cell for each row, or **a single cell where all rows have
-the same** value; then a condition on it costs one evaluation a series, however many instances it has.
-Columns are asked for by the names of `Selection.attributes`, only those, each once.
+A filter asks columns, never files, so an index, which keeps them, answers the same configs: a column has one
+cell for each row, or **a single cell where all rows have the same** value; then a condition on it costs one
+evaluation a series, however many instances it has.  Columns are asked for by the names of
+`Selection.attributes`, only those, each once.
 
 A cell is what `Header.attributes` holds for the attribute, and `ABSENT` where the instance lacks it.  Of an
 enhanced object every frame is a row, whose functional groups answer plain keywords (PS3.3 C.7.6.16).
@@ -12,16 +12,15 @@ enhanced object every frame is a row, whose functional groups answer plain keywo
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
 from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, flatten, items_of
 from dicomarray.dicom.headers.attributes import ABSENT
+from dicomarray.dicom.headers.columns import HasColumns, column_of, without_repeats
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import DataError
@@ -42,105 +41,90 @@ SERIES_WIDE = frozenset(
 )  # fmt: skip
 
 
-class Rows(Protocol):
-    """The table of one series."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The table of one series.
+
+    Attributes
+    ----------
+    instances
+        Its headers, of which facts make frames and stacks.
+    rows
+        The rows, where these are not the instances; without instances each row is one.
+    owners
+        For each row the number of the instance that it belongs to, ascending; None: each has its own.
+    warnings
+        What is odd about the files, such as frames that could not be read.
+    """
+
+    instances: Sequence[Header] = ()
+    rows: Sequence[Mapping[str, Value]] | None = None
+    owners: Sequence[int] | None = None
+    warnings: Warnings = ()
 
     @property
     def size(self) -> int:
         """How many rows there are."""
+        return len(self.instances if self.rows is None else self.rows)
 
     @property
-    def owners(self) -> Sequence[int] | None:
-        """For each row the number of the instance that it belongs to, ascending; None: each has its own."""
-
-    @property
-    def warnings(self) -> Warnings:
-        """What is odd about the files, such as frames that could not be read."""
-
-    @property
-    def headers(self) -> Sequence[ClosedHeader]:
-        """The instances, of which facts make frames and stacks."""
+    def headers(self) -> Sequence[Header]:
+        """The instances, with closed files."""
+        if isinstance(self.instances, HasColumns):
+            return self.instances.kept_headers()
+        if self.instances:
+            return [ClosedHeader.of(header) for header in self.instances]
+        # what knows nothing but its row; without a file there is no room for several frames
+        rows = enumerate(self.rows or ())
+        return [KeptHeader(Path(f"instance {n}"), None, row, size=0) for n, row in rows]
 
     def column(self, name: str) -> Sequence[Value]:
         """The cells of an attribute, one for each row, or a single one where all are the same."""
+        if self.rows is None:
+            return column_of(self.instances, name)
+        return without_repeats([row.get(name, ABSENT) for row in self.rows])
 
 
-class HasRows(ABC):
-    """Instances that keep their own table, as those of an index do."""
-
-    @abstractmethod
-    def rows(self, attributes: Iterable[str] | None) -> Rows:
-        """The table; see `rows_of`."""
-
-    @abstractmethod
-    def let_go(self) -> None:
-        """Forget what was fetched for it, and can be fetched again."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListRows:
-    """Rows that are mappings, of these instances; without instances each row is one."""
-
-    rows: Sequence[Mapping[str, Value]]
-    owners: Sequence[int] | None = None
-    warnings: Warnings = ()
-    instances: Sequence[Header] | None = None
-
-    @property
-    def size(self) -> int:
-        return len(self.rows)
-
-    @property
-    def headers(self) -> Sequence[ClosedHeader]:
-        if self.instances is None:
-            # what knows nothing but its row; without a file there is no room for several frames
-            return [KeptHeader(Path(f"instance {n}"), None, row, size=0) for n, row in enumerate(self.rows)]
-        return [ClosedHeader.of(header) for header in self.instances]
-
-    def column(self, name: str) -> Sequence[Value]:
-        cells = [row.get(name, ABSENT) for row in self.rows]
-        return cells[:1] if cells.count(cells[0]) == len(cells) else cells
-
-
-def rows_of(headers: Sequence[Header], attributes: Iterable[str] | None = None) -> Rows:
+def rows_of(headers: Sequence[Header], attributes: Iterable[str]) -> Rows:
     """The table of a series.
 
     Parameters
     ----------
     headers
-        Its instances, with the attributes read that will be asked for.
+        Its instances, with the attributes read that will be asked for, or from an index, which has all.
     attributes
-        What will be asked for; None for anything.  Functional groups are read only where they can answer.
+        What will be asked for.  Functional groups are read only where they can answer.
     """
-    if isinstance(headers, HasRows):
-        return headers.rows(attributes)
-    per_frame = attributes is None or not SERIES_WIDE.issuperset(attributes)
-    if not per_frame or not any("NumberOfFrames" in header.attributes for header in headers):
-        return ListRows([header.attributes for header in headers], instances=headers)
+    names = frozenset(attributes)
+    if names <= SERIES_WIDE or all(cell is ABSENT for cell in column_of(headers, "NumberOfFrames")):
+        return Rows(headers)
     rows: list[Mapping[str, Value]] = []
     owners: list[int] = []
     warnings: list[CodedWarning] = []
     for owner, header in enumerate(headers):
-        frames: Sequence[Mapping[str, Value]] = (header.attributes,)
-        if "NumberOfFrames" in header.attributes:
+        known = header.attributes
+        if isinstance(headers, HasColumns):
+            known = {**known, **header.further(names)}
+        frames: Sequence[Mapping[str, Value]] = (known,)
+        if "NumberOfFrames" in known:
             try:
-                frames = _frame_rows(header)
+                frames = _frame_rows(header, known)
             except DataError as error:
                 warnings += warning(
                     f"{error}; it is judged by its data set, not frame by frame [query-frames]"
                 )
         rows += frames
         owners += [owner] * len(frames)
-    return ListRows(rows, owners, tuple(warnings), headers)
+    return Rows(headers, rows, owners, tuple(warnings))
 
 
-def _frame_rows(header: Header) -> Sequence[Mapping[str, Value]]:
+def _frame_rows(header: Header, known: Mapping[str, Value]) -> Sequence[Mapping[str, Value]]:
     """The frames of an instance that say something of their own; else the instance as it is."""
     groups = FunctionalGroups.of(header.further(FUNCTIONAL_GROUPS), header.reference)
     if not groups:
-        return [header.attributes]
-    groups.check_count(header.attributes.get("NumberOfFrames"), header.reference)
-    common = _with_group(header.attributes, groups.shared)
+        return [known]
+    groups.check_count(known.get("NumberOfFrames"), header.reference)
+    common = _with_group(known, groups.shared)
     return [_with_group(common, group) for group in groups.per_frame] or [common]
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from dicomarray.assembly.series import Series
 from dicomarray.core.coded_warnings import Warnings
+from dicomarray.dicom.headers.columns import HasColumns
 from dicomarray.errors import UsageError
 from dicomarray.query.instance import Evaluation, Instance
 from dicomarray.query.nodes import All, Combined, Entry, FactEntry, Leaf, NoneOf
 from dicomarray.query.parser import Parser
 from dicomarray.query.ranking import Ranking
-from dicomarray.query.rows import HasRows, ListRows, Rows, rows_of
+from dicomarray.query.rows import Rows, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Selection:
         ConfigError
             Where a regular expression takes too long on a value.
         """
-        rows = ListRows(instances) if isinstance(instances, Sequence) else instances
+        rows = Rows(rows=instances) if isinstance(instances, Sequence) else instances
         if not rows.size:
             raise UsageError("a series without instances can be neither accepted nor rejected")
         evaluation = Evaluation(rows, dict.fromkeys(rows.warnings))
@@ -219,12 +220,12 @@ def evaluate_all(selection: Selection, series: Sequence[Series]) -> Verdicts:
 
 def _decisions(selection: Selection, series: Sequence[Series]) -> Iterator[Decision]:
     """A verdict each; what an index told of series is held of so many instances, however many there are."""
-    held: list[tuple[HasRows, Decision]] = []
+    held: list[tuple[HasColumns, Decision]] = []
     count = 0
     for one in series:
         decision = selection.decide(rows_of(one.instances, selection.attributes))
         yield decision
-        if isinstance(one.instances, HasRows):
+        if isinstance(one.instances, HasColumns):
             held.append((one.instances, decision))
             count += len(one.instances)
             if count > MAX_HELD:

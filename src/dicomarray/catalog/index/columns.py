@@ -6,14 +6,13 @@ Several threads may ask: a column is put in its place when it is there, and is t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dicomarray.catalog.index.gathering import ORDER, PIXEL_NAMES, TRANSFER_SYNTAX
 from dicomarray.catalog.index.json_values import LIST, from_stored, values_of_list
 from dicomarray.catalog.index.schema import damage_as_error
-from dicomarray.dicom.headers.all_elements import canonical_name
 from dicomarray.dicom.headers.attributes import ABSENT, Attributes, Common
 from dicomarray.dicom.vr import Value
 
@@ -54,13 +53,6 @@ class SeriesColumns:
     _kept: dict[str, Kept | None] = field(default_factory=dict)
     _cells: dict[str, Sequence[Value]] = field(default_factory=dict)
     _at_hand: frozenset[str] = frozenset()
-
-    def with_names(self, names: Iterable[str]) -> SeriesColumns:
-        """The same columns, for headers that show these attributes too."""
-        shown = {**self.source.shown, **{name: canonical_name(name) for name in names}}
-        return SeriesColumns(
-            replace(self.source, shown=shown), self.series, self.count, self._kept, self._cells, self._at_hand
-        )
 
     def preload(self, names: Iterable[str], kept: Mapping[str, Kept]) -> None:
         """Take columns that were fetched for many series at once."""

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
-from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
+from dicomarray.assembly.frames.closed import KeptHeader
 from dicomarray.catalog.index.columns import SeriesColumns
 from dicomarray.catalog.index.files import STAMP_COLUMNS, as_path, as_stamp, path_of_file
 from dicomarray.catalog.index.gathering import CSA, PIXEL_NAMES, TILES, TRANSFER_SYNTAX
 from dicomarray.catalog.index.json_values import LARGEST_INTEGER
 from dicomarray.catalog.index.schema import damage_as_error
-from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.attribute_names import tag_of
 from dicomarray.dicom.headers.all_elements import canonical_name, standard_name
 from dicomarray.dicom.headers.attributes import ABSENT, Attributes
-from dicomarray.dicom.headers.columns import HasColumns, Order
+from dicomarray.dicom.headers.columns import HasColumns, Order, without_repeats
 from dicomarray.dicom.headers.header import Header, HeaderReader
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.part10 import PixelPlace
 from dicomarray.dicom.pixels.location import PIXEL_TAGS
 from dicomarray.dicom.private_blocks import creator_of, is_in_block
 from dicomarray.dicom.vr import Value
-from dicomarray.query.rows import HasRows, Rows, rows_of
 from dicomarray.sources.archives import Member
 from dicomarray.sources.filesystem import PathMaker
 from dicomarray.storage.places import Place
@@ -126,7 +123,7 @@ class IndexedHeader(Header):
         return Header, (self.reference, self.transfer_syntax, dict(self.attributes), self.pixels, self.stamp)
 
 
-class IndexedInstances(Sequence[Header], HasColumns, HasRows):
+class IndexedInstances(Sequence[Header], HasColumns):
     """The headers of a series, made when they are asked for; ``places`` are those that are meant."""
 
     def __init__(self, columns: SeriesColumns, places: Sequence[int]) -> None:
@@ -150,7 +147,7 @@ class IndexedInstances(Sequence[Header], HasColumns, HasRows):
         return tuple, (list(self),)
 
     def let_go(self) -> None:
-        """Forget what can be fetched again; headers that somebody has stay as they are."""
+        """See `HasColumns`."""
         for name in ("_headers", "files", "references", "attributes"):
             self.__dict__.pop(name, None)
         self.columns.let_go()
@@ -218,20 +215,10 @@ class IndexedInstances(Sequence[Header], HasColumns, HasRows):
         cells = self.columns.cells(canonical_name(name))
         if len(cells) == 1 or len(self.places) == self.columns.count:
             return cells
-        chosen = [cells[place] for place in self.places]
-        return chosen[:1] if chosen.count(chosen[0]) == len(chosen) else chosen
-
-    def rows(self, attributes: Iterable[str] | None) -> Rows:
-        """The table that a filter asks; see `rows_of`."""
-        table = IndexedRows(self)
-        if all(cell is ABSENT for cell in self.columns.cells("NumberOfFrames")):
-            return table
-        shown = IndexedInstances(self.columns.with_names(attributes or ()), self.places)
-        rows = rows_of(list(shown), attributes)
-        return replace(table, frames=rows, owners=rows.owners, warnings=rows.warnings)
+        return without_repeats([cells[place] for place in self.places])
 
     def kept_headers(self) -> list[KeptHeader]:
-        """Headers that have what a scan would have read, and need no file for anything else."""
+        """See `HasColumns`."""
         from dicomarray.catalog.index.file_facts import kept_csa, kept_tiles
 
         shown = self.columns.source.shown
@@ -260,28 +247,6 @@ class IndexedInstances(Sequence[Header], HasColumns, HasRows):
         """Of each instance, or of all, what is kept of its file under this name."""
         with damage_as_error(self.columns.source.path):
             return [made(None if cell is ABSENT else cell) for cell in self.columns.cells(name)]
-
-
-@dataclass(frozen=True, slots=True)
-class IndexedRows:
-    """The table of a series; ``frames`` are its rows where instances have several."""
-
-    instances: IndexedInstances
-    frames: Rows | None = None
-    owners: Sequence[int] | None = None
-    warnings: Warnings = ()
-
-    @property
-    def size(self) -> int:
-        return len(self.instances) if self.frames is None else self.frames.size
-
-    @property
-    def headers(self) -> Sequence[ClosedHeader]:
-        return self.instances.kept_headers()
-
-    def column(self, name: str) -> Sequence[Value]:
-        """The cells of an attribute, or a single one where all are the same."""
-        return self.instances.column(name) if self.frames is None else self.frames.column(name)
 
 
 def _uid(cell: Value) -> str | None:

@@ -35,6 +35,14 @@ class HasColumns(ABC):
     def in_order(self, find: Callable[[], Order]) -> Sequence[int]:
         """The numbers of the instances in the order of volumes, which may be known; else it is found."""
 
+    @abstractmethod
+    def kept_headers(self) -> Sequence[Header]:
+        """Headers that have what a scan would have read, and need no file for anything else."""
+
+    @abstractmethod
+    def let_go(self) -> None:
+        """Forget what was fetched, and can be fetched again; headers that somebody has stay as they are."""
+
 
 def column_of(headers: Sequence[Header], name: str) -> Sequence[Value]:
     """An attribute that the scan read: a cell for each instance, or a single one where all are the same.
@@ -44,4 +52,9 @@ def column_of(headers: Sequence[Header], name: str) -> Sequence[Value]:
     if isinstance(headers, HasColumns):
         return headers.column(name)
     cells = [header.attributes.get(name, ABSENT) for header in headers]
+    return without_repeats(cells)
+
+
+def without_repeats(cells: Sequence[Value]) -> Sequence[Value]:
+    """The cells of a column; a single one where all are the same."""
     return cells[:1] if cells.count(cells[0]) == len(cells) else cells
