@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, overload
 
 from dicomarray.assembly.series import Series
-from dicomarray.catalog import segment_pairs
+from dicomarray.catalog.segment_pairs import sources_of
 from dicomarray.core.notebook import notebook
+from dicomarray.dicom.headers.columns import column_of
 from dicomarray.sources.base import Skipped
 
 if TYPE_CHECKING:
@@ -57,11 +58,11 @@ class Catalog(Sequence[Series]):
 
     def segments_of(self, series: Series) -> list[Series]:
         """The SEG and structure sets of a series' images, of which `Series.segments` has the labels."""
-        return segment_pairs.segments_of(series, self)
+        return [one for one in self if one.is_segments and series.uid in one.refers_to]
 
     def sources_of(self, masks: Series) -> list[Series]:
         """The series that a SEG or structure set is of; `Series.refers_to` names also those not at hand."""
-        return segment_pairs.sources_of(masks, self)
+        return sources_of(masks, self)
 
     def to_pandas(
         self, rows: Literal["series", "instances"] = "series", attributes: Iterable[str] | None = None
@@ -122,5 +123,7 @@ class Catalog(Sequence[Series]):
 
 
 def in_catalog_order(series: Series) -> tuple[int, str, str]:
-    number = series.instances[0].attributes.get("SeriesNumber")
-    return (number if isinstance(number, int) else NO_NUMBER, series.uid, str(series.instances[0].reference))
+    """By number, then by UID; those without a UID, which are one file each, by that."""
+    number = column_of(series.instances, "SeriesNumber")[0]
+    file = "" if series.uid else str(series.instances[0].reference)
+    return number if isinstance(number, int) else NO_NUMBER, series.uid, file

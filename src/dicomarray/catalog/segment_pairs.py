@@ -20,11 +20,6 @@ def sources_of(masks: Series, series: Iterable[Series]) -> list[Series]:
     return [one for one in series if one.uid in wanted and not one.is_segments]
 
 
-def segments_of(source: Series, series: Iterable[Series]) -> list[Series]:
-    """The SEG and structure sets of a series, of those at hand."""
-    return [one for one in series if one.is_segments and source.uid in one.refers_to]
-
-
 def pairing_notes(
     series: Sequence[Series], chosen: Series | None = None, among: Iterable[Series] | None = None
 ) -> Warnings:

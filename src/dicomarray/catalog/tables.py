@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from dicomarray.assembly.series import Series
 from dicomarray.core.optional_packages import package
 from dicomarray.dicom.attribute_names import check_name
-from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import UsageError
@@ -96,26 +95,17 @@ def _of_series(series: Sequence[Series], names: Sequence[str]) -> Columns:
 
 def _of_instances(series: Sequence[Series], names: Sequence[str]) -> Columns:
     """One row an instance, series by series."""
-    further = [name for name in names if name not in DEFAULT_KEYWORDS]
+    further = frozenset(names) - DEFAULT_KEYWORDS
     columns: Columns = {"SeriesInstanceUID": [], "path": []} | {name: [] for name in names}
     for one in series:
         for header in one.instances:
-            known = _reader(header, further)
+            known = {**header.attributes, **header.further(further)} if further else header.attributes
             columns["path"].append(str(file_of(header.reference)))
             for name in names:
-                columns[name].append(known(name))
+                columns[name].append(known.get(name))
             if "SeriesInstanceUID" not in names:
                 columns["SeriesInstanceUID"].append(one.uid or None)
     return columns
-
-
-def _reader(header: Header, further: Sequence[str]) -> Callable[[str], Value]:
-    values = header.further(further) if further else {}
-
-    def value(name: str) -> Value:
-        return values.get(name) if name in values else header.attributes.get(name)
-
-    return value
 
 
 def _of_one_type(cells: list[Value]) -> list[Value]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomarray.assembly.series import Series
-from dicomarray.catalog.catalog import NO_NUMBER, Catalog, in_catalog_order
+from dicomarray.catalog.catalog import Catalog, in_catalog_order
 from dicomarray.catalog.index.bounds import BoundedConnection
 from dicomarray.catalog.index.columns import Kept, SeriesColumns, Source
 from dicomarray.catalog.index.files import absolute_roots, as_path, as_stored, lies_below, path_of_file
@@ -105,7 +105,7 @@ def _series(
             kept.preload(at_hand, {keywords[name]: value for name, value in columns.get(number, {}).items()})
             notes = unreadable.notes_at(beside.get(number, ()))
             found.append(Series(uid, IndexedInstances(kept, chosen), notes))
-    return sorted(found, key=_in_catalog_order)
+    return sorted(found, key=in_catalog_order)
 
 
 def _counted(database: Database) -> Iterator[tuple[int, str, int]]:
@@ -116,14 +116,6 @@ def _counted(database: Database) -> Iterator[tuple[int, str, int]]:
             raise ValueError(f"series {number} has the UID {uid!r:.80} and {count!r:.20} instances")
         left -= count
         yield number, uid, count
-
-
-def _in_catalog_order(series: Series) -> tuple[int, str, str]:
-    """As `in_catalog_order` sorts; a path, which costs most, is looked up only where it decides."""
-    if not series.uid or not isinstance(series.instances, IndexedInstances):
-        return in_catalog_order(series)
-    number = series.instances.columns.cell("SeriesNumber", series.instances.places[0])
-    return number if isinstance(number, int) else NO_NUMBER, series.uid, ""
 
 
 def _skipped(database: Database, known: Mapping[str, bool], roots: Sequence[str] | None) -> Iterator[Skipped]:
