@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import synthetic
 from dicomarray import dicom_filter, index, scan
-from dicomarray.assembly.grouping.further_attributes import TRACE_KEYWORDS
+from dicomarray.assembly.grouping.discriminators import DIFFUSION
+from dicomarray.assembly.grouping.image_kinds import ATTRIBUTES
 from dicomarray.core.diffusion import B_VALUE_ELEMENTS
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
@@ -450,7 +451,7 @@ BROKEN = st.one_of(
 )  # fmt: skip
 ASKED = sorted(
     frozenset(B_VALUE_ELEMENTS).union(
-        DEFAULT_KEYWORDS, TRACE_KEYWORDS, *(asked.attributes for asked in FACTS.values())
+        DEFAULT_KEYWORDS, ATTRIBUTES, DIFFUSION, *(asked.attributes for asked in FACTS.values())
     )
 )
 
