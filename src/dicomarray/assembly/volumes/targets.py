@@ -18,23 +18,6 @@ from dicomarray.core.pixel_values import Array
 Mask = NDArray[np.bool_]
 
 
-class Target(Protocol):
-    """Takes the images of a volume, counted along its leading axes, the first axis slowest."""
-
-    def make(self, shape: tuple[int, ...], stored_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        """Make room for all images, each of that shape and made of stored values of ``stored_shape``."""
-
-    def room(self, index: int, count: int) -> Array:
-        """Memory to make ``count`` images in, those from ``index`` on; the thread's own until `put`."""
-
-    def put(self, index: int, images: Array, padding: Mask | None) -> None:
-        """Take images, which may be in their `room`, and the mask of their padding."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the whole array, once it is made."""
-
-
 class ScratchMemory(local):
     """Memory that a thread uses again for one block of images after the other."""
 
@@ -49,25 +32,31 @@ class ScratchMemory(local):
 
 
 class ArrayTarget:
-    """An array of all images, and where asked for a mask of their padding."""
+    """An array of all images, and where asked for a mask of their padding.
+
+    Images are counted along the leading axes, the first axis slowest.
+    """
 
     def __init__(self, leading: tuple[int, ...], with_padding: bool) -> None:
         self._leading, self._with_padding = leading, with_padding
         self._padding: Mask | None = None
 
     def make(self, shape: tuple[int, ...], stored_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        """See `Target`; MemoryError where there is no memory for it."""
+        """Make room for all images, each of that shape and made of stored values of ``stored_shape``.
+
+        MemoryError where there is no memory for it.
+        """
         count = math.prod(self._leading)
         self._array = np.empty((count, *shape), dtype)
         if self._with_padding:
             self._padding = np.zeros((count, *stored_shape), np.bool_)
 
     def room(self, index: int, count: int) -> Array:
-        """See `Target`."""
+        """Memory to make ``count`` images in, those from ``index`` on; the thread's own until `put`."""
         return self._array[index : index + count]
 
     def put(self, index: int, images: Array, padding: Mask | None) -> None:
-        """See `Target`."""
+        """Take images, which may be in their `room`, and the mask of their padding."""
         if images.base is not self._array:
             self._array[index : index + len(images)] = images
         if self._padding is not None and padding is not None:
@@ -75,7 +64,7 @@ class ArrayTarget:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """See `Target`."""
+        """Of the whole array, once it is made."""
         return self.array.shape
 
     @property
@@ -113,25 +102,28 @@ class FileTarget:
         self._memory = ScratchMemory()
 
     def make(self, shape: tuple[int, ...], stored_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:  # noqa: ARG002
-        """See `Target`; OutputError where it cannot be made."""
+        """As of an `ArrayTarget`; OutputError where it cannot be made."""
         self._shape, self._dtype = shape, dtype
         self._file = self._open_file(self._leading, shape, dtype)
 
     def room(self, index: int, count: int) -> Array:  # noqa: ARG002 - the same for all
-        """See `Target`."""
+        """As of an `ArrayTarget`."""
         return self._memory.take((count, *self._shape), self._dtype)
 
     def put(self, index: int, images: Array, padding: Mask | None) -> None:  # noqa: ARG002
-        """See `Target`; OutputError where the disk is full."""
+        """As of an `ArrayTarget`; OutputError where the disk is full."""
         assert self._file is not None  # made before
         self._file.write(index, np.ascontiguousarray(images))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """See `Target`."""
+        """As of an `ArrayTarget`."""
         return (*self._leading, *self._shape)
 
     def close(self) -> None:
         """Close the file, if it was made."""
         if self._file is not None:
             self._file.close()
+
+
+Target = ArrayTarget | FileTarget
