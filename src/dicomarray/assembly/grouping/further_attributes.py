@@ -145,11 +145,9 @@ def _is_direction(frame: Frame) -> bool:
     return is_along_a_direction(known) or any(gradient)
 
 
-# What decides which attributes have to be read: those themselves, and who made the scanner.
-_DECIDING = frozenset((
-    *DIFFUSION_NAMES, *RANKED_READ, *PHILIPS, *COPY_NAMES, SIEMENS_DIRECTIONALITY, GE_IMAGE_COMPONENT,
-    GE_DIFFUSION_IMAGE, PHILIPS_DIRECTION,
-))  # fmt: skip
+# What decides which attributes have to be read: those themselves (all may tell a copy), and who made the
+# scanner.
+_DECIDING = DIFFUSION_NAMES.union(COPY_NAMES)
 
 
 def _with_further(frames: Sequence[Frame], names_of: Callable[[Frame], tuple[str, ...]]) -> list[Frame]:

@@ -47,19 +47,17 @@ def _together(places: Sequence[Matrix], tolerance: float) -> list[list[int]]:
 
 def _places(volume: Sequence[Frame], normal: Matrix) -> Matrix:
     """Positions, shape (slices, 3), ascending along the normal."""
-    positions = np.array([frame.plane.position for frame in volume if frame.plane], float).reshape(-1, 3)
+    positions = _positions(volume)
     return np.asarray(positions[np.argsort(positions @ normal, kind="stable")])
+
+
+def _positions(volume: Sequence[Frame]) -> Matrix:
+    return np.array([frame.plane.position for frame in volume if frame.plane], float).reshape(-1, 3)
 
 
 def split_by_place(repetitions: Repetitions) -> list[Repetitions]:
     """Repetitions that one affine places, together: as they are where nothing moved."""
-    if len(repetitions.grid) == 1:
-        return [repetitions]
-    places = [
-        np.array([frame.plane.position for frame in members if frame.plane], float)
-        for members in repetitions.grid
-    ]
-    groups = _together(places, EVEN_CEILING_MM)
+    groups = _together([_positions(members) for members in repetitions.grid], EVEN_CEILING_MM)
     return [repetitions] if len(groups) == 1 else [_only(repetitions, indices) for indices in groups]
 
 
@@ -72,7 +70,9 @@ def _only(repetitions: Repetitions, indices: Sequence[int]) -> Repetitions:
 
 
 def motion_warning(count: int) -> Warnings:
-    """The warning for volumes that come of one scan that moved."""
+    """The warning for volumes that come of one scan, where it moved."""
+    if count == 1:
+        return ()
     return warning(
         f"the scanner moved the slices between time points: they are {count} volumes, one a place [motion]"
     )

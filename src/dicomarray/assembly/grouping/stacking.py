@@ -195,8 +195,7 @@ def _stacks_with_place(
     if repetitions.leftover and _one_is_usual(positions):
         warnings += equal_pixels_at(positions)
     by_place = split_by_place(repetitions)
-    if len(by_place) > 1:
-        warnings += motion_warning(len(by_place))
+    warnings += motion_warning(len(by_place))
     stacks = [_stack(kind, there, options, warnings) for there in by_place]
     keep = replace(options, missing="keep")
     unfinished = [] if options.incomplete == "drop" else repetitions.leftover

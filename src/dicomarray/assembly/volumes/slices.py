@@ -42,11 +42,6 @@ class SliceReader:
         """How stored values are converted; it depends on all headers."""
         return values_of(self.stack, self.options)
 
-    @property
-    def slices(self) -> int:
-        """How many there are."""
-        return self.stack.shape[-1]
-
     def read(self, slices: range, workers: int | None = None) -> Array:
         """The slices of every repetition: (repetition, slice, row, column), as the axes of the volume.
 
@@ -64,9 +59,10 @@ class SliceReader:
         DataError
             Where their pixels cannot be read.
         """
-        if not slices or slices.step != 1 or slices.start < 0 or slices.stop > self.slices:
-            raise UsageError(f"{slices} are no slices of {self.slices}")
-        starts = range(0, len(self.stack.frames), self.slices)
+        count = self.stack.num_slices
+        if not slices or slices.step != 1 or slices.start < 0 or slices.stop > count:
+            raise UsageError(f"{slices} are no slices of {count}")
+        starts = range(0, len(self.stack.frames), count)
         indices = [start + index for start in starts for index in slices]
         # as one repetition: of a part nobody asks whether images are equal
         part = replace(self.stack, frames=tuple([self.stack.frames[i] for i in indices]), repetitions=1)
