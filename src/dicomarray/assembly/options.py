@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from dicomarray.core.options import check_choices
 from dicomarray.errors import UsageError
@@ -97,8 +97,10 @@ class ReadOptions:
     def __post_init__(self) -> None:
         """Refuse what is no option, before anything is read."""
         check_choices(self)
-        if not (self.background is None or _is_finite_number(self.background)):
-            raise UsageError(f"background must be a finite number, not {self.background!r}")
+        given: Any = self.background
+        is_number = isinstance(given, Real) and not isinstance(given, bool)
+        if given is not None and not (is_number and math.isfinite(given)):
+            raise UsageError(f"background must be a finite number, not {given!r}")
         if not isinstance(self.exclude_padding, bool):
             raise UsageError(f"exclude_padding is True or False, not {self.exclude_padding!r}")
         resamples = (
@@ -108,12 +110,6 @@ class ReadOptions:
             raise UsageError("exclude_padding is not available together with a resampled or filled grid")
         if self.units == "suv" and self.philips_scaling == "precise":
             raise UsageError('units="suv" and philips_scaling="precise" exclude each other')
-
-
-def _is_finite_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return False
-    return math.isfinite(value)
 
 
 DEFAULTS = ReadOptions()

@@ -23,6 +23,7 @@ from dicomarray.assembly.grouping.discriminators import (
     TIME_INDEX,
     Discriminator,
     Rank,
+    all_differ,
     differing,
     dimensions_of,
     distinct,
@@ -98,7 +99,7 @@ def _number(frame: Frame) -> tuple[int, int]:
 def _places(repetitions: Sequence[Repetition]) -> Iterator[_Place]:
     """What tells when an image was acquired, the surest first."""
     yield _number
-    frames = list(itertools.chain(*repetitions))
+    frames, at_each = list(itertools.chain(*repetitions)), list(zip(*repetitions, strict=True))
 
     def known(keywords: Sequence[str], kind: type) -> bool:
         return all(isinstance(f.attributes.get(keyword), kind) for f in frames for keyword in keywords)
@@ -107,16 +108,12 @@ def _places(repetitions: Sequence[Repetition]) -> Iterator[_Place]:
         yield partial(_values, keywords=("AcquisitionNumber",))
     for clock in (_ACQUISITION, _CONTENT):
         moments = [partial(_values, keywords=keywords) for keywords in clock if known(keywords, str)]
-        chosen = next((moment for moment in moments if _distinguishes(repetitions, moment)), None)
+        # a time that two images at a position share must not hide one that tells
+        chosen = next((moment for moment in moments if all_differ(at_each, moment)), None)
         if chosen is not None:
             yield chosen
-        if chosen is not None or (moments and _distinguishes(repetitions, _number)):
+        if chosen is not None or (moments and all_differ(at_each, _number)):
             return
-
-
-def _distinguishes(repetitions: Sequence[Repetition], place: _Place) -> bool:
-    """Whether no two images at a position share it: a time that they share must not hide one that tells."""
-    return all(len(set(map(place, frames))) == len(frames) for frames in zip(*repetitions, strict=True))
 
 
 def _values(frame: Frame, keywords: Sequence[str]) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import cast
 
 from dicomarray.assembly.frames.frame import Frame
@@ -104,6 +104,12 @@ def value_of(frame: Frame, key: Discriminator) -> Hashable:
     if value is None or type(value) in (int, float, str):  # asked very often, and this is fast
         return cast("Hashable", value)
     return _hashable(value)
+
+
+def all_differ(positions: Iterable[Iterable[Frame]], said: Callable[[Frame], Hashable]) -> bool:
+    """Whether no two images at a position say the same."""
+    at_each = ([said(frame) for frame in frames] for frames in positions)
+    return all(len(set(several)) == len(several) for several in at_each)
 
 
 def distinct(frames: Iterable[Frame], keyword: str) -> set[Hashable]:

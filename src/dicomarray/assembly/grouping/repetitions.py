@@ -11,6 +11,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from dicomarray.assembly.frames.frame import Frame
@@ -31,6 +32,7 @@ from dicomarray.assembly.grouping.discriminators import (
     RANKED_FRAMES,
     TIME_INDEX,
     Discriminator,
+    all_differ,
     differing,
     dimensions,
     distinct,
@@ -191,7 +193,7 @@ def _uneven(positions: Positions) -> Discriminator | None:
     named = differing(everything, (*CONSTANT, "InversionTime", "InversionTimes"))
     for key in (*named, *itertools.chain(*dimensions(everything))):
         at_each = [{value_of(frame, key) for frame in frames} for frames in positions]
-        if None in set().union(*at_each) or not _one_each(positions, [key]):
+        if None in set().union(*at_each) or not all_differ(positions, partial(value_of, key=key)):
             continue
         if any(values != at_each[0] for values in at_each) and (
             key in TIME_INDEX or set.intersection(*at_each)
@@ -211,7 +213,7 @@ def _incomplete(positions: Positions, split: bool) -> tuple[list[list[Frame]], l
     single: list[Discriminator] = [*differing(everything, names), *itertools.chain(*dimensions(everything))]
     together: list[Discriminator] = [*differing(everything, DIFFUSION)]
     for keys in (*([key] for key in single), together):
-        if not _one_each(positions, keys):
+        if not all_differ(positions, partial(_values, keys=keys)):
             continue
         complete, rest = _by_completeness(positions, keys)
         if complete and len(complete) + len(rest) > 1:
@@ -229,11 +231,6 @@ def _by_completeness(
     groups = [group for several in _indistinct(positions, keys) for group in several]
     complete = [group for group in groups if len(group) == len(positions)]
     return complete, [group for group in groups if len(group) < len(positions)]
-
-
-def _one_each(positions: Positions, keys: Sequence[Discriminator]) -> bool:
-    """Whether all images at a position differ, at each position."""
-    return all(len({_values(frame, keys) for frame in frames}) == len(frames) for frames in positions)
 
 
 def _in_sequence(positions: Positions, groups: list[list[Frame]]) -> bool:

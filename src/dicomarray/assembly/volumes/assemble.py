@@ -216,12 +216,6 @@ class _SliceRecords(Sequence[Mapping[str, Value]]):
         return record
 
 
-def _is_lossy(frame: Frame) -> bool:
-    """Whether pixels were ever compressed with loss: the header says so, or the file is."""
-    get = frame.attributes.get
-    return get("LossyImageCompression") == "01" or frame.header.transfer_syntax in ALWAYS_LOSSY
-
-
 def _identity_warnings(frames: Sequence[Frame]) -> Warnings:
     """What is to be said of pixels that may name the patient: no change of headers takes that away."""
     burned = sum(frame.attributes.get("BurnedInAnnotation") == "YES" for frame in frames)
@@ -257,7 +251,8 @@ def _value_warnings(frames: Sequence[Frame], units: str) -> Warnings:
         warnings = warning(
             f"RescaleSlope is 0 in {flat} images: all voxels have the value of the intercept [zero-slope]"
         )
-    if any(_is_lossy(frame) for frame in frames):
+    said_lossy = any(frame.attributes.get("LossyImageCompression") == "01" for frame in frames)
+    if said_lossy or any(frame.header.transfer_syntax in ALWAYS_LOSSY for frame in frames):
         warnings += warning("the images were compressed with loss: values differ from those acquired [lossy]")
     photometric = frames[0].attributes.get("PhotometricInterpretation")
     if photometric == "PALETTE COLOR" and units != RGB:

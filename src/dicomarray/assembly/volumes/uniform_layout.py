@@ -2,7 +2,7 @@
 
 What can be wrong with such a file was checked with the first of them; of the others only the frame is read.
 Threads take turns with Python: the less of it a file needs, the more a second one gains.  So whatever is
-unusual is left to `image_files`, which says what it is.
+unusual is left to `ImageFiles`, which says what it is.
 """
 
 from __future__ import annotations
