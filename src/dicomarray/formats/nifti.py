@@ -14,7 +14,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -57,49 +57,15 @@ def is_nifti(path: str | os.PathLike[str]) -> bool:
     return os.fspath(path).lower().endswith((*SUFFIXES, *_IN_TWO_PARTS))
 
 
+def path_beside(path: Path, suffix: str) -> Path:
+    """The path of a file beside an image: ``ct.json`` of ``ct.nii.gz``."""
+    end = next(end for end in reversed(SUFFIXES) if path.name.lower().endswith(end))
+    return path.with_name(path.name[: -len(end)] + suffix)
+
+
 def nibabel(module: str, purpose: object) -> Any:
     """A module of nibabel, imported when it is needed; UsageError where it is not installed."""
     return package(f"nibabel.{module}", "nifti", f"{purpose}: NIfTI needs the package nibabel")
-
-
-@dataclass(frozen=True, eq=False)
-class NiftiImage:
-    """What a file holds, with its axes as stored.
-
-    Attributes
-    ----------
-    array
-        (i, j, k), before them a time axis where there is one, colour samples last; scaled.
-    affine
-        4x4, from (i, j, k) to LPS mm.
-    slice_axis
-        Which of (i, j, k) the header says to be that of slices; None where it does not.
-    """
-
-    path: Path
-    array: Array
-    affine: Matrix
-    slice_axis: int | None
-
-    def on_axes(self, geometry: StackGeometry | None) -> tuple[Array, VolumeInfo]:
-        """The array as (slice, row, column), with a time axis first where there is one, and its place.
-
-        Slices, rows and columns are along the axes of ``geometry``; without, see `order_alone`.
-        """
-        colour = self.array.dtype == RGB
-        order: AxisOrder = (
-            order_alone(self.affine, self.slice_axis)
-            if geometry is None
-            else order_like(self.affine, geometry)
-        )
-        shape = self.array.shape[-3:]
-        array = np.ascontiguousarray(order.turn(self.array))
-        affine = order.turn_affine(self.affine, shape)
-        axes = (TIME,) * (array.ndim - 3) + PLACED
-        if colour:
-            array, axes = array.view(np.uint8).reshape(*array.shape, 3), (*axes, "sample")
-        placed = StackGeometry.from_affine(affine, array.shape[axes.index("slice")])
-        return array, VolumeInfo(array.shape, array.dtype, axes, geometry=placed)
 
 
 def load(path: Path, sidecar_json: Path | None = None, *, beside: bool = True) -> tuple[Array, VolumeInfo]:
@@ -111,11 +77,17 @@ def load(path: Path, sidecar_json: Path | None = None, *, beside: bool = True) -
         A sidecar of ours, which says more, and which axis is which; by default the one ``beside`` the file,
         if that is one (other programs write JSON of their own there).
 
-    Raises InputError as `read`, and where array and sidecar do not belong together.
+    Raises InputError where the file is none, damaged, cut short, or claims more than it can hold, and where
+    array and sidecar do not belong together; GeometryError where it says no place for its voxels, or two of
+    them that differ; UsageError where nibabel is not installed.
     """
-    image = read(path)
+    stored, affine, slice_axis = _read(path)
     info = sidecar.read(sidecar_json) if sidecar_json is not None else _beside(path) if beside else None
-    array, known = image.on_axes(None if info is None else info.geometry)
+    if info is None or info.geometry is None:
+        order = order_alone(affine, slice_axis)
+    else:
+        order = order_like(affine, info.geometry)
+    array, known = _on_axes(stored, affine, order)
     if info is None:
         return array, known
     if array.shape != info.shape:
@@ -134,8 +106,7 @@ def load(path: Path, sidecar_json: Path | None = None, *, beside: bool = True) -
 
 def _beside(path: Path) -> VolumeInfo | None:
     """The sidecar beside a file; None where there is none, or another program's."""
-    stem = path.name[: -len(next(end for end in reversed(SUFFIXES) if path.name.lower().endswith(end)))]
-    found = path.with_name(f"{stem}.json")
+    found = path_beside(path, ".json")
     if not found.is_file():
         return None
     try:
@@ -147,21 +118,30 @@ def _beside(path: Path) -> VolumeInfo | None:
     return sidecar.read(found) if ours else None
 
 
-def read(path: Path) -> NiftiImage:
-    """Read a file whole.
+def _read(path: Path) -> tuple[Array, Matrix, int | None]:
+    """What a file holds, with its axes as stored.
 
-    Raises InputError where it is none, damaged, cut short, or claims more than it can hold; GeometryError
-    where it says no place for its voxels, or two of them that differ; UsageError where nibabel is not
-    installed.
+    That is the array, (i, j, k), before them a time axis where there is one, scaled; 4x4 from (i, j, k) to
+    LPS mm; and which of these axes the header says to be that of slices, None where it does not.
     """
     with _opened(path) as stream:
         header = _header(path, stream)
         shape, dtype = _shape(path, header), _dtype(path, header)
         affine = _affine(path, header, shape)
         stored = _stored(path, stream, header, shape, dtype)
-    array = _scaled(path, stored, header)
     slices = header.get_dim_info()[2]
-    return NiftiImage(path, array, affine, slices if slices in (0, 1, 2) else None)
+    return _scaled(path, stored, header), affine, slices if slices in (0, 1, 2) else None
+
+
+def _on_axes(array: Array, affine: Matrix, order: AxisOrder) -> tuple[Array, VolumeInfo]:
+    """The array as (slice, row, column), with a time axis first where there is one, and its place."""
+    colour, affine = array.dtype == RGB, order.turn_affine(affine, array.shape[-3:])
+    array = np.ascontiguousarray(order.turn(array))
+    axes = (TIME,) * (array.ndim - 3) + PLACED
+    if colour:
+        array, axes = array.view(np.uint8).reshape(*array.shape, 3), (*axes, "sample")
+    placed = StackGeometry.from_affine(affine, array.shape[axes.index("slice")])
+    return array, VolumeInfo(array.shape, array.dtype, axes, geometry=placed)
 
 
 @contextmanager

@@ -184,7 +184,7 @@ class _Writer:
     def refuse_existing(self, path: Path) -> None:
         """Raise OutputError where the image is there, or what may be taken for its sidecars."""
         self.request.refuse_as_output(path)
-        for beside in (path, *(_beside(path, suffix) for suffix in _BESIDE)):
+        for beside in (path, *(nifti.path_beside(path, suffix) for suffix in _BESIDE)):
             refuse_existing(beside, self.overwrite)
             if beside.suffix == ".json" and sidecar.is_sidecar(beside):
                 raise OutputError(
@@ -193,7 +193,7 @@ class _Writer:
 
     def write_masks(self, found: Found, series: Series, path: Path) -> Written:
         """The labels of a segmentation, and the sidecar from which they are known again."""
-        json = _beside(path, ".json")
+        json = nifti.path_beside(path, ".json")
         self.request.refuse_as_output(path, json)
         for output in (path, json):
             refuse_existing(output, self.overwrite)
@@ -217,7 +217,7 @@ class _Writer:
         known = acquisition(stack)
         table = diffusion_table(stack) if self.options.bids else None
         suffixes = ((".json",) if self.options.bids else ()) + ((".bval", ".bvec") if table else ())
-        paths = (path, *(_beside(path, suffix) for suffix in suffixes))
+        paths = (path, *(nifti.path_beside(path, suffix) for suffix in suffixes))
         with new_files(paths, self.overwrite) as (image, *others):
             info, layout = self._voxels(stack, known, image, packed=path.name.lower().endswith(".gz"))
             for file, suffix in zip(others, suffixes, strict=True):
@@ -229,7 +229,7 @@ class _Writer:
                     text = table.bval() if suffix == ".bval" else table.bvec(layout.affine)
                     file.write_text(text, encoding="ascii")
         for suffix in set(_BESIDE) - set(suffixes):
-            _beside(path, suffix).unlink(missing_ok=True)  # of the image that was replaced
+            nifti.path_beside(path, suffix).unlink(missing_ok=True)  # of the image that was replaced
         sheared = layout.affine is not None and not layout.quaternion
         return paths, info.warned(SHEARED if sheared else ())
 
@@ -297,13 +297,6 @@ def _pixel_spacing(known: Mapping[str, Any]) -> tuple[float, float]:
             if rows > 0 and columns > 0:
                 return rows, columns
     return 1.0, 1.0
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    """The path of a file beside an image: ``ct.json`` of ``ct.nii.gz``."""
-    name = path.name
-    end = next(end for end in reversed(nifti.SUFFIXES) if name.lower().endswith(end))
-    return path.with_name(name[: -len(end)] + suffix)
 
 
 def file_name(pattern: str, header: Header, attributes: Mapping[str, Any]) -> str:
