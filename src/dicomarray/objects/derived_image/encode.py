@@ -46,7 +46,7 @@ class Encoding:
     Attributes
     ----------
     stored
-        (slices, rows, columns), integers in native byte order that hold the stored values of every slice.
+        As the array, integers in native byte order that hold the stored values of every slice.
     ends
         The least and the greatest stored value, one pair a slice.
     rescales
@@ -101,8 +101,8 @@ def encode(
     Parameters
     ----------
     array
-        (slices, rows, columns); boolean (0 and 1), integer, float16, float32 or float64.  Modality values,
-        but stored values with ``stored``.
+        (slices, rows, columns), also (slices, frames, rows, columns) of loops, colour samples last; boolean
+        (0 and 1), integer, float16, float32 or float64.  Modality values, but stored values with ``stored``.
     stored
         The template's stored type, one for all slices or one a slice; where they differ, rescaled values
         fit all of them.

@@ -6,7 +6,7 @@ would cost more time than all else that is done with them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,9 +46,3 @@ class OffsetArray:
         for index, image in enumerate(made):
             image[...] = self[index]
         return made if dtype is None else made.astype(dtype, copy=False)
-
-    def reshape(self, shape: tuple[int, ...]) -> OffsetArray:
-        """The same with several images in each, as in files with loops of frames; these share an offset."""
-        return replace(
-            self, array=self.array.reshape(shape), offsets=self.offsets[:: len(self.offsets) // shape[0]]
-        )

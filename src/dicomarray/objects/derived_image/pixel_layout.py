@@ -6,7 +6,7 @@ Colours and indices into a palette are no measurements: they are written as they
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from pydicom.dataset import Dataset
@@ -37,20 +37,10 @@ class Layout:
     columns: int
 
     @property
-    def image_shape(self) -> tuple[int, ...]:
-        """(rows, columns), or (rows, columns, 3) in colour."""
-        plane = (self.rows, self.columns)
-        return (*plane, RGB_SAMPLES) if self.colours == "rgb" else plane
-
-    @property
     def shape(self) -> tuple[int, ...]:
-        """That of one file's pixels: of the one image, or (frames, ...) of a loop."""
-        return self.image_shape if self.frames == 1 else (self.frames, *self.image_shape)
-
-    @property
-    def image_axes(self) -> int:
-        """How many axes one image has: (row, column), or (row, column, sample)."""
-        return len(self.image_shape)
+        """That of one file's pixels: (rows, columns), with the frames of a loop before, samples behind."""
+        plane = (self.rows, self.columns, *((RGB_SAMPLES,) if self.colours == "rgb" else ()))
+        return plane if self.frames == 1 else (self.frames, *plane)
 
     @property
     def measured(self) -> bool:
@@ -97,27 +87,7 @@ def encode_files(
     bits; TemplateError for a slope or intercept beside colours or indices.
     """
     mode = options.values if layout.measured else _unmeasured_mode(options.values, rescales)
-    encoding = encode(
-        images.reshape(-1, *images.shape[-layout.image_axes :]),
-        mode,
-        [kind for kind in stored for _ in range(layout.frames)],
-        [rescale for rescale in rescales for _ in range(layout.frames)],
-        options.fill,
-        limit=limit,
-        clip=options.clip,
-    )
-    return replace(
-        encoding,
-        stored=encoding.stored.reshape(images.shape),
-        ends=_ends_of_files(encoding.ends, layout.frames),
-        rescales=encoding.rescales[:: layout.frames],
-    )
-
-
-def _ends_of_files(ends: Sequence[tuple[int, int]], frames: int) -> tuple[tuple[int, int], ...]:
-    """The least and the greatest stored value of each file."""
-    files = [ends[start : start + frames] for start in range(0, len(ends), frames)]
-    return tuple((min(low for low, _ in file), max(high for _, high in file)) for file in files)
+    return encode(images, mode, stored, rescales, options.fill, limit=limit, clip=options.clip)
 
 
 def _unmeasured_mode(mode: Mode, rescales: Sequence[Rescale]) -> Mode:

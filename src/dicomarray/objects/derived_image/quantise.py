@@ -90,6 +90,7 @@ def is_whole(image: Array) -> bool:
 
 def _pieces(values: Array, rescale: Rescale, target: Array) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Some rows of the values; in float64 these, and the nearest stored ones; the rows of the target."""
+    values, target = (image.reshape(-1, image.shape[-1]) for image in (values, target))
     step = _rows(values)
     one, other = (np.empty((min(step, len(values)), *values.shape[1:])) for _ in range(2))
     for start in range(0, len(values), step):
