@@ -11,12 +11,11 @@ from typing import Literal
 
 from pydicom.dataset import Dataset
 
-from dicomarray.core.pixel_values import Array, Rescale, StoredType
+from dicomarray.core.pixel_values import Rescale
 from dicomarray.dicom.pixels.description import PixelDescription
 from dicomarray.errors import HeaderError, TemplateError, UsageError
 from dicomarray.objects.common.headers import text
-from dicomarray.objects.common.options import Mode, WriteOptions
-from dicomarray.objects.derived_image.encode import Encoding, RescaleLimit, encode
+from dicomarray.objects.common.options import Mode
 from dicomarray.storage.references import Reference
 
 Colours = Literal["grey", "rgb", "palette"]
@@ -66,31 +65,13 @@ def layout_of(description: PixelDescription) -> Layout:
     return Layout(colours, description.frames, description.rows, description.columns)
 
 
-def encode_files(
-    images: Array,
-    layout: Layout,
-    stored: Sequence[StoredType],
-    rescales: Sequence[Rescale],
-    options: WriteOptions,
-    limit: RescaleLimit,
-) -> Encoding:
-    """`encode` for what each file holds: an image or a loop, of grey values, colours or indices.
+def mode_for(layout: Layout, mode: Mode, rescales: Sequence[Rescale]) -> Mode:
+    """In which mode values are encoded: colours and indices always as stored ones, whole and within the bits.
 
-    Parameters
-    ----------
-    images
-        (files, rows, columns), with the frames of a loop before the rows, and colour samples last.
-    stored, rescales
-        One a file.
-
-    Raises UsageError or ValuesError as `encode` does; colours and indices must be whole and fit the stored
-    bits; TemplateError for a slope or intercept beside colours or indices.
+    Raises UsageError for a mode that would rescale them; TemplateError for a slope or intercept beside them.
     """
-    mode = options.values if layout.measured else _unmeasured_mode(options.values, rescales)
-    return encode(images, mode, stored, rescales, options.fill, limit=limit, clip=options.clip)
-
-
-def _unmeasured_mode(mode: Mode, rescales: Sequence[Rescale]) -> Mode:
+    if layout.measured:
+        return mode
     if mode == "full-range":
         raise UsageError('values="full-range": colours are not rescaled; leave it out')
     if not all(rescale.identity for rescale in rescales):

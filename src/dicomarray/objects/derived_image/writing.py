@@ -16,11 +16,11 @@ from dicomarray.objects.common.options import WriteOptions
 from dicomarray.objects.derived_image.classic import file_writer
 from dicomarray.objects.derived_image.derive import SeriesPlan, check_units
 from dicomarray.objects.derived_image.diffusion import lost_directions, orientation_of
-from dicomarray.objects.derived_image.encode import Encoding
+from dicomarray.objects.derived_image.encode import Encoding, encode
 from dicomarray.objects.derived_image.enhanced.enhanced import derived_objects, write_objects
 from dicomarray.objects.derived_image.enhanced.template import read_objects
 from dicomarray.objects.derived_image.image_classes import ImageClass, RescalePlace
-from dicomarray.objects.derived_image.pixel_layout import encode_files
+from dicomarray.objects.derived_image.pixel_layout import mode_for
 from dicomarray.objects.derived_image.plan import image_maker, image_uids, make_plan
 from dicomarray.objects.derived_image.request import WriteRequest
 from dicomarray.objects.derived_image.strip_attributes import check_mosaics, for_mosaics
@@ -91,8 +91,14 @@ def _encoding(request: WriteRequest, template: Template, options: WriteOptions) 
             f"({'frames' if request.enhanced else 'files'}, Rows, Columns); another shape needs a grid of "
             "its own"
         )
-    encoding = encode_files(
-        request.images, template.layout, template.stored, template.rescales, options, template.kind.limit
+    encoding = encode(
+        request.images,
+        mode_for(template.layout, options.values, template.rescales),
+        template.stored,
+        template.rescales,
+        options.fill,
+        limit=template.kind.limit,
+        clip=options.clip,
     )
     check_error(encoding.max_error / request.unit, encoding.mean_error / request.unit, options.max_error)
     return encoding

@@ -11,20 +11,18 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomarray.core.pixel_values import Rescale, StoredType
 from dicomarray.errors import TemplateError, UsageError, ValuesError
-from dicomarray.objects.common.options import WriteOptions
-from dicomarray.objects.derived_image.encode import RescaleLimit
+from dicomarray.objects.derived_image.encode import Encoding, encode
 from dicomarray.objects.derived_image.pixel_layout import (
     Layout,
     describe_colour,
     description_of,
-    encode_files,
     is_measured,
     layout_of,
+    mode_for,
 )
 
 HERE = Path("file.dcm")
 BYTES = StoredType(8, 8, False)
-FREE = RescaleLimit.FREE
 
 
 def header(**values: object) -> Dataset:
@@ -78,11 +76,18 @@ def test_what_is_no_layout_is_refused(values: dict[str, object], hint: str) -> N
         description_of(header(**values), HERE)
 
 
+def encoded(
+    images: np.ndarray, layout: Layout, rescales: list[Rescale], mode: str = "auto", clip: bool = False
+) -> Encoding:
+    """The stored values of files of one layout."""
+    return encode(images, mode_for(layout, mode, rescales), BYTES, rescales, clip=clip)  # type: ignore[arg-type]
+
+
 def test_frames_of_a_loop_share_slope_and_type() -> None:
     """The stored values have the shape of the array, and there is one rescale a file."""
     images = np.arange(2 * 4 * 6, dtype=np.float64).reshape(2, 4, 2, 3) * 0.5
     layout = Layout("grey", 4, 2, 3)
-    encoding = encode_files(images, layout, [BYTES] * 2, [Rescale(0.5, 0)] * 2, WriteOptions(), FREE)
+    encoding = encoded(images, layout, [Rescale(0.5, 0)] * 2)
     assert encoding.slope is None
     np.testing.assert_array_equal(encoding.stored, images * 2)
     assert encoding.rescales == (Rescale(0.5, 0),) * 2
@@ -93,17 +98,17 @@ def test_colours_are_stored_as_they_are(colours: str) -> None:
     """Whole values that fit, or an error; never a slope."""
     layout = Layout(colours, 1, 2, 3)  # type: ignore[arg-type]
     images = np.full((1, *layout.shape), 7.0)
-    encoding = encode_files(images, layout, [BYTES], [Rescale()], WriteOptions(), FREE)
+    encoding = encoded(images, layout, [Rescale()])
     assert (encoding.slope, encoding.max_error, encoding.stored.max()) == (None, 0, 7)
     for wrong in (images + 0.5, images + 256, -images):
         with pytest.raises(ValuesError):
-            encode_files(wrong, layout, [BYTES], [Rescale()], WriteOptions(), FREE)
-    clipped = encode_files(images + 256, layout, [BYTES], [Rescale()], WriteOptions(clip=True), FREE)
+            encoded(wrong, layout, [Rescale()])
+    clipped = encoded(images + 256, layout, [Rescale()], clip=True)
     assert (clipped.clipped, clipped.stored.max()) == (images.size, 255)
     with pytest.raises(UsageError, match="not rescaled"):
-        encode_files(images, layout, [BYTES], [Rescale()], WriteOptions(values="full-range"), FREE)
+        encoded(images, layout, [Rescale()], "full-range")
     with pytest.raises(TemplateError, match="RescaleSlope"):
-        encode_files(images, layout, [BYTES], [Rescale(2, 0)], WriteOptions(), FREE)
+        encoded(images, layout, [Rescale(2, 0)])
 
 
 def test_decoded_colour_is_described_as_rgb() -> None:
