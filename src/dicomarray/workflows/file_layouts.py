@@ -67,7 +67,7 @@ def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:
     Raises TemplateError where the array has not all images of a file.
     """
     if not is_grouped(stack):
-        return replace(request, image_axes=3) if stack.kind.colour else request
+        return request
     images = request.array.reshape(len(stack.frames), *request.array.shape[len(stack.shape) :])
     groups = [sorted(group, key=lambda n: stack.frames[n].index) for group in by_file(stack.frames)]
     for members in groups:
@@ -84,7 +84,7 @@ def as_files(request: WriteRequest, stack: Stack) -> WriteRequest:
         Source(stack.frames[first].header.reference, rescale=request.sources[first].rescale)
         for first, *_ in groups
     )
-    return replace(request, array=pictures, sources=sources, image_axes=pictures.ndim - 1, tiled=tiled)
+    return replace(request, array=pictures, sources=sources, tiled=tiled)
 
 
 def _pictures(images: Array, groups: Sequence[Sequence[int]], frames: Sequence[Frame]) -> Array:

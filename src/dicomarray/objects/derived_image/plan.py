@@ -57,7 +57,7 @@ def image_uids(plan: SeriesPlan) -> tuple[str, ...]:
 def image_maker(plan: SeriesPlan, uids: Sequence[str]) -> Callable[[int], SliceOutput]:
     """What makes the image of an index: its stored values may be a copy, which lasts as long as the image."""
     request, template, encoding = plan.request, plan.template, plan.encoding
-    repetitions = len(request.array) if request.array.ndim - request.image_axes == 2 else 1
+    repetitions = len(request.array) if request.array.ndim - len(template.layout.shape) == 2 else 1
     numbers = instance_numbers(template.instance_numbers, repetitions)
     users = Counter((source.path, source.frame) for source in request.sources if plan.grid is not None)
     # a PET is decay corrected by the times of its images (PS3.3 C.8.9.4); repetitions are told apart by them

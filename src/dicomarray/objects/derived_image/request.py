@@ -43,8 +43,6 @@ class WriteRequest:
         several images.
     grid
         Where the voxels lie, if that is another grid than the template's; else None.
-    image_axes
-        How many of the last axes are one image's: 2, and 1 more each for colour samples and frames.
     tiled
         The images are mosaics, whose slices are told apart by private elements; these stay.
     enhanced
@@ -65,13 +63,7 @@ class WriteRequest:
     grid: StackGeometry | None = None
     template_grid: StackGeometry | None = None
     units: str | None = None
-    image_axes: int = 2
     tiled: bool = False
     enhanced: bool = False
     warnings: Warnings = ()
     unit: float = 1.0
-
-    @property
-    def images(self) -> Array:
-        """(images, rows, columns), with the further axes of an image: all repetitions one after the other."""
-        return self.array.reshape(-1, *self.array.shape[-self.image_axes :])

@@ -83,7 +83,9 @@ def _encoding(request: WriteRequest, template: Template, options: WriteOptions) 
     if options.compress != "none":
         for stored in set(template.stored):
             check_compression(stored, options.compress)
-    found, wanted = request.images.shape, template.shape
+    # all repetitions one after the other, with the further axes of an image
+    images = request.array.reshape(-1, *request.array.shape[-len(template.layout.shape) :])
+    found, wanted = images.shape, template.shape
     same = found == wanted if request.grid is None else (len(found), found[0]) == (len(wanted), wanted[0])
     if not same:
         raise TemplateError(
@@ -92,7 +94,7 @@ def _encoding(request: WriteRequest, template: Template, options: WriteOptions) 
             "its own"
         )
     encoding = encode(
-        request.images,
+        images,
         mode_for(template.layout, options.values, template.rescales),
         template.stored,
         template.rescales,
