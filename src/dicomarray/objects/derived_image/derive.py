@@ -34,7 +34,7 @@ from dicomarray.objects.derived_image.mappings import (
     set_stored_value,
     units_of,
 )
-from dicomarray.objects.derived_image.pixel_layout import describe_colour, is_measured
+from dicomarray.objects.derived_image.pixel_layout import describe_colour
 from dicomarray.objects.derived_image.request import WriteRequest
 from dicomarray.objects.derived_image.template import Template
 from dicomarray.version import __version__
@@ -113,7 +113,7 @@ def derive(header: FileDataset, plan: SeriesPlan, image: SliceOutput) -> None:
     if plan.grid is not None:
         place(header, plan.grid, image)
     identify(header, plan, image)
-    if is_measured(header):
+    if plan.template.layout.measured:
         place_rescale(header, plan, image)
         set_window(header, plan)
     else:

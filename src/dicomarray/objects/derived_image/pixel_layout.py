@@ -19,7 +19,6 @@ from dicomarray.objects.common.options import Mode
 from dicomarray.storage.references import Reference
 
 Colours = Literal["grey", "rgb", "palette"]
-GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 # What decodes to RGB (PS3.3 C.7.6.3.1.2).
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
@@ -80,11 +79,6 @@ def mode_for(layout: Layout, mode: Mode, rescales: Sequence[Rescale]) -> Mode:
             "no measurements (PS3.3 C.11.1); use another template"
         )
     return "stored"
-
-
-def is_measured(header: Dataset) -> bool:
-    """Whether the header is of an image of grey values, and no colours or indices of them."""
-    return text(header, "PhotometricInterpretation") in GREY
 
 
 def describe_colour(header: Dataset) -> None:

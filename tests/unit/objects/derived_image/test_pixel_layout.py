@@ -16,7 +16,6 @@ from dicomarray.objects.derived_image.pixel_layout import (
     Layout,
     describe_colour,
     description_of,
-    is_measured,
     layout_of,
     mode_for,
 )
@@ -58,7 +57,6 @@ def test_shape_of_a_file(values: dict[str, object], shape: tuple[int, ...], meas
     """Frames come first, colour samples last; one frame is no axis."""
     layout = layout_of(description_of(header(**values), HERE))
     assert (layout.shape, layout.measured) == (shape, measured)
-    assert is_measured(header(**values)) == measured
 
 
 @pytest.mark.parametrize(
