@@ -24,11 +24,8 @@ def make_plan(
     request: WriteRequest, template: Template, encoding: Encoding, options: WriteOptions
 ) -> SeriesPlan:
     """Everything that is one for the whole series."""
-    low, high = _ends(
-        (float(value), rescale)
-        for pair, rescale in zip(encoding.ends, encoding.rescales, strict=True)
-        for value in pair
-    )
+    low, high = _ends(encoding.ends, encoding.rescales)
+    can_be = [(stored.minimum, stored.maximum) for stored in template.stored]
     return SeriesPlan(
         request=request,
         template=template,
@@ -37,11 +34,7 @@ def make_plan(
         identity=new_identity(template.headers, _series_uid(template, encoding, options, request), options),
         low=low,
         high=high,
-        representable=_ends(
-            (float(value), rescale)
-            for rescale, stored in zip(template.rescales, template.stored, strict=True)
-            for value in (stored.minimum, stored.maximum)
-        ),
+        representable=_ends(can_be, template.rescales),
         grid=new_grid(request),
     )
 
@@ -105,8 +98,13 @@ def _run(found: Sequence[str], repetitions: int) -> bool:
     return upwards and bool(np.all(last[:-1] < first[1:]) or np.all(last[1:] < first[:-1]))
 
 
-def _ends(pairs: Iterable[tuple[float, Rescale]]) -> tuple[float, float]:
-    decoded = [value * rescale.slope + rescale.intercept for value, rescale in pairs]
+def _ends(pairs: Iterable[tuple[int, int]], rescales: Sequence[Rescale]) -> tuple[float, float]:
+    """The least and the greatest decoded value, of the ends of each image."""
+    decoded = [
+        float(value) * rescale.slope + rescale.intercept
+        for pair, rescale in zip(pairs, rescales, strict=True)
+        for value in pair
+    ]
     return min(decoded), max(decoded)
 
 
