@@ -217,20 +217,18 @@ def _equal_pixels_note(frames: Sequence[Frame], complete: bool = True) -> Warnin
 
 
 class Probes:
-    """Some pixels of each image of a stack, by its index; for any thread.
+    """Some pixels of each image of a stack with repetitions, by its index; for any thread.
 
     All pixels of a volume are read anyway.  Only images that agree in the hash of those, which is all that is
     kept, are decoded once more and compared whole.
     """
 
-    def __init__(self, frames: Sequence[Frame], repetitions: int) -> None:
-        self._frames, self._repetitions = frames, repetitions
-        self._probes = array("q", bytes(8 * len(frames) if repetitions > 1 else 0))
+    def __init__(self, frames: Sequence[Frame], slices: int) -> None:
+        self._frames, self._slices = frames, slices
+        self._probes = array("q", bytes(8 * len(frames)))
 
     def take(self, index: int, stored: Array) -> None:
         """Keep those of images, shape (images, rows, columns[, samples]), from an index on."""
-        if self._repetitions == 1:
-            return
         rows, columns = (max(1, size // _PROBED) for size in stored.shape[1:3])
         few = stored[:, rows // 2 :: rows, columns // 2 :: columns]
         for place, image in enumerate(few, index):
@@ -255,12 +253,8 @@ class Probes:
 
     def _equal_probes(self) -> Iterator[Sequence[Frame]]:
         """Images at one place that agree in what was kept of them."""
-        if self._repetitions == 1:
-            return
-        frames = self._frames
-        slices = len(frames) // self._repetitions
-        for place in range(slices):
+        for place in range(self._slices):
             groups: dict[int, list[Frame]] = {}
-            for index in range(place, len(frames), slices):
-                groups.setdefault(self._probes[index], []).append(frames[index])
+            for index in range(place, len(self._frames), self._slices):
+                groups.setdefault(self._probes[index], []).append(self._frames[index])
             yield from (group for group in groups.values() if len(group) > 1)

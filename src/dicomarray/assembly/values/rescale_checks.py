@@ -100,8 +100,6 @@ def _dose_attributes(image: Mapping[str, Value]) -> dict[str, Value]:
 
 def half_rescale_notes(frames: Sequence[Frame]) -> Warnings:
     """Warnings where images have a slope without an intercept, or the reverse (PS3.3 C.11.1: both)."""
-    if not _may_be_half(frames):
-        return ()
     notes: Warnings = ()
     for keyword, other in (("RescaleSlope", "RescaleIntercept"), ("RescaleIntercept", "RescaleSlope")):
         half = [
@@ -115,13 +113,6 @@ def half_rescale_notes(frames: Sequence[Frame]) -> Warnings:
                 f"({half[0].attributes[other]}): {_IDENTITY[keyword]} is assumed [half-rescale]"
             )
     return notes
-
-
-def _may_be_half(frames: Sequence[Frame]) -> bool:
-    """Whether any image may have half a rescale; costs little where all have both, or none, alike."""
-    first = frames[0].attributes
-    stated = [first.get(keyword) is not None for keyword in _IDENTITY]
-    return stated[0] != stated[1] or bool(may_differ([frame.attributes for frame in frames], _IDENTITY))
 
 
 def mislabelled_notes(frames: Sequence[Frame]) -> Warnings:

@@ -153,7 +153,8 @@ class _Filler:
     def __init__(self, job: Job, target: Target) -> None:
         self._frames, self._values = job.stack.frames, job.values
         self._with_padding, self._target = job.with_padding, target
-        self._probes = Probes(job.stack.frames, job.stack.repetitions)
+        several = job.stack.repetitions > 1
+        self._probes = Probes(job.stack.frames, job.stack.num_slices) if several else None
         self._stored_shape: tuple[int, ...] | None = None
         self._memory = ScratchMemory()
         self._uniform = UniformFiles()
@@ -167,7 +168,7 @@ class _Filler:
         notes = tuple(note.with_detail(f"({counts[note]} of {of_all} images)") for note in sorted(counts))
         not_finite = sum(self._not_finite.values())
         notes += warning(f"{not_finite} values are NaN or infinite [not-finite]") * bool(not_finite)
-        return notes + self._probes.notes()
+        return notes if self._probes is None else notes + self._probes.notes()
 
     @property
     def started(self) -> bool:
@@ -261,7 +262,8 @@ class _Filler:
             self._not_finite[index] = int(np.count_nonzero(~np.isfinite(stored)))
         if self._stored_shape not in (None, stored.shape[1:]):
             raise self._shape_error(frame, stored, self._stored_shape)
-        self._probes.take(index, stored)  # as the padding, before its memory is used
+        if self._probes is not None:
+            self._probes.take(index, stored)  # as the padding, before its memory is used
         padding = _padding(stored, frame) if self._with_padding else None
         images = values.convert(stored, index, room)
         if images.dtype != values.dtype:
