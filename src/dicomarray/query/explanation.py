@@ -17,7 +17,7 @@ from dicomarray.dicom.headers.columns import HasColumns
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value
 from dicomarray.errors import InputError
-from dicomarray.query.nodes import Entry, FieldEntry
+from dicomarray.query.nodes import Entry
 from dicomarray.query.selection import Failure, Seen, Selection, Verdicts, evaluate_all, parse
 from dicomarray.sources.base import Skipped
 from dicomarray.storage.references import ObjectReference
@@ -153,7 +153,7 @@ def _condition(entry: Entry, verdicts: Verdicts, show_patient: bool) -> Conditio
     path = entry.path
     failing = [{failure.condition for failure in decision.failures} for decision in verdicts.decisions]
     values = []
-    for name, leaf in {leaf.name: leaf for leaf in entry.leaves()}.items():
+    for name, leaf in {leaf.field.name: leaf for leaf in entry.leaves()}.items():
         counter = Counter(key for decision in verdicts.decisions for key in leaf.seen(decision.evaluation))
         common = [Seen(value, present, count) for (value, present), count in counter.most_common()]
         if common:  # else there are no series
@@ -253,14 +253,14 @@ def _absent_everywhere(verdicts: Verdicts) -> list[str]:
     if not verdicts.series:
         return []
     for leaf in verdicts.selection.root.leaves():
-        if not isinstance(leaf, FieldEntry) or leaf.field.steps[0].key == "count":
+        if leaf.field.is_fact:
             continue
         holders = [
             leaf.seen(decision.evaluation).keys() != {(None, False)} for decision in verdicts.decisions
         ]
         if any(holders):
             continue
-        hint = f"{leaf.name} is absent from all {len(verdicts.series)} series"
+        hint = f"{leaf.field.name} is absent from all {len(verdicts.series)} series"
         path = _inside_sequence(verdicts.series, leaf.field.key) if leaf.field.is_plain else None
         hints[hint + (f"; there is {path}, inside a sequence" if path else "")] = None
     return list(hints)

@@ -10,6 +10,7 @@ from itertools import chain
 from dicomarray.dicom.dictionary import is_retired, keyword_for_tag, private_vr, tag_for_keyword, vr_for_tag
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.identities import may_identify
+from dicomarray.query.facts import FACTS
 from dicomarray.query.grammar import PartError, did_you_mean, suggest_keyword
 from dicomarray.query.instance import Cell, Found, Value, elements_of, is_blank
 
@@ -38,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Where a condition finds its values: an attribute, or a path through sequences to one."""
+    """Where a condition finds its values: an attribute, a path through sequences to one, or a fact."""
 
     name: str
     steps: tuple[Step, ...]
@@ -51,6 +52,11 @@ class Field:
     def key(self) -> str:
         """The attribute of the data set that it is, or that it lies in."""
         return self.steps[0].key
+
+    @property
+    def is_fact(self) -> bool:
+        """Whether it is a fact of the series, which no attribute holds."""
+        return self.key in FACTS
 
     @property
     def is_plain(self) -> bool:
@@ -68,6 +74,8 @@ class Field:
             return None
         if self.is_plain and isinstance(cell, str | int | float):  # as nearly always
             return () if is_blank(cell) else (cell,)
+        if self.is_fact:
+            return elements_of(cell)
         found = self.steps[0].of(cell)
         for step in self.steps[1:]:
             holders = [item for item in found or () if isinstance(item, Mapping) and step.key in item]

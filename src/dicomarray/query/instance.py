@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
-from dicomarray.dicom.headers.attributes import Absent
+from dicomarray.dicom.headers.attributes import ABSENT, Absent
+from dicomarray.query.facts import FACTS
 from dicomarray.query.rows import Rows
 
 if TYPE_CHECKING:  # to compute facts takes all that builds volumes, and few configs ask for one
@@ -48,11 +49,15 @@ class Evaluation:
         return int.from_bytes(b"\1" * self.rows.size, "little")
 
     def column(self, name: str) -> Sequence[Cell]:
-        """The cells of an attribute, one for each row, or a single one where all are the same."""
+        """The cells of an attribute or fact, one for each row, or a single one where all are the same."""
         column = self._columns.get(name)
         if column is None:
-            column = self._columns[name] = self.rows.column(name)
+            column = self._columns[name] = self._fact(name) if name in FACTS else self.rows.column(name)
         return column
+
+    def _fact(self, name: str) -> Sequence[Cell]:
+        value = self.fact(name)
+        return [ABSENT if value is None else value]
 
     @cached_property
     def facts(self) -> Facts:

@@ -41,34 +41,15 @@ class Entry(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Leaf(Entry):
-    """A condition on a field or a fact.
+    """A condition on the values of a field; what it said of single values is remembered for all series.
 
-    ``name`` is what it asks, as the config has it, ``attributes`` are those that it needs; the values of what
-    is ``identifying`` name the patient.
+    ``attributes`` are those that it needs; the values of what is ``identifying`` name the patient.
     """
 
     condition: Condition
-    name: str
+    field: Field
     attributes: frozenset[str]
     identifying: bool
-
-    @abstractmethod
-    def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
-        """The values that it was asked of, and how many rows have each."""
-
-    def why_unknown(self, evaluation: Evaluation) -> str | None:  # noqa: ARG002 - facts only have a reason
-        """Why what it asks is unknown, where there is more to say than that an attribute is absent."""
-        return None
-
-    def leaves(self) -> Iterator[Leaf]:
-        yield self
-
-
-@dataclass(frozen=True, slots=True)
-class FieldEntry(Leaf):
-    """A condition on the values of one field; what it said of single values is remembered for all series."""
-
-    field: Field
     # 1 and 1.0 are equal, and may be two texts
     _known: dict[tuple[type, Cell], bool] = field_of_class(
         default_factory=dict, init=False, repr=False, compare=False
@@ -94,13 +75,23 @@ class FieldEntry(Leaf):
                 self._known[key] = answer
         return answer
 
+    def leaves(self) -> Iterator[Leaf]:
+        yield self
+
+    def why_unknown(self, evaluation: Evaluation) -> str | None:
+        """Why a fact is unknown, where there is more to say than that an attribute is absent."""
+        return evaluation.facts.why_unknown(self.field.key) if self.field.is_fact else None
+
     def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
+        """The values that it was asked of, and how many rows have each."""
         cells = evaluation.column(self.field.key)
         if len(cells) == 1:
             return Counter({self._display(cells[0]): evaluation.rows.size})
         return Counter(of_each(cells, self._display))
 
     def _display(self, cell: Cell) -> Displayed:
+        if self.field.is_fact:
+            return (None, False) if cell is ABSENT else (display_fact(cell), True)
         if self.field.is_plain and cell is not ABSENT:
             elements = elements_of(cell)  # with the blank ones, each in its place
             if all(is_blank(element) for element in elements):
@@ -115,29 +106,12 @@ class FieldEntry(Leaf):
         return "\\".join("" if element is None else str(element).strip() for element in elements), True
 
 
-@dataclass(frozen=True, slots=True)
-class FactEntry(Leaf):
-    """A condition on a fact of the series, the same for all its rows."""
-
-    def passing(self, evaluation: Evaluation) -> int:
-        value = evaluation.fact(self.name)
-        found = None if value is None else elements_of(value)
-        return evaluation.everyone if self.condition(found, evaluation) else 0
-
-    def seen(self, evaluation: Evaluation) -> Counter[Displayed]:
-        value = evaluation.fact(self.name)
-        return Counter({(display_fact(value), value is not None): evaluation.rows.size})
-
-    def why_unknown(self, evaluation: Evaluation) -> str | None:
-        return evaluation.facts.why_unknown(self.name)
-
-
-def display_fact(value: object) -> str | None:
-    """A fact as configs write it; None where it is unknown."""
-    if value is None or isinstance(value, bool):
-        return None if value is None else str(value).lower()
+def display_fact(value: object) -> str:
+    """A fact as configs write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
-        return "\\".join(str(display_fact(element)) for element in value)
+        return "\\".join(map(display_fact, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

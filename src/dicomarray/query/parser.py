@@ -30,8 +30,7 @@ from dicomarray.query.nodes import (
     Combined,
     Entry,
     Every,
-    FactEntry,
-    FieldEntry,
+    Leaf,
     NoneOf,
     Some,
     some_item,
@@ -54,12 +53,11 @@ class Target:
     field: Field
     vr: str | None
     case: bool | None = None
-    fact: str | None = None
 
     def kind(self) -> Kind:
         """How the values are compared; PartError where the VR is not known."""
-        if self.fact is not None:
-            return fact_kind(self.fact)
+        if self.field.is_fact:
+            return fact_kind(self.field.name)
         if self.vr is None:
             raise PartError(
                 f'the VR of {self.field.name} is not known; add it, as in {{"eq": 3, "vr": "IS"}}'
@@ -107,18 +105,19 @@ class Parser:
             return self._combined(key, raw, path, depth, in_item)
         elif key in TOP_WORDS:
             self.errors.add(path, f'"{key}" belongs to the whole config: write it at the top')
-        elif key in FACTS:
-            return self._fact_entry(key, raw, path, depth, in_item)
         elif key in OPERATORS or key in MODIFIERS:
             self.errors.add(path, f'"{key}" belongs inside the condition of one attribute')
         else:
-            return self._field_entry(key, raw, path, depth)
+            return self._leaf(key, raw, path, depth, in_item)
         return None
 
-    def _field_entry(self, key: str, raw: Any, path: str, depth: int) -> Entry | None:
+    def _leaf(self, key: str, raw: Any, path: str, depth: int, in_item: bool) -> Leaf | None:
         self.errors.count_node(path)
+        fact = FACTS.get(key)
+        if fact is not None and in_item:
+            self.errors.add(path, f'"{key}" is a fact of the series, and an item of a sequence has none')
         try:
-            found = parse_field(key)
+            found = parse_field(key) if fact is None else Field(key, (Step(key, None),))
         except PartError as mistake:
             self.errors.add(path, unknown_name(key, mistake))
             return None
@@ -128,15 +127,9 @@ class Parser:
                     warning(f"{path}: {step.key} is retired from the standard; newer files lack it [retired]")
                 )
         condition = self._condition(raw, Target(found, found.vr), path, depth)
-        return FieldEntry(path, condition, found.name, frozenset({found.key}), found.identifying, found)
-
-    def _fact_entry(self, name: str, raw: Any, path: str, depth: int, in_item: bool) -> Entry:
-        self.errors.count_node(path)
-        if in_item:
-            self.errors.add(path, f'"{name}" is a fact of the series, and an item of a sequence has none')
-        target = Target(Field(name, (Step(name, None),)), None, fact=name)
-        condition = self._condition(raw, target, path, depth)
-        return FactEntry(path, condition, name, FACTS[name].attributes, FACTS[name].identifying)
+        if fact is None:
+            return Leaf(path, condition, found, frozenset({found.key}), found.identifying)
+        return Leaf(path, condition, found, fact.attributes, fact.identifying)
 
     def _combined(self, word: str, raw: Any, path: str, depth: int, in_item: bool) -> Entry:
         entry, asks_instances = _COMBINED[word], word in ("some", "every")
@@ -199,10 +192,11 @@ class Parser:
 
     def _modified(self, raw: Mapping[Any, Any], target: Target, path: str) -> Target:
         """The target as the modifiers ``vr`` and ``case`` say."""
-        if target.fact is not None:
+        if target.field.is_fact:
             for name in MODIFIERS:
                 if name in raw:
-                    self.errors.add(f"{path}.{name}", f"{target.fact} is a fact, for which it has no meaning")
+                    why = f"{target.field.name} is a fact, for which it has no meaning"
+                    self.errors.add(f"{path}.{name}", why)
             return target
         if "case" in raw:
             if not isinstance(raw["case"], bool):
@@ -220,7 +214,7 @@ class Parser:
 
     def _operators(self, raw: Mapping[Any, Any], target: Target, path: str, depth: int) -> Condition:
         """All operators of a mapping; those that ask single values must hold of the same value."""
-        asks_presence_only = target.vr is None and target.fact is None and raw.keys() <= PRESENCE
+        asks_presence_only = target.vr is None and not target.field.is_fact and raw.keys() <= PRESENCE
         kind = kind_of("UN") if asks_presence_only else target.kind()
         tests: list[Test] = []
         found: list[Condition] = []

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from dicomarray.query.facts import FACTS
 from dicomarray.query.instance import Evaluation, is_blank
-from dicomarray.query.nodes import All, AnyOf, Combined, Entry, FieldEntry, Leaf, NoneOf
+from dicomarray.query.nodes import All, AnyOf, Combined, Entry, Leaf, NoneOf
 from dicomarray.query.rows import Rows
 from dicomarray.query.selection import Selection
 
@@ -20,9 +21,8 @@ COUNT = "num_instances"
 
 def asked_attributes(selection: Selection) -> frozenset[str]:
     """The attributes that conditions ask; of facts the number of instances alone, by its name."""
-    leaves = list(selection.root.leaves())
-    fields = {leaf.field.key for leaf in leaves if isinstance(leaf, FieldEntry)}
-    return frozenset(fields | {leaf.name for leaf in leaves if leaf.name == COUNT})
+    asked = frozenset(leaf.field.key for leaf in selection.root.leaves())
+    return asked - (FACTS.keys() - {COUNT})
 
 
 def may_match(selection: Selection, listed: Sequence[Mapping[str, str]], *, every_instance: bool) -> bool:
@@ -50,7 +50,6 @@ def _assuming(entry: Entry, known: set[str], *, holds: bool) -> Entry:
         inner = holds is not isinstance(entry, NoneOf)
         return replace(entry, parts=tuple(_assuming(part, known, holds=inner) for part in entry.parts))
     assert isinstance(entry, Leaf)  # there are no others
-    name = entry.field.key if isinstance(entry, FieldEntry) else entry.name
-    if name in known:
+    if entry.field.key in known:
         return entry
     return All(entry.path, ()) if holds else AnyOf(entry.path, ())  # without parts

@@ -18,7 +18,7 @@ from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.headers.columns import HasColumns
 from dicomarray.errors import UsageError
 from dicomarray.query.instance import Evaluation, Instance
-from dicomarray.query.nodes import All, Combined, Entry, FactEntry, Leaf, NoneOf
+from dicomarray.query.nodes import All, Combined, Entry, Leaf, NoneOf
 from dicomarray.query.parser import Parser
 from dicomarray.query.ranking import Ranking
 from dicomarray.query.rows import Rows, rows_of
@@ -137,7 +137,7 @@ class Decision:
 
 
 def _asks_facts(entry: Entry) -> bool:
-    return any(isinstance(leaf, FactEntry) for leaf in entry.leaves())
+    return any(leaf.field.is_fact for leaf in entry.leaves())
 
 
 def _failures(entry: Entry, condition: str, evaluation: Evaluation) -> Iterator[Failure]:
@@ -161,7 +161,7 @@ def _failure(leaf: Leaf, condition: str, passed: int, evaluation: Evaluation) ->
     return Failure(
         path=leaf.path,
         condition=condition,
-        field=leaf.name,
+        field=leaf.field.name,
         passed=passed,
         total=evaluation.rows.size,
         seen=tuple(

@@ -506,7 +506,7 @@ def test_a_segmentation_is_found_by_its_segments_and_its_series(
 def test_names_of_regions_are_hidden_as_those_of_patients() -> None:
     """An ROI Name may name the patient (PS3.15 Table E.1-1), so `--why` shows none."""
     config = {"segments": "liver", "refers_to": "1.2.3"}
-    assert [leaf.name for leaf in parse(config).root.leaves() if leaf.identifying] == ["segments"]
+    assert [leaf.field.name for leaf in parse(config).root.leaves() if leaf.identifying] == ["segments"]
 
 
 def test_real_objects_are_found_by_their_segments(real_data: Path, tmp_path: Path) -> None:
