@@ -6,23 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from dicomarray.query.facts import FACTS
-from dicomarray.query.grammar import ORDER, PartError, did_you_mean, suggest
-from dicomarray.query.value_types import Kind, Number, Text, Uid, describe
+from dicomarray.query.grammar import MATCHING, PartError, did_you_mean, suggest
+from dicomarray.query.operators import kind_of
+from dicomarray.query.value_types import Kind, Text, Uid, describe
 
-_ONE_VALUE = frozenset({"eq", "in", "not", "exists"})
+# Facts that are compared as attributes of these VRs are.
+_VRS = {"whole": "IS", "number": "FD", "text": "LO", "uid": "UI"}
 _OF_SEVERAL = frozenset({"each", "has_all", "count"})
 _TRUTHS = {"true": True, "false": False}
-
-
-@dataclass(frozen=True, slots=True)
-class FactNumber(Number):
-    """A number: exactly where it counts, within `NUMBER_TOLERANCE` where it measures; of several one fits."""
-
-    several: bool = False
-
-    @property
-    def operators(self) -> frozenset[str]:  # type: ignore[override]
-        return _ONE_VALUE | ORDER | {"near"} | (_OF_SEVERAL if self.several else set())
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +21,7 @@ class FactWord(Kind):
     """One of a few words; of several one fits."""
 
     words: tuple[str, ...] = ()
-    several: bool = False
-
-    @property
-    def operators(self) -> frozenset[str]:  # type: ignore[override]
-        return _ONE_VALUE | (_OF_SEVERAL if self.several else set())
+    operators = MATCHING
 
     @property
     def noun(self) -> str:  # type: ignore[override]
@@ -53,7 +40,7 @@ class FactTruth(Kind):
 
     __slots__ = ()
     noun = "true or false"
-    operators = _ONE_VALUE
+    operators = MATCHING
 
     def literal(self, scalar: Any) -> bool:
         if isinstance(scalar, str):
@@ -66,12 +53,13 @@ class FactTruth(Kind):
 def fact_kind(name: str) -> Kind:
     """How a fact is compared; its ``vr`` is what messages call it."""
     fact = FACTS[name]
-    if fact.kind in ("whole", "number"):
-        return FactNumber("IS" if fact.kind == "whole" else "FD", several=fact.several)
     if fact.kind == "word":
-        return FactWord("a word", words=fact.words, several=fact.several)
-    if fact.kind == "text":
-        return Text("LO")
-    if fact.kind == "uid":
-        return Uid("UI")
-    return FactTruth("true or false")
+        return FactWord("a word", words=fact.words)
+    return kind_of(_VRS[fact.kind]) if fact.kind in _VRS else FactTruth("true or false")
+
+
+def fact_operators(name: str, kind: Kind) -> frozenset[str]:
+    """What can be asked of a fact: it has a value or none, and one is the rule."""
+    if isinstance(kind, Text | Uid):  # of which there are always several
+        return kind.operators
+    return kind.operators - {"empty"} - (frozenset() if FACTS[name].several else _OF_SEVERAL)

@@ -10,7 +10,7 @@ from typing import Any
 from dicomarray.core.coded_warnings import CodedWarning, warning
 from dicomarray.dicom.dictionary import tag_for_keyword
 from dicomarray.query import operators
-from dicomarray.query.fact_types import fact_kind
+from dicomarray.query.fact_types import fact_kind, fact_operators
 from dicomarray.query.facts import FACTS
 from dicomarray.query.fields import Field, Step, parse_field
 from dicomarray.query.grammar import (
@@ -265,9 +265,11 @@ def _check_operator(name: Any, target: Target, kind: Kind) -> None:
         if tag_for_keyword(name) is not None:
             raise PartError(f"{name} is an attribute, but {target.field.name} ({kind.vr}) is no sequence")
         raise PartError(f"{name!r} is no operator{did_you_mean(suggest_operator(name))}")
-    if name not in kind.operators:
-        offered = ", ".join(sorted(kind.operators))
-        raise PartError(f"{name} does not apply to {target.field.name} ({kind.vr}); it has {offered}")
+    field = target.field
+    offered = fact_operators(field.name, kind) if field.is_fact else kind.operators
+    if name not in offered:
+        listed = ", ".join(sorted(offered))
+        raise PartError(f"{name} does not apply to {field.name} ({kind.vr}); it has {listed}")
 
 
 def _masked(mistake: PartError, raw: Any, target: Target) -> str:
