@@ -70,19 +70,26 @@ class PixelPlace(NamedTuple):
     vr: str | None
 
 
-class Part10(NamedTuple):
-    """What was asked for of a file, where its pixel data lies, and how many bytes it has."""
+class FileMeta(NamedTuple):
+    """What the file meta information says, and where the data set behind it starts (PS3.10 7.1)."""
 
     transfer_syntax: str
     media_storage_class: str | None
-    elements: dict[int, Element]
-    pixels: PixelPlace | None
-    size: int
+    end: int
 
     @property
     def explicit(self) -> bool:
-        """Whether the elements carry their VR (PS3.5 7.1)."""
+        """Whether the elements of the data set carry their VR (PS3.5 7.1)."""
         return self.transfer_syntax != IMPLICIT_LITTLE_ENDIAN
+
+
+class Part10(NamedTuple):
+    """What was asked for of a file, where its pixel data lies, and how many bytes it has."""
+
+    meta: FileMeta
+    elements: dict[int, Element]
+    pixels: PixelPlace | None
+    size: int
 
 
 class DoubtError(Exception):
@@ -270,19 +277,6 @@ class _UniformItems:
         return Sample(content, tuple(found))
 
 
-class FileMeta(NamedTuple):
-    """What the file meta information says, and where the data set behind it starts (PS3.10 7.1)."""
-
-    transfer_syntax: str
-    media_storage_class: str | None
-    end: int
-
-    @property
-    def explicit(self) -> bool:
-        """Whether the elements of the data set carry their VR (PS3.5 7.1)."""
-        return self.transfer_syntax != IMPLICIT_LITTLE_ENDIAN
-
-
 def read_file_meta(window: Window) -> FileMeta:
     """The file meta information; DoubtError where it is missing, or the data set is not read here."""
     if window.bytes_at(PREAMBLE, 4) != b"DICM":
@@ -375,7 +369,7 @@ def read_part10(stream: BinaryIO, wanted: frozenset[int] | Callable[[int], bool]
                 elements[tag] = Element(vr_text(vr), window.bytes_at(value, length), length, undefined)
     except DoubtError:
         return None
-    return Part10(meta.transfer_syntax, meta.media_storage_class, elements, pixels, window.size)
+    return Part10(meta, elements, pixels, window.size)
 
 
 def vr_text(vr: bytes | None) -> str | None:

@@ -14,6 +14,7 @@ from dicomarray.dicom.part10 import (
     FIRST_READ,
     PIXEL_DATA,
     DoubtError,
+    FileMeta,
     Window,
     element_at,
     head_bytes,
@@ -31,14 +32,9 @@ LARGEST = 1 << 22
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawHeader:
-    """``elements`` are those of the top level before pixel data, by tag and in order, each as in the file.
+    """``elements`` are those of the top level before pixel data, by tag and in order, each as in the file."""
 
-    The first begins at byte ``start`` of the file.
-    """
-
-    syntax: str
-    explicit: bool
-    start: int
+    meta: FileMeta
     elements: dict[int, bytes]
 
     @property
@@ -49,7 +45,7 @@ class RawHeader:
     def value(self, tag: int) -> bytes:
         """The bytes of an element's value; empty where it is absent."""
         element = self.elements.get(tag)
-        return b"" if element is None else element[head_bytes(element, self.explicit) :]
+        return b"" if element is None else element[head_bytes(element, self.meta.explicit) :]
 
 
 def read_raw_header(path: Reference, like: RawHeader | None = None) -> RawHeader | None:
@@ -79,12 +75,12 @@ def _read(window: Window, like: RawHeader | None) -> RawHeader:
     meta = read_file_meta(window)
     elements: dict[int, bytes] = {}
     place = meta.end
-    if like is not None and like.syntax == meta.transfer_syntax:
+    if like is not None and like.meta.transfer_syntax == meta.transfer_syntax:
         place = _take_equal(window, place, like, elements)
     last = next(reversed(elements), 0)
     for tag, _, value, length, _ in walk(window, place, meta.explicit):
         if tag in PIXEL_DATA:
-            return RawHeader(meta.transfer_syntax, meta.explicit, meta.end, elements)
+            return RawHeader(meta, elements)
         end = value + length
         if tag <= last or end > LARGEST:
             break
@@ -100,7 +96,7 @@ def _take_equal(window: Window, place: int, like: RawHeader, elements: dict[int,
             elements[tag] = element
             place += len(element)
             continue
-        found, _, value, length, _ = element_at(window, place, like.explicit)
+        found, _, value, length, _ = element_at(window, place, like.meta.explicit)
         if found != tag:
             break
         elements[tag] = window.bytes_at(place, value + length - place)

@@ -17,7 +17,8 @@ from dicomarray.dicom.attribute_names import Request, request_for
 from dicomarray.dicom.headers import header as headers
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
-from dicomarray.dicom.part10 import PIXEL_DATA, read_part10
+from dicomarray.dicom.part10 import PIXEL_DATA, DoubtError, read_part10
+from dicomarray.dicom.recognition import MEDIA_STORAGE_DIRECTORY
 from dicomarray.dicom.vr import FAILURES
 from dicomarray.errors import InputError
 
@@ -33,7 +34,13 @@ USUAL = frozenset(tag for _, tag in REQUESTS[0].tags)
 
 
 def walked(path: Path, request: Request = REQUESTS[0]) -> Header | None:
-    return headers.by_walking(path, request)
+    try:
+        found, stamp = headers.by_walking(path, request)
+    except DoubtError:
+        return None
+    if found.meta.media_storage_class == MEDIA_STORAGE_DIRECTORY:
+        return None  # whoever reads it, it is refused
+    return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, stamp)
 
 
 def by_pydicom(path: Path, request: Request = REQUESTS[0]) -> Header | None:

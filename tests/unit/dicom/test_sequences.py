@@ -118,7 +118,7 @@ def test_real_sequences_are_pydicoms(real_data: Path) -> None:
             if element.vr != "SQ" or element.value is None:
                 continue
             try:
-                found = items_of(element.value, element.undefined, part10.explicit)
+                found = items_of(element.value, element.undefined, part10.meta.explicit)
             except DoubtError:
                 continue
             assert repr(found) == repr(plain_value(dataset[tag])), (path, hex(tag))

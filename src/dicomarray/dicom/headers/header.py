@@ -6,7 +6,7 @@ A reader of our own walks the usual files (`part10`); pydicom reads the others.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,14 @@ from pathlib import Path
 from dicomarray.dicom.attribute_names import Request, request_for
 from dicomarray.dicom.decoding import values_of
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.dicom.headers.plan import Found
 from dicomarray.dicom.headers.templates import Layouts
 from dicomarray.dicom.part10 import DoubtError, PixelPlace, Window, read_at, read_part10, window_of
-from dicomarray.dicom.recognition import MEDIA_STORAGE_DIRECTORY, refuse_directory, require_dicom
+from dicomarray.dicom.recognition import refuse_directory, require_dicom
 from dicomarray.dicom.vr import FAILURES, Value
 from dicomarray.errors import HeaderError, InputError, quoted
 from dicomarray.storage.plain_files import READ_AT_ONCE, open_header, require_plain
-from dicomarray.storage.references import ObjectReference, Reference, Stamp
+from dicomarray.storage.references import Reference, Stamp
 
 # Beyond the first squares overflow, below the second they vanish: no attribute means such a number, and what
 # is so small is 0, a rounding error or damage.
@@ -114,10 +115,7 @@ def read_header(path: Reference, names: Iterable[str] = DEFAULT_KEYWORDS) -> Hea
         Where the file is not DICOM or is damaged; the message says why, without the path.
     """
     request = request_for(names)
-    try:
-        return by_walking(path, request) or by_pydicom(path, request)
-    except FAILURES as error:
-        raise _damaged(error) from error
+    return _header(path, request, partial(by_walking, request=request))
 
 
 class HeaderReader:
@@ -135,53 +133,47 @@ class HeaderReader:
         InputError
             Where the file is not DICOM or is damaged; the message says why, without the path.
         """
-        try:
-            found = self._by_layout(path) if isinstance(path, Path) else self._of_object(path)
-            return found or by_pydicom(path, self._request)
-        except FAILURES as error:
-            raise _damaged(error) from error
+        return _header(path, self._request, self._find)
 
-    def _by_layout(self, path: Path) -> Header | None:
+    def _find(self, path: Reference) -> tuple[Found, Stamp]:
+        if not isinstance(path, Path):
+            state = path.state
+            with path.open_header(self._request.wants) as stream:
+                return self._layouts.read(window_of(stream)), state
         descriptor = os.open(path, READ_AT_ONCE)
         try:
             status = os.fstat(descriptor)
             require_plain(status.st_mode, path)
             size, start = status.st_size, os.read(descriptor, self._layouts.first_read)
-            found = self._layouts.read(Window(partial(read_at, descriptor), size, start))
-        except DoubtError:
-            return None
+            return self._layouts.read(Window(partial(read_at, descriptor), size, start)), Stamp.of(status)
         finally:
             os.close(descriptor)
-        refuse_directory(found.meta.media_storage_class)
-        return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, Stamp.of(status))
 
-    def _of_object(self, reference: ObjectReference) -> Header | None:
-        state = reference.state
-        with reference.open_header(self._request.wants) as stream:
-            try:
-                found = self._layouts.read(window_of(stream))
-            except DoubtError:
-                return None
+
+def _header(path: Reference, request: Request, find: Callable[[Reference], tuple[Found, Stamp]]) -> Header:
+    """A header by what ``find`` finds in the file; by pydicom where that is not understood."""
+    try:
+        try:
+            found, state = find(path)
+        except DoubtError:
+            return by_pydicom(path, request)
         refuse_directory(found.meta.media_storage_class)
-        return Header(reference, found.meta.transfer_syntax, found.attributes, found.pixels, state)
+        return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, state)
+    except FAILURES as error:
+        raise _damaged(error) from error
 
 
 def _damaged(error: BaseException) -> InputError:
     return InputError(f"damaged, or not DICOM: {type(error).__name__} {error}".rstrip())
 
 
-def by_walking(path: Reference, request: Request) -> Header | None:
-    """A header by our own reader; None where pydicom has to read the file."""
+def by_walking(path: Reference, request: Request) -> tuple[Found, Stamp]:
+    """What our own reader finds in a file, and in which state that is; DoubtError where pydicom has to."""
     with open_header(path, request.wants) as stream:
         state = Stamp.of(os.fstat(stream.fileno())) if isinstance(path, Path) else path.state
-        try:
-            part10 = read_part10(stream, request.wants)
-            if part10 is None or part10.media_storage_class == MEDIA_STORAGE_DIRECTORY:
-                return None
-            attributes = values_of(part10.elements, request, part10.explicit)
-        except DoubtError:
-            return None
-    return Header(path, part10.transfer_syntax, attributes, part10.pixels, state)
+        if (part10 := read_part10(stream, request.wants)) is None:
+            raise DoubtError
+    return Found(part10.meta, values_of(part10.elements, request, part10.meta.explicit), part10.pixels), state
 
 
 def by_pydicom(path: Reference, request: Request) -> Header:

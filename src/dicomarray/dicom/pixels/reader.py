@@ -109,7 +109,7 @@ def _by_walking(stream: BinaryIO, path: Reference) -> FrameReader | None:
     }
     offsets = () if table is None else unpack_offsets(table.value, str(path))
     keyword = PIXEL_TAGS[place.tag]
-    description = PixelDescription.from_values(values, part10.transfer_syntax, str(path), keyword)
+    description = PixelDescription.from_values(values, part10.meta.transfer_syntax, str(path), keyword)
     return frame_reader(source_at(stream, place, part10.size, keyword, offsets), description)
 
 

@@ -29,10 +29,10 @@ def header_of(raw: RawHeader, tags: Iterable[int] | None = None) -> FileDataset:
     """The elements of a header, or some of them; of the file meta information the transfer syntax."""
     wanted = raw.elements if tags is None else [tag for tag in tags if tag in raw.elements]
     source = BytesIO(b"".join(raw.elements[tag] for tag in wanted))
-    elements = read_dataset(source, not raw.explicit, True)
-    header = FileDataset(BytesIO(), elements, is_implicit_VR=not raw.explicit)
-    header.set_original_encoding(not raw.explicit, True, elements.original_character_set)
-    header.file_meta.TransferSyntaxUID = UID(raw.syntax)
+    elements = read_dataset(source, not raw.meta.explicit, True)
+    header = FileDataset(BytesIO(), elements, is_implicit_VR=not raw.meta.explicit)
+    header.set_original_encoding(not raw.meta.explicit, True, elements.original_character_set)
+    header.file_meta.TransferSyntaxUID = UID(raw.meta.transfer_syntax)
     return header
 
 

@@ -51,7 +51,7 @@ def _usual_raw_header(image: SliceOutput, plan: SeriesPlan, repeated: HeaderTemp
         raw = plan.template.raw_headers[image.index] or read_raw_header(image.source.path, repeated.like)
     except OSError:
         return None  # pydicom says what is wrong with it
-    return None if raw is None or lossy.is_always(raw.syntax) else raw
+    return None if raw is None or lossy.is_always(raw.meta.transfer_syntax) else raw
 
 
 def _derive_file(
@@ -71,9 +71,9 @@ def _derive_file(
         if raw is None:
             write_image(path, header, image, plan.options.compress, source)
             return
-        start = start_of_file(header, ExplicitVRLittleEndian if raw.explicit else ImplicitVRLittleEndian)
-        elements = encoded_elements(header, raw.explicit)
+        start = start_of_file(header, ExplicitVRLittleEndian if raw.meta.explicit else ImplicitVRLittleEndian)
+        elements = encoded_elements(header, raw.meta.explicit)
         words = image.words
-        elements[PIXELS] = start_of_pixels(path, image.stored_type, words.nbytes, raw.explicit)
+        elements[PIXELS] = start_of_pixels(path, image.stored_type, words.nbytes, raw.meta.explicit)
         repeated.remember(raw, stripped, header, start, elements, image)
         write_bytes(path, start + b"".join(elements.values()), words)

@@ -135,7 +135,7 @@ class HeaderTemplate:
         for tag, element in raw.elements.items():
             if element == kind.raw.elements[tag] or tag in kind.ignored:
                 continue
-            if tag in kind.copied and _is_sound(tag, element, raw.explicit):
+            if tag in kind.copied and _is_sound(tag, element, raw.meta.explicit):
                 changed[kind.places[tag]] = element
             elif not self._varies_as_known(kind, raw, tag, changed):
                 return None
@@ -145,7 +145,7 @@ class HeaderTemplate:
         """What images must have in common if the header of one is to be made after the other's."""
         source_uid = raw.value(_UID)
         return (
-            raw.syntax,
+            raw.meta.transfer_syntax,
             tuple(raw.elements),
             image.stored_type,
             image.stored.shape,
@@ -182,14 +182,14 @@ def _identity(kind: _Kind, raw: RawHeader, image: SliceOutput) -> dict[int, byte
     """The parts that name the image and its source."""
     old, new = (padded(one.sop_uid.encode(), "UI") for one in (kind.image, image))
     changed: dict[int, bytes] = {0: kind.parts[0].replace(old, new)}
-    changed[kind.places[_UID]] = encoded(_UID, "UI", new, raw.explicit)
+    changed[kind.places[_UID]] = encoded(_UID, "UI", new, raw.meta.explicit)
     for tag in _NAMING:
         if tag in kind.places:
             place = kind.places[tag]
             changed[place] = kind.parts[place].replace(kind.source_uid, raw.value(_UID))
     if image.instance_number is not None:
         text = padded(str(image.instance_number).encode(), "IS")
-        changed[kind.places[_NUMBER]] = encoded(_NUMBER, "IS", text, raw.explicit)
+        changed[kind.places[_NUMBER]] = encoded(_NUMBER, "IS", text, raw.meta.explicit)
     return changed
 
 

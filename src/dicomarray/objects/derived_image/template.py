@@ -172,7 +172,7 @@ def _from_raw_header(raw: RawHeader) -> tuple[Any, str, str] | None:
     uid, number = (_OWN_VALUE.fullmatch(raw.value(tag)) for tag in _OWN_TAGS)
     if uid is None or number is None:
         return None
-    shared = (raw.syntax, *(raw.elements.get(tag) for tag in _SHARED_TAGS))
+    shared = (raw.meta.transfer_syntax, *(raw.elements.get(tag) for tag in _SHARED_TAGS))
     return shared, uid[1].decode("ascii"), number[1].decode("ascii")
 
 

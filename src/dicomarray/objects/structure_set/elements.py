@@ -95,7 +95,7 @@ def read_elements(path: Reference) -> tuple[Elements, bool]:
         with open_plain(path) as stream:
             found = read_part10(stream, None)
         if found is not None:
-            return found.elements, found.explicit
+            return found.elements, found.meta.explicit
         return read_again(path)
     except (*PYDICOM_FAILURES, DoubtError) as error:
         raise InputError(f"{path} cannot be read as DICOM: {reason(error)}") from error
