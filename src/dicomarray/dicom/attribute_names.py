@@ -40,10 +40,10 @@ class Request(NamedTuple):
         return tag in self.read or (bool(self.private) and self._may_be_private(tag))
 
     def explains(self, tag: int) -> bool:
-        """Whether the element says how others are read."""
-        return explains(tag) and (bool(self.private) or not is_creator(tag))
+        """Whether others are read by it: character set, sign, private creators where these are needed."""
+        return tag in (PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET) or (self.needs_all and is_creator(tag))
 
-    def keeps(self, tag: int, vr: bytes | None, length: int) -> bool:
+    def keeps(self, tag: int, vr: str | None, length: int) -> bool:
         """Whether the value of such an element is asked for, not only that it is there."""
         del vr, length  # what is asked for by name is kept, however long it is
         return self.wants(tag)
@@ -63,11 +63,6 @@ class Request(NamedTuple):
 
     def _may_be_private(self, tag: int) -> bool:
         return is_creator(tag) or any(element.may_be(tag) for _, element in self.private)
-
-
-def explains(tag: int) -> bool:
-    """Whether other elements are read by this one: character set, sign, private creators."""
-    return tag in (PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET) or is_creator(tag)
 
 
 def request_for(names: Iterable[str]) -> Request:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
-from dicomarray.dicom.attribute_names import PRIVATE_NAME, Request, explains, tag_of
+from dicomarray.dicom.attribute_names import PRIVATE_NAME, Request, tag_of
 from dicomarray.dicom.dictionary import keyword_for_tag, tag_for_keyword
 from dicomarray.dicom.headers.header import HeaderReader
-from dicomarray.dicom.part10 import vr_text
 from dicomarray.dicom.private_blocks import creator_of, is_creator
 from dicomarray.dicom.vr import value_representation
 
@@ -28,13 +27,10 @@ class _Everything(Request):
     def wants(self, tag: int) -> bool:
         return tag >> 16 != META_GROUP_NUMBER
 
-    def explains(self, tag: int) -> bool:
-        return explains(tag)
-
-    def keeps(self, tag: int, vr: bytes | None, length: int) -> bool:
+    def keeps(self, tag: int, vr: str | None, length: int) -> bool:
         if not self.wants(tag) or length <= MAX_VALUE_LENGTH:
             return self.wants(tag)
-        return length <= MAX_SEQUENCE_LENGTH and value_representation(vr_text(vr), tag, False) == "SQ"
+        return length <= MAX_SEQUENCE_LENGTH and value_representation(vr, tag, False) == "SQ"
 
     def names_among(
         self, tags: Iterable[int], creator_at: Callable[[int], str | None]

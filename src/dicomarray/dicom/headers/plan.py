@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from dicomarray.dicom.attribute_names import Request
 from dicomarray.dicom.decoding import READ_BY_PYDICOM, Context, context_of
 from dicomarray.dicom.headers.attributes import ABSENT, Common
-from dicomarray.dicom.part10 import Element, FileMeta, PixelPlace, vr_text
+from dicomarray.dicom.part10 import Element, FileMeta, PixelPlace
 from dicomarray.dicom.vr import Value
 
 # Longer elements are passed by in one step anyway, and would have to be read to be compared.  Bytes.
@@ -40,31 +40,24 @@ class Found(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """One element of a file: its head as bytes, and its value, of a long one only if it is asked for."""
+    """One element of a file, with its head as bytes; the value of a long one only if it is asked for."""
 
-    vr: bytes | None
     head: bytes
-    value: bytes | None
-    length: int
-    undefined: bool
+    element: Element
 
     @property
     def is_short(self) -> bool:
         """Whether other files may share it."""
-        return self.length <= MAX_SHARED_LENGTH
+        return self.element.length <= MAX_SHARED_LENGTH
 
     def without_long_value(self) -> Raw:
         """The same, without a value that takes memory and that no other file shares."""
-        return self if self.is_short or self.value is None else self._replace(value=None)
+        return self if self.is_short else Raw(self.head, self.element._replace(value=None))
 
     @property
     def content(self) -> bytes:
         """All its bytes."""
-        return self.head + (self.value or b"")
-
-    def element(self) -> Element:
-        """The same for whoever decodes it."""
-        return Element(vr_text(self.vr), self.value, self.length, self.undefined)
+        return self.head + (self.element.value or b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +80,7 @@ class Slot:
 
     tag: int
     index: int
-    vr: bytes | None
+    vr: str | None
     lazy: bool
 
 
@@ -134,8 +127,7 @@ class Plan:
             values = dict(self.common.values)
             for name, slot in self.names_of_series.items():
                 if (content := series[slot.index - self.count_own]) is not ABSENT:
-                    element = Element(vr_text(slot.vr), content, len(content))
-                    values[name] = self.context.value(slot.tag, element)
+                    values[name] = self.context.value(slot.tag, Element(slot.vr, content, len(content)))
             remember(self.commons, series, replace(self.common, values=dict(sorted(values.items()))))
         return self.commons[series]
 
@@ -160,7 +152,7 @@ def make_plan(
     ``known`` are values that were decoded before.  DoubtError where pydicom had better read a value.
     """
     varying = {*between_files, *between_series}
-    explaining = {tag: raw.element() for tag, raw in samples.items() if request.explains(tag)}
+    explaining = {tag: raw.element for tag, raw in samples.items() if request.explains(tag)}
     context = context_of(explaining, request, meta.explicit)
     names = request.names_among(samples, context.creator)
     order = sorted(samples)
@@ -174,10 +166,10 @@ def make_plan(
     places = {name: slot for name, tag in names if (slot := slots.get(tag)) is not None}
     common = Common(
         values={
-            n: known[n] if n in known else context.value(t, samples[t].element()) for n, t in shared.items()
+            n: known[n] if n in known else context.value(t, samples[t].element) for n, t in shared.items()
         },
         slots={name: slot.index for name, slot in places.items() if slot.tag not in of_series},
-        representations=tuple(context.representation(slot.tag, samples[slot.tag].element()) for slot in own),
+        representations=tuple(context.representation(slot.tag, samples[slot.tag].element) for slot in own),
         encodings=context.encodings,
         names=tuple(sorted([*shared, *places])),
     )
@@ -203,11 +195,13 @@ def _slots(
     """By tag; first the slots of values that are an instance's own, each kind in the order of the tags."""
     slots: dict[int, Slot | None] = dict.fromkeys(tags)
     lazy = {
-        tag: context.representation(tag, samples[tag].element()) not in READ_BY_PYDICOM
+        tag: context.representation(tag, samples[tag].element) not in READ_BY_PYDICOM
         for tag in slots
         if tag in wanted
     }
     # what has to be decoded at once cannot tell series apart: two of them may not be comparable
     order = sorted(lazy, key=lambda tag: lazy[tag] and tag in between_series)
-    slots.update((tag, Slot(tag, index, samples[tag].vr, lazy[tag])) for index, tag in enumerate(order))
+    slots.update(
+        (tag, Slot(tag, index, samples[tag].element.vr, lazy[tag])) for index, tag in enumerate(order)
+    )
     return slots

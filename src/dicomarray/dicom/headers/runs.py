@@ -72,12 +72,13 @@ class Template:
                 known += raw.content
                 continue
             slot, head = plan.slots[tag], len(raw.head)
-            length_bytes = 2 if head == 8 and raw.vr is not None else 4
+            length_bytes = 2 if head == 8 and raw.element.vr is not None else 4
             known += raw.head[:-length_bytes]
-            is_kept = slot is not None and slot.lazy and slot.vr == raw.vr
+            is_kept = slot is not None and slot.lazy and slot.vr == raw.element.vr
             size = len(known) + length_bytes
             most = MAX_CACHED_LENGTH if is_kept else MAX_SHARED_LENGTH if slot is None else -1
-            usual = -1 if raw.undefined or raw.length > most or tag in uneven else raw.length
+            length = raw.element.length
+            usual = -1 if raw.element.undefined or length > most or tag in uneven else length
             steps.append(_Step(tag, usual, known, size, length_bytes, head, slot, is_kept))
             known = b""
         self._parts = list(_parts(steps, known + sample.pixel_head))
@@ -130,8 +131,9 @@ class Template:
             return length, None
         if slot.index >= plan.count_own:
             raise ChangedError
-        kept = window.bytes_at(place, length) if plan.request.keeps(tag, vr, length) else None
-        return length, self._decoded(tag, Element(vr_text(vr), kept, length, undefined))
+        text = vr_text(vr)
+        kept = window.bytes_at(place, length) if plan.request.keeps(tag, text, length) else None
+        return length, self._decoded(tag, Element(text, kept, length, undefined))
 
     def _decoded(self, tag: int, element: Element) -> Value:
         """The value of an element; most often it is the one of the last file."""

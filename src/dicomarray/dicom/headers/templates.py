@@ -35,11 +35,13 @@ from dicomarray.dicom.part10 import (
     PIXEL_DATA,
     TRANSFER_SYNTAX,
     DoubtError,
+    Element,
     Place,
     Window,
     element_at,
     pixel_place,
     read_file_meta,
+    vr_text,
     walk,
 )
 from dicomarray.dicom.vr import Value
@@ -229,7 +231,7 @@ class _Layout:
         if self._plan is not None and not changed and not new:
             # just some lengths are others, or some of the elements have come or gone
             both = raws.keys() & before.keys()
-            self._uneven |= {tag for tag in both if raws[tag].length != before[tag].length}
+            self._uneven |= {tag for tag in both if raws[tag].element.length != before[tag].element.length}
             self._templates.appendleft(Template(self._plan, table, self._uneven))
             return True
         self._samples.update((tag, raws[tag]) for tag in new)
@@ -240,7 +242,9 @@ class _Layout:
         if tag in self._varying:
             return True
         if tag in self._varying_between_series:
-            return raw is None or (raw.vr == sample.vr and raw.length <= MAX_CACHED_LENGTH)
+            return raw is None or (
+                raw.element.vr == sample.element.vr and raw.element.length <= MAX_CACHED_LENGTH
+            )
         return raw == sample
 
     def _plan_again(self) -> bool:
@@ -265,7 +269,7 @@ class _Layout:
 
 
 def _found_in(table: Table, request: Request) -> Found:
-    wanted = {tag: raw.element() for tag, raw in table.raws.items() if request.wants(tag)}
+    wanted = {tag: raw.element for tag, raw in table.raws.items() if request.wants(tag)}
     return Found(table.meta, values_of(wanted, request, table.meta.explicit), table.pixels)
 
 
@@ -290,7 +294,8 @@ def _table(window: Window, request: Request) -> Table:
 
 def _raw(window: Window, start: int, element: Place, request: Request | None = None) -> Raw:
     """An element; its value too where others may share it, or it is asked for."""
-    tag, vr, place, length, undefined = element
+    tag, vr_bytes, place, length, undefined = element
+    vr = vr_text(vr_bytes)
     is_kept = length <= MAX_SHARED_LENGTH or (request is not None and request.keeps(tag, vr, length))
     content, head = window.bytes_at(start, place - start + (length if is_kept else 0)), place - start
-    return Raw(vr, content[:head], content[head:] if is_kept else None, length, undefined)
+    return Raw(content[:head], Element(vr, content[head:] if is_kept else None, length, undefined))
