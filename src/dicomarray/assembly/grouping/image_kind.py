@@ -321,8 +321,6 @@ def with_broken_places(groups: list[tuple[Kind, list[Frame]]]) -> list[tuple[Kin
     That is the one stack of their kind: all of it is read without a place.  Where several stacks differ in
     nothing but orientation and pixel spacing nothing says which it is; they stay as they are.
     """
-    if all(broken_place(members) is None for _, members in groups):
-        return groups
     found = list(groups)
     for kind, members in groups:
         if broken_place(members) is None:

@@ -65,33 +65,20 @@ def _read_into(words: Array, file: Reference, start: int, stamp: Stamp | None) -
         os.close(descriptor)
 
 
-class UniformFiles:
-    """Knows what files are like that were opened before; any thread may ask and tell."""
-
-    def __init__(self) -> None:
-        self._known: dict[Hashable, UniformFrame] = {}
-
-    def learn(self, header: Header, reader: FrameReader) -> None:
-        """Remember an open file, if others can be like it."""
-        key, pixels, description = _key(header), header.pixels, reader.description
-        if key is None or pixels is None or shared_by(header.attributes, _KEYWORDS) is None:
-            return
-        if any(note.code == TRAILING for _, note in reader.notes):
-            return  # each is to be told of
-        if description.frames == 1 and is_plain(description) and reader.source.start == pixels.start:
-            self._known[key] = UniformFrame(
-                pixels.start,
-                (1, *description.frame_shape),
-                description.array_dtype,
-                stored_bits_of(description),
-            )
-
-    def frames(self, header: Header) -> UniformFrame | None:
-        """How a file's frame is read, if the file is like one that was opened before."""
-        return self._known.get(_key(header))
+def frame_of_open(header: Header, reader: FrameReader) -> UniformFrame | None:
+    """How the frame of an open file is read, and of others that are like it; None where none can be."""
+    pixels, description = header.pixels, reader.description
+    if pixels is None or likeness(header) is None or shared_by(header.attributes, _KEYWORDS) is None:
+        return None
+    if any(note.code == TRAILING for _, note in reader.notes):
+        return None  # each is to be told of
+    if description.frames != 1 or not is_plain(description) or reader.source.start != pixels.start:
+        return None
+    shape = (1, *description.frame_shape)
+    return UniformFrame(pixels.start, shape, description.array_dtype, stored_bits_of(description))
 
 
-def _key(header: Header) -> Hashable:
+def likeness(header: Header) -> Hashable:
     """Equal for files that are alike; None where nothing says."""
     attributes, pixels, stamp = header.attributes, header.pixels, header.stamp
     if pixels is None or stamp is None or not isinstance(attributes, Attributes):
