@@ -80,15 +80,12 @@ def with_diffusion(frames: Sequence[Frame]) -> list[Frame]:
     """
     plane = next((frame.plane for frame in frames if frame.plane is not None), None)
     orientation = None if plane is None else plane.orientation
-    known: dict[Common, Mapping[str, Value]] = {}  # of frames that share all that says it
+    known: dict[Common | Frame, Mapping[str, Value]] = {}  # of frames that share all that says it
     found = []
     for frame in frames:
-        common = shared_by(frame.attributes, DIFFUSION_NAMES)
-        stated = None if common is None else known.get(common)
-        if stated is None:
-            stated = _diffusion(frame.attributes, orientation)
-        if common is not None:
-            known[common] = stated
+        key = shared_by(frame.attributes, DIFFUSION_NAMES) or frame
+        if (stated := known.get(key)) is None:
+            stated = known[key] = _diffusion(frame.attributes, orientation)
         found.append(frame.with_replaced(stated))
     return found
 

@@ -139,11 +139,8 @@ def unusable_values(frames: Sequence[Frame]) -> Warnings:
 
 def _known_kind(frame: Frame, known: dict[Hashable, Kind]) -> Kind:
     """As `kind_of`; images that share all that it looks at share its result."""
-    common = shared_by(frame.attributes, _KIND_KEYWORDS)
-    if common is None:
-        return kind_of(frame)
     spacing = frame.plane.pixel_spacing if frame.plane else None
-    key = common, spacing, _form_of(frame)
+    key = shared_by(frame.attributes, _KIND_KEYWORDS) or frame, spacing, _form_of(frame)
     return known.get(key) or known.setdefault(key, kind_of(frame))
 
 

@@ -335,14 +335,11 @@ def _modality_lut(path: Reference) -> ModalityLut:
 
 def _stored_types(headers: Mapping[int, Header]) -> dict[int, StoredType]:
     """`stored_type` of each; that of headers which share what says it is made once."""
-    known: dict[Common, StoredType] = {}
+    known: dict[Common | Header, StoredType] = {}
     found = {}
     for key, header in headers.items():
-        common = shared_by(header.attributes, _STORED)
-        if common is None:
-            found[key] = stored_type(header)
-        else:
-            found[key] = known.get(common) or known.setdefault(common, stored_type(header))
+        common = shared_by(header.attributes, _STORED) or header
+        found[key] = known.get(common) or known.setdefault(common, stored_type(header))
     return found
 
 
