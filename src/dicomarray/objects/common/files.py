@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,8 +107,18 @@ def write_errors_named(path: Path, source: Reference) -> Iterator[None]:
 def write_bytes(path: Path, header: bytes, pixels: Array) -> None:
     words = pixels.reshape(-1).view(np.uint8)
     try:
-        # at once: a file begun with a few bytes takes longer to write
-        path.write_bytes(b"".join((header, words.data, b"\0" * (words.size % 2))))
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            rest = [memoryview(part) for part in (header, words.data, b"\0" * (words.size % 2))]
+            while rest:
+                # in one call where the system can: a file begun with a few bytes takes longer to write
+                written = os.writev(file, rest) if hasattr(os, "writev") else os.write(file, rest[0])
+                while rest and written >= len(rest[0]):
+                    written -= len(rest.pop(0))
+                if rest:
+                    rest[0] = rest[0][written:]
+        finally:
+            os.close(file)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {reason(error)}") from error
 

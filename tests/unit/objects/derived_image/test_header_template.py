@@ -342,7 +342,20 @@ def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path, monkeypatch: pyte
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-def test_pixels_of_an_odd_length_are_padded(tmp_path: Path) -> None:
-    """PS3.5 7.1: a zero follows the last byte, where the length that is written is even."""
+@pytest.mark.parametrize("gathers", [True, False])
+def test_a_write_that_takes_a_part_is_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gathers: bool
+) -> None:
+    """With one call for header and pixels, and where the system has none: no byte is lost or doubled."""
+    write = os.write
+
+    def some(file: int, parts: Sequence[Any]) -> int:
+        return write(file, b"".join(parts)[:5])
+
+    if gathers:
+        monkeypatch.setattr(os, "writev", some, raising=False)
+    else:
+        monkeypatch.delattr(os, "writev", raising=False)
+        monkeypatch.setattr(os, "write", lambda file, part: some(file, [part]))
     classic.write_bytes(tmp_path / "file", b"the header", np.arange(11, dtype=np.uint8))
     assert (tmp_path / "file").read_bytes() == b"the header" + bytes([*range(11), 0])
