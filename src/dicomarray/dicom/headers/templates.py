@@ -8,7 +8,6 @@ whole, and what is new in it leaves the runs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 
 from dicomarray.dicom.attribute_names import Request
 from dicomarray.dicom.decoding import values_of
@@ -30,10 +29,8 @@ from dicomarray.dicom.headers.runs import Template
 from dicomarray.dicom.headers.series_key import series_key
 from dicomarray.dicom.part10 import (
     FIRST_READ,
-    MEDIA_STORAGE_CLASS,
     META_START,
     PIXEL_DATA,
-    TRANSFER_SYNTAX,
     DoubtError,
     Element,
     Place,
@@ -44,7 +41,6 @@ from dicomarray.dicom.part10 import (
     vr_text,
     walk,
 )
-from dicomarray.dicom.vr import Value
 
 # Where files still differ in new elements after so many, a layout does not pay; half of them are for files of
 # series that it already has.
@@ -98,23 +94,24 @@ class Layouts:
                 self._use(key, similar)
                 return found
         table = _table(window, self._request)
+        kind = self._kind(table)
         if not is_known:
-            layout = self._of_kind.get(self._kind(table))
-        if layout is not None and layout.learn(table, key):
+            layout = self._of_kind.get(kind)
+        if layout is not None and layout.kind == kind and layout.learn(table, key):
             self._use(key, layout)
             return layout.found(window, key) or _found_in(table, self._request)
         alone = _found_in(table, self._request)
         if is_known:
             remember(self._layouts, key, None)
         elif all(raw.is_short for tag, raw in table.raws.items() if self._request.explains(tag)):
-            layout = _Layout(self._request, table, alone.attributes, self._differing, self._uneven)
+            layout = _Layout(self._request, kind, table, self._differing, self._uneven)
             layout.add_series(key)
-            remember(self._of_kind, self._kind(table), layout, MAX_KINDS)
+            remember(self._of_kind, kind, layout, MAX_KINDS)
             self._use(key, layout)
         return alone
 
     def _kind(self, table: Table) -> _Kind:
-        """What must be the same in all files of a layout, so that no other one is asked to learn from it."""
+        """What must be the same in all files of a layout: it says how their elements are read."""
         explaining = [raw.content for tag, raw in table.raws.items() if self._request.explains(tag)]
         return table.meta.transfer_syntax, table.meta.media_storage_class, *explaining
 
@@ -133,17 +130,14 @@ class _Layout:
     def __init__(
         self,
         request: Request,
+        kind: _Kind,
         first: Table,
-        values: Mapping[str, Value],
         differing: set[int],
         uneven: set[int],
     ) -> None:
-        self._request = request
-        self._meta = first.meta
+        self._request, self.kind = request, kind
         self._latest = first.without_long_values()
         self._samples = dict(self._latest.raws)
-        # what was decoded of long elements would take memory, and is never the same in another file
-        self._values = values if self._samples == first.raws else {}
         self._differing, self._uneven = differing, uneven
         self._varying = {tag for tag, raw in first.raws.items() if not raw.is_short or tag in differing}
         self._varying_between_series: set[int] = set()
@@ -213,8 +207,6 @@ class _Layout:
         raws = table.raws
         changed = {tag for tag, raw in self._samples.items() if not self._fits(tag, raw, raws.get(tag))}
         new = raws.keys() - self._samples.keys()
-        if any(self._is_fixed(tag) for tag in changed | new):
-            return False
         self._changes += 1
         if key in self._series:
             if self._changes > MAX_CHANGES:
@@ -256,16 +248,13 @@ class _Layout:
         return True
 
     def _planned(self) -> Plan:
-        known = self._values if self._plan is None else self._plan.common.values
         of_series = self._varying_between_series - self._varying
-        self._plan = make_plan(self._request, self._meta, self._samples, self._varying, of_series, known)
+        known = {} if self._plan is None else self._plan.common.values
+        meta = self._latest.meta
+        self._plan = make_plan(self._request, meta, self._samples, self._varying, of_series, known)
         self._templates.clear()
         self._templates.appendleft(Template(self._plan, self._latest, self._uneven))
         return self._plan
-
-    def _is_fixed(self, tag: int) -> bool:
-        """Whether the element says how others are read, so that it must be the same in all files."""
-        return tag in (TRANSFER_SYNTAX, MEDIA_STORAGE_CLASS) or self._request.explains(tag)
 
 
 def _found_in(table: Table, request: Request) -> Found:
