@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -40,9 +40,6 @@ class Catalog(Sequence[Series]):
 
     def __len__(self) -> int:
         return len(self.series)
-
-    def __iter__(self) -> Iterator[Series]:
-        return iter(self.series)
 
     def __repr__(self) -> str:
         return f"<Catalog of {len(self.series)} series, {len(self.skipped)} files skipped>"

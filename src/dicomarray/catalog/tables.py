@@ -96,16 +96,13 @@ def _of_series(series: Sequence[Series], names: Sequence[str]) -> Columns:
 def _of_instances(series: Sequence[Series], names: Sequence[str]) -> Columns:
     """One row an instance, series by series."""
     further = frozenset(names) - DEFAULT_KEYWORDS
-    columns: Columns = {"SeriesInstanceUID": [], "path": []} | {name: [] for name in names}
+    rows: list[dict[str, Any]] = []
     for one in series:
         for header in one.instances:
             known = {**header.attributes, **header.further(further)} if further else header.attributes
-            columns["path"].append(str(file_of(header.reference)))
-            for name in names:
-                columns[name].append(known.get(name))
-            if "SeriesInstanceUID" not in names:
-                columns["SeriesInstanceUID"].append(one.uid or None)
-    return columns
+            of_file = {"SeriesInstanceUID": one.uid or None, "path": str(file_of(header.reference))}
+            rows.append(of_file | {name: known.get(name) for name in names})
+    return {name: [row[name] for row in rows] for name in ("SeriesInstanceUID", "path", *names)}
 
 
 def _of_one_type(cells: list[Value]) -> list[Value]:

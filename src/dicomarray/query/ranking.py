@@ -53,14 +53,6 @@ class SortKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """Which of some series are taken, by their numbers, in order; and who took the places of the others."""
-
-    kept: tuple[int, ...]
-    dropped: Mapping[int, tuple[int, ...]]
-
-
-@dataclass(frozen=True, slots=True)
 class Ranking:
     """The ranking part of a config; by default all matches are taken, in the order of the catalog."""
 
@@ -91,10 +83,13 @@ class Ranking:
             return ("patient", str(patient).strip(), _common(evaluation, "IssuerOfPatientID"))
         return ("study", study) if study is not None else ("series", id(evaluation))
 
-    def rank(self, series: Mapping[int, Evaluation]) -> Ranked:
-        """Sort the series that match, which have these numbers, and take as many as the limit says."""
+    def rank(self, series: Mapping[int, Evaluation]) -> tuple[list[int], dict[int, list[int]]]:
+        """Sort the series that match, which have these numbers, and take as many as the limit says.
+
+        The numbers of those that are taken, in order; and for the others who took their places.
+        """
         if not self.asked:
-            return Ranked(tuple(series), {})
+            return list(series), {}
         order = sorted(series, key=lambda number: _tie(series[number]))
         for key in reversed(self.keys):
             values = {number: key.value(series[number]) for number in order}
@@ -102,7 +97,7 @@ class Ranking:
             known = [number for number in order if values[number] is not None]
             order = sorted(known, key=values.__getitem__, reverse=key.descending) + unknown
         if self.limit is None:
-            return Ranked(tuple(order), {})
+            return order, {}
         groups: dict[Hashable, list[int]] = {}
         kept: list[int] = []
         dropped: dict[int, list[int]] = {}
@@ -113,7 +108,7 @@ class Ranking:
                 kept.append(number)
             else:
                 dropped[number] = group  # which is full
-        return Ranked(tuple(kept), {number: tuple(group) for number, group in dropped.items()})
+        return kept, dropped
 
 
 def _tie(evaluation: Evaluation) -> tuple[float, str]:

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from dicomarray.assembly.frames.closed import ClosedHeader, KeptHeader
+from dicomarray.assembly.frames.closed import ClosedHeader
 from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
 from dicomarray.dicom.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroups, flatten, items_of
 from dicomarray.dicom.headers.attributes import ABSENT
@@ -72,11 +71,7 @@ class Rows:
         """The instances, with closed files."""
         if isinstance(self.instances, HasColumns):
             return self.instances.kept_headers()
-        if self.instances:
-            return [ClosedHeader.of(header) for header in self.instances]
-        # what knows nothing but its row; without a file there is no room for several frames
-        rows = enumerate(self.rows or ())
-        return [KeptHeader(Path(f"instance {n}"), None, row, size=0) for n, row in rows]
+        return [ClosedHeader.of(header) for header in self.instances]
 
     def column(self, name: str) -> Sequence[Value]:
         """The cells of an attribute, one for each row, or a single one where all are the same."""

@@ -17,7 +17,7 @@ from dicomarray.assembly.series import Series
 from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.headers.columns import HasColumns
 from dicomarray.errors import UsageError
-from dicomarray.query.instance import Evaluation, Instance
+from dicomarray.query.instance import Evaluation
 from dicomarray.query.nodes import All, Combined, Entry, Leaf, NoneOf
 from dicomarray.query.parser import Parser
 from dicomarray.query.ranking import Ranking
@@ -42,13 +42,8 @@ class Selection:
         """
         return self.ranking.attributes.union(*(leaf.attributes for leaf in self.root.leaves()))
 
-    def decide(self, instances: Sequence[Instance] | Rows) -> Decision:
+    def decide(self, rows: Rows) -> Decision:
         """Judge a series by all its instances (of an enhanced object: its frames).
-
-        They come as a table (`rows`: columns, which cost nothing where all instances have the same
-        value), or as mappings of the names of `attributes` to raw values: None where the attribute is
-        empty, a tuple where it has several values, a tuple of mappings for a sequence; an absent attribute
-        has no key.
 
         Raises
         ------
@@ -57,7 +52,6 @@ class Selection:
         ConfigError
             Where a regular expression takes too long on a value.
         """
-        rows = Rows(rows=instances) if isinstance(instances, Sequence) else instances
         if not rows.size:
             raise UsageError("a series without instances can be neither accepted nor rejected")
         evaluation = Evaluation(rows, dict.fromkeys(rows.warnings))
@@ -188,8 +182,8 @@ class Verdicts:
     selection: Selection
     series: tuple[Series, ...]
     decisions: tuple[Decision, ...]
-    kept: tuple[int, ...]
-    dropped: Mapping[int, tuple[int, ...]]
+    kept: Sequence[int]
+    dropped: Mapping[int, Sequence[int]]
 
     @property
     def matching(self) -> list[Series]:
@@ -212,10 +206,10 @@ def evaluate_all(selection: Selection, series: Sequence[Series]) -> Verdicts:
         Where a regular expression takes too long on a value.
     """
     decisions = tuple(_decisions(selection, series))
-    ranked = selection.ranking.rank(
+    kept, dropped = selection.ranking.rank(
         {number: decision.evaluation for number, decision in enumerate(decisions) if decision.accepted}
     )
-    return Verdicts(selection, tuple(series), decisions, ranked.kept, ranked.dropped)
+    return Verdicts(selection, tuple(series), decisions, kept, dropped)
 
 
 def _decisions(selection: Selection, series: Sequence[Series]) -> Iterator[Decision]:

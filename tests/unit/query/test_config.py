@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dicomarray.errors import ConfigError
 from dicomarray.query.config import load_config
 from dicomarray.query.selection import parse
+from grammar import table
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_native_dates_of_toml(load):
     """TOML's own dates reach the filter."""
     config = load(".toml", "StudyDate = {gte = 2023-01-15}\nSeriesTime = {lt = 12:30:00}\n")
     assert config["StudyDate"]["gte"] == date(2023, 1, 15)
-    assert parse(config).decide([{"StudyDate": "20230115", "SeriesTime": "122959"}]).accepted
+    assert parse(config).decide(table([{"StudyDate": "20230115", "SeriesTime": "122959"}])).accepted
 
 
 @pytest.mark.parametrize("slow", [False, True], ids=["parser in C, if there", "parser in Python"])

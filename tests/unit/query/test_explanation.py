@@ -16,6 +16,7 @@ from dicomarray.errors import ConfigError
 from dicomarray.query import selection
 from dicomarray.query.explanation import HIDDEN, Explanation, Scanned
 from dicomarray.query.selection import parse
+from grammar import table
 
 
 @pytest.fixture
@@ -204,6 +205,6 @@ def test_an_odd_value_is_told_of_each_series() -> None:
     """Also where an earlier series had the same; an answer that was remembered says no less."""
     selection = parse({"KVP": {"gt": 110}, "StudyDate": {"gt": "20200101"}})
     rows = [{"KVP": 120.0, "StudyDate": date} for date in ("never", "20210101", "never", "20210101")]
-    decisions = [selection.decide([row]) for row in rows]
+    decisions = [selection.decide(table([row])) for row in rows]
     assert [decision.accepted for decision in decisions] == [False, True, False, True]
     assert [len(decision.warnings) for decision in decisions] == [1, 0, 1, 0]

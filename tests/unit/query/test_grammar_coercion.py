@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dicomarray.query.selection import parse
-from grammar import accepts, refusal
+from grammar import accepts, refusal, table
 
 # group: (keyword, value in the file, condition, answer; None where the config is refused)
 GROUPS: dict[str, list[tuple[str, Any, Any, bool | None]]] = {
@@ -165,7 +165,7 @@ def test_broken_value_warns_and_does_not_match(keyword: str, value: str) -> None
     The patient's age is nobody's affair.
     """
     wanted = {"SliceThickness": 1, "StudyDate": "2023", "StudyTime": "12", "PatientAge": 3}[keyword]
-    decision = parse({keyword: wanted}).decide([{keyword: value}])
+    decision = parse({keyword: wanted}).decide(table([{keyword: value}]))
     assert not decision.accepted
     (warning,) = decision.warnings
     assert keyword in warning

@@ -21,10 +21,9 @@ from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.query.facts import FACTS
 from dicomarray.query.instance import Evaluation
-from dicomarray.query.rows import Rows
 from dicomarray.query.selection import parse
 from dicomarray.query.series_facts import Facts
-from grammar import accepts, refusal
+from grammar import Table, accepts, refusal, table
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
@@ -49,7 +48,7 @@ def stack(*positions: float, **further: Any) -> list[dict[str, Any]]:
 
 
 def fact(name: str, rows: list[dict[str, Any]]) -> Any:
-    return Facts(Evaluation(Rows(rows=rows))).value(name)
+    return Facts(Evaluation(table(rows))).value(name)
 
 
 def tilted(degrees: float) -> tuple[float, ...]:
@@ -402,13 +401,13 @@ def test_facts_are_lazy() -> None:
     """A fact that is not asked costs no column."""
     asked: list[str] = []
 
-    class Watched(Rows):
+    class Watched(Table):
         def column(self, name: str) -> Any:
             asked.append(name)
             return super().column(name)
 
-    assert parse({"Modality": "CT", "num_slices": 3}).decide(Watched(rows=EVEN)).accepted is False
-    assert parse({"num_slices": 3, "Modality": "CT"}).decide(Watched(rows=EVEN)).accepted is False
+    assert parse({"Modality": "CT", "num_slices": 3}).decide(Watched(table(EVEN).instances)).accepted is False
+    assert parse({"num_slices": 3, "Modality": "CT"}).decide(Watched(table(EVEN).instances)).accepted is False
     assert asked == ["Modality"] * 2
 
 
@@ -428,18 +427,21 @@ def test_many_series_are_judged_in_a_second() -> None:
     """100,000 instances by constants; 10,000 by a fact, which orders them as `load` does."""
     places = tuple((0.0, 0.0, float(z)) for z in range(100))
 
-    class Columns(Rows):
+    class Columns(Table):
         """As an index has them: constants stand once."""
 
         def column(self, name: str) -> Any:
-            return places if name == "ImagePositionPatient" else [self.rows[0].get(name, ABSENT)]
+            return (
+                places if name == "ImagePositionPatient" else [self.instances[0].attributes.get(name, ABSENT)]
+            )
 
-    table = Columns(rows=[image(SliceThickness=1.5) | {"ImagePositionPatient": place} for place in places])
+    rows = [image(SliceThickness=1.5) | {"ImagePositionPatient": place} for place in places]
+    columns = Columns(table(rows).instances)
     constants = {"Modality": ["MR", "C*"], "SliceThickness": {"lte": 3}}
     start = time.process_time()
     for config, times in ((constants, 1000), (constants | {"num_slices": {"gte": 20}}, 100)):
         selection = parse(config)
-        assert all(selection.decide(table).accepted for _ in range(times))
+        assert all(selection.decide(columns).accepted for _ in range(times))
     assert time.process_time() - start < 5  # 0.8 s on an idle machine
 
 

@@ -12,15 +12,15 @@ import pytest
 import synthetic
 from dicomarray import dicom_filter
 from dicomarray.query.selection import parse
-from grammar import refusal
+from grammar import refusal, table
 
 
 def taken(config: dict[str, Any], *series: list[dict[str, Any]]) -> list[str]:
     """The UIDs of the series that match, in order."""
     selection = parse(config)
-    decisions = [selection.decide(instances) for instances in series]
-    ranked = selection.ranking.rank({n: d.evaluation for n, d in enumerate(decisions) if d.accepted})
-    return [series[number][0]["SeriesInstanceUID"] for number in ranked.kept]
+    decisions = [selection.decide(table(instances)) for instances in series]
+    kept, _ = selection.ranking.rank({n: d.evaluation for n, d in enumerate(decisions) if d.accepted})
+    return [series[number][0]["SeriesInstanceUID"] for number in kept]
 
 
 def one(uid: str, number: int | None = 1, count: int = 1, **further: Any) -> list[dict[str, Any]]:
@@ -119,9 +119,8 @@ def test_limit_counts_matches_only() -> None:
 def test_dropped_series_know_who_took_their_place() -> None:
     """By number, in the group that the limit counts."""
     selection = parse({"sort": "-num_instances", "limit": 1})
-    ranked = selection.ranking.rank({n: selection.decide(s).evaluation for n, s in enumerate((A, B, C))})
-    assert ranked.kept == (1,)
-    assert ranked.dropped == {0: (1,), 2: (1,)}
+    evaluations = {n: selection.decide(table(series)).evaluation for n, series in enumerate((A, B, C))}
+    assert selection.ranking.rank(evaluations) == ([1], {0: [1], 2: [1]})
 
 
 @pytest.mark.parametrize(

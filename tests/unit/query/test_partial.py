@@ -9,6 +9,7 @@ import pytest
 
 from dicomarray.query.partial import asked_attributes, may_match
 from dicomarray.query.selection import parse
+from grammar import table
 
 CT = {"Modality": "CT", "Rows": "512", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}
 SERIES = (
@@ -40,7 +41,7 @@ def test_what_matches_is_never_ruled_out(config: dict[str, Any]) -> None:
     selection = parse(config)
     names = sorted({name for rows in SERIES for row in rows for name in row})
     for rows in SERIES:
-        matches = selection.decide(rows).accepted
+        matches = selection.decide(table(rows)).accepted
         for count in range(len(names) + 1):
             for hidden in combinations(names, count):
                 listed = [{**row, **dict.fromkeys(hidden, "")} for row in rows]

@@ -20,6 +20,7 @@ from dicomarray.query.grammar import MODIFIERS, NODE_WORDS, OPERATORS
 from dicomarray.query.operators import kind_of
 from dicomarray.query.patterns import Wildcard
 from dicomarray.query.selection import Seen, parse
+from grammar import table
 
 CODES = (
     {"CodeValue": "T-D1100", "CodeMeaning": "Head", "CodingSchemeDesignator": "SRT"},
@@ -56,7 +57,7 @@ INSTANCE = {
 
 
 def accepts(config, instance=INSTANCE) -> bool:
-    return parse(config).decide([instance]).accepted
+    return parse(config).decide(table([instance])).accepted
 
 
 def refusal(config) -> str:
@@ -406,13 +407,13 @@ MIXED = [*[AXIAL] * 112, LOCALIZER]
 )
 def test_every_instance_counts(config, accepted):
     """112 axial images and a localizer are judged alike whichever comes first."""
-    assert parse(config).decide(MIXED).accepted is accepted
-    assert parse(config).decide(MIXED[::-1]).accepted is accepted
+    assert parse(config).decide(table(MIXED)).accepted is accepted
+    assert parse(config).decide(table(MIXED[::-1])).accepted is accepted
 
 
 def test_rejection_tells_why():
     """A rejection names the failing path, how many instances pass and the values seen."""
-    decision = parse({"Modality": "CT", "ImageType[1]": "AXIAL"}).decide(MIXED)
+    decision = parse({"Modality": "CT", "ImageType[1]": "AXIAL"}).decide(table(MIXED))
     (failure,) = decision.failures
     assert (failure.path, failure.condition, failure.passed, failure.total) == (
         "$.ImageType[1]",
@@ -428,7 +429,7 @@ def test_rejection_tells_why():
 def test_rejection_tells_empty_from_absent():
     """Values seen tell an absent attribute, an empty one and one with several values apart."""
     series = [{}, {"ImageType": None}, {"ImageType": ("A", None, "B")}, {"ImageType": ("", None)}]
-    (failure,) = parse({"ImageType": "C"}).decide(series).failures
+    (failure,) = parse({"ImageType": "C"}).decide(table(series)).failures
     assert set(failure.seen) == {Seen(None, False, 1), Seen(None, True, 2), Seen("A\\\\B", True, 1)}
     assert (failure.passed, failure.distinct, failure.disagree) == (0, 3, False)
 
@@ -447,7 +448,7 @@ def test_rejection_tells_empty_from_absent():
 def test_rejection_finds_the_innermost_failure(config, paths):
     """The failing paths lead to the fields, and each belongs to its condition of the top level."""
     selection = parse(config)
-    failures = selection.decide(MIXED).failures
+    failures = selection.decide(table(MIXED)).failures
     assert [failure.path for failure in failures] == paths
     assert {failure.condition for failure in failures} == {entry.path for entry in selection.root.parts}
 
@@ -455,17 +456,17 @@ def test_rejection_finds_the_innermost_failure(config, paths):
 @pytest.mark.parametrize("config", MISSES, ids=str)
 def test_no_rejection_without_reason(config):
     """Whatever the config, a rejection has at least one failure, and counts none that pass."""
-    failures = parse(config).decide([INSTANCE]).failures
+    failures = parse(config).decide(table([INSTANCE])).failures
     assert failures
     assert all(failure.passed == 0 for failure in failures)
 
 
 def test_broken_number_warns():
     """A value that is no number matches nothing and is warned of once."""
-    decision = parse({"EchoTime": {"gt": 1}}).decide([{"EchoTime": "abc"}] * 3)
+    decision = parse({"EchoTime": {"gt": 1}}).decide(table([{"EchoTime": "abc"}] * 3))
     assert not decision.accepted
     assert decision.warnings == ("EchoTime: 'abc' is not a number; it matches nothing [query-value]",)
-    (warning,) = parse({"PatientBirthDate": "1980"}).decide([{"PatientBirthDate": "1980-xx"}]).warnings
+    (warning,) = parse({"PatientBirthDate": "1980"}).decide(table([{"PatientBirthDate": "1980-xx"}])).warnings
     assert "xx" not in warning
 
 
@@ -473,14 +474,14 @@ def test_broken_number_warns():
 @pytest.mark.parametrize("condition", ["x", {"exists": True}, {"not": "x"}], ids=str)
 def test_items_where_text_belongs(value, condition):
     """A broken file with a sequence in the place of text is answered, not an exception."""
-    decision = parse({"Modality": condition}).decide([{"Modality": value}])
+    decision = parse({"Modality": condition}).decide(table([{"Modality": value}]))
     assert decision.accepted is (condition != "x")
 
 
 def test_no_instances():
     """A series without instances cannot be judged."""
     with pytest.raises(UsageError, match="without instances"):
-        parse({}).decide([])
+        parse({}).decide(table([]))
 
 
 def test_runaway_pattern_ends():
@@ -488,7 +489,7 @@ def test_runaway_pattern_ends():
     selection = parse({"SeriesDescription": {"regex": "(a|aa)+$"}})
     start = time.perf_counter()
     with pytest.raises(ConfigError, match=re.escape("(a|aa)+$")):
-        selection.decide([{"SeriesDescription": "a" * 60 + "b"}])
+        selection.decide(table([{"SeriesDescription": "a" * 60 + "b"}]))
     assert time.perf_counter() - start < 1
 
 
@@ -498,14 +499,15 @@ def test_long_lists_are_fast(keyword):
     values = [i if keyword == "SeriesNumber" else f"1.2.840.{i}" for i in range(200_000)]
     start = time.perf_counter()
     selection = parse({keyword: values})
-    assert selection.decide([{keyword: value} for value in values[-1000:]]).accepted
-    assert not selection.decide([{keyword: values[0]}, {keyword: "1.3"}]).accepted
+    assert selection.decide(table([{keyword: value} for value in values[-1000:]])).accepted
+    assert not selection.decide(table([{keyword: values[0]}, {keyword: "1.3"}])).accepted
     assert time.perf_counter() - start < 3  # 0.5 s on an idle machine
 
 
 def test_accepting_many_instances_is_fast():
     """100,000 instances are accepted in well under a second."""
-    series = [{"Modality": "MR", "ImageType": ("A", "B"), "SOPInstanceUID": str(i)} for i in range(100_000)]
+    rows = [{"Modality": "MR", "ImageType": ("A", "B"), "SOPInstanceUID": str(i)} for i in range(100_000)]
+    series = table(rows)
     start = time.perf_counter()
     assert parse({"Modality": ["MR", "C*"], "ImageType": {"not": "X"}}).decide(series).accepted
     assert time.perf_counter() - start < 2  # 0.1 s on an idle machine
@@ -530,8 +532,8 @@ def test_real_attributes_equal_themselves(name):
             assert "VR" in str(error) or "backslash" in str(error)
             continue
         assert selection.attributes == {key}
-        assert selection.decide([{key: values if len(values) > 1 else values[0]}]).accepted, key
-        assert not selection.decide([{}]).accepted
+        assert selection.decide(table([{key: values if len(values) > 1 else values[0]}])).accepted, key
+        assert not selection.decide(table([{}])).accepted
         asked += 1
     assert asked > 30
 
@@ -617,7 +619,7 @@ def _combine(word, parts):
 def test_combinations_follow_logic(known):
     """all, any and not of known answers are what logic says, and a rejection gives its reasons."""
     config, truth = known
-    decision = parse(config).decide([INSTANCE])
+    decision = parse(config).decide(table([INSTANCE]))
     assert decision.accepted is truth
     assert bool(decision.failures) is not truth
 
@@ -647,5 +649,5 @@ def test_any_config_is_read_or_refused(config):
         selection = parse(config)
     except ConfigError:
         return
-    decision = selection.decide([INSTANCE, {}])
+    decision = selection.decide(table([INSTANCE, {}]))
     assert decision.accepted is not bool(decision.failures)
