@@ -68,7 +68,6 @@ class SegmentationFile:
     background: int
     slice_spacing: float | None
     slice_thickness: float | None
-    referenced_series: tuple[str, ...]
     header: Mapping[str, Value]
     warnings: Warnings = ()
 
@@ -119,9 +118,6 @@ def read_description(path: Reference) -> SegmentationFile:
         background=_background(said),
         slice_spacing=_number(measures.get("SpacingBetweenSlices")),
         slice_thickness=_number(measures.get("SliceThickness")),
-        referenced_series=tuple(
-            str(item.get("SeriesInstanceUID")) for item in _items(said, "ReferencedSeriesSequence")
-        ),
         header=said,
     )
 

@@ -70,5 +70,3 @@ class StructureSet:
     rois: tuple[Roi, ...]
     series: tuple[ReferencedSeries, ...]
     study_uid: str
-    series_uid: str
-    sop_uid: str

@@ -23,7 +23,7 @@ from dicomarray.objects.structure_set.elements import Elements, items_of, read_a
 from dicomarray.objects.structure_set.number_tables import numbers_of
 from dicomarray.storage.references import Reference
 
-_CHARACTER_SET, _CLASS, _SOP_UID = 0x00080005, 0x00080016, 0x00080018
+_CHARACTER_SET, _CLASS = 0x00080005, 0x00080016
 _STUDY_UID, _SERIES_UID, _FRAME_OF_REFERENCE = 0x0020000D, 0x0020000E, 0x00200052
 _REFERENCED_UID = 0x00081155
 _FRAMES, _FRAME_UID, _STUDIES, _SERIES = 0x30060010, 0x30060024, 0x30060012, 0x30060014
@@ -77,13 +77,7 @@ class _Parser:
         for region in regions:
             number = self._number(region, _ROI_NUMBER)
             rois.append(self._roi(number, region, contours.get(number, []), kinds.get(number, {})))
-        return StructureSet(
-            tuple(rois),
-            tuple(self._series()),
-            self._text(top, _STUDY_UID, "UI"),
-            self._text(top, _SERIES_UID, "UI"),
-            self._text(top, _SOP_UID, "UI"),
-        )
+        return StructureSet(tuple(rois), tuple(self._series()), self._text(top, _STUDY_UID, "UI"))
 
     def _roi(self, number: int, region: Elements, contours: Sequence[Elements], observation: Elements) -> Roi:
         left_out: Counter[str] = Counter()
