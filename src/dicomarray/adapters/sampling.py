@@ -20,13 +20,11 @@ from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
 from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.assembly.volumes.slices import SliceReader
-from dicomarray.catalog.scan import scan_again
+from dicomarray.catalog.scan import SeriesFiles
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, select
-from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import DataError, InputError, UsageError
-from dicomarray.storage.references import Reference
 
 Errors = Literal["raise", "skip", "count"]
 _SQLITE = b"SQLite format 3\0"
@@ -34,15 +32,6 @@ _SQLITE = b"SQLite format 3\0"
 _HEADER_BYTES = 4096
 Value = TypeVar("Value")
 _ALL = slice(None)
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesFiles:
-    """A series as references to its files."""
-
-    uid: str
-    files: tuple[Reference, ...]
-    notes: Warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +57,6 @@ class ByteCache(Generic[Value]):
     def __init__(self, limit: int) -> None:
         self._limit, self._bytes = limit, 0
         self._kept: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    @property
-    def size(self) -> int:
-        """Bytes of what is kept."""
-        return self._bytes
 
     def get(self, key: Hashable) -> Value | None:
         """What was kept under a key, or None."""
@@ -146,12 +127,11 @@ class Volumes:
         self._slices: ByteCache[Array] = ByteCache(self.cache_bytes)
 
     def _items_of(self, series: Series, check: Callable[[Item], None] | None) -> Iterator[Item]:
-        files = SeriesFiles(series.uid, tuple(_kept(h.reference) for h in series.instances), series.notes)
+        files = SeriesFiles.of(series)
         try:
             made = []
             for number, stack in enumerate(series.described_stacks(self.options)):
-                first = stack.frames[0]
-                item = Item(files, number, (stack.repetitions, stack.shape[-1], first.rows, first.columns))
+                item = Item(files, number, _shape_of(stack))
                 if check is not None:
                     check(item)
                 made.append(item)
@@ -230,21 +210,15 @@ class Volumes:
         self, item: Item, stacks_of: Callable[[Series, ReadOptions], list[Stack]] = Series.stacks
     ) -> Stack:
         """The stack of an item, from the headers of its files as they are now."""
-        catalog = scan_again(item.series.files)
-        if catalog.skipped:
-            gone = catalog.skipped[0]
-            raise InputError(f"{gone.path} changed since it was scanned: {gone.reason}")
-        uids = [series.uid for series in catalog]
-        stacks = []
-        if len(uids) == 1:
-            stacks = stacks_of(replace(catalog[0], notes=item.series.notes), self.options)
-        if uids != [item.series.uid] or len(stacks) <= item.volume:
+        stacks = stacks_of(item.series.series(), self.options)
+        if len(stacks) <= item.volume or _shape_of(stacks[item.volume]) != item.shape:
             raise InputError(f"the files of series {item.series.uid} changed since they were scanned")
-        stack = stacks[item.volume]
-        first = stack.frames[0]
-        if (stack.repetitions, stack.shape[-1], first.rows, first.columns) != item.shape:
-            raise InputError(f"the files of series {item.series.uid} changed since they were scanned")
-        return stack
+        return stacks[item.volume]
+
+
+def _shape_of(stack: Stack) -> tuple[int, ...]:
+    first = stack.frames[0]
+    return stack.repetitions, stack.shape[-1], first.rows, first.columns
 
 
 def _runs(indices: Sequence[int]) -> Iterator[range]:
@@ -272,10 +246,6 @@ def _request(source: Inputs, config: Any) -> ScanRequest:
             if stream.read(len(_SQLITE)) == _SQLITE:
                 return ScanRequest(None, index=source, config=config)
     return ScanRequest(source, config=config)
-
-
-def _kept(reference: Reference) -> Reference:
-    return reference.absolute() if isinstance(reference, Path) else reference.without_header()
 
 
 def _channels_first(array: Array, axes: tuple[str, ...]) -> Array:

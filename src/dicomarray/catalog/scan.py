@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.catalog import Catalog, in_catalog_order
 from dicomarray.catalog.unreadable_files import UnreadableFiles
+from dicomarray.core.coded_warnings import Warnings
 from dicomarray.dicom.attribute_names import check_name
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
+from dicomarray.errors import InputError
 from dicomarray.runtime.garbage_collection import young_collections_only
 from dicomarray.runtime.threads import thread_count
 from dicomarray.sources.base import Progress, Skipped
@@ -75,6 +79,37 @@ def read_catalog(
 def scan_again(references: Iterable[Reference]) -> Catalog:
     """The catalog of instances that a scan found; raises InputError or StorageError as `scan`."""
     return catalog_of(read_references(references, DEFAULT_KEYWORDS))
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFiles:
+    """A series as references to its files, which is small to keep, and to send to other processes.
+
+    ``notes`` are the series' own: who reads just these files cannot see what lies beside them.
+    """
+
+    uid: str
+    files: tuple[Reference, ...]
+    notes: Warnings
+
+    @classmethod
+    def of(cls, series: Series) -> SeriesFiles:
+        references = (header.reference for header in series.instances)
+        kept = (one.absolute() if isinstance(one, Path) else one.without_header() for one in references)
+        return cls(series.uid, tuple(kept), series.notes)
+
+    def series(self, advice: str = "") -> Series:
+        """The series, from the headers of its files as they are now.
+
+        Raises InputError where a file or its series is another one; the message ends with the advice.
+        """
+        catalog = scan_again(self.files)
+        if catalog.skipped:
+            gone = catalog.skipped[0]
+            raise InputError(f"{gone.path} changed since it was scanned: {gone.reason}")
+        if [series.uid for series in catalog] != [self.uid]:
+            raise InputError(f"the files of series {self.uid} changed since they were scanned{advice}")
+        return replace(catalog[0], notes=self.notes)
 
 
 def catalog_of(found: Iterable[Header | Skipped]) -> Catalog:

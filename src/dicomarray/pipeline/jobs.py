@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import Series
-from dicomarray.catalog.scan import scan_again
+from dicomarray.catalog.scan import SeriesFiles
 from dicomarray.catalog.series_selection import file_stem
-from dicomarray.core.coded_warnings import Warnings
 from dicomarray.core.plain_text import one_line
 from dicomarray.dicom.headers.header import Header
 from dicomarray.errors import InputError
@@ -26,7 +25,7 @@ from dicomarray.pipeline.entries import RunEntry, Status
 from dicomarray.pipeline.options import Per, RunOptions
 from dicomarray.pipeline.page import MAX_THUMBNAILS
 from dicomarray.storage.places import Place, Url
-from dicomarray.storage.references import Reference, Stamp, file_of, state_of
+from dicomarray.storage.references import Stamp, file_of, state_of
 from dicomarray.workflows.to_numpy import free_name
 
 
@@ -55,18 +54,6 @@ class Task:
     def threads(self) -> int | None:
         """How many read the images of one volume, None for one a processor, which others may need."""
         return None if self.options.workers == 1 and self.options.scheduler is None else 1
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesFiles:
-    """A series as references to its files.
-
-    ``notes`` are the series' own: who reads just these files cannot see what lies beside them.
-    """
-
-    uid: str
-    files: tuple[Reference, ...]
-    notes: Warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +130,10 @@ def _job(
     stem: str, group: Sequence[Series], per: Per, roots: Sequence[Place], output: Path, pictured: bool
 ) -> Job:
     title = group[0].described if per == "series" else _study_title(group[0])
-    files = tuple(
-        SeriesFiles(s.uid, tuple(_kept(header.reference) for header in s.instances), s.notes) for s in group
-    )
+    files = tuple(map(SeriesFiles.of, group))
     headers = [header for series in group for header in series.instances]
     inputs, contents = (_digest(headers, roots, entries) for entries in (True, False))
     return Job(title, output / stem, files, inputs, contents, pictured)
-
-
-def _kept(reference: Reference) -> Reference:
-    return reference.absolute() if isinstance(reference, Path) else reference.without_header()
 
 
 def _digest(headers: Iterable[Header], roots: Sequence[Place], entries: bool) -> str:
@@ -193,19 +174,8 @@ def read_again(job: Job, roots: Sequence[Place]) -> list[Series]:
 
     Raises InputError where they are not what the scan found.
     """
-    found: list[Series] = []
-    headers: list[Header] = []
-    for files in job.series:
-        catalog = scan_again(files.files)
-        if catalog.skipped:
-            first = catalog.skipped[0]
-            raise InputError(f"{first.path} changed since it was scanned: {first.reason}")
-        if [series.uid for series in catalog] != [files.uid]:
-            raise InputError(
-                f"the files of series {files.uid} changed since they were scanned; resume the run"
-            )
-        found.append(replace(catalog[0], notes=files.notes))
-        headers += catalog[0].instances
+    found = [files.series("; resume the run") for files in job.series]
+    headers = (header for series in found for header in series.instances)
     if _digest(headers, roots, entries=False) != job.contents:
         raise InputError(f"the files of {job.title} changed since they were scanned; resume the run")
     return found
