@@ -113,13 +113,13 @@ def first_repetition(volume: Volume) -> Array:
 
 def _anatomical_planes(array: Array, geometry: StackGeometry, at: Place) -> list[DrawnPlane]:
     axes = np.array([geometry.normal, geometry.column_direction, geometry.row_direction])
-    nearest = _nearest_axes(axes)
+    nearest = nearest_axes(axes)
     # Along the normal, not along the step: a tilted stack is drawn with its slices straight above each other.
     spacing = (float(geometry.step @ geometry.normal), *geometry.pixel_spacing)
     return [_anatomical_plane(array, at, view, axes, nearest, spacing) for view in VIEWS]
 
 
-def _nearest_axes(axes: Matrix) -> tuple[int, int, int]:
+def nearest_axes(axes: Matrix) -> tuple[int, int, int]:
     """For L, P and S the array axis nearest to it, each array axis once.
 
     ``axes``, shape (3, 3): a row for each array axis, its direction in LPS.  The greatest product of

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.core.geometry import Matrix, StackGeometry
 from dicomarray.core.pixel_values import Array
+from dicomarray.core.plain_text import one_line
 from dicomarray.core.resampling import resample_even, upright
-from dicomarray.core.segments import Colour
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.dicom.identities import may_identify
 from dicomarray.errors import ValuesError
@@ -23,7 +22,7 @@ from dicomarray.formats.nifti_file import GZIP_LEVEL, NARROW, fits, header_of, l
 from dicomarray.render.greys import colour, window_of
 from dicomarray.render.overlay import colour_of
 from dicomarray.render.pictures import TIMES, number_text
-from dicomarray.render.planes import first_repetition, planes_of
+from dicomarray.render.planes import first_repetition, nearest_axes, planes_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.volume import Volume
 
@@ -91,23 +90,11 @@ class Picture:
     grid: Grid
 
 
-@dataclass(frozen=True, slots=True)
-class ShownSegment:
-    """A segment in one of the files of masks, with a voxel of it (slice, row, column); None without any."""
+class Masks(NamedTuple):
+    """A file for each label array, and the segments in them: what the page knows of each, for JSON."""
 
-    label: str
-    colour: Colour
-    layer: int
-    number: int
-    place: tuple[int, int, int] | None
-
-
-@dataclass(frozen=True, eq=False)
-class Masks:
-    """A file for each label array, and the segments in them."""
-
-    files: tuple[bytes, ...]
-    segments: tuple[ShownSegment, ...]
+    files: list[bytes]
+    segments: list[dict[str, Any]]
     notes: tuple[str, ...]
 
 
@@ -147,7 +134,7 @@ def picture_of(volume: Volume) -> Picture:
 def masks_of(segmentation: Segmentation, grid: Grid) -> Masks:
     """What the page shows of masks that lie on the grid of a volume."""
     files: list[bytes] = []
-    shown: dict[int, ShownSegment] = {}
+    shown: dict[int, dict[str, Any]] = {}
     notes: tuple[str, ...] = ()
     brought = segmentation
     if segmentation.shape != grid.shape:  # the volume was resampled: so are the masks
@@ -163,12 +150,13 @@ def masks_of(segmentation: Segmentation, grid: Grid) -> Masks:
         files.append(grid.file_of([grid.reduced(labels)]))
         places = _places(labels, len(present))
         for number, segment in enumerate(present, 1):
-            shown[segment.number] = ShownSegment(
-                segment.label, colour_of(segment), index, number, places[number]
-            )
-    for segment in brought.segments:
-        shown.setdefault(segment.number, ShownSegment(segment.label, colour_of(segment), -1, 0, None))
-    return Masks(tuple(files), tuple(shown[number] for number in sorted(shown)), notes)
+            shown[segment.number] = {"layer": index, "number": number, "place": places[number]}
+    nowhere = {"layer": -1, "number": 0, "place": None}
+    segments = [
+        {"label": one_line(one.label), "colour": colour_of(one), **shown.get(one.number, nowhere)}
+        for one in brought.segments
+    ]
+    return Masks(files, segments, notes)
 
 
 def _places(labels: NDArray[Any], count: int) -> dict[int, tuple[int, int, int]]:
@@ -249,9 +237,9 @@ def _ordinal(step: int) -> str:
 
 def _degrees_off(geometry: StackGeometry) -> float:
     """The greatest angle between an axis of a stack and the nearest one of the patient."""
-    cosines = np.abs(np.array([geometry.normal, geometry.column_direction, geometry.row_direction]))
-    best = max(cosines[list(order), range(3)].min() for order in itertools.permutations(range(3)))
-    return float(np.degrees(np.arccos(min(1.0, float(best)))))
+    axes = np.array([geometry.normal, geometry.column_direction, geometry.row_direction])
+    least = np.abs(axes[list(nearest_axes(axes)), range(3)]).min()
+    return float(np.degrees(np.arccos(min(1.0, float(least)))))
 
 
 # --- values -----------------------------------------------------------------------------------------------
@@ -295,6 +283,4 @@ def _step_text(info: VolumeInfo, index: int, count: int) -> str:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return number_text(value)
-    return str(value)[:40]
+    return number_text(value) if isinstance(value, float) else str(value)[:40]

@@ -6,12 +6,10 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from html import escape
 from importlib.resources import files
 from typing import Any
 
-from dicomarray.core.plain_text import one_line
 from dicomarray.render.overlay import check_grid
 from dicomarray.render.pages import POLICY, head, title_of
 from dicomarray.render.pictures import caption_of
@@ -53,7 +51,7 @@ def _page(
     if segmentation is not None:
         masks = masks_of(segmentation, pictures[0].grid)
         notes |= dict.fromkeys(masks.notes)
-        described["segments"] = [{**asdict(one), "label": one_line(one.label)} for one in masks.segments]
+        described["segments"] = masks.segments
         contents += [(f"masks-{index}", file) for index, file in enumerate(masks.files)]
     yield head(title_of(volume), _asset("viewer.css"), _POLICY)
     yield f"<!-- NiiVue {escape(build.version)}\n{build.licence.replace('--', '- -')}\n-->\n"
