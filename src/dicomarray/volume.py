@@ -282,8 +282,8 @@ class Volume:
             return cls(*zarr_store.load(path))
         if nifti.is_nifti(path):
             return cls(*nifti.load(path, None if json is None else local_path(json)))
-        info = sidecar.read(_beside(path) if json is None else local_path(json))
         array = load_array(path)
+        info = sidecar.read(_beside(path) if json is None else local_path(json))
         if array.shape != info.shape:
             raise InputError(f"{path} has shape {array.shape}, its sidecar says {info.shape}")
         return cls(array, info)
@@ -292,7 +292,7 @@ class Volume:
 def _beside(path: Path) -> Path:
     """The sidecar of an array that is there: without it nothing says what the numbers mean."""
     found = path.with_suffix(".json")
-    if path.is_file() and not found.exists():
+    if not found.exists():
         raise InputError(
             f"{path}: its sidecar {found.name} does not lie beside it; name it (json=, -j). Labels without "
             f"one are drawn over their series: dicomarray view -i DIR --overlay {path.name}"

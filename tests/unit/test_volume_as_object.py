@@ -180,6 +180,12 @@ def test_an_array_without_a_sidecar_says_what_to_do(tmp_path: Path) -> None:
         Volume.load(tmp_path / "v.npy")
 
 
+def test_an_array_that_is_missing_is_what_is_named(tmp_path: Path) -> None:
+    """Not the sidecar that is not beside it either."""
+    with pytest.raises(InputError, match=r"v\.npy cannot be read: No such file"):
+        Volume.load(tmp_path / "v.npy")
+
+
 def test_nifti_is_not_loaded_as_something_else(tmp_path: Path) -> None:
     """What has its name and is none is refused as such."""
     for name in ("a.nii", "A.NII.GZ"):

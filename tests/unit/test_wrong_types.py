@@ -48,6 +48,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+FLAGS: dict[str, Callable[[Path, Any], object]] = {
+    "overwrite": lambda folder, given: dicomarray.load(folder).save(folder.parent / "a.npy", overwrite=given),
+    "verify": lambda folder, given: dicomarray.to_dicom(
+        np.zeros((2, 3, 4), np.int16), folder, folder.parent / "out", verify=given
+    ),
+    "resume": lambda folder, given: dicomarray.run(folder, folder.parent / "out", np.copy, resume=given),
+    "occupancy": lambda folder, given: dicomarray.load_segmentation(folder, occupancy=given),
+    "bids": lambda folder, given: dicomarray.to_nifti(folder, folder.parent / "out", bids=given),
+    "pixels": lambda folder, given: dicomarray.check(folder, pixels=given),
+}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_an_array_is_neither_true_nor_false(folder: Path, name: str) -> None:
+    """The message names the option, not NumPy's rules; nothing is written."""
+    with pytest.raises(dicomarray.DicomArrayError, match=f"{name} is True or False"):
+        FLAGS[name](folder, np.zeros(2, bool))
+    assert [one.name for one in folder.parent.iterdir()] == ["ct"]
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_a_wrong_type_is_an_error_of_ours(folder: Path, call: str) -> None:
     """A list, bytes, an object, an array; nothing is left behind."""

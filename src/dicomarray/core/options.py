@@ -52,6 +52,12 @@ def choices_of(options: type[Any]) -> dict[str, tuple[str, ...]]:
     return {name: get_args(kind) for name, kind in kinds.items() if get_origin(kind) is Literal}
 
 
+@cache
+def flags_of(options: type[Any]) -> tuple[str, ...]:
+    """The options that are True or False."""
+    return tuple(name for name, kind in get_type_hints(options).items() if kind is bool)
+
+
 def help_of(options: type[Any]) -> dict[str, list[str]]:
     """The lines in which a dataclass's docstring tells of each option; none with ``python -OO``."""
     found: dict[str, list[str]] = {}
@@ -100,8 +106,16 @@ def size_of(name: str, given: int | str | None) -> int | None:
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raise UsageError for what is neither True nor False, nor a number for one, such as an array."""
+    if not isinstance(value, int | None) and getattr(value, "ndim", None) != 0:  # NumPy's bool has no axis
+        raise UsageError(f"{name} is True or False, not {value!r:.80}")
+
+
 def check_choices(options: Any) -> None:
     """Raise UsageError where an option has none of the values of its type."""
+    for name in flags_of(options.__class__):
+        check_flag(name, getattr(options, name))
     for name, choices in choices_of(options.__class__).items():
         value = getattr(options, name)
         if not isinstance(value, str) or value not in choices:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from dicomarray.core.options import check_flag
 from dicomarray.errors import DiskFullError, InsideInputError, OutputError
 from dicomarray.storage.connections import is_server
 from dicomarray.storage.file_locks import LockedElsewhereError, lock
@@ -59,7 +60,11 @@ def refuse_inside(output: Place, inputs: Place) -> None:
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise OutputError where something is at ``path`` and ``overwrite`` is not set."""
+    """Raise OutputError where something is at ``path`` and ``overwrite`` is not set.
+
+    Raises UsageError where that is neither True nor False.
+    """
+    check_flag("overwrite", overwrite)
     with making(path):
         is_folder, exists = path.is_dir(), path.exists()
     if is_folder:
@@ -399,6 +404,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _refuse_folder(path: Path, overwrite: bool, replaceable: Callable[[Path], bool]) -> None:
+    check_flag("overwrite", overwrite)
     if not path.exists() and not path.is_symlink():
         return
     if not path.is_dir() or path.is_symlink():

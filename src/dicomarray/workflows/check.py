@@ -29,6 +29,7 @@ from dicomarray.assembly.grouping.consistency_checks import spacing_warnings
 from dicomarray.assembly.series import Series
 from dicomarray.catalog.scan import scan
 from dicomarray.catalog.series_selection import Inputs
+from dicomarray.core.options import check_flag
 from dicomarray.dicom.pixels.behind import TRAILING
 from dicomarray.dicom.pixels.reader import open_frames
 from dicomarray.errors import DicomArrayError
@@ -116,6 +117,7 @@ def check(path: Inputs, *, pixels: bool = False) -> Remarks:
     InputError
         Where the path does not exist.
     """
+    check_flag("pixels", pixels)
     catalog = scan(path)
     remarks = [
         Remark(None, "warning", "dicomarray", group.reason, group.count, group.examples[0])

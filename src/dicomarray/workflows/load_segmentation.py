@@ -71,12 +71,13 @@ def load_segmentation(
     SegmentationError
         Where the file breaks a rule that its masks depend on, or they do not lie on the grid.
     """
+    reading = MaskReading(on, resample, time, volume, occupancy)
     request = ScanRequest(path, series=series)
     catalog = scan(path)
     named = [one for one in catalog if series in (None, one.uid)]
     skipped = f"; {catalog.skipped[0].path}: {catalog.skipped[0].reason}" if catalog.skipped else ""
     chosen = one_segmentation(named, str(request), skipped)
-    return load_from(chosen, catalog, MaskReading(on, resample, time, volume, occupancy))
+    return load_from(chosen, catalog, reading)
 
 
 def one_segmentation(among: Iterable[Series], where: str, skipped: str = "") -> Series:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicomarray.assembly.options import ReadKeywords
+from dicomarray.core.options import check_choices
 from dicomarray.errors import DataError, UsageError
 
 DEFAULT_NAME = "{SeriesNumber}_{SeriesDescription}"
@@ -31,6 +32,7 @@ class NiftiOptions:
         """Refuse a pattern that names no file or no attribute."""
         from dicomarray.dicom.attribute_names import check_name
 
+        check_choices(self)
         for keyword in keywords_in(self.name):
             try:
                 check_name(keyword)

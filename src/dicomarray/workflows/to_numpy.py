@@ -17,7 +17,7 @@ from dicomarray.assembly.volumes.assemble import assemble, assemble_through
 from dicomarray.assembly.volumes.regrid import changes_grid
 from dicomarray.catalog.series_selection import Found, Inputs, ScanRequest, file_stem, select
 from dicomarray.core.coded_warnings import CodedWarning, Warnings
-from dicomarray.core.options import made_of, takes
+from dicomarray.core.options import check_flag, made_of, takes
 from dicomarray.core.pixel_values import Normalization
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import DataError, DiskFullError, UsageError
@@ -53,6 +53,9 @@ class MaskReading:
     time: int | None = None
     volume: int | None = None
     occupancy: bool = False
+
+    def __post_init__(self) -> None:
+        check_flag("occupancy", self.occupancy)
 
     def are_meant(self, found: Found) -> bool:
         """Whether masks are asked for: by what is said of them, or since there is nothing else."""

@@ -35,10 +35,19 @@ def behind_pixels(source: PixelSource, end: int, transfer_syntax: str) -> Warnin
             return () if window.bytes_at(end, 1) == b"\0" else NO_ELEMENTS
         if transfer_syntax == BIG_ENDIAN:
             return () if _begins_big_endian(window.bytes_at(end, min(size - end, 8))) else NO_ELEMENTS
-        elements = walk(window, end, transfer_syntax != IMPLICIT_LITTLE_ENDIAN)
-        return () if all(tag >= _MIN_TAG for tag, *_ in elements) else NO_ELEMENTS
+        # files that claim implicit VR are explicit now and then, and read so
+        explicit = (True,) if transfer_syntax != IMPLICIT_LITTLE_ENDIAN else (False, True)
+        return () if any(_are_elements(window, end, one) for one in explicit) else NO_ELEMENTS
     except DoubtError:
         return NO_ELEMENTS
+
+
+def _are_elements(window: Window, start: int, explicit: bool) -> bool:
+    """Whether all from there to the end are elements that may follow."""
+    try:
+        return all(tag >= _MIN_TAG for tag, *_ in walk(window, start, explicit))
+    except DoubtError:
+        return False
 
 
 def behind_data_set(rest: bytes) -> Warnings:

@@ -59,6 +59,16 @@ def test_elements_and_a_byte_of_padding_may_follow(tmp_path: Path, compressed: b
     assert _told(tmp_path / "ct") == ([], [])
 
 
+def test_elements_of_files_that_claim_to_be_implicit_may_follow(tmp_path: Path) -> None:
+    """The VR in which they are written is that of the rest of the file; other bytes are told as ever."""
+    for file in _series(tmp_path / "ct", False):
+        content = file.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0", 1)
+        file.write_bytes(content + PADDING)
+    assert _told(tmp_path / "ct") == ([], [])
+    file.write_bytes(content + bytes(512))
+    assert [len(part) for part in _told(tmp_path / "ct")] == [1, 1]
+
+
 def test_elements_of_big_endian_files_may_follow(tmp_path: Path) -> None:
     """Data Set Trailing Padding in the byte order of the file."""
     for file in _series(tmp_path / "ct", False, "big-endian"):
