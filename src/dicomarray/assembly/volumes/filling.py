@@ -17,7 +17,7 @@ from dicomarray.assembly.grouping.duplicates import Probes
 from dicomarray.assembly.grouping.stacking import Stack
 from dicomarray.assembly.values.modality import Values, stored_type
 from dicomarray.assembly.volumes.targets import Mask, ScratchMemory, Target
-from dicomarray.assembly.volumes.uniform_layout import UniformFrame, frame_of_open, likeness
+from dicomarray.assembly.volumes.uniform_layout import UniformFrame, frame_of_open, similarity
 from dicomarray.core.coded_warnings import CodedWarning, Warnings, warning
 from dicomarray.core.pixel_values import Array
 from dicomarray.dicom.headers.header import Header
@@ -157,7 +157,7 @@ class _Filler:
         self._probes = Probes(job.stack.frames, job.stack.num_slices) if several else None
         self._stored_shape: tuple[int, ...] | None = None
         self._memory = ScratchMemory()
-        self._uniform: dict[Hashable, UniformFrame] = {}  # by the likeness of files
+        self._uniform: dict[Hashable, UniformFrame] = {}  # by the similarity of files
         self._notes: set[tuple[int, int, CodedWarning]] = set()  # of a header, by its id; of a frame of it
         self._not_finite: dict[int, int] = {}  # how many values, by the index of their first image
 
@@ -177,7 +177,7 @@ class _Filler:
 
     def read_uniform(self, header: Header, file: Reference, members: Sequence[int]) -> bool:
         """The one image of a file like one that was opened before; False where it has to be opened."""
-        uniform, index = self._uniform.get(likeness(header)), members[0]
+        uniform, index = self._uniform.get(similarity(header)), members[0]
         if uniform is None or self._with_padding or len(members) > 1 or self._frames[index].tile is not None:
             return False
         if uniform.shape[1:] != self._stored_shape:
@@ -217,7 +217,7 @@ class _Filler:
         if reader.fragments is None and members:
             header = self._frames[members[0]].header
             if (uniform := frame_of_open(header, reader)) is not None:
-                self._uniform[likeness(header)] = uniform
+                self._uniform[similarity(header)] = uniform
 
     def _runs(self, reader: FrameReader, members: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Images that are read and converted together: the index of the first, and how many."""

@@ -68,7 +68,7 @@ def _read_into(words: Array, file: Reference, start: int, stamp: Stamp | None) -
 def frame_of_open(header: Header, reader: FrameReader) -> UniformFrame | None:
     """How the frame of an open file is read, and of others that are like it; None where none can be."""
     pixels, description = header.pixels, reader.description
-    if pixels is None or likeness(header) is None or shared_by(header.attributes, _KEYWORDS) is None:
+    if pixels is None or similarity(header) is None or shared_by(header.attributes, _KEYWORDS) is None:
         return None
     if any(note.code == TRAILING for _, note in reader.notes):
         return None  # each is to be told of
@@ -78,7 +78,7 @@ def frame_of_open(header: Header, reader: FrameReader) -> UniformFrame | None:
     return UniformFrame(pixels.start, shape, description.array_dtype, stored_bits_of(description))
 
 
-def likeness(header: Header) -> Hashable:
+def similarity(header: Header) -> Hashable:
     """Equal for files that are alike; None where nothing says."""
     attributes, pixels, stamp = header.attributes, header.pixels, header.stamp
     if pixels is None or stamp is None or not isinstance(attributes, Attributes):
