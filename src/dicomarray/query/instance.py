@@ -41,7 +41,6 @@ class Evaluation:
     warnings: dict[CodedWarning, None] = field(default_factory=dict)
     num_warned: int = 0  # how often something was odd
     _columns: dict[str, Sequence[Cell]] = field(default_factory=dict)
-    _known_facts: dict[str, Value] = field(default_factory=dict)
 
     @cached_property
     def everyone(self) -> int:
@@ -56,7 +55,7 @@ class Evaluation:
         return column
 
     def _fact(self, name: str) -> Sequence[Cell]:
-        value = self.fact(name)
+        value = self.facts.value(name)
         return [ABSENT if value is None else value]
 
     @cached_property
@@ -66,15 +65,9 @@ class Evaluation:
 
         return Facts(self)
 
-    def fact(self, name: str) -> Value:
-        """A fact of the series; None where it is unknown."""
-        if name not in self._known_facts:
-            self._known_facts[name] = self.facts.value(name)
-        return self._known_facts[name]
-
     def let_go(self) -> None:
         """Keep what facts came to, and forget the rest, which is found again where it is asked for."""
-        self._columns.clear()
+        self._columns = {name: cells for name, cells in self._columns.items() if name in FACTS}
         for name in ("facts", "everyone"):
             self.__dict__.pop(name, None)
 

@@ -118,7 +118,7 @@ def _tie(evaluation: Evaluation) -> tuple[float, str]:
 
 
 def _common(evaluation: Evaluation, name: str) -> Any:
-    """An attribute's value where all instances have the same; None otherwise."""
+    """The value of an attribute or fact where all instances have the same; None otherwise."""
     cells = evaluation.column(name)
     return cells[0] if len(cells) == 1 and cells[0] is not ABSENT else None
 
@@ -185,7 +185,7 @@ def _sort_key(raw: Any, path: str, read_node: ReadNode) -> SortKey:
     name = raw.strip().removeprefix("-").strip()
     descending = raw.strip().startswith("-")
     if name in FACTS:
-        return SortKey(FACTS[name].attributes, lambda evaluation: evaluation.fact(name), descending)
+        return SortKey(FACTS[name].attributes, partial(_common, name=name), descending)
     field, kind = _ordered_field(name)
     return SortKey(frozenset({field.key}), partial(_field_value, field, kind), descending)
 
