@@ -114,7 +114,7 @@ def _with(series: Series, names: frozenset[str]) -> Series:
 def explain(verdicts: Verdicts, skipped: Sequence[Skipped], show_patient: bool = False) -> Explanation:
     """The report on series that were judged, and on what the scan skipped."""
     order = sorted(range(len(verdicts.series)), key=lambda number: _distance(verdicts, number))
-    relaxed = _without_case(verdicts)
+    relaxed = _without_case(verdicts.selection)
     return Explanation(
         scanned=_scanned(verdicts.series, skipped),
         matching=len(verdicts.kept),
@@ -177,7 +177,7 @@ def _shown(seen: Sequence[Seen], distinct: int, hide: bool) -> tuple[tuple[Seen,
     return tuple(seen[:MAX_EXAMPLES]), distinct
 
 
-def _missed(verdicts: Verdicts, number: int, relaxed: Verdicts | None, show_patient: bool) -> Missed:
+def _missed(verdicts: Verdicts, number: int, relaxed: Selection | None, show_patient: bool) -> Missed:
     series, decision = verdicts.series[number], verdicts.decisions[number]
     if number in verdicts.dropped:
         return Missed(
@@ -185,7 +185,7 @@ def _missed(verdicts: Verdicts, number: int, relaxed: Verdicts | None, show_pati
         )
     by_case = set[str]()
     if relaxed is not None:
-        still = {failure.condition for failure in relaxed.decisions[number].failures}
+        still = {failure.condition for failure in relaxed.decide(decision.evaluation.rows).failures}
         by_case = {failure.condition for failure in decision.failures} - still
     return Missed(
         series.title,
@@ -229,14 +229,10 @@ def _hints(failure: Failure, by_case: bool) -> list[str]:
     return hints
 
 
-def _without_case(verdicts: Verdicts) -> Verdicts | None:
-    """The verdicts of the same config without ``case: true``; None where it has none."""
-    config = _drop_case(verdicts.selection.config)
-    if config == verdicts.selection.config:
-        return None
-    selection = parse(config)
-    decisions = tuple(selection.decide(decision.evaluation.rows) for decision in verdicts.decisions)
-    return replace(verdicts, selection=selection, decisions=decisions)
+def _without_case(selection: Selection) -> Selection | None:
+    """The same config without ``case: true``; None where it has none."""
+    config = _drop_case(selection.config)
+    return None if config == selection.config else parse(config)
 
 
 def _drop_case(config: Any) -> Any:
