@@ -223,12 +223,12 @@ def listen(options: argparse.Namespace) -> int:
     with StatusLine() as status:
 
         def finished(entry: RunEntry) -> None:
-            with status.hidden():
-                _tell(entry)
+            status.draw("")
+            _tell(entry)
 
         def noted(line: str) -> None:
-            with status.hidden():
-                _note([f"dicomarray: {line}"])
+            status.draw("")
+            _note([f"dicomarray: {line}"])
 
         entries = listening.listen(stopped, status, finished, noted, parameters=parameters, **given)
     return SOME_FAILED if any(entry.status == "failed" for entry in entries) else DONE

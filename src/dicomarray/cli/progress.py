@@ -122,7 +122,7 @@ class SeriesProgress(Line):
 
 
 class StatusLine(Line):
-    """Shows how a listener is doing when it is called with that; the block of `hidden` can print lines."""
+    """Shows how a listener is doing when it is called with that."""
 
     def __call__(self, status: Status) -> None:
         """Instances and series, in words."""
@@ -132,9 +132,3 @@ class StatusLine(Line):
             f"{status.received} instances received{refused}; series: {status.waiting} waiting{cut}, "
             f"{status.working} in work, {status.done} done, {status.failed} failed"
         )
-
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
-        """Without the line; it comes again with the next status."""
-        self.draw("")
-        yield

@@ -67,6 +67,8 @@ class Status:
 Shown = Callable[[Status], object]
 Finished = Callable[[RunEntry], object]
 Noted = Callable[[str], object]
+Jobs = queue.SimpleQueue[tuple[SeriesKey, Job] | None]
+Entries = queue.SimpleQueue[tuple[SeriesKey, RunEntry]]
 
 
 def listen(  # noqa: PLR0913 - the flags of the command, by the same names
@@ -128,10 +130,13 @@ def listen(  # noqa: PLR0913 - the flags of the command, by the same names
             reference(function), reading, writing, work_options, parameters, (place / "work",),
             Path.cwd(), destination, pacs, isolated=True,
         )  # fmt: skip
-        work = stack.enter_context(_crew(task, given.workers))
+        jobs, entries = Jobs(), Entries()
+        stack.enter_context(_crew(task, given.workers, jobs, entries))
         lines = stack.enter_context(Ledger(folder / ledger.FILE_NAME, home))
         record = ledger.run_record(task, called)
-        loop = _Loop(given, config, received, folder, home, task, record, work, lines, finished, noted)
+        loop = _Loop(
+            given, config, received, folder, home, task, record, jobs, entries, lines, finished, noted
+        )
         storage = Listener(received, aet, (given.bind, port), _limits(given), tls)
         loop.go_on()
         with storage:
@@ -159,32 +164,24 @@ def _spool_of(spool: PathLike | None, output: Place) -> Path:
     return output.absolute().with_name(f"{output.absolute().name}.received")
 
 
-@dataclass(slots=True)
-class _Crew:
-    """Workers, each with a thread of ours that gives it jobs; entries come back with their series."""
-
-    jobs: queue.SimpleQueue[tuple[SeriesKey, Job] | None]
-    entries: queue.SimpleQueue[tuple[SeriesKey, RunEntry]]
-
-
 @contextmanager
-def _crew(task: Task, count: int) -> Iterator[_Crew]:
-    crew = _Crew(queue.SimpleQueue(), queue.SimpleQueue())
+def _crew(task: Task, count: int, jobs: Jobs, entries: Entries) -> Iterator[None]:
+    """Workers, each with a thread of ours that gives it jobs; entries come back with their series."""
     workers = [Worker(task, queue.SimpleQueue()) for _ in range(count)]
 
     def serve(worker: Worker) -> None:
-        while (given := crew.jobs.get()) is not None:
+        while (given := jobs.get()) is not None:
             key, job = given
             worker.begin(job)
-            crew.entries.put((key, worker.end_of_job()))
+            entries.put((key, worker.end_of_job()))
 
     for worker in workers:
         threading.Thread(target=serve, args=(worker,), daemon=True).start()
     try:
-        yield crew
+        yield
     finally:
         for worker in workers:
-            crew.jobs.put(None)
+            jobs.put(None)
             worker.stop()
 
 
@@ -202,7 +199,8 @@ class _Loop:
     home: Place
     task: Task
     record: dict[str, Any]
-    crew: _Crew
+    jobs: Jobs
+    results: Entries
     lines: Ledger
     finished: Finished
     noted: Noted
@@ -261,8 +259,8 @@ class _Loop:
 
     def end_what_is_done(self) -> None:
         """Write the lines of the ledger for which workers have given entries."""
-        while not self.crew.entries.empty():
-            self._end(*self.crew.entries.get())
+        while not self.results.empty():
+            self._end(*self.results.get())
 
     def _job(self, key: SeriesKey) -> Job | None:
         """What is to be done with a series; None where it is nothing for the function."""
@@ -289,7 +287,7 @@ class _Loop:
     def _begin(self, key: SeriesKey, job: Job) -> None:
         remove_leftovers(job.output)
         self._working[key] = job
-        self.crew.jobs.put((key, job))
+        self.jobs.put((key, job))
 
     def _end(self, key: SeriesKey, result: RunEntry) -> None:
         entry = put_aside(result, self.folder)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -129,33 +129,17 @@ def push(
     return PushReport(tuple(entries), tuple(by_reason(found.catalog.skipped)), found.warnings)
 
 
-@dataclass(slots=True)
-class Destination:
-    """The folder to make a result in, and the URLs of what was stored of it in a PACS."""
-
-    folder: Path
-    stored: tuple[str, ...] = ()
-
-    def reported(self, report: WriteReport) -> WriteReport:
-        """The report of what was made, with where it is now."""
-        return replace(report, files=(), stored=self.stored) if self.stored else report
-
-
-@contextmanager
-def local_or_stored(output: PathLike | Url) -> Iterator[Destination]:
-    """A folder to make a result in; one of a PACS is stored when it is there, and then removed here."""
+def local_or_stored(output: PathLike | Url, make: Callable[[Path], WriteReport]) -> WriteReport:
+    """A result that is made in a folder; one for a PACS is stored when it is there, and then removed here."""
     target = place_of(output)
     if not is_server(target):
-        yield Destination(local_path(output))
-        return
+        return make(local_path(output))
     address = address_of(target)
     with TemporaryDirectory(prefix="dicomarray-") as folder:
-        destination = Destination(Path(folder) / "series")
-        yield destination
-        report = store_result(Path(folder), address)
-    destination.stored = tuple(
-        f"{address}/studies/{one.study}/series/{one.series}/instances/{one.uid}" for one in report.entries
-    )
+        made = make(Path(folder) / "series")
+        entries = store_result(Path(folder), address).entries
+    stored = (f"{address}/studies/{one.study}/series/{one.series}/instances/{one.uid}" for one in entries)
+    return replace(made, files=(), stored=tuple(stored))
 
 
 def store_result(folder: Path, target: PathLike | Url) -> PushReport:

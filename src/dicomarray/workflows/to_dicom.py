@@ -104,8 +104,8 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
         Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
     """
     checked = made_of(WriteOptions, options)
-    with local_or_stored(output_dicom) as destination:
-        output = destination.folder
+
+    def made(output: Path) -> WriteReport:
         template = in_hand_or_asked(
             template_dicom, volume, output, series=series, config=config, index=index, progress=progress
         )
@@ -121,8 +121,9 @@ def to_dicom(  # noqa: PLR0913 - the template, the array's place and meaning, by
             given = on_template(given, stack.geometry)
         matrix = None if affine is None else read_affine(affine)
         report = write_like(given, stack, output, checked, matrix, units, progress=pixel_progress)
-        report = replace(report, warnings=_unused_sidecar(array_or_npy, input_json) + report.warnings)
-    return destination.reported(report)
+        return replace(report, warnings=_unused_sidecar(array_or_npy, input_json) + report.warnings)
+
+    return local_or_stored(output_dicom, made)
 
 
 def _unused_sidecar(given: Volume | Array | PathLike, input_json: PathLike | None) -> Warnings:

@@ -92,14 +92,16 @@ def to_rtstruct(  # noqa: PLR0913 - the template, the labels' place and meaning,
         Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
     """
     checked = made_of(StructureSetOptions, options)
-    with local_or_stored(output) as destination:
+
+    def made(folder: Path) -> WriteReport:
         wanted = in_hand_or_asked(
-            template, volume, destination.folder, series=series, config=config, index=index, progress=progress
+            template, volume, folder, series=series, config=config, index=index, progress=progress
         )
-        labels = labels_at(labels, input_json, affine)
-        stack = template_stack(wanted, volume, KEEP, images_of_labels(labels))
-        report = write_rtstruct_like(labels, stack, destination.folder, checked, segments, time)
-    return destination.reported(report)
+        given = labels_at(labels, input_json, affine)
+        stack = template_stack(wanted, volume, KEEP, images_of_labels(given))
+        return write_rtstruct_like(given, stack, folder, checked, segments, time)
+
+    return local_or_stored(output, made)
 
 
 @pydicom_quiet

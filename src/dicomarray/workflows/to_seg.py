@@ -98,15 +98,17 @@ def to_seg(  # noqa: PLR0913 - the template, the labels' place and meaning, by n
         Where the output exists and ``overwrite`` is not set, or lies inside the template folder.
     """
     checked = made_of(SegmentationOptions, {"kind": kind, **options})
-    with local_or_stored(output) as destination:
+
+    def made(folder: Path) -> WriteReport:
         wanted = in_hand_or_asked(
-            template, volume, destination.folder, series=series, config=config, index=index, progress=progress
+            template, volume, folder, series=series, config=config, index=index, progress=progress
         )
-        labels = labels_at(labels, input_json, affine)
-        placed = not isinstance(labels, Volume | Segmentation) or labels.geometry is not None
-        stack = template_stack(wanted, volume, KEEP if placed else UNPLACED, images_of_labels(labels))
-        report = write_seg_like(labels, stack, destination.folder, checked, segments, time)
-    return destination.reported(report)
+        given = labels_at(labels, input_json, affine)
+        placed = not isinstance(given, Volume | Segmentation) or given.geometry is not None
+        stack = template_stack(wanted, volume, KEEP if placed else UNPLACED, images_of_labels(given))
+        return write_seg_like(given, stack, folder, checked, segments, time)
+
+    return local_or_stored(output, made)
 
 
 @pydicom_quiet
