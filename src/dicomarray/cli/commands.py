@@ -16,7 +16,7 @@ import dicomarray
 from dicomarray.assembly.options import ReadOptions
 from dicomarray.cli import rendering
 from dicomarray.cli.exit_codes import DONE, NOT_CONVERTED, SOME_FAILED
-from dicomarray.cli.progress import Counter, SeriesProgress, StatusLine
+from dicomarray.cli.progress import Counter, Line, SeriesProgress
 from dicomarray.cli.streams import print_text, show, show_names
 from dicomarray.core.options import made_of, names_of
 from dicomarray.errors import ChoiceError, InputError, OutputError, UsageError
@@ -220,7 +220,7 @@ def listen(options: argparse.Namespace) -> int:
     parameters = with_parameters(options.parameters, options.param)
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    with StatusLine() as status:
+    with Line() as status:
 
         def finished(entry: RunEntry) -> None:
             status.draw("")
@@ -230,7 +230,7 @@ def listen(options: argparse.Namespace) -> int:
             status.draw("")
             _note([f"dicomarray: {line}"])
 
-        entries = listening.listen(stopped, status, finished, noted, parameters=parameters, **given)
+        entries = listening.listen(stopped, status.draw, finished, noted, parameters=parameters, **given)
     return SOME_FAILED if any(entry.status == "failed" for entry in entries) else DONE
 
 

@@ -6,10 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from dicomarray.pipeline.listening import Status
+from typing import Self
 
 # A job that is done sooner needs no progress line, in seconds.
 QUIET_SECONDS = 1.0
@@ -119,16 +116,3 @@ class SeriesProgress(Line):
         left = duration_text((total - self._done) / rate)
         shown = f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min"
         return f"{line}, {shown}, {left} left"
-
-
-class StatusLine(Line):
-    """Shows how a listener is doing when it is called with that."""
-
-    def __call__(self, status: Status) -> None:
-        """Instances and series, in words."""
-        cut = f" ({status.cut_short} cut short)" if status.cut_short else ""
-        refused = f", {status.refused} refused" if status.refused else ""
-        self.draw(
-            f"{status.received} instances received{refused}; series: {status.waiting} waiting{cut}, "
-            f"{status.working} in work, {status.done} done, {status.failed} failed"
-        )

@@ -48,23 +48,7 @@ TICK_SECONDS, PAGE_SECONDS = 0.2, 60.0
 REFUSALS_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How many instances were received or refused, and series wait, are in work, done, and failed.
-
-    Received, refused, done and failed are those since the start.
-    """
-
-    received: int
-    refused: int
-    waiting: int
-    cut_short: int
-    working: int
-    done: int
-    failed: int
-
-
-Shown = Callable[[Status], object]
+Shown = Callable[[str], object]
 Finished = Callable[[RunEntry], object]
 Noted = Callable[[str], object]
 Jobs = queue.SimpleQueue[tuple[SeriesKey, Job] | None]
@@ -321,12 +305,14 @@ class _Loop:
         self._working.pop(key, None)
         self._failures.pop(key, None)
 
-    def status(self) -> Status:
-        """Where everything is now."""
+    def status(self) -> str:
+        """Where everything is, in words; received, refused, done and failed are those since the start."""
         waiting, cut_short = self.spool.counts()
-        refused = self._refusals.total()
-        return Status(
-            self.spool.received, refused, waiting, cut_short, len(self._working), self._done, self._failed
+        cut = f" ({cut_short} cut short)" if cut_short else ""
+        refused = f", {self._refusals.total()} refused" if self._refusals else ""
+        return (
+            f"{self.spool.received} instances received{refused}; series: {waiting} waiting{cut}, "
+            f"{len(self._working)} in work, {self._done} done, {self._failed} failed"
         )
 
     def write_page(self) -> None:

@@ -187,17 +187,16 @@ def _run(
     if chosen.resume and path.exists():
         # what an interrupted run left without an entry, or made of other inputs, is replaced
         task = replace(task, writing=replace(task.writing, overwrite=True))
-    entries, failed, again = CompressedSequence[RunEntry](), dict[str, int](), dict[str, int]()
+    before = ledger.Earlier()
     if chosen.resume:
         before = ledger.earlier(path, output, record, jobs, findings_below(output, chosen.check))
-        failed, again = before.failed, before.again
-        entries = CompressedSequence(replace(entry, resumed=True) for entry in before.done)
+    entries = CompressedSequence(replace(entry, resumed=True) for entry in before.done)
     places: dict[str, int | None] = dict.fromkeys(job.name for job in jobs)
     places.update((entry.name, number) for number, entry in enumerate(entries))
-    to_do = jobs.picked(_left(places, failed))
+    to_do = jobs.picked(_left(places, before.failed))
     _tidy(folder, places)
     with Ledger(path, output) as opened, closing(_execute(to_do, task)) as results:
-        opened.append({**record, "series": len(jobs), "done_before": len(entries), "again": again})
+        opened.append({**record, "series": len(jobs), "done_before": len(entries), "again": before.again})
         for several in results:
             done = [put_aside(result, folder) for result in several]
             opened.append(*map(as_json, done))
@@ -209,7 +208,7 @@ def _run(
     in_order = entries.picked(place for place in places.values() if place is not None)
     name = record["function"]["name"]
     page = write_report(folder, output, name, in_order) if chosen.report else None
-    return RunReport(in_order, output / ledger.FILE_NAME, page, again=again)
+    return RunReport(in_order, output / ledger.FILE_NAME, page, again=before.again)
 
 
 def _left(places: Mapping[str, int | None], failed: Container[str]) -> Iterator[int]:
