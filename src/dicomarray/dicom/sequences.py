@@ -40,6 +40,7 @@ from dicomarray.dicom.vr import (
     ESCAPE,
     LATIN_1,
     MAX_LIST_LENGTH,
+    SINGLE_VALUED,
     Value,
     decode,
     one_or_many,
@@ -47,9 +48,7 @@ from dicomarray.dicom.vr import (
 )
 
 _BYTES = frozenset(("OB", "OW", "OF", "OD", "OL", "OV"))
-_NUMBER_TEXT = frozenset(("DS", "IS"))
 _TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI", "DS", "IS"))
-_SINGLE_TEXT = frozenset(("LT", "ST", "UT", "UR"))
 _LONG = frozenset(vr.decode("ascii") for vr in LONG_VRS)
 # Equal values come again in every frame; longer ones seldom do.  Bytes.
 MAX_CACHED_LENGTH, MAX_CACHED_SEQUENCE_LENGTH = 64, 512
@@ -246,7 +245,7 @@ class _Places(_Reader):
         self._within = around
 
 
-_VRS = {vr.encode("ascii"): vr for vr in ("SQ", "AT", *BINARY_NUMBERS, *_BYTES, *_TEXT, *_SINGLE_TEXT)}
+_VRS = {vr.encode("ascii"): vr for vr in ("SQ", "AT", *BINARY_NUMBERS, *_BYTES, *_TEXT, *SINGLE_VALUED)}
 
 
 def _decoded(vr: str, raw: bytes) -> Value:
@@ -268,7 +267,7 @@ def _decoded(vr: str, raw: bytes) -> Value:
     if vr in _TEXT and (raw[:1] == b" " or b" \\" in raw or b"\\ " in raw or b"\0\\" in raw):
         raise DoubtError  # what pydicom strips of it is its own affair
     value = decode(vr, raw, True, (LATIN_1,))
-    if vr in _NUMBER_TEXT and not _is_number(value, whole=vr == "IS"):
+    if vr in ("DS", "IS") and not _is_number(value, whole=vr == "IS"):
         raise DoubtError
     return value
 

@@ -115,11 +115,6 @@ class Plan:
     context: Context
     common: Common
     commons: dict[OfSeries, Common] = field(default_factory=dict)
-    places: dict[PixelPlace, PixelPlace] = field(default_factory=dict)
-
-    def shared(self, pixels: PixelPlace) -> PixelPlace:
-        """One object for the files that have their pixels at the same place, as most of a series have."""
-        return self.places.setdefault(pixels, pixels)
 
     def common_of(self, series: OfSeries) -> Common:
         """What the files of a series share, one object for all of them."""
