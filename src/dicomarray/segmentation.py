@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -210,15 +210,12 @@ class Segmentation:
         SegmentationError
             Where segments overlap; the message names them.
         """
-        layers = [layer.labels for layer in self._distinct]
-        dtype = np.min_scalar_type(max((segment.number for segment in self.segments), default=0))
-        if len(layers) == 1 and not self._fractions:
-            return layers[0].astype(dtype)
+        dtype = self._dtype
+        if len(self._distinct) == 1 and not self._fractions:
+            return self._distinct[0].labels.astype(dtype)
         out = np.zeros(self.shape, dtype)
-        for layer in layers:
+        for layer in self._each_layer():
             self._put(out, layer)
-        for number in self._fractions:
-            self._put(out, np.where(self.mask(number), dtype.type(number), dtype.type(0)))
         return out
 
     def label_image(self, index: int) -> Labels:
@@ -285,9 +282,17 @@ class Segmentation:
 
         Of segments that cover voxels in part these have the masks.
         """
-        numbers = np.min_scalar_type(max((segment.number for segment in self.segments), default=0))
-        masks = [np.where(self.mask(one), numbers.type(one), numbers.type(0)) for one in self._fractions]
-        return (*(layer.labels for layer in self._distinct), *masks)
+        return tuple(self._each_layer())
+
+    def _each_layer(self) -> Iterator[Labels]:
+        yield from (layer.labels for layer in self._distinct)
+        for number in self._fractions:
+            yield np.multiply(self.mask(number), number, dtype=self._dtype)
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        """The narrowest that holds all numbers."""
+        return np.min_scalar_type(max((segment.number for segment in self.segments), default=0))
 
     @property
     def overlapping(self) -> bool:
@@ -303,12 +308,6 @@ class Segmentation:
         """For each segment, by its number, the slices in which it has voxels, ascending."""
         found = {number: np.flatnonzero(part.any(axis=(1, 2))) for number, part in self._fractions.items()}
         return found | {number: layer.slices_of(number) for number, layer in self._layers.items()}
-
-    def slices_of(self, which: str | int) -> NDArray[np.intp]:
-        """The indices of the slices in which a segment has voxels, ascending."""
-        number = self.segment(which).number
-        image = self._fractions[number] if number in self._fractions else self.mask(number)
-        return np.flatnonzero(image.any(axis=(1, 2)))
 
     def slice_of(self, which: str | int, index: int) -> Mask | Fraction:
         """One slice of a segment, (rows, columns): its fractions where it is fractional, else its mask."""

@@ -63,7 +63,7 @@ def test_overlaps_are_kept_and_named(grid: Volume) -> None:
     made = Segmentation({"liver": liver, "spleen": spleen}, [LIVER, SPLEEN], geometry_of=grid)
     np.testing.assert_array_equal(made.mask("liver"), liver)
     np.testing.assert_array_equal(made.mask("spleen"), spleen)
-    np.testing.assert_array_equal(made.slices_of("spleen"), [2, 3])
+    np.testing.assert_array_equal(made.presence()[SPLEEN.number], [2, 3])
     with pytest.raises(SegmentationError, match='"liver" and "spleen" overlap in 30 voxels'):
         _ = made.labels
 

@@ -8,6 +8,7 @@ here follows from those numbers.  Index order is always ``(slice, row, column)``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -302,6 +303,18 @@ def affines_apart(one: Matrix, other: Matrix, shape: Sequence[int]) -> float:
     corners = np.array([(*np.unravel_index(n, (2, 2, 2)), 1) for n in range(8)], float)
     corners[:, :3] *= np.array(shape) - 1
     return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
+
+
+def stacks_apart(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> float:
+    """How far, in mm, two stacks place a voxel apart at most; infinite for other numbers of slices.
+
+    ``shape`` ends with (rows, columns).
+    """
+    if one.slice_positions.shape != other.slice_positions.shape:
+        return math.inf
+    shift = np.abs(one.slice_positions - other.slice_positions).max()
+    turn = np.abs((one.pixel_steps - other.pixel_steps) @ np.array(shape[-2:], float)).max()
+    return float(shift + turn)
 
 
 def is_even(positions: Matrix, steps: NDArray[np.intp] | None = None) -> bool:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -64,7 +65,7 @@ class SuvScale:
 def suv_scale(attributes: Attributes, earliest_acquisition: datetime | None = None) -> SuvScale:
     """The factor of one image from its header: plain values by keyword, as `KEYWORDS` asks for.
 
-    ``earliest_acquisition`` is that of all images of the series (`earliest_acquisition_of`); all of them are
+    ``earliest_acquisition`` is that of all images of the series (`acquisition_of`); all of them are
     decay corrected to one time (PS3.3 C.8.9.1.1.5), so the whole series decides what that time is.
     Without it the image stands for the series.
 
@@ -85,20 +86,17 @@ def suv_scale(attributes: Attributes, earliest_acquisition: datetime | None = No
     raise ValuesError(f"Units is {units!r}; SUVbw can be had from BQML, GML and Philips' CNTS only")
 
 
-def earliest_acquisition_of(images: Iterable[Attributes]) -> datetime | None:
-    """The earliest Acquisition Date and Time of the images, or None where none has both.
+def acquisition_of(image: Attributes) -> datetime | None:
+    """Acquisition Date and Time, or None where one of them is missing.
 
     Raises
     ------
     ValuesError
         Where a date or time is there, but is none.
     """
-    known = [
-        _date_and_time(image, "Acquisition")
-        for image in images
-        if image.get("AcquisitionDate") is not None and image.get("AcquisitionTime") is not None
-    ]
-    return min(known, default=None)
+    if image.get("AcquisitionDate") is None or image.get("AcquisitionTime") is None:
+        return None
+    return _date_and_time(image, "Acquisition")
 
 
 # --- what the image says of itself ------------------------------------------------------------------------
@@ -257,12 +255,9 @@ def _decay_time(attributes: Attributes, start: datetime, scan_start: datetime, h
 
 
 def _shortest_decay_time(attributes: Attributes) -> float:
-    return -LATEST_INJECTION_S if _is_dynamic(attributes) else 0.0
-
-
-def _is_dynamic(attributes: Attributes) -> bool:
     value = attributes.get("SeriesType")
-    return (value[0] if isinstance(value, tuple) else value) == "DYNAMIC"
+    is_dynamic = (value[0] if isinstance(value, tuple) else value) == "DYNAMIC"
+    return -LATEST_INJECTION_S if is_dynamic else 0.0
 
 
 def _administration(
@@ -344,13 +339,9 @@ def _date_and_time(attributes: Attributes, event: str) -> datetime:
 
 def _date(name: str, value: str) -> datetime:
     match = _DATE.fullmatch(value)
-    try:
-        return datetime(int(match[1]), int(match[3]), int(match[4])) if match else _no_date(name, value)
-    except ValueError:
-        return _no_date(name, value)
-
-
-def _no_date(name: str, value: str) -> datetime:
+    with suppress(ValueError):
+        if match:
+            return datetime(int(match[1]), int(match[3]), int(match[4]))
     raise ValuesError(f"{name} is {quoted(value)} where a date YYYYMMDD is expected")
 
 

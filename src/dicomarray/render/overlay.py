@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomarray.core.coded_terms import look_up
-from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.geometry import stacks_apart
 from dicomarray.core.label_layer import Labels
 from dicomarray.core.pixel_values import Array
 from dicomarray.core.segments import Colour, Segment
@@ -136,15 +136,7 @@ def check_grid(segmentation: Segmentation, volume: Volume) -> None:
                 f"the {which} has no patient geometry, so nothing says that both are in place"
             )
         return
-    if (apart := apart_mm(one, other, shape)) > SAME_PLACE_MM:
+    if (apart := stacks_apart(one, other, shape)) > SAME_PLACE_MM:
         raise GeometryError(
             f"the overlay lies elsewhere than the volume, by up to {apart:.3g} mm: it was made of another one"
         )
-
-
-def apart_mm(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> float:
-    """How far two stacks of (slices, rows, columns) place a voxel apart at most."""
-    if one.slice_positions.shape != other.slice_positions.shape:
-        return np.inf
-    steps = (one.pixel_steps - other.pixel_steps) * (shape[1] - 1, shape[2] - 1)
-    return float(np.abs(one.slice_positions - other.slice_positions).max() + np.abs(steps).sum())

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomarray.core.geometry import StackGeometry, letters
+from dicomarray.core.geometry import StackGeometry, letters, stacks_apart
 from dicomarray.core.pixel_values import Array
 from dicomarray.render.greys import Window, colour, difference_colours, grey, window_of
-from dicomarray.render.overlay import SAME_PLACE_MM, Overlay, apart_mm
+from dicomarray.render.overlay import SAME_PLACE_MM, Overlay
 from dicomarray.render.planes import Bar, DrawnPlane, Sheet, Strip, first_repetition, planes_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.storage import atomic
@@ -223,11 +223,11 @@ def shared_windows(
 
 
 def _strip(heading: str, planes: list[DrawnPlane], volume: Volume, window: Window | None) -> Strip:
-    if window is None:
-        return Strip(heading, tuple(replace(p, values=colour(p.values, volume.units)) for p in planes))
-    panels = tuple(replace(plane, values=grey(plane.values, window)) for plane in planes)
+    panels = tuple(replace(one, values=pixels_of(one.values, volume.units, window)) for one in planes)
+    if window is None or window.is_one_value:
+        return Strip(heading, panels)
     greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    return Strip(heading, panels, None if window.is_one_value else _bar(greys, window, volume.units))
+    return Strip(heading, panels, _bar(greys, window, volume.units))
 
 
 def _difference_strip(planes: list[DrawnPlane], planes_after: list[DrawnPlane], units: str) -> Strip:
@@ -309,7 +309,7 @@ def why_no_difference(before: Volume, after: Volume) -> str | None:
     if one is None or other is None:
         apart = 0.0 if one is other else np.inf
     else:
-        apart = apart_mm(one, other, before.array.shape[before.info.slice_axis :])
+        apart = stacks_apart(one, other, before.array.shape)
     if apart > SAME_PLACE_MM:
         return "they lie at different places in the patient"
     return None

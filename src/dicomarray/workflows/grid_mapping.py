@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from dicomarray.core.geometry import (
     Plane,
     StackGeometry,
     checked_affine,
+    stacks_apart,
     vector,
 )
 from dicomarray.core.pixel_values import Array
@@ -169,17 +169,7 @@ def _sources(array: Array, grid: StackGeometry | None, stack: Stack) -> tuple[So
 
 def same_grid(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> bool:
     """Whether voxels of one index lie at one place, but for rounding; ``shape`` ends with rows, columns."""
-    return mm_apart(one, other, shape) <= SAME_GRID_MM
-
-
-def mm_apart(one: StackGeometry, other: StackGeometry, shape: Sequence[int]) -> float:
-    """How far voxels of the same index lie apart at most, in mm; infinite for other numbers of slices."""
-    if one.slice_positions.shape != other.slice_positions.shape:
-        return math.inf
-    far_corner = np.array([0, *shape[-2:]], float)
-    shift = np.abs(one.slice_positions - other.slice_positions).max()
-    turn = np.abs((one.affine - other.affine)[:3, 1:3] @ far_corner[1:]).max()
-    return float(shift + turn)
+    return stacks_apart(one, other, shape) <= SAME_GRID_MM
 
 
 def _check_axes(array: Array, stack: Stack, name: str) -> None:

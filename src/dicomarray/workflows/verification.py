@@ -13,13 +13,12 @@ from dicomarray.assembly.options import ReadOptions
 from dicomarray.assembly.series import KEEP, UNPLACED, Series, volume_lines
 from dicomarray.assembly.volumes.assemble import assemble
 from dicomarray.catalog.scan import scan_again
-from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.geometry import StackGeometry, stacks_apart
 from dicomarray.core.pixel_values import Array
 from dicomarray.errors import GeometryError, HeaderError, InputError, PixelError, VerificationError
 from dicomarray.objects.common.files import WriteReport
 from dicomarray.runtime.threads import PixelProgress
 from dicomarray.volume import Volume
-from dicomarray.workflows.grid_mapping import mm_apart
 
 # Greatest distance, in mm, between where a voxel was asked for and where it is read: that of Decimal Strings,
 # and of directions that are brought to unit length.
@@ -85,7 +84,7 @@ def _compare_geometry(read: StackGeometry | None, asked: StackGeometry | None, s
         raise VerificationError("the written series has no patient geometry, or one that was not asked for")
     if read is None or asked is None:
         return
-    apart = mm_apart(read, asked, shape)
+    apart = stacks_apart(read, asked, shape)
     if apart > WRITTEN_MM:
         found = (
             f"voxels up to {apart:.3g} mm from where they were asked for (allowed are {WRITTEN_MM:g} mm)"

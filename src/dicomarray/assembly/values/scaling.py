@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dicomarray.assembly.frames.frame import Frame
 from dicomarray.assembly.values.rescale_checks import require_one_injection
 from dicomarray.core.pixel_values import Array, Rescale
-from dicomarray.core.suv import KEYWORDS, SuvScale, earliest_acquisition_of, suv_scale
+from dicomarray.core.suv import KEYWORDS, SuvScale, acquisition_of, suv_scale
 from dicomarray.dicom.functional_groups import PER_FRAME, FunctionalGroups, items_of, private_block
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.dicom.vr import Value
@@ -237,7 +237,7 @@ def _in_file(path: Reference, function: Callable[..., Result], *arguments: Any) 
 
 def _acquired(attributes: Mapping[str, Value]) -> datetime | None:
     _require_classic_pet(attributes)
-    return earliest_acquisition_of([attributes])
+    return acquisition_of(attributes)
 
 
 def _require_classic_pet(attributes: Mapping[str, Value]) -> None:
