@@ -238,30 +238,24 @@ def select(request: ScanRequest) -> Found:
         Where a path does not exist, or the index does not hold it.
     """
     if request.config is None:
-        catalog = _catalog(request, queries=_of_series(request, [{}]))
+        catalog = _catalog(request)
         return Found(request, catalog, _of_uid(catalog, request.series))
     from dicomarray.query.config import selection_of
     from dicomarray.query.pushdown import queries_of
     from dicomarray.query.selection import evaluate_all
 
     selection = selection_of(request.config)
-    catalog = _catalog(request, selection.attributes, _of_series(request, queries_of(selection)))
+    catalog = _catalog(request, selection.attributes, queries_of(selection))
     verdicts = evaluate_all(selection, _of_uid(catalog, request.series))
     return Found(request, catalog, verdicts.matching, verdicts)
 
 
-Queries = Sequence[Mapping[str, str]]
-
-
-def _of_series(request: ScanRequest, queries: Queries) -> Queries:
-    """What a PACS is asked for, where one series is meant."""
-    return (
-        queries if request.series is None else [{**q, "SeriesInstanceUID": request.series} for q in queries]
-    )
-
-
-def _catalog(request: ScanRequest, attributes: Iterable[str] = (), queries: Queries = ({},)) -> Catalog:
+def _catalog(
+    request: ScanRequest, attributes: Iterable[str] = (), queries: Sequence[Mapping[str, str]] = ({},)
+) -> Catalog:
     if request.index is None:
+        if request.series is not None:  # a PACS is asked for that alone
+            queries = [{**query, "SeriesInstanceUID": request.series} for query in queries]
         return read_catalog(request.roots, attributes, request.progress, request.workers, queries)
     from dicomarray.catalog.index.opening import open_index
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from dicomarray.dicom.dictionary import is_retired, keyword_for_tag, private_vr, tag_for_keyword, vr_for_tag
+from dicomarray.dicom.dictionary import is_retired, private_vr, tag_for_keyword, vr_for_tag
+from dicomarray.dicom.headers.all_elements import standard_name
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.identities import may_identify
+from dicomarray.dicom.private_blocks import is_creator
 from dicomarray.query.facts import FACTS
 from dicomarray.query.grammar import PartError, did_you_mean, suggest_keyword
 from dicomarray.query.instance import Cell, Found, Value, elements_of, is_blank
@@ -144,20 +146,16 @@ def _parse_plain_tag(group: str, element: str) -> Step:
     tag = int(group + element, 16)
     key = f"({group},{element})"
     if int(group, 16) % 2:
-        if 0x10 <= int(element, 16) <= 0xFF:
-            return Step(key, "LO")  # a private creator, PS3.5 7.8.1
+        if is_creator(tag):
+            return Step(key, "LO")
         raise PartError(
             f'"{key}" is private: its block differs from file to file; name the creator, '
             f'"({group},CREATOR,{element[2:]})"'
         )
     try:
-        vr = _first_vr(vr_for_tag(tag))
+        return Step(standard_name(tag), _first_vr(vr_for_tag(tag)), retired=is_retired(tag))
     except KeyError:
         return Step(key, None)
-    keyword = keyword_for_tag(tag)
-    # Repeating groups (60xx) share one keyword; only the tag tells them apart.
-    known = bool(keyword) and tag_for_keyword(keyword) == tag
-    return Step(keyword if known else key, vr, retired=is_retired(tag))
 
 
 def _first_vr(vr: str) -> str | None:
