@@ -47,13 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = importlib.import_module("dicomarray.cli.commands")
     try:
         return int(getattr(command, options.run)(options))
-    except DicomArrayError as error:
-        return _complain(error, _code_of(error))
+    except InsideInputError as error:  # the command line is sound, the place of its output is not
+        return _complain(error, NOT_CONVERTED)
+    except UsageError as error:
+        return _complain(error, WRONG_USE)
     except BrokenPipeError:
         # whoever read our output has enough; Python would complain once more when it closes the stream
         be_silent(sys.stdout)
         return DONE
-    except OSError as error:
+    except (DicomArrayError, OSError) as error:
         return _complain(error, NOT_CONVERTED)
     except KeyboardInterrupt:
         print_text("dicomarray: interrupted", sys.stderr)
@@ -65,12 +67,6 @@ def _start_and_end_quickly() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start a thread for each processor
     gc.set_threshold(OBJECTS_A_COLLECTION)
     atexit.register(gc.freeze)  # else all that is loaded is searched for garbage, just before it goes
-
-
-def _code_of(error: DicomArrayError) -> int:
-    """An output inside its input is no wrong use: the command line is sound, its place is not."""
-    wrong_use = isinstance(error, UsageError) and not isinstance(error, InsideInputError)
-    return WRONG_USE if wrong_use else NOT_CONVERTED
 
 
 def _complain(error: Exception, code: int) -> int:
