@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, TypedDict
 
 from dicomarray.core.options import check_choices
 from dicomarray.errors import UsageError
@@ -19,19 +19,15 @@ Compression = Literal["none", "rle", "jpeg-ls", "jpeg-2000", "htj2k"]
 _PRIVATE = re.compile(r"\(([0-9A-Fa-f]{4}),([^,\\]{1,64})(?:,([0-9A-Fa-f]{2}))?\)")
 
 
-class SeriesOptions(Protocol):
+class SeriesOptions:
     """What the options of everything that writes a series of its own have; they are dataclasses."""
 
-    @property
-    def verify(self) -> bool: ...
-    @property
-    def overwrite(self) -> bool: ...
-    @property
-    def uid_key(self) -> str | None: ...
-    @property
-    def series_description(self) -> str | None: ...
-    @property
-    def series_number(self) -> int | None: ...
+    __slots__ = ()
+    verify: bool
+    overwrite: bool
+    uid_key: str | None
+    series_description: str | None
+    series_number: int | None
 
 
 def check_series_options(options: SeriesOptions) -> None:
@@ -71,7 +67,7 @@ class WriteKeywords(SeriesKeywords, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(SeriesOptions):
     """How an array becomes a series.
 
     Attributes

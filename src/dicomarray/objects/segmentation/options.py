@@ -7,7 +7,7 @@ from typing import Literal
 
 from dicomarray.core.options import check_choices
 from dicomarray.errors import UsageError
-from dicomarray.objects.common.options import SeriesKeywords, check_series_options
+from dicomarray.objects.common.options import SeriesKeywords, SeriesOptions, check_series_options
 
 Kind = Literal["binary", "labelmap", "fractional"]
 FractionalType = Literal["probability", "occupancy"]
@@ -23,7 +23,7 @@ class SegmentationKeywords(SeriesKeywords, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentationOptions:
+class SegmentationOptions(SeriesOptions):
     """How labels become a DICOM Segmentation.
 
     Attributes

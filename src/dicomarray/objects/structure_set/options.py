@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dicomarray.core.options import check_choices
-from dicomarray.objects.common.options import SeriesKeywords, check_series_options
+from dicomarray.objects.common.options import SeriesKeywords, SeriesOptions, check_series_options
 
 Contours = Literal["edges", "smooth"]
 Holes = Literal["even-odd", "xor", "keyhole"]
@@ -20,7 +20,7 @@ class StructureSetKeywords(SeriesKeywords, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class StructureSetOptions:
+class StructureSetOptions(SeriesOptions):
     """How labels become an RT Structure Set.
 
     Attributes
