@@ -111,11 +111,6 @@ _REFUSED = {
 }
 
 
-def classes() -> dict[str, str]:
-    """The classes that a derived series can be written as, by UID: what each is called here."""
-    return {_ROOT + suffix: known.name for suffix, known in _CLASSES.items()}
-
-
 def is_classic(uid: str) -> bool:
     """Whether a class is one of those with one header for all pixels of a file."""
     known = _CLASSES.get(_suffix(uid))
