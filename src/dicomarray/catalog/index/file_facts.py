@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dicomarray.assembly.frames.frame import mosaic_tiles
@@ -18,7 +17,6 @@ from dicomarray.catalog.index.gathering import CSA, TILES
 from dicomarray.core.diffusion import B_VALUE_ELEMENTS
 from dicomarray.core.geometry import Plane
 from dicomarray.dicom.headers.all_elements import canonical_name
-from dicomarray.dicom.headers.attributes import Attributes, Common
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.headers.keywords import DEFAULT_KEYWORDS
 from dicomarray.dicom.vr import Value, texts
@@ -26,8 +24,6 @@ from dicomarray.errors import DataError
 
 if TYPE_CHECKING:
     from dicomarray.assembly.frames.mosaics import Tile
-
-_DECIDING = ("ImageType", "Modality", "NumberOfFrames", "Manufacturer")
 
 
 def only_in_file(header: Header) -> dict[str, Value]:
@@ -37,7 +33,7 @@ def only_in_file(header: Header) -> dict[str, Value]:
     what only its CSA header says of diffusion.  ``header`` has all attributes of the file.
     """
     values = header.attributes
-    if not (_similar_may_have_facts(values) if isinstance(values, Attributes) else _may_have_facts(values)):
+    if not _may_have_facts(values):
         return {}
     try:
         if is_mosaic(header):
@@ -93,30 +89,6 @@ def _tile(item: Any) -> Tile:
     (attributes,) = item["attributes"]
     plane = Plane((x, y, z), (a, b, c), (d, e, f), (between_rows, between_columns))
     return Tile(row, column, rows, columns, plane, dict(attributes))
-
-
-def _similar_may_have_facts(values: Attributes) -> bool:
-    """The same, without decoding what was decoded for another instance."""
-    deciding, slots = _deciding(values.common)
-    return _known_may_have_facts(deciding, tuple([values.own[slot] for slot in slots]))
-
-
-@lru_cache(maxsize=16)
-def _deciding(common: Common) -> tuple[Common, Sequence[int]]:
-    """What is shared of the attributes that `_may_have_facts` asks for, and the slots of the others."""
-    slots = [common.slots[name] for name in _DECIDING if name in common.slots]
-    return Common(
-        {name: common.values[name] for name in _DECIDING if name in common.values},
-        {name: number for number, name in enumerate(name for name in _DECIDING if name in common.slots)},
-        tuple(common.representations[slot] for slot in slots),
-        common.encodings,
-        _DECIDING,
-    ), slots
-
-
-@lru_cache(maxsize=256)
-def _known_may_have_facts(deciding: Common, own: tuple[Any, ...]) -> bool:
-    return _may_have_facts(Attributes(deciding, own))
 
 
 def _may_have_facts(values: Mapping[str, Value]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from dicomarray.assembly.frames.closed import KeptHeader
 from dicomarray.catalog.index.columns import SeriesColumns
@@ -33,21 +33,6 @@ T = TypeVar("T")
 _FILES = "FROM instances JOIN files ON files.id = file JOIN folders ON folders.id = folder WHERE series = ?"
 
 
-class FileOfInstance(NamedTuple):
-    """Where an instance was when it was indexed: the file, the member of an archive and its number there."""
-
-    folder: str
-    name: str
-    member: str | None
-    number: int | None
-    stamp: Stamp
-
-    def reference(self, make_path: PathMaker) -> Reference:
-        """What opens it."""
-        path = make_path(path_of_file(self.folder, self.name))
-        return path if self.member is None else Member(path, self.member, self.number or 0, self.stamp)
-
-
 class IndexedHeader(Header):
     """A header that takes what it is asked for from the index."""
 
@@ -62,7 +47,7 @@ class IndexedHeader(Header):
     @property
     def reference(self) -> Reference:
         """The file, or the member of an archive, which is unpacked when it is opened."""
-        return self._instances.references[self._place]
+        return self._instances.files[self._place][0]
 
     @property
     def transfer_syntax(self) -> str | None:
@@ -96,11 +81,8 @@ class IndexedHeader(Header):
     @property
     def stamp(self) -> Stamp | None:
         """The state of the file when it was indexed; an archive's is compared when it is unpacked."""
-        return self._file.stamp if self._file.member is None else state_of(self.reference)
-
-    @property
-    def _file(self) -> FileOfInstance:
-        return self._instances.files[self._place]
+        reference, stamp = self._instances.files[self._place]
+        return stamp if isinstance(reference, Path) else state_of(reference)
 
     def further(self, names: Iterable[str], reader: HeaderReader | None = None) -> Mapping[str, Value]:
         """Any attributes, from the index."""
@@ -148,7 +130,7 @@ class IndexedInstances(Sequence[Header], HasColumns):
 
     def let_go(self) -> None:
         """See `HasColumns`."""
-        for name in ("_headers", "files", "references", "attributes"):
+        for name in ("_headers", "files", "attributes"):
             self.__dict__.pop(name, None)
         self.columns.let_go()
 
@@ -157,31 +139,19 @@ class IndexedInstances(Sequence[Header], HasColumns):
         return tuple(IndexedHeader(self, place) for place in self.places)
 
     @cached_property
-    def files(self) -> list[FileOfInstance]:
-        """By place."""
+    def files(self) -> list[tuple[Reference, Stamp]]:
+        """By place, what opens each, and the state of its file when it was indexed."""
+        make_path = PathMaker()
         query = f"SELECT folders.path, name, member, number, {STAMP_COLUMNS} {_FILES} ORDER BY place"
         columns = self.columns
         with damage_as_error(columns.source.path):
             found = [
-                FileOfInstance(
-                    as_path(folder),
-                    as_path(name),
-                    None if member is None else as_path(member),
-                    None if number is None else int(number),
-                    as_stamp(*stored),
-                )
+                _opened(make_path(path_of_file(as_path(folder), as_path(name))), member, number, stored)
                 for folder, name, member, number, *stored in columns.source.query(query, (columns.series,))
             ]
             if len(found) != columns.count:
                 raise ValueError(f"{len(found)} files for {columns.count} instances")
         return found
-
-    @cached_property
-    def references(self) -> list[Reference]:
-        """By place."""
-        make_path = PathMaker()
-        with damage_as_error(self.columns.source.path):
-            return [file.reference(make_path) for file in self.files]
 
     @property
     def folders(self) -> Sequence[Place]:
@@ -192,7 +162,7 @@ class IndexedInstances(Sequence[Header], HasColumns):
         if found and len(self.places) == columns.count and not any(members for _, members in found):
             with damage_as_error(columns.source.path):
                 return [Path(as_path(folder)) for folder, _ in found]
-        return [*dict.fromkeys(self.references[place].parent for place in self.places)]
+        return [*dict.fromkeys(self.files[place][0].parent for place in self.places)]
 
     def in_order(self, find: Callable[[], Order]) -> Sequence[int]:
         """The order that was kept when it was last asked for; a found one is kept if all are meant."""
@@ -224,16 +194,16 @@ class IndexedInstances(Sequence[Header], HasColumns):
         shown = self.columns.source.shown
         attributes = self.columns.attributes({n: k for n, k in shown.items() if n in DEFAULT_KEYWORDS})
         tiles, csa = self._of_file(TILES, kept_tiles), self._of_file(CSA, kept_csa)
-        syntaxes, files, references = self.transfer_syntaxes, self.files, self.references
+        syntaxes, files = self.transfer_syntaxes, self.files
         return [
             KeptHeader(
-                references[place],
+                files[place][0],
                 syntaxes[place if len(syntaxes) > 1 else 0],
                 attributes[place],
                 source=header,
                 tiles=tiles[place if len(tiles) > 1 else 0],
                 csa=csa[place if len(csa) > 1 else 0],
-                size=files[place].stamp.size if files[place].member is None else None,
+                size=files[place][1].size if isinstance(files[place][0], Path) else None,
             )
             for place, header in zip(self.places, self._headers, strict=True)
         ]
@@ -247,6 +217,12 @@ class IndexedInstances(Sequence[Header], HasColumns):
         """Of each instance, or of all, what is kept of its file under this name."""
         with damage_as_error(self.columns.source.path):
             return [made(None if cell is ABSENT else cell) for cell in self.columns.cells(name)]
+
+
+def _opened(path: Path, member: Any, number: Any, stored: Sequence[Any]) -> tuple[Reference, Stamp]:
+    """What opens a file or a member of an archive, from its row, and the state of the file."""
+    stamp = as_stamp(*stored)
+    return (path if member is None else Member(path, as_path(member), int(number or 0), stamp)), stamp
 
 
 def _uid(cell: Value) -> str | None:

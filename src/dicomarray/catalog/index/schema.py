@@ -256,25 +256,16 @@ def damage_as_error(path: Path) -> Iterator[None]:
     except _DAMAGE as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code in _DISK_FULL:
-            raise unwritable(path, error) from error
+            raise OutputError(
+                f"the index {path} cannot be written: {error}; make room, and index again: what it holds is "
+                "whole"
+            ) from error
         if code == sqlite3.SQLITE_NOTADB:
             raise InputError(f"{path} is no index: no SQLite file; name another one") from error
-        raise unusable(path, error) from error
-
-
-def unwritable(path: Path, error: Exception) -> OutputError:
-    """What to say where the disk is full."""
-    return OutputError(
-        f"the index {path} cannot be written: {error}; make room, and index again: what it holds is whole"
-    )
-
-
-def unusable(path: Path, error: Exception) -> InputError:
-    """What to say of a file that cannot be used."""
-    return InputError(
-        f"the index {path} cannot be used: {error}; where it is damaged, delete it and make it again "
-        "(dicomarray index)"
-    )
+        raise InputError(
+            f"the index {path} cannot be used: {error}; where it is damaged, delete it and make it again "
+            "(dicomarray index)"
+        ) from error
 
 
 def _connect(path: Path, mode: str) -> BoundedConnection:
