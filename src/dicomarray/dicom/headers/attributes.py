@@ -47,77 +47,70 @@ class Common:
 class Attributes(Mapping[str, Value]):
     """Values by name: read-only.
 
+    ``common`` is what the instance shares with others, which have the same object; ``own`` are its own values
+    by slot: bytes until they are decoded, `ABSENT` for what it lacks.
+
     A value of its own is bytes until it is asked for: most never are, and bytes take less memory.  A tuple of
     them is not looked through at each garbage collection, as a list is; that counts with 100,000 instances.
     """
 
-    __slots__ = ("_common", "_own")
+    __slots__ = ("common", "own")
 
     def __init__(self, common: Common, own: tuple[Any, ...]) -> None:
-        self._common = common
-        self._own = own
-
-    @property
-    def common(self) -> Common:
-        """What the instance shares with others, which have the same object."""
-        return self._common
-
-    @property
-    def own(self) -> tuple[Any, ...]:
-        """The instance's own values by slot: bytes until they are decoded, `ABSENT` for what it lacks."""
-        return self._own
+        self.common = common
+        self.own = own
 
     def own_that(self, holds: Callable[[Value], bool]) -> list[str]:
         """The names of what is the instance's own, was decoded, and is as asked."""
-        if not any(map(holds, self._own)):
+        if not any(map(holds, self.own)):
             return []
-        return [name for name, slot in self._common.slots.items() if holds(self._own[slot])]
+        return [name for name, slot in self.common.slots.items() if holds(self.own[slot])]
 
     def with_values(self, further: Mapping[str, Value]) -> Attributes:
         """The same with these beside them, or in their place; none of the others is decoded for it."""
-        common = _with_names(self._common, tuple(further))
-        return Attributes(common, (*self._own, *further.values()))
+        common = _with_names(self.common, tuple(further))
+        return Attributes(common, (*self.own, *further.values()))
 
     def __getitem__(self, name: str) -> Value:
-        common = self._common
+        common = self.common
         if name in common.values:
             return common.values[name]
         slot = common.slots[name]
-        value = self._own[slot]
+        value = self.own[slot]
         if type(value) is bytes:
             value = decode(common.representations[slot], value, True, common.encodings)
-            self._own = (*self._own[:slot], value, *self._own[slot + 1 :])
+            self.own = (*self.own[:slot], value, *self.own[slot + 1 :])
         elif value is ABSENT:
             raise KeyError(name)
         return value
 
     def get(self, name: str, default: Value = None) -> Value:
         """The value, or the default for an absent attribute."""
-        common = self._common  # the lines of `__getitem__`, without a call of it: this is asked most
+        common = self.common  # the lines of `__getitem__`, without a call of it: this is asked most
         if name in common.values:
             return common.values[name]
         if name not in common.slots:
             return default
-        value = self._own[common.slots[name]]
+        value = self.own[common.slots[name]]
         if value is ABSENT:
             return default
         return self[name] if type(value) is bytes else value
 
     def __contains__(self, name: object) -> bool:
-        common = self._common
+        common = self.common
         if name in common.values:
             return True
         slot = common.slots.get(name)  # type: ignore[call-overload]
-        return slot is not None and self._own[slot] is not ABSENT
+        return slot is not None and self.own[slot] is not ABSENT
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in self._common.names if name in self)
+        return (name for name in self.common.names if name in self)
 
     def __len__(self) -> int:
-        return len(self._common.values) + sum(1 for value in self._own if value is not ABSENT)
+        return len(self.common.values) + sum(1 for value in self.own if value is not ABSENT)
 
     def __reduce__(self) -> tuple[type[Attributes], tuple[Common, tuple[Any, ...]]]:
-        return Attributes, (self._common, self._own)
+        return Attributes, (self.common, self.own)
 
     def __repr__(self) -> str:
         return repr(dict(self))
@@ -165,8 +158,8 @@ def misplaced(several: Iterable[Mapping[str, Value]]) -> list[str]:
 def may_differ(several: Iterable[Mapping[str, Value]], names: Iterable[str]) -> list[str]:
     """The names whose values may differ among several; for the others all have equal ones, or none."""
     # of those that share their attributes, one
-    similar = {id(one._common if isinstance(one, Attributes) else one): one for one in several}
-    slots = {name for one in similar.values() if isinstance(one, Attributes) for name in one._common.slots}
+    similar = {id(one.common if isinstance(one, Attributes) else one): one for one in several}
+    slots = {name for one in similar.values() if isinstance(one, Attributes) for name in one.common.slots}
     first, *others = similar.values()
     return [name for name in names if name in slots or _differs(name, first.get(name), others)]
 
@@ -183,9 +176,9 @@ def share(several: Iterable[Mapping[str, Value]], known: dict[Any, Common]) -> N
     for attributes in several:
         if not isinstance(attributes, Attributes):
             continue
-        common = attributes._common
+        common = attributes.common
         if id(common) not in seen:
             key = (common.values.get("SeriesInstanceUID"), common.names, tuple(common.slots))
             similar = known.setdefault(key, common)
             seen[id(common)] = common, similar if similar.is_like(common) else common
-        attributes._common = seen[id(common)][1]
+        attributes.common = seen[id(common)][1]
