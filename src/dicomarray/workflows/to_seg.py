@@ -149,22 +149,19 @@ def _verify(path: Path, request: SegmentationRequest, options: SegmentationOptio
 
 def _compare_labels(asked: Segmentation, images: Iterable[tuple[int, Array]]) -> None:
     """Compare image by image, so that no second array of them is needed; what is in none has no label."""
-    missing = {int(index) for slices in asked.presence().values() for index in slices}
-    different = []
+    different, unseen = set[int](), set(range(asked.shape[0]))
     for index, image in images:
-        missing.discard(int(index))
+        unseen.discard(int(index))
         if not np.array_equal(asked.label_image(index), image):
-            different.append(int(index))
-    if different or missing:
-        raise _other_labels(sorted({*different, *missing}))
+            different.add(int(index))
+    different |= {index for index in unseen if asked.label_image(index).any()}
+    if different:
+        raise VerificationError(f"the labels read back different in the slices {sorted(different)!s:.80}")
 
 
 def _compare_masks(asked: Segmentation, found: Segmentation, kind: Kind) -> None:
     if kind != "fractional" and not (asked.overlapping or found.overlapping):
-        slices = range(asked.shape[0])
-        different = [i for i in slices if not np.array_equal(asked.label_image(i), found.label_image(i))]
-        if different:
-            raise _other_labels(different)
+        _compare_labels(asked, ((index, found.label_image(index)) for index in range(asked.shape[0])))
         return
     present = asked.presence(), found.presence()
     for segment in asked.segments:
@@ -177,10 +174,6 @@ def _compare_masks(asked: Segmentation, found: Segmentation, kind: Kind) -> None
                 one, other = stored_fraction(one), stored_fraction(other)
             if not np.array_equal(one, other):
                 raise VerificationError(f'"{segment.label}" reads back different in slice {index}')
-
-
-def _other_labels(slices: Sequence[int]) -> VerificationError:
-    return VerificationError(f"the labels read back different in the slices {slices!s:.80}")
 
 
 def _records(request: SegmentationRequest) -> tuple[dict[str, object], ...]:
