@@ -108,24 +108,13 @@ def look_up(name: str) -> Term | None:
     return None if target is None else _find([target[1].lower()])
 
 
-def named(number: int, name: str) -> Segment:
-    """A segment of a name that the table has.
-
-    Raises
-    ------
-    SegmentationError
-        Where it has none such; the message suggests, and says how to give codes.
-    """
-    return coded(Segment(number, name))
-
-
 def coded(segment: Segment) -> Segment:
     """The segment with the codes of its label where it has none of its own; what it has is kept.
 
     Raises
     ------
     SegmentationError
-        Where it has no codes and the table has no such label.
+        Where it has no codes and the table has no such label; the message suggests.
     """
     if segment.category is not None and segment.type is not None:
         return segment

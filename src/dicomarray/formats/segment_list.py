@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dicomarray.core.coded_terms import coded, named
+from dicomarray.core.coded_terms import coded
 from dicomarray.core.segments import Segment
 from dicomarray.errors import SegmentationError, UsageError
 from dicomarray.formats import dcmqi_metadata
@@ -42,9 +42,10 @@ def segments_of(given: Segments | None, masks: Iterable[str] = ()) -> tuple[Segm
     names; UsageError where it is nothing of the kind; InputError where the file cannot be read.
     """
     names = tuple(masks)
-    segments = (
-        [named(at, name) for at, name in enumerate(names, 1)] if given is None else _parsed(given, names)
-    )
+    if given is None:
+        segments = [coded(Segment(at, name)) for at, name in enumerate(names, 1)]
+    else:
+        segments = _parsed(given, names)
     if not segments:
         raise SegmentationError(f"nothing says what the labels stand for: give {FORMS}")
     return tuple(sorted(segments, key=lambda segment: segment.number))
@@ -111,7 +112,7 @@ def _one(number: int, given: Any) -> Segment:
     if isinstance(given, Segment):
         return given
     if isinstance(given, str):
-        return named(number, given)
+        return coded(Segment(number, given))
     if isinstance(given, Mapping):
         return coded(Segment.from_json({"number": number, **given}))
     if isinstance(given, list):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from dicomarray.errors import GeometryError, ValuesError
 from dicomarray.pipeline.entries import RunEntry, SeriesOutput
-from dicomarray.render.pages import Row, Summary, write_page
+from dicomarray.render.pages import Row, write_page
 from dicomarray.segmentation import Segmentation
 from dicomarray.sinks.fsspec import send_file
 from dicomarray.storage.places import Place, Url
@@ -117,9 +117,9 @@ def write_report(folder: Path, output: Place, function: str, entries: Sequence[R
         datetime.fromtimestamp(started).astimezone().isoformat(" ", "minutes"),
         f"{sum(entry.seconds for entry in entries):.0f} s of work",
     )
-    shown = tuple((status, counts[status]) for status in ("failed", "written", "kept") if counts[status])
+    shown = {status: counts[status] for status in ("failed", "written", "kept") if counts[status]}
     path = folder / FILE_NAME
-    write_page(path, Summary("dicomarray run", facts, shown, NOTE), _rows(folder, entries))
+    write_page(path, "dicomarray run", facts, shown, _rows(folder, entries), NOTE)
     if isinstance(output, Url):
         send_file(path, output / FILE_NAME)
     return output / FILE_NAME

@@ -16,6 +16,7 @@ import numpy as np
 
 from dicomarray.catalog.descriptions import described
 from dicomarray.core.plain_text import one_line
+from dicomarray.core.segments import Segment
 from dicomarray.errors import DicomArrayError
 from dicomarray.render.overlay import colour_of
 from dicomarray.render.pictures import draw, draw_slices
@@ -54,7 +55,7 @@ def segmentation_html(masks: Segmentation) -> str:
     voxel = None
     if masks.geometry is not None and masks.geometry.uniform:
         voxel = float(abs(np.linalg.det(masks.geometry.affine[:3, :3]))) / 1000
-    rows = [_segment_row(masks, number, voxel) for number in (one.number for one in masks.segments[:ROWS])]
+    rows = [_segment_row(masks, segment, voxel) for segment in masks.segments[:ROWS]]
     table = _table(("", "number", "label", "voxels", "ml"), rows, len(masks.segments))
     ground = Volume(np.zeros(masks.shape, np.uint8), replace(masks.info, segments=(), units="stored"))
     try:
@@ -88,13 +89,12 @@ def report_html(report: WriteReport) -> str:
     return f"<div><b>WriteReport</b>{_table(('', ''), rows, len(rows))}{_warnings(report.warnings)}</div>"
 
 
-def _segment_row(masks: Segmentation, number: int, voxel: float | None) -> tuple[str, ...]:
-    segment = masks.segment(number)
-    voxels = int(np.count_nonzero(masks.mask(number)))
+def _segment_row(masks: Segmentation, segment: Segment, voxel: float | None) -> tuple[str, ...]:
+    voxels = int(np.count_nonzero(masks.mask(segment.number)))
     red, green, blue = colour_of(segment)
     swatch = f'<span style="{_SWATCH}; background: rgb({red}, {green}, {blue})"></span>'
     size = "" if voxel is None else f"{voxels * voxel:.4g}"
-    return swatch, str(number), escape(one_line(segment.label)), str(voxels), size
+    return swatch, str(segment.number), escape(one_line(segment.label)), str(voxels), size
 
 
 def _series_row(series: Series) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from os import PathLike
@@ -202,46 +202,35 @@ class Row:
     pictures: tuple[tuple[str, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What stands above the rows: a heading, a few facts, and how many series there are of each status.
-
-    ``note`` stands below them.
-    """
-
-    heading: str
-    facts: tuple[str, ...]
-    counts: tuple[tuple[str, int], ...]
-    note: str = ""
-
-
-def write_page(path: Path, summary: Summary, rows: Iterable[Row]) -> None:
+def write_page(
+    path: Path, heading: str, facts: Iterable[str], counts: Mapping[str, int], rows: Iterable[Row], note: str
+) -> None:
     """Write the page, replacing an earlier one; it appears whole or not at all.
 
-    Rows are written as they come, so that a page of many series takes no memory.
+    A few ``facts`` stand above the rows, with how many series there are of each status; the note stands below
+    them.  Rows are written as they come, so that a page of many series takes no memory.
     """
     with new_files([path], overwrite=True) as (file,), file.open("w", encoding="utf-8") as stream:
-        stream.write(_head_of_run(summary))
+        stream.write(_head_of_run(heading, facts, counts))
         for row in rows:
             stream.write(_article(row))
         stream.write(
-            f"</main><footer>{escape(summary.note)}<br>dicomarray {escape(__version__)}</footer>"
+            f"</main><footer>{escape(note)}<br>dicomarray {escape(__version__)}</footer>"
             f"<script>{_RUN_SCRIPT}</script></body></html>\n"
         )
 
 
-def _head_of_run(summary: Summary) -> str:
-    facts = "".join(f"<span>{escape(fact)}</span>" for fact in summary.facts)
-    total = sum(count for _, count in summary.counts)
-    choices = [("", f"all {total}"), *((status, f"{status} {count}") for status, count in summary.counts)]
+def _head_of_run(heading: str, facts: Iterable[str], counts: Mapping[str, int]) -> str:
+    line = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
+    choices = {"": f"all {sum(counts.values())}"} | {word: f"{word} {n}" for word, n in counts.items()}
     buttons = "".join(
         f'<button type="button" data-status="{escape(status)}" aria-pressed="{str(not status).lower()}">'
         f"{escape(label)}</button>"
-        for status, label in choices
+        for status, label in choices.items()
     )
     return (
-        f"{head(summary.heading, _RUN_STYLE)}"
-        f'<body><header><h1>{escape(summary.heading)}</h1><p class="facts">{facts}</p></header>'
+        f"{head(heading, _RUN_STYLE)}"
+        f'<body><header><h1>{escape(heading)}</h1><p class="facts">{line}</p></header>'
         f'<main><div class="bar">{buttons}'
         '<input type="search" placeholder="Find in titles, reasons, warnings" aria-label="Find"></div>\n'
     )

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dicomarray import Segment, SegmentationError
-from dicomarray.core.coded_terms import BOTH, LEFT, RIGHT, coded, look_up, named, suggestions
+from dicomarray.core.coded_terms import BOTH, LEFT, RIGHT, coded, look_up, suggestions
 from dicomarray.formats.segment_list import segments_of
 
 # The classes of TotalSegmentator's task "total", versions 1 to 3, without sides and numbers.
@@ -148,7 +148,7 @@ def test_target_volumes_are_known_by_their_first_letters(name: str, roi_type: st
 def test_the_json_that_an_error_shows_is_taken() -> None:
     """On the command line codes stand in a file: what it needs for an unknown name is in the message."""
     with pytest.raises(SegmentationError) as refused:
-        named(3, "xyzzy")
+        coded(Segment(3, "xyzzy"))
     (segment,) = segments_of(json.loads(str(refused.value).rpartition("(--segments FILE) ")[2]))
     assert (segment.number, segment.label, segment.type) == (3, "xyzzy", ("VALUE", "SCHEME", "MEANING"))
 
@@ -156,14 +156,14 @@ def test_the_json_that_an_error_shows_is_taken() -> None:
 def test_an_unknown_name_is_an_error_that_suggests() -> None:
     """The message has similar names, and how to give codes."""
     with pytest.raises(SegmentationError, match=r"livver.*similar: liver.*category=\(VALUE"):
-        named(1, "livver")
+        coded(Segment(1, "livver"))
     assert suggestions("xyzzy") == []
 
 
 def test_a_side_of_what_has_none_is_an_error() -> None:
     """There is one liver: its left and right are no term of the table."""
     with pytest.raises(SegmentationError, match="no left and right"):
-        named(1, "liver_left")
+        coded(Segment(1, "liver_left"))
 
 
 def test_codes_that_are_given_are_kept() -> None:

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 import dicomarray
-from dicomarray.render.pages import Row, Summary, write_page
+from dicomarray.render.pages import Row, write_page
 from dicomarray.render.pictures import THUMBNAIL_PIXELS, PlaneOfVolume, draw_thumbnails
 
-SUMMARY = Summary("A run", ("functions:smooth", "3 series"), (("written", 1), ("failed", 1), ("skipped", 1)))
+SUMMARY = "A run", ("functions:smooth", "3 series"), {"written": 1, "failed": 1, "skipped": 1}
 
 
 def png() -> bytes:
@@ -53,7 +53,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
-    write_page(tmp_path / "page.html", SUMMARY, rows())
+    write_page(tmp_path / "page.html", *SUMMARY, rows(), "")
     return tmp_path / "page.html"
 
 
@@ -85,7 +85,7 @@ def test_rows_are_written_as_they_come(tmp_path: Path) -> None:
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError):
-        write_page(target, SUMMARY, failing())
+        write_page(target, *SUMMARY, failing(), "")
     assert target.read_text() == "earlier"
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 

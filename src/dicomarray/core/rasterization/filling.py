@@ -112,7 +112,7 @@ def occupancy(loops: Loops, signs: NDArray[Any], shape: tuple[int, int]) -> Iter
     """
     turned = np.sign(loops.areas()) * signs
     moved = Loops(loops.points + 0.5, loops.starts, loops.labels)
-    for planes, part, box in _batches(loops, shape, signed=turned, moved=moved):
+    for planes, part, box in _batches(moved, shape, turned):
         top, side, height, width = box
         cells = np.zeros((planes.stop - planes.start) * height * (width + 2))
         for place, amount in _areas(part, planes.start, box):
@@ -137,15 +137,12 @@ _Box = tuple[int, int, int, int]  # least row and column, height and width
 
 
 def _batches(
-    loops: Loops,
-    shape: tuple[int, int],
-    signed: NDArray[np.float64] | None = None,
-    moved: Loops | None = None,
+    loops: Loops, shape: tuple[int, int], signed: NDArray[np.float64] | None = None
 ) -> Iterator[tuple[slice, _Edges, _Box]]:
     """Edges in the order of planes, so many planes at a time as may be filled; and the box around them."""
     if not len(loops.points):
         return
-    edges, index = _downward(moved or loops)
+    edges, index = _downward(loops)
     if signed is not None:
         edges = edges._replace(weight=edges.weight * signed[index])
     if (np.diff(edges.plane) < 0).any():

@@ -13,7 +13,7 @@ from typing import Any
 from dicomarray.render.overlay import check_grid
 from dicomarray.render.pages import POLICY, head, title_of
 from dicomarray.render.pictures import caption_of
-from dicomarray.render.viewer.build import Build, niivue
+from dicomarray.render.viewer.build import niivue
 from dicomarray.render.viewer.images import Picture, masks_of, picture_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.version import __version__
@@ -28,12 +28,6 @@ def viewer_page(volume: Volume, segmentation: Segmentation | None, beside: Volum
     build = niivue()
     if segmentation is not None:
         check_grid(segmentation, volume)
-    return _page(build, volume, segmentation, beside)
-
-
-def _page(
-    build: Build, volume: Volume, segmentation: Segmentation | None, beside: Volume | None
-) -> Iterator[str]:
     volumes = [volume] if beside is None else [volume, beside]
     pictures = [picture_of(one) for one in volumes]
     notes = {
