@@ -30,7 +30,6 @@ from dicomarray.dicom.part10 import (
     walk,
 )
 from dicomarray.dicom.pydicom_fallback import (
-    PYDICOM_FAILURES,
     TOO_FAR,
     file_meta_has_items,
     inflates_beyond_limit,
@@ -38,7 +37,6 @@ from dicomarray.dicom.pydicom_fallback import (
 from dicomarray.dicom.transfer_syntaxes import DEFLATED
 from dicomarray.errors import InputError
 from dicomarray.objects.common.header_faults import fault_of
-from dicomarray.objects.common.headers import reason
 from dicomarray.runtime.pydicom_warnings import pydicom_quiet
 from dicomarray.storage.plain_files import open_plain
 from dicomarray.storage.references import Reference
@@ -89,16 +87,11 @@ def _items(content: bytes, explicit: bool, undefined: bool) -> Iterator[dict[int
         yield item
 
 
-def read_elements(path: Reference) -> tuple[Elements, bool]:
-    """All elements at the top level of a file, and whether it is in Explicit VR."""
-    try:
-        with open_plain(path) as stream:
-            found = read_part10(stream, None)
-        if found is not None:
-            return found.elements, found.meta.explicit
-        return read_again(path)
-    except (*PYDICOM_FAILURES, DoubtError) as error:
-        raise InputError(f"{path} cannot be read as DICOM: {reason(error)}") from error
+def read_elements(path: Reference) -> tuple[Elements, bool] | None:
+    """All elements at the top level of a file, and whether in Explicit VR; None where `part10` doubts it."""
+    with open_plain(path) as stream:
+        found = read_part10(stream, None)
+    return None if found is None else (found.elements, found.meta.explicit)
 
 
 def read_again(path: Reference) -> tuple[Elements, bool]:

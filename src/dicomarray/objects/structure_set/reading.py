@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -42,12 +43,10 @@ def read_structure_set(path: Reference) -> StructureSet:
     Raises InputError where the file cannot be read as DICOM; SegmentationError where it is no structure set,
     or says nothing of its regions.
     """
-    found = read_elements(path)
     try:
-        return _Parser(*found, path).structure_set()
-    except (DoubtError, struct.error):
-        pass  # pydicom may understand it
-    try:
+        if (found := read_elements(path)) is not None:
+            with suppress(DoubtError, struct.error):  # pydicom may understand it
+                return _Parser(*found, path).structure_set()
         return _Parser(*read_again(path), path).structure_set()
     except (*PYDICOM_FAILURES, DoubtError) as error:
         raise InputError(f"{path} cannot be read as DICOM: {reason(error)}") from error
