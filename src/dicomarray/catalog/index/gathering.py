@@ -1,7 +1,7 @@
 """What was read of a series since it was last written: what its instances share, and the values that differ.
 
 Values are kept as the JSON text that goes into the file, those that differ as their bytes until they are
-written: then those of one attribute become texts all at once.
+written: then each of an attribute's values becomes a text once.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
-from dicomarray.catalog.index.column_texts import texts_of
 from dicomarray.catalog.index.files import State
 from dicomarray.catalog.index.json_values import ABSENT, to_json
 from dicomarray.dicom.headers.attributes import ABSENT as NOT_THERE
 from dicomarray.dicom.headers.attributes import Attributes, Common
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.part10 import PixelPlace
-from dicomarray.dicom.vr import Value
+from dicomarray.dicom.vr import Value, decode
 from dicomarray.version import __version__
 
 # What is known of an instance beside its attributes; no keyword is in lower case.
@@ -31,6 +30,8 @@ PIXEL_NAMES = ("pixel_tag", "pixel_start", "pixel_length", "pixel_vr")
 # asked for, until instances come or go.
 ORDER = f"order {__version__}"
 _BYTES = frozenset((bytes,))
+# Of so many values the texts are at hand, some MB: most values are short.
+VALUES_AT_HAND = 16_384
 
 
 @dataclass(slots=True, eq=False)
@@ -81,12 +82,12 @@ class _Similar:
             return
         slots = [*zip(*self.own, strict=True)]
         for name, slot in self.common.slots.items():
-            values = slots[slot]
-            known: dict[Any, str] = dict(zip(values, values, strict=True))
-            raw = [value for value in known if type(value) is bytes]
-            texts = texts_of(self.common.representations[slot], raw, self.common.encodings)
-            known.update(zip(raw, texts, strict=True))
-            yield name, _shortest([*map(known.__getitem__, values)])
+            values, vr = slots[slot], self.common.representations[slot]
+            texts = {
+                value: _text_of(vr, value, self.common.encodings) if type(value) is bytes else value
+                for value in dict.fromkeys(values)
+            }
+            yield name, _shortest([*map(texts.__getitem__, values)])
 
     def _text_of(self, slot: int, value: Value) -> str:
         """Of a value that was decoded at once; most often it is the one of the last file."""
@@ -141,6 +142,11 @@ class Gathered:
             facts = [self._facts.get(number, {}) for number in range(len(self.origins))]
             found[name] = _shortest([texts.get(name, ABSENT) for texts in facts])
         return found
+
+
+@lru_cache(maxsize=VALUES_AT_HAND)
+def _text_of(vr: str, value: bytes, encodings: tuple[str, ...]) -> str:
+    return to_json(decode(vr, value, True, encodings))
 
 
 def _texts_of(attributes: Mapping[str, Value]) -> dict[str, str]:
