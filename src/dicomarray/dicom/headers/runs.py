@@ -85,6 +85,7 @@ class Template:
         at = {step.slot.index: number for number, step in enumerate(steps, 1) if step.slot is not None}
         places = [at.get(index, 0) for index in range(plan.count)]  # what is absent stands before all steps
         self._own, self._of_series = _getter(places[: plan.count_own]), _getter(places[plan.count_own :])
+        self._decoded_last: dict[int, tuple[Element, Value]] = {}
 
     def read(self, window: Window) -> Taken:
         """What a file has, the same as a whole walk gives.
@@ -132,7 +133,17 @@ class Template:
             raise ChangedError
         text = vr_text(vr)
         kept = window.bytes_at(place, length) if plan.request.keeps(tag, text, length) else None
-        return length, plan.context.value(tag, Element(text, kept, length, undefined))
+        return length, self._decoded(tag, Element(text, kept, length, undefined))
+
+    def _decoded(self, tag: int, element: Element) -> Value:
+        """The value of an element; most often it is the one of the last file, which an index writes once."""
+        last = self._decoded_last.get(tag)
+        if last is not None and last[0] == element:
+            return last[1]
+        value = self._plan.context.value(tag, element)
+        if element.length <= MAX_SHARED_LENGTH:
+            self._decoded_last[tag] = element, value
+        return value
 
     def _pixels_at(self, place: int, size: int) -> PixelPlace | None:
         """Where the pixel data is, behind the last part."""
