@@ -10,8 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from dicomarray.core.coded_warnings import Warnings, warning
-from dicomarray.core.geometry import StackGeometry
+from dicomarray.core.coded_warnings import warning
 from dicomarray.core.label_layer import LabelLayer, Labels, Layers
 from dicomarray.core.nearest import nearest_voxels
 from dicomarray.core.notebook import notebook
@@ -20,7 +19,7 @@ from dicomarray.core.segments import MAX_NUMBER, Segment
 from dicomarray.core.volume_info import VolumeInfo
 from dicomarray.errors import InputError, SegmentationError, UsageError
 from dicomarray.formats.segment_list import Segments, segments_of
-from dicomarray.volume import Volume
+from dicomarray.volume import OnGrid, Volume
 
 LABELS = "labels"  # the units of a label array
 RESAMPLED = warning("masks were brought to another grid by the nearest voxel [resampled]")
@@ -34,7 +33,7 @@ Mask = NDArray[np.bool_]
 Fraction = NDArray[np.float32]
 
 
-class Segmentation:
+class Segmentation(OnGrid):
     """Structures on one grid, overlapping or not.
 
     Parameters
@@ -180,21 +179,6 @@ class Segmentation:
     def segments(self) -> tuple[Segment, ...]:
         """In the order of their numbers."""
         return self.info.segments
-
-    @property
-    def geometry(self) -> StackGeometry | None:
-        """LPS, mm; None where the images have no place in the patient."""
-        return self.info.geometry
-
-    @property
-    def affine(self) -> NDArray[np.float64] | None:
-        """4x4 from the index (slice, row, column) to LPS mm, or None without geometry."""
-        return None if self.geometry is None else self.geometry.affine
-
-    @property
-    def warnings(self) -> Warnings:
-        """What a user should know before trusting the masks."""
-        return self.info.warnings
 
     @property
     def fractional(self) -> bool:

@@ -27,8 +27,30 @@ from dicomarray.storage.places import Place, local_path
 _NO_SIDECAR = {".npy", ".npz", ".nii", ".gz", ".dcm", ".ima", ".nrrd", ".mha", ".png", ".html", ".zip"}
 
 
+class OnGrid:
+    """What lies on the grid of images: a volume, or the masks of a segmentation."""
+
+    __slots__ = ()
+    info: VolumeInfo
+
+    @property
+    def geometry(self) -> StackGeometry | None:
+        """LPS, mm; None where the images have no place in the patient."""
+        return self.info.geometry
+
+    @property
+    def affine(self) -> NDArray[np.float64] | None:
+        """4x4 from the index (slice, row, column) to LPS mm, or None without geometry."""
+        return None if self.geometry is None else self.geometry.affine
+
+    @property
+    def warnings(self) -> Warnings:
+        """What a user should know before trusting the numbers or masks."""
+        return self.info.warnings
+
+
 @dataclass(frozen=True, eq=False)
-class Volume:
+class Volume(OnGrid):
     """One regular volume of a series: an array with all that is known of it.
 
     Attributes
@@ -125,11 +147,6 @@ class Volume:
         return True  # a volume is there, whatever its values
 
     @property
-    def geometry(self) -> StackGeometry | None:
-        """LPS, mm; None where the images have no place in the patient."""
-        return self.info.geometry
-
-    @property
     def axes(self) -> tuple[str, ...]:
         """``("slice", "row", "column")`` with what stands before and after; ``"frame"`` without geometry."""
         return self.info.axes
@@ -163,16 +180,6 @@ class Volume:
     def slices(self) -> tuple[Mapping[str, Any], ...]:
         """One record an image: where it came from."""
         return tuple(self.info.slices)
-
-    @property
-    def warnings(self) -> Warnings:
-        """What a user should know before trusting the numbers."""
-        return self.info.warnings
-
-    @property
-    def affine(self) -> NDArray[np.float64] | None:
-        """4x4 from the index (slice, row, column) to LPS mm, or None without geometry."""
-        return None if self.geometry is None else self.geometry.affine
 
     @property
     def spacing(self) -> Vector | None:

@@ -14,7 +14,7 @@ from dicomarray.render.overlay import check_grid
 from dicomarray.render.pages import POLICY, head, title_of
 from dicomarray.render.pictures import caption_of
 from dicomarray.render.viewer.build import niivue
-from dicomarray.render.viewer.images import Picture, masks_of, picture_of
+from dicomarray.render.viewer.images import masks_of, picture_of
 from dicomarray.segmentation import Segmentation
 from dicomarray.version import __version__
 from dicomarray.volume import Volume
@@ -30,9 +30,8 @@ def viewer_page(volume: Volume, segmentation: Segmentation | None, beside: Volum
         check_grid(segmentation, volume)
     volumes = [volume] if beside is None else [volume, beside]
     pictures = [picture_of(one) for one in volumes]
-    notes = {
-        f"{_prefix(index, pictures)}{note}": None for index, one in enumerate(pictures) for note in one.notes
-    }
+    sides = ("",) if beside is None else ("Left: ", "Right: ")
+    notes = dict.fromkeys(f"{s}{note}" for s, one in zip(sides, pictures, strict=True) for note in one.notes)
     described: dict[str, Any] = {
         "images": [
             {**one.facts, "title": title_of(shown), "caption": caption_of(shown)}
@@ -62,12 +61,6 @@ def viewer_page(volume: Volume, segmentation: Segmentation | None, beside: Volum
     yield _embedded("niivue", gzip.compress(build.script.encode(), mtime=0))
     yield f'<script type="application/json" id="content">{_json(described)}</script>\n'
     yield f"<script>{_asset('viewer.js')}</script></body></html>\n"
-
-
-def _prefix(index: int, pictures: list[Picture]) -> str:
-    if len(pictures) == 1:
-        return ""
-    return ("Left: ", "Right: ")[index]
 
 
 def _linked(volumes: list[Volume], notes: dict[str, None]) -> bool:
