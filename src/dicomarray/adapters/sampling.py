@@ -160,9 +160,7 @@ class Volumes:
 
     def whole(self, number: int) -> tuple[Array, StackGeometry | None]:
         """A volume with axes (channel, slice, row, column), and where it lies."""
-        item = self.items[number]
-        stack = self._stack(item)
-        made = assemble(stack, self.options, workers=1)
+        made = assemble(self._stack(self.items[number]), self.options, workers=1)
         return _channels_first(made.array, made.axes), made.geometry
 
     def slices(
@@ -172,8 +170,7 @@ class Volumes:
 
         Of these only some ``rows`` and ``columns``; whole slices are decoded, and kept.
         """
-        item = self.items[number]
-        reader = self._reader(item)
+        reader = self._reader(number)
         found = {index: self._slices.get((number, index)) for index in wanted}
         for span in _runs([index for index, kept in found.items() if kept is None]):
             images = 4 if reader.stack.axis is not None else 3
@@ -189,22 +186,17 @@ class Volumes:
             geometry = part_of(geometry, wanted)
         return np.stack(parts, axis=1), geometry
 
-    def _reader(self, item: Item) -> SliceReader:
-        key = item.series.uid, item.series.files[0], item.volume
-        kept = self._readers.get(key)
-        if kept is None:
-            kept = self._slice_reader(item)
-            self._readers.put(key, kept, _HEADER_BYTES * len(kept.stack.frames))
-        return kept
-
-    def _slice_reader(self, item: Item) -> SliceReader:
+    def _reader(self, number: int) -> SliceReader:
         """By what a server says of the instances, where that is enough to know what their values mean."""
-        described = SliceReader(self._stack(item, Series.described_stacks), self.options)
-        try:
-            _ = described.values
-        except DataError:
-            return SliceReader(self._stack(item), self.options)
-        return described
+        kept = self._readers.get(number)
+        if kept is None:
+            kept = SliceReader(self._stack(self.items[number], Series.described_stacks), self.options)
+            try:
+                _ = kept.values
+            except DataError:
+                kept = SliceReader(self._stack(self.items[number]), self.options)
+            self._readers.put(number, kept, _HEADER_BYTES * len(kept.stack.frames))
+        return kept
 
     def _stack(
         self, item: Item, stacks_of: Callable[[Series, ReadOptions], list[Stack]] = Series.stacks
