@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +68,17 @@ def test_configs(capsys: pytest.CaptureFixture[str]) -> None:
         assert not validator.is_valid(config), config
         with pytest.raises(dicomarray.ConfigError):
             parse(config)
+
+
+@pytest.mark.parametrize("name", ["filter", "sidecar", "ledger"])
+def test_the_same_in_every_process(name: str) -> None:
+    """A schema has the same bytes whenever it is written, so that it can be kept and compared."""
+    command = [sys.executable, "-m", "dicomarray", "schema", name]
+    first, second = (
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True)
+        for seed in ("1", "2")
+    )
+    assert first.stdout == second.stdout
 
 
 def test_every_word_of_the_grammar_is_in_the_schema(capsys: pytest.CaptureFixture[str]) -> None:

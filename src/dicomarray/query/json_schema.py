@@ -79,8 +79,8 @@ def _operators() -> dict[str, Any]:
     truth, text, condition = {"type": "boolean"}, {"type": "string"}, {"$ref": "#/$defs/condition"}
     pair, some = _LIST | {"minItems": 2, "maxItems": 2}, {"anyOf": [_LITERALS, _LIST]}
     arguments: dict[str, Any] = {
-        **dict.fromkeys(OPERATORS, _LITERALS),
-        **dict.fromkeys((*PRESENCE, "case"), truth),
+        **dict.fromkeys(sorted(OPERATORS), _LITERALS),
+        **dict.fromkeys((*sorted(PRESENCE), "case"), truth),
         **dict.fromkeys(("in", "has_all"), some),
         **dict.fromkeys(("between", "near"), pair),
         **dict.fromkeys(("like", "regex", "vr"), text),
