@@ -41,7 +41,8 @@ from dicomarray.query.ranking import Ranking, parse_ranking, unknown_name
 from dicomarray.query.value_types import Kind, Test, describe
 
 _COMBINED: dict[str, type[Combined]] = {"all": All, "any": AnyOf, "not": NoneOf, "some": Some, "every": Every}
-_NEVER = operators.together(())
+# Stands where a mistake was found, after which nothing is asked.
+_UNASKED = operators.together(())
 # The number of values, which `count` asks like any other number.
 _NUMBER_OF_VALUES = Field("count", (Step("count", "IS"),))
 
@@ -159,7 +160,7 @@ class Parser:
             return operators.some_value(target.field, kind, [kind.any_of(literals)])
         except PartError as mistake:
             self.errors.add(path, _masked(mistake, raw, target))
-            return _NEVER
+            return _UNASKED
 
     def _literals(self, scalars: Any, target: Target, kind: Kind, path: str) -> list[Any]:
         """What a list looks for; the mistakes of its members get their own places."""
@@ -181,7 +182,7 @@ class Parser:
 
     def _mapping(self, raw: Mapping[Any, Any], target: Target, path: str, depth: int) -> Condition:
         if self.errors.too_deep(path, depth):
-            return _NEVER
+            return _UNASKED
         target = self._modified(raw, target, path)
         asked = {name: value for name, value in raw.items() if name not in MODIFIERS}
         if not asked:
