@@ -45,7 +45,7 @@ def find_files(roots: PathLike | Iterable[PathLike]) -> Iterator[Path | Skipped]
         Where a root does not exist.
     """
     make_path = PathMaker()
-    for found in _found(roots):
+    for found in find_names(roots):
         yield make_path(found) if isinstance(found, str) else found
 
 
@@ -66,12 +66,6 @@ class PathMaker:
 
 def find_names(roots: PathLike | Iterable[PathLike]) -> Iterator[str | Skipped]:
     """As `find_files`, with names for paths: making a path costs as much as finding the file."""
-    for found in _found(roots):
-        yield str(found) if isinstance(found, Path) else found
-
-
-def _found(roots: PathLike | Iterable[PathLike]) -> Iterator[str | Path | Skipped]:
-    """Files in folders by name, those that were given by name as paths."""
     several = [roots] if isinstance(roots, str | os.PathLike) else roots
     seen = _Seen()
     for given in list(several):
@@ -82,7 +76,7 @@ def _found(roots: PathLike | Iterable[PathLike]) -> Iterator[str | Path | Skippe
         elif not stat.S_ISREG(mode):
             yield Skipped(root, _no_file(mode))
         elif _is_new(root, seen):
-            yield root
+            yield str(root)
 
 
 def _root_mode(root: Path) -> int:

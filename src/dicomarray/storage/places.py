@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, BinaryIO, cast
 
+from dicomarray.core.optional_packages import package
 from dicomarray.errors import InputError, StorageError, UsageError
 
 PathLike = str | os.PathLike[str]
@@ -169,13 +170,8 @@ def filesystem(url: Url) -> tuple[Any, str]:
     UsageError
         Where fsspec, or its package for this kind of store, is not installed; for an unknown kind.
     """
-    try:
-        core = importlib.import_module("fsspec.core")
-    except ImportError as error:
-        hint = f"; a server of DICOMweb is dicomweb+{url}" if "dicom" in url.text else ""
-        raise UsageError(
-            f"{url}: URLs need the package fsspec: pip install 'dicomarray[storage]'{hint}"
-        ) from error
+    hint = f" (a server of DICOMweb is dicomweb+{url})" if "dicom" in url.text else ""
+    core = package("fsspec.core", "storage", f"{url}: URLs need the package fsspec{hint}")
     try:
         with asking(url):
             store, path = core.url_to_fs(url.text)
