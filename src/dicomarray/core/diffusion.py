@@ -33,7 +33,8 @@ CANON_ELEMENT = "ImageComments"
 class Vendor(NamedTuple):
     """Private elements that hold the b-value, and the direction: X\\Y\\Z, or one for each of them.
 
-    Those that pydicom's dictionary lacks need their VR in `dicom.dictionary`, too.
+    Those that pydicom's dictionary lacks need their VR in `dicom.dictionary`, too: in Implicit VR they are
+    no numbers otherwise.
     """
 
     words: tuple[str, ...]  # with which Manufacturer begins, in capitals
@@ -61,6 +62,7 @@ UIH = Vendor(
     ("(0065,Image Private Header,37)",),
     "image",
 )
+# Another vendor is one more; see `dicom.dictionary`, too, for elements that pydicom does not know.
 VENDORS = (SIEMENS, PHILIPS, GE, UIH)
 _CANON_WORDS = ("CANON", "TOSHIBA")
 # What may tell a b-value, as a reader of headers has to be asked for it.

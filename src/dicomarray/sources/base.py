@@ -7,7 +7,8 @@ How another kind of store is added:
 2. Beside it, a subclass of `Source`, which lists the instances.  Whoever can read just the start of an object
    hands its references to `instances.read_objects`, as `fsspec.Store` does.  Whoever has the attributes in
    another way (a server's answer) makes each `Header` itself, and opens the instance when pixels are wanted.
-3. Its addresses go into `instances._source_of`.
+3. Its addresses go into `instances._source_of`, and into `storage.places.is_inside`, which asks fsspec
+   whether an output lies in the input.
 
 A kind of store that fsspec knows needs none of this: `fsspec.Store` reads it by its address.
 

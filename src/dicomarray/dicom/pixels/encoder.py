@@ -1,6 +1,13 @@
 """Frames of stored values to lossless compressed streams (PS3.5 8.2, Annex A.4), and these into Pixel Data.
 
 Every stream is decoded again, as it will be read, and compared with what went in before it is written.
+
+How another codec is added:
+
+1. It is read: its transfer syntax goes into `codecs.COMPRESSIONS`, what its streams say of themselves into
+   `codestreams` and `codecs._PARSERS`, and its decoder into `codecs._decode_stream`.
+2. It is written: here its name goes into `SYNTAXES`, its bits into `_MAX_BITS`, its encoder into `_ENCODERS`.
+3. Users choose it by the name: `Compression` in `objects.common.options`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ from pydicom.pixels.utils import get_j2k_parameters
 
 import oracles
 import synthetic
+from dicomarray.core.options import choices_of
 from dicomarray.core.pixel_values import StoredType
+from dicomarray.dicom.pixels.codecs import COMPRESSIONS
 from dicomarray.dicom.pixels.encoder import (
     SYNTAXES,
     check_compression,
@@ -30,6 +32,7 @@ from dicomarray.dicom.pixels.encoder import (
 )
 from dicomarray.dicom.pixels.reader import read_frames
 from dicomarray.errors import PixelError, TemplateError, UsageError
+from dicomarray.objects.common.options import WriteOptions
 
 NAMES = sorted(SYNTAXES)
 KINDS = {
@@ -182,6 +185,12 @@ def test_a_codec_that_fails_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(imagecodecs, "jpegls_encode", broken)
     with pytest.raises(PixelError, match="slice 3: the jpeg-ls codec failed"):
         compress_frame(np.zeros((4, 4), np.uint8), KINDS["unsigned 8"], "jpeg-ls", "slice 3")
+
+
+def test_every_codec_can_be_chosen_and_read() -> None:
+    """What is written by a name can be asked for by it, and its transfer syntax is read."""
+    assert {"none", *SYNTAXES} == set(choices_of(WriteOptions)["compress"])
+    assert {str(uid) for uid in SYNTAXES.values()} <= COMPRESSIONS.keys()
 
 
 def test_what_a_codec_cannot_hold_is_refused() -> None:
