@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -140,10 +141,34 @@ def test_a_structure_set_of_another_series_names_the_one_that_may_be_meant(
     series.SeriesInstanceUID += ".9"
     for image in series.ContourImageSequence:
         image.ReferencedSOPInstanceUID += ".9"
-    one.save_as(tmp_path / "other.dcm")
+    other = tmp_path / "rt" / "other.dcm"
+    other.parent.mkdir()
+    one.save_as(other)
     with pytest.raises(dicomarray.SegmentationError, match=r"beside it, has this Frame of Reference"):
-        dicomarray.load_segmentation([tmp_path / "other.dcm", study / "ct"])
-    read = dicomarray.load_segmentation(tmp_path / "other.dcm", on=study / "ct")
+        dicomarray.load_segmentation([other, study / "ct"])
+    read = dicomarray.load_segmentation(other, on=study / "ct")
+    np.testing.assert_array_equal(read.labels, labels)
+
+
+def test_a_file_that_goes_while_images_are_looked_for_is_no_error(
+    study: Path, labels: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs of others make and remove files beside a structure set; nobody asked for these."""
+    copied = tmp_path / "study"
+    shutil.copytree(study, copied)
+    passing = copied / "ct" / "passing.tmp"
+    passing.touch()
+    is_file = Path.is_file
+
+    def is_file_until_now(path: Path) -> bool:
+        found = is_file(path)
+        if path.name == passing.name:
+            passing.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Path, "is_file", is_file_until_now)
+    read = dicomarray.load_segmentation(copied / "rt")
+    assert not passing.exists()
     np.testing.assert_array_equal(read.labels, labels)
 
 

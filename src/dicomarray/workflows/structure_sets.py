@@ -10,7 +10,7 @@ from dicomarray.assembly.series import KEEP, Series
 from dicomarray.assembly.volumes.assemble import grid_of
 from dicomarray.catalog.series_selection import Inputs, ScanRequest, select
 from dicomarray.core.volume_info import VolumeInfo
-from dicomarray.errors import ChoiceError, SegmentationError
+from dicomarray.errors import ChoiceError, InputError, SegmentationError
 from dicomarray.objects.structure_set.contents import StructureSet
 from dicomarray.objects.structure_set.on_grid import segmentation_on
 from dicomarray.objects.structure_set.reading import read_structure_set
@@ -86,10 +86,22 @@ def _looked_for(structures: StructureSet, reference: Reference) -> Series | None
     folder = place.resolve().parent
     for folders in ((folder,), _folders_in(folder.parent)):
         files = [file for one in folders for file in _files_in(one)]
-        found = _referred(structures, select(ScanRequest(files)).series) if files else None
-        if found is not None:
+        if (found := _referred(structures, _series_of(files))) is not None:
             return found
     return None
+
+
+def _series_of(files: Sequence[Path]) -> Sequence[Series]:
+    """The series of files that were just listed; those of others may be gone by now."""
+    while files:
+        try:
+            return select(ScanRequest(files)).series
+        except InputError:
+            left = [file for file in files if file.exists()]
+            if len(left) == len(files):
+                raise
+            files = left
+    return ()
 
 
 def _files_in(folder: Path) -> list[Path]:
