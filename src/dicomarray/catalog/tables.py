@@ -99,9 +99,10 @@ def _of_instances(series: Sequence[Series], names: Sequence[str]) -> Columns:
     rows: list[dict[str, Any]] = []
     for one in series:
         for header in one.instances:
-            known = {**header.attributes, **header.further(further)} if further else header.attributes
+            read, known = header.further(further) if further else {}, header.attributes
             of_file = {"SeriesInstanceUID": one.uid or None, "path": str(file_of(header.reference))}
-            rows.append(of_file | {name: known.get(name) for name in names})
+            # one by one: what nobody asks for is not decoded
+            rows.append(of_file | {name: read[name] if name in read else known.get(name) for name in names})
     return {name: [row[name] for row in rows] for name in ("SeriesInstanceUID", "path", *names)}
 
 

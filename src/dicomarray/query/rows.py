@@ -12,6 +12,7 @@ enhanced object every frame is a row, whose functional groups answer plain keywo
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -99,7 +100,7 @@ def rows_of(headers: Sequence[Header], attributes: Iterable[str]) -> Rows:
     for owner, header in enumerate(headers):
         known = header.attributes
         if isinstance(headers, HasColumns):
-            known = {**known, **header.further(names)}
+            known = ChainMap(dict(header.further(names)), known)  # type: ignore[arg-type] # it is only read
         frames: Sequence[Mapping[str, Value]] = (known,)
         if "NumberOfFrames" in known:
             try:

@@ -16,6 +16,7 @@ from dicomarray.catalog.index.opening import open_index
 from dicomarray.catalog.index.scanning import index
 from dicomarray.catalog.scan import scan
 from dicomarray.catalog.tables import INSTANCE_COLUMNS, SERIES_COLUMNS
+from dicomarray.dicom.headers.attributes import Attributes
 from dicomarray.dicom.identities import may_identify
 from dicomarray.errors import HeaderError, UsageError
 
@@ -121,6 +122,19 @@ def test_one_type_a_column(make_series: Callable[..., Path]) -> None:
         "EchoNumbers": [[1, 2], [3], None],
         "ProcedureCodeSequence": [["{'CodeValue': 'A'}"], None, None],
     }
+
+
+def test_other_attributes_stay_as_they_are(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further attribute costs no look at those that nobody asks for."""
+    pytest.importorskip("pandas")
+
+    def looked(_: Attributes) -> Any:
+        raise AssertionError("all attributes of an instance were gone through")
+
+    monkeypatch.setattr(Attributes, "__iter__", looked)
+    table = catalog.to_pandas("instances", ["SliceThickness", "PatientComments"])
+    assert table["SliceThickness"].tolist() == [2.5, 2.5, 2.5, 3.5, 3.5]
+    assert table["PatientComments"].isna().all()
 
 
 @pytest.mark.parametrize("package", ["pandas", "pyarrow"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dicomarray import dicom_filter, scan
+from dicomarray import dicom_filter, index, scan
+from dicomarray.dicom.headers.attributes import Attributes
 from dicomarray.dicom.headers.header import read_header
 from dicomarray.query.rows import rows_of
 from dicomarray.query.selection import evaluate_all, parse
@@ -108,3 +110,19 @@ def test_cine_loop_and_dose_grid(tmp_path: Path) -> None:
     assert dicom_filter(tmp_path / "us", {"num_frames": 5, "num_slices": {"exists": False}})
     assert dicom_filter(tmp_path / "us", {"num_frames": 5, "num_instances": 1})
     assert dicom_filter(tmp_path / "dose", {"num_slices": 5, "slice_spacing": 3, "num_frames": 5})
+
+
+def test_single_frames_of_an_index_are_not_copied(
+    make_series: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of images that say they have one frame, an index is asked for no more than the config asks."""
+    array = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)
+    make_series(array, "in", common={"NumberOfFrames": 1}, each=[{"EchoTime": 5}, {"EchoTime": 6}])
+    index(tmp_path / "in", tmp_path / "index")
+
+    def looked(_: Attributes) -> Any:
+        raise AssertionError("all attributes of an instance were gone through")
+
+    monkeypatch.setattr(Attributes, "__iter__", looked)
+    assert len(dicom_filter(None, {"some": {"EchoTime": 5}}, index=tmp_path / "index")) == 1
+    assert not dicom_filter(None, {"EchoTime": 5}, index=tmp_path / "index")
