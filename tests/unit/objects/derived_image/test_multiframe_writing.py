@@ -10,7 +10,12 @@ import dicomarray
 from dciodvfy import new_issues
 from dicomarray.core.geometry import StackGeometry
 from dicomarray.errors import TemplateError, UsageError, ValuesError
-from dicomarray.objects.derived_image.enhanced.dimensions import FrameIndices, compacted, restacked
+from dicomarray.objects.derived_image.enhanced.dimensions import (
+    FrameIndices,
+    compacted,
+    keep_named,
+    restacked,
+)
 from dicomarray.objects.derived_image.enhanced.functional_groups import legal_uid
 from enhanced_files import (
     at,
@@ -332,6 +337,21 @@ def test_private_elements_that_a_dimension_names_survive_alone(tmp_path):
         assert [element.tag for element in kept] == [0x20050010, 0x20051011]
     assert contents(report.files[0], "DimensionIndexValues") == [[1, 1], [2, 2], [3, 1], [4, 2]]
     assert len(header.DimensionIndexSequence) == 2
+
+
+def test_only_items_that_stay_are_said_to_keep_private_elements():
+    """Another item, read later, could get the place in memory of one that goes, and keep elements for it."""
+    index, named, group = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    index.DimensionIndexPointer, index.DimensionIndexPrivateCreator = 0x20051011, "PHILIPS 1"
+    index.FunctionalGroupPointer, index.FunctionalGroupPrivateCreator = 0x2005140F, "PHILIPS 5"
+    named.add_new(0x20050010, "LO", "PHILIPS 1")
+    named.add_new(0x20051011, "CS", "M")
+    group.add_new(0x20050014, "LO", "PHILIPS 5")
+    group.add_new(0x2005140F, "SQ", [named])
+    header = pydicom.Dataset()
+    header.DimensionIndexSequence, header.PerFrameFunctionalGroupsSequence = [index], [group]
+    assert keep_named(header) == {id(group): {0x20050014, 0x2005140F}}
+    assert sorted(group[0x2005140F].value[0].keys()) == [0x20050010, 0x20051011]
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,8 @@ def keep_named(header: Dataset) -> dict[int, set[int]]:
             private.append((group, macro, items[0]))
     for group, macro, item in private:
         group.add_new(macro, "SQ", [Dataset({Tag(tag): item[tag] for tag in kept[id(item)]})])
+    for _, _, item in private:
+        kept.pop(id(item), None)  # it goes, and another item may get its id
     return kept
 
 
