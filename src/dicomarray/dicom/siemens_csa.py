@@ -33,7 +33,12 @@ _ITEM = struct.Struct("<4i")
 _WORD = 4
 
 _PROTOCOL_BEGIN, _PROTOCOL_END = b"### ASCCONV BEGIN", b"### ASCCONV END"
+_NUMBER = r"\s*=\s*(0x[0-9a-fA-F]{1,8}|[-+]?[0-9.]+(?:[eE][-+]?\d+)?)"
+_SETTING = re.compile(
+    r"(?<![\w.])(sSliceArray\.lSize|sKSpace\.ucDimension|sKSpace\.lImagesPerSlab)" + _NUMBER
+)
 _LINE = re.compile(r"^[ \t]*([A-Za-z][\w.\[\]]*)[ \t]*=[ \t]*([^\n#]+)", re.MULTILINE)
+_POSITION = re.compile(r"(?<![\w.])sSliceArray\.asSlice\[(\d{1,4})\]\.sPosition\.d(Sag|Cor|Tra)" + _NUMBER)
 # Patient coordinates by Siemens' names: towards the left, the back and the head, as in DICOM.
 _AXES = ("Sag", "Cor", "Tra")
 # No part of a patient lies farther from the magnet's centre than this, in mm; more is damage.
@@ -133,7 +138,7 @@ def parse_protocol(raw: bytes) -> ProtocolSlices | None:
     The text lies in the CSA series header or stands alone.  It has a line for each setting that is not 0.
     """
     texts = (block.split(_PROTOCOL_END, 1)[0] for block in raw.split(_PROTOCOL_BEGIN)[1:])
-    found = (_protocol_slices(_settings(text)) for text in texts)
+    found = (_protocol_slices(text.decode("latin-1")) for text in texts)
     return next((slices for slices in found if slices is not None), None)
 
 
@@ -141,29 +146,28 @@ def protocol_settings(raw: bytes) -> dict[str, str]:
     """The settings of the first protocol text in a value, by name, without quotes; none without a text."""
     _, begin, rest = raw.partition(_PROTOCOL_BEGIN)
     text, end, _ = rest.partition(_PROTOCOL_END)
-    return _settings(text) if begin and end else {}
-
-
-def _settings(text: bytes) -> dict[str, str]:
+    if not begin or not end:
+        return {}
     settings: dict[str, str] = {}
     for name, value in _LINE.findall(text.decode("latin-1")):
         settings.setdefault(name, value.strip().strip('"'))
     return settings
 
 
-def _protocol_slices(settings: Mapping[str, str]) -> ProtocolSlices | None:
-    size = _whole(number_of(settings.get("sSliceArray.lSize", "0")))
-    if not 0 < size <= len(settings):  # each has a line or more
-        return None
-    slices = [f"sSliceArray.asSlice[{index}].sPosition.d" for index in range(size)]
+def _protocol_slices(text: str) -> ProtocolSlices | None:
+    settings = {name: number_of(value) for name, value in _SETTING.findall(text)}
+    placed: dict[int, list[float]] = {}
+    for index, axis, value in _POSITION.findall(text):
+        placed.setdefault(int(index), [0.0, 0.0, 0.0])[_AXES.index(axis)] = number_of(value)
+    size = _whole(settings.get("sSliceArray.lSize", 0.0))
     # a slice at the very centre has no line at all; at most one slice lies there
-    if size > sum(any(name + axis in settings for axis in _AXES) for name in slices) + 1:
+    if not 0 < size <= sum(index < size for index in placed) + 1:
         return None
-    centres = [[number_of(settings.get(name + axis, "0")) for axis in _AXES] for name in slices]
+    centres = [placed.get(index, [0.0, 0.0, 0.0]) for index in range(size)]
     if not all(abs(value) <= FARTHEST_MM for centre in centres for value in centre):
         return None
-    if size == 1 and number_of(settings.get("sKSpace.ucDimension", "0")) == _THREE_DIMENSIONS:
-        size = _whole(number_of(settings.get("sKSpace.lImagesPerSlab", "1")))
+    if size == 1 and settings.get("sKSpace.ucDimension") == _THREE_DIMENSIONS:
+        size = _whole(settings.get("sKSpace.lImagesPerSlab", 1.0))
     return ProtocolSlices(size, tuple((x, y, z) for x, y, z in centres))
 
 
