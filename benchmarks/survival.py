@@ -147,7 +147,8 @@ def check(output: Path, kinds: dict[str, str]) -> Counter[str]:
             assert entry.status == "written", (kind, entry.error)
             assert all(len(o.files) == o.count == o.shape[0] for o in entry.outputs), entry
     written = {entry.name for entry in entries.values() if entry.status == "written"}
-    assert {path.name for path in output.iterdir() if path.is_dir()} == written
+    folders = {path.name for path in output.iterdir() if path.is_dir()}
+    assert folders == written, sorted(folders ^ written)
     assert not leftovers(output), leftovers(output)
     return Counter(f"{kinds[uid]}: {entry.status}" for uid, entry in entries.items())
 
