@@ -35,12 +35,12 @@ USUAL = frozenset(tag for _, tag in REQUESTS[0].tags)
 
 def walked(path: Path, request: Request = REQUESTS[0]) -> Header | None:
     try:
-        found, stamp = headers.by_walking(path, request)
+        (meta, attributes, pixels), stamp = headers.by_walking(path, request)
     except DoubtError:
         return None
-    if found.meta.media_storage_class == MEDIA_STORAGE_DIRECTORY:
+    if meta.media_storage_class == MEDIA_STORAGE_DIRECTORY:
         return None  # whoever reads it, it is refused
-    return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, stamp)
+    return Header(path, meta.transfer_syntax, attributes, pixels, stamp)
 
 
 def by_pydicom(path: Path, request: Request = REQUESTS[0]) -> Header | None:

@@ -154,11 +154,11 @@ def _header(path: Reference, request: Request, find: Callable[[Reference], tuple
     """A header by what ``find`` finds in the file; by pydicom where that is not understood."""
     try:
         try:
-            found, state = find(path)
+            (meta, attributes, pixels), state = find(path)
         except DoubtError:
             return by_pydicom(path, request)
-        refuse_directory(found.meta.media_storage_class)
-        return Header(path, found.meta.transfer_syntax, found.attributes, found.pixels, state)
+        refuse_directory(meta.media_storage_class)
+        return Header(path, meta.transfer_syntax, attributes, pixels, state)
     except FAILURES as error:
         raise _damaged(error) from error
 
@@ -173,7 +173,7 @@ def by_walking(path: Reference, request: Request) -> tuple[Found, Stamp]:
         state = Stamp.of(os.fstat(stream.fileno())) if isinstance(path, Path) else path.state
         if (part10 := read_part10(stream, request.wants)) is None:
             raise DoubtError
-    return Found(part10.meta, values_of(part10.elements, request, part10.meta.explicit), part10.pixels), state
+    return (part10.meta, values_of(part10.elements, request, part10.meta.explicit), part10.pixels), state
 
 
 def by_pydicom(path: Reference, request: Request) -> Header:

@@ -31,14 +31,6 @@ class ChangedError(Exception):
     """The file does not fit the plan."""
 
 
-class Found(NamedTuple):
-    """What was found in a file."""
-
-    meta: FileMeta
-    attributes: Mapping[str, Value]
-    pixels: PixelPlace | None
-
-
 class Raw(NamedTuple):
     """One element of a file, with its head as bytes; the value of a long one only if it is asked for."""
 
@@ -88,12 +80,10 @@ class Slot:
 OfSeries = tuple[Any, ...]
 
 
-class Taken(NamedTuple):
-    """What a file has that fits a plan: values of its own, those of its series, and where its pixels lie."""
-
-    own: tuple[Any, ...]
-    of_series: OfSeries
-    pixels: PixelPlace | None
+# What was found in a file, and what of it stands in slots: its own values, those of its series.  Plain
+# tuples, as they are made of every file.
+Found = tuple[FileMeta, Mapping[str, Value], PixelPlace | None]
+Taken = tuple[tuple[Any, ...], OfSeries, PixelPlace | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ class Template:
                 length, values[-1] = self._take_otherwise(window, place, step)
                 data, base, end = window.data, window.base, window.end
             place += length
-        return Taken(self._own(values), self._of_series(values), self._pixels_at(place, window.size))
+        return self._own(values), self._of_series(values), self._pixels_at(place, window.size)
 
     def _take_otherwise(self, window: Window, place: int, step: _Step) -> tuple[int, Value]:
         """How long an element is that has no length, or whose value is not kept as bytes; and its value."""

@@ -157,8 +157,9 @@ class _Layout:
         """What a file has of the request, if it fits and is of a series that is known."""
         if self._plan is None or (taken := self._taken(window)) is None:
             return None
-        common = self._plan.commons.get(taken.of_series)
-        return None if common is None else Found(self._plan.meta, Attributes(common, taken.own), taken.pixels)
+        own, of_series, pixels = taken
+        common = self._plan.commons.get(of_series)
+        return None if common is None else (self._plan.meta, Attributes(common, own), pixels)
 
     def found(self, window: Window, key: bytes) -> Found | None:
         """What a file of the series with this key has of the request, if it fits."""
@@ -168,12 +169,12 @@ class _Layout:
             return None  # the whole walk decides
         if (taken := self._taken(window)) is None:
             return None
+        own, of_series, pixels = taken
         known = self._series.get(key)
-        if known is not None and known != taken.of_series:
-            return self.found(window, key) if self._relax(plan, known, taken.of_series) else None
-        self.add_series(key, taken.of_series)
-        common = plan.common_of(taken.of_series)
-        return Found(plan.meta, Attributes(common, taken.own), taken.pixels)
+        if known is not None and known != of_series:
+            return self.found(window, key) if self._relax(plan, known, of_series) else None
+        self.add_series(key, of_series)
+        return plan.meta, Attributes(plan.common_of(of_series), own), pixels
 
     def _taken(self, window: Window) -> Taken | None:
         for template in self._templates:
@@ -184,7 +185,8 @@ class _Layout:
             if template is not self._templates[0]:
                 self._templates.remove(template)
                 self._templates.appendleft(template)
-            end = window.size if taken.pixels is None else taken.pixels.start
+            pixels = taken[2]
+            end = window.size if pixels is None else pixels.start
             if self.first_read < end <= MAX_FIRST_READ:
                 self.first_read = end
             return taken
@@ -259,7 +261,7 @@ class _Layout:
 
 def _found_in(table: Table, request: Request) -> Found:
     wanted = {tag: raw.element for tag, raw in table.raws.items() if request.wants(tag)}
-    return Found(table.meta, values_of(wanted, request, table.meta.explicit), table.pixels)
+    return table.meta, values_of(wanted, request, table.meta.explicit), table.pixels
 
 
 def _table(window: Window, request: Request) -> Table:
