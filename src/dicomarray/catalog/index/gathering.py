@@ -16,6 +16,7 @@ from dicomarray.catalog.index.files import State
 from dicomarray.catalog.index.json_values import ABSENT, to_json
 from dicomarray.dicom.headers.attributes import ABSENT as NOT_THERE
 from dicomarray.dicom.headers.attributes import Attributes, Common
+from dicomarray.dicom.headers.columns import without_repeats
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.part10 import PixelPlace
 from dicomarray.dicom.vr import Value, decode
@@ -87,7 +88,7 @@ class _Similar:
                 value: _text_of(vr, value, self.common.encodings) if type(value) is bytes else value
                 for value in dict.fromkeys(values)
             }
-            yield name, _shortest([*map(texts.__getitem__, values)])
+            yield name, without_repeats([*map(texts.__getitem__, values)])
 
     def _text_of(self, slot: int, value: Value) -> str:
         """Of a value that was decoded at once; most often it is the one of the last file."""
@@ -137,10 +138,10 @@ class Gathered:
             found = {name: _joined([one.get(name, [ABSENT]) for one in several], counts) for name in names}
         texts = {place: _place_texts(*place) for place in dict.fromkeys(self._places)}
         for name in (TRANSFER_SYNTAX, *PIXEL_NAMES):
-            found[name] = _shortest([texts[place][name] for place in self._places])
+            found[name] = without_repeats([texts[place][name] for place in self._places])
         for name in (TILES, CSA) if self._facts else ():
             facts = [self._facts.get(number, {}) for number in range(len(self.origins))]
-            found[name] = _shortest([texts.get(name, ABSENT) for texts in facts])
+            found[name] = without_repeats([texts.get(name, ABSENT) for texts in facts])
         return found
 
 
@@ -159,10 +160,6 @@ def _joined(columns: Sequence[list[str]], counts: Sequence[int]) -> list[str]:
         return columns[0][:1]
     pairs = zip(columns, counts, strict=True)
     return [text for column, count in pairs for text in (column * count if len(column) == 1 else column)]
-
-
-def _shortest(texts: list[str]) -> list[str]:
-    return texts[:1] if texts.count(texts[0]) == len(texts) else texts
 
 
 @lru_cache(maxsize=256)

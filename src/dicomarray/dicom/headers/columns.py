@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from dicomarray.dicom.headers.attributes import ABSENT
 from dicomarray.dicom.headers.header import Header
 from dicomarray.dicom.vr import Value
 from dicomarray.storage.places import Place
+
+Cell = TypeVar("Cell")
 
 
 class Order(NamedTuple):
@@ -55,6 +57,6 @@ def column_of(headers: Sequence[Header], name: str) -> Sequence[Value]:
     return without_repeats(cells)
 
 
-def without_repeats(cells: Sequence[Value]) -> Sequence[Value]:
+def without_repeats(cells: list[Cell]) -> list[Cell]:
     """The cells of a column; a single one where all are the same."""
     return cells[:1] if cells.count(cells[0]) == len(cells) else cells
